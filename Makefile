@@ -1,0 +1,65 @@
+# make demo    trains on real handwritten digits (sets up .venv by itself)
+# make test    runs the tests
+# Each target installs what it needs once; a stamp in the environment says so.
+
+PYTHON      ?= python3
+VENV        ?= .venv
+DEMO_ARGS   ?=
+TEST_ARGS   ?= -n auto
+BENCH_ARGS  ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint format types contracts clean
+
+help:
+	@echo "make demo       train on handwritten digits, compiled"
+	@echo "make test       run the tests"
+	@echo "make bench      compare step times with what else is installed"
+	@echo "make lint       ruff check, ruff format --check"
+	@echo "make types      mypy"
+	@echo "make contracts  import contracts between the packages"
+	@echo "make clean      remove the environment and the caches"
+
+demo: $(VENV)/.stamp-demo
+	$(BIN)/python examples/train_digits.py $(DEMO_ARGS)
+
+test: $(VENV)/.stamp-dev
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+bench: $(VENV)/.stamp-dev
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+lint: $(VENV)/.stamp-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.stamp-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.stamp-dev
+	$(BIN)/mypy
+
+contracts: $(VENV)/.stamp-dev
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.stamp-venv:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Genesis needs Python 3.10 or newer, and $(PYTHON) is "\
+	+ sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python lacks its venv module (on Debian: apt install python3-venv)." >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.stamp-demo: $(VENV)/.stamp-venv pyproject.toml
+	$(PIP) -e '.[examples]'
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp-venv pyproject.toml
+	$(PIP) -e '.[dev]'
+	@touch $@
