@@ -1,0 +1,112 @@
+"""Compiles Triton source text to a cubin ahead of time: no GPU, no driver, no launch."""
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from triton.runtime.jit import JITFunction
+
+TARGETS = {"sm_80": 80, "sm_90": 90, "sm_100": 100}
+
+# Triton appends two pointers to every kernel, used or not.
+SCRATCH = ("global_scratch", "profile_scratch")
+
+
+@dataclass(frozen=True)
+class CompiledKernel:
+    """One kernel as machine code, and all that a launch must know about it.
+
+    `parameters` is the order in which the driver takes the arguments, as (name, Triton type) pairs: "*bf16" or another
+    pointer is eight bytes, "i32", "fp32" and so on a value of that width. Constexpr arguments are absent.
+    `shared` is the dynamic shared memory in bytes, `global_scratch` the scratch bytes per program.
+    """
+
+    name: str
+    target: str
+    cubin: bytes
+    ptx: str
+    num_warps: int
+    num_ctas: int
+    shared: int
+    global_scratch: int
+    parameters: tuple[tuple[str, str], ...]
+
+
+def load_module(source: str) -> ModuleType:
+    """The module written in `source`, imported from a file named after its contents beside Triton's own cache.
+
+    Triton reads a kernel back from its file, so text alone would not do.
+    """
+    digest = hashlib.sha256(source.encode()).hexdigest()[:32]
+    name = f"genesis_triton_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    path = Path(triton.knobs.cache.dir) / "genesis" / f"{digest}.py"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
+            file.write(source)
+        os.replace(file.name, path)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    return module
+
+
+def compile_kernel(
+    fn: JITFunction,
+    signature: Mapping[str, str],
+    constexprs: Mapping[str, object] | None = None,
+    *,
+    target: str,
+    num_warps: int = 4,
+    num_stages: int = 3,
+    aligned: Collection[str] | None = None,
+) -> CompiledKernel:
+    """Compiles the `@triton.jit` function `fn` for `target` ("sm_80", "sm_90" or "sm_100").
+
+    `signature` gives the Triton type of each run-time argument ("*bf16", "i32", "fp32"), `constexprs` the value of each
+    other one. `aligned` names the pointers that are multiples of 16 bytes and the integers that are multiples of 16; by
+    default every pointer is. Without that promise Triton loads one element at a time.
+    """
+    if target not in TARGETS:
+        raise ValueError(f"unknown GPU target {target!r}; the targets are {', '.join(TARGETS)}")
+    if not isinstance(fn, JITFunction):
+        raise TypeError(f"cannot compile {fn!r}: unset TRITON_INTERPRET, under which kernels are never compiled")
+    constexprs = constexprs or {}
+    if aligned is None:
+        aligned = [name for name, kind in signature.items() if kind.startswith("*")]
+    order = fn.arg_names
+    source = ASTSource(
+        fn,
+        {name: "constexpr" if name in constexprs else signature[name] for name in order},
+        constexprs=dict(constexprs),
+        attrs={(order.index(name),): [["tt.divisibility", 16]] for name in aligned},
+    )
+    # Contraction to FMA is named because its default differs between Triton versions.
+    options = {"num_warps": num_warps, "num_stages": num_stages, "enable_fp_fusion": True}
+    kernel = triton.compile(source, target=GPUTarget("cuda", TARGETS[target], 32), options=options)
+    metadata = kernel.metadata
+    arguments = [(name, signature[name]) for name in order if name not in constexprs]
+    return CompiledKernel(
+        name=metadata.name,
+        target=target,
+        cubin=kernel.asm["cubin"],
+        ptx=kernel.asm["ptx"],
+        num_warps=metadata.num_warps,
+        num_ctas=metadata.num_ctas,
+        shared=metadata.shared,
+        global_scratch=metadata.global_scratch_size,
+        parameters=(*arguments, *((name, "*i8") for name in SCRATCH)),
+    )

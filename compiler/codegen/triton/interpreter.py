@@ -1,0 +1,164 @@
+"""Runs Triton kernels on NumPy memory, without a GPU, in a process where TRITON_INTERPRET=1.
+
+Triton's interpreter keeps bfloat16 as raw bits and computes on the bits as if they were integers. `_correct_bfloat16`
+puts that right: memory holds the bits, every value in a register is an `ml_dtypes.bfloat16`, whose arithmetic NumPy
+knows (in float32, rounded to nearest even).
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+import triton
+import triton.language as tl
+from triton.runtime import interpreter
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+CORRECTED_VERSION = "3.9."
+
+Array = npt.NDArray[np.generic]
+Argument = Array | int | float
+
+
+class _Pointer:
+    """An array with the few members the interpreter asks of a tensor argument. The kernel writes into the array."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self.dtype = array.dtype
+
+    def data_ptr(self) -> int:
+        return self.array.ctypes.data
+
+    def untyped_storage(self) -> "_Pointer":
+        return self
+
+    def cpu(self) -> "_Pointer":
+        return self
+
+    def new_empty(self, *shape: int, **options: object) -> "_Pointer":
+        return self
+
+    def set_(self, *storage: object) -> "_Pointer":
+        return self
+
+    def copy_(self, source: "_Pointer") -> "_Pointer":
+        return self
+
+    def storage_offset(self) -> int:
+        return 0
+
+    def size(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    def stride(self) -> tuple[int, ...]:
+        return tuple(stride // self.array.itemsize for stride in self.array.strides)
+
+
+class _Memory:
+    """The address ranges a running kernel may touch."""
+
+    def __init__(self) -> None:
+        self.ranges: list[tuple[int, int]] = []
+
+    def check(self, access: str, pointers: interpreter.TensorHandle, mask: interpreter.TensorHandle) -> None:
+        """Raises IndexError unless all unmasked `pointers` lie within one range."""
+        addresses = pointers.data[np.broadcast_to(mask.data, pointers.data.shape)]
+        if addresses.size == 0:
+            return
+        width = max(1, pointers.get_element_ty().primitive_bitwidth // 8)
+        first, last = int(addresses.min()), int(addresses.max()) + width
+        if not any(start <= first and last <= end for start, end in self.ranges):
+            raise IndexError(f"{access} of {addresses.size} elements, bytes {first:#x} to {last:#x}, leaves its array")
+
+
+_memory = _Memory()
+
+
+def run_kernel(
+    fn: interpreter.InterpretedFunction,
+    grid: tuple[int, ...],
+    arguments: Sequence[Argument],
+    constexprs: Mapping[str, object] | None = None,
+    *,
+    reachable: Sequence[Array] = (),
+) -> None:
+    """Runs every program of `grid` in turn; stores go straight into the arrays among `arguments`.
+
+    `arguments` are the run-time arguments in source order, `constexprs` the others by name. `reachable` are arrays that
+    the kernel finds through a table of addresses. An access outside all these arrays raises InterpreterError.
+    """
+    if not isinstance(fn, interpreter.InterpretedFunction):
+        raise TypeError(f"cannot interpret {fn!r}: it was decorated in a process without TRITON_INTERPRET=1")
+    _correct_interpreter()
+    arrays = [argument for argument in arguments if isinstance(argument, np.ndarray)]
+    _memory.ranges = [_bounds(array) for array in (*arrays, *reachable)]
+    passed = [_Pointer(argument) if isinstance(argument, np.ndarray) else argument for argument in arguments]
+    # A GPU overflows, divides by zero and makes NaN without a word.
+    with np.errstate(all="ignore"):
+        fn[grid](*passed, **(constexprs or {}))
+
+
+def _bounds(array: Array) -> tuple[int, int]:
+    """First and one-past-last byte address of an array without negative strides."""
+    start = array.ctypes.data
+    last = sum((size - 1) * stride for size, stride in zip(array.shape, array.strides))
+    return (start, start + last + array.itemsize) if array.size else (start, start)
+
+
+@functools.cache
+def _correct_interpreter() -> None:
+    """Makes Triton's interpreter compute bfloat16 rightly and check its accesses, once per process."""
+    if not triton.__version__.startswith(CORRECTED_VERSION):
+        raise NotImplementedError(
+            f"the corrections to Triton's interpreter are written for {CORRECTED_VERSION}x, not {triton.__version__}"
+        )
+    _correct_bfloat16()
+    _check_accesses()
+
+
+def _correct_bfloat16() -> None:
+    builder, handle = interpreter.InterpreterBuilder, interpreter.TensorHandle
+    numpy_dtype, convert = interpreter._get_np_dtype, interpreter._convert_float
+    load, store = builder.create_masked_load, builder.create_masked_store
+
+    def register_dtype(dtype: tl.dtype) -> np.dtype[Any]:
+        return BFLOAT16 if dtype.scalar == tl.bfloat16 else numpy_dtype(dtype)
+
+    def convert_float(data: Array, source: tl.dtype, target: tl.dtype, rounding: Any) -> Array:
+        if tl.bfloat16 in (source, target):
+            return data.astype(register_dtype(target))
+        return convert(data, source, target, rounding)
+
+    def masked_load(self: Any, pointers: Any, mask: Any, other: Any, *policy: Any) -> Any:
+        if pointers.get_element_ty() != tl.bfloat16:
+            return load(self, pointers, mask, other, *policy)
+        words = handle(pointers.data, tl.pointer_type(tl.uint16))
+        fill = None if other is None else handle(other.data.view(np.uint16), tl.uint16)
+        return handle(load(self, words, mask, fill, *policy).data.view(BFLOAT16), tl.bfloat16)
+
+    def masked_store(self: Any, pointers: Any, value: Any, mask: Any, *policy: Any) -> None:
+        if value.data.dtype == BFLOAT16:
+            value = handle(value.data.view(np.uint16), tl.uint16)
+        store(self, pointers, value, mask, *policy)
+
+    interpreter._get_np_dtype, interpreter._convert_float = register_dtype, convert_float
+    builder.create_masked_load, builder.create_masked_store = masked_load, masked_store
+
+
+def _check_accesses() -> None:
+    builder = interpreter.InterpreterBuilder
+    load, store = builder.create_masked_load, builder.create_masked_store
+
+    def masked_load(self: Any, pointers: Any, mask: Any, *rest: Any) -> Any:
+        _memory.check("load", pointers, mask)
+        return load(self, pointers, mask, *rest)
+
+    def masked_store(self: Any, pointers: Any, value: Any, mask: Any, *rest: Any) -> None:
+        _memory.check("store", pointers, mask)
+        store(self, pointers, value, mask, *rest)
+
+    builder.create_masked_load, builder.create_masked_store = masked_load, masked_store
