@@ -17,17 +17,15 @@ from triton.runtime.jit import JITFunction
 
 TARGETS = {"sm_80": 80, "sm_90": 90, "sm_100": 100}
 
-# Triton appends two pointers to every kernel, used or not.
-SCRATCH = ("global_scratch", "profile_scratch")
-
 
 @dataclass(frozen=True)
 class CompiledKernel:
     """One kernel as machine code, and all that a launch must know about it.
 
-    `parameters` is the order in which the driver takes the arguments, as (name, Triton type) pairs: "*bf16" or another
-    pointer is eight bytes, "i32", "fp32" and so on a value of that width. Constexpr arguments are absent.
-    `shared` is the dynamic shared memory in bytes, `global_scratch` the scratch bytes per program.
+    `parameters` are the arguments in the order in which the driver takes them, as (name, Triton type) pairs: "*bf16" or
+    another pointer is eight bytes, "i32", "fp32" and so on a value of that width. Constexpr arguments are absent; after
+    the last one the machine code takes two more pointers, global scratch and profile scratch. `shared` is the dynamic
+    shared memory in bytes, `global_scratch` the scratch bytes per program.
     """
 
     name: str
@@ -35,7 +33,6 @@ class CompiledKernel:
     cubin: bytes
     ptx: str
     num_warps: int
-    num_ctas: int
     shared: int
     global_scratch: int
     parameters: tuple[tuple[str, str], ...]
@@ -98,15 +95,13 @@ def compile_kernel(
     options = {"num_warps": num_warps, "num_stages": num_stages, "enable_fp_fusion": True}
     kernel = triton.compile(source, target=GPUTarget("cuda", TARGETS[target], 32), options=options)
     metadata = kernel.metadata
-    arguments = [(name, signature[name]) for name in order if name not in constexprs]
     return CompiledKernel(
         name=metadata.name,
         target=target,
         cubin=kernel.asm["cubin"],
         ptx=kernel.asm["ptx"],
         num_warps=metadata.num_warps,
-        num_ctas=metadata.num_ctas,
         shared=metadata.shared,
         global_scratch=metadata.global_scratch_size,
-        parameters=(*arguments, *((name, "*i8") for name in SCRATCH)),
+        parameters=tuple((name, signature[name]) for name in order if name not in constexprs),
     )

@@ -1,0 +1,270 @@
+"""Runs compiled kernels on an NVIDIA GPU: all launches of a program are captured once in one CUDA graph.
+
+Only the driver library is needed, neither a compiler nor the CUDA toolkit.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from ctypes import byref, c_int, c_uint64, c_void_p
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from compiler.errors import DeviceError
+from runtime.devices import libcuda
+from runtime.devices.libcuda import Driver
+
+WARP = 32
+DEFAULT_SHARED_LIMIT = 48 * 1024
+
+_SCALARS: dict[str, Any] = {
+    "i32": ctypes.c_int32,
+    "u32": ctypes.c_uint32,
+    "i64": ctypes.c_int64,
+    "u64": ctypes.c_uint64,
+    "fp32": ctypes.c_float,
+    "fp64": ctypes.c_double,
+}
+
+
+@dataclass(frozen=True)
+class KernelImage:
+    """A kernel's machine code: the cubin, the function in it, and what Triton says a launch must provide.
+
+    `parameters` are the Triton types of the arguments in order ("*bf16", "i32"), `shared` the dynamic shared memory and
+    `global_scratch` the scratch memory per program, in bytes.
+    """
+
+    name: str
+    cubin: bytes
+    parameters: tuple[str, ...]
+    num_warps: int
+    shared: int = 0
+    global_scratch: int = 0
+
+
+@dataclass(frozen=True)
+class Address:
+    """A place in device memory: `offset` bytes into region number `region`. Region 0 is the program's arena."""
+
+    region: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class KernelLaunch:
+    """One launch of `images[kernel]` over `grid` programs, with addresses for pointers and numbers for scalars."""
+
+    kernel: int
+    grid: tuple[int, int, int]
+    arguments: tuple[Address | int | float, ...]
+
+
+@dataclass(frozen=True)
+class Span:
+    """`nbytes` bytes from `offset` on in the arena."""
+
+    offset: int
+    nbytes: int
+
+
+NOTHING = Span(0, 0)
+
+
+class CudaDevice:
+    """GPU number `ordinal` and its primary context, current in the calling thread."""
+
+    def __init__(self, ordinal: int = 0) -> None:
+        self.driver = Driver()
+        try:
+            self.driver.cuInit(0)
+        except DeviceError as error:
+            raise DeviceError(f'no CUDA device: {error}. Run on the CPU with backend="c".') from error
+        device, self._context = c_int(), c_void_p()
+        self.driver.cuDeviceGet(byref(device), ordinal)
+        self._device = device.value
+        self.driver.cuDevicePrimaryCtxRetain(byref(self._context), self._device)
+        self.activate()
+
+    def activate(self) -> None:
+        """Makes the context current in the calling thread."""
+        self.driver.cuCtxSetCurrent(self._context)
+
+    def compute_capability(self) -> tuple[int, int]:
+        """(9, 0) on a GPU that runs sm_90."""
+        return (
+            self._attribute(libcuda.DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
+            self._attribute(libcuda.DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
+        )
+
+    def allocate(self, nbytes: int) -> DeviceMemory:
+        """Uninitialised memory, aligned to 256 bytes, until its `free()`."""
+        return DeviceMemory(self.driver, nbytes)
+
+    def _attribute(self, attribute: int) -> int:
+        value = c_int()
+        self.driver.cuDeviceGetAttribute(byref(value), attribute, self._device)
+        return value.value
+
+
+class DeviceMemory:
+    """A block of device memory. Copies wait until they are done."""
+
+    def __init__(self, driver: Driver, nbytes: int) -> None:
+        self._driver = driver
+        self.nbytes = nbytes
+        pointer = c_uint64()
+        driver.cuMemAlloc_v2(byref(pointer), max(nbytes, 1))
+        self.pointer = pointer.value
+
+    def write(self, array: npt.NDArray[Any], offset: int = 0) -> None:
+        """Copies a C-contiguous array to `offset` bytes from the start."""
+        self._check(array, offset)
+        self._driver.cuMemcpyHtoD_v2(self.pointer + offset, array.ctypes.data, array.nbytes)
+
+    def read(self, array: npt.NDArray[Any], offset: int = 0) -> None:
+        """Fills a C-contiguous array from `offset` bytes on."""
+        self._check(array, offset)
+        self._driver.cuMemcpyDtoH_v2(array.ctypes.data, self.pointer + offset, array.nbytes)
+
+    def free(self) -> None:
+        self._driver.cuMemFree_v2(self.pointer)
+
+    def _check(self, array: npt.NDArray[Any], offset: int) -> None:
+        if not array.flags.c_contiguous:
+            raise ValueError("only C-contiguous arrays can be copied to and from a device")
+        if not 0 <= offset <= self.nbytes - array.nbytes:
+            raise ValueError(f"{array.nbytes} bytes at offset {offset} do not fit into {self.nbytes} bytes")
+
+
+class CudaProgram:
+    """A sequence of launches over one arena, ready to be run again and again.
+
+    `inputs` and `outputs` are byte arrays in page-locked host memory that mirror the two spans of the arena. A run
+    copies `inputs` to the device, launches the graph, copies `outputs` back and waits. `states` are further regions,
+    numbered from 1, which keep their contents between runs and may be shared with other programs.
+    """
+
+    def __init__(
+        self,
+        device: CudaDevice,
+        images: Sequence[KernelImage],
+        launches: Sequence[KernelLaunch],
+        *,
+        arena_bytes: int,
+        inputs: Span = NOTHING,
+        outputs: Span = NOTHING,
+        states: Sequence[DeviceMemory] = (),
+    ) -> None:
+        self._device, self._driver = device, device.driver
+        with ExitStack() as resources:
+            self._resources = resources
+            functions = [self._load(image) for image in images]
+            self._arena = self._allocate(arena_bytes)
+            scratch_bytes = _scratch_bytes(images, launches)
+            scratch = self._allocate(scratch_bytes).pointer if scratch_bytes else 0
+            self._input_span, self._output_span = inputs, outputs
+            self.inputs, self.outputs = self._host_array(inputs.nbytes), self._host_array(outputs.nbytes)
+            self._stream = c_void_p()
+            self._driver.cuStreamCreate(byref(self._stream), libcuda.STREAM_NON_BLOCKING)
+            resources.callback(self._driver.cuStreamDestroy_v2, self._stream)
+            regions = [self._arena.pointer, *(state.pointer for state in states)]
+            self._graph = self._capture(functions, images, launches, regions, scratch)
+            self._resources = resources.pop_all()
+
+    def run(self) -> None:
+        """One execution of all launches. `outputs` is overwritten by the next."""
+        self._device.activate()
+        driver, arena, stream = self._driver, self._arena.pointer, self._stream
+        if self.inputs.size:
+            source = self.inputs.ctypes.data
+            driver.cuMemcpyHtoDAsync_v2(arena + self._input_span.offset, source, self.inputs.nbytes, stream)
+        driver.cuGraphLaunch(self._graph, stream)
+        if self.outputs.size:
+            target = self.outputs.ctypes.data
+            driver.cuMemcpyDtoHAsync_v2(target, arena + self._output_span.offset, self.outputs.nbytes, stream)
+        driver.cuStreamSynchronize(stream)
+
+    def close(self) -> None:
+        """Gives back all that the program owns; `inputs` and `outputs` end with it. States are not its own."""
+        self.inputs = self.outputs = np.empty(0, np.uint8)
+        self._resources.close()
+
+    def __enter__(self) -> CudaProgram:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _load(self, image: KernelImage) -> c_void_p:
+        driver, module, function = self._driver, c_void_p(), c_void_p()
+        driver.cuModuleLoadData(byref(module), image.cubin)
+        self._resources.callback(driver.cuModuleUnload, module)
+        driver.cuModuleGetFunction(byref(function), module, image.name.encode())
+        if image.shared > DEFAULT_SHARED_LIMIT:
+            driver.cuFuncSetAttribute(function, libcuda.FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, image.shared)
+        return function
+
+    def _allocate(self, nbytes: int) -> DeviceMemory:
+        memory = self._device.allocate(nbytes)
+        self._resources.callback(memory.free)
+        return memory
+
+    def _host_array(self, nbytes: int) -> npt.NDArray[np.uint8]:
+        if nbytes == 0:
+            return np.empty(0, np.uint8)
+        pointer = c_void_p()
+        self._driver.cuMemHostAlloc(byref(pointer), nbytes, 0)
+        self._resources.callback(self._driver.cuMemFreeHost, pointer)
+        assert pointer.value is not None
+        return np.ctypeslib.as_array((ctypes.c_uint8 * nbytes).from_address(pointer.value))
+
+    def _capture(
+        self,
+        functions: Sequence[c_void_p],
+        images: Sequence[KernelImage],
+        launches: Sequence[KernelLaunch],
+        regions: Sequence[int],
+        scratch: int,
+    ) -> c_void_p:
+        driver, graph, executable = self._driver, c_void_p(), c_void_p()
+        driver.cuStreamBeginCapture_v2(self._stream, libcuda.STREAM_CAPTURE_MODE_THREAD_LOCAL)
+        for launch in launches:
+            image = images[launch.kernel]
+            values = _parameters(image, launch, regions, scratch)
+            pointers = (c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
+            block = (WARP * image.num_warps, 1, 1)
+            driver.cuLaunchKernel(
+                functions[launch.kernel], *launch.grid, *block, image.shared, self._stream, pointers, None
+            )
+        driver.cuStreamEndCapture(self._stream, byref(graph))
+        self._resources.callback(driver.cuGraphDestroy, graph)
+        driver.cuGraphInstantiateWithFlags(byref(executable), graph, 0)
+        self._resources.callback(driver.cuGraphExecDestroy, executable)
+        return executable
+
+
+def _parameters(image: KernelImage, launch: KernelLaunch, regions: Sequence[int], scratch: int) -> list[Any]:
+    """The values the driver reads: the arguments, then two pointers that Triton adds, global and profile scratch."""
+    if len(launch.arguments) != len(image.parameters):
+        raise ValueError(f"{image.name} takes {len(image.parameters)} arguments, not {len(launch.arguments)}")
+    values: list[Any] = []
+    for kind, argument in zip(image.parameters, launch.arguments):
+        if kind.startswith("*") != isinstance(argument, Address):
+            raise ValueError(f"{image.name} takes an argument of type {kind}, not {argument!r}")
+        if isinstance(argument, Address):
+            values.append(c_uint64(regions[argument.region] + argument.offset))
+        else:
+            values.append(_SCALARS[kind](argument))
+    return [*values, c_uint64(scratch), c_uint64(0)]
+
+
+def _scratch_bytes(images: Sequence[KernelImage], launches: Sequence[KernelLaunch]) -> int:
+    """Launches run one after another, so the largest demand serves them all."""
+    return max((images[launch.kernel].global_scratch * math.prod(launch.grid) for launch in launches), default=0)

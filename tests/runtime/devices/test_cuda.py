@@ -1,0 +1,181 @@
+"""The launch path against a driver that records its calls and works on host memory."""
+
+import ctypes
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compiler.errors import DeviceError
+from runtime.devices.cuda import Address, CudaDevice, CudaProgram, KernelImage, KernelLaunch, Span
+
+COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C compiler to build the recording driver")
+
+SCALE = KernelImage("scale", b"scale 8 8 4 4 8 8", ("*fp32", "*fp32", "fp32", "i32"), num_warps=4, shared=64 * 1024)
+ACCUMULATE = KernelImage("accumulate", b"accumulate 8 8 8 8", ("*fp32", "*fp32"), num_warps=1)
+
+
+class FakeDriver:
+    def __init__(self, path: Path) -> None:
+        self._library = ctypes.CDLL(str(path))
+        self._library.fake_log.restype = ctypes.c_char_p
+        self.fail = self._library.fake_fail
+
+    def calls(self) -> list[str]:
+        """The calls since the last look."""
+        lines = self._library.fake_log().decode().splitlines()
+        self._library.fake_clear()
+        return lines
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("driver") / "libcuda.so"
+    source = Path(__file__).with_name("fake_libcuda.c")
+    subprocess.run([COMPILER, "-shared", "-fPIC", "-Wall", "-Werror", source, "-o", path], check=True)
+    return path
+
+
+@pytest.fixture
+def driver(library, tmp_path, monkeypatch) -> FakeDriver:
+    """Each test loads a copy of its own, so blocks are numbered from 0."""
+    path = shutil.copy(library, tmp_path / "libcuda.so")
+    monkeypatch.setenv("GENESIS_LIBCUDA", str(path))
+    return FakeDriver(path)
+
+
+def scale_program(device, states=()):
+    """y = 2 x for four floats: x at 0, y at 256; then the first of y is added to a state."""
+    scale = KernelLaunch(0, (2, 1, 1), (Address(0, 0), Address(0, 256), 2.0, 4))
+    accumulate = KernelLaunch(1, (1, 1, 1), (Address(0, 256), Address(1, 0)))
+    launches = [scale, accumulate] if states else [scale]
+    spans = {"arena_bytes": 512, "inputs": Span(0, 16), "outputs": Span(256, 16)}
+    return CudaProgram(device, [SCALE, ACCUMULATE], launches, **spans, states=states)
+
+
+def test_the_exact_calls(driver):
+    device = CudaDevice()
+    assert driver.calls() == ["cuInit 0", "cuDeviceGet 0", "cuDevicePrimaryCtxRetain 0", "cuCtxSetCurrent 0xc0de"]
+    state = device.allocate(4)
+    state.write(np.zeros(1, np.float32))
+    assert driver.calls() == ["cuMemAlloc_v2 4", "cuMemcpyHtoD_v2 block 0 + 0, 4 bytes"]
+
+    program = scale_program(device, [state])
+    assert driver.calls() == [
+        "cuModuleLoadData scale",
+        "cuModuleGetFunction scale",
+        "cuFuncSetAttribute scale 8 65536",
+        "cuModuleLoadData accumulate",
+        "cuModuleGetFunction accumulate",
+        "cuMemAlloc_v2 512",
+        "cuMemHostAlloc 16 0",
+        "cuMemHostAlloc 16 0",
+        "cuStreamCreate 1",
+        "cuStreamBeginCapture_v2 1",
+        "cuLaunchKernel scale grid 2 1 1 block 128 1 1 shared 65536"
+        ", block 1 + 0, block 1 + 256, 0x40000000, 0x4, null, null",
+        "cuLaunchKernel accumulate grid 1 1 1 block 32 1 1 shared 0, block 1 + 256, block 0 + 0, null, null",
+        "cuStreamEndCapture",
+        "cuGraphInstantiateWithFlags 0",
+    ]
+
+    for _ in range(2):
+        program.run()
+        assert driver.calls() == [
+            "cuCtxSetCurrent 0xc0de",
+            "cuMemcpyHtoDAsync_v2 block 1 + 0, 16 bytes",
+            "cuGraphLaunch",
+            "cuMemcpyDtoHAsync_v2 block 1 + 256, 16 bytes",
+            "cuStreamSynchronize",
+        ]
+
+    program.close()
+    assert driver.calls() == [
+        "cuGraphExecDestroy",
+        "cuGraphDestroy",
+        "cuStreamDestroy_v2",
+        "cuMemFreeHost block 3 + 0",
+        "cuMemFreeHost block 2 + 0",
+        "cuMemFree_v2 block 1 + 0",
+        "cuModuleUnload",
+        "cuModuleUnload",
+    ]
+
+
+def test_inputs_reach_the_kernel_and_states_stay(driver):
+    device = CudaDevice()
+    state = device.allocate(4)
+    state.write(np.array([100], np.float32))
+    with scale_program(device, [state]) as program:
+        for start in (1, 5):
+            x = np.arange(start, start + 4, dtype=np.float32)
+            program.inputs.view(np.float32)[:] = x
+            program.run()
+            np.testing.assert_array_equal(program.outputs.view(np.float32), 2 * x)
+    total = np.empty(1, np.float32)
+    state.read(total)
+    assert total[0] == 100 + 2 * 1 + 2 * 5
+
+
+def test_scratch_is_the_largest_demand_and_passed_first(driver):
+    image = KernelImage("scale", SCALE.cubin, SCALE.parameters, num_warps=4, global_scratch=384)
+    launches = [KernelLaunch(0, (grid, 1, 1), (Address(0, 0), Address(0, 16), 2.0, 4)) for grid in (3, 2)]
+    CudaProgram(CudaDevice(), [image], launches, arena_bytes=32)
+    calls = driver.calls()
+    assert calls.count(f"cuMemAlloc_v2 {3 * 384}") == 1
+    assert sum("0x4, block 1 + 0, null" in call for call in calls) == 2
+
+
+def test_compute_capability(driver):
+    assert CudaDevice().compute_capability() == (9, 0)
+
+
+def test_no_driver_says_what_was_looked_for_and_the_way_out(monkeypatch):
+    monkeypatch.setenv("GENESIS_LIBCUDA", "libno-such-driver.so.1")
+    with pytest.raises(DeviceError, match=r'libno-such-driver\.so\.1 .* GENESIS_LIBCUDA, .* backend="c"'):
+        CudaDevice()
+
+
+def test_no_device_names_the_error_and_the_way_out(driver):
+    driver.fail(b"cuInit", 100)
+    with pytest.raises(DeviceError, match=r'CUDA_ERROR_NO_DEVICE .* backend="c"'):
+        CudaDevice()
+
+
+def test_failed_program_gives_everything_back(driver):
+    device = CudaDevice()
+    driver.fail(b"cuGraphInstantiateWithFlags", 1)
+    with pytest.raises(DeviceError, match="cuGraphInstantiateWithFlags failed: CUDA_ERROR_INVALID_VALUE"):
+        scale_program(device)
+    calls = driver.calls()
+    assert calls[-1] == "cuModuleUnload"
+    for made, freed in [
+        ("cuMemAlloc", "cuMemFree_v2"),
+        ("cuMemHostAlloc", "cuMemFreeHost"),
+        ("cuStreamCreate", "cuStreamDestroy"),
+    ]:
+        assert sum(call.startswith(made) for call in calls) == sum(call.startswith(freed) for call in calls) > 0
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((Address(0, 0),), "scale takes 4 arguments, not 1"),
+        ((Address(0, 0), 0, 2.0, 4), r"an argument of type \*fp32, not 0"),
+        ((Address(0, 0), Address(0, 16), 2.0, Address(0, 0)), "an argument of type i32, not Address"),
+    ],
+)
+def test_wrong_arguments(driver, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        CudaProgram(CudaDevice(), [SCALE], [KernelLaunch(0, (1, 1, 1), arguments)], arena_bytes=32)
+
+
+def test_copies_stay_within_their_memory(driver):
+    memory = CudaDevice().allocate(16)
+    with pytest.raises(ValueError, match="16 bytes at offset 4 do not fit into 16 bytes"):
+        memory.write(np.zeros(4, np.float32), offset=4)
+    with pytest.raises(ValueError, match="C-contiguous"):
+        memory.read(np.zeros((2, 4), np.float32)[:, ::2])
