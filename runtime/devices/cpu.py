@@ -1,0 +1,66 @@
+"""The CPU: one C translation unit per step, built once, loaded, and called with an array of pointers."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from runtime.device import Status
+from runtime.devices.pool import get_pool, load_library
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+
+
+class CpuProgram:
+    """A loaded translation unit, which exports::
+
+        void step(gen_pool *pool, int threads, void *const *args, long long *status);
+
+    ``args`` are the addresses of states, scalars, inputs, outputs and arena, in plan order. ``status`` is
+    ``{code, node, index, value}``, zero on entry. The GIL is free during the call. The caller keeps what ``args``
+    points to alive, and does not run one program from two threads at once; different programs may share the pool.
+    """
+
+    __slots__ = ("_pool", "_status", "_step")
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._step = library.step
+        self._step.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+        self._step.restype = None
+        self._pool = get_pool()
+        self._status = (ctypes.c_longlong * 4)()
+
+    @classmethod
+    def build(cls, source: str) -> CpuProgram:
+        """Build and load ``source``; raise ``CompileError``, or ``DeviceError`` without a compiler."""
+        return cls(load_library(source))
+
+    @property
+    def status(self) -> Status:
+        return Status(*self._status)
+
+    def __call__(self, args: ctypes.Array[ctypes.c_void_p], threads: int) -> int:
+        status = self._status
+        status[:] = [0, 0, 0, 0]
+        self._step(self._pool, threads, args, status)
+        return status[0]
+
+
+class CpuDevice:
+    """This machine's processor, through its C compiler."""
+
+    name = "cpu"
+
+    def load(self, source: str) -> CpuProgram:
+        return CpuProgram.build(source)
+
+    def alloc(self, nbytes: int) -> np.ndarray:
+        return aligned_empty(nbytes)
+
+
+def aligned_empty(nbytes: int) -> np.ndarray:
+    """uint8[nbytes] of any content, aligned to 64 bytes; pages of large ones come from the system on first touch."""
+    block = np.empty(nbytes + ALIGNMENT, np.uint8)
+    offset = -block.ctypes.data % ALIGNMENT
+    return block[offset : offset + nbytes]

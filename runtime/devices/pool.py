@@ -1,0 +1,61 @@
+"""The process's one thread pool (``pool.c``), built and loaded on first use, and the number of threads to use.
+
+Environment: ``GENESIS_NUM_THREADS`` (by default the number of processors this process may run on).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+from pathlib import Path
+
+from compiler.errors import DeviceError
+from runtime.cache import cached
+from runtime.toolchain import find_compiler, march, processor_identity
+
+_chosen: int | None = None
+
+
+def load_library(source: str) -> ctypes.CDLL:
+    """Build one C translation unit, unless the cache has it, and load it.
+
+    Raises ``DeviceError`` without a compiler and ``CompileError`` where the compiler fails.
+    """
+    compiler = find_compiler()
+    if compiler is None:
+        raise DeviceError(
+            "no C compiler was found; install gcc or clang, or `pip install genesis[zig]`, or name one in GENESIS_CC"
+        )
+    processor = march()
+    key = ("library", compiler.identity, compiler.version, *compiler.flags(processor), processor_identity(), source)
+    return ctypes.CDLL(str(cached(key, ".so", lambda path: compiler.build(source, path, processor))))
+
+
+@functools.cache
+def get_pool() -> ctypes.c_void_p:
+    """The address of the process's ``gen_pool``."""
+    get = load_library(Path(__file__).with_name("pool.c").read_text()).gen_pool_get
+    get.restype = ctypes.c_void_p
+    return ctypes.c_void_p(get())
+
+
+def num_threads() -> int:
+    """Threads a program may use: the last ``set_num_threads``, ``GENESIS_NUM_THREADS``, or every processor at hand."""
+    if _chosen is not None:
+        return _chosen
+    if text := os.environ.get("GENESIS_NUM_THREADS"):
+        if not text.isdecimal() or int(text) < 1:
+            raise DeviceError(f"GENESIS_NUM_THREADS={text!r} is not a number of threads; write 1 or more")
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def set_num_threads(count: int) -> None:
+    """Use ``count`` threads, 1 or more, from the next call on. Results do not depend on it."""
+    if count < 1:
+        raise DeviceError(f"set_num_threads({count}): the number of threads must be 1 or more")
+    global _chosen
+    _chosen = count
