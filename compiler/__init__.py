@@ -1,0 +1,1 @@
+"""Genesis compiler: IR, op records, passes and code generation. Never imports ``runtime`` or ``genesis``."""

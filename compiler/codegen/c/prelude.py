@@ -1,0 +1,395 @@
+"""The head of a generated C file: types, conversions, elementary functions, random bits and the thread-pool ABI.
+
+Functions are branch-free so that a compiler vectorises the loops they are inlined in; none needs -ffast-math or libm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.codegen.c.isa import Isa
+
+POOL_ABI = """\
+typedef struct gen_pool gen_pool;
+struct gen_pool {
+  void (*run)(gen_pool *, int threads, void (*body)(int tid, int nt, void *ctx), void *ctx);
+  void (*barrier)(gen_pool *, int nt);
+  int max_threads;
+};
+"""
+
+MAX_ULP: dict[str, float] = {
+    "gen_expf": 1.5,
+    "gen_expm1f": 2.0,
+    "gen_logf": 1.5,
+    "gen_log1pf": 2.0,
+    "gen_tanhf": 3.0,
+    "gen_erff": 7.5,
+    "gen_sinf": 1.5,
+    "gen_cosf": 1.5,
+}
+"""Largest error of each elementary function in units in the last place, with and without fused multiply-add."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A piece of the prelude and the pieces its text calls."""
+
+    text: str
+    needs: tuple[str, ...] = ()
+
+
+_HEAD = """\
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef uint16_t bf16; /* storage only: arithmetic is in f32 */
+typedef uint16_t f16;
+
+"""
+
+_BITS = """\
+static inline uint32_t float_bits(float x) {
+  uint32_t u;
+  memcpy(&u, &x, sizeof u);
+  return u;
+}
+
+static inline float bits_float(uint32_t u) {
+  float x;
+  memcpy(&x, &u, sizeof x);
+  return x;
+}
+"""
+
+_FROM_BF16 = """\
+static inline float bf16_to_f32(bf16 h) { return bits_float((uint32_t)h << 16); }
+"""
+
+_TO_BF16 = """\
+/* Round to nearest even; a NaN stays a quiet NaN. */
+static inline bf16 f32_to_bf16(float x) {
+  const uint32_t u = float_bits(x);
+  const uint32_t rounded = (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
+  const uint32_t nan = u >> 16 | 0x40u;
+  return (bf16)((u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
+}
+"""
+
+_ROUND_BF16 = """\
+static inline float round_bf16(float x) { return bf16_to_f32(f32_to_bf16(x)); }
+"""
+
+_FROM_F16 = """\
+/* Scaling by 2^112 rebiases the exponent and normalises subnormals. */
+static inline float f16_to_f32(f16 h) {
+  const float magnitude = bits_float((h & 0x7fffu) << 13) * 0x1p112f;
+  const uint32_t special = magnitude >= 65536.0f ? 0x7f800000u : 0u;
+  return bits_float(float_bits(magnitude) | special | (h & 0x8000u) << 16);
+}
+"""
+
+_TO_F16 = """\
+/* Round to nearest even: subnormals through the last bits of 0.5 + |x|, overflow to infinity, NaN stays NaN. */
+static inline f16 f32_to_f16(float x) {
+  const uint32_t sign = float_bits(x) >> 16 & 0x8000u;
+  const uint32_t u = float_bits(x) & 0x7fffffffu;
+  const uint32_t normal = (u - 0x38000000u + 0xfffu + (u >> 13 & 1u)) >> 13;
+  const uint32_t subnormal = float_bits(bits_float(u) + 0.5f) - 0x3f000000u;
+  uint32_t h = u < 0x38800000u ? subnormal : normal;
+  h = u >= 0x47800000u ? 0x7c00u : h;
+  h = u > 0x7f800000u ? 0x7e00u : h;
+  return (f16)(h | sign);
+}
+"""
+
+_ROUND_F16 = """\
+static inline float round_f16(float x) { return f16_to_f32(f32_to_f16(x)); }
+"""
+
+# exp(f) = 1 + f + f^2 P(f) on [-ln2/2, ln2/2]; the coefficients of P are a minimax fit, relative error 3.3e-9.
+_EXP_SERIES = """\
+/* x = n ln2 + f; returns (exp(f) - 1) and sets n, given that n fits 22 bits. */
+static inline float exp_reduced(float x, int32_t *n) {
+  const float round = 12582912.0f; /* 1.5 * 2^23: the sum keeps no fraction */
+  const float shifted = x * 1.44269504f + round;
+  const float whole = shifted - round;
+  const float f = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+  float p = 1.3813144760206342e-3f;
+  p = p * f + 8.369418792426586e-3f;
+  p = p * f + 4.166845604777336e-2f;
+  p = p * f + 1.6666515171527863e-1f;
+  p = p * f + 4.999999403953552e-1f;
+  *n = (int32_t)(float_bits(shifted) - 0x4b400000u);
+  return p * (f * f) + f;
+}
+
+static inline float exp2i(int32_t n) { return bits_float((uint32_t)(n + 127) << 23); }
+"""
+
+_EXP = """\
+/* Scaled in two steps, so that neither overflow nor a subnormal result comes early. */
+static inline float gen_expf(float x) {
+  float t = x < -104.5f ? -104.5f : x;
+  t = t > 88.8f ? 88.8f : t;
+  int32_t n;
+  const float p = exp_reduced(t, &n) + 1.0f;
+  const int32_t half = n >> 1;
+  return p * exp2i(half) * exp2i(n - half);
+}
+"""
+
+_EXPM1 = """\
+static inline float gen_expm1f(float x) {
+  float t = x < -20.0f ? -20.0f : x;
+  t = t > 88.8f ? 88.8f : t;
+  int32_t n;
+  const float p = exp_reduced(t, &n);
+  const float half_scale = exp2i(n - 1);
+  return 2.0f * (half_scale * p + (half_scale - 0.5f));
+}
+"""
+
+# log(1 + m) = m - m^2/2 + m^3 P(m) on [sqrt(1/2) - 1, sqrt(2) - 1]; minimax fit, relative error 7.5e-10.
+_LOG = """\
+static inline float gen_logf(float x) {
+  const int tiny = x < 0x1p-126f;
+  const uint32_t u = float_bits(tiny ? x * 0x1p23f : x);
+  const int32_t n = (int32_t)(u - 0x3f3504f3u) >> 23; /* mantissa in [sqrt(1/2), sqrt(2)) */
+  const float m = bits_float(u - ((uint32_t)n << 23)) - 1.0f;
+  const float e = (float)(tiny ? n - 23 : n);
+  float p = 6.74663856625557e-2f;
+  p = p * m - 1.1675651371479034e-1f;
+  p = p * m + 1.1888162791728973e-1f;
+  p = p * m - 1.240558922290802e-1f;
+  p = p * m + 1.4219552278518677e-1f;
+  p = p * m - 1.666799634695053e-1f;
+  p = p * m + 2.000211924314499e-1f;
+  p = p * m - 2.5000008940696716e-1f;
+  p = p * m + 3.333331346511841e-1f;
+  const float m2 = m * m;
+  const float tail = (m * m2) * p - e * 2.12194440e-4f - 0.5f * m2;
+  float y = (m + tail) + e * 0.693359375f;
+  y = x == 0.0f ? -INFINITY : y;
+  y = x < 0.0f ? NAN : y;
+  return x < INFINITY ? y : x;
+}
+"""
+
+_LOG1P = """\
+/* log(u) with u = 1 + x, plus the rounding error of u. */
+static inline float gen_log1pf(float x) {
+  const float u = 1.0f + x;
+  const float lost = x < 1.0f ? x - (u - 1.0f) : 1.0f - (u - x);
+  const float y = gen_logf(u) + lost / u;
+  return x == -1.0f ? -INFINITY : x < INFINITY ? y : x;
+}
+"""
+
+_TANH = """\
+static inline float gen_tanhf(float x) {
+  const float a = fabsf(x);
+  const float e = gen_expm1f(2.0f * (a > 9.1f ? 9.1f : a));
+  const float y = a > 9.1f ? 1.0f : e / (e + 2.0f);
+  return copysignf(y, x);
+}
+"""
+
+# erf(x) = x P(x^2) / Q(x^2) for |x| < 3.92, beyond which erf rounds to one; minimax fit, relative error 3.1e-8.
+_ERF = """\
+static inline float gen_erff(float x) {
+  float t = x > 3.92f ? 3.92f : x;
+  t = t < -3.92f ? -3.92f : t;
+  const float z = t * t;
+  float p = 2.3103270173e-4f;
+  p = p * z + 3.6441592113e-3f;
+  p = p * z + 5.1698134291e-2f;
+  p = p * z + 1.9133942327e-1f;
+  p = p * z + 1.1283791323e0f;
+  float q = -1.1037397408e-7f;
+  q = q * z + 2.3044679081e-5f;
+  q = q * z + 1.0672033423e-3f;
+  q = q * z + 1.4556687570e-2f;
+  q = q * z + 1.1345564519e-1f;
+  q = q * z + 5.0290248977e-1f;
+  q = q * z + 1.0f;
+  const float y = t * p / q;
+  return fabsf(x) >= 3.92f ? copysignf(1.0f, x) : y;
+}
+"""
+
+_PHILOX = """\
+/* Philox4x32-10 (Salmon et al., 2011): key = seed, counter = (block, offset), four words. */
+typedef struct {
+  uint32_t x, y, z, w;
+} philox_words;
+
+static inline philox_words philox_block(uint64_t seed, uint64_t offset, uint64_t block) {
+  uint32_t x = (uint32_t)block, y = (uint32_t)(block >> 32), z = (uint32_t)offset, w = (uint32_t)(offset >> 32);
+  uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+#pragma GCC unroll 10
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t p = (uint64_t)0xD2511F53u * x, q = (uint64_t)0xCD9E8D57u * z;
+    x = (uint32_t)(q >> 32) ^ y ^ k0;
+    y = (uint32_t)q;
+    z = (uint32_t)(p >> 32) ^ w ^ k1;
+    w = (uint32_t)p;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  return (philox_words){x, y, z, w};
+}
+
+static inline float philox_uniform(uint32_t word) { return (float)(int32_t)(word >> 8) * 0x1p-24f; }
+"""
+
+_PHILOX_LANE = """\
+static inline uint32_t philox_lane(uint64_t seed, uint64_t offset, uint64_t element) {
+  const philox_words r = philox_block(seed, offset, element >> 2);
+  const uint32_t low = element & 1 ? r.y : r.x, high = element & 1 ? r.w : r.z;
+  return element & 2 ? high : low;
+}
+"""
+
+_PHILOX_FILL = """\
+/* u[i] = uniform of element first + i, for i < n. */
+static inline void philox_fill(uint64_t seed, uint64_t offset, uint64_t first, long n, float *u) {
+  long head = (long)(-first & 3);
+  head = head < n ? head : n;
+  for (long i = 0; i < head; ++i) u[i] = philox_uniform(philox_lane(seed, offset, first + (uint64_t)i));
+  const uint64_t block = (first + 3) >> 2;
+  const long blocks = (n - head) >> 2;
+  float *v = u + head;
+#pragma omp simd
+  for (long i = 0; i < blocks; ++i) {
+    const philox_words r = philox_block(seed, offset, block + (uint64_t)i);
+    v[4 * i] = philox_uniform(r.x);
+    v[4 * i + 1] = philox_uniform(r.y);
+    v[4 * i + 2] = philox_uniform(r.z);
+    v[4 * i + 3] = philox_uniform(r.w);
+  }
+  for (long i = head + 4 * blocks; i < n; ++i) u[i] = philox_uniform(philox_lane(seed, offset, first + (uint64_t)i));
+}
+"""
+
+_TURN_SHIFT = 30
+_TURN_ENTRIES = 135
+
+
+def _quarter_turns(bits: int) -> int:
+    """floor(2^bits * 2 / pi), by Machin's formula pi = 16 atan(1/5) - 4 atan(1/239)."""
+    one = 1 << (2 * bits + 64)
+
+    def atan_inverse(n: int) -> int:
+        term = one // n
+        total, k = term, 1
+        while term:
+            term //= n * n
+            total += (-1) ** k * (term // (2 * k + 1))
+            k += 1
+        return total
+
+    pi = 16 * atan_inverse(5) - 4 * atan_inverse(239)
+    return (one << (bits + 1)) // pi
+
+
+def _reduction() -> str:
+    """Argument reduction for sine and cosine over the full range: 2^e * 2/pi modulo 4, in two doubles an exponent.
+
+    A float is an integer of 24 bits times a power of two, so its product with a table entry of 29 bits is exact in a
+    double, and whole turns (multiples of 4 quarters) can be left out of the table (after Payne and Hanek, 1983).
+    """
+    bits = 320
+    turns = _quarter_turns(bits)
+    rows = []
+    for index in range(_TURN_ENTRIES):
+        entry = (turns << index) % (4 << (bits + _TURN_SHIFT))  # scaled by 2^(bits + _TURN_SHIFT)
+        drop = max(entry.bit_length() - 29, 0)
+        high = entry >> drop << drop
+        scale = 1 << (bits + _TURN_SHIFT)
+        rows.append(f"    {{{(high / scale).hex()}, {((entry - high) / scale).hex()}}},")
+    table = "\n".join(rows)
+    return f"""\
+static const double quarter_turns[{_TURN_ENTRIES + 1}][2] = {{ /* 2^(i - {_TURN_SHIFT}) * 2/pi modulo 4 */
+{table}
+    {{NAN, NAN}},
+}};
+
+/* x = n pi/2 + r with |r| <= pi/4; returns r and sets n modulo 4. */
+static inline float quarter_reduced(float x, uint32_t *n) {{
+  const int32_t exponent = (int32_t)(float_bits(x) >> 23 & 0xffu);
+  const int32_t i = exponent < 120 ? 0 : exponent - 120;
+  const uint64_t scale = (uint64_t)(1023 + {_TURN_SHIFT} - i) << 52;
+  double unit;
+  memcpy(&unit, &scale, sizeof unit);
+  const double m = (double)x * unit;
+  const double round = 0x1.8p52;
+  const double high = m * quarter_turns[i][0];
+  const double shifted = high + round;
+  uint64_t u;
+  memcpy(&u, &shifted, sizeof u);
+  *n = (uint32_t)u;
+  return (float)(((high - (shifted - round)) + m * quarter_turns[i][1]) * 1.5707963267948966);
+}}
+
+/* Minimax fits on [-pi/4, pi/4], relative errors 4.1e-9 and 1.3e-10. */
+static inline float sin_reduced(float r) {{
+  const float z = r * r;
+  float p = -1.9508741388563067e-4f;
+  p = p * z + 8.332112804055214e-3f;
+  p = p * z - 1.6666653752326965e-1f;
+  return p * z * r + r;
+}}
+
+static inline float cos_reduced(float r) {{
+  const float z = r * r;
+  float p = 2.4425680749118328e-5f;
+  p = p * z - 1.3887251261621714e-3f;
+  p = p * z + 4.166664555668831e-2f;
+  return p * z * z - 0.5f * z + 1.0f;
+}}
+"""
+
+
+_SIN = """\
+static inline float gen_sinf(float x) {
+  uint32_t n;
+  const float r = quarter_reduced(x, &n);
+  const float y = n & 1 ? cos_reduced(r) : sin_reduced(r);
+  return n & 2 ? -y : y;
+}
+"""
+
+_COS = """\
+static inline float gen_cosf(float x) {
+  uint32_t n;
+  const float r = quarter_reduced(x, &n);
+  const float y = n & 1 ? sin_reduced(r) : cos_reduced(r);
+  return (n + 1) & 2 ? -y : y;
+}
+"""
+
+_PARTS: dict[str, _Part] = {
+    "float_bits": _Part(_BITS),
+    "bf16_to_f32": _Part(_FROM_BF16, ("float_bits",)),
+    "f32_to_bf16": _Part(_TO_BF16, ("float_bits",)),
+    "round_bf16": _Part(_ROUND_BF16, ("bf16_to_f32", "f32_to_bf16")),
+    "f16_to_f32": _Part(_FROM_F16, ("float_bits",)),
+    "f32_to_f16": _Part(_TO_F16, ("float_bits",)),
+    "round_f16": _Part(_ROUND_F16, ("f16_to_f32", "f32_to_f16")),
+    "exp_reduced": _Part(_EXP_SERIES, ("float_bits",)),
+    "gen_expf": _Part(_EXP, ("exp_reduced",)),
+    "gen_expm1f": _Part(_EXPM1, ("exp_reduced",)),
+    "gen_logf": _Part(_LOG, ("float_bits",)),
+    "gen_log1pf": _Part(_LOG1P, ("gen_logf",)),
+    "gen_tanhf": _Part(_TANH, ("gen_expm1f",)),
+    "gen_erff": _Part(_ERF),
+    "quarter_reduced": _Part(_reduction(), ("float_bits",)),
+    "gen_sinf": _Part(_SIN, ("quarter_reduced",)),
+    "gen_cosf": _Part(_COS, ("quarter_reduced",)),
+    "philox_block": _Part(_PHILOX),
+    "philox_lane": _Part(_PHILOX_LANE, ("philox_block",)),
+    "philox_fill": _Part(_PHILOX_FILL, ("philox_lane",)),
+}

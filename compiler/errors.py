@@ -1,0 +1,43 @@
+"""Every error and warning Genesis raises on purpose.
+
+Errors double as the built-in type a PyTorch user would catch (``RuntimeError``, ``TypeError`` ...), so existing
+``except`` clauses keep working.
+"""
+
+from __future__ import annotations
+
+
+class GenesisError(Exception):
+    """Base of all errors raised by Genesis."""
+
+
+class GenesisWarning(UserWarning):
+    """Base of all warnings issued by Genesis."""
+
+
+class OpError(GenesisError, RuntimeError):
+    """An op was called with shapes, dtypes or attributes it does not accept."""
+
+
+class TraceError(GenesisError, RuntimeError):
+    """The traced step does something that cannot be part of one graph."""
+
+
+class AutogradError(GenesisError, RuntimeError):
+    """Differentiation was asked for where there is nothing to differentiate, or twice."""
+
+
+class VerifyError(GenesisError):
+    """A graph breaks a rule of the IR; the message shows the graph with the finding under the failing op."""
+
+
+class ParseError(GenesisError, SyntaxError):
+    """A ``.gir`` text is not well formed; the message carries line, column and the offending line."""
+
+
+class RecompileError(GenesisError, RuntimeError):
+    """The same guard failed too often: the step would be compiled anew on almost every call."""
+
+
+class DeviceError(GenesisError, RuntimeError):
+    """A device, driver or compiler that was asked for is not there, or failed."""

@@ -1,0 +1,1 @@
+"""The intermediate representation: types, locations, graphs, op records, builder, verifier."""

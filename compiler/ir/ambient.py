@@ -1,0 +1,47 @@
+"""The builder that op calls go to: a stack per thread, with a process-wide default below it (the eager builder)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from compiler.ir.builder import Builder
+
+    B = TypeVar("B", bound=Builder)
+
+
+class _Ambient(threading.local):
+    builder: Builder | None = None
+
+
+_ambient = _Ambient()
+_default: list[Builder] = []
+
+
+def set_default(builder: Builder) -> None:
+    """The builder used where no :func:`using` block is open."""
+    _default[:] = [builder]
+
+
+def builder() -> Builder:
+    """The innermost builder of this thread."""
+    found = _ambient.builder
+    if found is not None:
+        return found
+    if not _default:
+        raise RuntimeError("no builder: ops are called inside `with using(GraphBuilder(...))`")
+    return _default[0]
+
+
+@contextmanager
+def using(new: B) -> Iterator[B]:
+    """Op calls inside the block go to ``new``."""
+    previous = _ambient.builder
+    _ambient.builder = new
+    try:
+        yield new
+    finally:
+        _ambient.builder = previous

@@ -1,0 +1,91 @@
+"""Builders turn op calls into nodes. :class:`GraphBuilder` appends them to a list; the eager builder also evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from compiler.errors import OpError
+from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.location import UNKNOWN, Loc
+from compiler.ir.op import OPS, Op, autocast_target
+from compiler.ir.types import DType, TensorType
+
+
+class Builder:
+    """Checks a call against the op's record and emits a node.
+
+    ``autocast`` is ``(low dtype, device)`` inside a mixed-precision region and None outside.
+    """
+
+    def __init__(self) -> None:
+        self.autocast: tuple[DType, str] | None = None
+
+    def call(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
+        try:
+            full = op.complete(attrs)
+            if op.prepare is not None:
+                operands = op.prepare(operands)
+            if self.autocast is not None and op.autocast:
+                target = autocast_target(op, operands, *self.autocast)
+                if target is not None:
+                    operands, full = self.cast_for(op, operands, full, target)
+            types = op.result_types([v.type for v in operands], full)
+        except OpError as error:
+            raise self.explain(op, operands, error) from None
+        outputs = self.emit(op, tuple(operands), types, full)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def explain(self, op: Op, operands: Sequence[Any], error: OpError) -> OpError:
+        """``error`` with the call and the user's line."""
+        shown = ", ".join(str(v.type) if isinstance(v, Value) else repr(v) for v in operands)
+        return OpError(f"{op.name}({shown}): {error}\n  at {self.location()}")
+
+    def cast_for(
+        self, op: Op, operands: Sequence[Value], attrs: dict[str, Any], target: DType
+    ) -> tuple[Sequence[Value], dict[str, Any]]:
+        """How an autocast decision is recorded: here as the attribute that the ``autocast`` pass turns into casts."""
+        return operands, {**attrs, "autocast": target}
+
+    def location(self) -> Loc:
+        return UNKNOWN
+
+    def emit(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        types: tuple[TensorType, ...],
+        attrs: dict[str, Any],
+        body: Graph | None = None,
+    ) -> tuple[Value, ...]:
+        raise NotImplementedError
+
+
+class GraphBuilder(Builder):
+    """Appends nodes to ``nodes``. Passes set ``loc`` to the place of the node they are rewriting."""
+
+    def __init__(self, loc: Loc = UNKNOWN) -> None:
+        super().__init__()
+        self.nodes: list[Node] = []
+        self.loc = loc
+        self._constants: dict[tuple[Any, ...], Value] = {}
+
+    def location(self) -> Loc:
+        return self.loc
+
+    def emit(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        types: tuple[TensorType, ...],
+        attrs: dict[str, Any],
+        body: Graph | None = None,
+    ) -> tuple[Value, ...]:
+        node = Node(op, inputs, types, attrs, body, self.location())
+        self.nodes.append(node)
+        return node.outputs
+
+
+def constant(value: float | int | bool, dtype: DType) -> Value:
+    """A rank-0 constant, recorded with the ambient builder."""
+    return OPS["constant"](value=value, dtype=dtype)

@@ -1,0 +1,149 @@
+"""Values, nodes and graphs: an ordered list of ops in SSA form, compared by identity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from compiler.ir.location import UNKNOWN, Loc
+from compiler.ir.types import DType, Shape, TensorType
+
+if TYPE_CHECKING:
+    from compiler.ir.op import Op
+
+Attrs = dict[str, Any]
+
+
+class Value:
+    """One SSA value.
+
+    ``producer`` is the node that makes it (None for graph inputs and for eager values without a gradient history).
+    The other slots serve the builder that records it: ``data`` is the NumPy array of an eager value, ``leaf`` the
+    cell whose gradient this value's adjoint goes to, ``cut`` marks a value recorded under ``no_grad``.
+    """
+
+    __slots__ = ("__weakref__", "cut", "data", "leaf", "name", "producer", "requires_grad", "type")
+
+    def __init__(self, type: TensorType, name: str = "", producer: Node | None = None) -> None:
+        self.type = type
+        self.name = name
+        self.producer = producer
+        self.data: Any = None
+        self.requires_grad = False
+        self.leaf: Any = None
+        self.cut = False
+
+    @property
+    def dtype(self) -> DType:
+        return self.type.dtype
+
+    @property
+    def shape(self) -> Shape:
+        return self.type.shape
+
+    def __repr__(self) -> str:
+        return f"%{self.name or '?'}: {self.type}"
+
+
+class Node:
+    """One application of an op: ``outputs = op(inputs) {attrs}``; a structured op also has a ``body`` graph."""
+
+    __slots__ = ("attrs", "body", "inputs", "loc", "op", "outputs")
+
+    def __init__(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        types: tuple[TensorType, ...],
+        attrs: Attrs,
+        body: Graph | None = None,
+        loc: Loc = UNKNOWN,
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.attrs = attrs
+        self.body = body
+        self.loc = loc
+        self.outputs = tuple(Value(t, "", self) for t in types)
+
+    @property
+    def output(self) -> Value:
+        """The only output."""
+        (value,) = self.outputs
+        return value
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name} {', '.join(str(v.type) for v in self.inputs)}>"
+
+
+@dataclass(eq=False, slots=True)
+class Param:
+    """An input of a graph.
+
+    ``kind`` is ``"state"`` (kept between calls, may be updated), ``"scalar"`` (a run-time f64 read at every call) or
+    ``"input"`` (an argument). ``label`` names it for people: ``"model.fc.weight"``, ``"optimizer.lr[0]"``.
+    """
+
+    value: Value
+    kind: str
+    label: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class Update:
+    """At the end of the call, ``state`` takes ``value``. All updates happen together, after every read."""
+
+    state: Value
+    value: Value
+
+
+class Graph:
+    """Inputs, ordered nodes, state updates and outputs."""
+
+    __slots__ = ("name", "nodes", "outputs", "params", "updates")
+
+    def __init__(
+        self,
+        name: str,
+        params: list[Param] | None = None,
+        nodes: list[Node] | None = None,
+        updates: list[Update] | None = None,
+        outputs: list[Value] | None = None,
+    ) -> None:
+        self.name = name
+        self.params: list[Param] = params if params is not None else []
+        self.nodes: list[Node] = nodes if nodes is not None else []
+        self.updates: list[Update] = updates if updates is not None else []
+        self.outputs: list[Value] = outputs if outputs is not None else []
+
+    def results(self) -> Iterator[Value]:
+        """Every value the graph must compute: outputs and new states."""
+        yield from self.outputs
+        for update in self.updates:
+            yield update.value
+
+    def inputs(self, kind: str | None = None) -> list[Value]:
+        return [p.value for p in self.params if kind is None or p.kind == kind]
+
+    def add_param(self, type: TensorType, kind: str, label: str, name: str) -> Value:
+        """A new input; ``name`` is made unique among the inputs."""
+        taken = {p.value.name for p in self.params}
+        unique, n = name, 1
+        while unique in taken:
+            unique, n = f"{name}_{n}", n + 1
+        value = Value(type, unique)
+        self.params.append(Param(value, kind, label))
+        return value
+
+    def __repr__(self) -> str:
+        return f"<graph @{self.name}: {len(self.nodes)} nodes>"
+
+
+def users(graph: Graph) -> dict[Value, list[Node]]:
+    """Which nodes read each value (nodes of this graph only, in order, once per node)."""
+    result: dict[Value, list[Node]] = {}
+    for node in graph.nodes:
+        for value in dict.fromkeys(node.inputs):
+            result.setdefault(value, []).append(node)
+    return result

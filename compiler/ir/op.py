@@ -1,0 +1,132 @@
+"""Op records and their registry: everything the compiler knows about an op stands in its one record.
+
+Only the target spellings live elsewhere, as tables in the renderers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from compiler.errors import OpError
+from compiler.ir import ambient
+from compiler.ir.types import DType, TensorType, f32
+
+if TYPE_CHECKING:
+    from compiler.ir.graph import Value
+
+REQUIRED: Any = object()
+"""Default of an attribute that must be given."""
+
+KINDS = ("pointwise", "view", "reduce", "contract", "index", "random", "composite", "structure")
+
+
+@dataclass(eq=False, slots=True)
+class Op:
+    """One op.
+
+    infer: ``(*types, **attrs) -> type or tuple of types``; raises :class:`OpError` for what the op does not accept.
+    reference: ``(*arrays, **attrs) -> array or tuple``, the definition in NumPy. 16-bit floats arrive as f32 and the
+        result is rounded once to the result type, unless ``raw``.
+    vjp: ``(o, node, *output_grads) -> one gradient or None per input``, written with the op set ``o``.
+        ``None`` instead of a rule: the op has no gradient (or, for a composite, is differentiated through ``expand``).
+    expand: ``(o, *values, **attrs) -> value or tuple``: a composite in terms of smaller ops.
+    kind: how code generation sees it, one of :data:`KINDS`.
+    attrs: attribute schema, name -> default (:data:`REQUIRED` for none).
+    autocast: device -> class (``"lower"``, ``"fp32"``, ``"promote"``), after PyTorch's autocast lists.
+    prepare: brings operands to a common type before ``infer``; ``None`` takes them as they are.
+    differentiable: False for ops whose result carries no gradient (comparisons, ``detach``).
+    """
+
+    name: str
+    infer: Callable[..., Any]
+    kind: str
+    reference: Callable[..., Any] | None = None
+    vjp: Callable[..., Any] | None = None
+    expand: Callable[..., Any] | None = None
+    attrs: dict[str, Any] = field(default_factory=dict)
+    autocast: dict[str, str] = field(default_factory=dict)
+    prepare: Callable[[Sequence[Any]], Sequence[Any]] | None = None
+    differentiable: bool = True
+    raw: bool = False
+
+    def __call__(self, *operands: Any, **attrs: Any) -> Any:
+        """Record the op with the ambient builder; returns its value, or a tuple when it has several outputs."""
+        return ambient.builder().call(self, operands, attrs)
+
+    def complete(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """``attrs`` checked against the schema, with defaults filled in and lists as tuples."""
+        full = {}
+        for key, default in self.attrs.items():
+            value = attrs.get(key, default)
+            if value is REQUIRED:
+                raise OpError(f"{self.name}: attribute {key!r} is missing")
+            full[key] = tuple(value) if isinstance(value, list) else value
+        if len(full) < len(attrs) or not attrs.keys() <= full.keys():
+            unknown = sorted(attrs.keys() - full.keys())
+            raise OpError(f"{self.name}: unknown attribute {', '.join(unknown)}; it has: {', '.join(full) or 'none'}")
+        return full
+
+    def result_types(self, types: Sequence[TensorType], attrs: dict[str, Any]) -> tuple[TensorType, ...]:
+        """The types of the outputs; ``attrs`` may carry the universal attribute ``autocast``."""
+        target = attrs.get("autocast")
+        if target is not None:
+            types = [t.with_dtype(target) if castable(t.dtype) else t for t in types]
+            attrs = {k: v for k, v in attrs.items() if k != "autocast"}
+        try:
+            result = self.infer(*types, **attrs)
+        except TypeError as error:
+            raise OpError(f"{error}") from None
+        return (result,) if isinstance(result, TensorType) else tuple(result)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+OPS: dict[str, Op] = {}
+
+
+class OpSet:
+    """All registered ops as attributes: ``o.mul(x, y)``. VJP rules and expansions receive it as ``o``."""
+
+    def __getattr__(self, name: str) -> Op:
+        raise AttributeError(f"no op named {name!r}")
+
+
+o = OpSet()
+
+
+def register(op: Op) -> Op:
+    """Add ``op`` to the registry and to the op set."""
+    if op.name in OPS:
+        raise ValueError(f"op {op.name!r} is registered twice")
+    if op.kind not in KINDS:
+        raise ValueError(f"op {op.name!r}: unknown kind {op.kind!r}")
+    OPS[op.name] = op
+    setattr(o, op.name, op)
+    return op
+
+
+def castable(dtype: DType) -> bool:
+    """Whether autocast may touch this type: f16, bf16 and f32 only."""
+    return dtype is f32 or dtype.is_half
+
+
+def autocast_target(op: Op, values: Sequence[Value], low: DType, device: str) -> DType | None:
+    """The type autocast brings the floating inputs of ``op`` to, or None when the op is not listed for ``device``.
+
+    Classes: ``lower`` computes in the region's type, ``fp32`` in f32, ``promote`` in the widest type among the
+    inputs. Source: the op lists of PyTorch's autocast registrations for CPU and CUDA.
+    """
+    rule = op.autocast.get(device)
+    if rule is None:
+        return None
+    floats = [v.type.dtype for v in values if castable(v.type.dtype)]
+    if rule == "lower":
+        target = low
+    elif rule == "fp32" or any(d is f32 for d in floats):
+        target = f32
+    else:
+        return None
+    return target if any(d is not target for d in floats) else None

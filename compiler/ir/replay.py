@@ -1,0 +1,77 @@
+"""Rebuilding graphs: the one loop that passes, expansions and inlining share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from compiler.ir.ambient import using
+from compiler.ir.builder import GraphBuilder
+from compiler.ir.graph import Graph, Node, Update, Value
+
+Rewrite = Callable[[Node, tuple[Value, ...]], "Sequence[Value] | None"]
+
+
+def copy_node(builder: GraphBuilder, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Append ``node`` as it is, on other inputs."""
+    if inputs == node.inputs:
+        builder.nodes.append(node)
+        return node.outputs
+    copied = Node(node.op, inputs, tuple(v.type for v in node.outputs), node.attrs, node.body, node.loc)
+    for old, new in zip(node.outputs, copied.outputs, strict=True):
+        new.name = old.name
+    builder.nodes.append(copied)
+    return copied.outputs
+
+
+def rewrite(graph: Graph, rule: Rewrite) -> Graph:
+    """A graph in which ``rule(node, inputs)`` may replace each node by other values.
+
+    ``rule`` runs inside a builder set to the node's location; it returns the values that stand for the node's outputs, or
+    None to keep the node. Inputs are already those of the new graph. Unchanged nodes are shared, not copied.
+    """
+    builder = GraphBuilder()
+    new: dict[Value, Value] = {}
+    with using(builder):
+        for node in graph.nodes:
+            inputs = tuple([new.get(v, v) for v in node.inputs])
+            builder.loc = node.loc
+            outputs = rule(node, inputs)
+            if outputs is None:
+                outputs = copy_node(builder, node, inputs)
+            for old, value in zip(node.outputs, outputs, strict=True):
+                if old is not value:
+                    new[old] = value
+    return with_nodes(graph, builder.nodes, new)
+
+
+def with_nodes(graph: Graph, nodes: list[Node], new: Mapping[Value, Value]) -> Graph:
+    """``graph`` with other nodes, its results renamed by ``new``."""
+    return Graph(
+        graph.name,
+        list(graph.params),
+        nodes,
+        [Update(u.state, new.get(u.value, u.value)) for u in graph.updates],
+        [new.get(v, v) for v in graph.outputs],
+    )
+
+
+def inline(body: Graph, arguments: Sequence[Value]) -> list[Value]:
+    """Replay ``body`` on ``arguments`` with the ambient builder; returns its outputs there."""
+    env: dict[Value, Value] = dict(zip(body.inputs(), arguments, strict=True))
+    for node in body.nodes:
+        result = node.op(*[env[v] for v in node.inputs], **node.attrs)
+        results = (result,) if isinstance(result, Value) else result
+        env.update(zip(node.outputs, results, strict=True))
+    return [env[v] for v in body.outputs]
+
+
+def live_nodes(graph: Graph) -> list[Node]:
+    """The nodes that contribute to a result, in order."""
+    wanted: set[Value] = set(graph.results())
+    kept: list[Node] = []
+    for node in reversed(graph.nodes):
+        if any(v in wanted for v in node.outputs):
+            kept.append(node)
+            wanted.update(node.inputs)
+    kept.reverse()
+    return kept

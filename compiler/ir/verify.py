@@ -1,0 +1,67 @@
+"""The rules every graph keeps, checked after every pass."""
+
+from __future__ import annotations
+
+from compiler.errors import OpError, VerifyError
+from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.op import OPS
+
+
+def verify(graph: Graph) -> Graph:
+    """Return ``graph`` if it is sound, else raise :class:`VerifyError` naming the node and the broken rule.
+
+    Rules: every input is defined before its use and exactly once; every op is registered; result types are those the
+    op's type rule infers; updates write state inputs of the same type, each at most once; body graphs are sound.
+    """
+    defined: set[Value] = set()
+    for param in graph.params:
+        if param.kind not in ("state", "scalar", "input"):
+            raise VerifyError(f"@{graph.name}: input %{param.value.name} has unknown kind {param.kind!r}")
+        _define(graph, param.value, defined, f"input %{param.value.name}")
+    for index, node in enumerate(graph.nodes):
+        _check_node(graph, index, node, defined)
+        for value in node.outputs:
+            _define(graph, value, defined, f"node {index} ({node.op.name})")
+    states = set(graph.inputs("state"))
+    for update in graph.updates:
+        if update.state not in states:
+            raise VerifyError(f"@{graph.name}: update of %{update.state.name}, which is not a state (or is updated twice)")
+        states.discard(update.state)
+        if update.state.type != update.value.type:
+            raise VerifyError(f"@{graph.name}: update of {update.state!r} with a value of type {update.value.type}")
+    for value in graph.results():
+        if value not in defined:
+            raise VerifyError(f"@{graph.name}: result {value!r} is not defined in the graph")
+    return graph
+
+
+def _define(graph: Graph, value: Value, defined: set[Value], where: str) -> None:
+    if value in defined:
+        raise VerifyError(f"@{graph.name}: {where} defines {value!r} a second time")
+    defined.add(value)
+
+
+def _check_node(graph: Graph, index: int, node: Node, defined: set[Value]) -> None:
+    def fail(why: str) -> VerifyError:
+        return VerifyError(f"@{graph.name}, node {index}: {node!r}: {why}\n  at {node.loc}")
+
+    if OPS.get(node.op.name) is not node.op:
+        raise fail("the op is not registered")
+    for value in node.inputs:
+        if value not in defined:
+            raise fail(f"input {value!r} is not defined before its use")
+    if node.body is not None:
+        verify(node.body)
+        inner = node.body.inputs()
+        if [v.type for v in inner] != [v.type for v in node.inputs] and node.op.name == "fused":
+            raise fail("the body's inputs have other types than the node's")
+        if node.op.name == "fused" and [v.type for v in node.body.outputs] != [v.type for v in node.outputs]:
+            raise fail("the body's outputs have other types than the node's")
+        return
+    try:
+        types = node.op.result_types([v.type for v in node.inputs], node.attrs)
+    except OpError as error:
+        raise fail(str(error)) from None
+    if types != tuple(v.type for v in node.outputs):
+        shown = ", ".join(str(v.type) for v in node.outputs)
+        raise fail(f"results are typed {shown}, the op gives {', '.join(map(str, types))}")

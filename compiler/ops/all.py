@@ -1,0 +1,13 @@
+"""Importing this module registers every op family."""
+
+from compiler.ops import (  # noqa: F401
+    composite,
+    contract,
+    elementwise,
+    index,
+    layout,
+    random,
+    reduce,
+    structure,
+    training,
+)

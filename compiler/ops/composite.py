@@ -1,0 +1,524 @@
+"""Composites: activations, normalisations and losses.
+
+They stay whole in the traced IR, so that it reads like the user's program and autocast decides on the op the user
+wrote; ``expand`` breaks them up. Every expansion computes in f32 for 16-bit inputs and rounds once, at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod, sqrt
+from typing import Any
+
+import numpy as np
+
+from compiler.errors import OpError
+from compiler.ir.graph import Value
+from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.types import Shape, TensorType, f32
+from compiler.ops.contract import accumulator
+from compiler.ops.elementwise import FP32_ON_CUDA, broadcast_shapes, promoted, promoted_float
+from compiler.ops.reduce import normalize_axis
+
+FP32 = {"cpu": "fp32", "cuda": "fp32"}
+
+
+def rounded(expansion: Callable[..., Any]) -> Callable[..., Any]:
+    """An expansion of one result that computes 16-bit floats in f32 and rounds once, at its end."""
+
+    def expand(o: Any, x: Value, *rest: Value, **attrs: Any) -> Value:
+        wide = [o.cast(v, to=f32) if v.dtype.is_half else v for v in (x, *rest)]
+        return o.cast(expansion(o, *wide, **attrs), to=x.dtype)
+
+    return expand
+
+
+def composite(name: str, expansion: Callable[..., Any], infer: Callable[..., Any] | None = None, **options: Any) -> Op:
+    """Register a composite of one result, shaped like its first operand unless ``infer`` says otherwise."""
+    return register(Op(name, infer or (lambda x, **_: x), "composite", expand=rounded(expansion), **options))
+
+
+# Activations
+
+
+def _sigmoid(o: Any, x: Value) -> Value:
+    return o.reciprocal(o.add(o.exp(o.neg(x)), 1))
+
+
+def _sigmoid_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+    y = node.output
+    return (o.mul(g, o.mul(y, o.sub(1, y))),)
+
+
+def _relu_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+    return (o.where(o.gt(node.output, 0), g, 0),)
+
+
+def _gelu(o: Any, x: Value, approximate: str) -> Value:
+    """Hendrycks & Gimpel, "Gaussian error linear units", 2016; exact, or the tanh approximation."""
+    if approximate == "tanh":
+        inner = o.mul(sqrt(2 / np.pi), o.add(x, o.mul(0.044715, o.mul(o.mul(x, x), x))))
+        return o.mul(o.mul(0.5, x), o.add(1, o.tanh(inner)))
+    return o.mul(o.mul(0.5, x), o.add(1, o.erf(o.mul(x, sqrt(0.5)))))
+
+
+def _gelu_slope(o: Any, x: Value, approximate: str) -> Value:
+    if approximate == "tanh":
+        c = sqrt(2 / np.pi)
+        t = o.tanh(o.mul(c, o.add(x, o.mul(0.044715, o.mul(o.mul(x, x), x)))))
+        inner = o.mul(c, o.add(1, o.mul(3 * 0.044715, o.mul(x, x))))
+        return o.add(o.mul(0.5, o.add(1, t)), o.mul(o.mul(0.5, x), o.mul(o.sub(1, o.mul(t, t)), inner)))
+    density = o.mul(sqrt(0.5 / np.pi), o.exp(o.mul(-0.5, o.mul(x, x))))
+    return o.add(o.mul(0.5, o.add(1, o.erf(o.mul(x, sqrt(0.5))))), o.mul(x, density))
+
+
+def _gelu_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+    x = node.inputs[0]
+    wide = accumulator(x.dtype)
+    slope = _gelu_slope(o, o.cast(x, to=wide), node.attrs["approximate"])
+    return (o.cast(o.mul(o.cast(g, to=wide), slope), to=x.dtype),)
+
+
+def _check_gelu(x: TensorType, approximate: str) -> TensorType:
+    if approximate not in ("none", "tanh"):
+        raise OpError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
+    return x
+
+
+def _softplus(o: Any, x: Value, beta: float, threshold: float) -> Value:
+    scaled = o.mul(x, beta)
+    return o.where(o.gt(scaled, threshold), x, o.div(o.log1p(o.exp(o.minimum(scaled, threshold))), beta))
+
+
+composite("relu", lambda o, x: o.maximum(x, 0), vjp=_relu_vjp)
+composite("sigmoid", _sigmoid, vjp=_sigmoid_vjp, prepare=promoted_float)
+composite("silu", lambda o, x: o.mul(x, _sigmoid(o, x)))
+composite("gelu", _gelu, _check_gelu, vjp=_gelu_vjp, attrs={"approximate": "none"})
+composite("softplus", _softplus, attrs={"beta": 1.0, "threshold": 20.0}, autocast=FP32_ON_CUDA)
+composite(
+    "leaky_relu",
+    lambda o, x, negative_slope: o.where(o.gt(x, 0), x, o.mul(x, negative_slope)),
+    attrs={"negative_slope": 0.01},
+)
+composite("log_sigmoid", lambda o, x: o.sub(o.minimum(x, 0), o.log1p(o.exp(o.neg(o.abs(x))))))
+
+# Means, softmaxes
+
+
+def count(shape: Shape, axes: Sequence[int]) -> int:
+    return prod(shape[a] for a in axes)
+
+
+def _infer_mean(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
+    if not x.dtype.is_floating_point:
+        raise OpError(f"mean needs a floating tensor, not {x.dtype.name}; convert it with .float()")
+    return TensorType(x.dtype, tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdim or a not in axes))
+
+
+def _mean(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
+    return o.div(o.sum(x, axes=axes, keepdim=keepdim), float(count(x.shape, axes)))
+
+
+composite("mean", _mean, _infer_mean, attrs={"axes": REQUIRED, "keepdim": False})
+
+
+def _var(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool, correction: float) -> Value:
+    centred = o.sub(x, _mean(o, x, axes, True))
+    return o.div(o.sum(o.mul(centred, centred), axes=axes, keepdim=keepdim), max(count(x.shape, axes) - correction, 0.0))
+
+
+composite("var", _var, lambda x, correction, **a: _infer_mean(x, **a), attrs={"axes": REQUIRED, "keepdim": False, "correction": 1.0})
+
+
+def _check_axis(x: TensorType, axis: int) -> TensorType:
+    if normalize_axis(axis, x.rank) != axis:
+        raise OpError(f"axis {axis} must be counted from the front")
+    return x
+
+
+def _along(axis: int, x: Value) -> tuple[int, ...]:
+    return (axis,) if x.type.rank else ()
+
+
+def _log_sum_exp(o: Any, x: Value, axes: tuple[int, ...]) -> Value:
+    """With ``axes`` kept; an infinite maximum is not subtracted, so that all -inf gives -inf, not NaN."""
+    top = o.amax(x, axes=axes, keepdim=True)
+    safe = o.where(o.isinf(top), 0, top)
+    return o.add(o.log(o.sum(o.exp(o.sub(x, safe)), axes=axes, keepdim=True)), safe)
+
+
+def _softmax(o: Any, x: Value, axis: int) -> Value:
+    axes = _along(axis, x)
+    e = o.exp(o.sub(x, o.amax(x, axes=axes, keepdim=True)))
+    return o.div(e, o.sum(e, axes=axes, keepdim=True))
+
+
+def _softmax_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+    y = node.output
+    wide = accumulator(y.dtype)
+    axes = _along(node.attrs["axis"], y)
+    gy = o.mul(o.cast(g, to=wide), o.cast(y, to=wide))
+    inner = o.sum(gy, axes=axes, keepdim=True)
+    return (o.cast(o.sub(gy, o.mul(o.cast(y, to=wide), inner)), to=y.dtype),)
+
+
+def _log_softmax(o: Any, x: Value, axis: int) -> Value:
+    axes = _along(axis, x)
+    shifted = o.sub(x, o.amax(x, axes=axes, keepdim=True))
+    return o.sub(shifted, o.log(o.sum(o.exp(shifted), axes=axes, keepdim=True)))
+
+
+def _log_softmax_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+    y = node.output
+    wide = accumulator(y.dtype)
+    g = o.cast(g, to=wide)
+    total = o.sum(g, axes=_along(node.attrs["axis"], y), keepdim=True)
+    return (o.cast(o.sub(g, o.mul(o.exp(o.cast(y, to=wide)), total)), to=y.dtype),)
+
+
+composite("softmax", _softmax, _check_axis, vjp=_softmax_vjp, attrs={"axis": REQUIRED}, autocast=FP32_ON_CUDA)
+composite(
+    "log_softmax", _log_softmax, _check_axis, vjp=_log_softmax_vjp, attrs={"axis": REQUIRED}, autocast=FP32_ON_CUDA
+)
+
+
+def _logsumexp(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
+    return o.reshape(_log_sum_exp(o, x, axes), shape=_infer_mean(x.type, axes, keepdim).shape)
+
+
+composite("logsumexp", _logsumexp, _infer_mean, attrs={"axes": REQUIRED, "keepdim": False}, autocast=FP32_ON_CUDA)
+
+# Normalisations
+
+
+def _infer_layer_norm(x: TensorType, *affine: TensorType, ndim: int, eps: float) -> tuple[TensorType, ...]:
+    if not 0 < ndim <= x.rank:
+        raise OpError(f"cannot normalise the last {ndim} dimensions of shape {list(x.shape)}")
+    for parameter in affine:
+        if parameter.shape != x.shape[x.rank - ndim :]:
+            raise OpError(
+                f"weight and bias of shape {list(parameter.shape)} do not match the normalised dimensions "
+                f"{list(x.shape[x.rank - ndim :])} of the input {list(x.shape)}"
+            )
+    statistic = TensorType(accumulator(x.dtype), x.shape[: x.rank - ndim] + (1,) * ndim)
+    return x, statistic, statistic
+
+
+def _tail(x: Value, ndim: int) -> tuple[int, ...]:
+    return tuple(range(x.type.rank - ndim, x.type.rank))
+
+
+def _affine(o: Any, y: Value, affine: Sequence[Value]) -> Value:
+    if affine:
+        y = o.mul(y, o.cast(affine[0], to=y.dtype))
+    if len(affine) > 1:
+        y = o.add(y, o.cast(affine[1], to=y.dtype))
+    return y
+
+
+def _expand_layer_norm(o: Any, x: Value, *affine: Value, ndim: int, eps: float) -> tuple[Value, ...]:
+    """Ba, Kiros & Hinton, "Layer normalization", 2016."""
+    axes = _tail(x, ndim)
+    wide = o.cast(x, to=accumulator(x.dtype))
+    mean = _mean(o, wide, axes, True)
+    rstd = o.rsqrt(o.add(_var(o, wide, axes, True, 0.0), eps))
+    y = _affine(o, o.mul(o.sub(wide, mean), rstd), affine)
+    return o.cast(y, to=x.dtype), mean, rstd
+
+
+def _normalise_backward(o: Any, g: Value, normal: Value, rstd: Value, axes: tuple[int, ...], centre: bool) -> Value:
+    """Gradient through ``normal = (x - mean) * rstd`` (or ``x * rstd``)."""
+    along = _mean(o, o.mul(g, normal), axes, True)
+    d = o.sub(g, o.mul(normal, along))
+    if centre:
+        d = o.sub(d, _mean(o, g, axes, True))
+    return o.mul(d, rstd)
+
+
+def _norm_vjp(centre: bool) -> Callable[..., Any]:
+    def vjp(o: Any, node: Any, g: Value, *statistics: Value | None) -> tuple[Any, ...]:
+        if any(s is not None for s in statistics):
+            raise NotImplementedError(f"the gradient of {node.op.name}'s statistics")
+        x, *affine = node.inputs
+        axes = _tail(x, node.attrs["ndim"])
+        lead = tuple(range(x.type.rank - len(axes)))
+        wide = accumulator(x.dtype)
+        g, rstd = o.cast(g, to=wide), node.outputs[-1]
+        shifted = o.cast(x, to=wide)
+        normal = o.mul(o.sub(shifted, node.outputs[1]) if centre else shifted, rstd)
+
+        def to_x() -> Value:
+            scaled = o.mul(g, o.cast(affine[0], to=wide)) if affine else g
+            return o.cast(_normalise_backward(o, scaled, normal, rstd, axes, centre), to=x.dtype)
+
+        to_affine = (
+            lambda: o.cast(o.sum(o.mul(g, normal), axes=lead), to=affine[0].dtype),
+            lambda: o.cast(o.sum(g, axes=lead), to=affine[1].dtype),
+        )
+        return (to_x, *to_affine[: len(affine)])
+
+    return vjp
+
+
+register(
+    Op(
+        "layer_norm",
+        _infer_layer_norm,
+        "composite",
+        vjp=_norm_vjp(centre=True),
+        expand=_expand_layer_norm,
+        attrs={"ndim": REQUIRED, "eps": 1e-5},
+        autocast=FP32_ON_CUDA,
+    )
+)
+
+
+def _expand_rms_norm(o: Any, x: Value, *affine: Value, ndim: int, eps: float) -> tuple[Value, ...]:
+    """Zhang & Sennrich, "Root mean square layer normalization", 2019."""
+    wide = o.cast(x, to=accumulator(x.dtype))
+    rstd = o.rsqrt(o.add(_mean(o, o.mul(wide, wide), _tail(x, ndim), True), eps))
+    return o.cast(_affine(o, o.mul(wide, rstd), affine), to=x.dtype), rstd
+
+
+register(
+    Op(
+        "rms_norm",
+        lambda *types, **attrs: _infer_layer_norm(*types, **attrs)[:2],
+        "composite",
+        vjp=_norm_vjp(centre=False),
+        expand=_expand_rms_norm,
+        attrs={"ndim": REQUIRED, "eps": 1e-5},
+        autocast=FP32_ON_CUDA,
+    )
+)
+
+# Losses
+
+
+def reduced(o: Any, loss: Value, reduction: str) -> Value:
+    """``loss`` by ``reduction``: "none", "sum" or "mean"."""
+    axes = tuple(range(loss.type.rank))
+    if reduction == "mean":
+        return _mean(o, loss, axes, False)
+    return o.sum(loss, axes=axes) if reduction == "sum" else loss
+
+
+def check_reduction(reduction: str) -> None:
+    if reduction not in ("none", "sum", "mean"):
+        raise OpError(f"{reduction!r} is not a valid value for reduction: 'none', 'sum' or 'mean'")
+
+
+def _infer_pair(x: TensorType, y: TensorType, *rest: TensorType, reduction: str, **_: Any) -> TensorType:
+    check_reduction(reduction)
+    shape = broadcast_shapes(x.shape, y.shape)
+    if x.dtype is not y.dtype or not x.dtype.is_floating_point:
+        raise OpError(f"input and target must share a floating dtype, not {x.dtype.name} and {y.dtype.name}")
+    return TensorType(x.dtype, shape if reduction == "none" else ())
+
+
+def _mse(o: Any, x: Value, y: Value, reduction: str) -> Value:
+    difference = o.sub(x, y)
+    return reduced(o, o.mul(difference, difference), reduction)
+
+
+def _bce_with_logits(o: Any, x: Value, y: Value, *rest: Value, reduction: str, weight: bool, pos_weight: bool) -> Value:
+    """The stable form ``(1 - y) x + w (log(1 + exp(-|x|)) + max(-x, 0))`` with ``w = 1 + (pos_weight - 1) y``."""
+    softplus = o.add(o.log1p(o.exp(o.neg(o.abs(x)))), o.maximum(o.neg(x), 0))
+    if pos_weight:
+        softplus = o.mul(o.add(o.mul(o.sub(rest[-1], 1), y), 1), softplus)
+    loss = o.add(o.mul(o.sub(1, y), x), softplus)
+    if weight:
+        loss = o.mul(loss, rest[0])
+    return reduced(o, loss, reduction)
+
+
+composite("mse_loss", _mse, _infer_pair, attrs={"reduction": "mean"}, prepare=promoted, autocast=FP32)
+composite(
+    "l1_loss",
+    lambda o, x, y, reduction: reduced(o, o.abs(o.sub(x, y)), reduction),
+    _infer_pair,
+    attrs={"reduction": "mean"},
+    prepare=promoted,
+    autocast=FP32,
+)
+composite(
+    "binary_cross_entropy_with_logits",
+    _bce_with_logits,
+    _infer_pair,
+    attrs={"reduction": "mean", "weight": False, "pos_weight": False},
+    prepare=promoted,
+    autocast=FP32,
+)
+
+
+def class_axis(rank: int) -> int:
+    """Where the classes are in ``[C]``, ``[N, C]`` or ``[N, C, d1, ...]``."""
+    return 0 if rank == 1 else 1
+
+
+def _infer_class_loss(x: TensorType, target: TensorType, *weight: TensorType, reduction: str, **_: Any) -> TensorType:
+    check_reduction(reduction)
+    axis = class_axis(x.rank)
+    if x.rank == 0 or target.dtype.kind != "int":
+        raise OpError(f"expected logits [N, C, ...] and integer class indices [N, ...], not {x} and {target}")
+    if target.shape != (*x.shape[:axis], *x.shape[axis + 1 :]):
+        raise OpError(
+            f"the input {list(x.shape)} needs a target of shape {[*x.shape[:axis], *x.shape[axis + 1 :]]}, "
+            f"not {list(target.shape)}"
+        )
+    if weight and weight[0].shape != (x.shape[axis],):
+        raise OpError(f"weight tensor should be defined for all {x.shape[axis]} classes, not {list(weight[0].shape)}")
+    return TensorType(x.dtype, target.shape if reduction == "none" else ())
+
+
+def _rows(o: Any, x: Value) -> Value:
+    """Logits as ``[rows, classes]``."""
+    axis = class_axis(x.type.rank)
+    if axis != x.type.rank - 1:
+        x = o.permute(x, dims=(*(a for a in range(x.type.rank) if a != axis), axis))
+    return o.reshape(x, shape=(prod(x.shape[:-1]), x.shape[-1]))
+
+
+def _unrows(o: Any, rows: Value, shape: Shape) -> Value:
+    """The inverse of :func:`_rows` for a result of ``shape``."""
+    axis = class_axis(len(shape))
+    others = tuple(n for a, n in enumerate(shape) if a != axis)
+    moved = o.reshape(rows, shape=(*others, shape[axis]))
+    if axis == len(shape) - 1:
+        return moved
+    order = list(range(len(others)))
+    order.insert(axis, len(others))
+    return o.permute(moved, dims=tuple(order))
+
+
+class _Classes:
+    """The pieces that the class losses and their gradients share, as ``[rows, 1]`` columns in the wide type."""
+
+    def __init__(self, o: Any, rows: Value, target: Value, weight: Sequence[Value], ignore_index: int) -> None:
+        count = rows.shape[1]
+        self.o = o
+        column = o.reshape(target, shape=(rows.shape[0], 1))
+        self.valid = o.ne(column, ignore_index)
+        label = o.bounded(o.where(self.valid, column, 0), size=count, what="class index")
+        self.hit = o.eq(o.iota(shape=(1, count), axis=1), label)
+        self.weight = o.cast(o.reshape(weight[0], shape=(1, count)), to=rows.dtype) if weight else None
+        one: Any = self.pick(self.weight) if self.weight is not None else o.ones(shape=(1, 1), dtype=rows.dtype)
+        self.scale = o.where(self.valid, one, 0)
+
+    def pick(self, values: Value) -> Value:
+        """``values`` at each row's class."""
+        return self.o.sum(self.o.where(self.hit, values, 0), axes=(1,), keepdim=True)
+
+    def total(self) -> Value:
+        """What the mean divides by: the weights of the rows that count."""
+        return self.o.sum(self.scale, axes=(0, 1))
+
+
+def _reduce_rows(o: Any, loss: Value, classes: _Classes, reduction: str, shape: Shape) -> Value:
+    if reduction == "none":
+        return o.reshape(loss, shape=shape)
+    total = o.sum(loss, axes=(0, 1))
+    return o.div(total, classes.total()) if reduction == "mean" else total
+
+
+def _row_gradient(o: Any, g: Value, classes: _Classes, reduction: str, rows: int) -> Value:
+    """The gradient of each row's loss as a column, given that of the reduced loss."""
+    if reduction == "none":
+        return o.reshape(g, shape=(rows, 1))
+    return o.reshape(o.div(g, classes.total()) if reduction == "mean" else g, shape=(1, 1))
+
+
+def _smoothing_share(o: Any, classes: _Classes, count: int, smoothing: float) -> Any:
+    """Per class, the weight of the uniform part of a smoothed target."""
+    share = smoothing / count
+    return share if classes.weight is None else o.mul(classes.weight, share)
+
+
+def _expand_cross_entropy(
+    o: Any,
+    x: Value,
+    target: Value,
+    *weight: Value,
+    reduction: str,
+    ignore_index: int,
+    label_smoothing: float,
+) -> tuple[Value, Value]:
+    """Softmax cross-entropy; label smoothing by Szegedy et al., 2016. The second result is the log-sum-exp."""
+    rows = _rows(o, o.cast(x, to=accumulator(x.dtype)))
+    lse = _log_sum_exp(o, rows, (1,))
+    classes = _Classes(o, rows, target, weight, ignore_index)
+    nll = o.mul(classes.scale, o.sub(lse, classes.pick(rows)))
+    if label_smoothing:
+        spread = o.mul(_smoothing_share(o, classes, rows.shape[1], label_smoothing), o.sub(lse, rows))
+        smooth = o.where(classes.valid, o.sum(spread, axes=(1,), keepdim=True), 0)
+        nll = o.add(o.mul(nll, 1 - label_smoothing), smooth)
+    nll = o.where(classes.valid, nll, 0)
+    return o.cast(_reduce_rows(o, nll, classes, reduction, target.shape), to=x.dtype), lse
+
+
+def _cross_entropy_vjp(o: Any, node: Any, g: Value, g_lse: Value | None) -> tuple[Any, ...]:
+    if g_lse is not None:
+        raise NotImplementedError("the gradient of cross_entropy's log-sum-exp output")
+    x, target, *weight = node.inputs
+    wide = accumulator(x.dtype)
+    rows = _rows(o, o.cast(x, to=wide))
+    smoothing = node.attrs["label_smoothing"]
+    classes = _Classes(o, rows, target, weight, node.attrs["ignore_index"])
+    g_row = _row_gradient(o, o.cast(g, to=wide), classes, node.attrs["reduction"], rows.shape[0])
+    probability = o.exp(o.sub(rows, node.outputs[1]))
+    d = o.mul(classes.scale, o.sub(probability, o.cast(classes.hit, to=wide)))
+    if smoothing:
+        share = _smoothing_share(o, classes, rows.shape[1], smoothing)
+        total = o.sum(share, axes=(1,), keepdim=True) if isinstance(share, Value) else smoothing
+        d = o.add(o.mul(d, 1 - smoothing), o.sub(o.mul(probability, total), share))
+    d = o.where(classes.valid, o.mul(d, g_row), 0)
+    return (o.cast(_unrows(o, d, x.shape), to=x.dtype), None, *(None for _ in weight))
+
+
+register(
+    Op(
+        "cross_entropy",
+        lambda x, target, *weight, **attrs: (
+            _infer_class_loss(x, target, *weight, **attrs),
+            TensorType(accumulator(x.dtype), (target.size, 1)),
+        ),
+        "composite",
+        vjp=_cross_entropy_vjp,
+        expand=_expand_cross_entropy,
+        attrs={"reduction": "mean", "ignore_index": -100, "label_smoothing": 0.0},
+        autocast=FP32,
+    )
+)
+
+
+def _expand_nll(
+    o: Any, x: Value, target: Value, *weight: Value, reduction: str, ignore_index: int
+) -> Value:
+    rows = _rows(o, o.cast(x, to=accumulator(x.dtype)))
+    classes = _Classes(o, rows, target, weight, ignore_index)
+    nll = o.where(classes.valid, o.mul(classes.scale, o.neg(classes.pick(rows))), 0)
+    return o.cast(_reduce_rows(o, nll, classes, reduction, target.shape), to=x.dtype)
+
+
+def _nll_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+    x, target, *weight = node.inputs
+    wide = accumulator(x.dtype)
+    rows = _rows(o, o.cast(x, to=wide))
+    classes = _Classes(o, rows, target, weight, node.attrs["ignore_index"])
+    g_row = _row_gradient(o, o.cast(g, to=wide), classes, node.attrs["reduction"], rows.shape[0])
+    d = o.where(classes.hit, o.neg(o.mul(classes.scale, g_row)), 0)
+    return (o.cast(_unrows(o, d, x.shape), to=x.dtype), None, *(None for _ in weight))
+
+
+register(
+    Op(
+        "nll_loss",
+        _infer_class_loss,
+        "composite",
+        vjp=_nll_vjp,
+        expand=_expand_nll,
+        attrs={"reduction": "mean", "ignore_index": -100},
+        autocast=FP32,
+    )
+)
+

@@ -1,0 +1,273 @@
+"""Contractions: ``dot`` is the one primitive; linear, matmul and attention are composites over it."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from compiler.errors import OpError
+from compiler.ir.graph import Value
+from compiler.ir.op import Op, register
+from compiler.ir.types import DType, Shape, TensorType, boolean, f32
+from compiler.ops.elementwise import broadcast_shapes
+
+LOWER = {"cpu": "lower", "cuda": "lower"}
+
+
+def _check_pair(a: TensorType, b: TensorType, op: str) -> None:
+    if a.dtype is not b.dtype:
+        raise OpError(f"expected both operands to have the same dtype, but got: {a.dtype.name} != {b.dtype.name}")
+    if a.dtype.kind == "bool":
+        raise OpError(f"{op} of bool tensors has no meaning; cast them to a number type")
+
+
+def _infer_dot(a: TensorType, b: TensorType, dtype: DType | None) -> TensorType:
+    _check_pair(a, b, "dot")
+    if a.rank < 2 or a.rank != b.rank or a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[-2]:
+        raise OpError(f"dot takes [*batch, M, K] and [*batch, K, N], not {list(a.shape)} and {list(b.shape)}")
+    return TensorType(dtype or a.dtype, (*a.shape[:-1], b.shape[-1]))
+
+
+def transposed(o: Any, x: Value) -> Value:
+    """``x`` with its last two dimensions exchanged."""
+    rank = x.type.rank
+    return o.permute(x, dims=(*range(rank - 2), rank - 1, rank - 2))
+
+
+def _dot_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+    a, b = node.inputs
+    if g.dtype is not a.dtype:
+        g = o.cast(g, to=a.dtype)
+    return (lambda: o.dot(g, transposed(o, b))), (lambda: o.dot(transposed(o, a), g))
+
+
+register(
+    Op(
+        "dot",
+        _infer_dot,
+        "contract",
+        lambda a, b, dtype: np.matmul(a, b),
+        _dot_vjp,
+        attrs={"dtype": None},
+        autocast=LOWER,
+    )
+)
+
+
+def accumulator(dtype: DType) -> DType:
+    """The type in which products of ``dtype`` are summed and epilogues computed: f32 for the 16-bit floats."""
+    return f32 if dtype.is_half else dtype
+
+
+def exact_dot(o: Any, a: Value, b: Value) -> Value:
+    """``dot`` left in its accumulator type, so that a composite rounds once, at its end."""
+    return o.dot(a, b, dtype=accumulator(a.dtype))
+
+
+def _infer_matmul(a: TensorType, b: TensorType) -> TensorType:
+    _check_pair(a, b, "matmul")
+    if a.rank == 0 or b.rank == 0:
+        raise OpError(f"both arguments need to be at least 1-D, but they are {a.rank}-D and {b.rank}-D")
+    inner = b.shape[-2] if b.rank > 1 else b.shape[0]
+    if a.shape[-1] != inner:
+        raise OpError(
+            f"mat1 and mat2 shapes cannot be multiplied ({list(a.shape)} and {list(b.shape)}): "
+            f"{a.shape[-1]} columns against {inner} rows"
+        )
+    batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    return TensorType(a.dtype, (*batch, *a.shape[-2:-1], *(b.shape[-1:] if b.rank > 1 else ())))
+
+
+def _expand_matmul(o: Any, a: Value, b: Value) -> Value:
+    result = _infer_matmul(a.type, b.type)
+    left = a if a.type.rank > 1 else o.reshape(a, shape=(1, *a.shape))
+    right = b if b.type.rank > 1 else o.reshape(b, shape=(*b.shape, 1))
+    if right.type.rank == 2:
+        left = o.reshape(left, shape=(left.type.size // left.shape[-1] if left.shape[-1] else 0, left.shape[-1]))
+    else:
+        batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        left = o.expand(left, shape=(*batch, *left.shape[-2:]))
+        right = o.expand(right, shape=(*batch, *right.shape[-2:]))
+    return o.reshape(o.dot(left, right), shape=result.shape)
+
+
+register(
+    Op(
+        "matmul",
+        _infer_matmul,
+        "composite",
+        np.matmul,
+        expand=_expand_matmul,
+        autocast=LOWER,
+    )
+)
+
+
+def _infer_linear(x: TensorType, weight: TensorType, *bias: TensorType) -> TensorType:
+    _check_pair(x, weight, "linear")
+    if weight.rank != 2 or x.rank < 1 or x.shape[-1] != weight.shape[1]:
+        raise OpError(
+            f"mat1 and mat2 shapes cannot be multiplied: the input's last dimension is "
+            f"{x.shape[-1] if x.rank else 'missing'} (shape {list(x.shape)}), the weight is [out, in] = {list(weight.shape)}"
+        )
+    if bias and (bias[0].shape != weight.shape[:1] or bias[0].dtype is not x.dtype):
+        raise OpError(f"the bias is {bias[0]}, it should be {x.dtype.short}[{weight.shape[0]}]")
+    return TensorType(x.dtype, (*x.shape[:-1], weight.shape[0]))
+
+
+def _expand_linear(o: Any, x: Value, weight: Value, *bias: Value) -> Value:
+    out, inner = weight.shape
+    rows = x.type.size // inner if inner else 0
+    y = exact_dot(o, o.reshape(x, shape=(rows, inner)), transposed(o, weight))
+    if bias:
+        y = o.add(y, o.cast(bias[0], to=y.dtype))
+    return o.cast(o.reshape(y, shape=(*x.shape[:-1], out)), to=x.dtype)
+
+
+register(
+    Op(
+        "linear",
+        _infer_linear,
+        "composite",
+        lambda x, weight, *bias: np.matmul(x, weight.T) + (bias[0] if bias else 0),
+        expand=_expand_linear,
+        autocast=LOWER,
+    )
+)
+
+
+def _infer_attention(
+    q: TensorType, k: TensorType, v: TensorType, *rest: TensorType, mask: bool, **_: Any
+) -> tuple[TensorType, TensorType]:
+    _check_pair(q, k, "attention")
+    _check_pair(q, v, "attention")
+    fits = q.rank == k.rank == v.rank >= 2 and q.shape[:-2] == k.shape[:-2] == v.shape[:-2]
+    if not fits or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+        raise OpError(
+            "attention takes q [*batch, T, D], k [*batch, S, D] and v [*batch, S, E], not "
+            f"{list(q.shape)}, {list(k.shape)} and {list(v.shape)}"
+        )
+    scores = (*q.shape[:-1], k.shape[-2])
+    if mask and broadcast_shapes(rest[0].shape, scores) != scores:
+        raise OpError(f"the mask {list(rest[0].shape)} does not broadcast to the scores {list(scores)}")
+    return TensorType(q.dtype, (*q.shape[:-1], v.shape[-1])), TensorType(accumulator(q.dtype), q.shape[:-1])
+
+
+_ATTENTION_ATTRS: dict[str, Any] = {"scale": None, "causal": False, "mask": False, "dropout": 0.0, "index": 0}
+
+
+def attention_scale(scale: float | None, head_dim: int) -> float:
+    return 1 / sqrt(head_dim) if scale is None else scale
+
+
+def _scores(o: Any, q: Value, k: Value, rest: tuple[Value, ...], scale: float | None, causal: bool, mask: bool) -> Value:
+    s = o.mul(exact_dot(o, q, transposed(o, k)), attention_scale(scale, q.shape[-1]))
+    shape = s.shape
+    if causal:
+        square: Shape = shape[-2:]
+        visible = o.ge(o.iota(shape=square, axis=0), o.iota(shape=square, axis=1))
+        s = o.where(visible, s, float("-inf"))
+    if mask:
+        given = rest[0]
+        if given.dtype is boolean:
+            s = o.where(given, s, float("-inf"))
+        else:
+            s = o.add(s, o.cast(given, to=s.dtype))
+    return s
+
+
+def _drop(o: Any, p: Value, rest: tuple[Value, ...], dropout: float, index: int) -> Value:
+    """``p`` with dropped entries zero and kept ones scaled by ``1/(1-dropout)``."""
+    seed, offset = rest[-2:]
+    keep = o.ge(o.uniform(seed, offset, shape=p.shape, index=index), dropout)
+    return o.where(keep, o.mul(p, 1 / (1 - dropout)) if dropout < 1 else o.mul(p, 0.0), 0)
+
+
+def _expand_attention(
+    o: Any,
+    q: Value,
+    k: Value,
+    v: Value,
+    *rest: Value,
+    scale: float | None,
+    causal: bool,
+    mask: bool,
+    dropout: float,
+    index: int,
+) -> tuple[Value, Value]:
+    s = _scores(o, q, k, rest, scale, causal, mask)
+    last = (s.type.rank - 1,)
+    top = o.amax(s, axes=last, keepdim=True)
+    e = o.exp(o.sub(s, top))
+    total = o.sum(e, axes=last, keepdim=True)
+    p = o.div(e, total)
+    if dropout:
+        p = _drop(o, p, rest, dropout, index)
+    out = o.dot(o.cast(p, to=q.dtype), v)
+    return out, o.reshape(o.add(top, o.log(total)), shape=s.shape[:-1])
+
+
+def _attention_vjp(o: Any, node: Any, g: Value, g_lse: Value | None) -> tuple[Any, ...]:
+    if g_lse is not None:
+        raise NotImplementedError("the gradient of attention's log-sum-exp output")
+    q, k, v, *rest = node.inputs
+    out, lse = node.outputs
+    dq, dk, dv = o.attention_backward(q, k, v, out, lse, g, *rest, **node.attrs)
+    return (dq, dk, dv, *(None for _ in rest))
+
+
+register(
+    Op(
+        "scaled_dot_product_attention",
+        _infer_attention,
+        "composite",
+        vjp=_attention_vjp,
+        expand=_expand_attention,
+        attrs=_ATTENTION_ATTRS,
+        autocast=LOWER,
+    )
+)
+
+
+def _expand_attention_backward(
+    o: Any,
+    q: Value,
+    k: Value,
+    v: Value,
+    out: Value,
+    lse: Value,
+    g: Value,
+    *rest: Value,
+    scale: float | None,
+    causal: bool,
+    mask: bool,
+    dropout: float,
+    index: int,
+) -> tuple[Value, Value, Value]:
+    """FlashAttention's backward (Dao et al., 2022): P from the log-sum-exp, dS = P * (dP - rowsum(dO * O))."""
+    s = _scores(o, q, k, rest, scale, causal, mask)
+    p = o.exp(o.sub(s, o.reshape(lse, shape=(*lse.shape, 1))))
+    dp = exact_dot(o, g, transposed(o, v))
+    used = p
+    if dropout:
+        used = _drop(o, p, rest, dropout, index)
+        dp = _drop(o, dp, rest, dropout, index)
+    product = o.mul(o.cast(g, to=s.dtype), o.cast(out, to=s.dtype))
+    delta = o.sum(product, axes=(s.type.rank - 1,), keepdim=True)
+    ds = o.mul(o.mul(p, o.sub(dp, delta)), attention_scale(scale, q.shape[-1]))
+    ds = o.cast(ds, to=q.dtype)
+    used = o.cast(used, to=q.dtype)
+    return o.dot(ds, k), o.dot(transposed(o, ds), q), o.dot(transposed(o, used), g)
+
+
+register(
+    Op(
+        "attention_backward",
+        lambda q, k, v, *rest, **attrs: (q, k, v),
+        "composite",
+        expand=_expand_attention_backward,
+        attrs=_ATTENTION_ATTRS,
+    )
+)

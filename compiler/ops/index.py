@@ -1,0 +1,192 @@
+"""Index ops: counting, gathering and deterministic scattering."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from compiler.errors import OpError
+from compiler.ir.graph import Value
+from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.types import Shape, TensorType, i64
+
+
+def _iota(shape: Shape, axis: int) -> np.ndarray:
+    line = np.arange(shape[axis], dtype=np.int64)
+    return np.broadcast_to(line.reshape([-1 if a == axis else 1 for a in range(len(shape))]), shape)
+
+
+register(
+    Op(
+        "iota",
+        lambda shape, axis: TensorType(i64, tuple(shape)),
+        "pointwise",
+        _iota,
+        attrs={"shape": REQUIRED, "axis": REQUIRED},
+        differentiable=False,
+        raw=True,
+    )
+)
+
+
+def _bounded(index: np.ndarray, size: int, what: str) -> np.ndarray:
+    wrong = (index < 0) | (index >= size)
+    if wrong.any():
+        where = int(np.flatnonzero(wrong)[0])
+        raise IndexError(out_of_range(what, int(index.reshape(-1)[where]), size, where))
+    return index
+
+
+def out_of_range(what: str, value: int, size: int, where: int) -> str:
+    """The message for an index outside ``[0, size)``, the same from every executor."""
+    return f"{what} {value} is out of range [0, {size}) (element {where})"
+
+
+def _infer_bounded(index: TensorType, size: int, what: str) -> TensorType:
+    if index.dtype.kind != "int":
+        raise OpError(f"{what} must be an integer tensor, not {index.dtype.name}")
+    return index
+
+
+register(
+    Op(
+        "bounded",
+        _infer_bounded,
+        "pointwise",
+        _bounded,
+        attrs={"size": REQUIRED, "what": "index"},
+        differentiable=False,
+        raw=True,
+    )
+)
+
+
+def _infer_take(table: TensorType, index: TensorType) -> TensorType:
+    if table.rank < 1 or index.dtype.kind != "int":
+        raise OpError(f"take needs a table of rank >= 1 and integer indices, not {table} and {index}")
+    return TensorType(table.dtype, (*index.shape, *table.shape[1:]))
+
+
+def _take_vjp(o: Any, node: Any, g: Value) -> tuple[Any, None]:
+    table, index = node.inputs
+    return (lambda: o.scatter_rows(index, g, rows=table.shape[0])), None
+
+
+register(
+    Op(
+        "take",
+        _infer_take,
+        "index",
+        lambda table, index: table[index],
+        _take_vjp,
+        raw=True,
+    )
+)
+
+
+def _infer_scatter_rows(index: TensorType, source: TensorType, rows: int) -> TensorType:
+    if index.dtype.kind != "int" or source.shape[: index.rank] != index.shape:
+        raise OpError(f"scatter_rows needs one row of the source per index, not {index} and {source}")
+    return TensorType(source.dtype, (rows, *source.shape[index.rank :]))
+
+
+def _scatter_rows(index: np.ndarray, source: np.ndarray, rows: int) -> np.ndarray:
+    result = np.zeros((rows, *source.shape[index.ndim :]), source.dtype)
+    np.add.at(result, index.reshape(-1), source.reshape(-1, *source.shape[index.ndim :]))
+    return result
+
+
+register(
+    Op(
+        "scatter_rows",
+        _infer_scatter_rows,
+        "index",
+        _scatter_rows,
+        lambda o, node, g: (None, o.take(g, node.inputs[0])),
+        attrs={"rows": REQUIRED},
+    )
+)
+
+
+def _infer_gather(x: TensorType, index: TensorType, axis: int) -> TensorType:
+    if index.dtype.kind != "int" or index.rank != x.rank:
+        raise OpError(f"gather needs an integer index of the same rank, not {index} for {x}")
+    for a, (n, m) in enumerate(zip(x.shape, index.shape, strict=True)):
+        if a != axis and m > n:
+            raise OpError(f"the index {list(index.shape)} exceeds the input {list(x.shape)} at dimension {a}")
+    return TensorType(x.dtype, index.shape)
+
+
+def _trim(x: np.ndarray, index: np.ndarray, axis: int) -> np.ndarray:
+    return x[tuple(slice(None) if a == axis else slice(m) for a, m in enumerate(index.shape))]
+
+
+def _gather_vjp(o: Any, node: Any, g: Value) -> tuple[Any, None]:
+    x, index = node.inputs
+    zeros = o.zeros(shape=x.shape, dtype=g.dtype)
+    return (lambda: o.scatter_add(zeros, index, g, axis=node.attrs["axis"])), None
+
+
+register(
+    Op(
+        "gather",
+        _infer_gather,
+        "index",
+        lambda x, index, axis: np.take_along_axis(_trim(x, index, axis), index, axis),
+        _gather_vjp,
+        attrs={"axis": REQUIRED},
+        raw=True,
+    )
+)
+
+
+def _infer_scatter_add(x: TensorType, index: TensorType, source: TensorType, axis: int) -> TensorType:
+    if index.dtype.kind != "int" or index.shape != source.shape or index.rank != x.rank or source.dtype is not x.dtype:
+        raise OpError(f"scatter_add needs index and source of one shape and the input's rank, not {index}, {source}, {x}")
+    return x
+
+
+def _scatter_add(x: np.ndarray, index: np.ndarray, source: np.ndarray, axis: int) -> np.ndarray:
+    result = x.copy()
+    places = list(np.indices(index.shape, sparse=True))
+    places[axis] = index
+    np.add.at(result, tuple(places), source)
+    return result
+
+
+register(
+    Op(
+        "scatter_add",
+        _infer_scatter_add,
+        "index",
+        _scatter_add,
+        lambda o, node, g: (g, None, lambda: o.gather(g, node.inputs[1], axis=node.attrs["axis"])),
+        attrs={"axis": REQUIRED},
+    )
+)
+
+
+def _expand_embedding(o: Any, weight: Value, index: Value, padding_idx: int | None) -> Value:
+    return o.take(weight, o.bounded(index, size=weight.shape[0], what="embedding index"))
+
+
+def _embedding_vjp(o: Any, node: Any, g: Value) -> tuple[Any, None]:
+    weight, index = node.inputs
+    padding = node.attrs["padding_idx"]
+    if padding is not None:
+        used = o.reshape(o.ne(index, padding), shape=(*index.shape, *(1 for _ in weight.shape[1:])))
+        g = o.where(used, g, 0)
+    return (lambda: o.scatter_rows(index, g, rows=weight.shape[0])), None
+
+
+register(
+    Op(
+        "embedding",
+        lambda weight, index, padding_idx: _infer_take(weight, index),
+        "composite",
+        vjp=_embedding_vjp,
+        expand=_expand_embedding,
+        attrs={"padding_idx": None},
+    )
+)

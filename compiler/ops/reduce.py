@@ -1,0 +1,141 @@
+"""Reductions over axes. ``axes`` are non-negative and sorted; an empty tuple means no axis (the identity)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from compiler.errors import OpError
+from compiler.ir.graph import Value
+from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.types import Shape, TensorType, boolean, i64
+from compiler.ops.elementwise import as_type
+
+
+def normalize_axis(axis: int, rank: int) -> int:
+    """``axis`` counted from the front; raises :class:`OpError` outside ``[-rank, rank)`` (rank 0 counts as 1)."""
+    bound = max(rank, 1)
+    if not -bound <= axis < bound:
+        raise OpError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {axis})")
+    return axis % bound
+
+
+def normalize_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """``dim=`` as users write it (int, tuple, None for all) as sorted non-negative axes."""
+    if axes is None:
+        return tuple(range(rank))
+    given = [axes] if isinstance(axes, int) else list(axes)
+    result = sorted(normalize_axis(a, rank) for a in given)
+    if len(set(result)) < len(result):
+        raise OpError(f"dim {tuple(given)} names a dimension twice")
+    return tuple(a for a in result if a < rank)
+
+
+def reduced_shape(shape: Shape, axes: Sequence[int], keepdim: bool) -> Shape:
+    if keepdim:
+        return tuple(1 if a in axes else n for a, n in enumerate(shape))
+    return tuple(n for a, n in enumerate(shape) if a not in axes)
+
+
+def kept_shape(node: Any) -> Shape:
+    """The shape of a reduction's result as if ``keepdim`` were set."""
+    return reduced_shape(node.inputs[0].shape, node.attrs["axes"], True)
+
+
+def spread(o: Any, node: Any, value: Value) -> Value:
+    """A value of the result's shape with the reduced axes kept, so that it broadcasts against the input."""
+    return o.reshape(value, shape=kept_shape(node))
+
+
+def _infer(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
+    if any(not 0 <= a < x.rank for a in axes) or list(axes) != sorted(set(axes)):
+        raise OpError(f"axes {axes} of a rank-{x.rank} tensor must be sorted, distinct and in range")
+    return TensorType(x.dtype, reduced_shape(x.shape, axes, keepdim))
+
+
+def _needs_elements(infer: Callable[..., TensorType]) -> Callable[..., TensorType]:
+    def check(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
+        if any(x.shape[a] == 0 for a in axes):
+            raise OpError(f"the reduction has no identity and the dimension is empty (shape {list(x.shape)})")
+        return infer(x, axes=axes, keepdim=keepdim)
+
+    return check
+
+
+def _reduce(name: str, ufunc: Any, vjp: Callable[..., Any] | None, **options: Any) -> Op:
+    def reference(x: np.ndarray, axes: tuple[int, ...], keepdim: bool) -> np.ndarray:
+        return ufunc(x, axis=axes, keepdims=keepdim)
+
+    infer = options.pop("infer", _infer)
+    return register(
+        Op(
+            name,
+            infer,
+            "reduce",
+            reference,
+            vjp,
+            attrs={"axes": REQUIRED, "keepdim": False},
+            differentiable=vjp is not None,
+            **options,
+        )
+    )
+
+
+def _sum_prepare(operands: Sequence[Any]) -> list[Value]:
+    (x,) = operands
+    return [x if x.dtype.kind == "float" else as_type(x, i64)]
+
+
+def _sum_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+    return (o.expand(spread(o, node, g), shape=node.inputs[0].shape),)
+
+
+def _extremum_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+    """Split evenly among the elements that attain the extremum, as PyTorch's ``amax`` does."""
+    x = node.inputs[0]
+    hit = o.eq(x, spread(o, node, node.output))
+    count = o.sum(o.cast(hit, to=x.dtype), axes=node.attrs["axes"], keepdim=True)
+    return (o.where(hit, o.div(spread(o, node, g), count), 0),)
+
+
+_reduce("sum", np.sum, _sum_vjp, prepare=_sum_prepare, autocast={"cuda": "fp32"})
+_reduce("amax", np.max, _extremum_vjp, infer=_needs_elements(_infer))
+_reduce("amin", np.min, _extremum_vjp, infer=_needs_elements(_infer))
+_reduce("prod", np.prod, None, prepare=_sum_prepare, autocast={"cuda": "fp32", "cpu": "fp32"})
+
+
+def _infer_bool(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
+    return _infer(x, axes, keepdim).with_dtype(boolean)
+
+
+_reduce("any", np.any, None, infer=_infer_bool, prepare=lambda v: [as_type(v[0], boolean)])
+_reduce("all", np.all, None, infer=_infer_bool, prepare=lambda v: [as_type(v[0], boolean)])
+
+
+def _arg(name: str, function: Any) -> Op:
+    """Index of the first extremum along one axis; NaN counts as the extremum, as in NumPy and PyTorch."""
+
+    def infer(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
+        if len(axes) != 1:
+            raise OpError(f"{name} reduces one axis, not {axes}")
+        return _infer(x, axes, keepdim).with_dtype(i64)
+
+    def reference(x: np.ndarray, axes: tuple[int, ...], keepdim: bool) -> np.ndarray:
+        return function(x, axis=axes[0], keepdims=keepdim).astype(np.int64)
+
+    return register(
+        Op(
+            name,
+            _needs_elements(infer),
+            "reduce",
+            reference,
+            attrs={"axes": REQUIRED, "keepdim": False},
+            differentiable=False,
+        )
+    )
+
+
+_arg("argmax", np.argmax)
+_arg("argmin", np.argmin)

@@ -1,0 +1,58 @@
+"""Constants and the ops that hold a program together: ``detach``, ``grad``, ``fused``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from compiler.errors import OpError
+from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.types import TensorType
+
+register(
+    Op(
+        "constant",
+        lambda value, dtype: TensorType(dtype, ()),
+        "pointwise",
+        lambda value, dtype: np.asarray(value, dtype.numpy),
+        attrs={"value": REQUIRED, "dtype": REQUIRED},
+        differentiable=False,
+        raw=True,
+    )
+)
+
+register(Op("detach", lambda x: x, "view", lambda x: x, differentiable=False, raw=True))
+
+
+def _infer_grad(loss: TensorType, *rest: TensorType, seed: bool) -> tuple[TensorType, ...]:
+    wrt = rest[1:] if seed else rest
+    if not seed and loss.size != 1:
+        raise OpError(
+            f"grad can be implicitly created only for scalar outputs; the output has shape {list(loss.shape)}. "
+            "Reduce it (.mean(), .sum()) or pass gradient="
+        )
+    if seed and rest[0] != loss:
+        raise OpError(f"gradient= has type {rest[0]}, the output {loss}")
+    for t in (loss, *wrt):
+        if not t.dtype.is_floating_point:
+            raise OpError(f"only floating tensors have gradients, not {t}")
+    return wrt
+
+
+register(Op("grad", _infer_grad, "structure", attrs={"seed": False}, differentiable=False))
+
+
+def _fused_infer(*types: TensorType, kind: str, **attrs: Any) -> tuple[TensorType, ...]:
+    raise OpError("the results of a fused node are those of its body")
+
+
+register(Op("fused", _fused_infer, "structure", attrs={"kind": REQUIRED}, differentiable=False))
+
+
+def is_constant(value: Any, number: float | None = None) -> bool:
+    """Whether ``value`` is a recorded constant (equal to ``number``, when given)."""
+    node = value.producer
+    return node is not None and node.op.name == "constant" and (number is None or node.attrs["value"] == number)
+
+

@@ -1,0 +1,238 @@
+"""The ops of a training step outside the model: loss scaling, clipping, optimizer updates.
+
+Hyper-parameters are rank-0 f64 operands, read at every call; the arithmetic on them runs once per step in f64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from compiler.errors import OpError
+from compiler.ir.graph import Value
+from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.types import TensorType, f32, f64, i32
+
+SCALAR = TensorType(f64, ())
+
+
+def _training(name: str, infer: Any, expand: Any, **attrs: Any) -> Op:
+    return register(Op(name, infer, "composite", expand=expand, attrs=attrs, differentiable=False))
+
+
+def _check_scalars(*scalars: TensorType) -> None:
+    for s in scalars:
+        if s != SCALAR:
+            raise OpError(f"a hyper-parameter is a rank-0 f64 scalar, not {s}")
+
+
+# Loss scaling (Micikevicius et al., "Mixed precision training", 2018)
+
+register(
+    Op(
+        "scale_loss",
+        lambda loss, scale: TensorType(f32 if loss.dtype.is_half and not loss.rank else loss.dtype, loss.shape),
+        "composite",
+        vjp=lambda o, node, g: (o.cast(o.mul(g, node.inputs[1]), to=node.inputs[0].dtype), None),
+        expand=lambda o, loss, scale: o.mul(loss, scale),
+    )
+)
+
+
+def _unscale(o: Any, *operands: Value) -> tuple[Value, ...]:
+    """The inverse is taken in f64 and rounded once, as PyTorch's scaler does."""
+    *grads, scale = operands
+    inverse = o.cast(o.reciprocal(o.cast(scale, to=f64)), to=f32)
+    found = None
+    for g in grads:
+        bad = o.any(o.logical_not(o.isfinite(g)), axes=tuple(range(g.type.rank)))
+        found = bad if found is None else o.logical_or(found, bad)
+    assert found is not None
+    return (*(o.mul(g, inverse) for g in grads), o.cast(found, to=f32))
+
+
+_training("unscale", lambda *types: (*types[:-1], TensorType(f32, ())), _unscale)
+
+
+def _update_scale(
+    o: Any, scale: Value, tracker: Value, found: Value, growth: Value, backoff: Value, interval: int
+) -> tuple[Value, Value]:
+    """Backoff on overflow; growth after ``interval`` good steps in a row, kept only if still finite."""
+    overflow = o.ne(found, 0.0)
+    good = o.add(tracker, 1)
+    due = o.eq(good, interval)
+    grown = o.mul(scale, growth)
+    grown = o.where(o.logical_and(due, o.isfinite(grown)), grown, scale)
+    new_scale = o.where(overflow, o.mul(scale, backoff), grown)
+    new_tracker = o.where(o.logical_or(overflow, due), 0, good)
+    return new_scale, o.cast(new_tracker, to=i32)
+
+
+def _infer_update_scale(
+    scale: TensorType, tracker: TensorType, found: TensorType, growth: TensorType, backoff: TensorType, interval: int
+) -> tuple[TensorType, TensorType]:
+    _check_scalars(growth, backoff)
+    if scale != TensorType(f32, ()) or tracker != TensorType(i32, ()):
+        raise OpError(f"scale must be f32[] and the growth tracker i32[], not {scale} and {tracker}")
+    return scale, tracker
+
+
+_training("update_scale", _infer_update_scale, _update_scale, interval=REQUIRED)
+
+
+def _keep_if(o: Any, found: Value, old: Value, new: Value) -> Value:
+    return o.where(o.ne(found, 0.0), old, new)
+
+
+def _infer_skip(found: TensorType, old: TensorType, new: TensorType) -> TensorType:
+    if found != TensorType(f32, ()) or old != new:
+        raise OpError(f"skip_if chooses between two values of one type by an f32[] flag, not {found}, {old}, {new}")
+    return new
+
+
+_training("skip_if", _infer_skip, _keep_if)
+
+# Gradient clipping (Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", 2013)
+
+
+def _norm_of(o: Any, g: Value, norm_type: float) -> Value:
+    """Norm of one gradient to the power ``norm_type`` (or the extremum), in f32, as a rank-0 value."""
+    wide = o.cast(g, to=f32) if g.dtype.is_half else g
+    axes = tuple(range(g.type.rank))
+    if norm_type == 2.0:
+        return o.sum(o.mul(wide, wide), axes=axes)
+    size = o.abs(wide)
+    if norm_type == np.inf:
+        return o.amax(size, axes=axes)
+    if norm_type == -np.inf:
+        return o.amin(size, axes=axes)
+    if norm_type == 0.0:
+        return o.cast(o.any(o.ne(wide, 0), axes=axes), to=wide.dtype)
+    return o.sum(o.pow(size, norm_type), axes=axes)
+
+
+def total_norm(o: Any, grads: tuple[Value, ...], norm_type: float) -> Value:
+    """The norm of all gradients as one vector."""
+    parts = [_norm_of(o, g, norm_type) for g in grads]
+    combine = {np.inf: o.maximum, -np.inf: o.minimum}.get(norm_type, o.add)
+    total = parts[0]
+    for part in parts[1:]:
+        total = combine(total, part)
+    if norm_type == 2.0:
+        return o.sqrt(total)
+    return total if norm_type in (0.0, np.inf, -np.inf) else o.pow(total, 1 / norm_type)
+
+
+def _clip_grad_norm(o: Any, *operands: Value, norm_type: float) -> tuple[Value, ...]:
+    *grads, max_norm = operands
+    norm = total_norm(o, tuple(grads), norm_type)
+    factor = o.minimum(o.div(o.cast(max_norm, to=norm.dtype), o.add(norm, 1e-6)), 1.0)
+    return (*(o.cast(o.mul(g, factor), to=g.dtype) for g in grads), norm)
+
+
+def _infer_clip_norm(*types: TensorType, norm_type: float) -> tuple[TensorType, ...]:
+    _check_scalars(types[-1])
+    return (*types[:-1], TensorType(f32, ()))
+
+
+_training("clip_grad_norm", _infer_clip_norm, _clip_grad_norm, norm_type=2.0)
+
+
+def _clip_grad_value(o: Any, *operands: Value) -> tuple[Value, ...]:
+    *grads, limit = operands
+    bound = o.cast(limit, to=f32)
+    return tuple(o.cast(o.maximum(o.minimum(g, bound), o.neg(bound)), to=g.dtype) for g in grads)
+
+
+_training("clip_grad_value", lambda *types: types[:-1], _clip_grad_value)
+
+# Optimizer updates. Operands: parameter, gradient, moments, then the scalars.
+
+
+def _infer_update(tensors: int) -> Any:
+    """The results are the new parameter and moments: all tensor operands but the gradient (operand 1)."""
+
+    def infer(*types: TensorType, **_: Any) -> TensorType | tuple[TensorType, ...]:
+        p, g = types[:2]
+        if p.shape != g.shape:
+            raise OpError(f"parameter {p} and gradient {g} differ in shape")
+        results = (p, *types[2:tensors])
+        return results[0] if len(results) == 1 else results
+
+    return infer
+
+
+def _descent(o: Any, g: Value, p: Value, weight_decay: Value, maximize: bool) -> Value:
+    g = o.neg(g) if maximize else g
+    return o.add(g, o.mul(p, weight_decay))
+
+
+def _sgd(o: Any, p: Value, g: Value, lr: Value, weight_decay: Value, maximize: bool) -> Value:
+    return o.sub(p, o.mul(_descent(o, g, p, weight_decay, maximize), lr))
+
+
+_training("sgd_update", _infer_update(2), _sgd, maximize=False)
+
+
+def _sgd_momentum(
+    o: Any,
+    p: Value,
+    g: Value,
+    buffer: Value,
+    lr: Value,
+    weight_decay: Value,
+    momentum: Value,
+    dampening: Value,
+    nesterov: bool,
+    first: bool,
+    maximize: bool,
+) -> tuple[Value, Value]:
+    """Sutskever et al., 2013. ``first``: the buffer starts as the gradient itself."""
+    d = _descent(o, g, p, weight_decay, maximize)
+    buffer = d if first else o.add(o.mul(buffer, momentum), o.mul(d, o.sub(1.0, dampening)))
+    step = o.add(d, o.mul(buffer, momentum)) if nesterov else buffer
+    return o.sub(p, o.mul(step, lr)), buffer
+
+
+_training("sgd_momentum_update", _infer_update(3), _sgd_momentum, nesterov=False, first=False, maximize=False)
+
+
+def _adam(
+    o: Any,
+    p: Value,
+    g: Value,
+    *rest: Value,
+    decoupled: bool,
+    amsgrad: bool,
+    maximize: bool,
+) -> tuple[Value, ...]:
+    """Kingma & Ba, 2015; decoupled weight decay by Loshchilov & Hutter, 2019; AMSGrad by Reddi et al., 2018.
+
+    ``rest``: m, v, [largest v], step (already counted), lr, beta1, beta2, eps, weight_decay.
+    """
+    moments = 3 if amsgrad else 2
+    m, v = rest[:2]
+    step, lr, beta1, beta2, eps, weight_decay = rest[moments:]
+    g = o.neg(g) if maximize else g
+    if decoupled:
+        p = o.mul(p, o.sub(1.0, o.mul(lr, weight_decay)))
+    else:
+        g = o.add(g, o.mul(p, weight_decay))
+    t = o.cast(step, to=f64)
+    step_size = o.div(lr, o.sub(1.0, o.pow(beta1, t)))
+    root = o.sqrt(o.sub(1.0, o.pow(beta2, t)))
+    m = o.add(m, o.mul(o.sub(g, m), o.sub(1.0, beta1)))
+    v = o.add(o.mul(v, beta2), o.mul(o.mul(g, g), o.sub(1.0, beta2)))
+    largest = (o.maximum(rest[2], v),) if amsgrad else ()
+    denominator = o.add(o.div(o.sqrt(largest[0] if amsgrad else v), root), eps)
+    return o.sub(p, o.mul(o.div(m, denominator), step_size)), m, v, *largest
+
+
+def _infer_adam(*types: TensorType, decoupled: bool, amsgrad: bool, maximize: bool) -> tuple[TensorType, ...]:
+    _check_scalars(*types[-5:])
+    return _infer_update(5 if amsgrad else 4)(*types)
+
+
+_training("adam_update", _infer_adam, _adam, decoupled=False, amsgrad=False, maximize=False)
+

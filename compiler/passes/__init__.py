@@ -1,0 +1,1 @@
+"""Passes: functions ``Graph -> Graph``. A pass never imports another pass."""
