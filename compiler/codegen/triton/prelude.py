@@ -1,0 +1,146 @@
+"""Functions that Triton lacks. A generated module carries the text of those it uses, so that it stands alone."""
+# mypy: disable-error-code="no-untyped-def"
+
+import inspect
+import re
+
+import triton
+import triton.language as tl
+
+IMPORTS = "import triton\nimport triton.language as tl\n"
+
+
+@triton.jit
+def tanh(x):
+    """Hyperbolic tangent in float32, to 2 ulp.
+
+    Near zero the odd polynomial of Cephes' tanhf (S. Moshier), elsewhere 1 - 2 / (exp(2|x|) + 1).
+    """
+    tl.static_assert(x.dtype == tl.float32)
+    z = x * x
+    p = -5.70498872745e-3
+    p = p * z + 2.06390887954e-2
+    p = p * z - 5.37397155531e-2
+    p = p * z + 1.33314422036e-1
+    p = p * z - 3.33332819422e-1
+    near = x + x * z * p
+    far = 1.0 - 2.0 / (tl.exp(2.0 * tl.abs(x)) + 1.0)
+    return tl.where(tl.abs(x) < 0.625, near, tl.where(x < 0.0, -far, far))
+
+
+@triton.jit
+def expm1(x):
+    """exp(x) - 1 in float32, also where exp(x) rounds to 1: 2 t / (1 - t) with t = tanh(x / 2)."""
+    t = tanh(0.5 * x)
+    return tl.where(tl.abs(x) < 1.0, 2.0 * t / (1.0 - t), tl.exp(x) - 1.0)
+
+
+@triton.jit
+def log1p(x):
+    """log(1 + x), also where 1 + x rounds to 1. The quotient takes back what 1 + x lost in rounding (W. Kahan)."""
+    u = 1.0 + x
+    lost = u - 1.0 != x
+    return tl.where(u == 1.0, x, tl.log(u) * tl.where(lost, x / tl.where(lost, u - 1.0, 1.0), 1.0))
+
+
+@triton.jit
+def power(x, y):
+    """x to the power y in float32, computed in float64: in float32 the error would grow with the exponent."""
+    magnitude = tl.exp2(y.to(tl.float64) * tl.log2(tl.abs(x).to(tl.float64))).to(tl.float32)
+    magnitude = tl.where((y == 0.0) | (tl.abs(x) == 1.0), 1.0, magnitude)
+    whole = tl.floor(y) == y
+    odd = whole & (2.0 * tl.floor(0.5 * y) != y)
+    return tl.where(x < 0.0, tl.where(odd, -magnitude, tl.where(whole, magnitude, float("nan"))), magnitude)
+
+
+@triton.jit
+def sign(x):
+    """-1, 0 or 1; a NaN stays."""
+    return tl.where(x > 0, 1, tl.where(x < 0, -1, x)).to(x.dtype)
+
+
+@triton.jit
+def trunc(x):
+    """Rounds towards zero."""
+    return tl.where(x < 0.0, tl.ceil(x), tl.floor(x))
+
+
+@triton.jit
+def round_half_even(x):
+    """Rounds float32 to the nearest whole number, halves to the even one; from 2**23 on there is nothing to round."""
+    tl.static_assert(x.dtype == tl.float32)
+    a = tl.abs(x)
+    whole = (a + 8388608.0) - 8388608.0
+    return tl.where(a < 8388608.0, tl.where(x < 0.0, -whole, whole), x)
+
+
+@triton.jit
+def remainder(x, y):
+    """x modulo y with the sign of y, as in Python."""
+    m = x % y
+    return tl.where((m != 0) & ((m < 0) != (y < 0)), m + y, m)
+
+
+@triton.jit
+def floor_divide(x, y):
+    """The whole quotient, rounded down, as in Python."""
+    q = x - remainder(x, y)
+    if x.dtype.is_floating():
+        return tl.floor(q / y + 0.5)
+    else:
+        return q // y
+
+
+@triton.jit
+def uniform(seed, offset, element):
+    """Uniforms in [0, 1), one for each element number: Philox4x32-10 under key `seed`, counter (element // 4, offset).
+
+    J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Each counter gives four words; this picks
+    one. For consecutive elements `uniform_range` wastes none.
+    """
+    group = element.to(tl.int64) >> 2
+    low, high = group.to(tl.uint32), (group >> 32).to(tl.uint32)
+    w0, w1, w2, w3 = tl.philox(seed, low, high, offset.to(tl.uint32), (offset >> 32).to(tl.uint32))
+    lane = element & 3
+    word = tl.where(lane < 2, tl.where(lane == 0, w0, w1), tl.where(lane == 2, w2, w3))
+    return (word >> 8).to(tl.float32) * 5.9604644775390625e-08
+
+
+@triton.jit
+def uniform_range(seed, offset, start, COUNT: tl.constexpr):
+    """`uniform` of the COUNT elements from `start` on, a multiple of 4."""
+    group = (start.to(tl.int64) >> 2) + tl.arange(0, COUNT // 4)
+    low, high = group.to(tl.uint32), (group >> 32).to(tl.uint32)
+    w0, w1, w2, w3 = tl.philox(seed, low, high, offset.to(tl.uint32), (offset >> 32).to(tl.uint32))
+    word = tl.reshape(tl.join(tl.join(w0, w2), tl.join(w1, w3)), (COUNT,))
+    return (word >> 8).to(tl.float32) * 5.9604644775390625e-08
+
+
+HELPERS = {
+    helper.__name__: inspect.getsource(helper.fn)
+    for helper in (
+        tanh,
+        expm1,
+        log1p,
+        power,
+        sign,
+        trunc,
+        round_half_even,
+        remainder,
+        floor_divide,
+        uniform,
+        uniform_range,
+    )
+}
+
+
+def prelude(body: str) -> str:
+    """What stands before the kernels in `body`: the imports, then each helper that they or other helpers call."""
+    needed: set[str] = set()
+    unread = [body]
+    while unread:
+        text = unread.pop()
+        calls = {name for name in HELPERS if re.search(rf"(?<![\w.]){name}\(", text)} - needed
+        needed |= calls
+        unread += [HELPERS[name] for name in calls]
+    return "\n\n".join([IMPORTS, *(text for name, text in HELPERS.items() if name in needed)])

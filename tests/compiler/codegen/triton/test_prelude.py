@@ -1,0 +1,154 @@
+"""The helpers of a generated module agree with NumPy."""
+
+import numpy as np
+import pytest
+
+from compiler.codegen.triton.aot import compile_kernel, load_module
+from compiler.codegen.triton.prelude import HELPERS, IMPORTS, prelude
+from compiler.codegen.triton.sass import opcodes
+
+UNARY = """
+
+@triton.jit
+def apply(x, out, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    tl.store(out + i, {name}(tl.load(x + i)))
+"""
+
+BINARY = """
+
+@triton.jit
+def apply(x, y, out, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    tl.store(out + i, {name}(tl.load(x + i), tl.load(y + i)))
+"""
+
+DRAW = """
+
+@triton.jit
+def draw(state, start, out, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    seed, offset, first = tl.load(state), tl.load(state + 1), tl.load(start)
+    tl.store(out + i, uniform(seed, offset, first + i))
+    tl.store(out + BLOCK + i, uniform_range(seed, offset, first, BLOCK))
+"""
+
+
+def module(body: str) -> str:
+    return prelude(body) + body
+
+
+def ulps(actual: np.ndarray, exact: np.ndarray) -> float:
+    """The largest error in units of the last place of the rounded exact result; both must agree on inf and NaN."""
+    rounded = exact.astype(np.float32)
+    np.testing.assert_array_equal(np.isfinite(actual), np.isfinite(rounded))
+    np.testing.assert_array_equal(actual[~np.isfinite(rounded)], rounded[~np.isfinite(rounded)])
+    finite = np.isfinite(rounded)
+    spacing = np.spacing(np.abs(rounded[finite]))
+    return float(np.max(np.abs(actual[finite].astype(np.float64) - exact[finite]) / spacing))
+
+
+def grid(count: int, low: float) -> np.ndarray:
+    """`count` float32 over all magnitudes, both signs, with zero, infinities and NaN."""
+    half = np.geomspace(1e-40, 80, count // 2 - 2)
+    x = np.concatenate([half, np.maximum(-half, low), [0.0, np.inf, low if low > -np.inf else -np.inf, np.nan]])
+    return x.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "name, reference, low, bound",
+    [
+        ("tanh", np.tanh, -np.inf, 2),
+        ("expm1", np.expm1, -np.inf, 4),
+        ("log1p", np.log1p, -1.0, 4),
+        ("sign", np.sign, -np.inf, 0),
+        ("trunc", np.trunc, -np.inf, 0),
+        ("round_half_even", np.rint, -np.inf, 0),
+    ],
+)
+def test_functions_of_one_argument(interpret, name, reference, low, bound):
+    x = np.concatenate([grid(1024, low), np.linspace(max(low, -8), 8, 1025)[1:].astype(np.float32)])
+    _, out = interpret(module(UNARY.format(name=name)), "apply", (1,), [x, np.zeros_like(x)], BLOCK=2048)
+    with np.errstate(divide="ignore"):
+        assert ulps(out, reference(x.astype(np.float64))) <= bound
+
+
+@pytest.mark.parametrize(
+    "name, reference, bound",
+    [("power", np.power, 1), ("remainder", np.remainder, 0), ("floor_divide", np.floor_divide, 0)],
+)
+def test_functions_of_two_floats(interpret, name, reference, bound):
+    rng = np.random.default_rng(0)
+    x, y = (rng.uniform(-8, 8, 2048).astype(np.float32) for _ in range(2))
+    y[:1024] = np.rint(y[:1024]) + (0 if name == "power" else 9)
+    if name == "power":
+        x[:12] = [0, 0, 0, 1, -1, -1, -1, -2, np.inf, np.inf, 2, np.nan]
+        y[:12] = [0, 2, -1, np.inf, np.inf, 3, 2, 0.5, -1, 2, 200, 0]
+    _, _, out = interpret(module(BINARY.format(name=name)), "apply", (1,), [x, y, np.zeros_like(x)], BLOCK=2048)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        exact = reference(x.astype(np.float64), y.astype(np.float64)) if name == "power" else reference(x, y)
+        assert ulps(out, exact) <= bound
+
+
+@pytest.mark.parametrize("name, reference", [("remainder", np.remainder), ("floor_divide", np.floor_divide)])
+def test_functions_of_two_integers(interpret, name, reference):
+    rng = np.random.default_rng(0)
+    x = rng.integers(-100, 100, 256, np.int64)
+    y = rng.choice(np.array([-7, -3, -1, 1, 2, 5]), 256)
+    _, _, out = interpret(module(BINARY.format(name=name)), "apply", (1,), [x, y, np.zeros_like(x)], BLOCK=256)
+    np.testing.assert_array_equal(out, reference(x, y))
+
+
+def philox(key: tuple[int, int], counter: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Philox4x32-10 in Python integers."""
+    (k0, k1), (a, b, c, d) = key, counter
+    for _ in range(10):
+        first, second = 0xD2511F53 * a, 0xCD9E8D57 * c
+        a, b, c, d = (second >> 32) ^ b ^ k0, second & 0xFFFFFFFF, (first >> 32) ^ d ^ k1, first & 0xFFFFFFFF
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return a, b, c, d
+
+
+def test_philox_reference_gives_the_published_words():
+    """Known answers from the Random123 distribution."""
+    assert philox((0, 0), (0, 0, 0, 0)) == (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)
+    ones = 0xFFFFFFFF
+    assert philox((ones, ones), (ones,) * 4) == (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)
+
+
+@pytest.mark.parametrize(
+    "seed, offset, start",
+    [(0, 0, 0), (1234567890123, 7, 8), (-5, 2**40 + 3, 2**34 - 8), (2**63 - 1, 2**62, 2**35 + 4)],
+)
+def test_uniforms_are_bit_exact(interpret, seed, offset, start):
+    arguments = [np.array([seed, offset]), np.array([start]), np.zeros(64, np.float32)]
+    *_, out = interpret(module(DRAW), "draw", (1,), arguments, BLOCK=32)
+
+    def words(value: int) -> tuple[int, int]:
+        return value & 0xFFFFFFFF, (value >> 32) & 0xFFFFFFFF
+
+    expected = [
+        (philox(words(seed), (*words(e >> 2), *words(offset)))[e & 3] >> 8) * 2.0**-24 for e in range(start, start + 32)
+    ]
+    np.testing.assert_array_equal(out, expected * 2)
+
+
+def test_a_module_carries_what_it_calls_and_no_more():
+    assert prelude("y = tl.exp(x)") == IMPORTS
+    text = prelude("y = expm1(x)")
+    assert "def tanh(" in text and text.index("def tanh(") < text.index("def expm1(")
+    assert "def log1p(" not in text
+
+
+@pytest.mark.parametrize("name", HELPERS)
+def test_every_helper_compiles(name):
+    if name.startswith("uniform"):
+        body, signature = DRAW, {"state": "*i64", "start": "*i64", "out": "*fp32"}
+        kernel = "draw"
+    else:
+        pair = name in ("power", "remainder", "floor_divide")
+        body = (BINARY if pair else UNARY).format(name=name)
+        signature = dict.fromkeys(["x", "y", "out"] if pair else ["x", "out"], "*fp32")
+        kernel = "apply"
+    fn = getattr(load_module(module(body)), kernel)
+    assert opcodes(compile_kernel(fn, signature, {"BLOCK": 256}, target="sm_80").cubin)["EXIT"]
