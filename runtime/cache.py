@@ -89,7 +89,7 @@ def _checksum(path: Path) -> str:
 
 def _find(folder: Path, key: str, suffix: str) -> Path | None:
     """The whole and undamaged entry of ``key``, now marked as used; damaged ones are removed."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    with contextlib.suppress(OSError):  # not there, or not for us to read: a miss
         for path in (folder / "entries" / key).iterdir():
             if path.suffix != suffix:
                 continue
@@ -103,12 +103,13 @@ def _find(folder: Path, key: str, suffix: str) -> Path | None:
 
 
 def _store(folder: Path, key: str, suffix: str, make: Callable[[Path], None]) -> Path:
-    entry = folder / "entries" / key
-    entry.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / "entries" / f"{uuid.uuid4().hex}{suffix}"
+    entries = folder / "entries"
+    entries.mkdir(exist_ok=True)
+    unfinished = entries / f"{uuid.uuid4().hex}{suffix}"
     try:
         make(unfinished)
-        path = entry / f"{_checksum(unfinished)}{suffix}"
+        path = entries / key / f"{_checksum(unfinished)}{suffix}"
+        path.parent.mkdir(exist_ok=True)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -118,12 +119,16 @@ def _store(folder: Path, key: str, suffix: str, make: Callable[[Path], None]) ->
 
 def _trim(folder: Path, keep: Path) -> None:
     """Remove the entries used longest ago until the rest fits the limit."""
-    limit, total = cache_limit(), 0
-    files = [(path.stat(), path) for path in (folder / "entries").rglob("*") if path.is_file()]
+    limit, total, files = cache_limit(), 0, []
+    for parent, _, names in os.walk(folder / "entries"):
+        for name in names:
+            path = Path(parent, name)
+            with contextlib.suppress(FileNotFoundError):  # another process was here first
+                files.append((path.stat(), path))
     for stat, path in sorted(files, key=lambda file: file[0].st_mtime_ns, reverse=True):
         total += stat.st_size
         if total > limit and path != keep:
-            with contextlib.suppress(OSError):  # another process was here first
+            with contextlib.suppress(OSError):
                 path.unlink()
                 path.parent.rmdir()
 

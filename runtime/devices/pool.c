@@ -1,14 +1,18 @@
-// The threads of this process: one pool, made on first use, that runs one function on several threads at once.
+// The threads of this process: one pool, made on first use, that runs one function on several threads at once. Calls
+// from several threads take turns. A body must not call run itself.
 //
-// Waiting goes in three steps, so that a free machine answers in a fraction of a microsecond and a crowded one still gets
-// its work done: spin for some tens of microseconds, then yield the processor, then sleep until woken.
+// A thread that waits spins for some tens of microseconds, then sleeps: a free machine answers in a fraction of a
+// microsecond, a crowded one still gets its work done. There is no sched_yield in between: on a crowded processor Linux
+// lets a thread that yields wait for a whole time slice of the others, while one that slept is back soon.
+#define _GNU_SOURCE
+#include <fenv.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
-enum { MAX_THREADS = 1024, SPINS = 2000, YIELDS = 100, STACK_BYTES = 8 << 20 };
+enum { MAX_THREADS = 1024, SPINS = 2000, STACK_BYTES = 8 << 20 };
 
 typedef struct gen_pool gen_pool;
 struct gen_pool {
@@ -25,15 +29,16 @@ typedef struct {
   pthread_cond_t changed;
 } event;
 
-static event start[MAX_THREADS];        // start[tid] is advanced to set worker tid to work
-static event phase;                     // advanced when the last thread has arrived
+static event start[MAX_THREADS];  // start[tid] is advanced to set worker tid to work
+static event phase;               // advanced when the last thread has arrived
 static _Alignas(128) atomic_int arrived;
-static pthread_mutex_t busy;            // held for the length of a run: one at a time
-static int workers;                     // threads made so far, the caller's included
+static pthread_mutex_t busy;  // held for the length of a run
+static int workers;           // threads made so far, the caller's included
 static struct {
   void (*body)(int tid, int nt, void *ctx);
   void *ctx;
-  int threads;
+  int threads, processor;  // the caller's processor
+  fenv_t arithmetic;       // the caller's rounding and subnormal modes, for results that do not depend on the thread
 } job;
 
 static void relax(void) {
@@ -45,10 +50,9 @@ static void relax(void) {
 }
 
 static void await(event *e, unsigned seen) {
-  for (int i = 0; i < SPINS + YIELDS; i++) {
+  for (int i = 0; i < SPINS; i++) {
     if (atomic_load_explicit(&e->value, memory_order_acquire) != seen) return;
-    if (i < SPINS) relax();
-    else sched_yield();
+    relax();
   }
   pthread_mutex_lock(&e->mutex);
   atomic_fetch_add(&e->sleepers, 1);
@@ -82,11 +86,36 @@ static void barrier(gen_pool *pool, int nt) {
   if (!arrive(nt)) await(&phase, seen);
 }
 
+static int processor(void) {
+#ifdef __linux__
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+// Leave the processor that the caller runs on. Linux may keep a worker where it was woken, and two threads of one run on
+// one processor take turns, each spinning while it keeps the other from working. Shutting that processor out for a
+// moment moves the thread and leaves its affinity as it was.
+static void move_away_from(int taken) {
+#ifdef __linux__
+  cpu_set_t allowed, others;
+  if (processor() != taken || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  others = allowed;
+  CPU_CLR(taken, &others);
+  if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof allowed, &allowed);
+#else
+  (void)taken;
+#endif
+}
+
 static void *work(void *arg) {
   int tid = (int)(intptr_t)arg;
   for (unsigned seen = 0;; seen++) {
     await(&start[tid], seen);
     int nt = job.threads;
+    move_away_from(job.processor);
+    fesetenv(&job.arithmetic);
     job.body(tid, nt, job.ctx);
     arrive(nt);
   }
@@ -114,7 +143,8 @@ static void run(gen_pool *pool, int threads, void (*body)(int tid, int nt, void 
   }
   pthread_mutex_lock(&busy);
   int nt = hire(threads);
-  job.body = body, job.ctx = ctx, job.threads = nt;
+  job.body = body, job.ctx = ctx, job.threads = nt, job.processor = processor();
+  fegetenv(&job.arithmetic);
   for (int tid = 1; tid < nt; tid++) advance(&start[tid]);
   body(0, nt, ctx);
   barrier(pool, nt);

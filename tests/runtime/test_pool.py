@@ -87,6 +87,33 @@ def test_concurrent_calls_take_turns() -> None:
     assert all((threads == 2 + i % 2).all() for i, threads in enumerate(seen))
 
 
+# args: {long modes[]}: the rounding mode each thread works with when the caller rounds up.
+MODES = (
+    ABI
+    + """
+#include <fenv.h>
+
+static void body(int tid, int nt, void *modes) { ((long *)modes)[tid] = fegetround(); }
+
+void step(gen_pool *pool, int threads, void *const *args, long long *status) {
+  int before = fegetround();
+  fesetround(FE_UPWARD);
+  pool->run(pool, threads, body, args[0]);
+  fesetround(before);
+  status[0] = FE_UPWARD;
+}
+"""
+)
+
+
+def test_every_thread_computes_as_the_caller_does() -> None:
+    rounds(CpuProgram.build(ROUNDS), 3)  # workers that were made before the mode is set
+    modes, args = np.full(3, -1), pointers(1)
+    args[0] = modes.ctypes.data
+    upward = CpuProgram.build(MODES)(args, 3)
+    assert modes.tolist() == [upward] * 3
+
+
 FORK = """
 import os, signal, sys
 from tests.runtime.test_pool import ROUNDS, CpuProgram, rounds
