@@ -1,9 +1,9 @@
-"""The builder that op calls go to: a stack per thread, with a process-wide default below it (the eager builder)."""
+"""The builder that op calls go to: a stack per thread, with a default at its bottom (the eager builder)."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,22 +18,22 @@ class _Ambient(threading.local):
 
 
 _ambient = _Ambient()
-_default: list[Builder] = []
+_default: list[Callable[[], Builder]] = []
 
 
-def set_default(builder: Builder) -> None:
-    """The builder used where no :func:`using` block is open."""
-    _default[:] = [builder]
+def set_default(make: Callable[[], Builder]) -> None:
+    """How a thread gets the builder it uses where no :func:`using` block is open."""
+    _default[:] = [make]
 
 
 def builder() -> Builder:
     """The innermost builder of this thread."""
     found = _ambient.builder
-    if found is not None:
-        return found
-    if not _default:
-        raise RuntimeError("no builder: ops are called inside `with using(GraphBuilder(...))`")
-    return _default[0]
+    if found is None:
+        if not _default:
+            raise RuntimeError("no builder: ops are called inside `with using(GraphBuilder(...))`")
+        found = _ambient.builder = _default[0]()
+    return found
 
 
 @contextmanager

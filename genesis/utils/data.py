@@ -20,6 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from compiler.errors import GenesisError
+from genesis.functions import getitem
 from genesis.random import default_generator
 from genesis.tensor import Tensor, from_array, tensor
 
@@ -71,7 +72,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
             raise ValueError(f"TensorDataset: the tensors need the same first dimension, and have {lengths}")
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        return tuple(t[index] for t in self.tensors)
+        return tuple(getitem(t, index) for t in self.tensors)
 
     def __len__(self) -> int:
         return self.tensors[0].shape[0]

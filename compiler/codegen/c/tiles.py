@@ -149,8 +149,8 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long w
         else:
             load = f"{{\n        float t[LANES];\n        for (int q = 0; q < LANES; ++q) t[q] = {self._value('row[q]')};\n        r[l] = vload(t);\n      }}"
         return f"""\
-  long p = 0;
-  for (; p + LANES <= k; p += LANES)
+  const long whole = k / LANES * LANES;
+  for (long p = 0; p < whole; p += LANES)
     for (long i = 0; i < {width}; i += LANES) {{
       vf r[LANES];
       UNROLL for (int l = 0; l < LANES; ++l) {{
@@ -162,7 +162,7 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long w
     }}
   for (long i = 0; i < {width}; ++i) {{
     const {C_TYPE[self.dtype]} *row = s + (i < w ? i : w - 1) * rs;
-    for (long q = p; q < k; ++q) d[q * {width} + i] = {self._value("row[q]")};
+    for (long p = whole; p < k; ++p) d[p * {width} + i] = {self._value("row[p]")};
   }}
 """
 

@@ -91,8 +91,12 @@ def compile_kernel(
         constexprs=dict(constexprs),
         attrs={(order.index(name),): [["tt.divisibility", 16]] for name in aligned},
     )
-    # Contraction to FMA is named because its default differs between Triton versions.
-    options = {"num_warps": num_warps, "num_stages": num_stages, "enable_fp_fusion": True}
+    options = {
+        "num_warps": num_warps,
+        "num_stages": num_stages,
+        "enable_fp_fusion": True,  # said aloud because the default differs between Triton versions
+        "enable_reflect_ftz": False,  # subnormal numbers are numbers
+    }
     kernel = triton.compile(source, target=GPUTarget("cuda", TARGETS[target], 32), options=options)
     metadata = kernel.metadata
     return CompiledKernel(

@@ -95,24 +95,14 @@ def floor_divide(x, y):
 def uniform(seed, offset, element):
     """Uniforms in [0, 1), one for each element number: Philox4x32-10 under key `seed`, counter (element // 4, offset).
 
-    J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Each counter gives four words; this picks
-    one. For consecutive elements `uniform_range` wastes none.
+    J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Each counter gives four words, one for each
+    of four elements; a thread that holds all four computes them once.
     """
     group = element.to(tl.int64) >> 2
     low, high = group.to(tl.uint32), (group >> 32).to(tl.uint32)
     w0, w1, w2, w3 = tl.philox(seed, low, high, offset.to(tl.uint32), (offset >> 32).to(tl.uint32))
     lane = element & 3
     word = tl.where(lane < 2, tl.where(lane == 0, w0, w1), tl.where(lane == 2, w2, w3))
-    return (word >> 8).to(tl.float32) * 5.9604644775390625e-08
-
-
-@triton.jit
-def uniform_range(seed, offset, start, COUNT: tl.constexpr):
-    """`uniform` of the COUNT elements from `start` on, a multiple of 4."""
-    group = (start.to(tl.int64) >> 2) + tl.arange(0, COUNT // 4)
-    low, high = group.to(tl.uint32), (group >> 32).to(tl.uint32)
-    w0, w1, w2, w3 = tl.philox(seed, low, high, offset.to(tl.uint32), (offset >> 32).to(tl.uint32))
-    word = tl.reshape(tl.join(tl.join(w0, w2), tl.join(w1, w3)), (COUNT,))
     return (word >> 8).to(tl.float32) * 5.9604644775390625e-08
 
 
@@ -129,7 +119,6 @@ HELPERS = {
         remainder,
         floor_divide,
         uniform,
-        uniform_range,
     )
 }
 

@@ -30,7 +30,6 @@ def draw(state, start, out, BLOCK: tl.constexpr):
     i = tl.arange(0, BLOCK)
     seed, offset, first = tl.load(state), tl.load(state + 1), tl.load(start)
     tl.store(out + i, uniform(seed, offset, first + i))
-    tl.store(out + BLOCK + i, uniform_range(seed, offset, first, BLOCK))
 """
 
 
@@ -51,7 +50,7 @@ def ulps(actual: np.ndarray, exact: np.ndarray) -> float:
 def grid(count: int, low: float) -> np.ndarray:
     """`count` float32 over all magnitudes, both signs, with zero, infinities and NaN."""
     half = np.geomspace(1e-40, 80, count // 2 - 2)
-    x = np.concatenate([half, np.maximum(-half, low), [0.0, np.inf, low if low > -np.inf else -np.inf, np.nan]])
+    x = np.concatenate([half, np.maximum(-half, low), [0.0, np.inf, low, np.nan]])
     return x.astype(np.float32)
 
 
@@ -121,7 +120,7 @@ def test_philox_reference_gives_the_published_words():
     [(0, 0, 0), (1234567890123, 7, 8), (-5, 2**40 + 3, 2**34 - 8), (2**63 - 1, 2**62, 2**35 + 4)],
 )
 def test_uniforms_are_bit_exact(interpret, seed, offset, start):
-    arguments = [np.array([seed, offset]), np.array([start]), np.zeros(64, np.float32)]
+    arguments = [np.array([seed, offset]), np.array([start]), np.zeros(32, np.float32)]
     *_, out = interpret(module(DRAW), "draw", (1,), arguments, BLOCK=32)
 
     def words(value: int) -> tuple[int, int]:
@@ -130,7 +129,7 @@ def test_uniforms_are_bit_exact(interpret, seed, offset, start):
     expected = [
         (philox(words(seed), (*words(e >> 2), *words(offset)))[e & 3] >> 8) * 2.0**-24 for e in range(start, start + 32)
     ]
-    np.testing.assert_array_equal(out, expected * 2)
+    np.testing.assert_array_equal(out, expected)
 
 
 def test_a_module_carries_what_it_calls_and_no_more():
@@ -142,7 +141,7 @@ def test_a_module_carries_what_it_calls_and_no_more():
 
 @pytest.mark.parametrize("name", HELPERS)
 def test_every_helper_compiles(name):
-    if name.startswith("uniform"):
+    if name == "uniform":
         body, signature = DRAW, {"state": "*i64", "start": "*i64", "out": "*fp32"}
         kernel = "draw"
     else:

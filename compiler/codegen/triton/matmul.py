@@ -1,0 +1,229 @@
+"""Matrix products as Triton source: one readable kernel per product, with what comes before and after it fused in.
+
+    C[b, i, j] = epilogue(sum over k of A[b, i, k] * B[b, k, j])
+
+Sizes and strides are written into the text, so Triton knows every alignment, and a mask stands only where a size is no
+multiple of its tile.
+"""
+
+import re
+from dataclasses import dataclass
+from math import prod
+
+GROUP = 8
+MAX_BATCH = 65535
+
+TYPES = {"bf16": "tl.bfloat16", "fp16": "tl.float16", "fp32": "tl.float32"}
+ITEM_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A factor in memory: element type ("bf16", "fp16", "fp32") and strides in elements.
+
+    `strides` are one for each batch dimension, then those of (i, k) for the left factor, of (k, j) for the right one.
+    `prologue` are statements on each loaded tile, `x` (BM, BK) of the left factor or `y` (BK, BN) of the right one, which
+    may use the indices `i` (BM, 1), `j` (1, BN), `start + k` (BK,) and, in a batch, `b`. What they leave is rounded to the
+    compute type.
+    """
+
+    dtype: str
+    strides: tuple[int, ...]
+    prologue: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MatmulSpec:
+    """One product: its sizes, its factors, and what becomes of the sums.
+
+    `compute` is the type in which elements are multiplied; sums are fp32. With `tf32`, fp32 factors are cut to 10 bits
+    of mantissa for the tensor cores. `params` are the kernel's arguments after `lhs` and `rhs`. `epilogue` are statements
+    on `acc` (BM, BN), fp32, with the indices `i` (BM, 1), `j` (1, BN) and, in a batch, the flat index `b`. In them
+    `mask=rows`, `mask=cols` and `mask=mask` restrict an access to valid i, to valid j and to both; where all are valid
+    they vanish, with an `other=` that follows.
+    """
+
+    name: str
+    batch: tuple[int, ...]
+    m: int
+    n: int
+    k: int
+    a: Operand
+    b: Operand
+    compute: str
+    params: tuple[str, ...]
+    epilogue: tuple[str, ...]
+    tf32: bool = False
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The block of C that one program computes, its step along k, and the launch options that go with them."""
+
+    m: int
+    n: int
+    k: int
+    warps: int
+    stages: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a GPU offers: multiprocessors, and the shared memory in bytes that one program may take.
+
+    sm_80 code also runs on GPUs of compute capability 8.6 and 8.9, so its limit is theirs.
+    """
+
+    processors: int
+    shared: int
+
+
+TARGETS = {"sm_80": Target(108, 99 * 1024), "sm_90": Target(132, 227 * 1024), "sm_100": Target(148, 227 * 1024)}
+
+# From large to small; the large ones reuse each loaded element more often, the small ones give more programs.
+TENSOR_TILES = {
+    "sm_80": (Tile(128, 128, 64, 8, 3), Tile(128, 64, 64, 4, 3), Tile(64, 64, 64, 4, 4), Tile(32, 32, 64, 4, 4)),
+    "sm_90": (Tile(128, 128, 64, 8, 4), Tile(128, 64, 64, 4, 4), Tile(64, 64, 64, 4, 4), Tile(32, 32, 64, 4, 4)),
+    "sm_100": (Tile(128, 128, 64, 4, 4), Tile(128, 64, 64, 4, 4), Tile(64, 64, 64, 4, 4), Tile(32, 32, 64, 4, 4)),
+}
+
+
+def grid(spec: MatmulSpec, tile: Tile) -> tuple[int, int, int]:
+    """The programs of one launch: tiles of C, then the batch."""
+    return _count(spec.m, tile.m) * _count(spec.n, tile.n), prod(spec.batch), 1
+
+
+def matmul_source(spec: MatmulSpec, tile: Tile) -> str:
+    """The text of one `@triton.jit` function of (lhs, rhs, *params), without imports."""
+    if prod(spec.batch) > MAX_BATCH:
+        raise NotImplementedError(f"{spec.name}: a batch of {prod(spec.batch)} products; one launch takes {MAX_BATCH}")
+    rows, cols, steps = bool(spec.m % tile.m), bool(spec.n % tile.n), bool(spec.k % tile.k)
+    a_rows, a_steps = spec.a.strides[-2:]
+    b_steps, b_cols = spec.b.strides[-2:]
+    a_mask = ["rows"] * rows + [f"k[None, :] < {spec.k} - start"] * steps
+    b_mask = [f"k[:, None] < {spec.k} - start"] * steps + ["cols"] * cols
+    precision = f', input_precision="{"tf32" if spec.tf32 else "ieee"}"' if spec.compute == "fp32" else ""
+    wide = ".to(tl.int64)" if _is_large(spec) else ""
+    body = [
+        f'"""{_describe(spec, tile)}"""',
+        *_tile_order(_count(spec.m, tile.m), _count(spec.n, tile.n)),
+        f"i = {_indices('row', tile.m, spec.m, wide)}[:, None]",
+        f"j = {_indices('col', tile.n, spec.n, wide)}[None, :]",
+        f"k = tl.arange(0, {tile.k})",
+        *[f"rows = i < {spec.m}"] * rows,
+        *[f"cols = j < {spec.n}"] * cols,
+        *_batch(spec, wide),
+        f"lhs += {_sum(('i', a_rows), ('k[None, :]', a_steps))}",
+        f"rhs += {_sum(('k[:, None]', b_steps), ('j', b_cols))}",
+        f"acc = tl.zeros(({tile.m}, {tile.n}), tl.float32)",
+        f"for start in range(0, {spec.k}, {tile.k}):",
+        *_indented(
+            _load("x", "lhs", a_mask),
+            _load("y", "rhs", b_mask),
+            *_prologue("x", spec.a, spec.compute),
+            *_prologue("y", spec.b, spec.compute),
+            f"acc = tl.dot(x, y, acc{precision})",
+            f"lhs += {tile.k * a_steps}",
+            f"rhs += {tile.k * b_steps}",
+        ),
+        *(_with_masks(line, rows, cols) for line in spec.epilogue),
+    ]
+    head = f"def {spec.name}({', '.join(('lhs', 'rhs', *spec.params))}):"
+    return "\n".join(["@triton.jit", head, *_indented(*body)]) + "\n"
+
+
+def _count(size: int, tile: int) -> int:
+    return -(-size // tile)
+
+
+def _describe(spec: MatmulSpec, tile: Tile) -> str:
+    times = f"{' x '.join(map(str, spec.batch))} times " if spec.batch else ""
+    sizes = f"[{spec.m}, {spec.k}] {spec.a.dtype} @ [{spec.k}, {spec.n}] {spec.b.dtype}"
+    return f"{times}{sizes} in {spec.compute}, tiles of {tile.m} x {tile.n} x {tile.k}."
+
+
+def _tile_order(rows: int, cols: int) -> list[str]:
+    """Tiles run down groups of GROUP rows, so that programs running together share tiles of both factors in L2."""
+    if cols == 1:
+        return ["row = tl.program_id(0)"] if rows > 1 else []
+    if rows == 1:
+        return ["col = tl.program_id(0)"]
+    tile = "tile = tl.program_id(0)"
+    if rows <= GROUP:
+        return [tile, f"row = tile % {rows}", f"col = tile // {rows}"]
+    in_group = f"tile % {GROUP * cols}"
+    lines = [tile, f"group = tile // {GROUP * cols} * {GROUP}"]
+    if rows % GROUP == 0:
+        return [*lines, f"row = group + tile % {GROUP}", f"col = {in_group} // {GROUP}"]
+    return [
+        *lines,
+        f"height = tl.minimum({rows} - group, {GROUP})",
+        f"row = group + {in_group} % height",
+        f"col = {in_group} // height",
+    ]
+
+
+def _indices(tile: str, step: int, size: int, wide: str) -> str:
+    return f"({tile}{wide} * {step} + tl.arange(0, {step}))" if size > step else f"tl.arange(0, {step})"
+
+
+def _batch(spec: MatmulSpec, wide: str) -> list[str]:
+    if prod(spec.batch) == 1:
+        return []
+    lines = [f"b = tl.program_id(1){wide}"]
+    for pointer, operand in (("lhs", spec.a), ("rhs", spec.b)):
+        terms = []
+        inner = prod(spec.batch)
+        for size, stride in zip(spec.batch, operand.strides):
+            outer, inner = inner, inner // size
+            index = "b" if inner == 1 else f"b // {inner}"
+            terms.append((index if outer == prod(spec.batch) else f"{index} % {size}", stride))
+        offset = _sum(*terms)
+        if offset != "0":
+            lines.append(f"{pointer} += {offset}")
+    return lines
+
+
+def _is_large(spec: MatmulSpec) -> bool:
+    """Whether an index into a factor or into C may pass 32 bits."""
+
+    def extent(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
+        return sum(size * abs(stride) for size, stride in zip(sizes, strides))
+
+    left = extent((*spec.batch, spec.m, spec.k), spec.a.strides)
+    right = extent((*spec.batch, spec.k, spec.n), spec.b.strides)
+    return max(left, right, prod(spec.batch) * spec.m * spec.n) >= 2**31
+
+
+def _sum(*terms: tuple[str, int]) -> str:
+    """An index expression: "i * 768 + k[None, :]" """
+    written = [index if stride == 1 else f"{index} * {stride}" for index, stride in terms if stride]
+    return " + ".join(written) or "0"
+
+
+def _load(name: str, pointer: str, mask: list[str]) -> str:
+    if not mask:
+        return f"{name} = tl.load({pointer})"
+    condition = mask[0] if len(mask) == 1 else " & ".join(part if part.isidentifier() else f"({part})" for part in mask)
+    return f"{name} = tl.load({pointer}, mask={condition}, other=0.0)"
+
+
+def _prologue(name: str, operand: Operand, compute: str) -> list[str]:
+    rounding = [f"{name} = {name}.to({TYPES[compute]})"] if operand.prologue or operand.dtype != compute else []
+    return [*operand.prologue, *rounding]
+
+
+def _with_masks(line: str, rows: bool, cols: bool) -> str:
+    """An epilogue line with its masks spelled out, or left out where they hold everywhere."""
+    both = " & ".join(["rows"] * rows + ["cols"] * cols)
+    meanings = {"rows": "rows" * rows, "cols": "cols" * cols, "mask": both}
+
+    def spell(match: re.Match[str]) -> str:
+        meaning = meanings[match["mask"]]
+        return f", mask={meaning}{match['other'] or ''}" if meaning else ""
+
+    return re.sub(r", mask=(?P<mask>rows|cols|mask)\b(?P<other>, other=[^,()]+)?", spell, line)
+
+
+def _indented(*lines: str) -> list[str]:
+    return [f"    {line}" for line in lines]

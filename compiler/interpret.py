@@ -1,0 +1,94 @@
+"""The NumPy interpreter: the definition of what every op means. C and Triton must agree with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from compiler.ir.ambient import using
+from compiler.ir.builder import Builder
+from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.op import Op, castable, o
+from compiler.ir.types import TensorType
+from compiler.ops.elementwise import cast_array
+
+Arrays = tuple[np.ndarray, ...]
+
+
+def evaluate(op: Op, arrays: Sequence[np.ndarray], types: Sequence[TensorType], attrs: dict[str, Any]) -> Arrays:
+    """The results of a record's NumPy reference: 16-bit floats computed in f32 and rounded once."""
+    assert op.reference is not None
+    if not op.raw:
+        arrays = [a.astype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind not in "iu" else a for a in arrays]
+    with np.errstate(all="ignore"):
+        result = op.reference(*arrays, **attrs)
+    results = result if isinstance(result, tuple) else (result,)
+    return tuple([_stored(r, t) for r, t in zip(results, types, strict=True)])
+
+
+def _stored(result: Any, type: TensorType) -> np.ndarray:
+    array = np.asarray(result)
+    return array if array.dtype == type.dtype.numpy else cast_array(array, type.dtype)
+
+
+class Evaluator(Builder):
+    """A builder that computes every value as it is recorded; a composite without a reference runs its expansion."""
+
+    def emit(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        types: tuple[TensorType, ...],
+        attrs: dict[str, Any],
+        body: Graph | None = None,
+    ) -> tuple[Value, ...]:
+        target = attrs.get("autocast")
+        if target is not None:
+            inputs = tuple([o.cast(v, to=target) if castable(v.dtype) else v for v in inputs])
+            attrs = {k: v for k, v in attrs.items() if k != "autocast"}
+        if op.reference is not None:
+            arrays = evaluate(op, [v.data for v in inputs], types, attrs)
+            return tuple([concrete(a, t) for a, t in zip(arrays, types, strict=True)])
+        if op.expand is not None:
+            result = op.expand(o, *inputs, **attrs)
+            return result if isinstance(result, tuple) else (result,)
+        raise NotImplementedError(f"op {op.name!r} has no NumPy reference and no expansion")
+
+
+def concrete(array: np.ndarray, type: TensorType) -> Value:
+    """A value that carries its data."""
+    value = Value(type)
+    value.data = array
+    return value
+
+
+def interpret(graph: Graph, arguments: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Run ``graph`` on one array per parameter; returns the outputs and the new values of ``graph.updates``."""
+    with using(Evaluator()):
+        values = run(graph, [concrete(a, v.type) for a, v in zip(arguments, graph.inputs(), strict=True)])
+    return [values[v].data for v in graph.outputs], [values[u.value].data for u in graph.updates]
+
+
+def run(graph: Graph, inputs: Sequence[Value]) -> dict[Value, Value]:
+    """Evaluate every node with the ambient evaluator."""
+    env: dict[Value, Value] = dict(zip(graph.inputs(), inputs, strict=True))
+    for node in graph.nodes:
+        env.update(zip(node.outputs, _run_node(node, [env[v] for v in node.inputs]), strict=True))
+    return env
+
+
+def _run_node(node: Node, inputs: Sequence[Value]) -> Sequence[Value]:
+    if node.body is not None and node.op.name == "fused":
+        env = run(node.body, inputs)
+        return [env[v] for v in node.body.outputs]
+    attrs = node.attrs
+    if "autocast" in attrs:
+        target = attrs["autocast"]
+        inputs = [o.cast(v, to=target) if castable(v.dtype) else v for v in inputs]
+        attrs = {k: v for k, v in attrs.items() if k != "autocast"}
+    result = node.op(*inputs, **attrs)
+    return (result,) if isinstance(result, Value) else result
+
+

@@ -1,0 +1,75 @@
+"""Replaces every ``grad`` node by the ops that compute the gradients."""
+
+from __future__ import annotations
+
+from compiler.ir.ambient import using
+from compiler.ir.builder import GraphBuilder, constant
+from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.op import o
+from compiler.ir.replay import copy_node, with_nodes
+from compiler.ir.vjp import pull_back
+
+
+def autodiff(graph: Graph) -> Graph:
+    """Expand ``grad`` nodes in program order, so that a nested one is already made of ordinary ops.
+
+    before::
+
+        %0: f32[] = mse_loss(%y, %t)
+        %1: f32[4] = grad(%0, %w)
+
+    after::
+
+        %0: f32[] = mse_loss(%y, %t)
+        ...
+        %9: f32[4] = mul(%8, %x)              # [grad]
+
+    Composites on the way that have no gradient rule are replaced by their expansion first.
+    """
+    builder = GraphBuilder()
+    new: dict[Value, Value] = {}
+    with using(builder):
+        for node in graph.nodes:
+            inputs = tuple([new.get(v, v) for v in node.inputs])
+            builder.loc = node.loc
+            if node.op.name == "grad":
+                outputs = _gradients(builder, node, inputs)
+            elif node.op.vjp is None and node.op.expand is not None and node.op.differentiable:
+                outputs = _expanded(node, inputs)
+            else:
+                outputs = copy_node(builder, node, inputs)
+            new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
+    return with_nodes(graph, builder.nodes, new)
+
+
+def _expanded(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    assert node.op.expand is not None
+    result = node.op.expand(o, *inputs, **node.attrs)
+    return (result,) if isinstance(result, Value) else tuple(result)
+
+
+def _dependent(nodes: list[Node], sources: set[Value]) -> set[Value]:
+    """The values computed from ``sources`` through differentiable ops, ``sources`` included."""
+    found = set(sources)
+    for node in nodes:
+        if node.op.differentiable and any([v in found for v in node.inputs]):
+            found.update(node.outputs)
+    return found
+
+
+def _gradients(builder: GraphBuilder, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    loss, *rest = inputs
+    sources = rest[1:] if node.attrs["seed"] else rest
+    leaves = set(sources)
+    nodes = [n for n in builder.nodes if not leaves.intersection(n.outputs)]
+    dependent = _dependent(nodes, leaves)
+    builder.loc = node.loc.noted("grad")
+    seed = rest[0] if node.attrs["seed"] else o.expand(constant(1.0, loss.dtype), shape=loss.shape)
+    adjoints = {loss: seed}
+
+    def enter(forward: Node) -> None:
+        builder.loc = forward.loc.noted("grad")
+
+    pull_back(nodes, adjoints, dependent.__contains__, enter)
+    builder.loc = node.loc.noted("grad")
+    return tuple([adjoints.get(v) or o.zeros(shape=v.shape, dtype=v.dtype) for v in sources])

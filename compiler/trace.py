@@ -1,0 +1,55 @@
+"""The builder behind ``@genesis.compile``: records ops with their place in the user's program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compiler.ir.builder import GraphBuilder
+from compiler.ir.graph import Graph, Value
+from compiler.ir.location import Loc, user_location
+from compiler.ir.op import OPS, Op
+from compiler.ir.types import TensorType
+
+
+class TraceBuilder(GraphBuilder):
+    """Records nodes, the user's line and module scope of each, and which values carry a gradient.
+
+    A value computed under ``no_grad`` from one that needs a gradient is ``cut``; where recorded ops read it later, a
+    ``detach`` keeps the autodiff pass from differentiating through it.
+    """
+
+    def __init__(self, grad_enabled: bool = True) -> None:
+        super().__init__()
+        self.grad_enabled = grad_enabled
+        self.scopes: list[str] = []
+        self._detached: dict[Value, Value] = {}
+
+    def location(self) -> Loc:
+        return user_location(self.scopes[-1] if self.scopes else "")
+
+    def emit(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        types: tuple[TensorType, ...],
+        attrs: dict[str, Any],
+        body: Graph | None = None,
+    ) -> tuple[Value, ...]:
+        if self.grad_enabled and any([v.cut for v in inputs]):
+            inputs = tuple([self._detach(v) if v.cut else v for v in inputs])
+        outputs = super().emit(op, inputs, types, attrs, body)
+        if any([v.requires_grad for v in inputs]):
+            for value in outputs:
+                if op.differentiable and value.dtype.is_floating_point:
+                    value.requires_grad = self.grad_enabled
+                    value.cut = not self.grad_enabled
+        elif any([v.cut for v in inputs]):
+            for value in outputs:
+                value.cut = True
+        return outputs
+
+    def _detach(self, value: Value) -> Value:
+        found = self._detached.get(value)
+        if found is None:
+            found = self._detached[value] = super().emit(OPS["detach"], (value,), (value.type,), {})[0]
+        return found

@@ -1,0 +1,328 @@
+"""What op calls, tensor reads and tensor writes mean right now: at once (eager) or into a graph (recording).
+
+A :class:`Cell` is the identity of a tensor's storage. Eager, it holds a value with its array. While a step is being
+recorded, cells of the outside are state: reading one makes it an input of the graph, writing one an update; the cell
+itself stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from compiler.errors import TraceError
+from compiler.interpret import Evaluator, concrete
+from compiler.ir import ambient
+from compiler.ir.graph import Graph, Node, Update, Value
+from compiler.ir.op import Op, castable, o
+from compiler.ir.types import DType, TensorType, f64
+from compiler.trace import TraceBuilder
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Clock:
+    """Counts in-place writes that compiled programs make to the cells sharing it."""
+
+    __slots__ = ("time",)
+
+    def __init__(self) -> None:
+        self.time = 0
+
+
+class Cell:
+    """Storage shared by a tensor and its views.
+
+    ``home`` is the recording a traced cell was made in, None for an eager one. ``bound`` counts the compiled programs
+    that hold the address of its array. ``clock`` is that of the programs that write it, None as long as there is none.
+    """
+
+    __slots__ = ("__weakref__", "bound", "clock", "grad", "home", "label", "requires_grad", "value", "version")
+
+    def __init__(self, value: Value, home: Recording | None = None, requires_grad: bool = False) -> None:
+        self.value = value
+        self.home = home
+        self.requires_grad = requires_grad
+        self.grad: Any = None
+        self.label = ""
+        self.version = 0
+        self.bound = 0
+        self.clock: Clock | None = None
+        if requires_grad:
+            self._make_leaf()
+
+    def _make_leaf(self) -> None:
+        self.value.leaf = self
+        self.value.requires_grad = self.requires_grad
+
+    def set_requires_grad(self, flag: bool) -> None:
+        """Make the cell a leaf with or without gradient."""
+        self.requires_grad = flag
+        self.value = alias(self.value)
+        self._make_leaf()
+
+    @property
+    def type(self) -> TensorType:
+        return self.value.type
+
+    def age(self) -> tuple[int, int]:
+        """Changes whenever the contents do."""
+        return self.version, self.clock.time if self.clock is not None else 0
+
+    def read(self) -> Value:
+        """The value a new op sees."""
+        recording = current_recording()
+        if self.home is not None:
+            if self.home is not recording:
+                raise TraceError(
+                    "a tensor made while a step was being compiled is used outside that step; "
+                    "return it from the step instead of storing it"
+                )
+            return self.value
+        return self.value if recording is None else recording.read(self)
+
+    def write(self, value: Value) -> None:
+        """Every alias sees ``value`` from now on."""
+        recording = current_recording()
+        if recording is not None and self.home is None:
+            recording.write(self, value)
+            return
+        if self.bound:
+            rebound.time += 1
+        self.version += 1
+        if self.requires_grad and not value.requires_grad:
+            value = alias(value)
+            value.leaf, value.requires_grad = self, True
+        self.value = value
+
+
+rebound = Clock()
+"""Ticks when an array whose address a compiled program holds is replaced."""
+
+
+def alias(value: Value) -> Value:
+    """The same contents as a value without history."""
+    return concrete(value.data, value.type)
+
+
+class Taped(Node):
+    """A node of the eager history. ``ages``: the leaves it read that compiled programs overwrite, and how old they were."""
+
+    __slots__ = ("ages",)
+
+    def __init__(self, op: Op, inputs: tuple[Value, ...], types: tuple[TensorType, ...], attrs: dict[str, Any]) -> None:
+        super().__init__(op, inputs, types, attrs)
+        self.ages = [(v.leaf, v.leaf.age()) for v in inputs if v.leaf is not None and v.leaf.clock is not None]
+
+
+class EagerBuilder(Evaluator):
+    """Evaluates every op at once and, where a gradient is needed, keeps its node."""
+
+    recording = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grad_enabled = True
+        self.weight_casts: dict[tuple[Value, DType], Value] = {}
+
+    def emit(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        types: tuple[TensorType, ...],
+        attrs: dict[str, Any],
+        body: Graph | None = None,
+    ) -> tuple[Value, ...]:
+        records = self.grad_enabled and op.differentiable and any([v.requires_grad for v in inputs])
+        if records and op.vjp is None and op.expand is not None:
+            result = op.expand(o, *inputs, **attrs)
+            return result if isinstance(result, tuple) else (result,)
+        with self._quiet():
+            outputs = super().emit(op, inputs, types, attrs, body)
+        if not records:
+            return outputs
+        node = Taped(op, inputs, types, attrs)
+        for value, computed in zip(node.outputs, outputs, strict=True):
+            value.data = computed.data
+            value.requires_grad = value.dtype.is_floating_point
+        return node.outputs
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Neither history nor autocast for the ops inside an expansion."""
+        saved = self.grad_enabled, self.autocast
+        self.grad_enabled, self.autocast = False, None
+        try:
+            yield
+        finally:
+            self.grad_enabled, self.autocast = saved
+
+    def cast_for(
+        self, op: Op, operands: Any, attrs: dict[str, Any], target: DType
+    ) -> tuple[tuple[Value, ...], dict[str, Any]]:
+        """Casts at once; those of leaves are kept until the outermost autocast region ends, as in PyTorch."""
+        return tuple([self._cast(v, target) if castable(v.dtype) else v for v in operands]), attrs
+
+    def _cast(self, value: Value, target: DType) -> Value:
+        if value.dtype is target:
+            return value
+        if value.leaf is None or not self.grad_enabled:
+            return o.cast(value, to=target)
+        key = (value, target)
+        found = self.weight_casts.get(key)
+        if found is None:
+            found = self.weight_casts[key] = o.cast(value, to=target)
+        return found
+
+
+ambient.set_default(EagerBuilder)
+
+
+class RecordingBuilder(TraceBuilder):
+    """A trace builder that knows its recording."""
+
+    def __init__(self, recording: Recording, grad_enabled: bool) -> None:
+        super().__init__(grad_enabled)
+        self.recording = recording
+
+
+def session() -> EagerBuilder | RecordingBuilder:
+    """The ambient builder; it carries the grad mode and the autocast region."""
+    return ambient.builder()  # type: ignore[return-value]
+
+
+def current_recording() -> Recording | None:
+    """The recording op calls go to, or None when they run at once."""
+    return getattr(ambient.builder(), "recording", None)
+
+
+@contextmanager
+def grad_mode(enabled: bool) -> Iterator[None]:
+    """Whether ops inside keep what a backward pass needs."""
+    here = session()
+    saved = here.grad_enabled
+    here.grad_enabled = enabled
+    try:
+        yield
+    finally:
+        here.grad_enabled = saved
+
+
+class Recording:
+    """One trace of a step: the graph so far and what it does to the outside world.
+
+    Attributes:
+        state: cells of the outside that the step reads or writes, with their input value, in order of first use.
+        current: the value each of those cells has now.
+        grads: ``.grad`` of outside cells as the step left it (a tensor or None).
+        entry_grads: what ``.grad`` was when the step first looked, for guards.
+        cleared: cells whose gradient the step dropped before reading it.
+        scalars: label -> (input value, function that reads it at every call).
+        host_actions: functions to run after every call.
+        drawn: how many draws the step took from each generator.
+        last: what ``step.last`` reports: "found_inf", "loss_scale", "grad_norm".
+        module_names: the scope that each reachable module's ops are recorded under.
+    """
+
+    def __init__(self, name: str, grad_enabled: bool = True) -> None:
+        self.graph = Graph(name)
+        self.builder = RecordingBuilder(self, grad_enabled)
+        self.state: dict[Cell, Value] = {}
+        self.current: dict[Cell, Value] = {}
+        self.written: dict[Cell, None] = {}
+        self.grads: dict[Cell, Any] = {}
+        self.entry_grads: dict[Cell, Any] = {}
+        self.cleared: set[Cell] = set()
+        self.scalars: dict[str, tuple[Value, Callable[[], float]]] = {}
+        self.host_actions: list[Callable[[], Any]] = []
+        self.drawn: dict[Any, int] = {}
+        self.last: dict[str, Value] = {}
+        self.module_names: dict[Any, str] = {}
+
+    def read(self, cell: Cell) -> Value:
+        found = self.current.get(cell)
+        if found is None:
+            name = cell.label.replace(".", "_").replace("[", "_").replace("]", "") or "state"
+            found = self.graph.add_param(cell.type, "state", cell.label, name)
+            self._as_leaf(cell, found)
+            self.state[cell] = self.current[cell] = found
+        return found
+
+    def write(self, cell: Cell, value: Value) -> None:
+        self.read(cell)
+        if cell.requires_grad and not value.requires_grad:
+            value = self._fresh(value)
+            self._as_leaf(cell, value)
+        self.current[cell] = value
+        self.written[cell] = None
+
+    def _fresh(self, value: Value) -> Value:
+        """``value`` may be shared by several cells; a leaf must be its own."""
+        if value.leaf is None and value.producer is not None and not value.requires_grad:
+            return value
+        return o.detach(value)
+
+    @staticmethod
+    def _as_leaf(cell: Cell, value: Value) -> None:
+        if cell.requires_grad:
+            value.leaf, value.requires_grad, value.cut = cell, True, False
+
+    @contextmanager
+    def skipping(self, found_inf: Value) -> Iterator[None]:
+        """State written inside keeps its old value when ``found_inf`` (f32[], 0 or 1) is set at run time."""
+        before, self.written = self.written, {}
+        old = dict(self.current)
+        yield
+        for cell in self.written:
+            kept = old.get(cell, self.state[cell])
+            self.write(cell, o.skip_if(found_inf, kept, self.current[cell]))
+        self.written = {**before, **self.written}
+
+    def scalar(self, label: str, read: Callable[[], float]) -> Value:
+        """A run-time f64 input, one per label."""
+        found = self.scalars.get(label)
+        if found is None:
+            name = label.replace(".", "_").replace("[", "_").replace("]", "")
+            found = self.scalars[label] = (self.graph.add_param(TensorType(f64, ()), "scalar", label, name), read)
+        return found[0]
+
+    def grad_of(self, cell: Cell) -> Any:
+        if cell not in self.grads:
+            self.grads[cell] = self.entry_grads[cell] = cell.grad
+        return self.grads[cell]
+
+    def set_grad(self, cell: Cell, grad: Any) -> None:
+        if cell not in self.entry_grads:
+            if grad is None:
+                self.cleared.add(cell)
+            self.entry_grads[cell] = cell.grad
+        self.grads[cell] = grad
+
+    def finish(self, outputs: list[Value]) -> Graph:
+        """The traced graph."""
+        self.graph.nodes = self.builder.nodes
+        self.graph.outputs = outputs
+        self.graph.updates = [
+            Update(self.state[c], self.current[c]) for c in self.written if self.current[c] is not self.state[c]
+        ]
+        return self.graph
+
+
+def read_scalar(label: str, read: Callable[[], float]) -> Any:
+    """A hyper-parameter: the number itself when ops run at once, a run-time input of the graph while recording."""
+    recording = current_recording()
+    if recording is None:
+        return o.constant(value=float(read()), dtype=f64)
+    return recording.scalar(label, read)
+
+
+def host_action(action: Callable[[], Any]) -> bool:
+    """While a step is being recorded: remember ``action`` to run after every call, and say True."""
+    recording = current_recording()
+    if recording is None:
+        return False
+    recording.host_actions.append(action)
+    return True
+
+

@@ -1,0 +1,89 @@
+"""The random generator: a seed, and an offset that every random op moves on by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from compiler.interpret import concrete
+from compiler.ir.graph import Value
+from compiler.ir.op import o
+from compiler.ir.types import TensorType, i64
+from compiler.ops.random import philox
+from genesis.context import Cell, current_recording, grad_mode
+
+_SCALAR = TensorType(i64, ())
+
+
+def _number(value: int) -> Value:
+    return concrete(np.array(value, np.int64), _SCALAR)
+
+
+class Generator:
+    """Counter-based randomness: what an op draws depends on the seed and on its place in program order only."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed_cell, self.offset_cell = Cell(_number(seed)), Cell(_number(0))
+        self.seed_cell.label, self.offset_cell.label = "rng.seed", "rng.offset"
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start over from ``seed`` (any int; taken modulo 2**64)."""
+        self.seed_cell.write(_number(int(np.uint64(seed & (2**64 - 1)).view(np.int64))))
+        self.offset_cell.write(_number(0))
+        return self
+
+    def initial_seed(self) -> int:
+        return int(self.seed_cell.value.data)
+
+    def get_state(self) -> tuple[int, int]:
+        """(seed, offset)."""
+        return int(self.seed_cell.value.data), int(self.offset_cell.value.data)
+
+    def set_state(self, state: tuple[int, int]) -> None:
+        self.seed_cell.write(_number(state[0]))
+        self.offset_cell.write(_number(state[1]))
+
+    def reserve(self, draws: int = 1) -> tuple[Value, Value, int]:
+        """(seed, offset, index) for an op that takes ``draws`` draws; they are never given out again."""
+        recording = current_recording()
+        seed, offset = self.seed_cell.read(), self.offset_cell.read()
+        if recording is None:
+            self.offset_cell.write(_number(int(offset.data) + draws))
+            return seed, offset, 0
+        start = recording.state[self.offset_cell]
+        index = recording.drawn.get(self, 0)
+        recording.drawn[self] = index + draws
+        return seed, start, index
+
+    def permutation(self, n: int) -> np.ndarray:
+        """A random permutation of ``range(n)``, int64."""
+        seed, offset = self.get_state()
+        self.set_state((seed, offset + 1))
+        return np.argsort(philox(seed, offset, n), kind="stable").astype(np.int64)
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the default generator: parameter initialisation, dropout, shuffling."""
+    return default_generator.manual_seed(seed)
+
+
+def get_rng_state() -> Any:
+    """The default generator's (seed, offset)."""
+    return default_generator.get_state()
+
+
+def set_rng_state(state: Any) -> None:
+    """Bring the default generator back to a state from :func:`get_rng_state`."""
+    default_generator.set_state(tuple(state))
+
+
+def advance_recorded(recording: Any) -> None:
+    """At the end of a recording: every generator's offset moves on by what the step drew."""
+    with grad_mode(False):
+        for generator, draws in recording.drawn.items():
+            start = recording.state[generator.offset_cell]
+            generator.offset_cell.write(o.add(start, draws))

@@ -1,0 +1,393 @@
+"""The Tensor: a view over a shared cell. Its methods are the functions of ``genesis.functions``, which attaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from compiler.errors import AutogradError, TraceError
+from compiler.interpret import concrete
+from compiler.ir.graph import Value
+from compiler.ir.location import user_location
+from compiler.ir.op import Op, o
+from compiler.ir.types import DType, TensorType, dtype, f32
+from genesis import autograd
+from genesis.context import Cell, current_recording, grad_mode, session
+from genesis.device import Device, device
+
+View = tuple[Op, dict[str, Any]]
+
+
+class Size(tuple[int, ...]):
+    """A shape; a tuple with ``numel``."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self, dtype=np.int64))
+
+    def __repr__(self) -> str:
+        return f"genesis.Size({list(self)})"
+
+
+class Tensor:
+    """An n-dimensional array, with PyTorch's methods and meanings.
+
+    ``_cell`` is the storage, ``_views`` the chain of view ops from it to this tensor. Writing through any view puts a new
+    value into the cell, and every alias reads it.
+    """
+
+    __array_priority__ = 1000
+    __slots__ = ("__dict__", "__weakref__", "_base", "_cell", "_shown", "_tracks", "_views")
+
+    def __init__(self, data: Any = (), *, dtype: Any = None, requires_grad: bool = False) -> None:
+        source = tensor(data, dtype=dtype)
+        self._start(Cell(source._cell.value, requires_grad=requires_grad), ())
+
+    def _start(self, cell: Cell, views: tuple[View, ...]) -> None:
+        self._cell = cell
+        self._views = views
+        self._base: Value | None = None
+        self._shown: Value | None = None
+        self._tracks = session().grad_enabled
+
+    @property
+    def value(self) -> Value:
+        """The IR value an op on this tensor reads."""
+        base = self._cell.read()
+        if not self._views:
+            return base
+        if self._base is not base:
+            with grad_mode(self._tracks):
+                shown = base
+                for op, attrs in self._views:
+                    shown = op(shown, **attrs)
+            self._base, self._shown = base, shown
+        assert self._shown is not None
+        return self._shown
+
+    def view_as_op(self, op: Op, **attrs: Any) -> Tensor:
+        """A tensor that shows this one through one more view op."""
+        result = Tensor.__new__(Tensor)
+        result._start(self._cell, (*self._views, (op, attrs)))
+        result.value  # noqa: B018  a view is checked, and its grad mode decided, where it is made
+        return result
+
+    def write(self, value: Value) -> Tensor:
+        """Replace the contents, seen by every alias of the storage."""
+        self._check_writable()
+        self._cell.write(_put(self._cell.read(), self._views, value))
+        return self
+
+    def _check_writable(self) -> None:
+        if session().grad_enabled and self._cell.requires_grad:
+            kind = "a view of a leaf Variable" if self._views else "a leaf Variable"
+            raise AutogradError(f"{kind} that requires grad is being used in an in-place operation.")
+
+    # What it is
+
+    @property
+    def _type(self) -> TensorType:
+        return self.value.type if self._views else self._cell.type
+
+    @property
+    def dtype(self) -> DType:
+        return self._cell.type.dtype
+
+    @property
+    def shape(self) -> Size:
+        return Size(self._type.shape)
+
+    @property
+    def ndim(self) -> int:
+        return self._type.rank
+
+    @property
+    def device(self) -> Device:
+        return device("cpu")
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.value.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        self.requires_grad_(flag)
+
+    @property
+    def is_leaf(self) -> bool:
+        value = self.value
+        return not value.requires_grad or value.leaf is not None
+
+    @property
+    def grad(self) -> Tensor | None:
+        recording = current_recording()
+        if recording is not None and self._cell.home is None:
+            return recording.grad_of(self._cell)
+        grad = self._cell.grad
+        if isinstance(grad, GradientStaysInside):
+            raise AutogradError(str(grad))
+        return grad
+
+    @grad.setter
+    def grad(self, grad: Tensor | None) -> None:
+        recording = current_recording()
+        if recording is not None and self._cell.home is None:
+            recording.set_grad(self._cell, grad)
+        else:
+            self._cell.grad = grad
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Make this leaf collect a gradient or not; in place."""
+        if self._views or self.value.producer is not None:
+            raise AutogradError("you can only change requires_grad flags of leaf variables.")
+        if requires_grad and not self.dtype.is_floating_point:
+            raise AutogradError("only Tensors of floating point dtype can require gradients")
+        self._cell.set_requires_grad(requires_grad)
+        return self
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+    def dim(self) -> int:
+        return self.ndim
+
+    def numel(self) -> int:
+        return self._type.size
+
+    def element_size(self) -> int:
+        return self.dtype.itemsize
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.is_floating_point
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self)))
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # Out of Genesis
+
+    def _array(self, what: str) -> np.ndarray:
+        """The contents; inside a step that is being compiled there are none yet."""
+        data = self.value.data
+        if data is None:
+            raise TraceError(
+                f"{what} needs the contents of a {self._type} tensor, which do not exist while the step is being compiled\n"
+                f"  at {user_location()}\n"
+                "  keep the decision in the graph (genesis.where, masked ops), return the tensor from the step and look at it "
+                "outside, or take this code out of the compiled function"
+            )
+        return data
+
+    def numpy(self) -> np.ndarray:
+        """The contents as a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``); shares memory with a tensor that is no view."""
+        if self.requires_grad:
+            raise AutogradError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        return self._array(".numpy()")
+
+    def item(self) -> Any:
+        """The only element as a Python number."""
+        if self.numel() != 1:
+            raise AutogradError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar")
+        return self._array(".item()").item()
+
+    def tolist(self) -> Any:
+        return self._array(".tolist()").tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self._array("conversion to a NumPy array")
+        return np.array(array, dtype=dtype, copy=True) if copy or dtype is not None else array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return np.array(self._array("DLPack export")).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise AutogradError(f"Boolean value of Tensor with {self.numel()} values is ambiguous")
+        return bool(self._array("a branch on a tensor (bool)"))
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind == "float":
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if not self.ndim else repr(self)
+
+    def __repr__(self) -> str:
+        array = self._array("printing a tensor")
+        shown = array.astype(np.float32) if self.dtype.is_half else array
+        body = np.array2string(shown, precision=4, separator=", ", prefix="tensor(", threshold=1000)
+        notes = "" if self.dtype in (f32, dtype("i64"), dtype("bool")) else f", dtype={self.dtype!r}"
+        notes += ", requires_grad=True" if self.requires_grad else ""
+        return f"tensor({body}{notes})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise AutogradError("Only Tensors created explicitly by the user support the deepcopy protocol at the moment")
+        result = type(self).__new__(type(self))
+        memo[id(self)] = result
+        copied = concrete(np.array(self._array("deepcopy")), self._type)
+        result._start(Cell(copied, requires_grad=self.requires_grad), ())
+        return result
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuild, (type(self), np.array(self._array("pickling")), self.requires_grad)
+
+    # Autograd
+
+    def backward(self, gradient: Tensor | None = None, retain_graph: bool = False, create_graph: bool = False) -> None:
+        """Add the gradient of this tensor with respect to every leaf it depends on to the leaf's ``.grad``.
+
+        ``gradient`` weighs the elements of a tensor that is not a scalar. Raises RuntimeError when nothing requires a
+        gradient, when the output is not a scalar and ``gradient`` is missing, or on a second pass without ``retain_graph``.
+        """
+        root = self.value
+        nodes, leaves = autograd.need_history(root)
+        seed = None if gradient is None else o.cast(gradient.value, to=root.dtype)
+        if not leaves:
+            return
+        for leaf, g in zip(
+            leaves, autograd.gradients(root, seed, leaves, nodes, create_graph, retain_graph), strict=True
+        ):
+            if g is not None:
+                accumulate_grad(leaf.leaf, g)
+
+    def retain_grad(self) -> None:
+        """No-op on leaves; keeping the gradient of other tensors is not supported yet."""
+        if not self.is_leaf:
+            raise NotImplementedError("retain_grad() on a tensor that is not a leaf; use genesis.autograd.grad")
+
+
+class GradientStaysInside:
+    """Stands for a ``.grad`` that a compiled step consumed; reading it is an error that names the way out."""
+
+    def __str__(self) -> str:
+        return (
+            "this gradient was used up inside a compiled step and never left it; "
+            "decorate the step with @genesis.compile(keep_grads=True) to read .grad after a call"
+        )
+
+
+def accumulate_grad(cell: Cell, g: Value) -> None:
+    """``cell.grad += g``, as ``backward`` does it."""
+    recording = current_recording()
+    outside = recording is not None and cell.home is None
+    present = recording.grad_of(cell) if outside and recording is not None else cell.grad
+    if present is None or isinstance(present, GradientStaysInside):
+        fresh = wrap(g)
+        if outside and recording is not None:
+            recording.set_grad(cell, fresh)
+        else:
+            cell.grad = fresh
+    else:
+        with grad_mode(False):
+            present.write(o.add(present.value, g))
+
+
+def _put(base: Value, views: tuple[View, ...], value: Value) -> Value:
+    """``base`` with the part that ``views`` show replaced by ``value``."""
+    if not views:
+        if value.type != base.type:
+            raise AutogradError(f"cannot write a {value.type} into a tensor of type {base.type}")
+        return value
+    op, attrs = views[0]
+    inner = _put(op(base, **attrs), views[1:], value)
+    if op is o.reshape:
+        return o.reshape(inner, shape=base.shape)
+    if op is o.permute:
+        dims = attrs["dims"]
+        return o.permute(inner, dims=tuple(sorted(range(len(dims)), key=dims.__getitem__)))
+    if op is o.slice:
+        return o.slice_scatter(base, inner, **attrs)
+    if op is o.detach:
+        return inner
+    raise AutogradError(
+        "unsupported operation: more than one element of the written-to tensor refers to a single memory location "
+        f"(an expanded view of shape {list(inner.shape)}). Please clone() the tensor before performing the operation."
+    )
+
+
+def _rebuild(kind: type[Tensor], array: np.ndarray, requires_grad: bool) -> Tensor:
+    result = kind.__new__(kind)
+    result._start(Cell(concrete(array, TensorType(dtype(array.dtype), array.shape)), requires_grad=requires_grad), ())
+    return result
+
+
+def wrap(value: Value) -> Tensor:
+    """A tensor of its own for a freshly computed value."""
+    result = Tensor.__new__(Tensor)
+    result._start(Cell(value, current_recording()), ())
+    return result
+
+
+def from_array(array: np.ndarray, requires_grad: bool = False) -> Tensor:
+    """A tensor on ``array`` itself, without a copy; eager also inside a step that is being compiled."""
+    contiguous = np.ascontiguousarray(array).reshape(array.shape)
+    return _rebuild(Tensor, contiguous, requires_grad)
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A new tensor with a copy of ``data`` (numbers, nested lists, arrays, tensors of any library with ``__array__``).
+
+    Python floats become float32, ints int64, as in PyTorch; NumPy arrays keep their dtype. Raises TypeError for a dtype
+    Genesis does not have.
+    """
+    want = None if dtype is None else _dtype(dtype)
+    if isinstance(data, Tensor):
+        data = data._array("genesis.tensor()")
+    if hasattr(data, "detach") and hasattr(data, "cpu"):
+        data = data.detach().cpu()
+        data = data.float().numpy() if str(data.dtype) == "torch.bfloat16" else data.numpy()
+    given = isinstance(data, np.ndarray | np.generic)
+    array = np.array(data) if given or not _has_tensors(data) else np.array([np.asarray(x) for x in data])
+    if want is None and not given and array.dtype == np.float64:
+        want = f32
+    array = array.astype(want.numpy if want is not None else _dtype(array.dtype).numpy)
+    return from_array(array, requires_grad)
+
+
+def _has_tensors(data: Any) -> bool:
+    return isinstance(data, list | tuple) and any(isinstance(x, Tensor) for x in data)
+
+
+def _dtype(spec: Any) -> DType:
+    return dtype(spec)
+
+
+class Parameter(Tensor):
+    """A tensor that a module registers and an optimizer trains."""
+
+    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
+        return super().__new__(cls)
+
+    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
+        source = data if isinstance(data, Tensor) else tensor([] if data is None else data)
+        copied = concrete(np.array(source._array("making a Parameter")), source._type)
+        self._start(Cell(copied, requires_grad=requires_grad), ())
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
