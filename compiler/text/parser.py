@@ -230,8 +230,8 @@ class _Reader:
             return str(text)
         try:
             return json.loads(text, strict=False)
-        except json.JSONDecodeError as error:
-            self.fail(place, f"{text} is no JSON string: {error.msg}")
+        except json.JSONDecodeError:
+            self.fail(place, f"{text} holds an escape that JSON strings do not have")
 
     def fail(self, token: Token, message: str) -> NoReturn:
         self.fail_at(token.line or 1, token.column or 1, message)
@@ -245,7 +245,9 @@ class _Reader:
     def fail_syntax(self, error: UnexpectedInput) -> NoReturn:
         """Raise what the grammar would have taken instead, in words."""
         if isinstance(error, UnexpectedCharacters):
-            self.fail_at(error.line, error.column, f"expected {_in_words(error.allowed)}, found {error.char!r}")
+            message = f"expected {_in_words(error.allowed)}, found {error.char!r}"
+            unclosed = "the string does not end on its line"
+            self.fail_at(error.line, error.column, unclosed if error.char == '"' else message)
         assert isinstance(error, UnexpectedToken)
         expected = f"expected {_in_words(error.accepts or error.expected)}, found"
         if error.token.type == "$END":
