@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+from compiler.ir import ambient
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph, Node, Update, Value
@@ -42,6 +44,19 @@ def rewrite(graph: Graph, rule: Rewrite) -> Graph:
                 if old is not value:
                     new[old] = value
     return with_nodes(graph, builder.nodes, new)
+
+
+@contextmanager
+def noted(note: str) -> Iterator[None]:
+    """Nodes recorded inside say in their location that ``note`` made them."""
+    builder = ambient.builder()
+    assert isinstance(builder, GraphBuilder)
+    before = builder.loc
+    builder.loc = before.noted(note)
+    try:
+        yield
+    finally:
+        builder.loc = before
 
 
 def with_nodes(graph: Graph, nodes: list[Node], new: Mapping[Value, Value]) -> Graph:

@@ -236,3 +236,8 @@ def _infer_adam(*types: TensorType, decoupled: bool, amsgrad: bool, maximize: bo
 
 _training("adam_update", _infer_adam, _adam, decoupled=False, amsgrad=False, maximize=False)
 
+
+_training("count_step", lambda step: step, lambda o, step: o.add(step, 1))
+
+OPTIMIZER_OPS = ("sgd_update", "sgd_momentum_update", "adam_update", "count_step")
+"""Ops whose results a skipped step throws away."""

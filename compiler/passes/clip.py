@@ -1,0 +1,69 @@
+"""Inserts gradient clipping behind the gradients (behind ``unscale``, where the loss is scaled)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from compiler.ir.ambient import using
+from compiler.ir.builder import GraphBuilder
+from compiler.ir.graph import Graph, Value
+from compiler.ir.op import o
+from compiler.ir.replay import copy_node, with_nodes
+
+
+def clip_norm(graph: Graph, max_norm: Value) -> Graph:
+    """Clip all gradients of each backward pass by their global norm; the norm is the graph's extra last output.
+
+    before::
+
+        %1: f32[4], %2: f32[3] = grad(%loss, %w, %b)
+        ... uses of %1, %2
+
+    after::
+
+        %1: f32[4], %2: f32[3] = grad(%loss, %w, %b)
+        %3: f32[4], %4: f32[3], %5: f32[] = clip_grad_norm(%1, %2, %max_norm)
+        ... uses of %3, %4
+        return ..., %5
+    """
+    result, norms = _clip(graph, lambda grads: o.clip_grad_norm(*grads, max_norm))
+    result.outputs += norms[-1:]
+    return result
+
+
+def clip_value(graph: Graph, limit: Value) -> Graph:
+    """Clamp every gradient to ``[-limit, limit]``.
+
+    before::
+
+        %1: f32[4] = grad(%loss, %w)
+
+    after::
+
+        %1: f32[4] = grad(%loss, %w)
+        %2: f32[4] = clip_grad_value(%1, %limit)
+    """
+    return _clip(graph, lambda grads: o.clip_grad_value(*grads, limit))[0]
+
+
+def _clip(graph: Graph, clip: Callable[[Sequence[Value]], Any]) -> tuple[Graph, list[Value]]:
+    """Put ``clip`` behind every ``unscale``, or behind every ``grad`` where there is none."""
+    names = {n.op.name for n in graph.nodes}
+    source = "unscale" if "unscale" in names else "grad"
+    builder = GraphBuilder()
+    new: dict[Value, Value] = {}
+    norms: list[Value] = []
+    with using(builder):
+        for node in graph.nodes:
+            inputs = tuple([new.get(v, v) for v in node.inputs])
+            outputs = copy_node(builder, node, inputs)
+            if node.op.name == source:
+                builder.loc = node.loc.noted("clip")
+                count = len(outputs) - (source == "unscale")
+                clipped = clip(outputs[:count])
+                clipped = clipped if isinstance(clipped, tuple) else (clipped,)
+                norms += clipped[count:]
+                outputs = (*clipped[:count], *outputs[count:])
+            new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
+    return with_nodes(graph, builder.nodes, new), norms

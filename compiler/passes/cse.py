@@ -1,0 +1,48 @@
+"""Common subexpressions and dead code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compiler.ir.builder import GraphBuilder
+from compiler.ir.graph import Graph, Value
+from compiler.ir.replay import copy_node, live_nodes, with_nodes
+
+
+def cse(graph: Graph) -> Graph:
+    """Compute each expression once and nothing that is not used.
+
+    before::
+
+        %0: f32[4] = exp(%x)
+        %1: f32[4] = exp(%x)
+        %2: f32[4] = add(%0, %1)
+        %3: f32[4] = sin(%x)
+        return %2
+
+    after::
+
+        %0: f32[4] = exp(%x)
+        %1: f32[4] = add(%0, %0)
+        return %1
+
+    Draws from the generator are left apart: a dropout mask is cheaper drawn again than kept.
+    """
+    builder = GraphBuilder()
+    new: dict[Value, Value] = {}
+    seen: dict[tuple[Any, ...], tuple[Value, ...]] = {}
+    for node in graph.nodes:
+        inputs = tuple([new.get(v, v) for v in node.inputs])
+        key = (node.op.name, inputs, tuple([(type(v), v) for v in node.attrs.values()]))
+        outputs = seen.get(key)
+        if outputs is None:
+            outputs = copy_node(builder, node, inputs)
+            if node.body is None and node.op.kind not in ("random", "structure"):
+                seen[key] = outputs
+        new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
+    return dead_code(with_nodes(graph, builder.nodes, new))
+
+
+def dead_code(graph: Graph) -> Graph:
+    """Drop nodes that no result needs."""
+    return Graph(graph.name, graph.params, live_nodes(graph), graph.updates, graph.outputs)

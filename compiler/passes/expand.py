@@ -1,0 +1,61 @@
+"""Breaks composites up into primitives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from compiler.ir.ambient import using
+from compiler.ir.builder import GraphBuilder
+from compiler.ir.graph import Graph, Value
+from compiler.ir.op import Op, o
+from compiler.ir.replay import copy_node, with_nodes
+from compiler.ir.types import TensorType
+
+
+class _Expanding(GraphBuilder):
+    """Records a composite as its expansion, at any depth."""
+
+    def __init__(self, keep: Collection[str]) -> None:
+        super().__init__()
+        self.keep = keep
+
+    def emit(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        types: tuple[TensorType, ...],
+        attrs: dict[str, Any],
+        body: Graph | None = None,
+    ) -> tuple[Value, ...]:
+        if op.expand is None or op.name in self.keep:
+            return super().emit(op, inputs, types, attrs, body)
+        result = op.expand(o, *inputs, **attrs)
+        return (result,) if isinstance(result, Value) else tuple(result)
+
+
+def expand(graph: Graph, keep: Collection[str] = ()) -> Graph:
+    """Replace every composite by its expansion, except those in ``keep``, which the target claims whole.
+
+    before::
+
+        %0: f32[8,4] = relu(%x)
+
+    after::
+
+        %0: f32[] = constant() {value=0, dtype=f32}
+        %1: f32[8,4] = maximum(%x, %0)
+    """
+    builder = _Expanding(keep)
+    new: dict[Value, Value] = {}
+    with using(builder):
+        for node in graph.nodes:
+            inputs = tuple([new.get(v, v) for v in node.inputs])
+            builder.loc = node.loc
+            if node.op.expand is None or node.op.name in keep:
+                outputs = copy_node(builder, node, inputs)
+            else:
+                result = node.op.expand(o, *inputs, **node.attrs)
+                outputs = (result,) if isinstance(result, Value) else tuple(result)
+            new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
+    return with_nodes(graph, builder.nodes, new)

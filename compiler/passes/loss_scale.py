@@ -1,0 +1,102 @@
+"""Inserts loss scaling: scaled backward, unscale with overflow check, skip-step, scale update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.errors import TraceError
+from compiler.ir.ambient import using
+from compiler.ir.builder import GraphBuilder, constant
+from compiler.ir.graph import Graph, Node, Update, Value
+from compiler.ir.op import o
+from compiler.ir.replay import copy_node, with_nodes
+from compiler.ir.types import f64
+from compiler.ops.training import OPTIMIZER_OPS
+
+
+@dataclass(frozen=True)
+class LossScale:
+    """Where the scale lives and how it moves. ``tracker`` None: the scale is static."""
+
+    scale: Value
+    tracker: Value | None = None
+    growth_factor: float = 2.0
+    backoff_factor: float = 0.5
+    growth_interval: int = 2000
+
+
+def loss_scale(graph: Graph, setting: LossScale) -> Graph:
+    """Scale the loss of every ``grad`` node and undo it on the gradients; on overflow keep parameters and moments.
+
+    before::
+
+        %1: f32[4] = grad(%loss, %w)
+        %2: f32[4] = sgd_update(%w, %1, %lr, %wd)
+        update %w = %2
+
+    after::
+
+        %1: f32[] = scale_loss(%loss, %scale)
+        %2: f32[4] = grad(%1, %w)
+        %3: f32[4], %4: f32[] = unscale(%2, %scale)
+        %5: f32[4] = sgd_update(%w, %3, %lr, %wd)
+        %6: f32[4] = skip_if(%4, %w, %5)
+        %7: f32[], %8: i32[] = update_scale(%scale, %tracker, %4, %growth, %backoff) {interval=2000}
+        update %w = %6
+        update %scale = %7
+        update %tracker = %8
+
+    The same nodes that ``GradScaler`` records.
+    """
+    if any(n.op.name == "scale_loss" for n in graph.nodes):
+        raise TraceError("the step already scales its loss with a GradScaler; drop one of the two: GradScaler or loss_scale=")
+    builder = GraphBuilder()
+    new: dict[Value, Value] = {}
+    found: list[Value] = []
+    made: dict[Value, Node] = {}
+    with using(builder):
+        for node in graph.nodes:
+            inputs = tuple([new.get(v, v) for v in node.inputs])
+            builder.loc = node.loc
+            if node.op.name == "grad":
+                builder.loc = node.loc.noted("loss_scale")
+                outputs: tuple[Value, ...] = _scaled_gradients(node, inputs, setting, found)
+            else:
+                outputs = copy_node(builder, node, inputs)
+            new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
+            made.update((v, node) for v in outputs)
+        result = with_nodes(graph, builder.nodes, new)
+        if found:
+            builder.loc = builder.loc.noted("loss_scale")
+            result.updates = _skipping(result.updates, found, made, setting)
+    return result
+
+
+def _scaled_gradients(
+    node: Node, inputs: tuple[Value, ...], setting: LossScale, found: list[Value]
+) -> tuple[Value, ...]:
+    loss, *rest = inputs
+    scaled = o.scale_loss(loss, setting.scale)
+    grads = o.grad(scaled, *rest, **node.attrs)
+    *unscaled, overflow = o.unscale(*(grads if isinstance(grads, tuple) else (grads,)), setting.scale)
+    found.append(overflow)
+    return tuple(unscaled)
+
+
+def _skipping(updates: list[Update], found: list[Value], made: dict[Value, Node], setting: LossScale) -> list[Update]:
+    overflow = found[0]
+    for other in found[1:]:
+        overflow = o.maximum(overflow, other)
+    result = []
+    for update in updates:
+        value = update.value
+        if value in made and made[value].op.name in OPTIMIZER_OPS:
+            value = o.skip_if(overflow, update.state, value)
+        result.append(Update(update.state, value))
+    if setting.tracker is not None:
+        factors = constant(setting.growth_factor, f64), constant(setting.backoff_factor, f64)
+        scale, tracker = o.update_scale(
+            setting.scale, setting.tracker, overflow, *factors, interval=setting.growth_interval
+        )
+        result += [Update(setting.scale, scale), Update(setting.tracker, tracker)]
+    return result
