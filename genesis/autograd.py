@@ -10,7 +10,7 @@ from compiler.errors import AutogradError
 from compiler.ir.builder import constant
 from compiler.ir.graph import Node, Value
 from compiler.ir.op import o
-from compiler.ir.vjp import pull_back
+from compiler.vjp import pull_back
 from genesis.context import Taped, current_recording, grad_mode, session
 
 

@@ -7,7 +7,7 @@ from compiler.ir.builder import GraphBuilder, constant
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import o
 from compiler.ir.replay import copy_node, with_nodes
-from compiler.ir.vjp import pull_back
+from compiler.vjp import pull_back
 
 
 def autodiff(graph: Graph) -> Graph:

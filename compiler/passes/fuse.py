@@ -1,0 +1,481 @@
+"""Vertical fusion: groups primitives that run as one kernel into ``fused`` nodes with a body graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import prod
+from typing import Any
+
+from compiler.index import Index, Var, broadcast, matrix_strides, through_view, view_chain
+from compiler.ir.graph import Graph, Node, Update, Value, users
+from compiler.ir.location import Loc
+from compiler.ir.op import OPS
+from compiler.ir.replay import live_nodes
+
+ROW_LIMIT = 4096
+"""A reduction of everything stays usable inside its kernel up to this many elements; beyond, it is a sink."""
+
+ANCHORED = {
+    "dot": "contract",
+    "scaled_dot_product_attention": "attention",
+    "attention_backward": "attention",
+    "concat": "concat",
+    "slice_scatter": "concat",
+    "scatter_rows": "scatter",
+    "scatter_add": "scatter",
+}
+"""Ops with a template of their own, and its kind; only a contraction takes others in, as its epilogue."""
+
+LOOKUPS = ("take", "gather")
+"""Pointwise ops that read their first operand, a table in memory, at a computed place."""
+
+
+def fuse(graph: Graph) -> Graph:
+    """Group nodes into kernels.
+
+    before::
+
+        %1: f32[] = constant() {value=1.0, dtype=f32}
+        %2: f32[8,4] = dot(%x, %w)
+        %3: f32[8,4] = add(%2, %b)
+        %4: f32[8,4] = maximum(%3, %1)
+
+    after::
+
+        %4: f32[8,4] = fused(%x, %w, %b) {kind="contract"} @contract {
+          %0: f32[8,4] = dot(%x, %w)
+          ...
+        }
+
+    A kernel of kind ``pointwise``, ``row``, ``column`` or ``full`` runs over a domain of ``rows`` x ``columns``: values
+    in it have one element per place, per row, or one in all. ``row`` reductions run along a row and may be used in the
+    same kernel; reductions over the rows (``column``) or over everything (``full``) are results only. Views and
+    constants belong to every kernel that reads them.
+    """
+    return _Fusion(graph).run()
+
+
+class Group:
+    """A kernel in the making."""
+
+    def __init__(self, node: Node, position: int, size: int, columns: int | None = None) -> None:
+        self.nodes = [node]
+        self.first = self.last = position
+        self.size = size
+        self.columns = columns
+        self.anchor: Node | None = None
+        self.sinks: set[Value] = set()
+        self.sources: set[Group] = set()
+        self.copies: list[Value] = []
+
+    @property
+    def rows(self) -> int | None:
+        return None if self.columns is None else self.size // self.columns if self.columns else 0
+
+
+def is_free(node: Node) -> bool:
+    """Costs nothing to have in every kernel that needs it."""
+    return node.op.kind == "view" or node.op.name in ("constant", "iota")
+
+
+def reduction_class(shape: tuple[int, ...], axes: Iterable[int]) -> str:
+    """``row`` (trailing axes), ``column`` (leading axes), ``full`` (all), or ``mixed``."""
+    axes = set(axes)
+    kept = [a for a, n in enumerate(shape) if a not in axes and n != 1]
+    gone = [a for a, n in enumerate(shape) if a in axes and n != 1]
+    if not kept:
+        return "full"
+    if not gone or max(kept) < min(gone):
+        return "row"
+    return "column" if max(gone) < min(kept) else "mixed"
+
+
+def _element_map(value: Value, shape: tuple[int, ...], linear: Index) -> tuple[Value, Index]:
+    """The root that operand ``value`` of a node of ``shape`` reads, and where, for element ``linear``."""
+    index = broadcast(linear, shape, value.shape)
+    root, chain = view_chain(value)
+    for view in reversed(chain):
+        index = through_view(view, index)
+    return root, index
+
+
+class _Fusion:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes = live_nodes(graph)
+        self.readers = users(Graph(graph.name, nodes=self.nodes))
+        self.group: dict[Value, Group] = {}
+        self.groups: dict[Group, None] = {}
+        self.results = set(graph.results())
+
+    def run(self) -> Graph:
+        for position, node in enumerate(self.nodes):
+            if not is_free(node) and not self._is_lazy_cast(node):
+                self._place(node, position)
+        return self._assemble()
+
+    # Placing nodes
+
+    def _is_lazy_cast(self, node: Node) -> bool:
+        """A cast of an input that only contractions read happens where they read it."""
+        if node.op.name != "cast" or node.output in self.results:
+            return False
+        root, _ = view_chain(node.inputs[0])
+        if root.producer is not None:
+            return False
+        pending, dots = [node.output], 0
+        while pending:
+            value = pending.pop()
+            if value in self.results:
+                return False
+            for reader in self.readers.get(value, ()):
+                if reader.op.kind == "view":
+                    pending.append(reader.output)
+                elif reader.op.name != "dot":
+                    return False
+                dots += 1
+        return dots > 0
+
+    def _place(self, node: Node, position: int) -> None:
+        name = node.op.name
+        if name in ANCHORED:
+            group = Group(node, position, node.outputs[0].type.size)
+            group.anchor = node
+            self._add_group(group)
+            self._materialise_operands(node)
+            return
+        if node.op.kind == "reduce":
+            self._place_reduction(node, position)
+            return
+        shape, size = node.output.shape, node.output.type.size
+        tables = node.inputs[:1] if name in LOOKUPS else ()
+        candidates = {}
+        for value in node.inputs:
+            if value not in tables:
+                group = self._linked(value, shape)
+                if group is not None:
+                    candidates[group] = None
+        home = self._merge(list(candidates), node, position)
+        if home is None:
+            self._add_group(Group(node, position, size))
+        else:
+            self._join(home, node, position)
+
+    def _linked(self, value: Value, shape: tuple[int, ...]) -> Group | None:
+        """The group whose kernel could compute a node of ``shape`` reading ``value`` in the same place."""
+        root, _ = view_chain(value)
+        group = self.group.get(root)
+        if group is None or root in group.sinks or (group.anchor is not None and group.anchor.op.name != "dot"):
+            return None
+        size = prod(shape)
+        if size == group.size and root.type.size == size:
+            place = Var("e", size)
+            _, index = _element_map(value, shape, Index.of(place))
+            return group if index == Index.of(place) else None
+        rows, columns = group.rows, group.columns
+        if rows is None or columns is None or root.type.size != rows:
+            return None
+        row, column = Var("r", rows), Var("c", columns)
+        if size == rows:
+            linear = Index.of(row)
+        elif size == group.size:
+            linear = Index.of(row) * columns + Index.of(column)
+        else:
+            return None
+        return group if _element_map(value, shape, linear)[1] == Index.of(row) else None
+
+    def _place_reduction(self, node: Node, position: int) -> None:
+        value = node.inputs[0]
+        axes = node.attrs["axes"]
+        kind = reduction_class(value.shape, axes)
+        size = value.type.size
+        columns = prod(value.shape[a] for a in axes)
+        if kind == "full":
+            kind = "row" if size <= ROW_LIMIT else "full"
+        elif kind == "column":
+            columns = size // columns if columns else 0
+        group = self._linked(value, value.shape) if kind != "mixed" and size else None
+        if group is not None and group.anchor is None and self._fits(group, node, kind, columns):
+            if self._acyclic(group, node):
+                per_element = root_size(value) == group.size
+                if per_element and kind != "full":
+                    group.columns = columns
+                self._join(group, node, position)
+                if kind in ("column", "full") or not per_element:
+                    group.sinks.add(node.output)
+                return
+        fresh = Group(node, position, size, None if kind == "full" else columns)
+        if kind in ("column", "full"):
+            fresh.sinks.add(node.output)
+        self._add_group(fresh)
+
+    @staticmethod
+    def _fits(group: Group, node: Node, kind: str, columns: int) -> bool:
+        """Whether a reduction of a value of ``group`` can run in its kernel."""
+        if root_size(node.inputs[0]) == group.size:
+            if node.op.name in ("argmax", "argmin"):
+                return False
+            return kind == "full" or group.columns in (None, columns)
+        everything = reduction_class(node.inputs[0].shape, node.attrs["axes"]) == "full"
+        return everything and group.rows is not None and group.rows > 1
+
+    def _merge(self, candidates: list[Group], node: Node, position: int) -> Group | None:
+        """Merge as many of ``candidates`` as possible into one home for ``node``."""
+        candidates.sort(key=lambda g: g.last, reverse=True)
+        home: Group | None = None
+        for group in candidates:
+            if home is None:
+                if self._acyclic(group, node):
+                    home = group
+            elif self._mergeable(home, group) and not self._path(home, group) and not self._path(group, home):
+                if all(not self._reaches(g, {group}) for g in self._outside(node, home, group)):
+                    home = self._union(home, group)
+        return home
+
+    def _outside(self, node: Node, *inside: Group) -> list[Group]:
+        found = [self.group.get(view_chain(v)[0]) for v in node.inputs]
+        return [g for g in found if g is not None and g not in inside]
+
+    @staticmethod
+    def _mergeable(a: Group, b: Group) -> bool:
+        if a.size != b.size or (a.anchor is not None and b.anchor is not None):
+            return False
+        anchored = a if a.anchor is not None else b if b.anchor is not None else None
+        if anchored is not None:
+            other = b if anchored is a else a
+            return other.columns is None and not other.sinks
+        return a.columns is None or b.columns is None or a.columns == b.columns
+
+    def _acyclic(self, group: Group, node: Node) -> bool:
+        """Whether ``node`` can join ``group`` without the group depending on itself."""
+        return not any(self._reaches(g, {group}) for g in self._outside(node, group))
+
+    def _path(self, start: Group, end: Group) -> bool:
+        """Whether ``end`` depends on ``start`` through a third group."""
+        return any(g is not start and self._reaches(g, {start}) for g in end.sources)
+
+    @staticmethod
+    def _reaches(start: Group, targets: set[Group]) -> bool:
+        """Whether ``start`` is, or depends on, one of ``targets``."""
+        floor = min(t.first for t in targets)
+        pending, seen = [start], {start}
+        while pending:
+            group = pending.pop()
+            if group in targets:
+                return True
+            for source in group.sources:
+                if source not in seen and source.last >= floor:
+                    seen.add(source)
+                    pending.append(source)
+        return False
+
+    def _union(self, a: Group, b: Group) -> Group:
+        for node in b.nodes:
+            for value in node.outputs:
+                self.group[value] = a
+        a.nodes += b.nodes
+        a.first, a.last = min(a.first, b.first), max(a.last, b.last)
+        a.columns = a.columns if a.columns is not None else b.columns
+        a.anchor = a.anchor or b.anchor
+        a.sinks |= b.sinks
+        a.sources = (a.sources | b.sources) - {a, b}
+        del self.groups[b]
+        for group in self.groups:
+            if b in group.sources:
+                group.sources.remove(b)
+                if group is not a:
+                    group.sources.add(a)
+        return a
+
+    def _add_group(self, group: Group) -> None:
+        self.groups[group] = None
+        node = group.nodes[0]
+        group.nodes = []
+        self._join(group, node, group.first)
+
+    def _join(self, group: Group, node: Node, position: int) -> None:
+        group.nodes.append(node)
+        group.last = max(group.last, position)
+        group.sources.update(self._outside(node, group))
+        for value in node.outputs:
+            self.group[value] = group
+
+    def _materialise_operands(self, node: Node) -> None:
+        """Operands a template cannot read as a strided window of memory are copied first."""
+        home = self.group[node.outputs[0]]
+        if home.anchor is not node or node.op.name not in ("dot", "scaled_dot_product_attention", "attention_backward"):
+            return
+        through = ("cast",) if node.op.name == "dot" else ()
+        for value in node.inputs:
+            root, chain = view_chain(value)
+            lazy = root.producer is not None and self._is_lazy_cast(root.producer)
+            if not chain and not lazy and (root.producer is None or not is_free(root.producer)):
+                continue
+            window = matrix_strides(value, through if lazy else ())
+            stored = root.producer is None or lazy or not is_free(root.producer)
+            if window is None or not stored or (node.op.name == "dot" and 1 not in window[2][-2:]):
+                self._copy(value, home)
+
+    def _copy(self, value: Value, reader: Group) -> None:
+        if value not in self.group:
+            group = Group.__new__(Group)
+            group.nodes, group.first, group.last = [], reader.first, reader.first
+            group.size, group.columns, group.anchor = value.type.size, None, None
+            group.sinks, group.copies = set(), [value]
+            source = self.group.get(view_chain(value)[0])
+            group.sources = set() if source is None else {source}
+            self.groups[group] = None
+            self.group[value] = group
+        reader.sources.add(self.group[value])
+
+    # Assembling
+
+    def _assemble(self) -> Graph:
+        aliases = self._result_views()
+        read = self._values_read(aliases)
+        new: dict[Value, Value] = {p.value: p.value for p in self.graph.params}
+        nodes = []
+        for group in self._ordered():
+            outputs = [v for n in group.nodes for v in n.outputs if v in read]
+            outputs += group.copies + [v for v in aliases.get(group, ())]
+            if outputs:
+                nodes.append(self._fused(group, outputs, new))
+        return Graph(
+            self.graph.name,
+            list(self.graph.params),
+            nodes,
+            [Update(u.state, new[u.value]) for u in self.graph.updates],
+            [new[v] for v in self.graph.outputs],
+        )
+
+    def _result_views(self) -> dict[Group, list[Value]]:
+        """Results that are views: stored by the kernel of their root when it is a mere reshape, else copied."""
+        found: dict[Group, list[Value]] = {}
+        states = {u.value for u in self.graph.updates}
+        for value in dict.fromkeys(self.graph.results()):
+            if value in self.group:
+                continue
+            root, chain = view_chain(value)
+            group = self.group.get(root)
+            plain = all(v.op.name in ("reshape", "detach") for v in chain)
+            if group is not None and plain and (group.anchor is None or group.anchor.op.name == "dot"):
+                found.setdefault(group, []).append(value)
+            elif value.producer is not None or value in states or value in self.graph.outputs:
+                self._copy(value, _nowhere(len(self.nodes)))
+        return found
+
+    def _values_read(self, aliases: dict[Group, list[Value]]) -> set[Value]:
+        """Values that some other kernel, or the caller, reads from memory."""
+        read = {v for v in self.results if v in self.group}
+        for group in self.groups:
+            for value in group.copies:
+                read.add(view_chain(value)[0])
+            for node in group.nodes:
+                for value in node.inputs:
+                    read.update(r for r in self._roots(value) if self.group.get(r) is not group)
+        return {v for v in read if v in self.group and v not in self.group[v].copies}
+
+    def _roots(self, value: Value) -> list[Value]:
+        """What a kernel loads to have ``value``."""
+        while value not in self.group and value.producer is not None:
+            node = value.producer
+            if not node.inputs:
+                return []
+            value = node.inputs[0]
+        return [value]
+
+    def _ordered(self) -> list[Group]:
+        """Groups, each after those it reads."""
+        order: list[Group] = []
+        done: set[Group] = set()
+        for start in sorted(self.groups, key=lambda g: (g.last, bool(g.nodes))):
+            stack = [(start, iter(sorted(start.sources, key=lambda g: g.last)))]
+            while stack:
+                group, sources = stack[-1]
+                if group in done:
+                    stack.pop()
+                    continue
+                following = next(sources, None)
+                if following is None:
+                    done.add(group)
+                    order.append(group)
+                    stack.pop()
+                elif following not in done:
+                    stack.append((following, iter(sorted(following.sources, key=lambda g: g.last))))
+        return order
+
+    def _fused(self, group: Group, outputs: list[Value], new: dict[Value, Value]) -> Node:
+        body = Graph("body")
+        inside: dict[Value, Value] = {}
+        operands: list[Value] = []
+
+        def have(value: Value) -> Value:
+            if value in inside:
+                return inside[value]
+            node = value.producer
+            outside = self.group.get(value)
+            if outside is not None and outside is not group or node is None or value in group_inputs:
+                inside[value] = body.add_param(value.type, "input", "", f"a{len(operands)}")
+                operands.append(new[value])
+            else:
+                self._clone(node, body, inside, have)
+            return inside[value]
+
+        group_inputs = {v for v in group.copies if v.producer is None}
+        order = {n: i for i, n in enumerate(self.nodes)}
+        for node in sorted(group.nodes, key=order.__getitem__):
+            self._clone(node, body, inside, have)
+        body.outputs = [have(v) for v in outputs]
+        kind = self._kind(group)
+        body.name = kind
+        attrs: dict[str, Any] = {"kind": kind, "rows": 0, "columns": 0}
+        if group.anchor is None:
+            columns = group.columns if group.columns is not None else _columns(outputs, group)
+            attrs |= {"rows": group.size // columns if columns else 0, "columns": columns}
+        fused = Node(OPS["fused"], tuple(operands), tuple(v.type for v in outputs), attrs, body, _place_of(group, outputs))
+        new.update(zip(outputs, fused.outputs, strict=True))
+        return fused
+
+    @staticmethod
+    def _clone(node: Node, body: Graph, inside: dict[Value, Value], have: Callable[[Value], Value]) -> None:
+        if node.outputs[0] in inside:
+            return
+        inputs = tuple([have(v) for v in node.inputs])
+        clone = Node(node.op, inputs, tuple(v.type for v in node.outputs), node.attrs, node.body, node.loc)
+        body.nodes.append(clone)
+        inside.update(zip(node.outputs, clone.outputs, strict=True))
+
+    @staticmethod
+    def _kind(group: Group) -> str:
+        if group.anchor is not None:
+            return ANCHORED[group.anchor.op.name]
+        reductions = [n for n in group.nodes if n.op.kind == "reduce"]
+        if any(n.output not in group.sinks for n in reductions):
+            return "row"
+        if not reductions:
+            return "pointwise"
+        return "full" if all(n.output.type.size == 1 for n in reductions) else "column"
+
+
+def root_size(value: Value) -> int:
+    return view_chain(value)[0].type.size
+
+
+def _nowhere(position: int) -> Group:
+    """Stands for the caller, who reads results after the last kernel."""
+    reader = Group.__new__(Group)
+    reader.first = reader.last = position
+    reader.sources = set()
+    return reader
+
+
+def _columns(outputs: list[Value], group: Group) -> int:
+    """The inner loop of a pointwise kernel: the last dimension."""
+    shape = max((v.shape for v in outputs if v.type.size == group.size), key=len, default=())
+    return shape[-1] if shape else group.size
+
+
+def _place_of(group: Group, outputs: list[Value]) -> Loc:
+    node = group.anchor or (group.nodes[-1] if group.nodes else outputs[0].producer)
+    return node.loc if node is not None else Loc()
+
