@@ -12,7 +12,7 @@ from compiler.codegen.c.isa import Isa
 C_TYPE = {"f32": "float", "bf16": "bf16", "f16": "f16"}
 TO_F32 = {"f32": "{}", "bf16": "bf16_to_f32({})", "f16": "f16_to_f32({})"}
 FROM_F32 = {"f32": "{}", "bf16": "f32_to_bf16({})", "f16": "f32_to_f16({})"}
-_CONVERSIONS = {"f32": (), "bf16": ("bf16_to_f32",), "f16": ("f16_to_f32",)}
+CONVERSIONS: dict[str, tuple[str, ...]] = {"f32": (), "bf16": ("bf16_to_f32",), "f16": ("f16_to_f32",)}
 
 
 @dataclass(frozen=True, order=True)
@@ -105,7 +105,7 @@ class Pack:
     def uses(self) -> set[str]:
         """Names of the prelude parts the text calls."""
         convert = {"f32": (), "rounded": ("round_bf16",), "pairs": ("bf16_dot", "f32_to_bf16")}[self.form]
-        return {"vectors", *_CONVERSIONS[self.dtype], *convert}
+        return {"vectors", *CONVERSIONS[self.dtype], *convert}
 
     def needs_transpose(self) -> bool:
         return self.order == "rows"

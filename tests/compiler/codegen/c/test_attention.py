@@ -1,0 +1,165 @@
+"""Attention kernels against a float64 reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from compiler.codegen.c.attention import (
+    AttentionGradSpec,
+    AttentionSpec,
+    Mask,
+    backward_kernel,
+    forward_kernel,
+    scratch_bytes,
+)
+from compiler.codegen.c.gemm import micro_kernels, prelude_uses
+from compiler.codegen.c.isa import ISAS, Isa
+from compiler.codegen.c.prelude import prelude
+from tests.compiler.codegen.c.harness import NUMPY, POOL, build, call, element_strides, entry, isas, strided, zig
+from tests.compiler.codegen.c.reference import philox_uniforms
+
+RNG = np.random.default_rng(11)
+SEED, OFFSET = np.array([0x123456789ABCDEF0], np.uint64), np.array([3], np.uint64)
+TOLERANCE = {"f32": 5e-6, "bf16": 1e-2, "f16": 2e-3}
+
+
+class Case:
+    """One attention with its arrays; `packed` reads q, k, v and writes their gradients in [B, T, 3, H, D] buffers."""
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, int, int, int, int],
+        dtype: str = "f32",
+        causal: bool = False,
+        mask: np.ndarray | None = None,
+        dropout: float = 0.0,
+        packed: bool = False,
+        scale: float = 0.3,
+    ):
+        batch, heads, queries, keys, dim = shape
+        order = (0, 2, 1, 3) if packed else (0, 1, 2, 3)
+        if packed:
+            qkv = strided(RNG, (batch, queries, 3, heads, dim), (0, 1, 2, 3, 4), dtype)
+            grads = np.zeros_like(qkv)
+            self.q, self.k, self.v = (qkv[:, :, i].transpose(0, 2, 1, 3) for i in range(3))
+            self.dq, self.dk, self.dv = (grads[:, :, i].transpose(0, 2, 1, 3) for i in range(3))
+        else:
+            self.q = strided(RNG, (batch, heads, queries, dim), order, dtype)
+            self.k, self.v = (strided(RNG, (batch, heads, keys, dim), order, dtype) for _ in range(2))
+            self.dq, self.dk, self.dv = (np.zeros_like(x) for x in (self.q, self.k, self.v))
+        self.o = np.zeros((batch, queries, heads, dim), NUMPY[dtype]).transpose(0, 2, 1, 3)
+        self.do = strided(RNG, (batch, heads, queries, dim), order, dtype)
+        self.lse = np.zeros((batch, heads, queries), np.float32)
+        self.mask, self.shape = mask, shape
+        spec_mask = None
+        if mask is not None:
+            names = {np.dtype(bool): "bool", **{v: k for k, v in NUMPY.items()}}
+            spec_mask = Mask(names[mask.dtype], element_strides(mask))
+        self.spec = AttentionSpec(
+            name, batch, heads, queries, keys, dim, dtype, *(element_strides(x) for x in (self.q, self.k, self.v, self.o)),
+            scale=scale, causal=causal, mask=spec_mask, dropout=dropout,
+        )  # fmt: skip
+        self.grad = AttentionGradSpec(name + "_grad", self.spec, *(element_strides(x) for x in (self.do, self.dq, self.dk, self.dv)))
+
+    @property
+    def inputs(self) -> list[np.ndarray]:
+        extra = ([] if self.mask is None else [self.mask]) + ([SEED, OFFSET] if self.spec.dropout else [])
+        return [self.q, self.k, self.v, *extra]
+
+    def run(self, library: object, nt: int) -> list[np.ndarray]:
+        """Copies of o, lse, dq, dk, dv."""
+        call(library, self.spec.name, nt, *self.inputs, self.o, self.lse)
+        call(library, self.grad.name, nt, *self.inputs, self.o, self.lse, self.do, self.dq, self.dk, self.dv)
+        return [np.array(x) for x in (self.o, self.lse, self.dq, self.dk, self.dv)]
+
+    def expected(self) -> list[np.ndarray]:
+        q, k, v, do = (x.astype(np.float64) for x in (self.q, self.k, self.v, self.do))
+        scores = self.spec.scale * q @ k.swapaxes(-1, -2)
+        if self.mask is not None:
+            scores = np.where(self.mask, scores, -np.inf) if self.mask.dtype == bool else scores + self.mask.astype(np.float64)
+        if self.spec.causal:
+            scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+        with np.errstate(invalid="ignore"):
+            peak = scores.max(-1, keepdims=True)
+            e = np.exp(scores - peak)
+        total = e.sum(-1, keepdims=True)
+        p = e / total
+        keep = np.ones_like(p)
+        if self.spec.dropout:
+            uniforms = philox_uniforms(int(SEED[0]), int(OFFSET[0]), 0, p.size).reshape(p.shape)
+            keep = (uniforms >= np.float32(self.spec.dropout)) / (1 - self.spec.dropout)
+        dropped = p * keep
+        dp = do @ v.swapaxes(-1, -2) * keep
+        ds = p * (dp - (dp * p).sum(-1, keepdims=True)) * self.spec.scale
+        dv, dq, dk = dropped.swapaxes(-1, -2) @ do, ds @ k, ds.swapaxes(-1, -2) @ q
+        return [dropped @ v, (peak + np.log(total))[..., 0], dq, dk, dv]
+
+
+def unit(isa: Isa, cases: list[Case]) -> str:
+    specs = [spec for case in cases for spec in (case.spec, case.grad)]
+    uses = prelude_uses(isa, specs).union(*(spec.prelude_uses() for spec in specs))
+    text = prelude(isa, uses) + "#include <stdlib.h>\n" + POOL + micro_kernels(isa, specs)
+    for case in cases:
+        arguments = len(case.inputs)
+        text += forward_kernel(isa, case.spec) + entry(case.spec.name, arguments + 2, scratch_bytes(isa, case.spec, 3))
+        text += backward_kernel(isa, case.grad) + entry(case.grad.name, arguments + 6, scratch_bytes(isa, case.grad, 3))
+    return text
+
+
+def check(isa: Isa, cases: list[Case], compiler: tuple[str, ...] = ("gcc",)) -> None:
+    library = build(unit(isa, cases), isa, compiler)
+    for case in cases:
+        runs = [case.run(library, nt) for nt in (1, 2, 3)]
+        for other in runs[1:]:
+            for x, y in zip(runs[0], other):
+                assert x.tobytes() == y.tobytes(), (case.spec, "the number of threads changes the result")
+        for name, got, want in zip(("o", "lse", "dq", "dk", "dv"), runs[0], case.expected()):
+            scale = max(1.0, np.nanmax(np.abs(want)))
+            tolerance = TOLERANCE["f32" if name == "lse" else case.spec.dtype] * scale
+            np.testing.assert_allclose(got.astype(np.float64), want, rtol=0, atol=tolerance, err_msg=f"{name} {case.spec}")
+
+
+def cases() -> list[Case]:
+    additive = RNG.standard_normal((2, 1, 30, 45)).astype(np.float32)
+    additive[:, :, :, 7] = -np.inf
+    choice = RNG.random((1, 1, 50, 33)) < 0.6
+    choice[..., 0] = True
+    return [
+        Case("plain", (2, 3, 64, 64, 32)),
+        Case("causal", (1, 2, 300, 300, 64), causal=True),
+        Case("odd", (1, 3, 61, 77, 19)),
+        Case("longer", (1, 1, 40, 500, 16), causal=True),
+        Case("shorter", (1, 1, 130, 37, 48), causal=True),
+        Case("single", (2, 2, 1, 45, 64)),
+        Case("one_key", (1, 1, 5, 1, 16)),
+        Case("packed", (2, 2, 75, 75, 32), causal=True, packed=True),
+        Case("packed_bf16", (2, 2, 75, 75, 32), "bf16", causal=True, packed=True),
+        Case("half", (1, 2, 33, 47, 24), "f16"),
+        Case("additive", (2, 2, 30, 45, 16), mask=np.broadcast_to(additive, (2, 2, 30, 45))),
+        Case("choice", (2, 2, 50, 33, 16), mask=np.broadcast_to(choice, (2, 2, 50, 33)), causal=False),
+        Case("dropped", (1, 2, 70, 270, 32), dropout=0.3),
+        Case("dropped_causal", (2, 1, 101, 101, 16), dropout=0.1, causal=True, dtype="bf16"),
+        Case("negative", (1, 1, 20, 29, 16), scale=-0.5, causal=True),
+        Case("wide", (1, 1, 30, 41, 256), scale=0.06),
+    ]
+
+
+@pytest.mark.parametrize("isa", isas(), ids=lambda isa: isa.name)
+def test_attention(isa: Isa) -> None:
+    check(isa, cases() if isa == isas()[0] else cases()[::3])
+
+
+def test_zig() -> None:
+    check(isas()[0], cases()[:4], tuple(zig()))
+
+
+def test_fully_masked_row_is_nan() -> None:
+    isa = ISAS["portable"]
+    mask = np.ones((1, 1, 6, 20), bool)
+    mask[0, 0, 2] = False
+    case = Case("nothing", (1, 1, 6, 20, 16), mask=mask)
+    o = case.run(build(unit(isa, [case]), isa), 1)[0]
+    assert np.isnan(o[0, 0, 2]).all()
+    assert np.isfinite(np.delete(o[0, 0], 2, axis=0)).all()
