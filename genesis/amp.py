@@ -1,0 +1,304 @@
+"""Mixed precision as a PyTorch user writes it: ``autocast`` regions and the gradient scaler."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from contextlib import ContextDecorator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from compiler.errors import GenesisWarning
+from compiler.ir.graph import Value
+from compiler.ir.op import o
+from compiler.ir.types import DType, bf16, f16
+from compiler.ir.types import dtype as to_dtype
+from genesis.context import EagerBuilder, Recording, current_recording, grad_mode, read_scalar, session
+from genesis.device import device
+from genesis.functions import copy_, fill_, reshape
+from genesis.optim.optimizer import Optimizer, changes
+from genesis.tensor import Tensor, from_array, wrap
+
+__all__ = ["GradScaler", "autocast"]
+
+_DEFAULT_DTYPE = {"cpu": bf16, "cuda": f16}
+
+
+class autocast(ContextDecorator):
+    """Inside, products run in 16 bits and what needs the range in float32, as PyTorch's lists for the device say.
+
+    Without arguments: the device the step is compiled for (the CPU otherwise); bfloat16 on the CPU, float16 on CUDA.
+    Casts of parameters are kept until the outermost region ends, whatever ``cache_enabled`` says. A dtype of more than
+    16 bits disables the region with a warning.
+    """
+
+    def __init__(
+        self,
+        device_type: str | None = None,
+        dtype: Any = None,
+        enabled: bool = True,
+        cache_enabled: bool | None = None,
+    ) -> None:
+        self.device_type = None if device_type is None else device(device_type).type
+        self.dtype = None if dtype is None else to_dtype(dtype)
+        self.enabled = enabled
+        self._outside: list[tuple[DType, str] | None] = []
+        if enabled and self.dtype not in (None, f16, bf16):
+            name = (self.device_type or "").upper()
+            warnings.warn(
+                f"In {name} autocast, but the target dtype is not supported. Disabling autocast.\n"
+                f"{name} Autocast only supports dtypes of genesis.bfloat16, genesis.float16 currently.",
+                GenesisWarning,
+                stacklevel=2,
+            )
+            self.enabled = False
+
+    def __enter__(self) -> autocast:
+        here = session()
+        self._outside.append(here.autocast)
+        target = self.device_type if self.device_type is not None else getattr(here, "target", "cpu")
+        here.autocast = (self.dtype or _DEFAULT_DTYPE[target], target) if self.enabled else None
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        here = session()
+        here.autocast = self._outside.pop()
+        if here.autocast is None and isinstance(here, EagerBuilder):
+            here.weight_casts.clear()
+
+
+class _Stage(Enum):
+    READY = "ready"
+    UNSCALED = "unscaled"
+    STEPPED = "stepped"
+
+
+@dataclass
+class _Progress:
+    """How far one optimizer is since the last update; ``found_inf`` is f32[], 1 where a gradient was not finite."""
+
+    stage: _Stage = _Stage.READY
+    found_inf: Value | None = None
+
+
+class GradScaler:
+    """Dynamic loss scaling: scales the loss up, the gradients down, and skips steps whose gradients overflowed.
+
+    On an overflow the scale is multiplied by ``backoff_factor``; after ``growth_interval`` good steps in a row by
+    ``growth_factor``. It works on every device; ``device`` is accepted and not looked at. In a compiled step nothing
+    is decided on the host: a step that overflowed leaves parameters and state of the optimizer as they were.
+    Source: Micikevicius et al., "Mixed precision training", 2018.
+    """
+
+    def __init__(
+        self,
+        device: str | None = None,
+        init_scale: float = 65536.0,
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+        enabled: bool = True,
+    ) -> None:
+        if enabled:
+            _require(growth_factor > 1.0, "The growth factor must be > 1.0.")
+            _require(backoff_factor < 1.0, "The backoff factor must be < 1.0.")
+        self.label = "scaler"
+        self._enabled = enabled
+        self._growth_factor, self._backoff_factor = growth_factor, backoff_factor
+        self._growth_interval = growth_interval
+        self._init_scale, self._init_growth_tracker = init_scale, 0
+        self._scale: Tensor | None = None
+        self._growth_tracker: Tensor | None = None
+        self._progress: dict[int, _Progress] = {}
+        self._recorded: WeakKeyDictionary[Recording, dict[int, _Progress]] = WeakKeyDictionary()
+
+    # The four calls of an iteration
+
+    def scale(self, outputs: Any) -> Any:
+        """``outputs``, a tensor or nested iterables of tensors, times the scale."""
+        if not self._enabled:
+            return outputs
+        if isinstance(outputs, Tensor):
+            if self._scale is None:
+                self._scale = from_array(np.array(self._init_scale, np.float32))
+                self._growth_tracker = from_array(np.array(self._init_growth_tracker, np.int32))
+            self._scale._cell.label = f"{self.label}.scale"
+            return wrap(o.scale_loss(outputs.value, self._scale.value))
+        if isinstance(outputs, list | tuple):
+            return type(outputs)(map(self.scale, outputs))
+        if isinstance(outputs, Iterable):
+            return map(self.scale, outputs)
+        raise ValueError("outputs must be a Tensor or an iterable of Tensors")
+
+    def unscale_(self, optimizer: Optimizer) -> None:
+        """Divide the gradients of the optimizer's parameters by the scale, and look for overflows."""
+        if not self._enabled:
+            return
+        scale, _ = self._created("unscale_")
+        progress = self._of(optimizer)
+        if progress.stage is _Stage.UNSCALED:
+            raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
+        if progress.stage is _Stage.STEPPED:
+            raise RuntimeError("unscale_() is being called after step().")
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if any(g.dtype is f16 for g in grads):
+            raise ValueError("Attempting to unscale FP16 gradients.")
+        if grads:
+            with grad_mode(False):
+                *unscaled, progress.found_inf = o.unscale(*(g.value for g in grads), scale.value)
+                for g, value in zip(grads, unscaled):
+                    g.write(value)
+        progress.stage = _Stage.UNSCALED
+
+    def step(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        """``optimizer.step(*args, **kwargs)`` unless a gradient overflowed; unscales first where that was not done."""
+        if not self._enabled:
+            return optimizer.step(*args, **kwargs)
+        if "closure" in kwargs:
+            raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+        scale, _ = self._created("step")
+        progress = self._of(optimizer)
+        if progress.stage is _Stage.STEPPED:
+            raise RuntimeError("step() has already been called since the last update().")
+        if progress.stage is _Stage.READY:
+            self.unscale_(optimizer)
+        found_inf = _require(progress.found_inf, "No inf checks were recorded for this optimizer.")
+        recording = current_recording()
+        result = None
+        if recording is not None:
+            with recording.skipping(found_inf):
+                result = optimizer.step(*args, **kwargs)
+            recording.last["loss_scale"] = scale.value
+            recording.last["found_inf"] = self._found_inf("step")
+        elif not found_inf.data.item():
+            result = optimizer.step(*args, **kwargs)
+        progress.stage = _Stage.STEPPED
+        return result
+
+    def update(self, new_scale: float | Tensor | None = None) -> None:
+        """Adapt the scale to what the steps since the last update found, or set it to ``new_scale``."""
+        if not self._enabled:
+            return
+        scale, tracker = self._created("update")
+        with grad_mode(False):
+            if new_scale is not None:
+                copy_(scale, _one_number(new_scale))
+            else:
+                tracker._cell.label = f"{self.label}.growth_tracker"
+                updated = o.update_scale(
+                    scale.value,
+                    tracker.value,
+                    self._found_inf("update"),
+                    read_scalar(f"{self.label}.growth_factor", lambda: self._growth_factor),
+                    read_scalar(f"{self.label}.backoff_factor", lambda: self._backoff_factor),
+                    interval=self._growth_interval,
+                )
+                for tensor, value in zip((scale, tracker), updated):
+                    tensor.write(o.cast(value, to=tensor.dtype))
+        self._optimizers().clear()
+
+    def _created(self, call: str) -> tuple[Tensor, Tensor]:
+        fix = "This may indicate your script did not use scaler.scale(loss or outputs) earlier in the iteration."
+        scale = _require(self._scale, f"Attempted {call} but _scale is None.  {fix}")
+        return scale, _require(self._growth_tracker, f"Attempted {call} but _growth_tracker is None.  {fix}")
+
+    def _optimizers(self) -> dict[int, _Progress]:
+        """Progress by ``id(optimizer)``. A recording has its own, so that one that fails leaves nothing behind."""
+        recording = current_recording()
+        return self._progress if recording is None else self._recorded.setdefault(recording, {})
+
+    def _of(self, optimizer: Optimizer) -> _Progress:
+        return self._optimizers().setdefault(id(optimizer), _Progress())
+
+    def _found_inf(self, call: str) -> Value:
+        """Whether any optimizer found one, f32[]."""
+        found = [p.found_inf for p in self._optimizers().values() if p.found_inf is not None]
+        combined = _require(found, f"No inf checks were recorded prior to {call}.")[0]
+        for other in found[1:]:
+            combined = o.maximum(combined, other)
+        return combined
+
+    # What it is set to
+
+    def get_scale(self) -> float:
+        """The scale now; 1.0 when disabled."""
+        if not self._enabled:
+            return 1.0
+        return self._init_scale if self._scale is None else self._scale.item()
+
+    def _get_growth_tracker(self) -> int:
+        """How many good steps in a row."""
+        if not self._enabled:
+            return 0
+        return self._init_growth_tracker if self._growth_tracker is None else self._growth_tracker.item()
+
+    def get_growth_factor(self) -> float:
+        return self._growth_factor
+
+    def set_growth_factor(self, new_factor: float) -> None:
+        self._growth_factor = new_factor
+
+    def get_backoff_factor(self) -> float:
+        return self._backoff_factor
+
+    def set_backoff_factor(self, new_factor: float) -> None:
+        self._backoff_factor = new_factor
+
+    def get_growth_interval(self) -> int:
+        return self._growth_interval
+
+    def set_growth_interval(self, new_interval: int) -> None:
+        if new_interval != self._growth_interval:
+            changes.time += 1
+        self._growth_interval = new_interval
+
+    def is_enabled(self) -> bool:
+        return self._enabled
+
+    # Saving
+
+    def state_dict(self) -> dict[str, Any]:
+        """Scale, factors, interval and growth tracker as plain numbers; empty when disabled. Save after ``update``."""
+        if not self._enabled:
+            return {}
+        return {
+            "scale": self.get_scale(),
+            "growth_factor": self._growth_factor,
+            "backoff_factor": self._backoff_factor,
+            "growth_interval": self._growth_interval,
+            "_growth_tracker": self._get_growth_tracker(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` returned; does nothing when disabled."""
+        if not self._enabled:
+            return
+        if not state_dict:
+            raise RuntimeError(
+                "The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler."
+            )
+        self._init_scale, self._init_growth_tracker = state_dict["scale"], state_dict["_growth_tracker"]
+        if self._scale is not None and self._growth_tracker is not None:
+            fill_(self._scale, self._init_scale)
+            fill_(self._growth_tracker, self._init_growth_tracker)
+        self._growth_factor, self._backoff_factor = state_dict["growth_factor"], state_dict["backoff_factor"]
+        self.set_growth_interval(state_dict["growth_interval"])
+
+
+def _require(found: Any, message: str) -> Any:
+    """``found``, or AssertionError where there is nothing (None, False, empty)."""
+    if found is None or found is False or found == []:
+        raise AssertionError(message)
+    return found
+
+
+def _one_number(new_scale: Any) -> Any:
+    if isinstance(new_scale, float):
+        return new_scale
+    reason = "new_scale should be a float or a 1-element FloatTensor with requires_grad=False."
+    _require(isinstance(new_scale, Tensor) and new_scale.numel() == 1 and not new_scale.requires_grad, reason)
+    return reshape(new_scale, ())

@@ -1,0 +1,98 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from compiler.ir.graph import Value
+from compiler.ir.op import o
+from compiler.ir.types import f64
+from genesis.optim.optimizer import Optimizer, check
+from genesis.tensor import Tensor, from_array
+
+
+class SGD(Optimizer):
+    """``p -= lr * d`` with ``d = g + weight_decay * p``; with ``momentum``, ``d`` first goes through a buffer.
+
+    ``buffer = momentum * buffer + (1 - dampening) * d``, and the first time ``buffer = d``. The step is the buffer, or
+    ``d + momentum * buffer`` with ``nesterov``. ``foreach`` and ``fused`` are accepted: a compiled step is both.
+    Source: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
+    """
+
+    switches = frozenset({"momentum", "dampening"})
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check(lr >= 0, "learning rate", lr)
+        check(momentum >= 0, "momentum value", momentum)
+        check(weight_decay >= 0, "weight_decay value", weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+                "maximize": maximize,
+                "foreach": foreach,
+                "differentiable": differentiable,
+                "fused": fused,
+            },
+        )
+
+    def _counts(self, group: dict[str, Any]) -> bool:
+        """Without dampening, a buffer of zeros already makes the first step the gradient itself."""
+        return group["momentum"] != 0 and group["dampening"] != 0
+
+    def _remember(self, group: dict[str, Any], p: Tensor, state: dict[str, Any]) -> None:
+        if group["momentum"] == 0:
+            return
+        if self._counts(group) and "step" not in state and "momentum_buffer" in state:
+            state["step"] = from_array(np.ones((), np.float32))
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = from_array(np.zeros(p.shape, p.dtype.numpy))
+
+    def _update(self, index: int, group: dict[str, Any], grads: dict[Tensor, Value]) -> None:
+        lr, weight_decay = self._scalar(index, "lr"), self._scalar(index, "weight_decay")
+        if group["momentum"] == 0:
+            for p, g in grads.items():
+                p.write(o.sgd_update(p.value, g, lr, weight_decay, maximize=group["maximize"]))
+            return
+        momentum, dampening = self._scalar(index, "momentum"), self._scalar(index, "dampening")
+        for p, g in grads.items():
+            state = self.state[p]
+            buffer = state["momentum_buffer"]
+            damped = dampening
+            if self._counts(group):
+                damped = o.mul(dampening, o.cast(o.gt(state["step"].value, 1.0), to=f64))
+            stepped, moved = o.sgd_momentum_update(
+                p.value,
+                g,
+                buffer.value,
+                lr,
+                weight_decay,
+                momentum,
+                damped,
+                nesterov=group["nesterov"],
+                maximize=group["maximize"],
+            )
+            p.write(stepped)
+            buffer.write(moved)
