@@ -22,8 +22,8 @@ class Operand:
     """A factor in memory: element type ("bf16", "fp16", "fp32") and strides in elements.
 
     `strides` are one for each batch dimension, then those of (i, k) for the left factor, of (k, j) for the right one.
-    `prologue` are statements on each loaded tile, `x` (BM, BK) of the left factor or `y` (BK, BN) of the right one, which
-    may use the indices `i` (BM, 1), `j` (1, BN), `start + k` (BK,) and, in a batch, `b`. What they leave is rounded to the
+    `prologue` are statements on each loaded tile, `x` (BM, BK) of the left factor or `y` (BK, BN) of the right one,
+    with the indices `i` (BM, 1), `j` (1, BN), `start + k` (BK,) and, in a batch, `b`. What they leave is rounded to the
     compute type.
     """
 
@@ -37,10 +37,12 @@ class MatmulSpec:
     """One product: its sizes, its factors, and what becomes of the sums.
 
     `compute` is the type in which elements are multiplied; sums are fp32. With `tf32`, fp32 factors are cut to 10 bits
-    of mantissa for the tensor cores. `params` are the kernel's arguments after `lhs` and `rhs`. `epilogue` are statements
-    on `acc` (BM, BN), fp32, with the indices `i` (BM, 1), `j` (1, BN) and, in a batch, the flat index `b`. In them
-    `mask=rows`, `mask=cols` and `mask=mask` restrict an access to valid i, to valid j and to both; where all are valid
-    they vanish, with an `other=` that follows.
+    of mantissa for the tensor cores. `params` are the kernel's arguments after `lhs` and `rhs`.
+
+    `epilogue` are statements on `acc` (BM, BN), fp32, with the indices `i` (BM, 1), `j` (1, BN) and, in a batch, the
+    flat index `b`. In them `mask=rows`, `mask=cols` and `mask=mask` restrict an access to valid i, to valid j and to
+    both; where all are valid they vanish, with an `other=` that follows. Beyond the edge `acc` is whatever the epilogue
+    makes of zero, so a sum over a block selects with `rows` or `cols`, which exist where that edge is ragged.
     """
 
     name: str
@@ -68,24 +70,57 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Target:
-    """What a GPU offers: multiprocessors, and the shared memory in bytes that one program may take.
+class Gpu:
+    """Multiprocessors of the GPU a target is tuned for, and the shared memory in bytes that one program may take.
 
-    sm_80 code also runs on GPUs of compute capability 8.6 and 8.9, so its limit is theirs.
+    sm_80 code also runs on compute capability 8.6 and 8.9, so its limit is theirs.
     """
 
     processors: int
     shared: int
 
 
-TARGETS = {"sm_80": Target(108, 99 * 1024), "sm_90": Target(132, 227 * 1024), "sm_100": Target(148, 227 * 1024)}
+GPUS = {"sm_80": Gpu(108, 99 * 1024), "sm_90": Gpu(132, 227 * 1024), "sm_100": Gpu(148, 227 * 1024)}
 
-# From large to small; the large ones reuse each loaded element more often, the small ones give more programs.
-TENSOR_TILES = {
-    "sm_80": (Tile(128, 128, 64, 8, 3), Tile(128, 64, 64, 4, 3), Tile(64, 64, 64, 4, 4), Tile(32, 32, 64, 4, 4)),
-    "sm_90": (Tile(128, 128, 64, 8, 4), Tile(128, 64, 64, 4, 4), Tile(64, 64, 64, 4, 4), Tile(32, 32, 64, 4, 4)),
-    "sm_100": (Tile(128, 128, 64, 4, 4), Tile(128, 64, 64, 4, 4), Tile(64, 64, 64, 4, 4), Tile(32, 32, 64, 4, 4)),
-}
+# Twice as large again would do for a bare product, but leaves no registers for an epilogue.
+SHAPES = [(128, 128), (128, 64), (64, 128), (64, 64), (64, 32), (32, 64), (32, 32), (64, 16), (16, 64), (32, 16)]
+SHAPES += [(16, 32), (16, 16)]
+
+# Elements of a tile's edge that take as long to load as one element of its area takes to multiply.
+EDGE_COST = 64
+
+
+def config(spec: MatmulSpec, target: str) -> Tile:
+    """The tile for a product on a target, chosen without measuring, such that nothing spills.
+
+    A large tile uses each loaded element more often, a small one keeps every multiprocessor busy: the choice is the
+    least estimate of rounds of programs times the work of one program.
+    """
+    gpu = GPUS[target]
+
+    def cost(shape: tuple[int, int]) -> int:
+        m, n = shape
+        programs = _count(spec.m, m) * _count(spec.n, n) * prod(spec.batch)
+        return _count(programs, gpu.processors) * (m * n + EDGE_COST * (m + n))
+
+    item = max(ITEM_BYTES[spec.a.dtype], ITEM_BYTES[spec.b.dtype])
+    ieee = spec.compute == "fp32" and not spec.tf32
+    if not (_is_aligned(spec.a) and _is_aligned(spec.b)):
+        largest = 64 * 64  # loads of single elements pass through registers
+    elif ieee:
+        largest = 128 * 64
+    else:
+        largest = 128 * 128
+    m, n = min((shape for shape in SHAPES if shape[0] * shape[1] <= largest), key=cost)
+    step = 32 if item == 4 or largest == 64 * 64 else 64
+    step = min(step, max(16, 1 << (spec.k - 1).bit_length()))
+    return Tile(
+        m,
+        n,
+        step,
+        warps=8 if m * n >= (128 * 64 if ieee else 128 * 128) else 4,
+        stages=min(4, gpu.shared // ((m + n) * step * item)),
+    )
 
 
 def grid(spec: MatmulSpec, tile: Tile) -> tuple[int, int, int]:
@@ -182,6 +217,13 @@ def _batch(spec: MatmulSpec, wide: str) -> list[str]:
         if offset != "0":
             lines.append(f"{pointer} += {offset}")
     return lines
+
+
+def _is_aligned(operand: Operand) -> bool:
+    """Whether every row of the operand, along its contiguous dimension, starts at a multiple of 16 bytes."""
+    return 1 in operand.strides[-2:] and all(
+        stride == 1 or stride * ITEM_BYTES[operand.dtype] % 16 == 0 for stride in operand.strides
+    )
 
 
 def _is_large(spec: MatmulSpec) -> bool:

@@ -95,8 +95,8 @@ def floor_divide(x, y):
 def uniform(seed, offset, element):
     """Uniforms in [0, 1), one for each element number: Philox4x32-10 under key `seed`, counter (element // 4, offset).
 
-    J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Each counter gives four words, one for each
-    of four elements; a thread that holds all four computes them once.
+    J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. Each counter gives four words, one for
+    each of four elements; a thread that holds all four computes them once.
     """
     group = element.to(tl.int64) >> 2
     low, high = group.to(tl.uint32), (group >> 32).to(tl.uint32)

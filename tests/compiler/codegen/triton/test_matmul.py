@@ -1,0 +1,207 @@
+"""Matrix products: right under the interpreter, fast by the look of their machine code."""
+
+import re
+from dataclasses import replace
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from compiler.codegen.triton.aot import compile_kernel, load_module
+from compiler.codegen.triton.matmul import GPUS, MatmulSpec, Operand, Tile, config, grid, matmul_source
+from compiler.codegen.triton.prelude import prelude
+from compiler.codegen.triton.sass import has_tensor_cores, opcodes, resources
+
+NUMPY = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "fp32": np.float32}
+TRITON = {"bf16": "tl.bfloat16", "fp16": "tl.float16", "fp32": "tl.float32"}
+
+
+def product(m, n, k, *, dtypes=("bf16", "bf16"), compute="bf16", layout="NN", batch=(), **options) -> MatmulSpec:
+    """C = A @ B with contiguous factors; layout "T" stores a factor transposed. C has the compute type."""
+    strides = [(k, 1) if layout[0] == "N" else (1, m), (n, 1) if layout[1] == "N" else (1, k)]
+    sizes = [m * k, k * n]
+    lead = [tuple(int(np.prod(batch[axis + 1 :])) * size for axis in range(len(batch))) for size in sizes]
+    a, b = (Operand(dtype, (*outer, *inner)) for dtype, outer, inner in zip(dtypes, lead, strides))
+    at = f"b * {m * n} + i * {n} + j" if np.prod(batch) > 1 else f"i * {n} + j"
+    store = f"tl.store(out + {at}, acc.to({TRITON[compute]}), mask=mask)"
+    return MatmulSpec("product", batch, m, n, k, a, b, compute, ("out",), (store,), **options)
+
+
+def factors(spec: MatmulSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Memory for both factors, and views of it with their logical shapes."""
+    rng = np.random.default_rng(spec.m + spec.n + spec.k)
+    result = []
+    for operand, shape in ((spec.a, (*spec.batch, spec.m, spec.k)), (spec.b, (*spec.batch, spec.k, spec.n))):
+        length = 1 + sum((size - 1) * stride for size, stride in zip(shape, operand.strides))
+        memory = rng.standard_normal(length).astype(NUMPY[operand.dtype])
+        strides = [stride * memory.itemsize for stride in operand.strides]
+        result += [memory, np.lib.stride_tricks.as_strided(memory, shape, strides)]
+    return result[0], result[2], result[1], result[3]
+
+
+def module(spec: MatmulSpec, tile: Tile) -> str:
+    body = matmul_source(spec, tile)
+    return f"{prelude(body)}\n\n{body}"
+
+
+def check(interpret, spec: MatmulSpec, tile: Tile) -> None:
+    lhs, rhs, a, b = factors(spec)
+    out = np.zeros((*spec.batch, spec.m, spec.n), NUMPY[spec.compute])
+    *_, out = interpret(module(spec, tile), "product", grid(spec, tile), [lhs, rhs, out])
+    rounded = [x.astype(NUMPY[spec.compute]).astype(np.float32) for x in (a, b)]
+    expected = np.matmul(*rounded)
+    # One rounding of the result, and sums in another order.
+    tolerance = {"bf16": 2**-8, "fp16": 2**-11, "fp32": 2**-22}[spec.compute]
+    np.testing.assert_allclose(out.astype(np.float32), expected, rtol=tolerance, atol=1e-5)
+
+
+SMALL = Tile(16, 32, 16, 4, 2)
+
+
+@pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
+@pytest.mark.parametrize("sizes", [(32, 64, 32), (33, 64, 32), (32, 65, 32), (32, 64, 39), (17, 35, 50), (1, 1, 1)])
+def test_every_layout_and_every_ragged_edge(interpret, layout, sizes):
+    check(interpret, product(*sizes, layout=layout), SMALL)
+
+
+@pytest.mark.parametrize("compute", ["bf16", "fp16", "fp32"])
+@pytest.mark.parametrize("left", ["bf16", "fp32"])
+def test_factors_are_rounded_to_the_compute_type(interpret, compute, left):
+    check(interpret, product(33, 40, 50, dtypes=(left, "fp32"), compute=compute), SMALL)
+
+
+@pytest.mark.parametrize("rows, cols", [(1, 1), (1, 3), (3, 1), (8, 2), (11, 3), (16, 3)])
+def test_the_tile_order_covers_every_tile(interpret, rows, cols):
+    check(interpret, product(16 * rows, 16 * cols, 16), Tile(16, 16, 16, 4, 2))
+
+
+@pytest.mark.parametrize("batch", [(1,), (3,), (2, 3), (2, 1, 3)])
+def test_batches(interpret, batch):
+    check(interpret, product(20, 24, 16, batch=batch), SMALL)
+
+
+def test_heads_of_packed_projections_and_a_broadcast_factor(interpret):
+    """Queries in [batch, time, 3, heads, size], one key matrix for all heads."""
+    batch, time, heads, size = 2, 20, 3, 16
+    row = 3 * heads * size
+    a = Operand("bf16", (time * row, size, row, 1))
+    b = Operand("bf16", (time * size, 0, 1, size))
+    check(interpret, replace(product(time, time, size, batch=(batch, heads)), a=a, b=b), SMALL)
+
+
+def test_prologue_and_epilogue(interpret):
+    """out = relu((s * A) @ B + bias), and the sums of its columns within each tile."""
+    spec = product(40, 50, 48, compute="fp32", dtypes=("fp32", "fp32"))
+    scale = ("x *= tl.load(scale + start + k, mask=start + k < 48, other=0.0)[None, :]",)
+    epilogue = (
+        "acc += tl.load(bias + j, mask=cols, other=0.0)",
+        "acc = tl.maximum(acc, 0.0)",
+        "tl.store(out + i * 50 + j, acc, mask=mask)",
+        "tl.store(sums + row * 50 + j, tl.sum(tl.where(rows, acc, 0.0), 0)[None, :], mask=cols)",
+    )
+    params = ("scale", "bias", "out", "sums")
+    spec = replace(spec, a=replace(spec.a, prologue=scale), params=params, epilogue=epilogue)
+    lhs, rhs, a, b = factors(spec)
+    rng = np.random.default_rng(0)
+    s, bias = rng.standard_normal(48).astype(np.float32), rng.standard_normal(50).astype(np.float32)
+    arguments = [lhs, rhs, s, bias, np.zeros((40, 50), np.float32), np.zeros((3, 50), np.float32)]
+    *_, out, sums = interpret(module(spec, SMALL), "product", grid(spec, SMALL), arguments)
+    expected = np.maximum((a * s) @ b + bias, 0)
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(sums[1], expected[16:32].sum(0), rtol=1e-5, atol=1e-5)
+
+
+def test_masks_stand_only_at_ragged_edges():
+    epilogue = ("acc += tl.load(bias + j, mask=cols, other=0.0)", "tl.store(out + i + j, acc, mask=mask)")
+    spec = replace(product(32, 64, 32), params=("bias", "out"), epilogue=epilogue)
+
+    def accesses(m, n, k):
+        text = matmul_source(replace(spec, m=m, n=n, k=k), SMALL)
+        return [
+            re.sub(r".*(mask=.*)\)$", r"\1", line) for line in text.splitlines() if "tl.load" in line or "store" in line
+        ]
+
+    assert "mask" not in matmul_source(spec, SMALL)
+    assert accesses(33, 65, 33) == [
+        "mask=rows & (k[None, :] < 33 - start), other=0.0",
+        "mask=(k[:, None] < 33 - start) & cols, other=0.0",
+        "mask=cols, other=0.0",
+        "mask=rows & cols",
+    ]
+    assert accesses(33, 64, 32)[0] == "mask=rows, other=0.0"
+    assert accesses(33, 64, 32)[3] == "mask=rows"
+
+
+def test_the_text_reads_well(golden):
+    spec = replace(
+        product(1024, 3072, 768, layout="NT", dtypes=("fp32", "bf16")),
+        name="linear_relu",
+        params=("bias", "out"),
+        epilogue=(
+            "acc += tl.load(bias + j)",
+            "tl.store(out + i * 3072 + j, tl.maximum(acc, 0.0).to(tl.bfloat16), mask=mask)",
+        ),
+    )
+    golden("triton/linear_relu.py", module(spec, config(spec, "sm_80")))
+
+
+GELU = (
+    "acc += tl.load(bias + j, mask=cols, other=0.0)",
+    "acc = 0.5 * acc * (1.0 + tl.erf(acc * 0.7071067811865476))",
+)
+
+MACHINE_CODE = {
+    "large": product(2048, 3072, 768, layout="NT"),
+    "weight gradient": product(768, 768, 4096, layout="TN", compute="fp16", dtypes=("fp16", "fp16")),
+    "casting": product(2048, 768, 768, dtypes=("fp32", "fp32")),
+    "small": product(64, 10, 512, layout="NT"),
+    "odd strides": product(1001, 65, 99),
+    "batch": product(256, 256, 64, batch=(8, 12), layout="NT"),
+    "tf32": product(1024, 1024, 1024, dtypes=("fp32", "fp32"), compute="fp32", tf32=True),
+    "ieee": product(1024, 1024, 1024, dtypes=("fp32", "fp32"), compute="fp32"),
+}
+
+
+@pytest.mark.parametrize("target", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("case", MACHINE_CODE)
+def test_machine_code(case, target):
+    spec = MACHINE_CODE[case]
+    spec = replace(spec, params=("bias", "out"), epilogue=(*GELU, *spec.epilogue))
+    tile = config(spec, target)
+    kernel = compile_kernel(
+        load_module(module(spec, tile)).product,
+        {"lhs": f"*{spec.a.dtype}", "rhs": f"*{spec.b.dtype}", "bias": "*fp32", "out": f"*{spec.compute}"},
+        target=target,
+        num_warps=tile.warps,
+        num_stages=tile.stages,
+    )
+    codes = opcodes(kernel.cubin)
+    assert resources(kernel.cubin).spill_bytes == 0
+    assert kernel.shared <= GPUS[target].shared
+    assert has_tensor_cores(codes) == (case != "ieee")
+    if case != "odd strides":
+        assert any("128" in code for code in codes if code.startswith(("LDG", "LDGSTS")))
+        assert not any("U16" in code for code in codes if code.startswith("LDG"))
+        asynchronous = any(code.startswith("LDGSTS") for code in codes)
+        assert asynchronous == (spec.k > tile.k), "a loop copies the next tiles while it multiplies these"
+
+
+def test_small_products_take_small_tiles_and_large_ones_large():
+    def area(*sizes):
+        tile = config(product(*sizes), "sm_90")
+        return tile.m * tile.n
+
+    assert area(8192, 3072, 768) == 128 * 128
+    assert area(64, 64, 64) <= 32 * 32
+    assert config(product(8192, 3072, 16), "sm_90").k == 16
+
+
+def test_a_batch_too_large_for_one_launch():
+    with pytest.raises(NotImplementedError, match="product: a batch of 70000 products"):
+        matmul_source(product(16, 16, 16, batch=(70000,)), SMALL)
+
+
+def test_indices_past_32_bits_are_computed_in_64():
+    text = matmul_source(product(2**20, 4096, 16), SMALL)
+    assert "row.to(tl.int64)" in text
+    assert "int64" not in matmul_source(product(2**18, 4096, 16), SMALL)
