@@ -1,0 +1,563 @@
+"""The module: a tree of parameters, buffers and submodules with a forward function."""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from compiler.errors import TraceError
+from compiler.ir.location import user_location
+from compiler.ir.types import DType, bf16, f16, f32, f64
+from compiler.ir.types import dtype as as_dtype
+from genesis.context import Clock, current_recording, grad_mode
+from genesis.device import Device
+from genesis.functions import copy_, detach, to, zero_
+from genesis.tensor import Parameter, Tensor, tensor
+
+M = TypeVar("M", bound="Module")
+Found = TypeVar("Found")
+
+changes = Clock()
+"""Ticks whenever an attribute of any module changes; compiled programs then check their guards again."""
+
+SIMPLE = (bool, int, float, str, type(None))
+
+
+class RemovableHandle:
+    """Takes a hook away again."""
+
+    _ids = itertools.count()
+
+    def __init__(self, hooks: dict[int, Any]) -> None:
+        self._hooks = hooks
+        self.id = next(self._ids)
+
+    def remove(self) -> None:
+        """Unregister the hook; does nothing the second time."""
+        self._hooks.pop(self.id, None)
+        changes.time += 1
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.remove()
+
+
+class IncompatibleKeys(tuple[list[str], list[str]]):
+    """What :meth:`Module.load_state_dict` returns: ``(missing_keys, unexpected_keys)``, also by name."""
+
+    missing_keys = property(lambda self: self[0])
+    unexpected_keys = property(lambda self: self[1])
+
+    def __new__(cls, missing_keys: list[str], unexpected_keys: list[str]) -> IncompatibleKeys:
+        return super().__new__(cls, (missing_keys, unexpected_keys))
+
+    def __repr__(self) -> str:
+        if not any(self):
+            return "<All keys matched successfully>"
+        return f"IncompatibleKeys(missing_keys={self[0]}, unexpected_keys={self[1]})"
+
+
+class Module:
+    """Base of all layers and models. Names, order and meaning of everything registered are PyTorch's.
+
+    A subclass calls ``super().__init__()``, assigns parameters and submodules as attributes and defines ``forward``.
+    """
+
+    training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Module | None]
+
+    def __init__(self) -> None:
+        start = {
+            "training": True,
+            "_parameters": {},
+            "_buffers": {},
+            "_non_persistent_buffers_set": set(),
+            "_modules": {},
+            "_forward_hooks": OrderedDict(),
+            "_forward_pre_hooks": OrderedDict(),
+        }
+        self.__dict__.update(start)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation; every subclass defines it."""
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    # Calling
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the hooks and ``forward``; ops recorded inside carry the module's name."""
+        recording = current_recording()
+        if recording is None:
+            return self._call_with_hooks(args, kwargs)
+        scopes = recording.builder.scopes
+        scopes.append(recording.module_names.get(self, scopes[-1] if scopes else ""))
+        try:
+            return self._call_with_hooks(args, kwargs)
+        finally:
+            scopes.pop()
+
+    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        for hook, with_kwargs in tuple(self._forward_pre_hooks.values()):
+            args, kwargs = self._run_pre_hook(hook, with_kwargs, args, kwargs)
+        result = self.forward(*args, **kwargs)
+        for hook, with_kwargs in tuple(self._forward_hooks.values()):
+            changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
+            if changed is not None:
+                result = changed
+        return result
+
+    def _run_pre_hook(
+        self, hook: Callable[..., Any], with_kwargs: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        changed = hook(self, args, kwargs) if with_kwargs else hook(self, args)
+        if changed is None:
+            return args, kwargs
+        if not with_kwargs:
+            return (changed if isinstance(changed, tuple) else (changed,)), kwargs
+        if not (isinstance(changed, tuple) and len(changed) == 2):
+            raise RuntimeError(
+                "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
+                f"but got {changed} from {hook}."
+            )
+        return changed
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args)`` before every forward; what it returns, unless None, replaces the arguments."""
+        return self._register_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after every forward; its result, unless None, replaces the output."""
+        return self._register_hook(self._forward_hooks, hook, prepend, with_kwargs)
+
+    @staticmethod
+    def _register_hook(
+        hooks: OrderedDict[int, Any], hook: Callable[..., Any], prepend: bool, with_kwargs: bool
+    ) -> RemovableHandle:
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = hook, with_kwargs
+        if prepend:
+            hooks.move_to_end(handle.id, last=False)
+        changes.time += 1
+        return handle
+
+    # Attributes
+
+    def __getattr__(self, name: str) -> Any:
+        for table in ("_parameters", "_buffers", "_modules"):
+            found = self.__dict__.get(table, {})
+            if name in found:
+                return found[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        registered = self.__dict__.get("_parameters")
+        if registered is None:
+            if isinstance(value, Parameter | Module):
+                kind = "parameters" if isinstance(value, Parameter) else "module"
+                raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
+            object.__setattr__(self, name, value)
+            return
+        if isinstance(value, Parameter):
+            self._refuse_while_recording(name, registered.get(name), value)
+            self._forget(name, registered)
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            self._refuse_while_recording(name, self._modules.get(name), value)
+            self._forget(name, self._modules)
+            self._modules[name] = value
+        elif name in registered or name in self._modules:
+            self._clear_registered(name, value)
+        elif name in self._buffers:
+            self._set_buffer(name, value)
+        else:
+            if not isinstance(value, Tensor):
+                self._refuse_while_recording(name, self.__dict__.get(name, self), value)
+            object.__setattr__(self, name, value)
+        changes.time += 1
+
+    def _clear_registered(self, name: str, value: Any) -> None:
+        table: dict[str, Any] = self._parameters if name in self._parameters else self._modules
+        if value is not None:
+            kind = "parameter" if table is self._parameters else "child module"
+            wanted = "Parameter" if table is self._parameters else "Module"
+            raise TypeError(
+                f"cannot assign '{type(value).__name__}' as {kind} '{name}' (genesis.nn.{wanted} or None expected)"
+            )
+        self._refuse_while_recording(name, table[name], None)
+        table[name] = None
+
+    def _set_buffer(self, name: str, value: Any) -> None:
+        """Another tensor for a buffer; while recording its contents, which then live on in the buffer's storage."""
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(
+                f"cannot assign '{type(value).__name__}' object to buffer '{name}' (genesis.Tensor or None required)"
+            )
+        old = self._buffers[name]
+        if current_recording() is None:
+            self._buffers[name] = value
+        elif value is not None and old is not None and (value.dtype, value.shape) == (old.dtype, old.shape):
+            with grad_mode(False):
+                copy_(old, value)
+        else:
+            self._refuse_while_recording(name, old, value)
+
+    def _refuse_while_recording(self, name: str, old: Any, new: Any) -> None:
+        """A changed attribute would be written once, when the step is traced, and never again.
+
+        ``old`` is the module itself where there was nothing: a module made inside the step is still being filled.
+        """
+        recording = current_recording()
+        if recording is None or new is old or (isinstance(new, SIMPLE) and type(new) is type(old) and new == old):
+            return
+        if (old is self or old is None) and self not in recording.module_names:
+            return
+        raise TraceError(
+            f"{type(self).__name__}.{name} is changed inside a step that is being compiled; "
+            f"the assignment would run once, not at every call\n  at {user_location()}\n"
+            "  keep it in a buffer (register_buffer) that tensor ops update, or assign outside the step"
+        )
+
+    def _forget(self, name: str, keep: Mapping[str, Any]) -> None:
+        """Remove what a table other than ``keep`` holds under ``name``."""
+        for table in (self.__dict__, self._parameters, self._buffers, self._modules):
+            if table is not keep:
+                table.pop(name, None)
+        self._non_persistent_buffers_set.discard(name)
+
+    def __delattr__(self, name: str) -> None:
+        self._refuse_while_recording(name, getattr(self, name, self), self)
+        for table in (self._parameters, self._buffers, self._modules):
+            if name in table:
+                del table[name]
+                self._non_persistent_buffers_set.discard(name)
+                break
+        else:
+            object.__delattr__(self, name)
+        changes.time += 1
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
+
+    def _check_name(self, kind: str, name: str, table: Mapping[str, Any]) -> None:
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
+        if not isinstance(name, str):
+            raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
+        if "." in name:
+            raise KeyError(f'{kind} name can\'t contain "."')
+        if name == "":
+            raise KeyError(f'{kind} name can\'t be empty string ""')
+        if hasattr(self, name) and name not in table:
+            raise KeyError(f"attribute '{name}' already exists")
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter; None keeps the name without a tensor."""
+        self._check_name("parameter", name, self.__dict__.get("_parameters", {}))
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"cannot assign '{type(param).__name__}' object to parameter '{name}' "
+                "(genesis.nn.Parameter or None required)"
+            )
+        self._parameters[name] = param
+        changes.time += 1
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that is state but is not trained; one that is not ``persistent`` stays out of the state dict."""
+        self._check_name("buffer", name, self.__dict__.get("_buffers", {}))
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (genesis.Tensor or None required)"
+            )
+        self._buffers[name] = tensor
+        (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
+        changes.time += 1
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a submodule."""
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+        self._check_name("module", name, self.__dict__.get("_modules", {}))
+        self._modules[name] = module
+        changes.time += 1
+
+    register_module = add_module
+
+    # Walking the tree
+
+    def _members(self, table: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        for path, module in modules:
+            for name, member in module.__dict__[table].items():
+                if member is None or id(member) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(member))
+                yield f"{path}.{name}" if path else name, member
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """``(name, parameter)`` of this module and those below; a shared parameter once."""
+        return self._members("_parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters of this module and those below; a shared one once."""
+        return (p for _, p in self.named_parameters(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """``(name, buffer)`` of this module and those below."""
+        return self._members("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers of this module and those below."""
+        return (b for _, b in self.named_buffers(recurse=recurse))
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """``(name, module)`` of the direct submodules."""
+        seen: set[Module] = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        """The direct submodules."""
+        return (m for _, m in self.named_children())
+
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """``(name, module)`` of this module (named ``prefix``) and all below, depth first; a shared module once."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below."""
+        return (m for _, m in self.named_modules())
+
+    def get_submodule(self, target: str) -> Module:
+        """The module with the dotted name ``target``."""
+        module: Module = self
+        for name in target.split(".") if target else ():
+            if not hasattr(module, name):
+                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+            module = getattr(module, name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter with the dotted name ``target``."""
+        return self._get(target, "_parameters", "an nn.Parameter")
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer with the dotted name ``target``."""
+        return self._get(target, "_buffers", "a buffer")
+
+    def _get(self, target: str, table: str, kind: str) -> Any:
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if not hasattr(module, name):
+            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+        if name not in module.__dict__[table]:
+            raise AttributeError(f"`{name}` is not {kind}")
+        return module.__dict__[table][name]
+
+    # Changing the whole tree
+
+    def apply(self: M, fn: Callable[[Module], Any]) -> M:
+        """Call ``fn`` on every module below, then on this one."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def _apply(self: M, convert: Callable[[Tensor], Tensor]) -> M:
+        """Replace the contents of all parameters, their gradients and buffers by ``convert`` of them."""
+        with grad_mode(False):
+            for member in (*self.parameters(), *self.buffers()):
+                for target in (member, member._cell.grad):
+                    if isinstance(target, Tensor):
+                        converted = convert(detach(target))
+                        if converted.dtype is not target.dtype:
+                            target.data = converted  # type: ignore[attr-defined]
+        changes.time += 1
+        return self
+
+    def to(self: M, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False) -> M:
+        """Floating parameters and buffers in another dtype, everything on another device; in place."""
+        for argument in args:
+            if isinstance(argument, Tensor):
+                dtype, device = argument.dtype, argument.device
+            elif isinstance(argument, DType):
+                dtype = argument
+            elif isinstance(argument, str | Device):
+                device = argument
+        if dtype is not None:
+            dtype = as_dtype(dtype)
+            if not dtype.is_floating_point:
+                raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype!r}")
+        return self._apply(lambda t: to(t, dtype=dtype if t.is_floating_point() else None, device=device))
+
+    def float(self: M) -> M:
+        """Floating parameters and buffers as float32."""
+        return self.to(f32)
+
+    def double(self: M) -> M:
+        """Floating parameters and buffers as float64."""
+        return self.to(f64)
+
+    def half(self: M) -> M:
+        """Floating parameters and buffers as float16."""
+        return self.to(f16)
+
+    def bfloat16(self: M) -> M:
+        """Floating parameters and buffers as bfloat16."""
+        return self.to(bf16)
+
+    def cpu(self: M) -> M:
+        """Everything on the CPU."""
+        return self.to("cpu")
+
+    def cuda(self: M, device: int | None = None) -> M:
+        """Everything on a CUDA device."""
+        return self.to("cuda" if device is None else f"cuda:{device}")
+
+    def train(self: M, mode: bool = True) -> M:
+        """Training mode for this module and all below: dropout drops."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
+        return self
+
+    def eval(self: M) -> M:
+        """Evaluation mode for this module and all below."""
+        return self.train(False)
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Whether the parameters collect gradients."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        changes.time += 1
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients of all parameters, or set them to zero."""
+        for parameter in self.parameters():
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                with grad_mode(False):
+                    zero_(parameter.grad)
+
+    # State
+
+    def _persistent(self) -> Iterator[tuple[str, Tensor]]:
+        for name, member in (*self._parameters.items(), *self._buffers.items()):
+            if member is not None and name not in self._non_persistent_buffers_set:
+                yield name, member
+
+    def state_dict(
+        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Any]:
+        """Name -> parameter or persistent buffer, detached (unless ``keep_vars``) but on the same storage."""
+        destination = {} if destination is None else destination
+        for name, member in self._persistent():
+            destination[prefix + name] = member if keep_vars else detach(member)
+        for name, module in self._modules.items():
+            if module is not None:
+                module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        return destination
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
+        """Copy the values (tensors, NumPy arrays, tensors of other libraries) into the existing storage.
+
+        ``assign`` replaces the parameters and buffers instead. Raises RuntimeError, after everything that fits was
+        loaded, for shapes that do not match and, if ``strict``, for names that are missing or unexpected.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        missing: list[str] = []
+        errors: list[str] = []
+        known: set[str] = set()
+        for path, module in self.named_modules(remove_duplicate=False):
+            prefix = f"{path}." if path else ""
+            for name, member in module._persistent():
+                known.add(prefix + name)
+                if prefix + name in state_dict:
+                    errors += module._load(name, member, prefix + name, state_dict[prefix + name], assign)
+                else:
+                    missing.append(prefix + name)
+        unexpected = [key for key in state_dict if key not in known]
+        if strict:
+            if unexpected:
+                errors.insert(0, f"Unexpected key(s) in state_dict: {_quoted(unexpected)}. ")
+            if missing:
+                errors.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}. ")
+        if errors:
+            listed = "\n\t".join(errors)
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listed}")
+        return IncompatibleKeys(missing, unexpected)
+
+    def _load(self, name: str, member: Tensor, key: str, value: Any, assign: bool) -> list[str]:
+        given = tensor(value)
+        if given.shape != member.shape:
+            return [
+                f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, "
+                f"the shape in current model is {member.shape}."
+            ]
+        if not assign:
+            with grad_mode(False):
+                copy_(member, given)
+        elif isinstance(member, Parameter):
+            setattr(self, name, Parameter(given, member.requires_grad))
+        else:
+            setattr(self, name, given)
+        return []
+
+    # Printing
+
+    def extra_repr(self) -> str:
+        """What the module's own line shows between the parentheses."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        children = [f"({name}): {_indented(repr(module))}" for name, module in self._modules.items()]
+        if len(lines) == 1 and not children:
+            return f"{type(self).__name__}({lines[0]})"
+        body = "".join(f"\n  {line}" for line in lines + children)
+        return f"{type(self).__name__}({body}\n)" if body else f"{type(self).__name__}()"
+
+
+def _quoted(keys: list[str]) -> str:
+    return ", ".join(f'"{k}"' for k in keys)
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ")
