@@ -96,11 +96,20 @@ class CudaDevice:
         """Makes the context current in the calling thread."""
         self.driver.cuCtxSetCurrent(self._context)
 
-    def compute_capability(self) -> tuple[int, int]:
-        """(9, 0) on a GPU that runs sm_90."""
-        return (
-            self._attribute(libcuda.DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
-            self._attribute(libcuda.DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR),
+    def target(self) -> str:
+        """The compilation target whose machine code this GPU runs: "sm_80", "sm_90" or "sm_100".
+
+        From 9.0 on, code made for one compute capability runs on no other.
+        """
+        major = self._attribute(libcuda.DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
+        minor = self._attribute(libcuda.DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)
+        if major == 8:
+            return "sm_80"
+        if (major, minor) in ((9, 0), (10, 0)):
+            return f"sm_{major}{minor}"
+        raise DeviceError(
+            f"this GPU has compute capability {major}.{minor}; Genesis compiles for 8.x, 9.0 and 10.0. "
+            'Run on the CPU with backend="c".'
         )
 
     def allocate(self, nbytes: int) -> DeviceMemory:

@@ -48,7 +48,7 @@ def load_module(source: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     path = Path(triton.knobs.cache.dir) / "genesis" / f"{digest}.py"
-    if not path.exists():
+    if not path.exists() or path.read_text() != source:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
             file.write(source)

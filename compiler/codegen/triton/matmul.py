@@ -138,6 +138,7 @@ def matmul_source(spec: MatmulSpec, tile: Tile) -> str:
     a_mask = ["rows"] * rows + [f"k[None, :] < {spec.k} - start"] * steps
     b_mask = [f"k[:, None] < {spec.k} - start"] * steps + ["cols"] * cols
     precision = f', input_precision="{"tf32" if spec.tf32 else "ieee"}"' if spec.compute == "fp32" else ""
+    counter = "start" if steps or spec.a.prologue or spec.b.prologue else "_"
     wide = ".to(tl.int64)" if _is_large(spec) else ""
     body = [
         f'"""{_describe(spec, tile)}"""',
@@ -151,7 +152,7 @@ def matmul_source(spec: MatmulSpec, tile: Tile) -> str:
         f"lhs += {_sum(('i', a_rows), ('k[None, :]', a_steps))}",
         f"rhs += {_sum(('k[:, None]', b_steps), ('j', b_cols))}",
         f"acc = tl.zeros(({tile.m}, {tile.n}), tl.float32)",
-        f"for start in range(0, {spec.k}, {tile.k}):",
+        f"for {counter} in range(0, {spec.k}, {tile.k}):",
         *_indented(
             _load("x", "lhs", a_mask),
             _load("y", "rhs", b_mask),

@@ -19,10 +19,11 @@ static char log_text[1 << 16];
 static struct { char *start; size_t bytes; } blocks[MOST];
 static int block_count;
 static char failing_call[64];
-static int failing_status;
+static int failing_status, capability = 90;
 
 const char *fake_log(void) { return log_text; }
 void fake_clear(void) { log_text[0] = 0; failing_call[0] = 0; }
+void fake_capability(int value) { capability = value; }
 void fake_fail(const char *call, int status) { strcpy(failing_call, call); failing_status = status; }
 
 /* Appends one line to the log; the first word is the call. Returns the status the test asked that call to give. */
@@ -91,7 +92,7 @@ int cuGetErrorString(int status, const char **out) {
 int cuInit(unsigned flags) { return record("cuInit %u", flags); }
 int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return record("cuDeviceGet %d", ordinal); }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
-    *value = attribute == 75 ? 9 : 0;
+    *value = attribute == 75 ? capability / 10 : capability % 10;
     return record("cuDeviceGetAttribute %d %d", attribute, device);
 }
 int cuDevicePrimaryCtxRetain(void **context, int device) {

@@ -23,6 +23,7 @@ class FakeDriver:
         self._library = ctypes.CDLL(str(path))
         self._library.fake_log.restype = ctypes.c_char_p
         self.fail = self._library.fake_fail
+        self.set_capability = self._library.fake_capability
 
     def calls(self) -> list[str]:
         """The calls since the last look."""
@@ -129,8 +130,17 @@ def test_scratch_is_the_largest_demand_and_passed_first(driver):
     assert sum("0x4, block 1 + 0, null" in call for call in calls) == 2
 
 
-def test_compute_capability(driver):
-    assert CudaDevice().compute_capability() == (9, 0)
+@pytest.mark.parametrize("capability, target", [(80, "sm_80"), (89, "sm_80"), (90, "sm_90"), (100, "sm_100")])
+def test_target(driver, capability, target):
+    driver.set_capability(capability)
+    assert CudaDevice().target() == target
+
+
+@pytest.mark.parametrize("capability, shown", [(75, "7.5"), (103, "10.3"), (120, "12.0")])
+def test_unknown_gpu_names_the_known_ones_and_the_way_out(driver, capability, shown):
+    driver.set_capability(capability)
+    with pytest.raises(DeviceError, match=rf'capability {shown}; .* 8\.x, 9\.0 and 10\.0\. .*backend="c"'):
+        CudaDevice().target()
 
 
 def test_no_driver_says_what_was_looked_for_and_the_way_out(monkeypatch):

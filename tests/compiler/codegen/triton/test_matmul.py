@@ -142,7 +142,7 @@ def test_the_text_reads_well(golden):
             "tl.store(out + i * 3072 + j, tl.maximum(acc, 0.0).to(tl.bfloat16), mask=mask)",
         ),
     )
-    golden("triton/linear_relu.py", module(spec, config(spec, "sm_80")))
+    golden("triton/linear_relu.txt", module(spec, config(spec, "sm_80")))
 
 
 GELU = (
