@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
-from compiler.index import Index, Var, broadcast, matrix_strides, through_view, view_chain
+from compiler.index import Index, Var, broadcast, matrix_strides, refined, through_view, view_chain
 from compiler.ir.graph import Graph, Node, Update, Value, users
 from compiler.ir.location import Loc
 from compiler.ir.op import OPS
@@ -28,6 +28,13 @@ ANCHORED = {
 
 LOOKUPS = ("take", "gather")
 """Pointwise ops that read their first operand, a table in memory, at a computed place."""
+
+
+CHEAP = frozenset(
+    "add sub mul neg abs maximum minimum where cast eq ne lt le gt ge logical_and logical_or logical_not isinf isnan "
+    "isfinite sign".split()
+)
+"""Pointwise ops that cost less to compute again than to store and load."""
 
 
 def fuse(graph: Graph) -> Graph:
@@ -333,6 +340,7 @@ class _Fusion:
     def _assemble(self) -> Graph:
         aliases = self._result_views()
         read = self._values_read(aliases)
+        self._recompute(read)
         new: dict[Value, Value] = {p.value: p.value for p in self.graph.params}
         nodes = []
         for group in self._ordered():
@@ -384,6 +392,59 @@ class _Fusion:
             value = node.inputs[0]
         return [value]
 
+    # Recomputing instead of storing
+
+    def _recompute(self, stored: set[Value]) -> None:
+        """Take cheap values out of ``stored`` whose readers can compute them from what is in memory anyway."""
+        readers: dict[Value, set[Group]] = {}
+        fixed: set[Value] = set(self.results)
+        for group in self.groups:
+            for value in group.copies:
+                fixed.add(view_chain(value)[0])
+            for node in group.nodes:
+                for position, value in enumerate(node.inputs):
+                    for root in self._roots(value):
+                        if self.group.get(root) is not group:
+                            readers.setdefault(root, set()).add(group)
+                            if node.op.name in ANCHORED or (node.op.name in LOOKUPS and position == 0):
+                                fixed.add(root)
+        for node in reversed(self.nodes):
+            value = node.outputs[0]
+            if value not in stored or value in fixed or value in self.group[value].sinks:
+                continue
+            sources = self._cheap_sources(value, stored - {value}, value.type.size, 6)
+            if sources is None or sum(s.type.size * 8 > value.type.size for s in sources) > 1:
+                continue
+            stored.remove(value)
+            for source in sources:
+                if source in self.group:
+                    stored.add(source)
+                for reader in readers[value]:
+                    if source in self.group and self.group[source] is not reader:
+                        reader.sources.add(self.group[source])
+                        readers.setdefault(source, set()).add(reader)
+
+    def _cheap_sources(self, value: Value, stored: set[Value], size: int, depth: int) -> set[Value] | None:
+        """What must be in memory to compute ``value`` by at most ``depth`` levels of cheap ops, or None."""
+        node = value.producer
+        if node is None or value not in self.group or node.op.name not in CHEAP or depth == 0:
+            return None
+        found: set[Value] = set()
+        for operand in node.inputs:
+            for root in self._roots(operand):
+                if root.producer is None or root in stored or self._small(root, size):
+                    found.add(root)
+                    continue
+                deeper = self._cheap_sources(root, stored, size, depth - 1)
+                if deeper is None:
+                    return None
+                found |= deeper
+        return found
+
+    def _small(self, value: Value, size: int) -> bool:
+        """Storing it costs little next to a tensor of ``size``."""
+        return value.type.size * 8 <= size
+
     def _ordered(self) -> list[Group]:
         """Groups, each after those it reads."""
         order: list[Group] = []
@@ -414,14 +475,13 @@ class _Fusion:
                 return inside[value]
             node = value.producer
             outside = self.group.get(value)
-            if outside is not None and outside is not group or node is None or value in group_inputs:
+            if node is None or (outside is not None and outside is not group and value in new):
                 inside[value] = body.add_param(value.type, "input", "", f"a{len(operands)}")
                 operands.append(new[value])
             else:
                 self._clone(node, body, inside, have)
             return inside[value]
 
-        group_inputs = {v for v in group.copies if v.producer is None}
         order = {n: i for i, n in enumerate(self.nodes)}
         for node in sorted(group.nodes, key=order.__getitem__):
             self._clone(node, body, inside, have)
@@ -430,7 +490,7 @@ class _Fusion:
         body.name = kind
         attrs: dict[str, Any] = {"kind": kind, "rows": 0, "columns": 0}
         if group.anchor is None:
-            columns = group.columns if group.columns is not None else _columns(outputs, group)
+            columns = group.columns if group.columns is not None else _columns(body, group.size)
             attrs |= {"rows": group.size // columns if columns else 0, "columns": columns}
         fused = Node(OPS["fused"], tuple(operands), tuple(v.type for v in outputs), attrs, body, _place_of(group, outputs))
         new.update(zip(outputs, fused.outputs, strict=True))
@@ -469,10 +529,14 @@ def _nowhere(position: int) -> Group:
     return reader
 
 
-def _columns(outputs: list[Value], group: Group) -> int:
-    """The inner loop of a pointwise kernel: the last dimension."""
-    shape = max((v.shape for v in outputs if v.type.size == group.size), key=len, default=())
-    return shape[-1] if shape else group.size
+def _columns(body: Graph, size: int) -> int:
+    """The inner loop of a pointwise kernel: the last dimension that every view in it can be cut along."""
+    shapes = {v.shape for n in body.nodes for v in (*n.inputs, *n.outputs) if v.type.size == size}
+    shapes |= {v.shape for v in body.outputs if v.type.size == size}
+    common = refined(sorted(shapes)) if size else None
+    if common is None:
+        common = max(shapes, key=len, default=())
+    return common[-1] if common else size
 
 
 def _place_of(group: Group, outputs: list[Value]) -> Loc:

@@ -7,11 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from typing import Any
+
 from compiler.interpret import evaluate
+from compiler.ir.ambient import using
+from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph, Node, Value
-from compiler.ir.op import o
-from compiler.ir.replay import rewrite
-from compiler.ir.types import DType, f32, f64
+from compiler.ir.op import Op, o
+from compiler.ir.replay import copy_node, with_nodes
+from compiler.ir.types import DType, TensorType, f32, f64
 from compiler.ops.layout import slice_length
 from compiler.ops.structure import is_constant
 
@@ -33,17 +37,42 @@ def simplify(graph: Graph) -> Graph:
         %0: f32[4,8] = reshape(%x) {shape=(4,8)}
     """
 
-    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if len(node.outputs) != 1:
-            return None
-        for candidate in _RULES.get(node.op.name, ()):
-            found = candidate(node, inputs)
-            if found is not None:
-                return (found,)
-        folded = _fold(node, inputs)
-        return None if folded is None else (folded,)
+    builder = _Simplifying()
+    new: dict[Value, Value] = {}
+    with using(builder):
+        for node in graph.nodes:
+            inputs = tuple([new.get(v, v) for v in node.inputs])
+            builder.loc = node.loc
+            found = _simpler(node, inputs)
+            outputs = copy_node(builder, node, inputs) if found is None else (found,)
+            new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
+    return with_nodes(graph, builder.nodes, new)
 
-    return rewrite(graph, rule)
+
+class _Simplifying(GraphBuilder):
+    """Simplifies what the rules record in turn."""
+
+    def emit(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        types: tuple[TensorType, ...],
+        attrs: dict[str, Any],
+        body: Graph | None = None,
+    ) -> tuple[Value, ...]:
+        found = _simpler(Node(op, inputs, types, attrs), inputs)
+        return super().emit(op, inputs, types, attrs, body) if found is None else (found,)
+
+
+def _simpler(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """A simpler value for the only output of ``node`` on ``inputs``, by the first rule that has one."""
+    if len(node.outputs) != 1:
+        return None
+    for rule in _RULES.get(node.op.name, ()):
+        found = rule(node, inputs)
+        if found is not None:
+            return found
+    return _fold(node, inputs)
 
 
 def _source(value: Value, op: str) -> Node | None:
@@ -210,5 +239,3 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "amax": (_no_axes,),
     "amin": (_no_axes,),
 }
-
-

@@ -308,7 +308,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     first = f"(uint64_t)((bh * {spec.queries} + t0 + r) * {spec.keys}L)"
     softmax = [
         f"const long seen = {row_limit}, wide = (seen + LANES - 1) / LANES * LANES;",
-        f"float *row = scores + r * {lds}, peak = -INFINITY, total = 0.0f;",
+        f"float *row = scores + r * {lds};",
         *layout.mask_row("t0 + r", "0"),
     ]
     if spec.mask or spec.scale <= 0:
@@ -318,8 +318,10 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
         scaled, shift = f"row[j] * {_float(spec.scale)} - shift", f"peak * {_float(spec.scale)}"
     softmax += [
         "for (long j = seen; j < wide; ++j) row[j] = -INFINITY;",
-        "#pragma omp simd reduction(max : peak)",
-        "for (long j = 0; j < wide; ++j) peak = row[j] > peak ? row[j] : peak;",
+        "vf peaks = vload(row);",
+        "for (long j = LANES; j < wide; j += LANES) peaks = vmax(peaks, vload(row + j));",
+        "float peak = peaks[0], total = 0.0f;",
+        "for (int l = 1; l < LANES; ++l) peak = peaks[l] > peak ? peaks[l] : peak;",
         f"const float shift = {shift};",
         "#pragma omp simd reduction(+ : total)",
         f"for (long j = 0; j < wide; ++j) total += row[j] = gen_expf({scaled});",

@@ -412,11 +412,17 @@ _VECTORS = """\
 
 #define LANES {lanes}
 typedef float vf __attribute__((vector_size({size})));
+typedef int32_t vi __attribute__((vector_size({size})));
 typedef uint32_t vu __attribute__((vector_size({size})));
 typedef float vf_any __attribute__((vector_size({size}), aligned(4), may_alias)); /* at any address */
 
 static inline vf vload(const float *p) {{ return *(const vf_any *)p; }}
 static inline void vstore(float *p, vf x) {{ *(vf_any *)p = x; }}
+
+static inline vf vmax(vf x, vf y) {{
+  const vi larger = x > y;
+  return (vf)(((vi)x & larger) | ((vi)y & ~larger));
+}}
 """
 
 _BF16_DOT = """\

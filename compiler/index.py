@@ -1,0 +1,182 @@
+"""Index maps: where in a buffer an element of a view stands.
+
+An :class:`Index` is a sum of loop variables times whole coefficients plus a constant. Division and remainder by a
+constant stay exact where the terms separate; where they do not, the quotient is a new opaque variable that the target
+spells with its own division.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from compiler.ir.graph import Node, Value
+from compiler.ir.types import Shape
+
+
+@dataclass(frozen=True)
+class Var:
+    """A loop variable in ``[0, size)``; with ``of``, the quotient or remainder (``op`` "/" or "%") of an index by a number."""
+
+    name: str
+    size: int
+    op: str = ""
+    of: Index | None = None
+    by: int = 0
+
+
+@dataclass(frozen=True)
+class Index:
+    """``sum(coefficient * variable) + constant``; ``terms`` has no zero coefficient and each variable once."""
+
+    terms: tuple[tuple[Var, int], ...] = ()
+    constant: int = 0
+
+    @staticmethod
+    def of(var: Var) -> Index:
+        return Index(((var, 1),)) if var.size > 1 else Index()
+
+    def __add__(self, other: Index) -> Index:
+        total = dict(self.terms)
+        for var, c in other.terms:
+            total[var] = total.get(var, 0) + c
+        return Index(tuple((v, c) for v, c in total.items() if c), self.constant + other.constant)
+
+    def shifted(self, by: int) -> Index:
+        return Index(self.terms, self.constant + by) if by else self
+
+    def __mul__(self, factor: int) -> Index:
+        if factor == 1:
+            return self
+        return Index(tuple((v, c * factor) for v, c in self.terms if factor), self.constant * factor)
+
+    @cached_property
+    def top(self) -> int:
+        """The largest value it takes."""
+        return self.constant + sum(c * (v.size - 1) for v, c in self.terms if c > 0)
+
+    @cached_property
+    def bottom(self) -> int:
+        """The smallest value it takes."""
+        return self.constant + sum(c * (v.size - 1) for v, c in self.terms if c < 0)
+
+    def divmod(self, by: int) -> tuple[Index, Index]:
+        """(quotient, remainder) by a positive number; the index is never negative."""
+        if by == 1:
+            return self, Index()
+        whole = Index(tuple((v, c // by) for v, c in self.terms if c % by == 0), self.constant // by)
+        rest = Index(tuple((v, c) for v, c in self.terms if c % by), self.constant % by)
+        if rest.bottom >= 0 and rest.top < by:
+            return whole, rest
+        quotient = Var(f"q{by}", self.top // by + 1, "/", self, by)
+        remainder = Var(f"r{by}", by, "%", self, by)
+        return Index.of(quotient), Index.of(remainder)
+
+    @property
+    def affine(self) -> bool:
+        """Whether only true loop variables occur."""
+        return all(v.of is None for v, _ in self.terms)
+
+    def coefficient(self, var: Var) -> int:
+        return next((c for v, c in self.terms if v == var), 0)
+
+
+def strides_of(shape: Shape) -> tuple[int, ...]:
+    """Row-major element strides."""
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+def split(linear: Index, shape: Shape) -> tuple[Index, ...]:
+    """The row-major coordinates of a linear index."""
+    result = []
+    for n in reversed(shape[1:]):
+        linear, last = linear.divmod(n)
+        result.append(last)
+    return (*((linear,) if shape else ()), *reversed(result))
+
+
+def join(coordinates: Sequence[Index], shape: Shape) -> Index:
+    """The linear index of row-major coordinates."""
+    total = Index()
+    for coordinate, stride in zip(coordinates, strides_of(shape), strict=True):
+        total = total + coordinate * stride
+    return total
+
+
+def broadcast(linear: Index, shape: Shape, source: Shape) -> Index:
+    """Where an element of ``shape`` reads an operand of shape ``source`` that broadcasts to it."""
+    if source == shape or prod(source) == 1:
+        return linear if source == shape else Index()
+    if prod(source) == prod(shape):
+        return linear
+    coordinates = split(linear, shape)[len(shape) - len(source) :]
+    return join([Index() if n == 1 else c for c, n in zip(coordinates, source, strict=True)], source)
+
+
+def through_view(node: Node, linear: Index) -> Index:
+    """Where element ``linear`` of a view's result stands in the view's operand."""
+    source, shape = node.inputs[0].shape, node.output.shape
+    name = node.op.name
+    if name in ("reshape", "detach"):
+        return linear
+    if name == "expand":
+        return broadcast(linear, shape, source)
+    coordinates = split(linear, shape)
+    if name == "permute":
+        moved = [Index()] * len(shape)
+        for coordinate, d in zip(coordinates, node.attrs["dims"], strict=True):
+            moved[d] = coordinate
+        return join(moved, source)
+    if name == "slice":
+        starts, steps = node.attrs["start"], node.attrs["step"]
+        return join([(c * s).shifted(a) for c, a, s in zip(coordinates, starts, steps, strict=True)], source)
+    raise NotImplementedError(f"the index map of view {name!r}")
+
+
+def view_chain(value: Value) -> tuple[Value, list[Node]]:
+    """The value behind a chain of views, and the views from it to ``value``."""
+    chain: list[Node] = []
+    while value.producer is not None and value.producer.op.kind == "view":
+        chain.append(value.producer)
+        value = value.producer.inputs[0]
+    chain.reverse()
+    return value, chain
+
+
+def matrix_strides(value: Value, through: Sequence[str] = ()) -> tuple[Value, int, tuple[int, ...]] | None:
+    """``(root, offset, strides)`` when ``value`` is a strided window of its root's memory, else None.
+
+    Follows views, and nodes whose op name is in ``through`` (casts that a template applies when it reads).
+    """
+    variables = [Var(f"d{axis}", n) for axis, n in enumerate(value.shape)]
+    linear = join([Index.of(v) for v in variables], value.shape)
+    while (node := value.producer) is not None and (node.op.kind == "view" or node.op.name in through):
+        if node.op.kind == "view":
+            linear = through_view(node, linear)
+        value = node.inputs[0]
+    if not linear.affine:
+        return None
+    return value, linear.constant, tuple(linear.coefficient(v) for v in variables)
+
+
+def refined(shapes: Sequence[Shape]) -> Shape | None:
+    """The coarsest shape of which all ``shapes`` (of one size) are groupings of neighbouring dimensions, or None."""
+    cuts: set[int] = set()
+    for shape in shapes:
+        step = 1
+        for n in reversed(shape):
+            step *= n
+            cuts.add(step)
+    ordered = sorted(cuts | {1})
+    dims = []
+    for low, high in zip(ordered, ordered[1:], strict=False):
+        if high % low:
+            return None
+        dims.append(high // low)
+    return tuple(reversed(dims)) or (1,)
