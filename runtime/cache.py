@@ -42,6 +42,11 @@ def cache_folder() -> Path:
     return parent / "genesis"
 
 
+def writable_folder() -> Path:
+    """The cache folder, made if need be, or a temporary folder of this process, with a notice, where that fails."""
+    return _writable(cache_folder())
+
+
 def cache_limit() -> int:
     """Bytes the cache folder may hold: ``GENESIS_CACHE_LIMIT``, else 2 GiB."""
     text = os.environ.get("GENESIS_CACHE_LIMIT", "2G")
@@ -59,9 +64,9 @@ def cached(key_parts: Sequence[bytes | str], suffix: str, make: Callable[[Path],
     What ``make`` raises goes to the caller and leaves no entry. Two processes with the same key at the same time both
     make the file, and either result serves.
     """
-    key, folder = _digest(key_parts), cache_folder()
-    found = _find(folder, key, suffix) or _find(_writable(folder), key, suffix)
-    return found or _store(_writable(folder), key, suffix, make)
+    key = _digest(key_parts)
+    found = _find(cache_folder(), key, suffix) or _find(writable_folder(), key, suffix)
+    return found or _store(writable_folder(), key, suffix, make)
 
 
 def cached_bytes(key_parts: Sequence[bytes | str], make: Callable[[], bytes]) -> bytes:
@@ -104,7 +109,7 @@ def _find(folder: Path, key: str, suffix: str) -> Path | None:
 
 def _store(folder: Path, key: str, suffix: str, make: Callable[[Path], None]) -> Path:
     entries = folder / "entries"
-    entries.mkdir(exist_ok=True)
+    entries.mkdir(parents=True, exist_ok=True)
     unfinished = entries / f"{uuid.uuid4().hex}{suffix}"
     try:
         make(unfinished)
@@ -135,7 +140,6 @@ def _trim(folder: Path, keep: Path) -> None:
 
 @functools.cache
 def _writable(folder: Path) -> Path:
-    """``folder`` itself, or a folder of this process, with a notice, where ``folder`` cannot be written."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Literal
 
 from compiler.errors import DeviceError, GenesisWarning
-from runtime.cache import cached_bytes
+from runtime.cache import cached_bytes, writable_folder
 
 Family = Literal["gcc", "clang", "zig"]
 
@@ -200,7 +200,9 @@ def _probe(command: tuple[str, ...], march: str, identity: str) -> Compiler | De
 
 
 def _run(command: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, input=text, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"})
+    """Run a compiler, with messages in English; zig keeps its parts of the C library beside our cache."""
+    environment = {"ZIG_GLOBAL_CACHE_DIR": str(writable_folder() / "zig"), **os.environ, "LC_ALL": "C"}
+    return subprocess.run(command, input=text, capture_output=True, text=True, env=environment)
 
 
 def _complaints(stderr: str) -> list[str]:

@@ -94,8 +94,8 @@ static int processor(void) {
 #endif
 }
 
-// Leave the processor that the caller runs on. Linux may keep a worker where it was woken, and two threads of one run on
-// one processor take turns, each spinning while it keeps the other from working. Shutting that processor out for a
+// Leave the processor that the caller runs on. Linux may keep a worker where it was woken, and two threads of one run
+// on one processor take turns, each spinning while it keeps the other from working. Shutting that processor out for a
 // moment moves the thread and leaves its affinity as it was.
 static void move_away_from(int taken) {
 #ifdef __linux__

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,7 +53,7 @@ void step(gen_pool *pool, int threads, void *const *args, long long *status) {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENESIS_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -112,6 +113,16 @@ def test_every_thread_computes_as_the_caller_does() -> None:
     args[0] = modes.ctypes.data
     upward = CpuProgram.build(MODES)(args, 3)
     assert modes.tolist() == [upward] * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux tells the affinity of a thread")
+def test_no_thread_is_left_pinned() -> None:
+    program = CpuProgram.build(ROUNDS)
+    for _ in range(100):
+        rounds(program, 3, 5)
+    allowed = [os.sched_getaffinity(int(thread)) for thread in os.listdir("/proc/self/task")]
+    assert len(allowed) >= 3
+    assert all(processors == os.sched_getaffinity(0) for processors in allowed)
 
 
 FORK = """

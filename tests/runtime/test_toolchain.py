@@ -14,8 +14,10 @@ import pytest
 
 from compiler.errors import DeviceError, GenesisWarning
 from runtime import toolchain
+from runtime.cache import cache_folder
 from runtime.toolchain import CompileError, Compiler, cpu_features, find_compiler, march
 
+ZIG_CACHE = str(cache_folder() / "zig")
 X86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="these processors are of the x86 family")
 
 
@@ -31,6 +33,7 @@ def installed() -> list[str]:
 @pytest.fixture(autouse=True)
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENESIS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", ZIG_CACHE)  # filling it takes seconds
     for name in ("GENESIS_CC", "GENESIS_MARCH", "CC"):
         monkeypatch.delenv(name, raising=False)
     toolchain._probe.cache_clear()
