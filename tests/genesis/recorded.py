@@ -1,0 +1,39 @@
+"""Steps recorded once and run by the interpreter, the way a compiled step runs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from compiler.interpret import concrete, interpret
+from compiler.ir.ambient import using
+from compiler.ir.graph import Graph
+from genesis.context import Recording
+
+
+class Recorded:
+    """``step``, recorded when this is made; each call runs the graph and the host actions."""
+
+    def __init__(self, step: Callable[[], Any]) -> None:
+        self.recording = Recording("step")
+        with using(self.recording.builder):
+            step()
+        self.graph: Graph = self.recording.finish([])
+
+    def __call__(self) -> None:
+        cells = {value: cell for cell, value in self.recording.state.items()}
+        scalars = dict(self.recording.scalars.values())
+        inputs = self.graph.inputs()
+        _, written = interpret(
+            self.graph, [cells[v].value.data if v in cells else np.float64(scalars[v]()) for v in inputs]
+        )
+        for update, array in zip(self.graph.updates, written, strict=True):
+            cells[update.state].write(concrete(array, update.state.type))
+        for action in self.recording.host_actions:
+            action()
+
+    def labels(self, kind: str) -> list[str]:
+        return [p.label for p in self.graph.params if p.kind == kind]
+
+    def ops(self) -> list[str]:
+        return [node.op.name for node in self.graph.nodes]
