@@ -18,7 +18,7 @@ from compiler.ir.types import i16 as int16
 from compiler.ir.types import i32 as int32
 from compiler.ir.types import i64 as int64
 from compiler.ir.types import u8 as uint8
-from genesis import amp, autograd, optim, utils
+from genesis import amp, autograd, nn, optim, utils
 from genesis.amp import autocast
 from genesis.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from genesis.device import Device, device
