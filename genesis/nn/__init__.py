@@ -29,6 +29,7 @@ from genesis.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from genesis.nn.attention import MultiheadAttention
 from genesis.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from genesis.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from genesis.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
@@ -84,6 +85,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",

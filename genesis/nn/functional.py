@@ -346,11 +346,9 @@ def scaled_dot_product_attention(
     """``softmax(q kᵀ scale + mask) v`` for ``q [*, T, D]``, ``k [*, S, D]``, ``v [*, S, E]``; gives ``[*, T, E]``.
 
     A bool ``attn_mask`` is true where attention is allowed, a floating one is added; it broadcasts to ``[*, T, S]``.
-    ``is_causal`` allows keys up to the query's own position. ``scale`` is ``1 / sqrt(D)`` by default. With
+    ``is_causal`` allows keys up to the query's own position (and by the mask). ``scale`` is ``1 / sqrt(D)`` by default. With
     ``enable_gqa`` each head of ``key`` and ``value`` (dimension -3) serves several heads of ``query``.
     """
-    if attn_mask is not None and is_causal:
-        raise OpError("scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
     if attn_mask is not None and attn_mask.dtype is not boolean and not attn_mask.dtype.is_floating_point:
         raise OpError(
             "Expected attn_mask dtype to be bool or float or to match query dtype, "
@@ -360,9 +358,11 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key, value = _repeat_heads(key, query.shape[-3]), _repeat_heads(value, query.shape[-3])
     batch = broadcast_shapes(*(x.shape[:-2] for x in (query, key, value)))
-    query, key, value = (fn.expand(x, *batch, -1, -1) for x in (query, key, value))
+    query, key, value = (
+        x if x.shape[:-2] == batch else fn.expand(x, *batch, *x.shape[-2:]) for x in (query, key, value)
+    )
     if attn_mask is not None and attn_mask.requires_grad:
-        return _attention_with_trained_mask(query, key, value, attn_mask, dropout_p, scale)
+        return _attention_with_trained_mask(query, key, value, attn_mask, dropout_p, is_causal, scale)
     rest = () if attn_mask is None else (attn_mask.value,)
     index = 0
     if dropout_p:
@@ -394,11 +394,14 @@ def _repeat_heads(x: Tensor, heads: int) -> Tensor:
 
 
 def _attention_with_trained_mask(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout_p: float, scale: float | None
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout_p: float, is_causal: bool, scale: float | None
 ) -> Tensor:
     """The formula in single ops: the fused op has no gradient for its mask."""
     factor = query.shape[-1] ** -0.5 if scale is None else scale
     scores = fn.add(fn.mul(fn.matmul(query, fn.transpose(key, -2, -1)), factor), mask)
+    if is_causal:
+        visible = fn.tril(fn.ones(query.shape[-2], key.shape[-2], dtype=boolean))
+        scores = fn.where(visible, scores, float("-inf"))
     return fn.matmul(dropout(fn.softmax(scores, -1), dropout_p), value)
 
 
