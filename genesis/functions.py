@@ -89,7 +89,7 @@ def _bitwise(name: str) -> Callable[..., Tensor]:
         a, b = value_of(input), value_of(other)
         for x in (a, b):
             if isinstance(x, Value) and x.dtype.kind == "float":
-                raise OpError(f"{name} not implemented for floating tensors")
+                raise NotImplementedError(f"{name} not implemented for floating tensors")
         return wrap(op(a, b))
 
     function.__name__ = function.__qualname__ = name
@@ -121,12 +121,14 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """True division, or rounded down (``"floor"``) or towards zero (``"trunc"``)."""
     if rounding_mode == "floor":
         return floor_divide(input, other)
-    quotient = true_divide(input, other)
-    if rounding_mode == "trunc":
-        return trunc(quotient)
-    if rounding_mode is not None:
+    if rounding_mode is None:
+        return true_divide(input, other)
+    if rounding_mode != "trunc":
         raise OpError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
-    return quotient
+    whole = floor_divide(abs(input), abs(other))
+    if whole.dtype.is_floating_point:
+        return trunc(true_divide(input, other))
+    return mul(whole, mul(sign(input), sign(other)))
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -277,7 +279,9 @@ def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False) 
     """Vector norm of order ``p`` ("fro" is 2) over ``dim`` or all elements."""
     order = 2.0 if p in ("fro", None) else float(p)
     if order == 2.0:
-        return sqrt(sum(square(input), dim, keepdim))
+        squares = sum(square(input), dim, keepdim)
+        zero = eq(squares, 0)
+        return where(zero, 0.0, sqrt(where(zero, 1.0, squares)))
     size = abs(input)
     if order in (np.inf, -np.inf):
         return (amax if order > 0 else amin)(size, dim, keepdim)
@@ -428,7 +432,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along ``dim``."""
     values = [x.value for x in tensors]
     if not values:
-        raise OpError("torch.cat(): expected a non-empty list of Tensors".replace("torch.", ""))
+        raise ValueError("cat(): expected a non-empty list of Tensors")
     return wrap(o.concat(*values, axis=normalize_axis(dim, values[0].type.rank)))
 
 
@@ -454,6 +458,8 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` pieces of equal size."""
+    if chunks < 1:
+        raise OpError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     return split(input, -(-input.shape[dim] // chunks), dim)
 
 
@@ -467,7 +473,8 @@ def _triangle(input: Tensor, keep: Op, diagonal: int) -> Tensor:
     if len(shape) < 2:
         raise OpError("a triangle needs at least 2 dimensions")
     rows, columns = o.iota(shape=shape, axis=0), o.iota(shape=shape, axis=1)
-    return wrap(o.where(keep(o.sub(columns, rows), diagonal), input.value, 0))
+    nothing = False if input.dtype is boolean else 0
+    return wrap(o.where(keep(o.sub(columns, rows), diagonal), input.value, nothing))
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
@@ -536,12 +543,13 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if num_classes == -1:
         num_classes = int(tensor._array("one_hot without num_classes").max()) + 1
     classes = o.iota(shape=(num_classes,), axis=0)
-    return wrap(o.cast(o.eq(unsqueeze(tensor, -1).value, classes), to=i64))
+    label = o.bounded(unsqueeze(tensor, -1).value, size=num_classes, what="class value")
+    return wrap(o.cast(o.eq(label, classes), to=i64))
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """``x[index]`` with ints, slices, None, Ellipsis (views) and long tensors (copies)."""
-    items = _full_index(x, index if isinstance(index, tuple) else (index,))
+    """``x[index]`` with ints, slices, None, Ellipsis (views), long tensors and, at once only, bool ones (copies)."""
+    items = _places_of_masks(x, _full_index(x, index if isinstance(index, tuple) else (index,)))
     arrays = [(i, item) for i, item in enumerate(items) if isinstance(item, Tensor)]
     view = _basic(x, [slice(None) if isinstance(item, Tensor) else item for item in items])
     if not arrays:
@@ -616,38 +624,48 @@ def _positions(items: list[Any], arrays: list[tuple[int, Tensor]]) -> list[tuple
 
 
 def _advanced(x: Tensor, arrays: list[tuple[int, Tensor]]) -> Tensor:
-    """Index tensors at neighbouring dimensions, as one gather of rows."""
-    if builtin_any(index.dtype is boolean for _, index in arrays):
-        return _masked(x, arrays)
-    first = arrays[0][0]
-    if [d for d, _ in arrays] != list(range(first, first + len(arrays))):
-        raise NotImplementedError("index tensors that are not at neighbouring dimensions")
-    dims = x.shape[first : first + len(arrays)]
+    """Index tensors as one gather of rows; unless they stand at neighbouring dimensions, their shape comes first."""
+    dims = [d for d, _ in arrays]
+    first = dims[0]
     flat: Any = 0
-    for n, (_, index) in zip(dims, arrays, strict=True):
-        v = index.value
+    for d, index in arrays:
+        n, v = x.shape[d], index.value
+        if v.dtype.kind != "int":
+            raise IndexError(f"tensors used as indices must be integer or bool tensors, not {v.dtype!r}")
         inside = o.bounded(o.where(o.lt(v, 0), o.add(v, n), v), size=n)
         flat = o.add(o.mul(flat, n), inside) if isinstance(flat, Value) else inside
-    order = [*range(first, first + len(arrays)), *range(first), *range(first + len(arrays), x.ndim)]
-    rest = [n for a, n in enumerate(x.shape) if not first <= a < first + len(arrays)]
-    table = reshape(permute(x, *order), prod(dims), *rest)
+    others = [d for d in range(x.ndim) if d not in dims]
+    table = reshape(permute(x, *dims, *others), prod(x.shape[d] for d in dims), *(x.shape[d] for d in others))
     taken = wrap(o.take(table.value, flat))
-    k = len(flat.shape)
-    back = [*range(k, k + first), *range(k), *range(k + first, taken.ndim)]
-    return permute(taken, *back) if first else taken
+    rank = len(flat.shape)
+    if not first or dims != list(range(first, first + len(dims))):
+        return taken
+    return permute(taken, *range(rank, rank + first), *range(rank), *range(rank + first, taken.ndim))
 
 
-def _masked(x: Tensor, arrays: list[tuple[int, Tensor]]) -> Tensor:
-    if current_recording() is not None:
-        raise TraceError(
-            "indexing with a bool tensor gives a shape that depends on the data\n"
-            f"  at {user_location()}\n  use genesis.where or masked_fill, which keep the shape"
-        )
-    (dim, mask), *more = arrays
-    if more:
-        raise NotImplementedError("a bool index together with other index tensors")
-    places = np.nonzero(mask.numpy())
-    return _advanced(x, [(dim + i, from_array(p.astype(np.int64))) for i, p in enumerate(places)])
+def _places_of_masks(x: Tensor, items: list[Any]) -> list[Any]:
+    """The index with each bool tensor replaced by the places where it is true, one tensor a dimension."""
+    result: list[Any] = []
+    axis = 0
+    for item in items:
+        if not (isinstance(item, Tensor) and item.dtype is boolean):
+            result.append(item)
+            axis += item is not None
+            continue
+        shape = x.shape[axis : axis + item.ndim]
+        if item.shape != shape:
+            raise IndexError(
+                f"The shape of the mask {list(item.shape)} at index {axis} does not match the shape of the indexed "
+                f"tensor {list(x.shape)} at index {axis}"
+            )
+        if current_recording() is not None:
+            raise TraceError(
+                "indexing with a bool tensor gives a shape that depends on the data\n"
+                f"  at {user_location()}\n  use genesis.where or masked_fill, which keep the shape"
+            )
+        result.extend(from_array(places.astype(np.int64)) for places in np.nonzero(item.numpy()))
+        axis += item.ndim
+    return result
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
@@ -892,6 +910,8 @@ def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         result = function(self, *args, **kwargs).value
         if tuple(result.shape) != self.shape:
             raise AutogradError(f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result.shape)}")
+        if result.dtype.is_floating_point and not self.dtype.is_floating_point:
+            raise AutogradError(f"result type {result.dtype!r} can't be cast to the desired output type {self.dtype!r}")
         return self.write(o.cast(result, to=self.dtype) if result.dtype is not self.dtype else result)
 
     method.__doc__ = f"In-place :func:`{function.__name__}`."

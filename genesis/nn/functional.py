@@ -346,8 +346,8 @@ def scaled_dot_product_attention(
     """``softmax(q kᵀ scale + mask) v`` for ``q [*, T, D]``, ``k [*, S, D]``, ``v [*, S, E]``; gives ``[*, T, E]``.
 
     A bool ``attn_mask`` is true where attention is allowed, a floating one is added; it broadcasts to ``[*, T, S]``.
-    ``is_causal`` allows keys up to the query's own position (and by the mask). ``scale`` is ``1 / sqrt(D)`` by default. With
-    ``enable_gqa`` each head of ``key`` and ``value`` (dimension -3) serves several heads of ``query``.
+    ``is_causal`` allows (of those) keys up to the query's own position. ``scale`` is ``1 / sqrt(D)`` by default.
+    With ``enable_gqa`` each head of ``key`` and ``value`` (dimension -3) serves several heads of ``query``.
     """
     if attn_mask is not None and attn_mask.dtype is not boolean and not attn_mask.dtype.is_floating_point:
         raise OpError(
