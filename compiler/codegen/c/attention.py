@@ -20,7 +20,7 @@ _KEYS = 256  # keys of a block in the backward pass, at most
 
 @dataclass(frozen=True)
 class Mask:
-    """What is added to the scores ("f32", "bf16", "f16"), or which take part ("bool", one byte); strides (b, h, t, s)."""
+    """What is added to the scores ("f32", "bf16", "f16") or which take part ("bool", a byte); strides (b, h, t, s)."""
 
     dtype: str
     strides: Strides
@@ -30,7 +30,7 @@ class Mask:
 class AttentionSpec:
     """q [B,H,T,D], k and v [B,H,S,D], o [B,H,T,D] of one storage dtype, any strides in elements; f32 arithmetic.
 
-    Element (b, h, t, s) of the dropout mask takes the uniform of its row-major index and is kept when that is >= dropout.
+    Element (b, h, t, s) of the dropout mask has the uniform of its row-major index and is kept when that is >= dropout.
     A row without any key that takes part is NaN. With `causal`, query t sees keys s <= t.
     """
 
@@ -92,7 +92,11 @@ class AttentionGradSpec:
 def _uses(spec: AttentionSpec) -> set[str]:
     conversions = {"bf16": {"bf16_to_f32", "f32_to_bf16"}, "f16": {"f16_to_f32", "f32_to_f16"}}
     mask = CONVERSIONS.get(spec.mask.dtype, ()) if spec.mask else ()
-    return {"vectors", "gen_expf", *mask} | conversions.get(spec.dtype, set()) | ({"philox_fill"} if spec.dropout else set())
+    return (
+        {"vectors", "gen_expf", *mask}
+        | conversions.get(spec.dtype, set())
+        | ({"philox_fill"} if spec.dropout else set())
+    )
 
 
 def scratch_bytes(isa: Isa, spec: AttentionSpec | AttentionGradSpec, threads: int) -> int:
@@ -213,11 +217,11 @@ class _Layout:
         """The loop that converts rows of D to f32 rows of the padded width."""
         value = TO_F32[self.spec.dtype].format(f"{source}[t * {strides[2]} + d * {strides[3]}]")
         dim = self.spec.dim
-        if dim == self.width:
-            return f"for (long t = 0; t < {rows}; ++t)\n  for (long d = 0; d < {dim}; ++d) {target}[t * {dim} + d] = {value};"
+        if dim < self.width:
+            value = f"d < {dim} ? {value} : 0.0f"
         return (
             f"for (long t = 0; t < {rows}; ++t)\n  for (long d = 0; d < {self.width}; ++d) "
-            f"{target}[t * {self.width} + d] = d < {dim} ? {value} : 0.0f;"
+            f"{target}[t * {self.width} + d] = {value};"
         )
 
     def store(self, target: str, source: str, rows: str, strides: Strides, factor: str = "") -> str:
@@ -249,8 +253,9 @@ class _Layout:
         return [f"const {ctype} *mask_row = mask + b * {b} + h * {h} + ({query}) * {t}{start};"]
 
     def params(self) -> str:
-        """Parameters for the mask and the random state."""
-        spec, text = self.spec, ""
+        """Parameters for the operands, the mask and the random state."""
+        spec = self.spec
+        text = ", ".join(f"const {C_TYPE[spec.dtype]} *{name}" for name in "qkv")
         if spec.mask:
             text += f", const {'uint8_t' if spec.mask.dtype == 'bool' else C_TYPE[spec.mask.dtype]} *mask"
         if spec.dropout:
@@ -291,6 +296,8 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     q_direct, v_direct = layout.direct(spec.q), layout.direct(spec.v)
     limit = f"(t0 + rows < {spec.keys} ? t0 + rows : {spec.keys})" if spec.causal else str(spec.keys)
     row_limit = f"t0 + r < {spec.keys} ? t0 + r + 1 : {spec.keys}" if spec.causal else str(spec.keys)
+    query_copy = [layout.copy("queries", f"(q_head + t0 * {spec.q[2]})", "rows", spec.q)] if not q_direct else []
+    value_copy = [layout.copy("values", "v_head", str(spec.keys), spec.v)] if not v_direct else []
     q_at = f"q_head + t0 * {spec.q[2]}" if q_direct else "queries"
     scores = layout.tile(
         spec.queries,
@@ -302,7 +309,9 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     )
     v_at, ldv = ("v_head", spec.v[2]) if v_direct else ("values", width)
     products = [
-        layout.tile(spec.queries, "rows", v, "rows", f"limit, scores, {lds}, {v_at} + {c}, {ldv}, out + {c}, {width}, 0")
+        layout.tile(
+            spec.queries, "rows", v, "rows", f"limit, scores, {lds}, {v_at} + {c}, {ldv}, out + {c}, {width}, 0"
+        )
         for c, v in layout.column_tiles()
     ]
     first = f"(uint64_t)((bh * {spec.queries} + t0 + r) * {spec.keys}L)"
@@ -339,7 +348,8 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     ]
     return f"""\
 {_title(spec, "attention")}
-NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, const {ctype} *q, const {ctype} *k, const {ctype} *v{layout.params()}, {ctype} *restrict o, float *restrict lse) {{
+NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
+    {ctype} *restrict o, float *restrict lse) {{
   (void)pool;
   float *const own = (float *)scratch + (long)tid * {buffers.floats};
 {_indent(buffers.lines, 1)}
@@ -353,12 +363,13 @@ NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, const 
     const {ctype} *const k_head = {layout.head(spec.k, "k")};
     const {ctype} *const v_head = {layout.head(spec.v, "v")};
     {layout.pack_call("keys", spec.k, "k_head")}
-{_indent([] if v_direct else [layout.copy("values", "v_head", str(spec.keys), spec.v)], 2)}
+{_indent(value_copy, 2)}
     for (long block = block_first; block < {blocks}; block += block_step) {{
-      const long block_end = (block + 1) * {layout.rows} < {spec.queries} ? (block + 1) * {layout.rows} : {spec.queries};
-      for (long t0 = block * {layout.rows}; t0 < block_end; t0 += {mr}) {{
+      const long begin = block * {layout.rows};
+      const long block_end = begin + {layout.rows} < {spec.queries} ? begin + {layout.rows} : {spec.queries};
+      for (long t0 = begin; t0 < block_end; t0 += {mr}) {{
         const long rows = block_end - t0 < {mr} ? block_end - t0 : {mr}, limit = {limit};
-{_indent([] if q_direct else [f"const {ctype} *const q_rows = q_head + t0 * {spec.q[2]};", layout.copy("queries", "q_rows", "rows", spec.q)], 4)}
+{_indent(query_copy, 4)}
         for (long p = 0; p * {nr} < limit; ++p) {scores}
         for (long r = 0; r < rows; ++r) {{
 {_indent(softmax, 5)}
@@ -389,7 +400,11 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
     heads, step = f.batch * f.heads, layout.key_block
     queries, grads, key_rows = (
         (name, strides[2]) if layout.direct(strides) else (buffer, width)
-        for name, strides, buffer in (("q_head", f.q, "queries"), ("do_head", spec.do, "grads"), ("k_head", f.k, "key_rows"))
+        for name, strides, buffer in (
+            ("q_head", f.q, "queries"),
+            ("do_head", spec.do, "grads"),
+            ("k_head", f.k, "key_rows"),
+        )
     )
     copies = [
         layout.copy(buffer, source, str(length), strides)
@@ -432,7 +447,11 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
         body = [keep, f"const float e = {probability};", "p_row[j] = e * keep;"]
         body += [f"ds_row[j] = e * (ds_row[j] * keep - d) * {_float(f.scale)};"]
     else:
-        body = [f"const float e = {probability};", "p_row[j] = e;", f"ds_row[j] = e * (ds_row[j] - d) * {_float(f.scale)};"]
+        body = [
+            f"const float e = {probability};",
+            "p_row[j] = e;",
+            f"ds_row[j] = e * (ds_row[j] - d) * {_float(f.scale)};",
+        ]
     row += ["#pragma omp simd", "for (long j = 0; j < wide; ++j) {", *("  " + line for line in body), "}"]
     row += ["for (long j = seen > 0 ? seen : 0; j < filled; ++j) p_row[j] = ds_row[j] = 0.0f;"]
     dq = [
@@ -463,7 +482,9 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
     do_value = TO_F32[f.dtype].format(f"do_row[d * {spec.do[3]}]")
     return f"""\
 {_title(f, "attention gradient")}
-NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, const {ctype} *q, const {ctype} *k, const {ctype} *v{layout.params()}, const {ctype} *o, const float *lse, const {ctype} *do_, {ctype} *restrict dq, {ctype} *restrict dk, {ctype} *restrict dv) {{
+NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
+    const {ctype} *o, const float *lse, const {ctype} *do_,
+    {ctype} *restrict dq, {ctype} *restrict dk, {ctype} *restrict dv) {{
   (void)pool;
   float *const own = (float *)scratch + (long)tid * {buffers.floats};
 {_indent(buffers.lines, 1)}
@@ -516,7 +537,8 @@ NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, const 
     }}
     {ctype} *const dk_head = {layout.head(spec.dk, "dk")};
     {ctype} *const dv_head = {layout.head(spec.dv, "dv")};
-{_indent([layout.store("dk_head", "dk_rows", str(f.keys), spec.dk), layout.store("dv_head", "dv_rows", str(f.keys), spec.dv)], 2)}
+{_indent([layout.store("dk_head", "dk_rows", str(f.keys), spec.dk)], 2)}
+{_indent([layout.store("dv_head", "dv_rows", str(f.keys), spec.dv)], 2)}
   }}
 }}
 """.replace("\n\n", "\n")

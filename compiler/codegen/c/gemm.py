@@ -6,7 +6,7 @@ goes to a small buffer, from which a plain loop, which the compiler vectorises, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -26,7 +26,7 @@ _PAGE_FLOATS = 1024  # rows this far apart compete for the same cache sets
 
 @dataclass(frozen=True)
 class Operand:
-    """A matrix or a batch of them: storage dtype ("f32", "bf16", "f16") and strides (batch..., row, column), in elements."""
+    """A matrix or batch of them: storage dtype ("f32", "bf16", "f16"), strides (batch..., row, column) in elements."""
 
     dtype: str
     strides: tuple[int, ...]
@@ -61,6 +61,10 @@ class GemmSpec:
         """Packing functions the kernel calls."""
         return _Plan(isa, self).packs
 
+    def prelude_uses(self) -> set[str]:
+        """Names of the prelude parts the kernel's own text calls, without those of the caller's epilogue."""
+        return {"vectors"}
+
 
 class TileUser(Protocol):
     """A specification whose kernel calls shared tiles and packing functions."""
@@ -69,20 +73,26 @@ class TileUser(Protocol):
 
     def packs(self, isa: Isa) -> frozenset[Pack]: ...
 
+    def prelude_uses(self) -> set[str]: ...
+
 
 def micro_kernels(isa: Isa, specs: Iterable[TileUser]) -> str:
     """The shared static functions of a file: the tiles and packing variants its specifications need, each once."""
     specs = list(specs)
     packs = sorted({pack for spec in specs for pack in spec.packs(isa)})
     tiles = sorted({tile for spec in specs for tile in spec.tiles(isa)})
-    head = [transpose(isa)] if any(pack.order == "rows" for pack in packs) else []
-    return "\n".join([*head, *(part.text(isa) for part in [*packs, *tiles])])
+    texts = [transpose(isa)] if any(pack.order == "rows" for pack in packs) else []
+    texts += [pack.text(isa) for pack in packs] + [tile.text(isa) for tile in tiles]
+    return "\n".join(texts)
 
 
 def prelude_uses(isa: Isa, specs: Iterable[TileUser]) -> set[str]:
-    """Names of the prelude parts that `micro_kernels` calls."""
-    parts: list[Tile | Pack] = [part for spec in specs for part in [*spec.tiles(isa), *spec.packs(isa)]]
-    return set().union(*(part.uses() for part in parts))
+    """Names of the prelude parts that the kernels of the specifications and their micro-kernels call."""
+    uses: set[str] = set()
+    for spec in specs:
+        uses |= spec.prelude_uses()
+        uses = uses.union(*(tile.uses() for tile in spec.tiles(isa)), *(pack.uses() for pack in spec.packs(isa)))
+    return uses
 
 
 def scratch_bytes(isa: Isa, spec: GemmSpec, threads: int) -> int:
@@ -104,6 +114,8 @@ class _Plan:
 
     def __init__(self, isa: Isa, spec: GemmSpec):
         self.isa, self.spec = isa, spec
+        self.batches = prod(spec.batch)
+        self.empty = min(spec.m, spec.n, self.batches) == 0
         self.pairs = spec.compute == "bf16" and isa.bf16_dot
         self.form = "pairs" if self.pairs else "rounded" if spec.compute == "bf16" else "f32"
         self.mr = self._rows()
@@ -117,7 +129,6 @@ class _Plan:
         whole = 1 << 62
         self.depth = _round_up(spec.k, 2) // 2 if self.pairs else spec.k  # k in panel elements
         self.k_step = spec.k if 4 * self.depth <= _K_BYTES else _K_BYTES // 8 * (2 if self.pairs else 1)
-        self.batches = prod(spec.batch)
         private = self.direct_b or spec.k * spec.n <= _PRIVATE_B
         self.private = (self.batches > 1 and private) or (not self.direct_b and spec.k * spec.n <= _SMALL_B)
         columns = max(_BLOCK_BYTES // (4 * max(self.depth, 1)) // self.nr, 4) * self.nr
@@ -130,13 +141,13 @@ class _Plan:
         """Rows of the tile: those of the ISA, or fewer where they would leave a thin remainder."""
         m, mr = self.spec.m, self.isa.mr
         if m > 4 * mr or m % mr == 0 or m % mr > mr // 2:
-            return mr if m >= mr else m
+            return max(min(m, mr), 1)
         return _ceil(m, _ceil(m, mr))
 
     def _vectors(self) -> int:
         """Vectors across the tile: as many as registers allow beside one row of B and a broadcast."""
         needed = _ceil(self.spec.n, self.isa.lanes)
-        limit = min((self.isa.registers - 1) // (self.mr + 1), 8, needed)
+        limit = max(min((self.isa.registers - 1) // (self.mr + 1), 8, needed), 1)
         even = [nv for nv in range(limit, 0, -1) if needed % nv == 0]
         return even[0] if 2 * even[0] > limit else limit
 
@@ -176,6 +187,8 @@ class _Plan:
 
     @cached_property
     def tiles(self) -> frozenset[Tile]:
+        if self.empty:
+            return frozenset()
         rows = {min(self.mr, self.spec.m), self.spec.m % self.mr or self.mr}
         vectors = {self.last_vectors} if self.spec.n < self.nr else {self.nv, self.last_vectors}
         return frozenset(Tile(r, v, self.a_kind) for r in rows for v in vectors)
@@ -190,7 +203,9 @@ class _Plan:
 
     @cached_property
     def packs(self) -> frozenset[Pack]:
-        return frozenset(({self.pack_a} if not self.direct_a else set()) | ({self.pack_b} if not self.direct_b else set()))
+        if self.empty:
+            return frozenset()
+        return frozenset(([] if self.direct_a else [self.pack_a]) + ([] if self.direct_b else [self.pack_b]))
 
     # Scratch, in elements of four bytes: [B blocks] [thread: (own B) A panels, partial sums]
 
@@ -281,7 +296,7 @@ class _Kernel:
             f"const {C_TYPE[spec.a.dtype]} *a, const {C_TYPE[spec.b.dtype]} *b{params})"
         )
         out("(void)pool, (void)tid, (void)nt, (void)scratch;")
-        if min(spec.m, spec.n, plan.batches) > 0:
+        if not plan.empty:
             self._buffers()
             if plan.private:
                 self._private()
@@ -382,7 +397,10 @@ class _Kernel:
         block = "packed_b"
         if turns:
             block = "block"
-            out(f"{'uint32_t' if plan.pairs else 'float'} *const block = packed_b + turn * {plan.b_block};", "turn ^= 1;")
+            out(
+                f"{'uint32_t' if plan.pairs else 'float'} *const block = packed_b + turn * {plan.b_block};",
+                "turn ^= 1;",
+            )
         if not plan.direct_b:
             self._pack_b("left", "right", block, start)
             out("if (nt > 1 && by_rows) pool->barrier(pool, nt);")
@@ -488,7 +506,7 @@ class _Kernel:
             if plan.split_k:
                 b += f" + k0 / 2 * {plan.nr}" if plan.pairs else f" + k0 * {plan.nr}"
         if plan.pairs:
-            depth = f"(depth + 1) / 2" if plan.split_k else str(plan.depth)
+            depth = "(depth + 1) / 2" if plan.split_k else str(plan.depth)
         add = "k0 > 0" if plan.split_k else "0"
         arguments = f"({depth}, {a}, {lda}, {b}, {ldb}, tile, {plan.nr}, {add});"
         full, rest = min(plan.mr, spec.m), spec.m % plan.mr or plan.mr

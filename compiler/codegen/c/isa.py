@@ -29,13 +29,13 @@ ISAS: dict[str, Isa] = {
 }
 
 _NEEDS: tuple[tuple[str, frozenset[str]], ...] = (
-    ("avx512bf16", frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16", "fma"})),
-    ("avx512", frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "fma"})),
+    ("avx512bf16", frozenset({"avx512f", "avx512bw", "avx512vl", "avx512bf16", "fma"})),
+    ("avx512", frozenset({"avx512f", "avx512bw", "avx512vl", "fma"})),
     ("avx2", frozenset({"avx2", "fma"})),
-    ("neon", frozenset({"asimd"})),
+    ("neon", frozenset({"neon"})),
 )
 
 
 def isa_for(features: frozenset[str]) -> Isa:
-    """The best instruction set for a machine's features, named as in Linux's /proc/cpuinfo (`asimd` is NEON)."""
+    """The best instruction set for a machine's features, named as in :data:`runtime.toolchain.FEATURES`."""
     return ISAS[next((name for name, needed in _NEEDS if needed <= features), "portable")]

@@ -19,8 +19,8 @@ CONVERSIONS: dict[str, tuple[str, ...]] = {"f32": (), "bf16": ("bf16_to_f32",), 
 class Tile:
     """C[rows, vectors * lanes] (+)= A[rows, k] B[k, ...] in registers.
 
-    `a` says how A lies: "rows" has neighbours along k at distance one, "columns" has them along the rows (a packed panel
-    is of this kind), "pairs" is a packed panel of bf16 pairs.
+    `a` says how A lies: "rows" has neighbours along k at distance one, "columns" has them along the rows (as a packed
+    panel does), "pairs" is a packed panel of bf16 pairs.
     """
 
     rows: int
@@ -38,6 +38,7 @@ class Tile:
     def text(self, isa: Isa) -> str:
         """The function; strides count elements, or pairs for packed bf16."""
         element = "uint32_t" if self.a == "pairs" else "float"
+        columns = self.vectors * isa.lanes
         load_b = "vu" if self.a == "pairs" else "vf"
         value = {
             "rows": "a[i * lda + p]",
@@ -58,8 +59,9 @@ class Tile:
             scalar = f"const float av = {value};"
             update = "acc[i][j] += av * bv[j];"
         return f"""\
-/* C[{self.rows},{self.vectors * isa.lanes}] = A[{self.rows},k] B[k,{self.vectors * isa.lanes}], plus C if `add`; {where}. */
-NOINLINE void {self.name}(long k, const {element} *a, long lda, const {element} *b, long ldb, float *c, long ldc, int add) {{
+/* C[{self.rows},{columns}] = A[{self.rows},k] B[k,{columns}], plus C if `add`; {where}. */
+NOINLINE void {self.name}(long k, const {element} *a, long lda, const {element} *b, long ldb,
+    float *c, long ldc, int add) {{
   vf acc[{self.rows}][{self.vectors}];
   UNROLL for (int i = 0; i < {self.rows}; ++i)
     UNROLL for (int j = 0; j < {self.vectors}; ++j) acc[i][j] = (vf){{0}};
@@ -119,7 +121,8 @@ class Pack:
         body = self._pairs(isa) if pairs else self._single(isa)
         return f"""\
 /* {layout} from {source}, i < w, p < k. */
-NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long w, long k, const {C_TYPE[self.dtype]} *restrict s, {distances}) {{
+NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long w, long k,
+    const {C_TYPE[self.dtype]} *restrict s, {distances}) {{
 {body}}}
 """
 
@@ -147,14 +150,17 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long w
         if self.dtype == "f32" and self.form == "f32":
             load = "r[l] = vload(row);"
         else:
-            load = f"{{\n        float t[LANES];\n        for (int q = 0; q < LANES; ++q) t[q] = {self._value('row[q]')};\n        r[l] = vload(t);\n      }}"
+            load = f"""\
+float t[LANES];
+        for (int q = 0; q < LANES; ++q) t[q] = {self._value("row[q]")};
+        r[l] = vload(t);"""
         return f"""\
   const long whole = k / LANES * LANES;
   for (long p = 0; p < whole; p += LANES)
     for (long i = 0; i < {width}; i += LANES) {{
       vf r[LANES];
       UNROLL for (int l = 0; l < LANES; ++l) {{
-        const {C_TYPE[self.dtype]} *row = s + (i + l < w ? i + l : w - 1) * rs + p; /* past the end, the last row again */
+        const {C_TYPE[self.dtype]} *row = s + (i + l < w ? i + l : w - 1) * rs + p; /* past w, the last again */
         {load}
       }}
       transpose(r);
@@ -190,11 +196,12 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long w
       {self._store(isa, "p / 2", "pairs")}
     }}
 """
-        steps = {"rows": "s[i * rs + {}]", "columns": "s[{} * ks + i]", "strided": "s[i * rs + ({}) * ks]"}[self.order]
+        at = {"rows": "s[i * rs + {}]", "columns": "s[({}) * ks + i]", "strided": "s[i * rs + ({}) * ks]"}[self.order]
         tail = f"""\
   for (; p < k; p += 2)
     for (long i = 0; i < {width}; ++i) {{
-      const uint32_t low = i < w ? {element(steps.format("p"))} : 0, high = i < w && p + 1 < k ? {element(steps.format("p + 1" if self.order != "columns" else "(p + 1)"))} : 0;
+      const uint32_t low = i < w ? {element(at.format("p"))} : 0;
+      const uint32_t high = i < w && p + 1 < k ? {element(at.format("p + 1"))} : 0;
       d[p / 2 * {width} + i] = low | high << 16;
     }}
 """
@@ -207,7 +214,7 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long w
     for (long i = 0; i < {width}; i += LANES) {{
       vf r[LANES];
       UNROLL for (int l = 0; l < LANES; ++l)
-        r[l] = (vf)row_pairs_{self.dtype}(s + (i + l < w ? i + l : w - 1) * rs + p); /* past the end, the last row again */
+        r[l] = (vf)row_pairs_{self.dtype}(s + (i + l < w ? i + l : w - 1) * rs + p); /* past w, the last again */
       transpose(r);
       UNROLL for (int l = 0; l < LANES; ++l) {self._store(isa, "p / 2 + l", "pairs")}
     }}
@@ -229,7 +236,7 @@ def transpose(isa: Isa) -> str:
     low, high = quarterly(0, lanes, 1, lanes + 1), quarterly(2, lanes + 2, 3, lanes + 3)
     first, second = quarterly(0, 1, lanes, lanes + 1), quarterly(2, 3, lanes + 2, lanes + 3)
     text = f"""\
-static inline void transpose(vf *r) {{
+INLINE void transpose(vf *r) {{
   UNROLL for (int i = 0; i < LANES; i += 4) {{
     const vf a = {shuffle("r[i]", "r[i + 1]", low)};
     const vf b = {shuffle("r[i]", "r[i + 1]", high)};

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import ml_dtypes
@@ -88,7 +88,7 @@ void run_{kernel}(int nt, void **p) {{
 """
 
 
-@lru_cache(maxsize=None)
+@cache
 def _directory() -> Path:
     return Path(tempfile.mkdtemp(prefix="generated-c-"))
 
@@ -99,7 +99,9 @@ def machine_features() -> frozenset[str]:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return frozenset()
-    return frozenset(word for line in lines if line.startswith(("flags", "Features")) for word in line.split(":")[1].split())
+    return frozenset(
+        word for line in lines if line.startswith(("flags", "Features")) for word in line.split(":")[1].split()
+    )
 
 
 MARCH = {
@@ -133,9 +135,19 @@ def build(text: str, isa: Isa, compiler: Sequence[str] = ("gcc",)) -> ctypes.CDL
     source, library = _directory() / f"{digest}.c", _directory() / f"{digest}.so"
     if not library.exists():
         source.write_text(text)
-        command = [*compiler, *FLAGS, *f"-march={march}".split(), "-Wall", "-Werror", "-Wno-unused", "-Wno-unknown-pragmas"]
+        command = [
+            *compiler,
+            *FLAGS,
+            *f"-march={march}".split(),
+            "-Wall",
+            "-Werror",
+            "-Wno-unused",
+            "-Wno-unknown-pragmas",
+        ]
         done = subprocess.run(
-            [*command, "-shared", "-fPIC", "-o", str(library), str(source), "-lm", "-lpthread"], capture_output=True, text=True
+            [*command, "-shared", "-fPIC", "-o", str(library), str(source), "-lm", "-lpthread"],
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
     return ctypes.CDLL(str(library))
@@ -154,8 +166,10 @@ def call(library: ctypes.CDLL, kernel: str, nt: int, *arrays: np.ndarray) -> Non
     getattr(library, f"run_{kernel}")(ctypes.c_int(nt), pointers)
 
 
-def strided(rng: np.random.Generator, shape: Sequence[int], order: Sequence[int], dtype: str, gap: int = 0) -> np.ndarray:
-    """Random values of a shape whose axes lie in memory in `order`, outermost first, with `gap` unused elements a row."""
+def strided(
+    rng: np.random.Generator, shape: Sequence[int], order: Sequence[int], dtype: str, gap: int = 0
+) -> np.ndarray:
+    """Random values of a shape whose axes lie in memory in `order`, outermost first, `gap` unused elements a row."""
     sizes = [shape[axis] for axis in order]
     sizes[-1] += gap
     base = rng.standard_normal(sizes).astype(NUMPY[dtype])

@@ -10,7 +10,12 @@ def philox_words(seed: int, offset: int, first: int, n: int) -> np.ndarray:
     low = np.uint64(0xFFFFFFFF)
     element = np.uint64(first) + np.arange(n, dtype=np.uint64)
     block = element >> np.uint64(2)
-    c = [block & low, block >> np.uint64(32), np.full_like(block, offset & 0xFFFFFFFF), np.full_like(block, offset >> 32)]
+    c = [
+        block & low,
+        block >> np.uint64(32),
+        np.full_like(block, offset & 0xFFFFFFFF),
+        np.full_like(block, offset >> 32),
+    ]
     k = [seed & 0xFFFFFFFF, seed >> 32]
     for _ in range(10):
         p, q = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)

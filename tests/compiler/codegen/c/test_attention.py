@@ -58,10 +58,13 @@ class Case:
             names = {np.dtype(bool): "bool", **{v: k for k, v in NUMPY.items()}}
             spec_mask = Mask(names[mask.dtype], element_strides(mask))
         self.spec = AttentionSpec(
-            name, batch, heads, queries, keys, dim, dtype, *(element_strides(x) for x in (self.q, self.k, self.v, self.o)),
+            name, batch, heads, queries, keys, dim, dtype,
+            *(element_strides(x) for x in (self.q, self.k, self.v, self.o)),
             scale=scale, causal=causal, mask=spec_mask, dropout=dropout,
         )  # fmt: skip
-        self.grad = AttentionGradSpec(name + "_grad", self.spec, *(element_strides(x) for x in (self.do, self.dq, self.dk, self.dv)))
+        self.grad = AttentionGradSpec(
+            name + "_grad", self.spec, *(element_strides(x) for x in (self.do, self.dq, self.dk, self.dv))
+        )
 
     @property
     def inputs(self) -> list[np.ndarray]:
@@ -78,7 +81,11 @@ class Case:
         q, k, v, do = (x.astype(np.float64) for x in (self.q, self.k, self.v, self.do))
         scores = self.spec.scale * q @ k.swapaxes(-1, -2)
         if self.mask is not None:
-            scores = np.where(self.mask, scores, -np.inf) if self.mask.dtype == bool else scores + self.mask.astype(np.float64)
+            scores = (
+                np.where(self.mask, scores, -np.inf)
+                if self.mask.dtype == bool
+                else scores + self.mask.astype(np.float64)
+            )
         if self.spec.causal:
             scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
         with np.errstate(invalid="ignore"):
@@ -99,8 +106,7 @@ class Case:
 
 def unit(isa: Isa, cases: list[Case]) -> str:
     specs = [spec for case in cases for spec in (case.spec, case.grad)]
-    uses = prelude_uses(isa, specs).union(*(spec.prelude_uses() for spec in specs))
-    text = prelude(isa, uses) + "#include <stdlib.h>\n" + POOL + micro_kernels(isa, specs)
+    text = prelude(isa, prelude_uses(isa, specs)) + "#include <stdlib.h>\n" + POOL + micro_kernels(isa, specs)
     for case in cases:
         arguments = len(case.inputs)
         text += forward_kernel(isa, case.spec) + entry(case.spec.name, arguments + 2, scratch_bytes(isa, case.spec, 3))
@@ -118,7 +124,9 @@ def check(isa: Isa, cases: list[Case], compiler: tuple[str, ...] = ("gcc",)) -> 
         for name, got, want in zip(("o", "lse", "dq", "dk", "dv"), runs[0], case.expected()):
             scale = max(1.0, np.nanmax(np.abs(want)))
             tolerance = TOLERANCE["f32" if name == "lse" else case.spec.dtype] * scale
-            np.testing.assert_allclose(got.astype(np.float64), want, rtol=0, atol=tolerance, err_msg=f"{name} {case.spec}")
+            np.testing.assert_allclose(
+                got.astype(np.float64), want, rtol=0, atol=tolerance, err_msg=f"{name} {case.spec}"
+            )
 
 
 def cases() -> list[Case]:

@@ -1,0 +1,170 @@
+"""Matrix-product kernels against NumPy in float64: layouts, remainders, batches, dtypes, epilogues, threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+import pytest
+
+from compiler.codegen.c.gemm import GemmSpec, Operand, gemm_kernel, micro_kernels, prelude_uses, scratch_bytes
+from compiler.codegen.c.isa import ISAS, Isa
+from compiler.codegen.c.prelude import prelude
+from tests.compiler.codegen.c.harness import NUMPY, POOL, build, call, element_strides, entry, isas, strided, zig
+
+RNG = np.random.default_rng(7)
+
+
+@dataclass
+class Case:
+    """A product into a row-major f32 array."""
+
+    spec: GemmSpec
+    a: np.ndarray
+    b: np.ndarray
+
+    def expected(self) -> np.ndarray:
+        a, b = self.a, self.b
+        if self.spec.compute == "bf16":
+            a, b = (x.astype(np.float32).astype(NUMPY["bf16"]) for x in (a, b))
+        return a.astype(np.float64) @ b.astype(np.float64)
+
+
+_names = iter(f"product{i}" for i in range(10_000))
+
+
+def case(
+    m: int,
+    n: int,
+    k: int,
+    layout: str = "NN",
+    dtypes: tuple[str, str] = ("f32", "f32"),
+    compute: str = "f32",
+    batch: tuple[int, ...] = (),
+    gap: int = 0,
+) -> Case:
+    outer = tuple(range(len(batch)))
+    orders = {"N": (*outer, len(batch), len(batch) + 1), "T": (*outer, len(batch) + 1, len(batch))}
+    a = strided(RNG, (*batch, m, k), orders[layout[0]], dtypes[0], gap)
+    b = strided(RNG, (*batch, k, n), orders[layout[1]], dtypes[1], gap)
+    index = "".join(f"b{i} * {prod(batch[i + 1 :]) * m * n} + " for i in range(len(batch)))
+    spec = GemmSpec(
+        next(_names), batch, m, n, k, Operand(dtypes[0], element_strides(a)), Operand(dtypes[1], element_strides(b)),
+        compute, "float *restrict c", f"c[{index}i * {n} + j] = acc;",
+    )  # fmt: skip
+    return Case(spec, a, b)
+
+
+def unit(isa: Isa, specs: list[GemmSpec], pointers: int = 3, uses: frozenset[str] = frozenset()) -> str:
+    text = prelude(isa, prelude_uses(isa, specs) | uses) + "#include <stdlib.h>\n" + POOL + micro_kernels(isa, specs)
+    return text + "".join(gemm_kernel(isa, s) + entry(s.name, pointers, scratch_bytes(isa, s, 3)) for s in specs)
+
+
+def check(isa: Isa, cases: list[Case], compiler: tuple[str, ...] = ("gcc",)) -> None:
+    library = build(unit(isa, [c.spec for c in cases]), isa, compiler)
+    for c in cases:
+        results = []
+        for nt in (1, 2, 3):
+            out = np.full((*c.spec.batch, c.spec.m, c.spec.n), np.nan, np.float32)
+            call(library, c.spec.name, nt, c.a, c.b, out)
+            results.append(out)
+        for other in results[1:]:
+            assert results[0].tobytes() == other.tobytes(), (c.spec, "the number of threads changes the result")
+        tolerance = 2e-6 * max(4.0, c.spec.k**0.5)
+        np.testing.assert_allclose(results[0], c.expected(), rtol=0, atol=tolerance * 4, err_msg=str(c.spec))
+
+
+LAYOUTS = ("NN", "NT", "TN", "TT")
+
+
+def f32_cases() -> list[Case]:
+    shapes = [
+        (1, 1, 1),
+        (5, 7, 3),
+        (14, 32, 16),
+        (33, 65, 70),
+        (130, 100, 17),
+        (1, 300, 90),
+        (3, 40, 130),
+        (128, 10, 200),
+    ]
+    cases = [case(m, n, k, layout) for m, n, k in shapes for layout in LAYOUTS]
+    cases += [case(64, 512, 300), case(60, 50, 2100, "TN"), case(60, 50, 2100, "NT", gap=1), case(200, 1100, 900, "NT")]
+    cases += [case(90, 70, 60, layout, batch=batch, gap=2) for layout in LAYOUTS for batch in ((5,), (2, 3))]
+    cases += [case(40, 600, 500, "NT", batch=(3,)), case(2, 3, 4, batch=(2, 2, 2)), case(9, 8, 0), case(0, 3, 4)]
+    return cases
+
+
+def mixed_cases() -> list[Case]:
+    types = (("bf16", "bf16"), ("f32", "bf16"), ("f16", "f32"), ("f32", "f32"))
+    cases = [
+        case(33, 65, 71, layout, t, compute, gap=1) for layout in LAYOUTS for t in types for compute in ("f32", "bf16")
+    ]
+    cases += [case(5, 7, 3, layout, types[0], "bf16") for layout in LAYOUTS]
+    cases += [case(30, 40, 3301, layout, types[i], "bf16") for layout in ("NN", "TT") for i in (0, 3)]
+    cases += [case(70, 50, 65, "NT", types[0], "bf16", batch=(4,)), case(300, 900, 600, "NT", types[3], "bf16")]
+    return cases
+
+
+@pytest.mark.parametrize("isa", isas(), ids=lambda isa: isa.name)
+def test_f32(isa: Isa) -> None:
+    check(isa, f32_cases() if isa != isas()[0] else f32_cases()[::2])
+
+
+@pytest.mark.parametrize("isa", isas(), ids=lambda isa: isa.name)
+def test_mixed(isa: Isa) -> None:
+    check(isa, mixed_cases() if isa.name in ("avx512bf16", "portable") else mixed_cases()[::3])
+
+
+def test_strided() -> None:
+    """No axis of an operand at distance one, a broadcast row, a broadcast matrix of a batch."""
+    isa = isas()[0]
+    wide = RNG.standard_normal((90, 160)).astype(np.float32)
+    a, b = wide[::2, ::4], wide[:80:2, ::3]
+    base = case(45, 54, 40).spec
+    apart = Case(replace(base, a=Operand("f32", element_strides(a)), b=Operand("f32", element_strides(b))), a, b)
+    row = np.broadcast_to(wide[0, :40], (45, 40))
+    same = Case(replace(base, name=next(_names), a=Operand("f32", element_strides(row)), b=apart.spec.b), row, b)
+    many = case(45, 54, 40, "NT", batch=(6,))
+    shared = np.broadcast_to(many.b[:1], many.b.shape)
+    many = Case(replace(many.spec, b=Operand("f32", element_strides(shared))), many.a, shared)
+    check(isa, [apart, same, many])
+
+
+def test_zig() -> None:
+    check(isas()[0], f32_cases()[:20:3] + mixed_cases()[::7], tuple(zig()))
+
+
+@pytest.mark.parametrize("isa", [isas()[0], ISAS["portable"]], ids=lambda isa: isa.name)
+@pytest.mark.parametrize(("m", "n", "k", "layout"), [(37, 70, 50, "NN"), (60, 45, 1700, "TT")])
+def test_epilogue(isa: Isa, m: int, n: int, k: int, layout: str) -> None:
+    """Bias, activation, residual, accumulation and a second output in bf16, as several statements."""
+    product = case(m, n, k, layout)
+    spec = replace(
+        product.spec,
+        params="const float *bias, float *restrict sum, bf16 *restrict half, float *restrict turned",
+        epilogue=f"""
+const float x = acc + bias[j];
+const float y = x > 0.0f ? x : 0.0f;
+sum[i * {n} + j] += y;
+half[i * {n} + j] = f32_to_bf16(y);
+turned[j * {m} + i] = x;
+""",
+    )
+    bias, start = RNG.standard_normal(n).astype(np.float32), RNG.standard_normal((m, n)).astype(np.float32)
+    total, half, turned = start.copy(), np.zeros((m, n), NUMPY["bf16"]), np.zeros((n, m), np.float32)
+    library = build(unit(isa, [spec], 6, frozenset({"f32_to_bf16"})), isa)
+    call(library, spec.name, 2, product.a, product.b, bias, total, half, turned)
+    x = product.expected() + bias
+    tolerance = 1e-5 * k**0.5
+    np.testing.assert_allclose(turned.T, x, atol=tolerance)
+    np.testing.assert_allclose(total, start + np.maximum(x, 0), atol=tolerance)
+    np.testing.assert_allclose(half.astype(np.float32), np.maximum(x, 0), rtol=5e-3, atol=tolerance)
+
+
+def test_tiles_are_shared() -> None:
+    """Two layers of one shape family need one set of tiles, and only the remainders their shapes have."""
+    specs = [case(56, 64, 128).spec, case(56, 64, 256).spec]
+    text = micro_kernels(ISAS["avx512"], specs)
+    assert text.count("NOINLINE void tile_") == 1

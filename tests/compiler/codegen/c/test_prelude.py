@@ -1,0 +1,169 @@
+"""Conversions, elementary functions and random bits of the C prelude, as the compiler vectorises them."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from compiler.codegen.c.isa import ISAS, Isa, isa_for
+from compiler.codegen.c.prelude import MAX_ULP, POOL_ABI, prelude
+from tests.compiler.codegen.c.harness import build, isas, zig
+from tests.compiler.codegen.c.reference import philox_uniforms, philox_words
+
+CONVERSIONS = {
+    "bf16_to_f32": ("bf16", "float"),
+    "f32_to_bf16": ("float", "bf16"),
+    "round_bf16": ("float", "float"),
+    "f16_to_f32": ("f16", "float"),
+    "f32_to_f16": ("float", "f16"),
+    "round_f16": ("float", "float"),
+}
+
+
+def loops() -> str:
+    text = ""
+    for name, (source, target) in {**CONVERSIONS, **dict.fromkeys(MAX_ULP, ("float", "float"))}.items():
+        text += f"""
+void run_{name}(long n, const {source} *restrict x, {target} *restrict y) {{
+#pragma omp simd
+  for (long i = 0; i < n; ++i) y[i] = {name}(x[i]);
+}}
+"""
+    return (
+        text
+        + """
+void fill(uint64_t seed, uint64_t offset, uint64_t first, long n, float *u) { philox_fill(seed, offset, first, n, u); }
+void lanes(uint64_t seed, uint64_t offset, uint64_t first, long n, uint32_t *w) {
+#pragma omp simd
+  for (long i = 0; i < n; ++i) w[i] = philox_lane(seed, offset, first + (uint64_t)i);
+}
+"""
+    )
+
+
+def library(isa: Isa, compiler: tuple[str, ...] = ("gcc",)) -> ctypes.CDLL:
+    return build(prelude(isa, {*CONVERSIONS, *MAX_ULP, "philox_lane", "philox_fill"}) + loops(), isa, compiler)
+
+
+def apply(lib: ctypes.CDLL, name: str, x: np.ndarray, result: type) -> np.ndarray:
+    y = np.empty(x.shape, result)
+    getattr(lib, f"run_{name}")(ctypes.c_long(x.size), ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(y.ctypes.data))
+    return y
+
+
+def floats() -> np.ndarray:
+    """f32 of every exponent and sign, values around zero and one, and the special ones."""
+    rng = np.random.default_rng(5)
+    everywhere = np.arange(0, 1 << 32, 17389, dtype=np.uint64).astype(np.uint32).view(np.float32)
+    ranges = [rng.uniform(-r, r, 60_000) for r in (1e-3, 1, 4, 110, 1e5)] + [rng.uniform(0.5, 2, 60_000)]
+    special = [
+        0.0,
+        -0.0,
+        1e-45,
+        -1e-45,
+        1.17549435e-38,
+        np.inf,
+        -np.inf,
+        np.nan,
+        -1.0,
+        1.0,
+        88.72283,
+        88.72284,
+        -103.9,
+        -104.0,
+    ]
+    return np.concatenate([everywhere, *(np.array(values, np.float32) for values in (*ranges, special))])
+
+
+REFERENCE = {
+    "gen_expf": np.exp,
+    "gen_expm1f": np.expm1,
+    "gen_logf": np.log,
+    "gen_log1pf": np.log1p,
+    "gen_tanhf": np.tanh,
+    "gen_erff": np.vectorize(math.erf, otypes=[np.float64]),
+    "gen_sinf": np.sin,
+    "gen_cosf": np.cos,
+}
+
+
+def check_functions(lib: ctypes.CDLL) -> None:
+    x = floats()
+    for name, limit in MAX_ULP.items():
+        got = apply(lib, name, x, np.float32)
+        with np.errstate(all="ignore"):
+            exact = REFERENCE[name](x.astype(np.float64))
+            rounded = exact.astype(np.float32)
+            finite = np.isfinite(rounded) & np.isfinite(got)
+            assert np.array_equal(got[~finite], rounded[~finite], equal_nan=True), name
+            ulp = np.maximum(np.spacing(np.abs(rounded[finite])), np.float32(2.0**-149)).astype(np.float64)
+        error = np.abs(got[finite] - exact[finite]) / ulp
+        assert error.max() <= limit, (name, error.max(), x[finite][error.argmax()])
+
+
+def check_conversions(lib: ctypes.CDLL) -> None:
+    x = floats()
+    with np.errstate(all="ignore"):
+        half, brain = x.astype(np.float16), x.astype(ml_dtypes.bfloat16)
+    every = np.arange(1 << 16, dtype=np.uint16)
+    for name, expected, number in (("f16", half, np.float16), ("bf16", brain, ml_dtypes.bfloat16)):
+        got = apply(lib, f"f32_to_{name}", x, np.uint16).view(number)
+        with np.errstate(invalid="ignore"):
+            wide = got.astype(np.float32)
+            assert np.array_equal(wide, expected.astype(np.float32), equal_nan=True), name
+            back = apply(lib, f"{name}_to_f32", every, np.float32)
+            assert np.array_equal(back, every.view(number).astype(np.float32), equal_nan=True), name
+            assert np.array_equal(apply(lib, f"round_{name}", x, np.float32), wide, equal_nan=True), name
+
+
+def check_philox(lib: ctypes.CDLL) -> None:
+    seed, offset = 0xFEDCBA9876543210, (7 << 32) + 5
+    for first, n in ((0, 64), (1, 3), (2, 1001), ((1 << 34) + 3, 77), (5, 0), (3, 2)):
+        words, uniforms = np.empty(n, np.uint32), np.empty(n, np.float32)
+        head = (ctypes.c_uint64(seed), ctypes.c_uint64(offset), ctypes.c_uint64(first), ctypes.c_long(n))
+        lib.lanes(*head, ctypes.c_void_p(words.ctypes.data))
+        lib.fill(*head, ctypes.c_void_p(uniforms.ctypes.data))
+        assert np.array_equal(words, philox_words(seed, offset, first, n))
+        assert np.array_equal(uniforms, philox_uniforms(seed, offset, first, n))
+
+
+@pytest.mark.parametrize("isa", isas(), ids=lambda isa: isa.name)
+def test_prelude(isa: Isa) -> None:
+    lib = library(isa)
+    check_functions(lib)
+    check_conversions(lib)
+    check_philox(lib)
+
+
+def test_zig() -> None:
+    lib = library(isas()[0], tuple(zig()))
+    check_functions(lib)
+    check_conversions(lib)
+    check_philox(lib)
+
+
+def test_philox_known_answer() -> None:
+    """The first vectors of the authors' known-answer file: key and counter zero."""
+    assert [hex(w) for w in philox_words(0, 0, 0, 4)] == ["0x6627e8d5", "0xe169c58d", "0xbc57ac4c", "0x9b00dbd8"]
+
+
+def test_emits_only_what_is_used() -> None:
+    text = prelude(ISAS["avx2"], {"gen_tanhf"})
+    assert "gen_expm1f" in text and "gen_logf" not in text and "immintrin" not in text
+    assert POOL_ABI in text
+    with pytest.raises(KeyError, match="gen_gammaf"):
+        prelude(ISAS["avx2"], {"gen_gammaf"})
+
+
+def test_isa_for() -> None:
+    avx2 = {"avx2", "fma", "f16c"}
+    avx512 = avx2 | {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
+    assert isa_for(frozenset()).name == "portable"
+    assert isa_for(frozenset(avx2)).name == "avx2"
+    assert isa_for(frozenset(avx512)).name == "avx512"
+    assert isa_for(frozenset(avx512 | {"avx512_bf16"})).name == "avx512bf16"
+    assert isa_for(frozenset({"asimd", "fp"})).name == "neon"
