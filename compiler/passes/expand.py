@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Any
 
 from compiler.ir.ambient import using
@@ -13,12 +13,20 @@ from compiler.ir.replay import copy_node, with_nodes
 from compiler.ir.types import TensorType
 
 
+Claims = Callable[[Op, dict[str, Any]], bool]
+"""Whether a target has a kernel of its own for an op with these attributes."""
+
+
+def _nothing(op: Op, attrs: dict[str, Any]) -> bool:
+    return False
+
+
 class _Expanding(GraphBuilder):
     """Records a composite as its expansion, at any depth."""
 
-    def __init__(self, keep: Collection[str]) -> None:
+    def __init__(self, claims: Claims) -> None:
         super().__init__()
-        self.keep = keep
+        self.claims = claims
 
     def emit(
         self,
@@ -28,14 +36,14 @@ class _Expanding(GraphBuilder):
         attrs: dict[str, Any],
         body: Graph | None = None,
     ) -> tuple[Value, ...]:
-        if op.expand is None or op.name in self.keep:
+        if op.expand is None or self.claims(op, attrs):
             return super().emit(op, inputs, types, attrs, body)
         result = op.expand(o, *inputs, **attrs)
         return (result,) if isinstance(result, Value) else tuple(result)
 
 
-def expand(graph: Graph, keep: Collection[str] = ()) -> Graph:
-    """Replace every composite by its expansion, except those in ``keep``, which the target claims whole.
+def expand(graph: Graph, claims: Claims = _nothing) -> Graph:
+    """Replace every composite by its expansion, except those that the target claims whole.
 
     before::
 
@@ -46,13 +54,13 @@ def expand(graph: Graph, keep: Collection[str] = ()) -> Graph:
         %0: f32[] = constant() {value=0, dtype=f32}
         %1: f32[8,4] = maximum(%x, %0)
     """
-    builder = _Expanding(keep)
+    builder = _Expanding(claims)
     new: dict[Value, Value] = {}
     with using(builder):
         for node in graph.nodes:
             inputs = tuple([new.get(v, v) for v in node.inputs])
             builder.loc = node.loc
-            if node.op.expand is None or node.op.name in keep:
+            if node.op.expand is None or claims(node.op, node.attrs):
                 outputs = copy_node(builder, node, inputs)
             else:
                 result = node.op.expand(o, *inputs, **node.attrs)

@@ -11,6 +11,7 @@ from compiler.ir.graph import Graph, Node, Update, Value, users
 from compiler.ir.location import Loc
 from compiler.ir.op import OPS
 from compiler.ir.replay import live_nodes
+from compiler.ir.types import bf16, f32
 
 ROW_LIMIT = 4096
 """A reduction of everything stays usable inside its kernel up to this many elements; beyond, it is a sink."""
@@ -124,8 +125,8 @@ class _Fusion:
     # Placing nodes
 
     def _is_lazy_cast(self, node: Node) -> bool:
-        """A cast of an input that only contractions read happens where they read it."""
-        if node.op.name != "cast" or node.output in self.results:
+        """A cast of an input to bf16 that only contractions read happens where they read it."""
+        if node.op.name != "cast" or node.attrs["to"] is not bf16 or node.inputs[0].dtype is not f32:
             return False
         root, _ = view_chain(node.inputs[0])
         if root.producer is not None:
@@ -344,7 +345,8 @@ class _Fusion:
         new: dict[Value, Value] = {p.value: p.value for p in self.graph.params}
         nodes = []
         for group in self._ordered():
-            outputs = [v for n in group.nodes for v in n.outputs if v in read]
+            whole = group.anchor is not None and ANCHORED[group.anchor.op.name] == "attention"
+            outputs = [v for n in group.nodes for v in n.outputs if v in read or whole]
             outputs += group.copies + [v for v in aliases.get(group, ())]
             if outputs:
                 nodes.append(self._fused(group, outputs, new))

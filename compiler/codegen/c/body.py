@@ -1,0 +1,163 @@
+"""Evaluates the body of a fused node element by element: an index map goes down, a C expression comes up."""
+
+from __future__ import annotations
+
+import re
+
+from compiler.codegen.c.spelling import COMPUTE, index_text, literal, spell, variables
+from compiler.codegen.c.writer import Writer
+from compiler.index import Index, broadcast, join, split, through_view
+from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.types import DType, bf16, f16
+
+
+class Scope:
+    """A place where statements go, and what is known there. Names of the scope around it are known too."""
+
+    def __init__(self, out: Writer, inner: frozenset[str] = frozenset(), around: Scope | None = None) -> None:
+        self.out = out
+        self.inner = inner
+        self.around = around
+        self.known: dict[object, str] = {}
+
+    def find(self, key: object) -> str | None:
+        scope: Scope | None = self
+        while scope is not None:
+            if key in scope.known:
+                return scope.known[key]
+            scope = scope.around
+        return None
+
+
+class Body:
+    """The expressions of one body graph.
+
+    ``names`` gives the C name of each body input. ``uses`` collects the prelude functions called. Values that a loop
+    has produced before (reductions, row buffers) are put into a scope's ``known`` under ``(value, index)``.
+    """
+
+    def __init__(self, graph: Graph, names: dict[Value, str], check_base: int = 0) -> None:
+        self.graph = graph
+        self.names = names
+        self.uses: set[str] = set()
+        self.checks: list[Node] = []
+        self.check_base = check_base
+        self.count = 0
+        self.loaded: set[tuple[Value, Index]] = set()
+
+    def fresh(self, prefix: str) -> str:
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+    def value(self, value: Value, linear: Index, scope: Scope) -> str:
+        """An expression (a name or a literal) for element ``linear`` of ``value``."""
+        node = value.producer
+        if node is not None and node.op.name == "constant":
+            return literal(node.attrs["value"], node.attrs["dtype"])
+        scope = self._home(linear, scope)
+        known = scope.find((value, linear))
+        if known is not None:
+            return known
+        if node is None:
+            text = self._load(value, linear)
+        elif node.op.kind == "reduce":
+            raise AssertionError(f"{node!r} is read before the loop that computes it")
+        elif node.op.kind == "view":
+            return self.value(node.inputs[0], through_view(node, linear), scope)
+        else:
+            text = self._compute(node, linear, scope)
+        name = self.fresh("t")
+        scope.out(f"const {COMPUTE[value.dtype]} {name} = {text};")
+        scope.known[value, linear] = name
+        return name
+
+    def _home(self, linear: Index, scope: Scope) -> Scope:
+        """The outermost scope in which ``linear`` means something."""
+        used = variables(linear)
+        while scope.around is not None and not (scope.inner & used):
+            scope = scope.around
+        return scope
+
+    def _load(self, value: Value, linear: Index) -> str:
+        self.loaded.add((value, linear))
+        return self.read(value.dtype, f"{self.names[value]}[{index_text(linear)}]")
+
+    def read(self, dtype: DType, place: str) -> str:
+        """The value of a place in memory."""
+        if dtype in (bf16, f16):
+            self.uses.add(f"{dtype.short}_to_f32")
+            return f"{dtype.short}_to_f32({place})"
+        return place
+
+    def stored(self, value: Value, expression: str) -> str:
+        """What is written to memory for ``expression``."""
+        if value.dtype.is_half:
+            self.uses.add(f"f32_to_{value.dtype.short}")
+            return f"f32_to_{value.dtype.short}({expression})"
+        return expression
+
+    def _compute(self, node: Node, linear: Index, scope: Scope) -> str:
+        name, shape = node.op.name, node.output.shape
+        if name == "iota":
+            return index_text(split(linear, shape)[node.attrs["axis"]])
+        if name == "uniform":
+            return self._uniform(node, linear, scope)
+        if name in ("take", "gather"):
+            return self._lookup(node, linear, scope)
+        operands = [self.value(v, broadcast(linear, shape, v.shape), scope) for v in node.inputs]
+        source = node.inputs[-1].dtype
+        if name == "cast":
+            text = self._cast(operands[0], source, node.output.dtype)
+        elif name == "bounded":
+            return self._bounded(node, operands[0], linear)
+        else:
+            text = spell(name, source, operands)
+            self.uses.update(re.findall(r"gen_\w+", text))
+        return self._rounded(text, node.output.dtype)
+
+    def _rounded(self, text: str, dtype: DType) -> str:
+        if dtype.is_half:
+            self.uses.add(f"round_{dtype.short}")
+            return f"round_{dtype.short}({text})"
+        return text
+
+    @staticmethod
+    def _cast(operand: str, source: DType, to: DType) -> str:
+        if to.kind == "bool":
+            return f"{operand} != 0"
+        return operand if COMPUTE[source] == COMPUTE[to] else f"({COMPUTE[to]}){operand}"
+
+    def _bounded(self, node: Node, operand: str, linear: Index) -> str:
+        if node not in self.checks:
+            self.checks.append(node)
+        self.uses.add("gen_bounded")
+        number = self.check_base + self.checks.index(node)
+        return f"gen_bounded(status, {number}, {operand}, {node.attrs['size']}, {index_text(linear)})"
+
+    def _uniform(self, node: Node, linear: Index, scope: Scope) -> str:
+        seed, offset = (self.value(v, Index(), scope) for v in node.inputs)
+        self.uses.add("philox_lane")
+        return (
+            f"(float)(philox_lane((uint64_t){seed}, (uint64_t){offset} + {node.attrs['index']}, "
+            f"{index_text(linear)}) >> 8) * 0x1p-24f"
+        )
+
+    def _lookup(self, node: Node, linear: Index, scope: Scope) -> str:
+        table, index = node.inputs
+        if node.op.name == "take":
+            k = index.type.rank
+            coordinates = split(linear, node.output.shape)
+            place = self.value(index, join(coordinates[:k], index.shape), scope)
+            width = table.type.size // table.shape[0]
+            rest = join(coordinates[k:], table.shape[1:]) if table.type.rank > 1 else Index()
+        else:
+            axis = node.attrs["axis"]
+            place = self.value(index, linear, scope)
+            coordinates = list(split(linear, index.shape))
+            coordinates[axis] = Index()
+            rest = join(coordinates, table.shape)
+            width = 1
+            for n in table.shape[axis + 1 :]:
+                width *= n
+        where = index_text(rest)
+        return self.read(table.dtype, f"{self.names[table]}[{width} * {place}{'' if where == '0' else ' + ' + where}]")

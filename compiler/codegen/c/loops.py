@@ -1,0 +1,489 @@
+"""Loop kernels: fused nodes of kind pointwise, row, column and full as C functions over a range of their domain.
+
+Every function is ``void NAME(long begin, long end, ...)``. The caller cuts the domain: elements (``flat``), rows,
+columns (``column``), or, where there are sums over the rows, chunks of a grid that depends on shapes only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from compiler.codegen.c.body import Body, Scope
+from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE, STORAGE, index_text, literal
+from compiler.codegen.c.writer import Writer
+from compiler.index import Index, Var, join, split
+from compiler.ir.graph import Node, Value
+from compiler.ir.types import DType, f64
+
+FLAT_CHUNK = 8192  # elements of a flat kernel that make one chunk of partial results
+ROW_CHUNKS = 16  # partial results of sums over the rows, at most
+BUFFER_LIMIT = 16384  # columns up to which a row buffer stands on the stack
+
+_START = {"sum": 0, "amax": float("-inf"), "amin": float("inf"), "prod": 1, "any": 0, "all": 1}
+_JOIN = {
+    "sum": "{0} += {1};",
+    "prod": "{0} *= {1};",
+    "amax": "{0} = {1} > {0} ? {1} : {0};",
+    "amin": "{0} = {1} < {0} ? {1} : {0};",
+    "any": "{0} |= {1} != 0;",
+    "all": "{0} &= {1} != 0;",
+}
+_CLAUSE = {"sum": "+", "prod": "*", "amax": "max", "amin": "min", "any": "|", "all": "&"}
+
+
+@dataclass
+class Sink:
+    """A reduction over rows: ``width`` partial results per chunk, then ``combine``."""
+
+    output: int
+    op: str
+    dtype: DType
+    width: int
+
+
+@dataclass
+class LoopKernel:
+    """C text with ``NAME`` for the name, and how to call it.
+
+    ``operands`` lists what the parameters after ``begin, end`` are: ("in", i), ("out", i), ("partial", i), "chunk",
+    "status". ``total`` is the length of the domain, ``grain`` what a range is a multiple of, ``chunk`` the length of a
+    chunk when there are sinks.
+    """
+
+    text: str
+    operands: list[tuple[str, int]]
+    total: int
+    grain: int = 1
+    chunk: int = 0
+    sinks: list[Sink] = field(default_factory=list)
+    flat: bool = False
+    uses: set[str] = field(default_factory=set)
+    checks: list[Node] = field(default_factory=list)
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.total // self.chunk) if self.chunk else 0
+
+
+def loop_kernel(node: Node, aliases: dict[int, int], check_base: int) -> LoopKernel:
+    """The kernel of a fused node. ``aliases``: outputs that share memory with an input, element by element."""
+    assert node.body is not None
+    if node.attrs["kind"] in ("pointwise", "full"):
+        flat = _Loops(node, aliases, check_base, flat=True).kernel()
+        if flat is not None:
+            return flat
+    kernel = _Loops(node, aliases, check_base, flat=False).kernel()
+    assert kernel is not None
+    return kernel
+
+
+class _Loops:
+    def __init__(self, node: Node, aliases: dict[int, int], check_base: int, flat: bool) -> None:
+        assert node.body is not None
+        self.node, self.graph, self.aliases, self.flat = node, node.body, aliases, flat
+        self.kind = node.attrs["kind"]
+        self.rows, self.columns = node.attrs["rows"], node.attrs["columns"]
+        if flat:
+            self.rows, self.columns = 1, self.rows * self.columns
+        self.outputs = self.graph.outputs
+        self.params = self.graph.inputs()
+        names = {v: f"a{i}" for i, v in enumerate(self.params)}
+        self.body = Body(self.graph, names, check_base)
+        self.size = self.rows * self.columns
+        self.row = Var("r", self.rows)
+        self.column = Var("i" if flat else "c", self.columns)
+        self.sinks = self._find_sinks()
+        self.by_columns = self.kind == "column" and all(s.width > 1 for s in self.sinks.values())
+        self.chunked = bool(self.sinks) and not self.by_columns
+
+    # Reading the body
+
+    def _find_sinks(self) -> dict[Value, Sink]:
+        found = {}
+        for i, value in enumerate(self.outputs):
+            reduction = _reduction_of(value)
+            if reduction is None or (self.kind == "row" and not self._over_rows(reduction)):
+                continue
+            found[reduction.output] = Sink(i, reduction.op.name, reduction.output.dtype, reduction.output.type.size)
+        return found
+
+    def _over_rows(self, reduction: Node) -> bool:
+        """Whether a reduction in a row kernel runs over the rows instead of along one."""
+        size = reduction.inputs[0].type.size
+        if size == self.size and self.size != self.rows:
+            return reduction.output.type.size != self.rows or not _trailing(reduction)
+        return self.rows > 1
+
+    def _levels(self) -> dict[Value, int]:
+        """How many reductions along the row come before each value."""
+        level: dict[Value, int] = dict.fromkeys(self.params, 0)
+        for node in self.graph.nodes:
+            base = max((level[v] for v in node.inputs), default=0)
+            for value in node.outputs:
+                level[value] = base + (node.op.kind == "reduce" and value not in self.sinks)
+        return level
+
+    def _closure(self, targets: list[Value], skip: set[Value]) -> set[Value]:
+        """Per-element values evaluated for ``targets``, without going through reductions along the row."""
+        found: set[Value] = set()
+        pending = list(targets)
+        while pending:
+            value = pending.pop()
+            node = value.producer
+            if (
+                value in found
+                or value in skip
+                or node is None
+                or (node.op.kind == "reduce" and value not in self.sinks)
+            ):
+                continue
+            found.add(value)
+            pending += node.inputs
+        return found
+
+    # Writing
+
+    def kernel(self) -> LoopKernel | None:
+        """The kernel, or None when ``flat`` was asked for and an input is not read at the running index."""
+        function = Writer(1)
+        top = Scope(function)
+        if self.flat or self.rows == 1:
+            rows = top
+        else:
+            rows = Scope(Writer(2), frozenset({"r"}), top)
+        if self.by_columns:
+            self._column_sums(function)
+        else:
+            self._row_work(rows)
+        if self.flat and not self._reads_in_place():
+            return None
+        if rows is not top:
+            loop = "begin" if self.chunked or self.rows > 1 else "0"
+            function.open(f"for (long r = {loop}; r < end; r++)")
+            function.extend(rows.out)
+            function.close()
+        if self.chunked:
+            self._store_partials(function)
+        return self._finish(function)
+
+    def _reads_in_place(self) -> bool:
+        place = Index.of(self.column)
+        stores = all(
+            v.type.size == self.size for v in self.outputs if _reduction_of(v) not in {s.producer for s in self.sinks}
+        )
+        lookups = any(n.op.name in ("take", "gather", "uniform") for n in self.graph.nodes)
+        return stores and not lookups and all(i == place or v.type.size == 1 for v, i in self.body.loaded)
+
+    def _row_work(self, rows: Scope) -> None:
+        level = self._levels()
+        element = Index.of(self.row) * self.columns + Index.of(self.column)
+        along = [n for n in self.graph.nodes if n.op.kind == "reduce" and n.output not in self.sinks]
+        over = [s.producer for s in self.sinks]
+        stores = {i: v for i, v in enumerate(self.outputs) if v not in along and not self._is_sink(v)}
+        per_element = {i: v for i, v in stores.items() if v.type.size == self.size and _reduction_of(v) is None}
+        if self.columns == 1 or self.size == self.rows:
+            per_element = {i: v for i, v in stores.items() if _reduction_of(v) is None}
+        stages = sorted(
+            {level[n.inputs[0]] for n in along}
+            | {level[v] for v in per_element.values()}
+            | {level[n.inputs[0]] for n in over if n is not None and self._per_element(n)}
+        )
+        plans = []
+        for stage in stages:
+            reductions = [n for n in along if level[n.inputs[0]] == stage]
+            sums = [n for n in over if n is not None and self._per_element(n) and level[n.inputs[0]] == stage]
+            outs = {i: v for i, v in per_element.items() if level[v] == stage}
+            plans.append((reductions, sums, outs))
+        buffers = self._row_buffers(plans, level)
+        for value in buffers:
+            rows.out(f"{COMPUTE[value.dtype]} {buffers[value]}[{self.columns}];")
+        filled: set[Value] = set()
+        for reductions, sums, outs in plans:
+            self._stage(rows, reductions, sums, outs, element, buffers, filled)
+        for i, value in stores.items():
+            if i not in per_element:
+                linear = Index.of(self.row) if value.type.size == self.rows else Index()
+                place = index_text(linear)
+                rows.out(f"{self._out(i)}[{place}] = {self.body.stored(value, self.body.value(value, linear, rows))};")
+        for value, sink in self.sinks.items():
+            node = value.producer
+            assert node is not None
+            if not self._per_element(node):
+                name = self.body.value(node.inputs[0], self._row_place(node.inputs[0]), rows)
+                rows.out(_JOIN[sink.op].format(f"s{sink.output}", name))
+
+    def _row_place(self, value: Value) -> Index:
+        return Index.of(self.row) if value.type.size == self.rows else Index()
+
+    def _per_element(self, reduction: Node) -> bool:
+        return reduction.inputs[0].type.size == self.size and (self.columns > 1 or self.flat or self.kind != "row")
+
+    def _is_sink(self, value: Value) -> bool:
+        reduction = _reduction_of(value)
+        return reduction is not None and reduction.output in self.sinks
+
+    def _row_buffers(
+        self, plans: list[tuple[list[Node], list[Node], dict[int, Value]]], level: dict[Value, int]
+    ) -> dict[Value, str]:
+        """Expensive values that more than one pass over the row needs."""
+        if self.flat or self.columns > BUFFER_LIMIT:
+            return {}
+        passes: dict[Value, int] = {}
+        for reductions, sums, outs in plans:
+            targets = [n.inputs[0] for n in (*reductions, *sums)] + list(outs.values())
+            for value in self._closure(targets, set()):
+                passes[value] = passes.get(value, 0) + 1
+        found: dict[Value, str] = {}
+        for node in self.graph.nodes:
+            value = node.outputs[0]
+            heavy = node.op.name in EXPENSIVE or node.op.name == "uniform"
+            if heavy and passes.get(value, 0) > 1 and value.type.size == self.size:
+                found[value] = f"row{len(found)}"
+        return found
+
+    def _stage(
+        self,
+        rows: Scope,
+        reductions: list[Node],
+        sums: list[Node],
+        outs: dict[int, Value],
+        element: Index,
+        buffers: dict[Value, str],
+        filled: set[Value],
+    ) -> None:
+        """One pass over the columns: reductions along the row, sums over the rows, stores."""
+        out = rows.out
+        inner = Scope(Writer(out.depth + 1), frozenset({self.column.name}), rows)
+        for value in filled:
+            inner.known[value, element] = f"{buffers[value]}[{self.column.name}]"
+        clauses: list[str] = []
+        joins: list[str] = []
+        after: list[str] = []
+        places: list[tuple[Node, str]] = []
+        for node in reductions:
+            name = self._reduce(node, inner, rows, clauses, joins, after)
+            places.append((node, name))
+        for node in sums:
+            sink = self.sinks[node.output]
+            text = self.body.value(node.inputs[0], element, inner)
+            if sink.width == 1:
+                clauses.append(f"reduction({_CLAUSE[sink.op]}:s{sink.output})")
+                joins.append(_JOIN[sink.op].format(f"s{sink.output}", text))
+            else:
+                joins.append(_JOIN[sink.op].format(f"s{sink.output}[{self.column.name}]", text))
+        for i, value in outs.items():
+            text = self.body.value(value, element, inner)
+            joins.append(f"{self._out(i)}[{index_text(element)}] = {self.body.stored(value, text)};")
+        for value, buffer in buffers.items():
+            name = inner.known.get((value, element))
+            if name is not None and value not in filled:
+                joins.append(f"{buffer}[{self.column.name}] = {name};")
+                filled.add(value)
+        scalar = any(n.op.name in ("argmax", "argmin") for n in reductions)
+        if not scalar and self.columns > 1:
+            out(f"#pragma omp simd{''.join(' ' + c for c in clauses)}")
+        start, stop = ("begin", "end") if self.flat else ("0", str(self.columns))
+        c = self.column.name
+        out.open(f"for (long {c} = {start}; {c} < {stop}; {c}++)")
+        out.extend(inner.out)
+        for line in joins:
+            out(line)
+        out.close()
+        for line in after:
+            out(line)
+        for node, name in places:
+            rows.known[node.output, self._row_place(node.output)] = name
+
+    def _reduce(
+        self, node: Node, inner: Scope, rows: Scope, clauses: list[str], joins: list[str], after: list[str]
+    ) -> str:
+        """Start a reduction along the row before the loop, continue it inside; returns the name of its result."""
+        text = self.body.value(node.inputs[0], self._operand_place(node), inner)
+        op, dtype = node.op.name, node.inputs[0].dtype
+        name = self.body.fresh("m")
+        if op in ("argmax", "argmin"):
+            sign = ">" if op == "argmax" else "<"
+            rows.out(f"int64_t {name} = 0;")
+            best = f"best_{name}"
+            rows.out(f"{COMPUTE[dtype]} {best} = 0;")
+            c = self.column.name
+            joins.append(
+                f"if ({c} == 0 || {text} {sign} {best} || ({text} != {text} && {best} == {best})) {best} = {text}, {name} = {c};"
+            )
+            return name
+        rows.out(f"{COMPUTE[dtype]} {name} = {_start(op, dtype)};")
+        clauses.append(f"reduction({_CLAUSE[op]}:{name})")
+        joins.append(_JOIN[op].format(name, text))
+        if op in ("amax", "amin") and dtype.kind == "float":
+            flag = f"nan_{name}"
+            rows.out(f"int {flag} = 0;")
+            clauses.append(f"reduction(|:{flag})")
+            joins.append(f"{flag} |= {text} != {text};")
+            after.append(f"if ({flag}) {name} = NAN;")
+        if node.output.dtype.is_half:
+            self.body.uses.add(f"round_{node.output.dtype.short}")
+            after.append(f"{name} = round_{node.output.dtype.short}({name});")
+        return name
+
+    def _operand_place(self, node: Node) -> Index:
+        """Where the operand of a reduction along the row is read, for any position of the reduced axes."""
+        shape, axes = node.inputs[0].shape, node.attrs["axes"]
+        if _trailing(node):
+            return Index.of(self.row) * self.columns + Index.of(self.column)
+        gone = tuple(shape[a] for a in axes)
+        kept = tuple(n for a, n in enumerate(shape) if a not in axes)
+        inside = iter(split(Index.of(self.column), gone))
+        outside = iter(split(Index.of(self.row), kept))
+        return join([next(inside) if a in axes else next(outside) for a in range(len(shape))], shape)
+
+    def _column_sums(self, function: Writer) -> None:
+        """Sums over the rows, a range of columns at a time: no partial results, the same order for any range."""
+        block = 512
+        for value, sink in self.sinks.items():
+            function(f"{COMPUTE[value.dtype]} s{sink.output}[{block}];")
+        function.open(f"for (long from = begin; from < end; from += {block})")
+        function(f"const long to = from + {block} < end ? from + {block} : end;")
+        for sink in self.sinks.values():
+            function(f"for (long c = from; c < to; c++) s{sink.output}[c - from] = {_start(sink.op, sink.dtype)};")
+        rows = Scope(Writer(3), frozenset({"r"}), Scope(Writer(2)))
+        assert rows.around is not None
+        inner = Scope(Writer(4), frozenset({"c"}), rows)
+        element = Index.of(self.row) * self.columns + Index.of(self.column)
+        joins = []
+        for value, sink in self.sinks.items():
+            node = value.producer
+            assert node is not None
+            text = self.body.value(node.inputs[0], element, inner)
+            joins.append(_JOIN[sink.op].format(f"s{sink.output}[c - from]", text))
+        for i, value in enumerate(self.outputs):
+            if not self._is_sink(value):
+                text = self.body.value(value, element, inner)
+                joins.append(f"{self._out(i)}[{index_text(element)}] = {self.body.stored(value, text)};")
+        function.extend(rows.around.out)
+        function.open(f"for (long r = 0; r < {self.rows}; r++)")
+        function.extend(rows.out)
+        function("#pragma omp simd")
+        function.open("for (long c = from; c < to; c++)")
+        function.extend(inner.out)
+        for line in joins:
+            function(line)
+        function.close()
+        function.close()
+        for value, sink in self.sinks.items():
+            stored = self.body.stored(value, f"s{sink.output}[c - from]")
+            function(f"for (long c = from; c < to; c++) o{sink.output}[c] = {stored};")
+        function.close()
+
+    def _store_partials(self, function: Writer) -> None:
+        for sink in self.sinks.values():
+            if sink.width == 1:
+                function(f"p{sink.output}[chunk] = s{sink.output};")
+
+    def _out(self, i: int) -> str:
+        return f"a{self.aliases[i]}" if i in self.aliases else f"o{i}"
+
+    def _finish(self, function: Writer) -> LoopKernel:
+        text = Writer()
+        operands: list[tuple[str, int]] = []
+        parameters = ["long begin", "long end"]
+        written = set(self.aliases.values())
+        for i, value in enumerate(self.params):
+            constant = "" if i in written else "const "
+            parameters.append(f"{constant}{STORAGE[value.dtype]} *restrict a{i}")
+            operands.append(("in", i))
+        sinks = {s.output: s for s in self.sinks.values()} if self.chunked else {}
+        for i, value in enumerate(self.outputs):
+            if i in self.aliases:
+                continue
+            sink = sinks.get(i)
+            if sink is None:
+                parameters.append(f"{STORAGE[value.dtype]} *restrict o{i}")
+                operands.append(("out", i))
+            else:
+                parameters.append(f"{_partial_type(sink)} *restrict p{i}")
+                operands.append(("partial", i))
+        if sinks:
+            parameters.append("long chunk")
+            operands.append(("chunk", 0))
+        if self.body.checks:
+            parameters.append("long long *status")
+            operands.append(("status", 0))
+        text.open(f"NOINLINE void NAME({', '.join(parameters)})")
+        for sink in sinks.values():
+            if sink.width == 1:
+                text(f"{_partial_type(sink)} s{sink.output} = {_start(sink.op, sink.dtype)};")
+            else:
+                text(f"{_partial_type(sink)} *restrict const s{sink.output} = p{sink.output} + chunk * {sink.width};")
+                text(f"for (long c = 0; c < {sink.width}; c++) s{sink.output}[c] = {_start(sink.op, sink.dtype)};")
+        text.extend(function)
+        text.close()
+        total, grain, chunk = self.rows, 1, 0
+        if self.flat:
+            total, grain, chunk = self.columns, 16, FLAT_CHUNK if self.chunked else 0
+        elif self.by_columns:
+            total, grain = self.columns, 16
+        elif self.chunked:
+            chunk = max(-(-self.rows // ROW_CHUNKS), 1)
+        return LoopKernel(
+            text.text(),
+            operands,
+            total,
+            grain,
+            chunk,
+            list(sinks.values()),
+            self.flat,
+            self.body.uses,
+            self.body.checks,
+        )
+
+
+def _reduction_of(value: Value) -> Node | None:
+    """The reduction whose result ``value`` is, seen through reshapes."""
+    while value.producer is not None and value.producer.op.name in ("reshape", "detach"):
+        value = value.producer.inputs[0]
+    node = value.producer
+    return node if node is not None and node.op.kind == "reduce" else None
+
+
+def _trailing(reduction: Node) -> bool:
+    shape, axes = reduction.inputs[0].shape, set(reduction.attrs["axes"])
+    kept = [a for a, n in enumerate(shape) if a not in axes and n != 1]
+    gone = [a for a, n in enumerate(shape) if a in axes and n != 1]
+    return not kept or not gone or max(kept) < min(gone)
+
+
+def _start(op: str, dtype: DType) -> str:
+    value = _START[op]
+    if dtype.kind == "int" and op in ("amax", "amin"):
+        bits = dtype.bits
+        lowest = 0 if dtype.short == "u8" else -(2 ** (bits - 1))
+        highest = 2 ** (bits - (dtype.short != "u8")) - 1
+        if bits == 64:
+            return "INT64_MIN" if op == "amax" else "INT64_MAX"
+        return str(lowest if op == "amax" else highest)
+    return literal(value, dtype if dtype is f64 or dtype.kind != "float" else dtype)
+
+
+def _partial_type(sink: Sink) -> str:
+    return COMPUTE[sink.dtype]
+
+
+def combine_text(op: str, dtype: DType) -> tuple[str, str]:
+    """(name, text) of the function that joins partial results in chunk order."""
+    name = f"combine_{op}_{dtype.short}"
+    kind = COMPUTE[dtype]
+    out = Writer()
+    out("/* Joins the partial results of chunks, in their order. */")
+    out.open(
+        f"static void {name}(long begin, long end, const {kind} *restrict partial, long chunks, long width, "
+        f"{STORAGE[dtype]} *restrict out)"
+    )
+    out.open("for (long c = begin; c < end; c++)")
+    out(f"{kind} total = {_start(op, dtype)};")
+    out.open("for (long chunk = 0; chunk < chunks; chunk++)")
+    out(_JOIN[op].format("total", "partial[chunk * width + c]"))
+    out.close()
+    out("out[c] = total;" if not dtype.is_half else f"out[c] = f32_to_{dtype.short}(total);")
+    out.close()
+    out.close()
+    return name, out.text()

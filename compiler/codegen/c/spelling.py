@@ -1,0 +1,104 @@
+"""How C spells types, indices, constants and every pointwise primitive."""
+
+from __future__ import annotations
+
+import math
+
+from compiler.index import Index, Var
+from compiler.ir.types import DType, bf16, boolean, f16, f32, f64, i8, i16, i32, i64, u8
+
+STORAGE: dict[DType, str] = {
+    boolean: "uint8_t", u8: "uint8_t", i8: "int8_t", i16: "int16_t", i32: "int32_t", i64: "int64_t",
+    f16: "f16", bf16: "bf16", f32: "float", f64: "double",
+}  # fmt: skip
+"""Element types in memory."""
+
+COMPUTE: dict[DType, str] = STORAGE | {boolean: "int", f16: "float", bf16: "float"}
+"""Types of local variables: 16-bit floats are held in f32, already rounded."""
+
+FLOAT = {
+    "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "div": "{0} / {1}", "neg": "-{0}",
+    "abs": "fabsf({0})", "sign": "(float)(({0} > 0) - ({0} < 0))", "floor": "floorf({0})", "ceil": "ceilf({0})",
+    "trunc": "truncf({0})", "round": "rintf({0})", "exp": "gen_expf({0})", "expm1": "gen_expm1f({0})",
+    "log": "gen_logf({0})", "log1p": "gen_log1pf({0})", "log2": "gen_logf({0}) * 1.44269504f", "sqrt": "sqrtf({0})",
+    "rsqrt": "1.0f / sqrtf({0})", "reciprocal": "1.0f / {0}", "sin": "gen_sinf({0})", "cos": "gen_cosf({0})",
+    "tanh": "gen_tanhf({0})", "erf": "gen_erff({0})", "pow": "powf({0}, {1})",
+    "maximum": "{0} > {1} || {0} != {0} ? {0} : {1}", "minimum": "{0} < {1} || {0} != {0} ? {0} : {1}",
+    "floor_divide": "floorf({0} / {1})", "remainder": "{0} - floorf({0} / {1}) * {1}",
+    "isnan": "{0} != {0}", "isinf": "fabsf({0}) == INFINITY", "isfinite": "fabsf({0}) < INFINITY",
+}  # fmt: skip
+
+INTEGER = {
+    "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "neg": "-{0}", "abs": "{0} < 0 ? -{0} : {0}",
+    "sign": "({0} > 0) - ({0} < 0)", "floor": "{0}", "ceil": "{0}", "trunc": "{0}", "round": "{0}",
+    "maximum": "{0} > {1} ? {0} : {1}", "minimum": "{0} < {1} ? {0} : {1}", "pow": "gen_ipow({0}, {1})",
+    "floor_divide": "gen_floor_divide({0}, {1})", "remainder": "{0} - gen_floor_divide({0}, {1}) * {1}",
+    "bitwise_and": "{0} & {1}", "bitwise_or": "{0} | {1}", "bitwise_xor": "{0} ^ {1}",
+    "isnan": "0", "isinf": "0", "isfinite": "1",
+}  # fmt: skip
+
+ANY = {
+    "eq": "{0} == {1}", "ne": "{0} != {1}", "lt": "{0} < {1}", "le": "{0} <= {1}", "gt": "{0} > {1}", "ge": "{0} >= {1}",
+    "logical_and": "({0} != 0) & ({1} != 0)", "logical_or": "({0} != 0) | ({1} != 0)",
+    "logical_xor": "({0} != 0) ^ ({1} != 0)", "logical_not": "{0} == 0", "where": "{0} ? {1} : {2}",
+}  # fmt: skip
+
+EXPENSIVE = frozenset("exp expm1 log log1p log2 sin cos tanh erf pow".split())
+"""Worth keeping in a row buffer when two passes over a row need them."""
+
+
+def spell(op: str, dtype: DType, operands: list[str]) -> str:
+    """The expression for ``op`` on operands of ``dtype``. Raises KeyError where C has no spelling."""
+    table = ANY if op in ANY else FLOAT if dtype.kind == "float" else INTEGER
+    text = table[op].format(*operands)
+    if dtype is f64:
+        for single, double in _DOUBLE.items():
+            text = text.replace(single, double)
+    return text
+
+
+_DOUBLE = {
+    "gen_expf(": "exp(", "gen_expm1f(": "expm1(", "gen_logf(": "log(", "gen_log1pf(": "log1p(", "gen_tanhf(": "tanh(",
+    "gen_erff(": "erf(", "gen_sinf(": "sin(", "gen_cosf(": "cos(", "fabsf(": "fabs(", "floorf(": "floor(",
+    "ceilf(": "ceil(", "truncf(": "trunc(", "rintf(": "rint(", "sqrtf(": "sqrt(", "powf(": "pow(", "1.0f": "1.0",
+    "1.44269504f": "1.4426950408889634", "(float)": "(double)",
+}  # fmt: skip
+
+
+def literal(value: float | int | bool, dtype: DType) -> str:
+    """A constant of ``dtype``."""
+    if dtype.kind != "float":
+        return f"INT64_C({int(value)})" if abs(int(value)) > 2**31 - 1 else str(int(value))
+    number = float(value)
+    if math.isnan(number):
+        return "NAN"
+    if math.isinf(number):
+        return "INFINITY" if number > 0 else "-INFINITY"
+    if dtype is f64:
+        return repr(number)
+    return f"{float(dtype.numpy.type(number))!r}f"
+
+
+def index_text(index: Index) -> str:
+    """An index as a C expression of type long."""
+    parts = []
+    for var, c in index.terms:
+        name = var_text(var)
+        parts.append(name if c == 1 else f"{c} * {name}")
+    if index.constant or not parts:
+        parts.append(str(index.constant))
+    return " + ".join(parts).replace("+ -", "- ")
+
+
+def var_text(var: Var) -> str:
+    if var.of is None:
+        return var.name
+    return f"(({index_text(var.of)}) {var.op} {var.by})"
+
+
+def variables(index: Index) -> set[str]:
+    """Names of the loop variables an index depends on."""
+    found: set[str] = set()
+    for var, _ in index.terms:
+        found |= {var.name} if var.of is None else variables(var.of)
+    return found

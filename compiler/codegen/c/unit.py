@@ -1,0 +1,447 @@
+"""A fused graph as one C translation unit, and the plan to run it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.codegen.c import gemm
+from compiler.codegen.c.isa import Isa
+from compiler.codegen.c.loops import LoopKernel, combine_text, loop_kernel
+from compiler.codegen.c.prelude import prelude
+from compiler.codegen.c.spelling import STORAGE
+from compiler.codegen.c.templates import (
+    Spec,
+    TeamKernel,
+    attention_kernel,
+    concat_kernel,
+    contract_kernel,
+    scatter_kernel,
+)
+from compiler.codegen.c.writer import Writer
+from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.op import Op
+from compiler.ir.types import TensorType
+from compiler.memory import Lifetime, assign_offsets
+from compiler.plan import Check, Launch, Plan, Slot
+
+SERIAL_WORK = 2_000_000  # floating-point operations of a step below which one thread is faster than several
+TABLE_CHUNK = 16384  # elements of a tensor that one entry of a table kernel covers
+
+
+def claims(op: Op, attrs: dict[str, Any]) -> bool:
+    """The composites that have a C template of their own."""
+    return op.name in ("scaled_dot_product_attention", "attention_backward") and not attrs["dropout"]
+
+
+def emit(graph: Graph, isa: Isa) -> Plan:
+    """C text and plan for a graph of fused nodes. Raises NotImplementedError for what C has no kernel for."""
+    return _Unit(graph, isa).plan()
+
+
+@dataclass
+class _Place:
+    """Where a value is: an argument of the entry point, or ``index`` into the temporaries."""
+
+    kind: str
+    index: int
+    pointer: str
+
+
+@dataclass
+class _Call:
+    """One or more runs of a kernel, as statements of the step, with what they read and write."""
+
+    lines: list[str]
+    reads: set[str]
+    writes: set[str]
+    launch: Launch
+    node: int
+    checked: bool = False
+
+
+class _Unit:
+    def __init__(self, graph: Graph, isa: Isa) -> None:
+        self.graph, self.isa = graph, isa
+        self.nodes = graph.nodes
+        self.position = {v: i for i, n in enumerate(self.nodes) for v in n.outputs}
+        self.last_read: dict[Value, int] = {}
+        for i, node in enumerate(self.nodes):
+            for value in node.inputs:
+                self.last_read[value] = i
+        self.places: dict[Value, _Place] = {}
+        self.temporaries: list[tuple[str, TensorType, Lifetime]] = []
+        self.texts: dict[str, str] = {}
+        self.helpers: dict[str, str] = {}
+        self.specs: list[Spec] = []
+        self.uses: set[str] = set()
+        self.scratch: set[tuple[int, int]] = set()
+        self.checks: list[Check] = []
+        self.calls: list[_Call] = []
+        self.copies: list[tuple[Value, _Place]] = []
+        self.aliases: dict[Node, dict[int, int]] = {}
+
+    # Places
+
+    def _slots(self) -> list[Slot]:
+        slots = [Slot(p.kind, p.label, p.value.dtype.short, p.value.shape) for p in self.graph.params]
+        return slots + [Slot("output", f"output {i}", v.dtype.short, v.shape) for i, v in enumerate(self.graph.outputs)]
+
+    def _assign_places(self) -> None:
+        for i, param in enumerate(self.graph.params):
+            self.places[param.value] = _Place("param", i, _identifier(param.value.name, i))
+        self._place_updates()
+        base = len(self.graph.params)
+        for i, value in enumerate(self.graph.outputs):
+            place = _Place("output", base + i, f"out{i}")
+            if value in self.places:
+                self.copies.append((value, place))
+            else:
+                self.places[value] = place
+        for i, node in enumerate(self.nodes):
+            for value in node.outputs:
+                if value not in self.places:
+                    self._temporary(value, i, self.last_read.get(value, i))
+
+    def _temporary(self, value: Value, start: int, end: int) -> None:
+        name = f"x{len(self.temporaries)}"
+        self.places[value] = _Place("temporary", len(self.temporaries), name)
+        self.temporaries.append((name, value.type, Lifetime(start, end, value.type.nbytes)))
+
+    def _place_updates(self) -> None:
+        """New states go straight into the state's memory where nobody needs the old contents any more."""
+        results = list(self.graph.outputs)
+        for update in self.graph.updates:
+            value, state = update.value, update.state
+            at = self.position.get(value)
+            last = self.last_read.get(state, -1)
+            direct = at is not None and value not in results and value not in self.places and last <= at
+            if direct and at is not None and last == at:
+                node = self.nodes[at]
+                reads = [i for i, v in enumerate(node.inputs) if v is state]
+                out = node.outputs.index(value)
+                direct = len(reads) == 1 and self._in_place(node, reads[0], out)
+                if direct:
+                    self.aliases.setdefault(node, {})[out] = reads[0]
+            if direct:
+                self.places[value] = self.places[state]
+            else:
+                self.copies.append((value, self.places[state]))
+                if value in self.position and value not in self.places:
+                    self._temporary(value, self.position[value], len(self.nodes))
+
+    def _in_place(self, node: Node, operand: int, output: int) -> bool:
+        """Whether ``output`` can overwrite ``operand``: every element is read only where it is written."""
+        body = node.body
+        assert body is not None
+        if node.attrs["kind"] not in ("pointwise", "contract"):
+            return False
+        param, result = body.inputs()[operand], body.outputs[output]
+        if param.type != result.type:
+            return False
+        if node.attrs["kind"] == "contract":
+            dot = next(n for n in body.nodes if n.op.name == "dot")
+            kernel = contract_kernel(self.isa, node, {}, 0)
+            text = kernel.spec.epilogue if isinstance(kernel, TeamKernel) and isinstance(kernel.spec, gemm.GemmSpec) else ""
+            stores = re.search(rf"o{output}\[(.*?)\] =", text)
+            reads = re.findall(rf"\ba{operand}\[(.*?)\]", text)
+            direct = not any(_depends(v, param) for v in dot.inputs)
+            return direct and stores is not None and all(r == stores[1] for r in reads)
+        kernel = loop_kernel(node, {}, 0)
+        stores = re.search(rf"o{output}\[(.*?)\] =", kernel.text)
+        reads = re.findall(rf"\ba{operand}\[(.*?)\]", kernel.text)
+        return stores is not None and all(r == stores[1] for r in reads)
+
+    # Kernels
+
+    def _function(self, text: str, name: str) -> str:
+        """Register a kernel's text; kernels of one text are one function."""
+        found = self.texts.get(text)
+        if found is None:
+            found = self.texts[text] = f"k{len(self.texts)}_{name}"
+        return found
+
+    def _emit_nodes(self) -> None:
+        for i, node in enumerate(self.nodes):
+            kind = node.attrs["kind"]
+            aliases = self.aliases.get(node, {})
+            kernel: LoopKernel | TeamKernel
+            if kind == "contract":
+                kernel = contract_kernel(self.isa, node, aliases, len(self.checks))
+            elif kind == "attention":
+                kernel = attention_kernel(self.isa, node)
+            elif kind == "concat":
+                kernel = concat_kernel(node, len(self.checks))
+            elif kind == "scatter":
+                kernel = scatter_kernel(node, len(self.checks))
+            else:
+                kernel = loop_kernel(node, aliases, len(self.checks))
+            self.uses |= kernel.uses
+            self.checks += [Check(c.attrs["what"], c.attrs["size"], str(c.loc)) for c in kernel.checks]
+            name = self._function(_commented(kernel.text, node), _main_op(node))
+            launch = _launch(name, node)
+            if isinstance(kernel, TeamKernel):
+                self.specs.append(kernel.spec)
+                self.scratch.add((kernel.shared, kernel.private))
+                self._team_call(i, node, kernel, name, launch)
+            else:
+                self._loop_call(i, node, kernel, name, launch)
+
+    def _pointer(self, value: Value, offset: int = 0) -> str:
+        text = self.places[value].pointer
+        return f"{text} + {offset}" if offset else text
+
+    def _operand(self, node: Node, what: tuple[str, int], partials: dict[int, str]) -> str:
+        kind, i = what
+        if kind == "in":
+            return self._pointer(node.inputs[i])
+        if kind == "out":
+            return self._pointer(node.outputs[i])
+        if kind == "partial":
+            return partials[i]
+        return kind
+
+    def _effects(self, node: Node) -> tuple[set[str], set[str]]:
+        return {self.places[v].pointer for v in node.inputs}, {self.places[v].pointer for v in node.outputs}
+
+    def _team_call(self, i: int, node: Node, kernel: TeamKernel, name: str, launch: Launch) -> None:
+        arguments = []
+        for kind, k, offset in kernel.pointers:
+            if kind == "status":
+                arguments.append("status")
+            else:
+                arguments.append(self._pointer((node.inputs if kind == "in" else node.outputs)[k], offset))
+        reads, writes = self._effects(node)
+        if kernel.shared or kernel.private:
+            writes.add("scratch")
+        line = f"{name}(pool, tid, nt, scratch, {', '.join(arguments)});"
+        self.calls.append(_Call([line], reads, writes, launch, i, bool(kernel.checks)))
+
+    def _loop_call(self, i: int, node: Node, kernel: LoopKernel, name: str, launch: Launch) -> None:
+        reads, writes = self._effects(node)
+        partials = {s.output: self._partials(i, s.output, kernel, node) for s in kernel.sinks}
+        arguments = ", ".join(self._operand(node, x, partials) for x in kernel.operands)
+        if kernel.sinks:
+            ranges = f"chunk * {kernel.chunk}, LEAST({kernel.total}, (chunk + 1) * {kernel.chunk})"
+            line = f"for (long chunk = FROM({kernel.chunks}, 1); chunk < TO({kernel.chunks}, 1); chunk++)\n    {name}({ranges}, {arguments});"
+            sinks = {self.places[node.outputs[s.output]].pointer for s in kernel.sinks}
+            self.calls.append(_Call([line], reads, (writes - sinks) | set(partials.values()), launch, i, bool(kernel.checks)))
+            self._combine(i, node, kernel, partials, launch)
+            return
+        line = f"{name}(FROM({kernel.total}, {kernel.grain}), TO({kernel.total}, {kernel.grain}), {arguments});"
+        if kernel.total <= kernel.grain:
+            line = f"if (tid == 0) {name}(0, {kernel.total}, {arguments});"
+        self.calls.append(_Call([line], reads, writes, launch, i, bool(kernel.checks)))
+
+    def _partials(self, i: int, output: int, kernel: LoopKernel, node: Node) -> str:
+        sink = next(s for s in kernel.sinks if s.output == output)
+        name = f"part{i}_{output}"
+        kind = TensorType(sink.dtype, (max(kernel.chunks, 1), sink.width))
+        self.temporaries.append((name, kind, Lifetime(i, i, kind.nbytes)))
+        return name
+
+    def _combine(self, i: int, node: Node, kernel: LoopKernel, partials: dict[int, str], launch: Launch) -> None:
+        for sink in kernel.sinks:
+            name, text = combine_text(sink.op, sink.dtype)
+            self.helpers[name] = text
+            out = self.places[node.outputs[sink.output]].pointer
+            part = partials[sink.output]
+            rest = f"{part}, {kernel.chunks}, {sink.width}, {out}"
+            if sink.width <= 64:
+                line = f"if (tid == 0) {name}(0, {sink.width}, {rest});"
+            else:
+                line = f"{name}(FROM({sink.width}, 16), TO({sink.width}, 16), {rest});"
+            self.calls.append(_Call([line], {part}, {out}, launch, i))
+
+    def _emit_copies(self) -> None:
+        for value, target in self.copies:
+            source = self.places[value].pointer
+            nbytes = value.type.nbytes
+            line = f"if (tid == 0) memcpy({target.pointer}, {source}, {nbytes});"
+            launch = Launch("memcpy", "copy", (), "", 0, 2 * nbytes)
+            self.calls.append(_Call([line], {source}, {target.pointer}, launch, len(self.nodes)))
+
+    # Text
+
+    def plan(self) -> Plan:
+        self._assign_places()
+        self._emit_nodes()
+        self._emit_copies()
+        offsets, arena = assign_offsets([life for _, _, life in self.temporaries])
+        flops = sum(c.launch.flops for c in self.calls)
+        return Plan(
+            name=self.graph.name,
+            target=f"c/{self.isa.name}",
+            source=self._source(offsets),
+            slots=tuple(self._slots()),
+            arena_bytes=arena,
+            scratch=tuple(sorted(self.scratch)),
+            threads=1 if flops < SERIAL_WORK else 0,
+            launches=tuple(c.launch for c in self.calls),
+            checks=tuple(self.checks),
+        )
+
+    def _source(self, offsets: Sequence[int]) -> str:
+        own = {"gen_bounded", "gen_floor_divide", "gen_ipow"}
+        parts = [
+            f"/* {self.graph.name}: {len(self.calls)} kernel runs of {len(self.texts)} kernels, {self.isa.name}. Generated by Genesis. */",
+            prelude(self.isa, self.uses - own),
+            _OWN_HELPERS,
+            gemm.micro_kernels(self.isa, self.specs) if self.specs else "",
+            *(self.helpers[name] for name in sorted(self.helpers)),
+        ]
+        for text, name in self.texts.items():
+            parts.append(text.replace("NAME", name))
+        parts.append(self._step(offsets))
+        return "\n".join(p for p in parts if p)
+
+    def _step(self, offsets: Sequence[int]) -> str:
+        out = Writer()
+        out("typedef struct {")
+        out("  gen_pool *pool;")
+        out("  void *const *args;")
+        out("  long long *status;")
+        out("} Frame;")
+        out()
+        out("/* Thread tid of nt runs its share of every kernel. */")
+        out.open("static void run(int tid, int nt, void *context)")
+        out("const Frame *frame = context;")
+        out("gen_pool *pool = frame->pool;")
+        out("void *const *args = frame->args;")
+        out("long long *status = frame->status;")
+        count = len(self.graph.params)
+        for param in self.graph.params:
+            place = self.places[param.value]
+            note = f" /* {param.value.type}{' ' + param.label if param.label else ''} */"
+            out(f"{STORAGE[param.value.dtype]} *const {place.pointer} = args[{place.index}];{note}")
+        for i, value in enumerate(self.graph.outputs):
+            out(f"{STORAGE[value.dtype]} *const out{i} = args[{count + i}]; /* {value.type} */")
+        end = count + len(self.graph.outputs)
+        out(f"char *const arena = args[{end}];")
+        out(f"char *const scratch = args[{end + 1}];")
+        for (name, kind, _), offset in zip(self.temporaries, offsets, strict=True):
+            ctype = STORAGE[kind.dtype]
+            out(f"{ctype} *const {name} = ({ctype} *)(arena + {offset}); /* {kind} */")
+        out("(void)tid, (void)nt, (void)pool, (void)status, (void)arena, (void)scratch;")
+        out()
+        self._body(out, offsets)
+        out.close()
+        out()
+        out.open("void step(gen_pool *pool, int threads, void *const *args, long long *status)")
+        out("Frame frame = {pool, args, status};")
+        out("pool->run(pool, threads, run, &frame);")
+        out.close()
+        return out.text()
+
+    def _body(self, out: Writer, offsets: Sequence[int]) -> None:
+        """The calls, with a barrier wherever one reads or overwrites what another thread may still be at."""
+        spans = {
+            name: (offset, offset + max(kind.nbytes, 1))
+            for (name, kind, _), offset in zip(self.temporaries, offsets, strict=True)
+        }
+        states = {self.places[v].pointer for v in self.graph.inputs("state")}
+        reads: set[str] = set()
+        writes: set[str] = set()
+        unchecked = any(c.checked for c in self.calls)
+
+        def overlaps(a: set[str], b: set[str]) -> bool:
+            if a & b:
+                return True
+            return any(
+                spans[x][0] < spans[y][1] and spans[y][0] < spans[x][1] for x in a if x in spans for y in b if y in spans
+            )
+
+        last_place = ""
+        for call in self.calls:
+            check = unchecked and bool(call.writes & states)
+            if check or overlaps(call.reads | call.writes, writes) or overlaps(call.writes, reads):
+                out("BARRIER;")
+                reads, writes = set(), set()
+            if check:
+                out("if (status[0]) return; /* bad input: leave the states as they were */")
+                unchecked = False
+            if call.launch.place != last_place:
+                out(f"/* {call.launch.place} */")
+                last_place = call.launch.place
+            for line in call.lines:
+                for part in line.split("\n"):
+                    out(part)
+            reads |= call.reads
+            writes |= call.writes
+
+
+def _depends(value: Value, source: Value) -> bool:
+    if value is source:
+        return True
+    return value.producer is not None and any(_depends(v, source) for v in value.producer.inputs)
+
+
+def _identifier(name: str, index: int) -> str:
+    text = re.sub(r"\W", "_", name)
+    return f"s{index}_{text}"
+
+
+def _main_op(node: Node) -> str:
+    """The op a kernel is named after."""
+    assert node.body is not None
+    names = [n.op.name for n in node.body.nodes if n.op.kind != "view" and n.op.name not in ("constant", "iota", "cast")]
+    kind = node.attrs["kind"]
+    if kind == "contract":
+        return "dot" + "".join("_" + n for n in dict.fromkeys(names) if n in ("maximum", "erf", "tanh", "exp"))
+    return f"{kind}_{names[-1]}" if names else f"{kind}_copy"
+
+
+def _commented(text: str, node: Node) -> str:
+    """``text`` under a comment that says which ops of which lines it computes."""
+    assert node.body is not None
+    ops = [n.op.name for n in node.body.nodes if n.op.kind != "view" and n.op.name != "constant"]
+    shown = " ".join(dict.fromkeys(ops))
+    shapes = ", ".join(str(v.type) for v in node.body.inputs())
+    results = ", ".join(str(v.type) for v in node.body.outputs)
+    return f"/* {node.attrs['kind']}: {shown or 'copy'}\n   {shapes} -> {results} */\n{text}"
+
+
+def _launch(name: str, node: Node) -> Launch:
+    assert node.body is not None
+    flops = 0
+    for inner in node.body.nodes:
+        if inner.op.name == "dot":
+            flops += 2 * inner.output.type.size * inner.inputs[0].shape[-1]
+        elif inner.op.kind in ("pointwise", "reduce"):
+            flops += max(v.type.size for v in (*inner.outputs, *inner.inputs)) if inner.inputs else 0
+        elif inner.op.kind == "composite":
+            q, k = inner.inputs[:2]
+            flops += (4 if len(inner.outputs) == 2 else 10) * q.type.size * k.shape[-2]
+    ops = tuple(dict.fromkeys(n.op.name for n in node.body.nodes if n.op.kind != "view"))
+    nbytes = sum(v.type.nbytes for v in (*node.inputs, *node.outputs))
+    return Launch(name, node.attrs["kind"], ops, str(node.loc), flops, nbytes)
+
+
+_OWN_HELPERS = """\
+/* A thread's share of a range of n, in multiples of a grain. */
+#define FROM(n, grain) LEAST(n, ((n) + (grain) - 1) / (grain) * tid / nt * (grain))
+#define TO(n, grain) LEAST(n, ((n) + (grain) - 1) / (grain) * (tid + 1) / nt * (grain))
+#define LEAST(a, b) ((a) < (b) ? (a) : (b))
+#define BARRIER if (nt > 1) pool->barrier(pool, nt)
+
+/* The index if it is in [0, size); else 0, and the first such finding goes to the status. */
+static inline int64_t gen_bounded(long long *status, int check, int64_t index, int64_t size, long element) {
+  if (index >= 0 && index < size) return index;
+  status[1] = check, status[2] = element, status[3] = index, status[0] = 1;
+  return 0;
+}
+
+static inline int64_t gen_floor_divide(int64_t a, int64_t b) {
+  const int64_t q = b ? a / b : 0;
+  return q - (b && a % b && (a % b < 0) != (b < 0));
+}
+
+static inline int64_t gen_ipow(int64_t base, int64_t exponent) {
+  int64_t result = 1;
+  for (; exponent > 0; exponent >>= 1, base *= base)
+    if (exponent & 1) result *= base;
+  return result;
+}
+"""

@@ -1,0 +1,74 @@
+"""The plan: what the runtime needs to run a step, as plain data. Written by a code generator, read by an executor."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One argument of the entry point. ``kind``: "state", "scalar", "input" or "output"; ``dtype`` in IR spelling."""
+
+    kind: str
+    label: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a status code of the step means: ``what`` was outside ``[0, size)`` at ``place``."""
+
+    what: str
+    size: int
+    place: str
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One kernel run, for people and for profiles: its function, IR ops, place, floating-point work and bytes moved."""
+
+    kernel: str
+    kind: str
+    ops: tuple[str, ...]
+    place: str
+    flops: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A step in generated code.
+
+    ``source`` is one C translation unit whose entry ``step(pool, threads, args, status)`` takes the addresses of
+    ``slots`` in order, then of the arena and of the scratch memory. Scratch is the largest of ``shared + threads * private``
+    over ``scratch``. ``threads``: how many are worth using, 0 for all.
+    """
+
+    name: str
+    target: str
+    source: str
+    slots: tuple[Slot, ...]
+    arena_bytes: int
+    scratch: tuple[tuple[int, int], ...]
+    threads: int
+    launches: tuple[Launch, ...]
+    checks: tuple[Check, ...] = field(default=())
+
+    def scratch_bytes(self, threads: int) -> int:
+        return max((shared + threads * private for shared, private in self.scratch), default=0)
+
+    def to_json(self) -> str:
+        """The plan as text."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Plan:
+        """The plan of :meth:`to_json`'s text."""
+        data = json.loads(text)
+        data["slots"] = tuple(Slot(**{**s, "shape": tuple(s["shape"])}) for s in data["slots"])
+        data["scratch"] = tuple((a, b) for a, b in data["scratch"])
+        data["launches"] = tuple(Launch(**{**x, "ops": tuple(x["ops"])}) for x in data["launches"])
+        data["checks"] = tuple(Check(**c) for c in data["checks"])
+        return Plan(**data)
