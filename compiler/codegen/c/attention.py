@@ -205,13 +205,9 @@ class _Layout:
         return f"if ({rows} == {choices[0]}) {calls[0]} else {calls[1]}"
 
     def pack_call(self, panels: str, strides: Strides, source: str) -> str:
-        """The loop that packs one head's rows of D into panels."""
-        keys, nr = self.spec.keys, self.nr
-        width = f"{keys} - p * {nr} < {nr} ? {keys} - p * {nr} : {nr}" if keys % nr else str(nr)
-        call = self.pack(strides).call(
-            f"{panels} + p * {self.panel}", width, str(self.spec.dim), f"{source} + p * {nr * strides[2]}", strides[2:]
-        )
-        return f"for (long p = 0; p < {self.key_panels}; ++p) {call}"
+        """The call that packs one head's rows of D into panels."""
+        keys, dim = str(self.spec.keys), str(self.spec.dim)
+        return self.pack(strides).call(panels, self.panel, keys, dim, source, strides[2:])
 
     def copy(self, target: str, source: str, rows: str, strides: Strides) -> str:
         """The loop that converts rows of D to f32 rows of the padded width."""

@@ -417,15 +417,17 @@ class _Kernel:
         """Panels [first, end) of the block of B that begins at column `start`."""
         spec, plan, out = self.spec, self.plan, self.out
         rows, columns = spec.b.strides[-2:]
-        offset = f"({start} + p * {plan.nr})" if start != "0" else f"p * {plan.nr}"
-        out.open(f"for (long p = {first}; p < {end}; ++p)")
-        width = str(plan.nr)
-        if spec.n % plan.nr:
-            out(f"const long left_over = {spec.n} - {offset};")
-            width = f"left_over < {plan.nr} ? left_over : {plan.nr}"
-        source = f"{self._names[1]} + {offset} * {columns}"
-        out(plan.pack_b.call(f"{block} + p * {plan.b_panel}", width, str(spec.k), source, (columns, rows)))
-        out.close()
+        if first == "0":
+            source, width, target = self._names[1], str(spec.n), block
+        else:
+            at = f"({start} + {first} * {plan.nr})" if start != "0" else f"{first} * {plan.nr}"
+            rest = f"{spec.n} - {at}"
+            width = f"({end} - {first}) * {plan.nr}"
+            if spec.n % plan.nr:
+                width = f"{rest} < {width} ? {rest} : {width}"
+            source = f"{self._names[1]} + {at} * {columns}"
+            target = f"{block} + {first} * {plan.b_panel}"
+        out(plan.pack_b.call(target, plan.b_panel, width, str(spec.k), source, (columns, rows)))
 
     def _group(self, end: str, start: str, j_first: str, j_end: str, block: str) -> None:
         """All tiles of row panels [group, `end`) and column panels [j_first, j_end) of one block."""
@@ -438,18 +440,12 @@ class _Kernel:
         a_rows, a_columns = spec.a.strides[-2:]
         a_start = f" + k0 * {a_columns}" if plan.split_k else ""
         if not plan.direct_a:
-            out.open("for (long p = group; p < group_end; ++p)")
-            rows = self._rows("p")
-            out(
-                plan.pack_a.call(
-                    f"packed_a + (p - group) * {plan.a_panel}",
-                    rows,
-                    depth,
-                    f"{self._names[0]} + p * {plan.mr * a_rows}{a_start}",
-                    (a_rows, a_columns),
-                )
-            )
-            out.close()
+            rows = f"(group_end - group) * {plan.mr}"
+            if spec.m % plan.mr:
+                rest = f"{spec.m} - group * {plan.mr}"
+                rows = f"{rest} < {rows} ? {rest} : {rows}"
+            source = f"{self._names[0]} + group * {plan.mr * a_rows}{a_start}"
+            out(plan.pack_a.call("packed_a", plan.a_panel, rows, depth, source, (a_rows, a_columns)))
         out.open(f"for (long q = {j_first}; q < {j_end}; ++q)")
         out.open("for (long p = group; p < group_end; ++p)")
         out(f"const long i0 = p * {plan.mr}, j0 = {start + ' + ' if start != '0' else ''}q * {plan.nr};")

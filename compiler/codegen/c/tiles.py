@@ -84,10 +84,11 @@ NOINLINE void {self.name}(long k, const {element} *a, long lda, const {element} 
 
 @dataclass(frozen=True, order=True)
 class Pack:
-    """Copies w <= width rows of a matrix, k long, into a panel; the panel's other rows hold no meaning.
+    """Copies w rows of a matrix, k long, into panels of `width` rows; the rows that fill the last panel mean nothing.
 
     `order` says which neighbours lie at distance one: "rows" those along k, "columns" those along the panel,
-    "strided" none. `form` is the panel's element: "f32", "rounded" (f32 rounded to bf16) or "pairs" (of bf16).
+    "strided" none. `form` is the panel's element: "f32", "rounded" (f32 rounded to bf16) or "pairs" (of bf16). A panel
+    has `width` * k elements, or half as many pairs, and room for one more vector.
     """
 
     width: int
@@ -99,128 +100,135 @@ class Pack:
     def name(self) -> str:
         return f"pack_{self.order}_{self.dtype}_{self.form}_{self.width}"
 
-    def call(self, panel: str, w: str, k: str, source: str, strides: tuple[int, int]) -> str:
-        """The call that packs rows at `source`, whose (row, k) strides are given."""
-        distances = {"rows": strides[:1], "columns": strides[1:], "strided": strides}[self.order]
-        return f"{self.name}({', '.join([panel, w, k, source, *map(str, distances)])});"
+    def call(self, panels: str, distance: int, w: str, k: str, source: str, strides: tuple[int, int]) -> str:
+        """The call that packs rows at `source` of the given (row, k) strides to `panels`, `distance` elements apart."""
+        apart = {"rows": strides[:1], "columns": strides[1:], "strided": strides}[self.order]
+        return f"{self.name}({', '.join([panels, str(distance), w, k, source, *map(str, apart)])});"
 
     def uses(self) -> set[str]:
         """Names of the prelude parts the text calls."""
         convert = {"f32": (), "rounded": ("round_bf16",), "pairs": ("bf16_dot", "f32_to_bf16")}[self.form]
         return {"vectors", *CONVERSIONS[self.dtype], *convert}
 
-    def needs_transpose(self) -> bool:
-        return self.order == "rows"
-
     def text(self, isa: Isa) -> str:
         """The function."""
         pairs = self.form == "pairs"
-        distances = {"rows": "long rs", "columns": "long ks", "strided": "long rs, long ks"}[self.order]
-        source = {"rows": "s[i * rs + p]", "columns": "s[p * ks + i]", "strided": "s[i * rs + p * ks]"}[self.order]
-        layout = f"d[p / 2][{self.width}] pairs" if pairs else f"d[p][{self.width}]"
-        body = self._pairs(isa) if pairs else self._single(isa)
+        strides = {"rows": "long rs", "columns": "long ks", "strided": "long rs, long ks"}[self.order]
+        if self.order == "columns" and not (pairs and self.dtype == "f16"):
+            body = self._columns(isa)
+        elif self.order == "rows" and not (pairs and self.dtype == "f16"):
+            body = self._rows(isa)
+        else:
+            body = self._elements("0")
         return f"""\
-/* {layout} from {source}, i < w, p < k. */
-NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long w, long k,
-    const {C_TYPE[self.dtype]} *restrict s, {distances}) {{
+/* {"pairs of neighbours along k" if pairs else "d[p][i]"} = {self._at("i", "p")}, i < w, p < k, \
+{self.width} rows to a panel. */
+NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long panel, long w, long k,
+    const {C_TYPE[self.dtype]} *restrict s, {strides}) {{
 {body}}}
 """
 
+    def _at(self, i: str, p: str) -> str:
+        row = {"rows": f"{i} * rs", "columns": i, "strided": f"{i} * rs"}[self.order]
+        column = {"rows": p, "columns": f"{p} * ks", "strided": f"{p} * ks"}[self.order]
+        return f"s[{row} + {column}]"
+
     def _value(self, element: str) -> str:
+        """A panel's f32 from an element of the matrix."""
         value = TO_F32[self.dtype].format(element)
         return f"round_bf16({value})" if self.form == "rounded" and self.dtype != "bf16" else value
 
-    def _single(self, isa: Isa) -> str:
+    def _half(self, element: str) -> str:
+        """Half a pair from an element of the matrix."""
+        return element if self.dtype == "bf16" else FROM_F32["bf16"].format(TO_F32[self.dtype].format(element))
+
+    def _elements(self, first: str) -> str:
+        """One element at a time, from k = `first` on."""
+        width, step = self.width, 1 + (self.form == "pairs")
+        if self.form == "pairs":
+            here, following = self._half(self._at("row", "p")), self._half(self._at("row", "(p + 1)"))
+            value = f"{here} | (uint32_t)(p + 1 < k ? {following} : 0) << 16"
+        else:
+            value = self._value(self._at("row", "p"))
+        return f"""\
+  for (long i0 = 0; i0 < w; i0 += {width})
+    for (long i = 0; i < {width}; ++i) {{
+      const long row = i0 + i < w ? i0 + i : w - 1;
+      for (long p = {first}; p < k; p += {step}) d[i0 / {width} * panel + p / {step} * {width} + i] = {value};
+    }}
+"""
+
+    def _columns(self, isa: Isa) -> str:
+        """Whole pieces of the matrix's rows, a few rows at a time so that a line of memory serves all its panels."""
         width = self.width
-        if self.order == "columns":
-            return f"""\
-  if (w == {width}) {{
-    for (long p = 0; p < k; ++p)
-      for (long i = 0; i < {width}; ++i) d[p * {width} + i] = {self._value("s[p * ks + i]")};
-    return;
+        if self.form == "pairs":
+            inner = f"""\
+      for (long p = p0; p < end; p += 2)
+        for (long i = 0; i < {width}; i += LANES) {{
+          const long left = w - i0 - i;
+          const {C_TYPE[self.dtype]} *even = s + p * ks + i0 + i;
+          const int n = (int)(left < 0 ? 0 : left < LANES ? left : LANES);
+          const vf r = (vf)pair_{self.dtype}(even, p + 1 < k ? even + ks : NULL, n);
+          {self._store(isa, "e + p / 2", "r")}
+        }}
+"""
+        else:
+            value = self._value("s[p * ks + i0 + i]")
+            inner = f"""\
+      if (i0 + {width} <= w)
+        for (long p = p0; p < end; ++p)
+          for (long i = 0; i < {width}; ++i) e[p * {width} + i] = {value};
+      else
+        for (long p = p0; p < end; ++p)
+          for (long i = 0; i < {width}; ++i) e[p * {width} + i] = i0 + i < w ? {value} : 0.0f;
+"""
+        return f"""\
+  for (long p0 = 0; p0 < k; p0 += 16) {{
+    const long end = p0 + 16 < k ? p0 + 16 : k;
+    for (long i0 = 0; i0 < w; i0 += {width}) {{
+      {"uint32_t" if self.form == "pairs" else "float"} *e = d + i0 / {width} * panel;
+{inner}    }}
   }}
-  for (long p = 0; p < k; ++p)
-    for (long i = 0; i < {width}; ++i) d[p * {width} + i] = i < w ? {self._value("s[p * ks + i]")} : 0.0f;
 """
-        if self.order == "strided":
-            return f"""\
-  for (long p = 0; p < k; ++p)
-    for (long i = 0; i < {width}; ++i) d[p * {width} + i] = i < w ? {self._value("s[i * rs + p * ks]")} : 0.0f;
-"""
-        if self.dtype == "f32" and self.form == "f32":
-            load = "r[l] = vload(row);"
+
+    def _rows(self, isa: Isa) -> str:
+        """Square blocks, transposed in registers."""
+        width = self.width
+        row = "s + (i0 + i + l < w ? i0 + i + l : w - 1) * rs + p"
+        if self.form == "pairs":
+            load = f"r[l] = (vf)row_pairs_{self.dtype}({row});"
+        elif self.dtype == "f32" and self.form == "f32":
+            load = f"r[l] = vload({row});"
         else:
             load = f"""\
-float t[LANES];
-        for (int q = 0; q < LANES; ++q) t[q] = {self._value("row[q]")};
-        r[l] = vload(t);"""
+{{
+          const {C_TYPE[self.dtype]} *row = {row};
+          float t[LANES];
+          for (int q = 0; q < LANES; ++q) t[q] = {self._value("row[q]")};
+          r[l] = vload(t);
+        }}"""
+        step = "2 * LANES" if self.form == "pairs" else "LANES"
+        at = "e + p / 2 + l" if self.form == "pairs" else "e + p + l"
         return f"""\
-  const long whole = k / LANES * LANES;
-  for (long p = 0; p < whole; p += LANES)
-    for (long i = 0; i < {width}; i += LANES) {{
-      vf r[LANES];
-      UNROLL for (int l = 0; l < LANES; ++l) {{
-        const {C_TYPE[self.dtype]} *row = s + (i + l < w ? i + l : w - 1) * rs + p; /* past w, the last again */
-        {load}
+  const long whole = k / ({step}) * ({step});
+  for (long i0 = 0; i0 < w; i0 += {width})
+    for (long p = 0; p < whole; p += {step})
+      for (long i = 0; i < {width}; i += LANES) {{
+        {"uint32_t" if self.form == "pairs" else "float"} *e = d + i0 / {width} * panel;
+        vf r[LANES]; /* rows past w repeat the last */
+        UNROLL for (int l = 0; l < LANES; ++l) {load}
+        transpose(r);
+        UNROLL for (int l = 0; l < LANES; ++l) {self._store(isa, at, "r[l]")}
       }}
-      transpose(r);
-      UNROLL for (int l = 0; l < LANES; ++l) {self._store(isa)}
-    }}
-  for (long i = 0; i < {width}; ++i) {{
-    const {C_TYPE[self.dtype]} *row = s + (i < w ? i : w - 1) * rs;
-    for (long p = whole; p < k; ++p) d[p * {width} + i] = {self._value("row[p]")};
-  }}
-"""
+{self._elements("whole")}"""
 
-    def _store(self, isa: Isa, row: str = "p + l", kind: str = "vstore") -> str:
-        at = f"d + ({row}) * {self.width} + i"
-        if self.width < isa.lanes or self.width % isa.lanes == 0:  # a short row spills into the next, stored after it
-            return f"vstore((float *)({at}), (vf)r[l]);" if kind == "pairs" else f"vstore({at}, r[l]);"
-        return f"memcpy({at}, &r[l], 4 * ({self.width} - i < LANES ? {self.width} - i : LANES));"
-
-    def _pairs(self, isa: Isa) -> str:
-        width = self.width
-        scalar = FROM_F32["bf16"].format(TO_F32[self.dtype].format("{}"))
-
-        def element(at: str) -> str:
-            return at if self.dtype == "bf16" else scalar.format(at)
-
-        if self.order == "columns" and self.dtype != "f16":
-            return f"""\
-  for (long p = 0; p < k; p += 2)
-    for (long i = 0; i < {width}; i += LANES) {{
-      const int n = (int)(w - i < 0 ? 0 : w - i < LANES ? w - i : LANES);
-      const {C_TYPE[self.dtype]} *even = s + p * ks + i;
-      vu r[1] = {{pair_{self.dtype}(even, p + 1 < k ? even + ks : NULL, n)}};
-      const int l = 0;
-      {self._store(isa, "p / 2", "pairs")}
-    }}
-"""
-        at = {"rows": "s[i * rs + {}]", "columns": "s[({}) * ks + i]", "strided": "s[i * rs + ({}) * ks]"}[self.order]
-        tail = f"""\
-  for (; p < k; p += 2)
-    for (long i = 0; i < {width}; ++i) {{
-      const uint32_t low = i < w ? {element(at.format("p"))} : 0;
-      const uint32_t high = i < w && p + 1 < k ? {element(at.format("p + 1"))} : 0;
-      d[p / 2 * {width} + i] = low | high << 16;
-    }}
-"""
-        if self.order != "rows" or self.dtype == "f16":
-            return "  long p = 0;\n" + tail
-        return (
-            f"""\
-  long p = 0;
-  for (; p + 2 * LANES <= k; p += 2 * LANES)
-    for (long i = 0; i < {width}; i += LANES) {{
-      vf r[LANES];
-      UNROLL for (int l = 0; l < LANES; ++l)
-        r[l] = (vf)row_pairs_{self.dtype}(s + (i + l < w ? i + l : w - 1) * rs + p); /* past w, the last again */
-      transpose(r);
-      UNROLL for (int l = 0; l < LANES; ++l) {self._store(isa, "p / 2 + l", "pairs")}
-    }}
-"""
-            + tail
-        )
+    def _store(self, isa: Isa, row: str, value: str) -> str:
+        """Stores a vector at column i of a row; a row shorter than a vector spills into the next, stored after it."""
+        base, index = row.split(" + ", 1)
+        at = f"{base} + ({index}) * {self.width} + i"
+        if self.width < isa.lanes or self.width % isa.lanes == 0:
+            return f"vstore((float *)({at}), {value});" if self.form == "pairs" else f"vstore({at}, {value});"
+        return f"memcpy({at}, &{value}, 4 * ({self.width} - i < LANES ? {self.width} - i : LANES));"
 
 
 def transpose(isa: Isa) -> str:
