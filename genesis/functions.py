@@ -869,7 +869,10 @@ def to(input: Tensor, *targets: Any, dtype: Any = None, device: Any = None, **_:
 
 def copy_(input: Tensor, source: Any) -> Tensor:
     """Take the contents of ``source``, broadcast and cast."""
-    return input.write(o.expand(_like(source, input.dtype), shape=tuple(input.shape)))
+    spread = o.expand(_like(source, input.dtype), shape=tuple(input.shape))
+    if spread.data is not None and not spread.requires_grad:
+        spread = from_array(np.array(spread.data)).value  # a broadcast array is no storage
+    return input.write(spread)
 
 
 def fill_(input: Tensor, value: Any) -> Tensor:
