@@ -5,6 +5,7 @@ Hyper-parameters are rank-0 f64 operands, read at every call; the arithmetic on 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from compiler.errors import OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import TensorType, f32, f64, i32
+from compiler.ops.contract import accumulator
+from compiler.ops.elementwise import as_type
 
 SCALAR = TensorType(f64, ())
 
@@ -44,12 +47,17 @@ def _unscale(o: Any, *operands: Value) -> tuple[Value, ...]:
     """The inverse is taken in f64 and rounded once, as PyTorch's scaler does."""
     *grads, scale = operands
     inverse = o.cast(o.reciprocal(o.cast(scale, to=f64)), to=f32)
+
+    def divided(g: Value) -> Value:
+        wide = accumulator(g.dtype)
+        return o.cast(o.mul(o.cast(g, to=wide), o.cast(inverse, to=wide)), to=g.dtype)
+
     found = None
     for g in grads:
         bad = o.any(o.logical_not(o.isfinite(g)), axes=tuple(range(g.type.rank)))
         found = bad if found is None else o.logical_or(found, bad)
     assert found is not None
-    return (*(o.mul(g, inverse) for g in grads), o.cast(found, to=f32))
+    return (*map(divided, grads), o.cast(found, to=f32))
 
 
 _training("unscale", lambda *types: (*types[:-1], TensorType(f32, ())), _unscale)
@@ -62,9 +70,9 @@ def _update_scale(
     overflow = o.ne(found, 0.0)
     good = o.add(tracker, 1)
     due = o.eq(good, interval)
-    grown = o.mul(scale, growth)
+    grown = o.cast(o.mul(scale, growth), to=f32)
     grown = o.where(o.logical_and(due, o.isfinite(grown)), grown, scale)
-    new_scale = o.where(overflow, o.mul(scale, backoff), grown)
+    new_scale = o.where(overflow, o.cast(o.mul(scale, backoff), to=f32), grown)
     new_tracker = o.where(o.logical_or(overflow, due), 0, good)
     return new_scale, o.cast(new_tracker, to=i32)
 
@@ -128,12 +136,18 @@ def _clip_grad_norm(o: Any, *operands: Value, norm_type: float) -> tuple[Value, 
     *grads, max_norm = operands
     norm = total_norm(o, tuple(grads), norm_type)
     factor = o.minimum(o.div(o.cast(max_norm, to=norm.dtype), o.add(norm, 1e-6)), 1.0)
-    return (*(o.cast(o.mul(g, factor), to=g.dtype) for g in grads), norm)
+
+    def clipped(g: Value) -> Value:
+        wide = accumulator(g.dtype)
+        return o.cast(o.mul(o.cast(g, to=wide), o.cast(factor, to=wide)), to=g.dtype)
+
+    return (*map(clipped, grads), norm)
 
 
 def _infer_clip_norm(*types: TensorType, norm_type: float) -> tuple[TensorType, ...]:
     _check_scalars(types[-1])
-    return (*types[:-1], TensorType(f32, ()))
+    wide = f64 if any(t.dtype is f64 for t in types[:-1]) else f32
+    return (*types[:-1], TensorType(wide, ()))
 
 
 _training("clip_grad_norm", _infer_clip_norm, _clip_grad_norm, norm_type=2.0)
@@ -141,8 +155,12 @@ _training("clip_grad_norm", _infer_clip_norm, _clip_grad_norm, norm_type=2.0)
 
 def _clip_grad_value(o: Any, *operands: Value) -> tuple[Value, ...]:
     *grads, limit = operands
-    bound = o.cast(limit, to=f32)
-    return tuple(o.cast(o.maximum(o.minimum(g, bound), o.neg(bound)), to=g.dtype) for g in grads)
+
+    def clipped(g: Value) -> Value:
+        bound = o.cast(limit, to=g.dtype)
+        return o.maximum(o.minimum(g, bound), o.neg(bound))
+
+    return tuple(map(clipped, grads))
 
 
 _training("clip_grad_value", lambda *types: types[:-1], _clip_grad_value)
@@ -163,16 +181,26 @@ def _infer_update(tensors: int) -> Any:
     return infer
 
 
+def _rounded(update: Callable[..., Any]) -> Callable[..., tuple[Value, ...]]:
+    """``update`` on 16-bit tensors in f32; the new parameter and moments are rounded once, to the types of the old."""
+
+    def expand(o: Any, *operands: Value, **attrs: Any) -> tuple[Value, ...]:
+        results = update(o, *(as_type(v, accumulator(v.dtype)) for v in operands), **attrs)
+        return tuple(as_type(new, old.dtype) for new, old in zip(results, (operands[0], *operands[2:]), strict=False))
+
+    return expand
+
+
 def _descent(o: Any, g: Value, p: Value, weight_decay: Value, maximize: bool) -> Value:
     g = o.neg(g) if maximize else g
     return o.add(g, o.mul(p, weight_decay))
 
 
-def _sgd(o: Any, p: Value, g: Value, lr: Value, weight_decay: Value, maximize: bool) -> Value:
-    return o.sub(p, o.mul(_descent(o, g, p, weight_decay, maximize), lr))
+def _sgd(o: Any, p: Value, g: Value, lr: Value, weight_decay: Value, maximize: bool) -> tuple[Value]:
+    return (o.sub(p, o.mul(_descent(o, g, p, weight_decay, maximize), lr)),)
 
 
-_training("sgd_update", _infer_update(2), _sgd, maximize=False)
+_training("sgd_update", _infer_update(2), _rounded(_sgd), maximize=False)
 
 
 def _sgd_momentum(
@@ -195,7 +223,7 @@ def _sgd_momentum(
     return o.sub(p, o.mul(step, lr)), buffer
 
 
-_training("sgd_momentum_update", _infer_update(3), _sgd_momentum, nesterov=False, first=False, maximize=False)
+_training("sgd_momentum_update", _infer_update(3), _rounded(_sgd_momentum), nesterov=False, first=False, maximize=False)
 
 
 def _adam(
@@ -224,9 +252,10 @@ def _adam(
     root = o.sqrt(o.sub(1.0, o.pow(beta2, t)))
     m = o.add(m, o.mul(o.sub(g, m), o.sub(1.0, beta1)))
     v = o.add(o.mul(v, beta2), o.mul(o.mul(g, g), o.sub(1.0, beta2)))
-    largest = (o.maximum(rest[2], v),) if amsgrad else ()
-    denominator = o.add(o.div(o.sqrt(largest[0] if amsgrad else v), root), eps)
-    return o.sub(p, o.mul(o.div(m, denominator), step_size)), m, v, *largest
+    largest = o.maximum(rest[2], v) if amsgrad else v
+    denominator = o.add(o.div(o.sqrt(largest), root), eps)
+    p = o.sub(p, o.mul(o.div(m, denominator), step_size))
+    return (p, m, v, largest) if amsgrad else (p, m, v)
 
 
 def _infer_adam(*types: TensorType, decoupled: bool, amsgrad: bool, maximize: bool) -> tuple[TensorType, ...]:
@@ -234,7 +263,7 @@ def _infer_adam(*types: TensorType, decoupled: bool, amsgrad: bool, maximize: bo
     return _infer_update(5 if amsgrad else 4)(*types)
 
 
-_training("adam_update", _infer_adam, _adam, decoupled=False, amsgrad=False, maximize=False)
+_training("adam_update", _infer_adam, _rounded(_adam), decoupled=False, amsgrad=False, maximize=False)
 
 
 _training("count_step", lambda step: step, lambda o, step: o.add(step, 1))
