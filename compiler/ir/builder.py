@@ -24,6 +24,7 @@ class Builder:
     def call(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
         try:
             full = op.complete(attrs)
+            op.check_operands(len(operands))
             if op.prepare is not None:
                 operands = op.prepare(operands)
             if self.autocast is not None and op.autocast:

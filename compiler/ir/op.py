@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from inspect import Parameter, signature
+from math import inf
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from compiler.errors import OpError
 from compiler.ir import ambient
-from compiler.ir.types import DType, TensorType, f32
+from compiler.ir.types import DType, TensorType, dtype, f32
 
 if TYPE_CHECKING:
     from compiler.ir.graph import Value
@@ -56,17 +61,24 @@ class Op:
         return ambient.builder().call(self, operands, attrs)
 
     def complete(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """``attrs`` checked against the schema, with defaults filled in and lists as tuples."""
+        """``attrs`` checked against the schema, with defaults filled in and values :func:`normalised`."""
         full = {}
         for key, default in self.attrs.items():
             value = attrs.get(key, default)
             if value is REQUIRED:
                 raise OpError(f"{self.name}: attribute {key!r} is missing")
-            full[key] = tuple(value) if isinstance(value, list) else value
+            full[key] = normalised(key, value)
         if len(full) < len(attrs) or not attrs.keys() <= full.keys():
             unknown = sorted(attrs.keys() - full.keys())
             raise OpError(f"{self.name}: unknown attribute {', '.join(unknown)}; it has: {', '.join(full) or 'none'}")
         return full
+
+    def check_operands(self, count: int) -> None:
+        """Raise :class:`OpError` unless the type rule takes ``count`` operands."""
+        low, high = arity(self)
+        if not low <= count <= high:
+            takes = f"{low}" if low == high else f"at least {low}" if high == inf else f"{low} to {high:.0f}"
+            raise OpError(f"{self.name} takes {takes} operand{'' if takes == '1' else 's'}, not {count}")
 
     def result_types(self, types: Sequence[TensorType], attrs: dict[str, Any]) -> tuple[TensorType, ...]:
         """The types of the outputs; ``attrs`` may carry the universal attribute ``autocast``."""
@@ -82,6 +94,23 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+def normalised(key: str, value: Any) -> Any:
+    """An attribute's value as the IR keeps it: NumPy scalars as Python's, lists as tuples, any dtype as a DType."""
+    if value is not None and key in ("to", "dtype"):
+        return dtype(value)
+    if isinstance(value, list | tuple):
+        return tuple([normalised("", v) for v in value])
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@cache
+def arity(op: Op) -> tuple[int, float]:
+    """The fewest and the most operands that the type rule of ``op`` takes."""
+    kinds = [p.kind for p in signature(op.infer).parameters.values() if p.name not in op.attrs]
+    count = kinds.count(Parameter.POSITIONAL_OR_KEYWORD)
+    return count, inf if Parameter.VAR_POSITIONAL in kinds else count
 
 
 OPS: dict[str, Op] = {}

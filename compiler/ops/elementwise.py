@@ -1,4 +1,4 @@
-"""Pointwise primitives. Shapes broadcast by NumPy's rules; operands of one op share a dtype (``prepare`` sees to it)."""
+"""Pointwise primitives. Shapes broadcast by NumPy's rules; operands of one op share a dtype, ``prepare`` sees to it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from compiler.ir.op import OPS, REQUIRED, Op, register
 from compiler.ir.types import DType, Shape, TensorType, boolean, f32, i64, promote
 
 FP32_ON_CUDA = {"cuda": "fp32"}
+NOT_FLOAT = ("bool", "int")
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
@@ -70,13 +71,16 @@ def _same_dtype(types: Sequence[TensorType]) -> DType:
     return first
 
 
-def _infer_same(*types: TensorType) -> TensorType:
-    return TensorType(_same_dtype(types), broadcast_shapes(*[t.shape for t in types]))
+def type_rule(arity: int, result: DType | None, refuses: tuple[str, ...]) -> Callable[..., TensorType]:
+    """Operands of one dtype, of none of the kinds in ``refuses``, that broadcast; ``result`` None gives their dtype."""
 
+    def infer(*types: TensorType) -> TensorType:
+        given = _same_dtype(types)
+        if given.kind in refuses:
+            raise OpError(f"the op is not defined for {given.name} tensors")
+        return TensorType(result or given, broadcast_shapes(*[t.shape for t in types]))
 
-def _infer_bool(*types: TensorType) -> TensorType:
-    _same_dtype(types)
-    return TensorType(boolean, broadcast_shapes(*[t.shape for t in types]))
+    return (lambda x: infer(x)) if arity == 1 else (lambda x, y: infer(x, y))
 
 
 def pointwise(
@@ -84,15 +88,18 @@ def pointwise(
     reference: Callable[..., Any],
     vjp: Callable[..., Any] | None = None,
     *,
+    arity: int = 2,
+    result: DType | None = None,
+    refuses: tuple[str, ...] = (),
     prepare: Callable[[Sequence[Any]], Sequence[Any]] = promoted,
-    infer: Callable[..., TensorType] = _infer_same,
+    infer: Callable[..., TensorType] | None = None,
     autocast: dict[str, str] | None = None,
 ) -> Op:
     """Register a pointwise primitive; one without a VJP is not differentiable."""
     return register(
         Op(
             name,
-            infer,
+            infer or type_rule(arity, result, refuses),
             "pointwise",
             reference,
             vjp,
@@ -110,7 +117,13 @@ def unary(name: str, reference: Callable[..., Any], slope: Callable[..., Any], a
         return (o.mul(g, slope(o, node.inputs[0], node.output)),)
 
     return pointwise(
-        name, reference, vjp, prepare=promoted_float, autocast=FP32_ON_CUDA if autocast else None
+        name,
+        reference,
+        vjp,
+        arity=1,
+        refuses=NOT_FLOAT,
+        prepare=promoted_float,
+        autocast=FP32_ON_CUDA if autocast else None,
     )
 
 
@@ -154,23 +167,21 @@ unary("cos", np.cos, lambda o, x, y: o.neg(o.sin(x)))
 unary("tanh", np.tanh, lambda o, x, y: o.sub(1, o.mul(y, y)))
 unary("erf", erf_reference, lambda o, x, y: o.mul(1.1283791670955126, o.exp(o.neg(o.mul(x, x)))))
 
-pointwise("neg", np.negative, lambda o, node, g: (o.neg(g),))
-pointwise("abs", np.abs, lambda o, node, g: (o.mul(g, o.sign(node.inputs[0])),))
-pointwise("sign", np.sign, lambda o, node, g: (None,))
-pointwise("floor", np.floor, lambda o, node, g: (None,))
-pointwise("ceil", np.ceil, lambda o, node, g: (None,))
-pointwise("trunc", np.trunc, lambda o, node, g: (None,))
-pointwise("round", _round_half_even, lambda o, node, g: (None,))
+pointwise("neg", np.negative, lambda o, node, g: (o.neg(g),), arity=1, refuses=("bool",))
+pointwise("abs", np.abs, lambda o, node, g: (o.mul(g, o.sign(node.inputs[0])),), arity=1)
+pointwise("sign", lambda x: x if x.dtype == bool else np.sign(x), lambda o, node, g: (None,), arity=1)
+pointwise("floor", np.floor, lambda o, node, g: (None,), arity=1, refuses=("bool",))
+pointwise("ceil", np.ceil, lambda o, node, g: (None,), arity=1, refuses=("bool",))
+pointwise("trunc", np.trunc, lambda o, node, g: (None,), arity=1, refuses=("bool",))
+pointwise("round", _round_half_even, lambda o, node, g: (None,), arity=1, refuses=("bool",))
 
 pointwise("add", np.add, lambda o, node, g: (g, g))
-pointwise("sub", np.subtract, lambda o, node, g: (g, lambda: o.neg(g)))
-pointwise(
-    "mul", np.multiply, lambda o, node, g: (lambda: o.mul(g, node.inputs[1]), lambda: o.mul(g, node.inputs[0]))
-)
+pointwise("sub", np.subtract, lambda o, node, g: (g, lambda: o.neg(g)), refuses=("bool",))
+pointwise("mul", np.multiply, lambda o, node, g: (lambda: o.mul(g, node.inputs[1]), lambda: o.mul(g, node.inputs[0])))
 
 
 def _div_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
-    a, b = node.inputs
+    b = node.inputs[1]
     return (lambda: o.div(g, b)), (lambda: o.neg(o.div(o.mul(g, node.output), b)))
 
 
@@ -203,15 +214,20 @@ def _choose_vjp(name: str) -> Callable[..., Any]:
     return vjp
 
 
-pointwise("div", np.true_divide, _div_vjp, prepare=promoted_float)
-pointwise("pow", np.power, _pow_vjp, autocast=FP32_ON_CUDA)
+pointwise("div", np.true_divide, _div_vjp, refuses=NOT_FLOAT, prepare=promoted_float)
+pointwise("pow", np.power, _pow_vjp, refuses=("bool",), autocast=FP32_ON_CUDA)
 pointwise("maximum", np.maximum, _choose_vjp("gt"))
 pointwise("minimum", np.minimum, _choose_vjp("lt"))
-pointwise("floor_divide", np.floor_divide)
-pointwise("remainder", np.remainder, lambda o, node, g: (g, lambda: o.neg(o.mul(g, o.floor(o.div(*node.inputs))))))
-pointwise("bitwise_and", np.bitwise_and)
-pointwise("bitwise_or", np.bitwise_or)
-pointwise("bitwise_xor", np.bitwise_xor)
+pointwise("floor_divide", np.floor_divide, refuses=("bool",))
+pointwise(
+    "remainder",
+    np.remainder,
+    lambda o, node, g: (g, lambda: o.neg(o.mul(g, o.floor(o.div(*node.inputs))))),
+    refuses=("bool",),
+)
+pointwise("bitwise_and", np.bitwise_and, refuses=("float",))
+pointwise("bitwise_or", np.bitwise_or, refuses=("float",))
+pointwise("bitwise_xor", np.bitwise_xor, refuses=("float",))
 
 for _name, _reference in {
     "eq": np.equal,
@@ -228,7 +244,7 @@ for _name, _reference in {
     "isinf": np.isinf,
     "isfinite": np.isfinite,
 }.items():
-    pointwise(_name, _reference, infer=_infer_bool)
+    pointwise(_name, _reference, arity=_reference.nin, result=boolean)
 
 
 def _prepare_where(operands: Sequence[Any]) -> list[Value]:

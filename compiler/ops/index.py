@@ -149,7 +149,7 @@ def _infer_scatter_add(x: TensorType, index: TensorType, source: TensorType, axi
 
 def _scatter_add(x: np.ndarray, index: np.ndarray, source: np.ndarray, axis: int) -> np.ndarray:
     result = x.copy()
-    places = list(np.indices(index.shape, sparse=True))
+    places: list[Any] = list(np.indices(index.shape, sparse=True))
     places[axis] = index
     np.add.at(result, tuple(places), source)
     return result

@@ -145,14 +145,13 @@ register(
 )
 
 
-def _infer_concat(*types: TensorType, axis: int) -> TensorType:
-    first = types[0]
-    for t in types[1:]:
+def _infer_concat(first: TensorType, *rest: TensorType, axis: int) -> TensorType:
+    for t in rest:
         fits = t.rank == first.rank and all(a == axis or t.shape[a] == first.shape[a] for a in range(first.rank))
         if not fits or t.dtype is not first.dtype:
             raise OpError(f"cannot concatenate {t} to {first} along dimension {axis}")
     shape = list(first.shape)
-    shape[axis] = sum(t.shape[axis] for t in types)
+    shape[axis] = sum(t.shape[axis] for t in (first, *rest))
     return TensorType(first.dtype, tuple(shape))
 
 
