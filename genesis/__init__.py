@@ -149,6 +149,7 @@ from genesis.functions import (
     zeros_like,
 )
 from genesis.io import load_checkpoint, save_checkpoint
+from genesis.program import compile
 from genesis.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from genesis.tensor import Size, Tensor, tensor
 

@@ -1,0 +1,79 @@
+"""The passes in order, and the way from a traced graph to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from time import perf_counter
+
+from compiler.codegen.c import unit
+from compiler.codegen.c.isa import ISAS, Isa
+from compiler.errors import VerifyError
+from compiler.ir.graph import Graph
+from compiler.ir.verify import verify
+from compiler.passes.autocast import autocast
+from compiler.passes.autodiff import autodiff
+from compiler.passes.cse import cse
+from compiler.passes.expand import Claims, expand
+from compiler.passes.fuse import fuse
+from compiler.passes.simplify import simplify
+from compiler.plan import Plan
+from compiler.text.printer import print_graph
+
+Pass = Callable[[Graph], Graph]
+Named = tuple[str, Pass]
+
+PASSES: dict[str, Pass] = {
+    "autocast": autocast,
+    "autodiff": autodiff,
+    "expand": expand,
+    "simplify": simplify,
+    "cse": cse,
+    "fuse": fuse,
+}
+"""The passes that need no setting, by name, in order."""
+
+
+def lowering(claims: Claims | None) -> list[Named]:
+    """The passes from a recorded step to fused kernels, for a target with whole kernels for what ``claims`` says."""
+    whole = partial(expand, claims=claims) if claims is not None else expand
+    return [(name, whole if name == "expand" else run) for name, run in PASSES.items()]
+
+
+class Stages:
+    """The graph after every pass that ran, how long each took in seconds, and a check of each."""
+
+    def __init__(self, traced: Graph) -> None:
+        self.graphs: dict[str, Graph] = {"traced": traced}
+        self.seconds: dict[str, float] = {}
+
+    @property
+    def latest(self) -> Graph:
+        return next(reversed(self.graphs.values()))
+
+    def run(self, passes: Sequence[Named]) -> Graph:
+        """Run ``passes`` on the latest graph, verifying each result."""
+        for name, run in passes:
+            start = perf_counter()
+            graph = run(self.latest)
+            self.seconds[name] = perf_counter() - start
+            try:
+                verify(graph)
+            except VerifyError as error:
+                raise VerifyError(f"after pass {name!r}: {error}\n{print_graph(graph)}") from None
+            self.graphs[name] = graph
+        return self.latest
+
+
+def compile_c(stages: Stages, isa: Isa) -> Plan:
+    """Lower the latest graph of ``stages`` and emit C for ``isa``."""
+    return unit.emit(stages.run(lowering(unit.claims)), isa)
+
+
+def emit(graph: Graph, target: str) -> str:
+    """The text that ``graph`` becomes for ``target`` ("c", portable); lowers it first unless it is fused already."""
+    if target != "c":
+        raise NotImplementedError(f"emit to {target!r}")
+    if all(n.op.name == "fused" for n in graph.nodes):
+        return unit.emit(graph, ISAS["portable"]).source
+    return compile_c(Stages(graph), ISAS["portable"]).source

@@ -1,0 +1,85 @@
+"""Runs a plan: binds memory to the entry point's arguments and calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from compiler.ir.types import dtype
+from compiler.plan import Plan
+from runtime.device import Device, Program, pointers
+from runtime.devices.pool import num_threads
+
+
+class Executor:
+    """One program with its own temporaries.
+
+    ``bind`` takes the arrays of the states, in slot order; ``run`` takes those of the inputs and the scalars and returns
+    fresh arrays. States are updated in place. Raises IndexError when the step found an index out of range; the states
+    are then as before the call.
+    """
+
+    def __init__(self, plan: Plan, device: Device) -> None:
+        self.plan = plan
+        self.device = device
+        self.program: Program = device.load(plan.source)
+        self.threads = 0
+        kinds = [s.kind for s in plan.slots]
+        self._states = [i for i, k in enumerate(kinds) if k == "state"]
+        self._scalars = [i for i, k in enumerate(kinds) if k == "scalar"]
+        self._inputs = [i for i, k in enumerate(kinds) if k == "input"]
+        self._outputs = [
+            (i, s.shape, dtype(s.dtype).numpy) for i, s in enumerate(plan.slots) if s.kind == "output"
+        ]
+        self._args = pointers(len(plan.slots) + 2)
+        self._numbers = np.zeros(max(len(self._scalars), 1), np.float64)
+        for k, i in enumerate(self._scalars):
+            self._args[i] = self._numbers[k:].ctypes.data
+        self._arena = device.alloc(plan.arena_bytes)
+        self._args[len(plan.slots)] = self._arena.ctypes.data
+        self._held: list[np.ndarray] = []
+
+    def bind(self, states: Sequence[np.ndarray]) -> None:
+        """Use ``states`` from now on; they are kept alive."""
+        self._held = list(states)
+        for i, array in zip(self._states, states, strict=True):
+            self._args[i] = array.ctypes.data
+
+    def _use_threads(self, threads: int) -> None:
+        self.threads = threads
+        self._scratch = self.device.alloc(self.plan.scratch_bytes(threads))
+        self._args[len(self.plan.slots) + 1] = self._scratch.ctypes.data
+
+    def run(self, inputs: Sequence[np.ndarray], scalars: Sequence[float]) -> list[np.ndarray]:
+        """One call of the step."""
+        args = self._args
+        threads = self.plan.threads or num_threads()
+        if threads != self.threads:
+            self._use_threads(threads)
+        if scalars:
+            self._numbers[:] = scalars
+        for i, array in zip(self._inputs, inputs, strict=True):
+            args[i] = array.ctypes.data
+        results = []
+        for i, shape, kind in self._outputs:
+            result = np.empty(shape, kind)
+            results.append(result)
+            args[i] = result.ctypes.data
+        if self.program(args, threads):
+            raise IndexError(self._finding())
+        return results
+
+    def _finding(self) -> str:
+        status = self.program.status
+        check = self.plan.checks[status.node]
+        return (
+            f"{check.what} {status.value} is out of range [0, {check.size}) (element {status.index})\n  at {check.place}\n"
+            "  nothing was updated by this call"
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of temporaries."""
+        return self.plan.arena_bytes + sum(prod(s.shape) * dtype(s.dtype).itemsize for s in self.plan.slots if s.kind == "output")
