@@ -42,7 +42,7 @@ class Index:
         total = dict(self.terms)
         for var, c in other.terms:
             total[var] = total.get(var, 0) + c
-        return Index(tuple((v, c) for v, c in total.items() if c), self.constant + other.constant)
+        return _recombined(Index(tuple((v, c) for v, c in total.items() if c), self.constant + other.constant))
 
     def shifted(self, by: int) -> Index:
         return Index(self.terms, self.constant + by) if by else self
@@ -81,6 +81,20 @@ class Index:
 
     def coefficient(self, var: Var) -> int:
         return next((c for v, c in self.terms if v == var), 0)
+
+
+def _recombined(index: Index) -> Index:
+    """``(x / n) * n + x % n`` is ``x``."""
+    terms = dict(index.terms)
+    for var, c in index.terms:
+        if var.op != "%" or var.of is None:
+            continue
+        size = var.of.top // var.by + 1
+        quotient = Var(f"q{var.by}", size, "/", var.of, var.by)
+        if terms.get(quotient) == c * var.by:
+            rest = Index(tuple((v, k) for v, k in index.terms if v not in (var, quotient)), index.constant)
+            return rest + var.of * c
+    return index
 
 
 def strides_of(shape: Shape) -> tuple[int, ...]:
