@@ -1,0 +1,34 @@
+"""What the driver and a worker tell each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.models.model import Model
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker trains, with whom, and on which processors."""
+
+    module: str
+    model: Model
+    precision: str
+    processors: list[int]
+
+
+@dataclass(frozen=True)
+class Started:
+    """The first steps. ``first_call`` is the first step, ``step`` the last of them, both in seconds."""
+
+    first_call: float
+    step: float
+    losses: list[float]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why there is no figure, in one line."""
+
+    reason: str
