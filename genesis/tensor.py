@@ -77,7 +77,11 @@ class Tensor:
         return result
 
     def write(self, value: Value) -> Tensor:
-        """Replace the contents, seen by every alias of the storage."""
+        """Replace the contents, seen by every alias of the storage; behind ``detach``, without autograd's knowledge."""
+        if any(op is o.detach for op, _ in self._views):
+            with grad_mode(False):
+                self._cell.write(_put(self._cell.read(), self._views, o.detach(value)))
+            return self
         self._check_writable()
         self._cell.write(_put(self._cell.read(), self._views, value))
         return self
