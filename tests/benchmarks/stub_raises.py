@@ -1,0 +1,3 @@
+"""A peer that raises."""
+
+raise RuntimeError("no such instruction\n(details)")
