@@ -135,7 +135,7 @@ def test_assignments_that_make_no_sense() -> None:
         net.register_buffer("width", genesis.ones(1))
     with pytest.raises(KeyError, match="t contain"):
         net.add_module("a.b", nn.ReLU())
-    with pytest.raises(KeyError, match="can't be empty"):
+    with pytest.raises(KeyError, match="t be empty"):
         net.register_parameter("", None)
     with pytest.raises(TypeError, match="is not a Module subclass"):
         net.add_module("relu", genesis.relu)  # type: ignore[arg-type]
@@ -171,7 +171,7 @@ def test_lookup_by_dotted_name() -> None:
     assert net.get_buffer("count") is net.count
     with pytest.raises(AttributeError, match="Linear has no attribute"):
         net.get_submodule("first.nothing")
-    with pytest.raises(AttributeError, match="`width` is not an nn.Parameter"):
+    with pytest.raises(AttributeError, match="`width` is not an nn"):
         net.get_parameter("width")
 
 
