@@ -198,7 +198,7 @@ class GradScaler:
                     interval=self._growth_interval,
                 )
                 for tensor, value in zip((scale, tracker), updated):
-                    tensor.write(o.cast(value, to=tensor.dtype))
+                    tensor.write(value)
         self._optimizers().clear()
 
     def _created(self, call: str) -> tuple[Tensor, Tensor]:
@@ -258,6 +258,10 @@ class GradScaler:
 
     def is_enabled(self) -> bool:
         return self._enabled
+
+    def structure(self) -> tuple[bool, int]:
+        """What compiled steps have baked in."""
+        return self._enabled, self._growth_interval
 
     # Saving
 

@@ -62,7 +62,7 @@ class Adam(Optimizer):
     def _counts(self, group: dict[str, Any]) -> bool:
         return True
 
-    def _remember(self, group: dict[str, Any], p: Tensor, state: dict[str, Any]) -> None:
+    def _remember(self, group: dict[str, Any], p: Tensor, state: dict[str, Tensor]) -> None:
         for key in _moments(group):
             if key not in state:
                 state[key] = from_array(np.zeros(p.shape, p.dtype.numpy))

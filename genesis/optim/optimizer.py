@@ -25,6 +25,7 @@ changes = Clock()
 """Ticks when something of an optimizer changes that compiled steps have baked in."""
 
 Closure = Callable[[], Any]
+State = defaultdict[Tensor, dict[str, Tensor]]
 
 
 class ParamGroup(dict[str, Any]):
@@ -40,14 +41,19 @@ class ParamGroup(dict[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if host_action(partial(self.__setitem__, key, value)):
             return
-        if key not in self or self._fixed(key, self[key]) != self._fixed(key, value):
-            changes.time += 1
+        before = self.structure()
         super().__setitem__(key, value)
+        if self.structure() != before:
+            changes.time += 1
+
+    def structure(self) -> tuple[tuple[str, Any], ...]:
+        """What compiled steps have baked in."""
+        fixed = ((key, self._fixed(key, value)) for key, value in self.items())
+        return tuple((key, value) for key, value in fixed if value is not None)
 
     def _fixed(self, key: str, value: Any) -> Any:
-        """What of a value is part of a compiled step."""
         if key == "params":
-            return [id(p) for p in value]
+            return tuple(id(p) for p in value)
         if isinstance(value, bool | str | None):
             return value
         return bool(value) if key in self.switches else None
@@ -81,10 +87,11 @@ class Optimizer:
         if not given:
             raise ValueError("optimizer got an empty parameter list")
         self.defaults = defaults
-        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
-        self.param_groups: list[dict[str, Any]] = []
+        self.state: State = defaultdict(dict)
+        self.param_groups: list[Any] = []
         self.label = "optimizer"
         self._step_count = 0
+        self._generation = 0
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self._append(group)
 
@@ -119,6 +126,10 @@ class Optimizer:
     def _parameters(self) -> Iterator[Tensor]:
         for group in self.param_groups:
             yield from group["params"]
+
+    def structure(self) -> tuple[Any, ...]:
+        """What compiled steps have baked in. It changes when :data:`changes` ticks for this optimizer."""
+        return (self._generation, *(group.structure() for group in self.param_groups))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop every gradient, or fill it with zeros."""
@@ -155,7 +166,7 @@ class Optimizer:
             self._stepped()
         return loss
 
-    def _remember(self, group: dict[str, Any], p: Tensor, state: dict[str, Any]) -> None:
+    def _remember(self, group: dict[str, Any], p: Tensor, state: dict[str, Tensor]) -> None:
         """Add to ``state`` what the update of ``p`` needs and it lacks."""
         raise NotImplementedError(f"{type(self).__name__}._remember")
 
@@ -199,10 +210,15 @@ class Optimizer:
                 counter = copies[counter]
             self.state[p]["step"] = counter
         if copies:
-            changes.time += 1
+            self._state_replaced()
         self._name_state()
         for counter in dict.fromkeys(self.state[p]["step"] for p in counted):
             counter.write(o.add(counter.value, 1.0))
+
+    def _state_replaced(self) -> None:
+        """Compiled steps that hold the tensors of before are out of date."""
+        self._generation += 1
+        changes.time += 1
 
     def _name_state(self) -> None:
         """Label the state for the graph, after the parameters; a counter of all is named for the optimizer alone."""
@@ -225,7 +241,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what :meth:`state_dict` returned, here or in PyTorch; nothing changes where it does not fit.
 
-        Raises ValueError for another number of groups or parameters, or state of another shape than its parameter.
+        Compiled steps go on with the loaded state. Raises ValueError for another number of groups or parameters, or
+        state of another shape than its parameter.
         """
         _only_outside("load_state_dict")
         saved = state_dict["param_groups"]
@@ -236,18 +253,16 @@ class Optimizer:
                 "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
             )
         places = [place for group in saved for place in group["params"]]
-        state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
-        counters: dict[float, Tensor] = {}
-        for place, p in zip(places, self._parameters()):
-            for key, value in state_dict["state"].get(place, {}).items():
-                if key == "step":
-                    state[p][key] = counters.setdefault(float(value), tensor(float(value)))
-                elif value is not None:
-                    state[p][key] = _restored(f"state {key!r} of parameter {place}", value, p)
-        self.state = state
+        loaded = _restored(dict(zip(self._parameters(), places)), state_dict["state"])
+        if _alike(self.state, loaded):
+            for p, state in loaded.items():
+                for key, value in state.items():
+                    self.state[p][key].write(value.value)
+        else:
+            self.state = loaded
+            self._state_replaced()
         for s, group in zip(saved, self.param_groups):
             group.update({key: value for key, value in s.items() if key != "params"})
-        changes.time += 1
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -275,9 +290,30 @@ def _copied(counter: Tensor) -> Tensor:
     return copy
 
 
-def _restored(what: str, value: Any, p: Tensor) -> Tensor:
-    """A copy of saved state in the parameter's dtype."""
-    restored = tensor(value, dtype=p.dtype)
-    if restored.shape != p.shape:
-        raise ValueError(f"{what} has shape {list(restored.shape)}, but the parameter has {list(p.shape)}")
-    return restored
+def _restored(places: dict[Tensor, Any], saved: Mapping[Any, Any]) -> State:
+    """Copies of saved state in the parameters' dtypes, with one counter for all parameters that count alike."""
+    state: State = defaultdict(dict)
+    counters: dict[float, Tensor] = {}
+    for p, place in places.items():
+        for key, value in saved.get(place, {}).items():
+            if key == "step":
+                state[p][key] = counters.setdefault(float(value), tensor(float(value)))
+            elif value is not None:
+                restored = state[p][key] = tensor(value, dtype=p.dtype)
+                if restored.shape != p.shape:
+                    raise ValueError(
+                        f"state {key!r} of parameter {place} has shape {list(restored.shape)}, "
+                        f"but the parameter has {list(p.shape)}"
+                    )
+    return state
+
+
+def _alike(old: State, new: State) -> bool:
+    """Whether the tensors of ``old`` can take the values of ``new``: the same ones, and no counter gets two values."""
+    counts: dict[Tensor, Tensor] = {}
+    for p in {**old, **new}:
+        if {k: v._type for k, v in old.get(p, {}).items()} != {k: v._type for k, v in new.get(p, {}).items()}:
+            return False
+        if "step" in new.get(p, {}) and counts.setdefault(old[p]["step"], new[p]["step"]) is not new[p]["step"]:
+            return False
+    return True

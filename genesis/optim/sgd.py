@@ -62,7 +62,7 @@ class SGD(Optimizer):
         """Without dampening, a buffer of zeros already makes the first step the gradient itself."""
         return group["momentum"] != 0 and group["dampening"] != 0
 
-    def _remember(self, group: dict[str, Any], p: Tensor, state: dict[str, Any]) -> None:
+    def _remember(self, group: dict[str, Any], p: Tensor, state: dict[str, Tensor]) -> None:
         if group["momentum"] == 0:
             return
         if self._counts(group) and "step" not in state and "momentum_buffer" in state:

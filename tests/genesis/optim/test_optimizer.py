@@ -227,7 +227,6 @@ def test_what_a_compiled_step_has_baked_in_moves_the_clock_on() -> None:
     p = parameter(1)
     group = SGD([p], lr=0.0).param_groups[0]
     for key, value in {"lr": 0.1, "weight_decay": 0.2, "initial_lr": 0.0}.items():
-        group.setdefault("initial_lr", 1.0)
         assert not ticks(lambda k=key, v=value: group.__setitem__(k, v))  # type: ignore[misc]
     for key, value in {"momentum": 0.9, "dampening": 0.1, "nesterov": True, "params": [parameter(1)]}.items():
         assert ticks(lambda k=key, v=value: group.__setitem__(k, v))  # type: ignore[misc]
@@ -260,13 +259,34 @@ def test_a_state_dict_brings_another_optimizer_to_the_same_place() -> None:
         for p, q in zip(params, others):
             q.copy_(p)
     other.param_groups[0]["lr"] = 0.1
+    before = other.structure()
     assert ticks(lambda: other.load_state_dict(saved))
+    assert other.structure() != before
     assert other.param_groups[0]["lr"] == 0.5
     assert other.state[others[0]]["step"] is other.state[others[1]]["step"]
     assert other.state[others[0]]["exp_avg"] is not saved["state"][0]["exp_avg"]
     optimizer.step()
     other.step()
     assert [p.tolist() for p in params] == [q.tolist() for q in others]
+
+
+def test_state_of_the_same_form_is_loaded_into_the_same_tensors() -> None:
+    p, q = parameter(1, grad=1.0), parameter(1, grad=1.0)
+    optimizer = Adam([p, q], lr=0.0)
+    step = Recorded(optimizer.step)
+    step()
+    saved = {**optimizer.state_dict(), "state": {}}
+    for i, state in optimizer.state_dict()["state"].items():
+        saved["state"][i] = {key: value.clone() for key, value in state.items()}
+    step()
+    before = optimizer.structure()
+    assert not ticks(lambda: optimizer.load_state_dict(saved))
+    step()
+    assert counters(optimizer) == [2.0, 2.0]
+    saved["state"][1]["step"] = genesis.tensor(7.0)
+    assert ticks(lambda: optimizer.load_state_dict(saved))
+    assert optimizer.structure() != before
+    assert counters(optimizer) == [1.0, 7.0]
 
 
 def test_loading_converts_to_the_dtype_of_the_parameter() -> None:
