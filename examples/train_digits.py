@@ -36,7 +36,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights, dropout and the order")
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/digits"), help="folder for checkpoints and generated code"
+        "--out", type=Path, default=Path("runs/digits"), help="folder for checkpoints, IR and generated code"
     )
     parser.add_argument("--save-every", type=int, default=10, metavar="EPOCHS")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
@@ -175,9 +175,7 @@ def main(arguments: list[str] | None = None) -> float:
     print(f"epoch {best['epoch']}: validation {best['best_accuracy']:.2%}, test {test_accuracy:.2%}")
     if not args.eager:
         step.dump(args.out / "ir")
-        (args.out / "step.c").write_text(step.source("c"))
-        (args.out / "step_triton.py").write_text(step.source("triton"))
-        print(f"the step at every stage, and the code generated for it, are in {args.out}")
+        print(f"the step at every stage, and the code generated for it, are in {args.out / 'ir'}")
     return test_accuracy
 
 

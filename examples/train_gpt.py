@@ -103,7 +103,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sample", type=int, default=400, help="characters to write at the end")
-    parser.add_argument("--out", type=Path, default=Path("runs/gpt"), help="folder for checkpoints and generated code")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/gpt"), help="folder for checkpoints, IR and generated code"
+    )
     parser.add_argument("--save-every", type=int, default=500, metavar="STEPS")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
     parser.add_argument("--eager", action="store_true", help="run operation by operation instead of compiling the step")
@@ -238,9 +240,7 @@ def main(arguments: list[str] | None = None) -> list[float]:
     print("\n" + write(args.sample))
     if not args.eager:
         train_step.dump(args.out / "ir")
-        (args.out / "step.c").write_text(train_step.source("c"))
-        (args.out / "step_triton.py").write_text(train_step.source("triton"))
-        print(f"\nthe step at every stage, and the code generated for it, are in {args.out}")
+        print(f"\nthe step at every stage, and the code generated for it, are in {args.out / 'ir'}")
     return losses
 
 
