@@ -16,6 +16,7 @@ from compiler.passes.autodiff import autodiff
 from compiler.passes.cse import cse
 from compiler.passes.expand import Claims, expand
 from compiler.passes.fuse import fuse
+from compiler.passes.horizontal import horizontal
 from compiler.passes.simplify import simplify
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
@@ -30,6 +31,7 @@ PASSES: dict[str, Pass] = {
     "simplify": simplify,
     "cse": cse,
     "fuse": fuse,
+    "horizontal": horizontal,
 }
 """The passes that need no setting, by name, in order."""
 

@@ -46,7 +46,6 @@ PRECISIONS = {"fp32": None, "bf16-mixed": bf16, "fp16-mixed": f16}
 BACKENDS = ("auto", "c", "interpret", "cuda")
 MAX_PROGRAMS = 32
 MAX_RECOMPILES = 8
-PLAN_VERSION = "1"
 
 
 @dataclass(frozen=True)
@@ -227,7 +226,7 @@ class CompiledFunction:
     def graph(self, stage: str = "traced") -> Graph:
         """The graph of the last call's program: "traced", after a pass by name, or "fused" after the last."""
         stages = self._latest().stages()
-        name = {"fused": "fuse"}.get(stage, stage)
+        name = {"fused": "horizontal"}.get(stage, stage)
         if name not in stages.graphs:
             raise KeyError(f"no stage {stage!r}; there are: {', '.join(stages.graphs)}, fused")
         return stages.graphs[name]
@@ -502,7 +501,7 @@ class Program:
             return _Interpreted(self.traced.stages.latest)
         isa = isa_for(compiler.features)
         start = self.traced.stages.latest
-        key = ("plan", PLAN_VERSION, isa.name, print_graph(start))
+        key = ("plan", _compiler_version(), isa.name, print_graph(start))
 
         def make() -> bytes:
             self._stages = Stages(start)
@@ -588,6 +587,14 @@ class Program:
     def sources(self) -> dict[str, str]:
         """File name -> text of the generated code."""
         return {"step.c": self.source("c")}
+
+
+@functools.cache
+def _compiler_version() -> str:
+    """Changes whenever a file of the compiler does."""
+    root = Path(pipeline.__file__).parent
+    files = sorted(f for pattern in ("*.py", "*.lark") for f in root.rglob(pattern))
+    return repr([(str(f.relative_to(root)), f.stat().st_size, f.stat().st_mtime_ns) for f in files])
 
 
 class _Interpreted:

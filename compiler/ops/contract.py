@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,7 @@ def _expand_matmul(o: Any, a: Value, b: Value) -> Value:
     left = a if a.type.rank > 1 else o.reshape(a, shape=(1, *a.shape))
     right = b if b.type.rank > 1 else o.reshape(b, shape=(*b.shape, 1))
     if right.type.rank == 2:
-        left = o.reshape(left, shape=(left.type.size // left.shape[-1] if left.shape[-1] else 0, left.shape[-1]))
+        left = o.reshape(left, shape=(prod(left.shape[:-1]), left.shape[-1]))
     else:
         batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
         left = o.expand(left, shape=(*batch, *left.shape[-2:]))
@@ -119,11 +119,23 @@ def _infer_linear(x: TensorType, weight: TensorType, *bias: TensorType) -> Tenso
 
 def _expand_linear(o: Any, x: Value, weight: Value, *bias: Value) -> Value:
     out, inner = weight.shape
-    rows = x.type.size // inner if inner else 0
-    y = exact_dot(o, o.reshape(x, shape=(rows, inner)), transposed(o, weight))
+    y = exact_dot(o, o.reshape(x, shape=(prod(x.shape[:-1]), inner)), transposed(o, weight))
     if bias:
         y = o.add(y, o.cast(bias[0], to=y.dtype))
     return o.cast(o.reshape(y, shape=(*x.shape[:-1], out)), to=x.dtype)
+
+
+def _linear_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+    x, weight, *bias = node.inputs
+    out, inner = weight.shape
+    rows = x.type.size // inner if inner else 0
+    g = o.reshape(g, shape=(rows, out))
+    wide = accumulator(g.dtype)
+    return (
+        lambda: o.reshape(o.dot(g, weight), shape=x.shape),
+        lambda: o.dot(transposed(o, g), o.reshape(x, shape=(rows, inner))),
+        *(lambda: o.cast(o.sum(o.cast(g, to=wide), axes=(0,)), to=g.dtype) for _ in bias),
+    )
 
 
 register(
@@ -132,6 +144,7 @@ register(
         _infer_linear,
         "composite",
         lambda x, weight, *bias: np.matmul(x, weight.T) + (bias[0] if bias else 0),
+        _linear_vjp,
         expand=_expand_linear,
         autocast=LOWER,
     )
@@ -139,7 +152,7 @@ register(
 
 
 def _infer_attention(
-    q: TensorType, k: TensorType, v: TensorType, *rest: TensorType, mask: bool, **_: Any
+    q: TensorType, k: TensorType, v: TensorType, *rest: TensorType, mask: bool, dropout: float, **_: Any
 ) -> tuple[TensorType, TensorType]:
     _check_pair(q, k, "attention")
     _check_pair(q, v, "attention")
@@ -149,6 +162,8 @@ def _infer_attention(
             "attention takes q [*batch, T, D], k [*batch, S, D] and v [*batch, S, E], not "
             f"{list(q.shape)}, {list(k.shape)} and {list(v.shape)}"
         )
+    if len(rest) != bool(mask) + 2 * bool(dropout):
+        raise OpError("attention takes q, k, v, then the mask (with mask=true), then seed and offset (with dropout)")
     scores = (*q.shape[:-1], k.shape[-2])
     if mask and broadcast_shapes(rest[0].shape, scores) != scores:
         raise OpError(f"the mask {list(rest[0].shape)} does not broadcast to the scores {list(scores)}")
@@ -211,11 +226,19 @@ def _expand_attention(
 
 def _attention_vjp(o: Any, node: Any, g: Value, g_lse: Value | None) -> tuple[Any, ...]:
     if g_lse is not None:
-        raise NotImplementedError("the gradient of attention's log-sum-exp output")
+        raise NotImplementedError(f"the gradient of {node.op.name}'s log-sum-exp output")
     q, k, v, *rest = node.inputs
     out, lse = node.outputs
     dq, dk, dv = o.attention_backward(q, k, v, out, lse, g, *rest, **node.attrs)
-    return (dq, dk, dv, *(None for _ in rest))
+
+    def to_mask() -> Value:
+        _, ds = _score_gradient(o, q, k, v, out, lse, g, tuple(rest), **node.attrs)
+        return o.cast(ds, to=rest[0].dtype)
+
+    others: list[Any] = [None for _ in rest]
+    if node.attrs["mask"] and rest[0].dtype.kind == "float":
+        others[0] = to_mask
+    return dq, dk, dv, *others
 
 
 register(
@@ -231,7 +254,7 @@ register(
 )
 
 
-def _expand_attention_backward(
+def _score_gradient(
     o: Any,
     q: Value,
     k: Value,
@@ -239,14 +262,17 @@ def _expand_attention_backward(
     out: Value,
     lse: Value,
     g: Value,
-    *rest: Value,
+    rest: tuple[Value, ...],
     scale: float | None,
     causal: bool,
     mask: bool,
     dropout: float,
     index: int,
-) -> tuple[Value, Value, Value]:
-    """FlashAttention's backward (Dao et al., 2022): P from the log-sum-exp, dS = P * (dP - rowsum(dO * O))."""
+) -> tuple[Value, Value]:
+    """The probabilities as the output used them and the gradient of the scores, in the wide type.
+
+    FlashAttention's backward (Dao et al., 2022): P from the log-sum-exp, dS = P * (dP - rowsum(dO * O)).
+    """
     s = _scores(o, q, k, rest, scale, causal, mask)
     p = o.exp(o.sub(s, o.reshape(lse, shape=(*lse.shape, 1))))
     dp = exact_dot(o, g, transposed(o, v))
@@ -256,8 +282,14 @@ def _expand_attention_backward(
         dp = _drop(o, dp, rest, dropout, index)
     product = o.mul(o.cast(g, to=s.dtype), o.cast(out, to=s.dtype))
     delta = o.sum(product, axes=(s.type.rank - 1,), keepdim=True)
-    ds = o.mul(o.mul(p, o.sub(dp, delta)), attention_scale(scale, q.shape[-1]))
-    ds = o.cast(ds, to=q.dtype)
+    return used, o.mul(p, o.sub(dp, delta))
+
+
+def _expand_attention_backward(
+    o: Any, q: Value, k: Value, v: Value, out: Value, lse: Value, g: Value, *rest: Value, **attrs: Any
+) -> tuple[Value, Value, Value]:
+    used, ds = _score_gradient(o, q, k, v, out, lse, g, rest, **attrs)
+    ds = o.cast(o.mul(ds, attention_scale(attrs["scale"], q.shape[-1])), to=q.dtype)
     used = o.cast(used, to=q.dtype)
     return o.dot(ds, k), o.dot(transposed(o, ds), q), o.dot(transposed(o, used), g)
 
@@ -265,7 +297,7 @@ def _expand_attention_backward(
 register(
     Op(
         "attention_backward",
-        lambda q, k, v, *rest, **attrs: (q, k, v),
+        lambda q, k, v, out, lse, g, *rest, **attrs: (q, k, v),
         "composite",
         expand=_expand_attention_backward,
         attrs=_ATTENTION_ATTRS,

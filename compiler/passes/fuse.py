@@ -490,7 +490,7 @@ class _Fusion:
         body.outputs = [have(v) for v in outputs]
         kind = self._kind(group)
         body.name = kind
-        attrs: dict[str, Any] = {"kind": kind, "rows": 0, "columns": 0}
+        attrs: dict[str, Any] = {"kind": kind, "rows": 0, "columns": 0, "table": 0}
         if group.anchor is None:
             columns = group.columns if group.columns is not None else _columns(body, group.size)
             attrs |= {"rows": group.size // columns if columns else 0, "columns": columns}

@@ -58,7 +58,6 @@ class _Call:
     reads: set[str]
     writes: set[str]
     launch: Launch
-    node: int
     checked: bool = False
 
 
@@ -66,11 +65,14 @@ class _Unit:
     def __init__(self, graph: Graph, isa: Isa) -> None:
         self.graph, self.isa = graph, isa
         self.nodes = graph.nodes
-        self.position = {v: i for i, n in enumerate(self.nodes) for v in n.outputs}
+        self.runs = _runs(self.nodes)
+        self.position = {v: i for i, run in enumerate(self.runs) for n in run for v in n.outputs}
+        self.maker = {v: n for n in self.nodes for v in n.outputs}
         self.last_read: dict[Value, int] = {}
-        for i, node in enumerate(self.nodes):
-            for value in node.inputs:
-                self.last_read[value] = i
+        for i, run in enumerate(self.runs):
+            for node in run:
+                for value in node.inputs:
+                    self.last_read[value] = i
         self.places: dict[Value, _Place] = {}
         self.temporaries: list[tuple[str, TensorType, Lifetime]] = []
         self.texts: dict[str, str] = {}
@@ -100,8 +102,8 @@ class _Unit:
                 self.copies.append((value, place))
             else:
                 self.places[value] = place
-        for i, node in enumerate(self.nodes):
-            for value in node.outputs:
+        for i, run in enumerate(self.runs):
+            for value in [v for node in run for v in node.outputs]:
                 if value not in self.places:
                     self._temporary(value, i, self.last_read.get(value, i))
 
@@ -119,10 +121,11 @@ class _Unit:
             last = self.last_read.get(state, -1)
             direct = at is not None and value not in results and value not in self.places and last <= at
             if direct and at is not None and last == at:
-                node = self.nodes[at]
+                node = self.maker[value]
                 reads = [i for i, v in enumerate(node.inputs) if v is state]
+                others = any(state in n.inputs for n in self.runs[at] if n is not node)
                 out = node.outputs.index(value)
-                direct = len(reads) == 1 and self._in_place(node, reads[0], out)
+                direct = len(reads) == 1 and not others and self._in_place(node, reads[0], out)
                 if direct:
                     self.aliases.setdefault(node, {})[out] = reads[0]
             if direct:
@@ -130,7 +133,7 @@ class _Unit:
             else:
                 self.copies.append((value, self.places[state]))
                 if value in self.position and value not in self.places:
-                    self._temporary(value, self.position[value], len(self.nodes))
+                    self._temporary(value, self.position[value], len(self.runs))
 
     def _in_place(self, node: Node, operand: int, output: int) -> bool:
         """Whether ``output`` can overwrite ``operand``: every element is read only where it is written."""
@@ -163,31 +166,97 @@ class _Unit:
             found = self.texts[text] = f"k{len(self.texts)}_{name}"
         return found
 
-    def _emit_nodes(self) -> None:
-        for i, node in enumerate(self.nodes):
-            kind = node.attrs["kind"]
-            aliases = self.aliases.get(node, {})
-            kernel: LoopKernel | TeamKernel
-            if kind == "contract":
-                kernel = contract_kernel(self.isa, node, aliases, len(self.checks))
-            elif kind == "attention":
-                kernel = attention_kernel(self.isa, node)
-            elif kind == "concat":
-                kernel = concat_kernel(node, len(self.checks))
-            elif kind == "scatter":
-                kernel = scatter_kernel(node, len(self.checks))
-            else:
-                kernel = loop_kernel(node, aliases, len(self.checks))
-            self.uses |= kernel.uses
-            self.checks += [Check(c.attrs["what"], c.attrs["size"], str(c.loc)) for c in kernel.checks]
-            name = self._function(_commented(kernel.text, node), _main_op(node))
-            launch = _launch(name, node)
-            if isinstance(kernel, TeamKernel):
-                self.specs.append(kernel.spec)
-                self.scratch.add((kernel.shared, kernel.private))
-                self._team_call(i, node, kernel, name, launch)
-            else:
-                self._loop_call(i, node, kernel, name, launch)
+    def _emit_runs(self) -> None:
+        for i, run in enumerate(self.runs):
+            kernels = [self._kernel(node) for node in run]
+            names = {name for _, name in kernels}
+            first = kernels[0][0]
+            if len(run) > 1 and len(names) == 1 and isinstance(first, LoopKernel) and first.flat:
+                self._table_call(i, run, [k for k, _ in kernels if isinstance(k, LoopKernel)], names.pop())
+                continue
+            for node, (kernel, name) in zip(run, kernels, strict=True):
+                launch = _launch(name, [node])
+                if isinstance(kernel, TeamKernel):
+                    self._team_call(i, node, kernel, name, launch)
+                else:
+                    self._loop_call(i, node, kernel, name, launch)
+
+    def _kernel(self, node: Node) -> tuple[LoopKernel | TeamKernel, str]:
+        """The kernel of a node and the name of its function."""
+        kind, base = node.attrs["kind"], len(self.checks)
+        aliases = self.aliases.get(node, {})
+        kernel: LoopKernel | TeamKernel
+        if kind == "contract":
+            kernel = contract_kernel(self.isa, node, aliases, base)
+        elif kind == "attention":
+            kernel = attention_kernel(self.isa, node)
+        elif kind == "concat":
+            kernel = concat_kernel(node, base)
+        elif kind == "scatter":
+            kernel = scatter_kernel(node, base)
+        else:
+            kernel = loop_kernel(node, aliases, base)
+        self.uses |= kernel.uses
+        self.checks += [Check(c.attrs["what"], c.attrs["size"], str(c.loc)) for c in kernel.checks]
+        if isinstance(kernel, TeamKernel):
+            self.specs.append(kernel.spec)
+            self.scratch.add((kernel.shared, kernel.private))
+        any_size = isinstance(kernel, LoopKernel) and kernel.flat
+        return kernel, self._function(_commented(kernel.text, node, any_size), _main_op(node))
+
+    def _table_call(self, i: int, run: list[Node], kernels: list[LoopKernel], name: str) -> None:
+        """One kernel over pieces of several tensors."""
+        chunk = kernels[0].chunk or TABLE_CHUNK
+        pieces: list[str] = []
+        starts = [0]
+        for m, kernel in enumerate(kernels):
+            for begin in range(0, kernel.total, chunk):
+                pieces.append(f"{{{m}, {begin}, {min(begin + chunk, kernel.total)}}}")
+            starts.append(len(pieces))
+        partials = {}
+        for sink in kernels[0].sinks:
+            partials[sink.output] = f"part{i}_{sink.output}"
+            kind = TensorType(sink.dtype, (len(pieces),))
+            self.temporaries.append((partials[sink.output], kind, Lifetime(i, i, kind.nbytes)))
+        pointers = [x for x in kernels[0].operands if x[0] in ("in", "out")]
+        rows = [", ".join(self._operand(node, x, {}) for x in pointers) for node in run]
+        columns = {x: f"t[{k}]" for k, x in enumerate(pointers)}
+        arguments = ", ".join(columns.get(x, "p" if x[0] == "chunk" else self._operand(run[0], x, partials)) for x in kernels[0].operands)
+        lines = [
+            f"static const Piece pieces{i}[] = {{",
+            *_wrapped(pieces),
+            "};",
+            f"void *const table{i}[][{len(pointers)}] = {{",
+            *(f"  {{{row}}}," for row in rows),
+            "};",
+            f"for (long p = FROM({len(pieces)}, 1); p < TO({len(pieces)}, 1); p++) {{",
+            f"  void *const *t = table{i}[pieces{i}[p].tensor];",
+            f"  {name}(pieces{i}[p].begin, pieces{i}[p].end, {arguments});",
+            "}",
+        ]
+        effects = [self._effects(node) for node in run]
+        reads = set().union(*(r for r, _ in effects))
+        writes = set().union(*(w for _, w in effects))
+        sinks = {self.places[n.outputs[s.output]].pointer for n in run for s in kernels[0].sinks}
+        launch = _launch(name, run)
+        self.calls.append(_Call(lines, reads, (writes - sinks) | set(partials.values()), launch))
+        for sink in kernels[0].sinks:
+            combine, text = combine_text(sink.op, sink.dtype)
+            self.helpers[combine] = text
+            part = partials[sink.output]
+            outs = [self.places[n.outputs[sink.output]].pointer for n in run]
+            lines = [
+                f"static const int first{i}_{sink.output}[] = {{",
+                *_wrapped([str(s) for s in starts]),
+                "};",
+                f"{STORAGE[sink.dtype]} *const total{i}_{sink.output}[] = {{",
+                *_wrapped(outs),
+                "};",
+                f"for (long m = FROM({len(run)}, 1); m < TO({len(run)}, 1); m++)",
+                f"  {combine}(0, 1, {part} + first{i}_{sink.output}[m], first{i}_{sink.output}[m + 1] - "
+                f"first{i}_{sink.output}[m], 1, total{i}_{sink.output}[m]);",
+            ]
+            self.calls.append(_Call(lines, {part}, set(outs), Launch(combine, "combine", (sink.op,), launch.place, 0, 0)))
 
     def _pointer(self, value: Value, offset: int = 0) -> str:
         text = self.places[value].pointer
@@ -217,7 +286,7 @@ class _Unit:
         if kernel.shared or kernel.private:
             writes.add("scratch")
         line = f"{name}(pool, tid, nt, scratch, {', '.join(arguments)});"
-        self.calls.append(_Call([line], reads, writes, launch, i, bool(kernel.checks)))
+        self.calls.append(_Call([line], reads, writes, launch, bool(kernel.checks)))
 
     def _loop_call(self, i: int, node: Node, kernel: LoopKernel, name: str, launch: Launch) -> None:
         reads, writes = self._effects(node)
@@ -227,13 +296,13 @@ class _Unit:
             ranges = f"chunk * {kernel.chunk}, LEAST({kernel.total}, (chunk + 1) * {kernel.chunk})"
             line = f"for (long chunk = FROM({kernel.chunks}, 1); chunk < TO({kernel.chunks}, 1); chunk++)\n    {name}({ranges}, {arguments});"
             sinks = {self.places[node.outputs[s.output]].pointer for s in kernel.sinks}
-            self.calls.append(_Call([line], reads, (writes - sinks) | set(partials.values()), launch, i, bool(kernel.checks)))
+            self.calls.append(_Call([line], reads, (writes - sinks) | set(partials.values()), launch, bool(kernel.checks)))
             self._combine(i, node, kernel, partials, launch)
             return
         line = f"{name}(FROM({kernel.total}, {kernel.grain}), TO({kernel.total}, {kernel.grain}), {arguments});"
         if kernel.total <= kernel.grain:
             line = f"if (tid == 0) {name}(0, {kernel.total}, {arguments});"
-        self.calls.append(_Call([line], reads, writes, launch, i, bool(kernel.checks)))
+        self.calls.append(_Call([line], reads, writes, launch, bool(kernel.checks)))
 
     def _partials(self, i: int, output: int, kernel: LoopKernel, node: Node) -> str:
         sink = next(s for s in kernel.sinks if s.output == output)
@@ -253,7 +322,7 @@ class _Unit:
                 line = f"if (tid == 0) {name}(0, {sink.width}, {rest});"
             else:
                 line = f"{name}(FROM({sink.width}, 16), TO({sink.width}, 16), {rest});"
-            self.calls.append(_Call([line], {part}, {out}, launch, i))
+            self.calls.append(_Call([line], {part}, {out}, launch))
 
     def _emit_copies(self) -> None:
         for value, target in self.copies:
@@ -261,13 +330,13 @@ class _Unit:
             nbytes = value.type.nbytes
             line = f"if (tid == 0) memcpy({target.pointer}, {source}, {nbytes});"
             launch = Launch("memcpy", "copy", (), "", 0, 2 * nbytes)
-            self.calls.append(_Call([line], {source}, {target.pointer}, launch, len(self.nodes)))
+            self.calls.append(_Call([line], {source}, {target.pointer}, launch))
 
     # Text
 
     def plan(self) -> Plan:
         self._assign_places()
-        self._emit_nodes()
+        self._emit_runs()
         self._emit_copies()
         offsets, arena = assign_offsets([life for _, _, life in self.temporaries])
         flops = sum(c.launch.flops for c in self.calls)
@@ -393,33 +462,69 @@ def _main_op(node: Node) -> str:
     return f"{kind}_{names[-1]}" if names else f"{kind}_copy"
 
 
-def _commented(text: str, node: Node) -> str:
+def _runs(nodes: Sequence[Node]) -> list[list[Node]]:
+    """Nodes that run together: those of one table, every other one by itself."""
+    runs: list[list[Node]] = []
+    for node in nodes:
+        table = node.attrs["table"]
+        if table and runs and runs[-1][-1].attrs["table"] == table:
+            runs[-1].append(node)
+        else:
+            runs.append([node])
+    return runs
+
+
+def _wrapped(items: Sequence[str], width: int = 110) -> list[str]:
+    """``items`` as lines of an initialiser."""
+    lines, line = [], "  "
+    for item in items:
+        if len(line) + len(item) > width:
+            lines.append(line.rstrip())
+            line = "  "
+        line += f"{item}, "
+    return [*lines, line.rstrip()]
+
+
+def _commented(text: str, node: Node, any_size: bool) -> str:
     """``text`` under a comment that says which ops of which lines it computes."""
     assert node.body is not None
     ops = [n.op.name for n in node.body.nodes if n.op.kind != "view" and n.op.name != "constant"]
     shown = " ".join(dict.fromkeys(ops))
     shapes = ", ".join(str(v.type) for v in node.body.inputs())
     results = ", ".join(str(v.type) for v in node.body.outputs)
+    if any_size:
+        shapes = re.sub(r"\[[\d,]+\]", "[n]", shapes)
+        results = re.sub(r"\[[\d,]+\]", "[n]", results)
     return f"/* {node.attrs['kind']}: {shown or 'copy'}\n   {shapes} -> {results} */\n{text}"
 
 
-def _launch(name: str, node: Node) -> Launch:
-    assert node.body is not None
-    flops = 0
-    for inner in node.body.nodes:
-        if inner.op.name == "dot":
-            flops += 2 * inner.output.type.size * inner.inputs[0].shape[-1]
-        elif inner.op.kind in ("pointwise", "reduce"):
-            flops += max(v.type.size for v in (*inner.outputs, *inner.inputs)) if inner.inputs else 0
-        elif inner.op.kind == "composite":
-            q, k = inner.inputs[:2]
-            flops += (4 if len(inner.outputs) == 2 else 10) * q.type.size * k.shape[-2]
-    ops = tuple(dict.fromkeys(n.op.name for n in node.body.nodes if n.op.kind != "view"))
-    nbytes = sum(v.type.nbytes for v in (*node.inputs, *node.outputs))
-    return Launch(name, node.attrs["kind"], ops, str(node.loc), flops, nbytes)
+def _launch(name: str, nodes: Sequence[Node]) -> Launch:
+    """What one run of a kernel does, over one or more nodes."""
+    inner = [n for node in nodes if node.body is not None for n in node.body.nodes]
+    ops = tuple(dict.fromkeys(n.op.name for n in inner if n.op.kind != "view"))
+    nbytes = sum(v.type.nbytes for node in nodes for v in (*node.inputs, *node.outputs))
+    return Launch(name, nodes[-1].attrs["kind"], ops, str(nodes[-1].loc), sum(map(_flops, inner)), nbytes)
+
+
+def _flops(node: Node) -> int:
+    """Floating-point operations, a comparison or an exponential counting as one."""
+    if node.op.name == "dot":
+        return 2 * node.output.type.size * node.inputs[0].shape[-1]
+    if node.op.kind in ("pointwise", "reduce"):
+        return max((v.type.size for v in (*node.inputs, *node.outputs)), default=0)
+    if node.op.kind == "composite":
+        q, k = node.inputs[:2]
+        return (4 if len(node.outputs) == 2 else 10) * q.type.size * k.shape[-2]
+    return 0
 
 
 _OWN_HELPERS = """\
+/* Elements [begin, end) of one tensor of a table. */
+typedef struct {
+  int tensor;
+  long begin, end;
+} Piece;
+
 /* A thread's share of a range of n, in multiples of a grain. */
 #define FROM(n, grain) LEAST(n, ((n) + (grain) - 1) / (grain) * tid / nt * (grain))
 #define TO(n, grain) LEAST(n, ((n) + (grain) - 1) / (grain) * (tid + 1) / nt * (grain))
