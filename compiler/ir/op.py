@@ -16,7 +16,7 @@ import numpy as np
 
 from compiler.errors import OpError
 from compiler.ir import ambient
-from compiler.ir.types import DType, TensorType, dtype, f32
+from compiler.ir.types import DTYPES, DType, TensorType, dtype, f32
 
 if TYPE_CHECKING:
     from compiler.ir.graph import Value
@@ -62,15 +62,16 @@ class Op:
 
     def complete(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """``attrs`` checked against the schema, with defaults filled in and values :func:`normalised`."""
+        unknown = attrs.keys() - self.attrs.keys()
+        if unknown:
+            has = ", ".join(self.attrs) or "none"
+            raise OpError(f"{self.name}: unknown attribute {', '.join(sorted(unknown))}; it has: {has}")
         full = {}
         for key, default in self.attrs.items():
             value = attrs.get(key, default)
             if value is REQUIRED:
                 raise OpError(f"{self.name}: attribute {key!r} is missing")
             full[key] = normalised(key, value)
-        if len(full) < len(attrs) or not attrs.keys() <= full.keys():
-            unknown = sorted(attrs.keys() - full.keys())
-            raise OpError(f"{self.name}: unknown attribute {', '.join(unknown)}; it has: {', '.join(full) or 'none'}")
         return full
 
     def check_operands(self, count: int) -> None:
@@ -78,7 +79,7 @@ class Op:
         low, high = arity(self)
         if not low <= count <= high:
             takes = f"{low}" if low == high else f"at least {low}" if high == inf else f"{low} to {high:.0f}"
-            raise OpError(f"{self.name} takes {takes} operand{'' if takes == '1' else 's'}, not {count}")
+            raise OpError(f"{self.name} takes {takes} operand{'' if low == 1 else 's'}, not {count}")
 
     def result_types(self, types: Sequence[TensorType], attrs: dict[str, Any]) -> tuple[TensorType, ...]:
         """The types of the outputs; ``attrs`` may carry the universal attribute ``autocast``."""
@@ -99,7 +100,10 @@ class Op:
 def normalised(key: str, value: Any) -> Any:
     """An attribute's value as the IR keeps it: NumPy scalars as Python's, lists as tuples, any dtype as a DType."""
     if value is not None and key in ("to", "dtype"):
-        return dtype(value)
+        try:
+            return dtype(value)
+        except TypeError:
+            raise OpError(f"{key}={value!r} is no dtype; there are {', '.join(DTYPES)}") from None
     if isinstance(value, list | tuple):
         return tuple([normalised("", v) for v in value])
     return value.item() if isinstance(value, np.generic) else value

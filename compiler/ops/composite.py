@@ -17,7 +17,7 @@ from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import Shape, TensorType, f32
 from compiler.ops.contract import accumulator
-from compiler.ops.elementwise import FP32_ON_CUDA, broadcast_shapes, promoted, promoted_float
+from compiler.ops.elementwise import FP32_ON_CUDA, broadcast_shapes, promoted, promoted_float, type_rule
 from compiler.ops.reduce import normalize_axis
 
 FP32 = {"cpu": "fp32", "cuda": "fp32"}
@@ -33,9 +33,16 @@ def rounded(expansion: Callable[..., Any]) -> Callable[..., Any]:
     return expand
 
 
-def composite(name: str, expansion: Callable[..., Any], infer: Callable[..., Any] | None = None, **options: Any) -> Op:
-    """Register a composite of one result, shaped like its first operand unless ``infer`` says otherwise."""
-    return register(Op(name, infer or (lambda x, **_: x), "composite", expand=rounded(expansion), **options))
+def floating(x: TensorType, **_: Any) -> TensorType:
+    """``x``; raises :class:`OpError` for integers and bools."""
+    if x.dtype.kind != "float":
+        raise OpError(f"the op is not defined for {x.dtype.name} tensors; convert with .float()")
+    return x
+
+
+def composite(name: str, expansion: Callable[..., Any], infer: Callable[..., Any] = floating, **options: Any) -> Op:
+    """Register a composite of one result, of its operand's floating type unless ``infer`` says otherwise."""
+    return register(Op(name, infer, "composite", expand=rounded(expansion), **options))
 
 
 # Activations
@@ -82,7 +89,7 @@ def _gelu_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
 def _check_gelu(x: TensorType, approximate: str) -> TensorType:
     if approximate not in ("none", "tanh"):
         raise OpError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
-    return x
+    return floating(x)
 
 
 def _softplus(o: Any, x: Value, beta: float, threshold: float) -> Value:
@@ -90,7 +97,7 @@ def _softplus(o: Any, x: Value, beta: float, threshold: float) -> Value:
     return o.where(o.gt(scaled, threshold), x, o.div(o.log1p(o.exp(o.minimum(scaled, threshold))), beta))
 
 
-composite("relu", lambda o, x: o.maximum(x, 0), vjp=_relu_vjp)
+composite("relu", lambda o, x: o.maximum(x, 0), type_rule(1, None, refuses=("bool",)), vjp=_relu_vjp)
 composite("sigmoid", _sigmoid, vjp=_sigmoid_vjp, prepare=promoted_float)
 composite("silu", lambda o, x: o.mul(x, _sigmoid(o, x)))
 composite("gelu", _gelu, _check_gelu, vjp=_gelu_vjp, attrs={"approximate": "none"})
@@ -110,9 +117,7 @@ def count(shape: Shape, axes: Sequence[int]) -> int:
 
 
 def _infer_mean(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
-    if not x.dtype.is_floating_point:
-        raise OpError(f"mean needs a floating tensor, not {x.dtype.name}; convert it with .float()")
-    return TensorType(x.dtype, tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdim or a not in axes))
+    return TensorType(floating(x).dtype, tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdim or a not in axes))
 
 
 def _mean(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
@@ -133,7 +138,7 @@ composite("var", _var, lambda x, correction, **a: _infer_mean(x, **a), attrs={"a
 def _check_axis(x: TensorType, axis: int) -> TensorType:
     if normalize_axis(axis, x.rank) != axis:
         raise OpError(f"axis {axis} must be counted from the front")
-    return x
+    return floating(x)
 
 
 def _along(axis: int, x: Value) -> tuple[int, ...]:
@@ -200,7 +205,7 @@ def _infer_layer_norm(x: TensorType, *affine: TensorType, ndim: int, eps: float)
                 f"weight and bias of shape {list(parameter.shape)} do not match the normalised dimensions "
                 f"{list(x.shape[x.rank - ndim :])} of the input {list(x.shape)}"
             )
-    statistic = TensorType(accumulator(x.dtype), x.shape[: x.rank - ndim] + (1,) * ndim)
+    statistic = TensorType(accumulator(floating(x).dtype), x.shape[: x.rank - ndim] + (1,) * ndim)
     return x, statistic, statistic
 
 
@@ -359,7 +364,7 @@ def class_axis(rank: int) -> int:
 def _infer_class_loss(x: TensorType, target: TensorType, *weight: TensorType, reduction: str, **_: Any) -> TensorType:
     check_reduction(reduction)
     axis = class_axis(x.rank)
-    if x.rank == 0 or target.dtype.kind != "int":
+    if floating(x).rank == 0 or target.dtype.kind != "int":
         raise OpError(f"expected logits [N, C, ...] and integer class indices [N, ...], not {x} and {target}")
     if target.shape != (*x.shape[:axis], *x.shape[axis + 1 :]):
         raise OpError(
@@ -456,6 +461,13 @@ def _expand_cross_entropy(
     return o.cast(_reduce_rows(o, nll, classes, reduction, target.shape), to=x.dtype), lse
 
 
+def _no_weight_gradient(node: Any) -> Callable[[], Value]:
+    def refuse() -> Value:
+        raise NotImplementedError(f"the gradient of {node.op.name} with respect to its class weights")
+
+    return refuse
+
+
 def _cross_entropy_vjp(o: Any, node: Any, g: Value, g_lse: Value | None) -> tuple[Any, ...]:
     if g_lse is not None:
         raise NotImplementedError("the gradient of cross_entropy's log-sum-exp output")
@@ -472,7 +484,7 @@ def _cross_entropy_vjp(o: Any, node: Any, g: Value, g_lse: Value | None) -> tupl
         total = o.sum(share, axes=(1,), keepdim=True) if isinstance(share, Value) else smoothing
         d = o.add(o.mul(d, 1 - smoothing), o.sub(o.mul(probability, total), share))
     d = o.where(classes.valid, o.mul(d, g_row), 0)
-    return (o.cast(_unrows(o, d, x.shape), to=x.dtype), None, *(None for _ in weight))
+    return (o.cast(_unrows(o, d, x.shape), to=x.dtype), None, *(_no_weight_gradient(node) for _ in weight))
 
 
 register(
@@ -507,7 +519,7 @@ def _nll_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
     classes = _Classes(o, rows, target, weight, node.attrs["ignore_index"])
     g_row = _row_gradient(o, o.cast(g, to=wide), classes, node.attrs["reduction"], rows.shape[0])
     d = o.where(classes.hit, o.neg(o.mul(classes.scale, g_row)), 0)
-    return (o.cast(_unrows(o, d, x.shape), to=x.dtype), None, *(None for _ in weight))
+    return (o.cast(_unrows(o, d, x.shape), to=x.dtype), None, *(_no_weight_gradient(node) for _ in weight))
 
 
 register(

@@ -146,6 +146,8 @@ register(
 
 
 def _infer_concat(first: TensorType, *rest: TensorType, axis: int) -> TensorType:
+    if not 0 <= axis < first.rank:
+        raise OpError(f"there is no dimension {axis} to concatenate along in {first}")
     for t in rest:
         fits = t.rank == first.rank and all(a == axis or t.shape[a] == first.shape[a] for a in range(first.rank))
         if not fits or t.dtype is not first.dtype:

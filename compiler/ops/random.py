@@ -16,6 +16,7 @@ from compiler.errors import OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import Shape, TensorType, f32, i64
+from compiler.ops.composite import floating, rounded
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -93,7 +94,7 @@ DRAWS = {"normal": 2}
 def _infer_dropout(x: TensorType, seed: TensorType, offset: TensorType, p: float, index: int) -> TensorType:
     if not 0 <= p <= 1:
         raise OpError(f"dropout probability has to be between 0 and 1, but got {p}")
-    return x
+    return floating(x)
 
 
 def _mask(o: Any, x: Value, seed: Value, offset: Value, p: float, index: int) -> Value:
@@ -114,7 +115,7 @@ register(
         _infer_dropout,
         "composite",
         vjp=_dropout_vjp,
-        expand=_mask,
+        expand=rounded(_mask),
         attrs={"p": REQUIRED, "index": REQUIRED},
     )
 )

@@ -163,7 +163,12 @@ def _clip_grad_value(o: Any, *operands: Value) -> tuple[Value, ...]:
     return tuple(map(clipped, grads))
 
 
-_training("clip_grad_value", lambda *types: types[:-1], _clip_grad_value)
+def _infer_clip_value(*types: TensorType) -> tuple[TensorType, ...]:
+    _check_scalars(types[-1])
+    return types[:-1]
+
+
+_training("clip_grad_value", _infer_clip_value, _clip_grad_value)
 
 # Optimizer updates. Operands: parameter, gradient, moments, then the scalars.
 
@@ -172,6 +177,7 @@ def _infer_update(tensors: int) -> Any:
     """The results are the new parameter and moments: all tensor operands but the gradient (operand 1)."""
 
     def infer(*types: TensorType, **_: Any) -> TensorType | tuple[TensorType, ...]:
+        _check_scalars(*types[tensors:])
         p, g = types[:2]
         if p.shape != g.shape:
             raise OpError(f"parameter {p} and gradient {g} differ in shape")
@@ -259,8 +265,8 @@ def _adam(
 
 
 def _infer_adam(*types: TensorType, decoupled: bool, amsgrad: bool, maximize: bool) -> tuple[TensorType, ...]:
-    _check_scalars(*types[-5:])
-    return _infer_update(5 if amsgrad else 4)(*types)
+    moments, scalars = types[:-6], types[-5:]
+    return _infer_update(5 if amsgrad else 4)(*moments, *scalars)
 
 
 _training("adam_update", _infer_adam, _rounded(_adam), decoupled=False, amsgrad=False, maximize=False)
