@@ -1,0 +1,140 @@
+"""Gradient rules against finite differences in f64, the eager path, and 16-bit gradients against those in f64."""
+
+import numpy as np
+import pytest
+
+from compiler.interpret import interpret
+from compiler.ir.ambient import using
+from compiler.ir.builder import GraphBuilder
+from compiler.ir.graph import Graph, Value
+from compiler.ir.op import OPS, o
+from compiler.ir.types import bf16, dtype, f16, f32, f64
+from compiler.ir.verify import verify
+from compiler.passes.autodiff import autodiff
+from compiler.passes.expand import expand
+from genesis.tensor import Tensor, from_array, wrap
+from tests.samples import AUXILIARY, Draw, Sample, arguments, assert_same, sample_graph, samples, wanted, with_gradient
+
+STEP = 1e-5
+
+
+def differentiable(sample: Sample) -> bool:
+    graph = sample_graph(sample)
+    results, params = wanted(graph)
+    return bool(results and params)
+
+
+DIFFERENTIABLE = [s for s in samples() if differentiable(s)]
+SMOOTH = [s for s in DIFFERENTIABLE if s.smooth]
+EXACT = [s.floats_as(f64) for s in SMOOTH if any(dtype(x.dtype) in (f32, f64) for x in s.arrays)]
+HALF = [s for s in SMOOTH if any(dtype(x.dtype) in (f16, bf16) for x in s.arrays)]
+
+
+def run(graph: Graph, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    return interpret(graph, inputs)[0]
+
+
+def gradients(sample: Sample) -> tuple[Graph, list[np.ndarray]]:
+    """The sample's graph without gradients, and its gradients by the passes and the interpreter."""
+    graph = sample_graph(sample)
+    whole = with_gradient(graph)
+    expanded = verify(expand(verify(autodiff(whole))))
+    return graph, run(expanded, arguments(sample, whole))[len(graph.outputs) :]
+
+
+def test_most_ops_are_differentiated() -> None:
+    """The list of samples is not empty by mistake."""
+    covered = {s.op for s in EXACT}
+    assert covered == {op.name for op in OPS.values() if op.differentiable}
+
+
+@pytest.mark.parametrize("sample", EXACT, ids=lambda s: s.id)
+def test_gradients_are_finite_differences(sample: Sample) -> None:
+    """Along two random directions per operand; f64, central differences, relative error 1e-6."""
+    graph, found = gradients(sample)
+    results, params = wanted(graph)
+    inputs = sample.arrays
+    seeds = arguments(sample, with_gradient(graph))[len(inputs) :]
+    places = [graph.outputs.index(v) for v in results]
+    draw = Draw(sample.id)
+
+    def weighted(moved: list[np.ndarray]) -> float:
+        outputs = run(graph, moved)
+        return sum(float(np.sum(outputs[i] * seed)) for i, seed in zip(places, seeds, strict=True))
+
+    for param, gradient in zip(params, found, strict=True):
+        position = graph.inputs().index(param)
+        assert gradient.dtype == np.float64 and gradient.shape == param.shape
+        for _ in range(2):
+            direction = draw.floats(*param.shape, to=f64)
+            there, back = (
+                [np.asarray(x + s * direction) if i == position else x for i, x in enumerate(inputs)]
+                for s in (STEP, -STEP)
+            )
+            slope = (weighted(there) - weighted(back)) / (2 * STEP)
+            assert np.sum(gradient * direction) == pytest.approx(slope, rel=1e-6, abs=1e-7)
+
+
+@pytest.mark.parametrize("sample", DIFFERENTIABLE, ids=lambda s: s.id)
+def test_eager_gradients_are_those_of_the_passes(sample: Sample) -> None:
+    """Up to rounding: where three gradients or more meet, eager may add them in another order."""
+    graph, found = gradients(sample)
+    results, params = wanted(graph)
+    tensors = {v: from_array(x.copy()) for v, x in zip(graph.inputs(), sample.arrays, strict=True)}
+    for v in params:
+        tensors[v].requires_grad_()
+    remaining = iter(tensors.values())
+    operands = [next(remaining).value if isinstance(x, np.ndarray) else x for x in sample.inputs]
+    outputs = OPS[sample.op](*operands, **sample.attrs)
+    outputs = [outputs] if isinstance(outputs, Value) else list(outputs)
+    seeds = [from_array(g) for g in arguments(sample, with_gradient(graph))[len(sample.arrays) :]]
+    tops = [wrap(outputs[graph.outputs.index(v)]) for v in results]
+    backward(tops, seeds)
+    for v, expected in zip(params, found, strict=True):
+        grad = tensors[v].grad
+        actual = np.zeros(v.shape, v.dtype.numpy) if grad is None else grad.numpy()
+        assert actual.dtype == expected.dtype
+        precision = (
+            2.0**-50 if v.dtype is f64 else 2.0**-8 if v.dtype is bf16 else 2.0**-11 if v.dtype is f16 else 2.0**-21
+        )
+        assert_same(actual, expected, rtol=precision, atol=precision)
+
+
+def backward(tops: list[Tensor], seeds: list[Tensor]) -> None:
+    """As ``with_gradient`` does it."""
+    if len(tops) == 1:
+        tops[0].backward(seeds[0])
+        return
+    total = None
+    for top, seed in zip(tops, seeds, strict=True):
+        part = wrap(o.sum(o.mul(top.value, seed.value), axes=tuple(range(top.ndim))))
+        total = part if total is None else wrap(o.add(total.value, part.value))
+    assert total is not None
+    total.backward()
+
+
+@pytest.mark.parametrize("sample", HALF, ids=lambda s: s.id)
+def test_16_bit_gradients_are_close_to_those_in_f64(sample: Sample) -> None:
+    """Within 4 units of the 16-bit type's precision of the largest element: the rules round a few times at most."""
+    _, rounded = gradients(sample)
+    _, exact = gradients(sample.floats_as(f64))
+    for a, b in zip(rounded, exact, strict=True):
+        kind = dtype(a.dtype)
+        if kind.is_half and b.size:
+            unit = 2**-11 if kind is f16 else 2**-8
+            largest = max(float(np.max(np.abs(b))), 1.0)
+            np.testing.assert_allclose(a.astype(np.float64), b, rtol=0, atol=4 * unit * largest)
+
+
+@pytest.mark.parametrize("op", AUXILIARY)
+def test_auxiliary_results_refuse_a_gradient(op: str) -> None:
+    """They exist for the backward pass; a gradient through them is an error, not a silent zero."""
+    sample = next(s for s in samples() if s.op == op)
+    graph = sample_graph(sample)
+    loss_of = graph.outputs[1]
+    whole = Graph("f", graph.params, graph.nodes)
+    with using(GraphBuilder()) as builder:
+        whole.outputs = [o.grad(o.sum(loss_of, axes=tuple(range(loss_of.type.rank))), graph.inputs()[0])]
+    whole.nodes = graph.nodes + builder.nodes
+    with pytest.raises(NotImplementedError, match=op):
+        autodiff(whole)

@@ -1,0 +1,56 @@
+"""Every record on its samples: the type rule tells what the reference gives, and the text form holds the call."""
+
+import numpy as np
+import pytest
+
+from compiler.interpret import interpret
+from compiler.ir.op import OPS
+from compiler.ir.verify import verify
+from compiler.text.compare import difference
+from compiler.text.parser import parse_graph
+from compiler.text.printer import print_graph
+from tests.samples import STRUCTURE, Sample, arguments, assert_same, sample_graph, samples, type_of, with_gradient
+
+EVERY = pytest.mark.parametrize("sample", samples(), ids=lambda s: s.id)
+
+
+def test_every_op_has_samples() -> None:
+    assert {s.op for s in samples()} == OPS.keys() - set(STRUCTURE)
+
+
+def test_names_of_samples_are_unique() -> None:
+    ids = [s.id for s in samples()]
+    assert sorted(set(ids)) == sorted(ids)
+
+
+@pytest.mark.parametrize("op", sorted(OPS.keys() - set(STRUCTURE)))
+def test_float_ops_have_16_bit_samples(op: str) -> None:
+    dtypes = [{x.dtype.name for x in s.arrays} for s in samples() if s.op == op]
+    if any("float32" in d for d in dtypes) and op not in ("update_scale", "count_step"):
+        assert any(d & {"float16", "bfloat16"} for d in dtypes)
+
+
+@EVERY
+def test_the_type_rule_tells_what_the_reference_gives(sample: Sample) -> None:
+    graph = verify(sample_graph(sample))
+    before = [x.copy() for x in sample.arrays]
+    results, _ = interpret(graph, sample.arrays)
+    assert [type_of(r) for r in results] == [v.type for v in graph.outputs]
+    for array, copy in zip(sample.arrays, before, strict=True):
+        assert_same(array, copy, why="the op changed its operand")
+
+
+@EVERY
+def test_the_text_form_reads_back(sample: Sample) -> None:
+    graph = with_gradient(sample_graph(sample))
+    again = parse_graph(print_graph(graph))
+    assert difference(graph, again) is None
+    assert print_graph(again) == print_graph(graph)
+
+
+def test_cotangents_are_drawn_once() -> None:
+    sample = next(s for s in samples() if s.op == "linear")
+    graph = with_gradient(sample_graph(sample))
+    first, second = arguments(sample, graph), arguments(sample, graph)
+    assert len(first) == len(graph.params) == len(sample.arrays) + 1
+    np.testing.assert_array_equal(first[-1], second[-1])
