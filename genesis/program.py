@@ -307,9 +307,9 @@ class _Trace:
             recording.builder.autocast = None
             advance_recorded(recording)
             outputs, rebuild = self._results(result)
-        count = len(outputs)
-        exports = self._exports()
-        outputs += [recording.grads[c].value for c in exports]
+            count = len(outputs)
+            exports = self._exports()
+            outputs += [recording.grads[c].value for c in exports]
         last = {}
         for name, value in recording.last.items():
             last[name] = len(outputs)
