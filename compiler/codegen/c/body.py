@@ -96,7 +96,29 @@ class Body:
             return f"f32_to_{value.dtype.short}({expression})"
         return expression
 
+    def to_store(self, value: Value, linear: Index, scope: Scope) -> str:
+        """What is written to memory for element ``linear`` of ``value``; a 16-bit result is rounded only once, there."""
+        node = value.producer
+        computed = node is not None and node.op.kind in ("pointwise", "random") and node.op.name != "constant"
+        if not value.dtype.is_half or not computed or self._home(linear, scope).find((value, linear)) is not None:
+            return self.stored(value, self.value(value, linear, scope))
+        assert node is not None
+        name = self.fresh("t")
+        text = self._exact(node, linear, scope)
+        scope.out(f"const float {name} = {text};")
+        return self.stored(value, name)
+
     def _compute(self, node: Node, linear: Index, scope: Scope) -> str:
+        """The result of ``node``, rounded to its type."""
+        text = self._exact(node, linear, scope)
+        dtype = node.output.dtype
+        if dtype.is_half and node.op.name not in ("take", "gather"):
+            self.uses.add(f"round_{dtype.short}")
+            return f"round_{dtype.short}({text})"
+        return text
+
+    def _exact(self, node: Node, linear: Index, scope: Scope) -> str:
+        """The result of ``node`` before rounding."""
         name, shape = node.op.name, node.output.shape
         if name == "iota":
             return index_text(split(linear, shape)[node.attrs["axis"]])
@@ -113,12 +135,6 @@ class Body:
         else:
             text = spell(name, source, operands)
             self.uses.update(re.findall(r"gen_\w+", text))
-        return self._rounded(text, node.output.dtype)
-
-    def _rounded(self, text: str, dtype: DType) -> str:
-        if dtype.is_half:
-            self.uses.add(f"round_{dtype.short}")
-            return f"round_{dtype.short}({text})"
         return text
 
     @staticmethod

@@ -204,7 +204,7 @@ class _Loops:
             if i not in per_element:
                 linear = Index.of(self.row) if value.type.size == self.rows else Index()
                 place = index_text(linear)
-                rows.out(f"{self._out(i)}[{place}] = {self.body.stored(value, self.body.value(value, linear, rows))};")
+                rows.out(f"{self._out(i)}[{place}] = {self.body.to_store(value, linear, rows)};")
         for value, sink in self.sinks.items():
             node = value.producer
             assert node is not None
@@ -272,8 +272,8 @@ class _Loops:
             else:
                 joins.append(_JOIN[sink.op].format(f"s{sink.output}[{self.column.name}]", text))
         for i, value in outs.items():
-            text = self.body.value(value, element, inner)
-            joins.append(f"{self._out(i)}[{index_text(element)}] = {self.body.stored(value, text)};")
+            text = self.body.to_store(value, element, inner)
+            joins.append(f"{self._out(i)}[{index_text(element)}] = {text};")
         for value, buffer in buffers.items():
             name = inner.known.get((value, element))
             if name is not None and value not in filled:
@@ -357,8 +357,8 @@ class _Loops:
             joins.append(_JOIN[sink.op].format(f"s{sink.output}[c - from]", text))
         for i, value in enumerate(self.outputs):
             if not self._is_sink(value):
-                text = self.body.value(value, element, inner)
-                joins.append(f"{self._out(i)}[{index_text(element)}] = {self.body.stored(value, text)};")
+                text = self.body.to_store(value, element, inner)
+                joins.append(f"{self._out(i)}[{index_text(element)}] = {text};")
         function.extend(rows.around.out)
         function.open(f"for (long r = 0; r < {self.rows}; r++)")
         function.extend(rows.out)

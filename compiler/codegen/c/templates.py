@@ -77,9 +77,9 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: i
         acc = f"round_{dot.output.dtype.short}(acc)"
     inner.known[dot.output, place] = acc
     for i, value in enumerate(graph.outputs):
-        text = body.value(value, place, inner)
+        text = body.to_store(value, place, inner)
         target = f"a{aliases[i]}" if i in aliases else f"o{i}"
-        out(f"{target}[{index_text(place)}] = {body.stored(value, text)};")
+        out(f"{target}[{index_text(place)}] = {text};")
     read = {v for v, _ in body.loaded} | {n.inputs[0] for n in graph.nodes if n.op.name in ("take", "gather")}
     skip = {i for i, v in enumerate(params) if v not in read}
     parameters, pointers = _parameters(params, graph.outputs, aliases, skip)
@@ -114,9 +114,9 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: i
     after = Scope(Writer(3), frozenset({"r", "c"}))
     after.known[dot.output, place] = "acc"
     for i, value in enumerate(graph.outputs):
-        text = body.value(value, place, after)
+        text = body.to_store(value, place, after)
         target = f"a{aliases[i]}" if i in aliases else f"o{i}"
-        after.out(f"{target}[{index_text(place)}] = {body.stored(value, text)};")
+        after.out(f"{target}[{index_text(place)}] = {text};")
     parameters, pointers = _parameters(params, graph.outputs, aliases, set())
     out = Writer()
     out.open(f"NOINLINE void NAME(long begin, long end, {', '.join(parameters)})")
@@ -174,8 +174,8 @@ def _copy_row(body: Body, out: Writer, value: Value, part: Value, rows: int, col
     outer = Scope(Writer(2), frozenset({"r"}))
     inner = Scope(Writer(3), frozenset({"c"}), outer)
     linear = Index.of(Var("r", rows)) * columns + Index.of(Var("c", columns))
-    text = body.value(part, linear, inner)
-    inner.out(f"o0[{index_text((row + Index.of(Var('c', columns))).shifted(start))}] = {body.stored(value, text)};")
+    text = body.to_store(part, linear, inner)
+    inner.out(f"o0[{index_text((row + Index.of(Var('c', columns))).shifted(start))}] = {text};")
     out.open("")
     out.extend(outer.out)
     out("#pragma omp simd")
