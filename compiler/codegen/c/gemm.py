@@ -13,15 +13,25 @@ from math import prod
 from typing import Protocol
 
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import C_TYPE, Pack, Tile, transpose
+from compiler.codegen.c.tiles import C_TYPE, CONVERSIONS, TO_F32, Pack, Tile, transpose
+from compiler.codegen.c.writer import Writer
 
 _ALIGN = 64
-_GROUP = 4  # row panels that share one pass over the columns
 _BLOCK_BYTES = 1 << 21  # of packed B
 _K_BYTES = 6144  # one row of a panel's k range, before it is split
 _SMALL_B = 1 << 12  # elements every thread may pack for itself
 _PRIVATE_B = 1 << 18  # elements of one matrix of a batch that a thread packs for itself
 _PAGE_FLOATS = 1024  # rows this far apart compete for the same cache sets
+_THIN = 8  # rows or columns up to which dot products along k beat tiles
+
+
+RESERVED = frozenset(
+    {"pool", "tid", "nt", "scratch", "a", "b", "acc", "i", "j", "batch", "item", "packed", "packed_a", "packed_b"}
+    | {"block", "turn", "tile", "partial", "a_matrix", "b_matrix", "by_rows", "first", "end", "left", "right", "panels"}
+    | {"own", "own_end", "width"}
+    | {"start", "p", "q", "i0", "j0", "k0", "depth", "rows", "row", "col", "flat", "sums"}
+)
+"""Names the kernels use themselves, beside b0, b1, ..."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,11 @@ class Operand:
     dtype: str
     strides: tuple[int, ...]
 
+    @property
+    def matrix(self) -> tuple[int, int]:
+        """Row and column strides."""
+        return self.strides[-2], self.strides[-1]
+
 
 @dataclass(frozen=True)
 class GemmSpec:
@@ -39,7 +54,7 @@ class GemmSpec:
     `compute` is "f32" or "bf16" (operands rounded to bf16, f32 sums). `params` is C parameter text for the epilogue.
     `epilogue` is C statements run once for every element, in terms of `b0`, `b1`, ... (batch indices), `i`, `j` (all
     long) and `acc` (float). Different elements run in any order and many at once, so a statement may read and write
-    its own element only. The names pool, tid, nt, scratch, a, b and those ending in `_` belong to the kernel.
+    its own element only. Parameters may have any name but those of `RESERVED`.
     """
 
     name: str
@@ -63,7 +78,8 @@ class GemmSpec:
 
     def prelude_uses(self) -> set[str]:
         """Names of the prelude parts the kernel's own text calls, without those of the caller's epilogue."""
-        return {"vectors"}
+        conversions = {*CONVERSIONS[self.a.dtype], *CONVERSIONS[self.b.dtype]}
+        return {"vectors", *conversions} | ({"round_bf16"} if self.compute == "bf16" else set())
 
 
 class TileUser(Protocol):
@@ -101,6 +117,15 @@ def scratch_bytes(isa: Isa, spec: GemmSpec, threads: int) -> int:
     return plan.shared_bytes + threads * plan.private_bytes
 
 
+def gemm_kernel(isa: Isa, spec: GemmSpec) -> str:
+    """The function `void NAME(pool, tid, nt, scratch, a, b, PARAMS)`, which all nt threads call.
+
+    It takes the inputs as visible and ends without a barrier. Between two kernels that use the same scratch, and before
+    anyone reads the outputs, the caller puts `pool->barrier(pool, nt)`.
+    """
+    return _Kernel(_Plan(isa, spec)).text()
+
+
 def _ceil(x: int, unit: int) -> int:
     return -(-x // unit)
 
@@ -114,62 +139,78 @@ class _Plan:
 
     def __init__(self, isa: Isa, spec: GemmSpec):
         self.isa, self.spec = isa, spec
-        self.batches = prod(spec.batch)
-        self.empty = min(spec.m, spec.n, self.batches) == 0
+        self.n, self.k = spec.n, spec.k
+        self.empty = min(spec.m, spec.n, prod(spec.batch)) == 0
+        self.folded = self._folds()
+        self.batch = () if self.folded else spec.batch
+        self.batches = prod(self.batch)
+        self.m = spec.m * prod(spec.batch) if self.folded else spec.m
+        self.a_strides, self.b_strides = spec.a.matrix, spec.b.matrix
+        self.a_order = self._order(self.a_strides[0], self.a_strides[1])
+        self.b_order = self._order(self.b_strides[1], self.b_strides[0])
+        self.thin = self.a_order == self.b_order == "rows" and min(self.m, self.n) <= _THIN and self.k >= 4 * isa.lanes
         self.pairs = spec.compute == "bf16" and isa.bf16_dot
         self.form = "pairs" if self.pairs else "rounded" if spec.compute == "bf16" else "f32"
         self.mr = self._rows()
         self.nv = self._vectors()
         self.nr = self.nv * isa.lanes
-        self.row_panels = _ceil(spec.m, self.mr)
-        self.direct_b = self._direct_b()
-        self.a_order = self._order(spec.a.strides[-2:])
-        self.b_order = self._order((spec.b.strides[-1], spec.b.strides[-2]))
-        self.direct_a = self._direct_a()
-        whole = 1 << 62
-        self.depth = _round_up(spec.k, 2) // 2 if self.pairs else spec.k  # k in panel elements
-        self.k_step = spec.k if 4 * self.depth <= _K_BYTES else _K_BYTES // 8 * (2 if self.pairs else 1)
-        private = self.direct_b or spec.k * spec.n <= _PRIVATE_B
-        self.private = (self.batches > 1 and private) or (not self.direct_b and spec.k * spec.n <= _SMALL_B)
-        columns = max(_BLOCK_BYTES // (4 * max(self.depth, 1)) // self.nr, 4) * self.nr
-        self.n_step = whole if self.direct_b or self.private else columns
-        self.n_step = min(self.n_step, _round_up(spec.n, self.nr))
+        self.row_panels, self.column_panels = _ceil(self.m, self.mr), _ceil(self.n, self.nr)
+        self.direct_a, self.direct_b = self._direct_a(), self._direct_b()
+        self.private = self._private()
+        self.split_k = 4 * self.depth(self.k) > _K_BYTES
+        self.k_step = _K_BYTES // 8 * (2 if self.pairs else 1) if self.split_k else self.k
+        self.whole_rows = self.private or (self.direct_b and not self.split_k)
+        block = _BLOCK_BYTES // (4 * max(self.depth(self.k_step), 1) * self.nr)
+        self.block_panels = self.column_panels if self.whole_rows else min(block, self.column_panels)
 
-    # Decisions
+    def _folds(self) -> bool:
+        """Whether the batch is only more rows: one B for all, and rows of A that follow on from matrix to matrix."""
+        spec = self.spec
+        reach = spec.m * spec.a.strides[-2]
+        for size, a, b in reversed(list(zip(spec.batch, spec.a.strides, spec.b.strides))):
+            if size > 1 and (a != reach or b != 0):
+                return False
+            reach *= size
+        return True
 
     def _rows(self) -> int:
         """Rows of the tile: those of the ISA, or fewer where they would leave a thin remainder."""
-        m, mr = self.spec.m, self.isa.mr
+        m, mr = self.m, self.isa.mr
         if m > 4 * mr or m % mr == 0 or m % mr > mr // 2:
             return max(min(m, mr), 1)
         return _ceil(m, _ceil(m, mr))
 
     def _vectors(self) -> int:
         """Vectors across the tile: as many as registers allow beside one row of B and a broadcast."""
-        needed = _ceil(self.spec.n, self.isa.lanes)
+        needed = _ceil(self.n, self.isa.lanes)
         limit = max(min((self.isa.registers - 1) // (self.mr + 1), 8, needed), 1)
-        even = [nv for nv in range(limit, 0, -1) if needed % nv == 0]
-        return even[0] if 2 * even[0] > limit else limit
+        even = next(vectors for vectors in range(limit, 0, -1) if needed % vectors == 0)
+        return even if 2 * even > limit else limit
 
     @staticmethod
-    def _order(strides: tuple[int, ...]) -> str:
-        along, across = strides
+    def _order(along: int, across: int) -> str:
+        """What lies at distance one: neighbours across the panel's rows (along k), or down its columns."""
         return "rows" if across == 1 else "columns" if along == 1 else "strided"
 
-    def _direct_b(self) -> bool:
-        spec = self.spec
-        rows, columns = spec.b.strides[-2:]
-        if self.form != "f32" or spec.b.dtype != "f32" or columns != 1 or (spec.n < self.nr):
-            return False
-        return spec.m <= 128 or (spec.k <= 800 and rows % _PAGE_FLOATS != 0)
-
     def _direct_a(self) -> bool:
-        spec = self.spec
-        if self.form != "f32" or spec.a.dtype != "f32" or self.a_order == "strided":
+        if self.form != "f32" or self.spec.a.dtype != "f32" or self.a_order == "strided":
             return False
-        distance = spec.a.strides[-2] if self.a_order == "rows" else spec.a.strides[-1]
-        few = _ceil(spec.n, self.nr) <= 4
-        return few or (self.a_order == "rows" and distance % _PAGE_FLOATS != 0) or spec.k <= 128
+        near = self.a_order == "rows" and self.a_strides[0] % _PAGE_FLOATS != 0
+        return near or self.column_panels <= 4 or self.k <= 128
+
+    def _direct_b(self) -> bool:
+        if self.form != "f32" or self.spec.b.dtype != "f32" or self.b_strides[1] != 1 or self.n < self.nr:
+            return False
+        return self.m <= 128 or (self.k <= 800 and self.b_strides[0] % _PAGE_FLOATS != 0)
+
+    def _private(self) -> bool:
+        """Whether threads share out matrices and row panels, and each packs B for itself, so that none waits."""
+        small = self.k * self.n <= (_PRIVATE_B if self.batches > 1 else _SMALL_B)
+        return small or (self.direct_b and self.batches > 1)
+
+    def depth(self, k: int) -> int:
+        """Elements of a panel along k: pairs of bf16 are one."""
+        return _ceil(k, 2) if self.pairs else k
 
     # Shared functions
 
@@ -180,17 +221,15 @@ class _Plan:
     @cached_property
     def last_vectors(self) -> int:
         """Vectors of the last column tile: fewer than the others where few tiles make the waste count."""
-        last = self.spec.n % self.nr
-        if self.direct_b or last == 0 or self.spec.n // self.nr >= 8:
-            return self.nv
-        return _ceil(last, self.isa.lanes)
+        last = self.n % self.nr
+        return self.nv if self.direct_b or last == 0 or self.column_panels > 8 else _ceil(last, self.isa.lanes)
 
     @cached_property
     def tiles(self) -> frozenset[Tile]:
-        if self.empty:
+        if self.empty or self.thin:
             return frozenset()
-        rows = {min(self.mr, self.spec.m), self.spec.m % self.mr or self.mr}
-        vectors = {self.last_vectors} if self.spec.n < self.nr else {self.nv, self.last_vectors}
+        rows = {min(self.mr, self.m), self.m % self.mr or self.mr}
+        vectors = {self.last_vectors} if self.n < self.nr else {self.nv, self.last_vectors}
         return frozenset(Tile(r, v, self.a_kind) for r in rows for v in vectors)
 
     @cached_property
@@ -203,85 +242,57 @@ class _Plan:
 
     @cached_property
     def packs(self) -> frozenset[Pack]:
-        if self.empty:
+        if self.empty or self.thin:
             return frozenset()
         return frozenset(([] if self.direct_a else [self.pack_a]) + ([] if self.direct_b else [self.pack_b]))
 
-    # Scratch, in elements of four bytes: [B blocks] [thread: (own B) A panels, partial sums]
+    # Scratch, in elements of four bytes: [blocks of B, partial sums] [thread: its own B and partial sums, a panel of A]
 
     @cached_property
     def b_panel(self) -> int:
-        return _round_up(self.depth * self.nr, 16) + 16
+        return _round_up(self.depth(self.k if self.private else self.k_step) * self.nr, 16) + 16
 
     @cached_property
     def b_block(self) -> int:
-        return 0 if self.direct_b else self.n_step // self.nr * self.b_panel
+        return 0 if self.direct_b else self.block_panels * self.b_panel
 
     @cached_property
-    def blocks(self) -> int:
-        """Blocks of B in turn: two, so that one barrier a block is enough."""
-        return 2 if not self.private and (self.n_step < self.spec.n or self.batches > 1) else 1
+    def turns(self) -> bool:
+    # Scratch, in elements of four bytes: [blocks of B, partial sums] [thread: its own B, partial sums, a panel of A]
+        more = self.block_panels < self.column_panels or self.batches > 1 or self.split_k
+        return more and not (self.private or self.direct_b)
 
     @cached_property
     def a_panel(self) -> int:
-        step = self.k_step // 2 if self.pairs else self.k_step
-        return 0 if self.direct_a else _round_up(min(step + 1, self.depth) * self.mr, 16) + 16
-
-    @cached_property
-    def split_k(self) -> bool:
-        return self.k_step < self.spec.k
+        return 0 if self.direct_a else _round_up(self.depth(self.k_step) * self.mr, 16) + 16
 
     @cached_property
     def partial(self) -> int:
-        return _GROUP * self.mr * self.n_step if self.split_k else 0
+        rows = 1 if self.private else self.row_panels
+        return rows * self.block_panels * self.mr * self.nr if self.split_k else 0
+
+    @cached_property
+    def b_and_partial(self) -> int:
+        return _round_up((2 if self.turns else 1) * self.b_block + self.partial, 16)
 
     @cached_property
     def shared_bytes(self) -> int:
-        return 0 if self.private else 4 * self.blocks * self.b_block
+        return 0 if self.private or self.thin or self.empty else 4 * self.b_and_partial
 
     @cached_property
     def private_bytes(self) -> int:
-        return 4 * ((self.b_block if self.private else 0) + _GROUP * self.a_panel + self.partial)
-
-
-class _Writer:
-    """Lines of C, indented by the blocks that are open."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.depth = 0
-
-    def __call__(self, *lines: str) -> None:
-        for line in lines:
-            self.lines.append(line if line.startswith("#") else "  " * self.depth + line)
-
-    def open(self, head: str) -> None:
-        self(head + " {")
-        self.depth += 1
-
-    def close(self, tail: str = "}") -> None:
-        self.depth -= 1
-        self(tail)
-
-    def text(self) -> str:
-        return "\n".join(self.lines) + "\n"
-
-
-def gemm_kernel(isa: Isa, spec: GemmSpec) -> str:
-    """The function `void NAME(pool, tid, nt, scratch, a, b, PARAMS)`, which all nt threads call.
-
-    It takes the inputs as visible and ends without a barrier. Between two kernels that use the same scratch, and before
-    anyone reads the outputs, the caller puts `pool->barrier(pool, nt)`.
-    """
-    return _Kernel(_Plan(isa, spec)).text()
+        if self.thin or self.empty:
+            return 0
+        return 4 * ((self.b_and_partial if self.private else 0) + self.a_panel)
 
 
 class _Kernel:
-    """Writes the loops around the tiles of one product."""
+    """Writes the loops around the tiles, or dot products, of one product."""
 
     def __init__(self, plan: _Plan):
         self.plan, self.spec = plan, plan.spec
-        self.out = _Writer()
+        self.out = Writer()
+        self.a, self.b = ("a_matrix", "b_matrix") if plan.batch else ("a", "b")
 
     def text(self) -> str:
         spec, plan, out = self.spec, self.plan, self.out
@@ -290,237 +301,274 @@ class _Kernel:
             f"/* [{dims}{spec.m},{spec.n}] = [{dims}{spec.m},{spec.k}] {spec.a.dtype}"
             f" x [{dims}{spec.k},{spec.n}] {spec.b.dtype}, computed in {spec.compute} */"
         )
+        out(f"NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch,")
         params = f", {spec.params}" if spec.params else ""
-        out.open(
-            f"NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, "
-            f"const {C_TYPE[spec.a.dtype]} *a, const {C_TYPE[spec.b.dtype]} *b{params})"
-        )
+        out.open(f"    const {C_TYPE[spec.a.dtype]} *a, const {C_TYPE[spec.b.dtype]} *b{params})")
         out("(void)pool, (void)tid, (void)nt, (void)scratch;")
         if not plan.empty:
-            self._buffers()
-            if plan.private:
-                self._private()
-            else:
-                self._shared()
+            (self._dots if plan.thin else self._private if plan.private else self._shared)()
         out.close()
         return out.text()
+
+    # Pieces
 
     def _buffers(self) -> None:
         plan, out = self.plan, self.out
         element = "uint32_t" if plan.pairs else "float"
         own = f"scratch + {plan.shared_bytes} + (long)tid * {plan.private_bytes}"
+        common = own if plan.private else "scratch"
         if not plan.direct_b:
-            out(f"{element} *const packed_b = ({element} *)({own if plan.private else 'scratch'});")
-        offset = 4 * plan.b_block if plan.private else 0
-        if not plan.direct_a:
-            out(f"{element} *const packed_a = ({element} *)({own} + {offset});")
-            offset += 4 * _GROUP * plan.a_panel
+            out(f"{element} *const packed_b = ({element} *)({common});")
         if plan.split_k:
-            out(f"float *const partial = (float *)({own} + {offset});")
+            out(f"float *const partial = (float *)({common}) + {(2 if plan.turns else 1) * plan.b_block}L;")
         else:
             out(f"float tile[{plan.mr * plan.nr}] __attribute__((aligned({_ALIGN})));")
+        if not plan.direct_a:
+            offset = f" + {plan.b_and_partial}" if plan.private else ""
+            out(f"{element} *const packed_a = ({element} *)({own}){offset};")
 
-    def _batch(self) -> None:
-        """Batch indices and the matrices they select."""
-        spec, out = self.spec, self.out
-        inner = 1
-        for axis in reversed(range(len(spec.batch))):
-            index = f"batch / {inner}" if inner > 1 else "batch"
-            out(f"const long b{axis} = {index}{f' % {spec.batch[axis]}' if axis else ''};")
-            inner *= spec.batch[axis]
-        for name, operand in (("a", spec.a), ("b", spec.b)):
+    def _indices(self, flat: str, sizes: tuple[int, ...], inner: int = 1) -> None:
+        """Batch indices from one row-major index, the last of which takes `inner` steps."""
+        for axis in reversed(range(len(sizes))):
+            index = f"{flat} / {inner}" if inner > 1 else flat
+            self.out(f"const long b{axis} = {index}{f' % {sizes[axis]}' if axis else ''};")
+            inner *= sizes[axis]
+
+    def _matrices(self) -> None:
+        """Batch indices from `batch`, and the matrices they select."""
+        self._indices("batch", self.plan.batch)
+        for name, operand in ((self.a, self.spec.a), (self.b, self.spec.b)):
             terms = [f"b{axis} * {stride}" for axis, stride in enumerate(operand.strides[:-2]) if stride]
-            out(f"const {C_TYPE[operand.dtype]} *const {name}_matrix = {' + '.join([name, *terms])};")
+            self.out(f"const {C_TYPE[operand.dtype]} *const {name} = {' + '.join([name[0], *terms])};")
 
-    @property
-    def _names(self) -> tuple[str, str]:
-        return ("a_matrix", "b_matrix") if self.spec.batch else ("a", "b")
+    def _element(self, row: str) -> None:
+        """Row and batch indices of an element, from its row among all."""
+        if self.plan.folded and self.spec.batch:
+            self.out(f"const long flat = {row};")
+            self._indices("flat", self.spec.batch, self.spec.m)
+            self.out(f"const long i = flat % {self.spec.m};")
+        else:
+            self.out(f"const long i = {row};")
+
+    def _epilogue(self) -> None:
+        for line in self.spec.epilogue.strip().splitlines():
+            self.out(line)
+
+    # Who computes what
 
     def _private(self) -> None:
-        """Threads share out (matrix, row group) pairs; each packs for itself and none waits."""
-        spec, plan, out = self.spec, self.plan, self.out
-        groups = _ceil(plan.row_panels, _GROUP)
-        small = plan.row_panels < 8 * _GROUP and not spec.batch
-        step = 1 if small else _GROUP  # few rows: share out single panels
-        groups = _ceil(plan.row_panels, step)
-        items = plan.batches * groups
-        pack = not plan.direct_b
-        if pack and spec.batch:
-            out("long packed = -1;")
-        if pack and not spec.batch:
-            out.open(f"if ({items}L * tid / nt < {items}L * (tid + 1) / nt)")
-            self._pack_b("0", str(_ceil(spec.n, plan.nr)), "packed_b", "0")
-            out.close()
-        out.open(f"for (long item = {items}L * tid / nt; item < {items}L * (tid + 1) / nt; ++item)")
-        if spec.batch:
-            out(f"const long batch = item / {groups}, group = item % {groups} * {step};")
-            self._batch()
+        """Threads share out row panels of all matrices; each packs B for itself and none waits."""
+        plan, out = self.plan, self.out
+        self._buffers()
+        items = plan.batches * plan.row_panels
+        out(f"const long first = {items}L * tid / nt, end = {items}L * (tid + 1) / nt;")
+        pack = None
+        if not plan.direct_b:
+            columns, rows = plan.b_strides[1], plan.b_strides[0]
+            pack = plan.pack_b.call("packed_b", plan.b_panel, str(plan.n), str(plan.k), self.b, (columns, rows))
+        if plan.batch:
+            if pack:
+                out("long packed = -1;")
+            out.open("for (long item = first; item < end; ++item)")
+            out(f"const long batch = item / {plan.row_panels}, p = item % {plan.row_panels};")
+            self._matrices()
+            if pack:
+                out.open("if (packed < 0)" if not any(self.spec.b.strides[:-2]) else "if (packed != batch)")
+                out(pack)
+                out("packed = batch;")
+                out.close()
         else:
-            out(f"const long group = item * {step};")
-        if pack and spec.batch:
-            same = not any(spec.b.strides[:-2])
-            out.open("if (packed < 0)" if same else "if (packed != batch)")
-            self._pack_b("0", str(_ceil(spec.n, plan.nr)), "packed_b", "0")
-            out("packed = batch;")
+            if pack:
+                out(f"if (first < end) {pack}")
+            out.open("for (long p = first; p < end; ++p)")
+        out(f"const long i0 = p * {plan.mr}, rows = {self._rows()};")
+        if plan.split_k:
+            self._open_k()
+        self._row_panel("0", "0", str(plan.column_panels), "packed_b")
+        if plan.split_k:
             out.close()
-        self._group(
-            f"group + {step} < {plan.row_panels} ? group + {step} : {plan.row_panels}",
-            "0",
-            "0",
-            str(_ceil(spec.n, plan.nr)),
-            "packed_b",
-        )
         out.close()
+
+    def _open_k(self) -> None:
+        plan, out = self.plan, self.out
+        out.open(f"for (long k0 = 0; k0 < {plan.k}; k0 += {plan.k_step})")
+        out(f"const long depth = {plan.k} - k0 < {plan.k_step} ? {plan.k} - k0 : {plan.k_step};")
 
     def _shared(self) -> None:
         """Threads split the rows, or the columns where there are few rows; they pack the blocks of B together."""
-        spec, plan, out = self.spec, self.plan, self.out
-        rows, columns = plan.row_panels, _ceil(spec.n, plan.nr)
+        plan, out = self.plan, self.out
+        self._buffers()
+        rows, columns, step = plan.row_panels, plan.column_panels, plan.block_panels
         out(f"const int by_rows = {rows} >= 4 * nt || {rows} % nt == 0 || {rows} > {columns};")
         out(f"const long first = by_rows ? {rows}L * tid / nt : 0, end = by_rows ? {rows}L * (tid + 1) / nt : {rows};")
-        turns = plan.blocks > 1 and not plan.direct_b
-        if turns:
-            out("long turn = 0;")
-        if spec.batch:
+        if plan.turns:
+            out("int turn = 0;")
+        if plan.batch:
             out.open(f"for (long batch = 0; batch < {plan.batches}; ++batch)")
-            self._batch()
-        blocked = plan.n_step < spec.n
-        start = "start" if blocked else "0"
-        if blocked:
-            out.open(f"for (long start = 0; start < {spec.n}; start += {plan.n_step})")
-            out(
-                f"const long panels = {spec.n} - start < {plan.n_step} ? "
-                f"({spec.n} - start + {plan.nr - 1}) / {plan.nr} : {plan.n_step // plan.nr};"
-            )
-        panels = "panels" if blocked else f"{columns}L"
-        out(f"const long left = {panels} * tid / nt, right = {panels} * (tid + 1) / nt;")
-        block = "packed_b"
-        if turns:
+            self._matrices()
+        start, panels, block = "0", f"{columns}L", "packed_b"
+        if step < columns:
+            start, panels = "start", "panels"
+            out.open(f"for (long start = 0; start < {plan.n}; start += {step * plan.nr})")
+            rest = f"({plan.n} - start + {plan.nr - 1}) / {plan.nr}"
+            out(f"const long panels = {plan.n} - start < {step * plan.nr} ? {rest} : {step};")
+        out(f"const long own = {panels} * tid / nt, own_end = {panels} * (tid + 1) / nt;")
+        out(f"const long left = by_rows ? 0 : own, right = by_rows ? {panels} : own_end;")
+        if plan.split_k:
+            self._open_k()
+        if plan.turns:
             block = "block"
-            out(
-                f"{'uint32_t' if plan.pairs else 'float'} *const block = packed_b + turn * {plan.b_block};",
-                "turn ^= 1;",
-            )
+            out(f"{'uint32_t' if plan.pairs else 'float'} *const block = packed_b + turn * {plan.b_block}L;")
+            out("turn ^= 1;")
         if not plan.direct_b:
-            self._pack_b("left", "right", block, start)
+            self._pack_own(block, start)
             out("if (nt > 1 && by_rows) pool->barrier(pool, nt);")
-        out(f"const long j_first = by_rows ? 0 : left, j_end = by_rows ? {panels} : right;")
-        out.open(f"for (long group = first; group < end; group += {_GROUP})")
-        self._group(f"group + {_GROUP} < end ? group + {_GROUP} : end", start, "j_first", "j_end", block)
+        out.open("for (long p = first; p < end; ++p)")
+        out(f"const long i0 = p * {plan.mr}, rows = {self._rows()};")
+        self._row_panel(start, "left", "right", block)
         out.close()
-        if blocked:
-            out.close()
-        if spec.batch:
-            out.close()
+        for opened in (plan.split_k, step < columns, plan.batch):
+            if opened:
+                out.close()
 
-    def _pack_b(self, first: str, end: str, block: str, start: str) -> None:
-        """Panels [first, end) of the block of B that begins at column `start`."""
-        spec, plan, out = self.spec, self.plan, self.out
-        rows, columns = spec.b.strides[-2:]
-        if first == "0":
-            source, width, target = self._names[1], str(spec.n), block
-        else:
-            at = f"({start} + {first} * {plan.nr})" if start != "0" else f"{first} * {plan.nr}"
-            rest = f"{spec.n} - {at}"
-            width = f"({end} - {first}) * {plan.nr}"
-            if spec.n % plan.nr:
-                width = f"{rest} < {width} ? {rest} : {width}"
-            source = f"{self._names[1]} + {at} * {columns}"
-            target = f"{block} + {first} * {plan.b_panel}"
-        out(plan.pack_b.call(target, plan.b_panel, width, str(spec.k), source, (columns, rows)))
+    def _pack_own(self, block: str, start: str) -> None:
+        """Packs panels [own, own_end) of the block of B that begins at column `start`."""
+        plan, out = self.plan, self.out
+        rows, columns = plan.b_strides
+        total = str(plan.n) if start == "0" else f"({plan.n} - {start})"
+        end = f"own_end * {plan.nr}"
+        if plan.n % plan.nr:
+            end = f"({end} < {total} ? {end} : {total})"
+        source = f"{self.b} + ({start + ' + ' if start != '0' else ''}own * {plan.nr}) * {columns}"
+        source += f" + k0 * {rows}" if plan.split_k else ""
+        out(f"const long width = {end} - own * {plan.nr};")
+        depth = "depth" if plan.split_k else str(plan.k)
+        target = f"{block} + own * {plan.b_panel}"
+        out(plan.pack_b.call(target, plan.b_panel, "width", depth, source, (columns, rows)))
 
-    def _group(self, end: str, start: str, j_first: str, j_end: str, block: str) -> None:
-        """All tiles of row panels [group, `end`) and column panels [j_first, j_end) of one block."""
-        spec, plan, out = self.spec, self.plan, self.out
-        out(f"const long group_end = {end};")
-        if plan.split_k:
-            out.open(f"for (long k0 = 0; k0 < {spec.k}; k0 += {plan.k_step})")
-            out(f"const long depth = {spec.k} - k0 < {plan.k_step} ? {spec.k} - k0 : {plan.k_step};")
-        depth = "depth" if plan.split_k else str(spec.k)
-        a_rows, a_columns = spec.a.strides[-2:]
-        a_start = f" + k0 * {a_columns}" if plan.split_k else ""
+    # Tiles
+
+    def _row_panel(self, start: str, left: str, right: str, block: str) -> None:
+        """The tiles of row panel `p` in column panels [left, right) of the block that begins at column `start`."""
+        plan, out = self.plan, self.out
         if not plan.direct_a:
-            rows = f"(group_end - group) * {plan.mr}"
-            if spec.m % plan.mr:
-                rest = f"{spec.m} - group * {plan.mr}"
-                rows = f"{rest} < {rows} ? {rest} : {rows}"
-            source = f"{self._names[0]} + group * {plan.mr * a_rows}{a_start}"
-            out(plan.pack_a.call("packed_a", plan.a_panel, rows, depth, source, (a_rows, a_columns)))
-        out.open(f"for (long q = {j_first}; q < {j_end}; ++q)")
-        out.open("for (long p = group; p < group_end; ++p)")
-        out(f"const long i0 = p * {plan.mr}, j0 = {start + ' + ' if start != '0' else ''}q * {plan.nr};")
-        out(f"const long rows = {self._rows('p')};")
+            source = f"{self.a} + i0 * {plan.a_strides[0]}" + (f" + k0 * {plan.a_strides[1]}" if plan.split_k else "")
+            depth = "depth" if plan.split_k else str(plan.k)
+            out(plan.pack_a.call("packed_a", plan.a_panel, "rows", depth, source, plan.a_strides))
+        out.open(f"for (long q = {left}; q < {right}; ++q)")
+        out(f"const long j0 = {start + ' + ' if start != '0' else ''}q * {plan.nr};")
         if plan.split_k:
-            area = plan.mr * plan.nr
-            out(f"float *const tile = partial + ((q - {j_first}) * {_GROUP} + p - group) * {area};")
-        self._tiles(depth, a_start, block)
-        out.close()
-        out.close()
-        if plan.split_k:
-            out.close()
-
-    def _rows(self, panel: str) -> str:
-        """Rows of a row panel."""
-        plan, m = self.plan, self.spec.m
-        if m % plan.mr == 0:
-            return str(plan.mr)
-        if m < plan.mr:
-            return str(m)
-        return f"{panel} < {m // plan.mr} ? {plan.mr} : {m % plan.mr}"
-
-    def _tiles(self, depth: str, a_start: str, block: str) -> None:
-        spec, plan, out = self.spec, self.plan, self.out
-        last = spec.n % plan.nr
+            place = "q" if plan.private else f"(p * {plan.block_panels} + q)"
+            out(f"float *const tile = partial + {place} * {plan.mr * plan.nr};")
+        last = plan.n % plan.nr
         if last == 0:
-            self._tile(plan.nv, depth, a_start, block, plan.nr, 0)
-        elif spec.n < plan.nr:
-            self._tile(plan.last_vectors, depth, a_start, block, last, 0)
+            self._tile(plan.nv, block, plan.nr, 0)
+        elif plan.n < plan.nr:
+            self._tile(plan.last_vectors, block, last, 0)
         else:
-            out.open(f"if (j0 + {plan.nr} <= {spec.n})")
-            self._tile(plan.nv, depth, a_start, block, plan.nr, 0)
+            out.open(f"if (j0 + {plan.nr} <= {plan.n})")
+            self._tile(plan.nv, block, plan.nr, 0)
             out.depth -= 1
             out.open("} else")
-            self._tile(plan.last_vectors, depth, a_start, block, last, plan.nr - last if plan.direct_b else 0)
+            self._tile(plan.last_vectors, block, last, plan.nr - last if plan.direct_b else 0)
             out.close()
+        out.close()
 
-    def _tile(self, vectors: int, depth: str, a_start: str, block: str, width: int, skip: int) -> None:
+    def _rows(self) -> str:
+        """Rows of row panel `p`."""
+        mr, m = self.plan.mr, self.plan.m
+        return f"p < {m // mr} ? {mr} : {m % mr}" if m % mr else str(mr)
+
+    def _tile(self, vectors: int, block: str, width: int, skip: int) -> None:
         """One tile and its epilogue for `width` columns; an unpacked last tile begins `skip` columns early."""
-        spec, plan, out = self.spec, self.plan, self.out
-        a_rows, a_columns = spec.a.strides[-2:]
-        b_rows = spec.b.strides[-2]
+        plan, out = self.plan, self.out
+        a, lda = "packed_a", plan.mr
         if plan.direct_a:
-            a = f"{self._names[0]} + i0 * {a_rows}{a_start}"
-            lda = a_rows if plan.a_order == "rows" else a_columns
-        else:
-            a, lda = f"packed_a + (p - group) * {plan.a_panel}", plan.mr
+            a = f"{self.a} + i0 * {plan.a_strides[0]}" + (f" + k0 * {plan.a_strides[1]}" if plan.split_k else "")
+            lda = plan.a_strides[0] if plan.a_order == "rows" else plan.a_strides[1]
+        b, ldb = f"{block} + q * {plan.b_panel}", plan.nr
         if plan.direct_b:
-            b = f"{self._names[1]} + j0" + (f" - {skip}" if skip else "")
-            b += f" + k0 * {b_rows}" if plan.split_k else ""
-            ldb = b_rows
-        else:
-            b, ldb = f"{block} + q * {plan.b_panel}", plan.nr
-            if plan.split_k:
-                b += f" + k0 / 2 * {plan.nr}" if plan.pairs else f" + k0 * {plan.nr}"
-        if plan.pairs:
-            depth = "(depth + 1) / 2" if plan.split_k else str(plan.depth)
-        add = "k0 > 0" if plan.split_k else "0"
+            b, ldb = f"{self.b} + j0" + (f" - {skip}" if skip else ""), plan.b_strides[0]
+        depth, add = str(plan.depth(plan.k)), "0"
+        if plan.split_k:
+            if plan.direct_b or plan.private:
+                b += f" + k0 / 2 * {ldb}" if plan.pairs else f" + k0 * {ldb}"
+            depth, add = "(depth + 1) / 2" if plan.pairs else "depth", "k0 > 0"
         arguments = f"({depth}, {a}, {lda}, {b}, {ldb}, tile, {plan.nr}, {add});"
-        full, rest = min(plan.mr, spec.m), spec.m % plan.mr or plan.mr
-        if rest in (full, plan.mr) or spec.m < plan.mr:
-            out(f"{Tile(full, vectors, plan.a_kind).name}{arguments}")
-        else:
+        full, rest = min(plan.mr, plan.m), plan.m % plan.mr
+        if rest and plan.m > plan.mr:
             out(f"if (rows == {full})")
             out(f"  {Tile(full, vectors, plan.a_kind).name}{arguments}")
             out("else")
             out(f"  {Tile(rest, vectors, plan.a_kind).name}{arguments}")
+        else:
+            out(f"{Tile(full, vectors, plan.a_kind).name}{arguments}")
         if plan.split_k:
-            out(f"if (k0 + depth < {spec.k}) continue;")
+            out(f"if (k0 + depth < {plan.k}) continue;")
         out.open("for (long row = 0; row < rows; ++row)")
-        out("const long i = i0 + row;")
+        self._element("i0 + row")
         out("#pragma omp simd")
         out.open(f"for (long col = 0; col < {width}; ++col)")
         out("const long j = j0 + col;")
         out(f"float acc = tile[row * {plan.nr} + col{f' + {skip}' if skip else ''}];")
-        out(*spec.epilogue.strip().splitlines())
+        self._epilogue()
         out.close()
+        out.close()
+
+    # Thin products
+
+    def _dots(self) -> None:
+        """Dot products along k, where one side has few rows and both lie along k: 2 by 4 at once share their reads."""
+        plan, out = self.plan, self.out
+        by_columns = plan.m <= plan.n
+        thin, wide = (plan.m, plan.n) if by_columns else (plan.n, plan.m)
+        blocks, pair = _ceil(wide, 4), min(thin, 2)
+        items = plan.batches * blocks
+        out.open(f"for (long item = {items}L * tid / nt; item < {items}L * (tid + 1) / nt; ++item)")
+        if plan.batch:
+            out(f"const long batch = item / {blocks}, q = item % {blocks} * 4;")
+            self._matrices()
+        else:
+            out("const long q = item * 4;")
+        out.open(f"for (long p = 0; p < {thin}; p += {pair})")
+        out(f"float sums[{pair}][4];")
+        self._dot_block(by_columns, thin, wide, pair)
+        out.open(f"for (long row = 0; row < {pair} && p + row < {thin}; ++row)")
+        out.open(f"for (long col = 0; col < 4 && q + col < {wide}; ++col)")
+        self._element("p + row" if by_columns else "q + col")
+        out(f"const long j = {'q + col' if by_columns else 'p + row'};")
+        out("float acc = sums[row][col];")
+        self._epilogue()
+        for _ in range(4):
+            out.close()
+
+    def _dot_block(self, by_columns: bool, thin: int, wide: int, pair: int) -> None:
+        """`sums` from thin rows p, p + 1 and wide rows q to q + 3; past the end, the last row again."""
+        plan, out = self.plan, self.out
+        a = (self.a, self.spec.a.dtype, plan.a_strides[0])
+        b = (self.b, self.spec.b.dtype, plan.b_strides[1])
+        out.open("/* dot products */")
+        loads = []
+        for (source, dtype, stride), first, count, length, name in (
+            (a if by_columns else b, "p", pair, thin, "x"),
+            (b if by_columns else a, "q", 4, wide, "y"),
+        ):
+            for r in range(count):
+                row = f"{first} + {r}" if r else first
+                row = f"({row} < {length} ? {row} : {length - 1})" if r and length % count else f"({row})"
+                out(f"const {C_TYPE[dtype]} *const {name}_row{r} = {source} + {row} * {stride};")
+                value = TO_F32[dtype].format(f"{name}_row{r}[k]")
+                if self.spec.compute == "bf16" and dtype != "bf16":
+                    value = f"round_bf16({value})"
+                loads.append(f"{name}{r} = {value}")
+        sums = [(r, c) for r in range(pair) for c in range(4)]
+        out(f"float {', '.join(f's{r}{c} = 0.0f' for r, c in sums)};")
+        out(f"#pragma omp simd reduction(+ : {', '.join(f's{r}{c}' for r, c in sums)})")
+        out.open(f"for (long k = 0; k < {plan.k}; ++k)")
+        out(f"const float {', '.join(loads)};")
+        for r in range(pair):
+            out(" ".join(f"s{r}{c} += x{r} * y{c};" for c in range(4)))
+        out.close()
+        for r, c in sums:
+            out(f"sums[{r}][{c}] = s{r}{c};")
         out.close()

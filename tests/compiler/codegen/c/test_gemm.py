@@ -90,9 +90,19 @@ def f32_cases() -> list[Case]:
         (128, 10, 200),
     ]
     cases = [case(m, n, k, layout) for m, n, k in shapes for layout in LAYOUTS]
-    cases += [case(64, 512, 300), case(60, 50, 2100, "TN"), case(60, 50, 2100, "NT", gap=1), case(200, 1100, 900, "NT")]
+    cases += [
+        case(64, 512, 300),
+        case(60, 50, 2100, "TN"),
+        case(60, 950, 2100, "NT", gap=1),
+        case(6, 50, 1800, batch=(3,)),
+        case(60, 50, 2100),
+        case(200, 1100, 900, "NT"),
+    ]
     cases += [case(90, 70, 60, layout, batch=batch, gap=2) for layout in LAYOUTS for batch in ((5,), (2, 3))]
     cases += [case(40, 600, 500, "NT", batch=(3,)), case(2, 3, 4, batch=(2, 2, 2)), case(9, 8, 0), case(0, 3, 4)]
+    cases += [
+        case(m, n, 133, "NT", batch=batch) for m, n in ((1, 50), (7, 41), (33, 1), (29, 6)) for batch in ((), (3,))
+    ]
     return cases
 
 
@@ -101,9 +111,10 @@ def mixed_cases() -> list[Case]:
     cases = [
         case(33, 65, 71, layout, t, compute, gap=1) for layout in LAYOUTS for t in types for compute in ("f32", "bf16")
     ]
+    cases += [case(3, 30, 200, "NT", t, "bf16") for t in types]
     cases += [case(5, 7, 3, layout, types[0], "bf16") for layout in LAYOUTS]
     cases += [case(30, 40, 3301, layout, types[i], "bf16") for layout in ("NN", "TT") for i in (0, 3)]
-    cases += [case(70, 50, 65, "NT", types[0], "bf16", batch=(4,)), case(300, 900, 600, "NT", types[3], "bf16")]
+    cases += [case(70, 50, 65, "NT", types[0], "bf16", batch=(4,)), case(40, 720, 3300, "NT", types[3], "bf16")]
     return cases
 
 
@@ -134,6 +145,13 @@ def test_strided() -> None:
 
 def test_zig() -> None:
     check(isas()[0], f32_cases()[:20:3] + mixed_cases()[::7], tuple(zig()))
+
+
+def test_rows_over_a_batch() -> None:
+    """A batch with one B for all is one product of more rows; the epilogue still sees batch indices."""
+    folded = case(9, 40, 70, batch=(2, 3))
+    shared = np.broadcast_to(folded.b[:1, :1], folded.b.shape)
+    check(isas()[0], [Case(replace(folded.spec, b=Operand("f32", element_strides(shared))), folded.a, shared)])
 
 
 @pytest.mark.parametrize("isa", [isas()[0], ISAS["portable"]], ids=lambda isa: isa.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -167,3 +168,7 @@ def test_isa_for() -> None:
     assert isa_for(frozenset(avx512)).name == "avx512"
     assert isa_for(frozenset(avx512 | {"avx512_bf16"})).name == "avx512bf16"
     assert isa_for(frozenset({"asimd", "fp"})).name == "neon"
+
+
+def test_pool_abi_is_the_runtimes() -> None:
+    assert POOL_ABI in (Path(__file__).parents[4] / "runtime" / "devices" / "pool.c").read_text()
