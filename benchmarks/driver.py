@@ -171,12 +171,12 @@ def _course(task: Task, cache: Path, effort: Effort, result: Result) -> Iterator
             result.memory_cold = worker.finish()
         with Worker(task, cache) as worker:
             started = worker.started()
+            result.warm_start = max(0.0, started.first_call - started.step)
             result.losses, result.versions = started.losses, started.versions
             count = effort.steps_in_a_round(started.step)
             for _ in range(effort.rounds):
                 yield
                 result.rounds.append(worker.step(count))
-            result.warm_start = started.first_call - result.step
             result.memory = worker.finish()
     except (PeerFailed, BrokenPipeError) as error:
         result.failure = str(error)

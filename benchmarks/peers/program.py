@@ -48,14 +48,14 @@ class TorchStyleProgram(Program):
         )
 
         def loss_of(x: Any, y: Any) -> Any:
-            with framework.amp.autocast("cpu", dtype=framework.bfloat16, enabled=precision == "bf16"):
-                return framework.nn.functional.cross_entropy(module(x).flatten(0, -2), y.flatten())
+            return framework.nn.functional.cross_entropy(module(x).flatten(0, -2), y.flatten())
 
         loss_of = self.compile_loss(loss_of)
 
         def step(x: Any, y: Any) -> Any:
             optimizer.zero_grad()
-            loss = loss_of(x, y)
+            with framework.amp.autocast("cpu", dtype=framework.bfloat16, enabled=precision == "bf16"):
+                loss = loss_of(x, y)
             loss.backward()
             framework.nn.utils.clip_grad_norm_(parameters, max_norm=MAX_NORM)
             optimizer.step()
