@@ -1,0 +1,169 @@
+"""The optimizers against PyTorch's, step by step, and state dicts that go back and forth."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import genesis
+
+torch = pytest.importorskip("torch")
+
+SHAPES = [(3, 4), (5,), (1,), ()]
+STEPS = 20
+
+OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.1, "weight_decay": 0.01, "maximize": True}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3}),
+    ("Adam", {"lr": 0.01}),
+    ("Adam", {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1}),
+    ("Adam", {"lr": 0.01, "amsgrad": True, "maximize": True}),
+    ("Adam", {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("AdamW", {"lr": 0.01}),
+    ("AdamW", {"lr": 0.01, "weight_decay": 0.3, "amsgrad": True}),
+]
+each_optimizer = pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
+
+
+class Pair:
+    """The same parameters in both libraries, under the same optimizer, fed the same gradients."""
+
+    def __init__(self, name: str, options: dict[str, Any], groups: bool = False) -> None:
+        self.rng = np.random.default_rng(0)
+        arrays = [self.rng.standard_normal(shape).astype(np.float32) for shape in SHAPES]
+        self.ours = [genesis.tensor(a, requires_grad=True) for a in arrays]
+        self.theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+        self.our, self.their = (
+            getattr(library.optim, name)(
+                [{"params": params[:2]}, {"params": params[2:], "lr": 0.05, "weight_decay": 0.2}] if groups else params,
+                **options,
+            )
+            for library, params in ((genesis, self.ours), (torch, self.theirs))
+        )
+
+    def step(self, missing: tuple[int, ...] = ()) -> None:
+        for i, (a, b) in enumerate(zip(self.ours, self.theirs)):
+            grad = self.rng.standard_normal(a.shape).astype(np.float32)
+            a.grad = None if i in missing else genesis.tensor(grad)
+            b.grad = None if i in missing else torch.tensor(grad)
+        self.our.step()
+        self.their.step()
+
+    def compare(self) -> None:
+        for a, b in zip(self.ours, self.theirs):
+            np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("groups", [False, True])
+@each_optimizer
+def test_parameters_agree_after_every_step(name: str, options: dict[str, Any], groups: bool) -> None:
+    pair = Pair(name, options, groups)
+    for _ in range(STEPS):
+        pair.step()
+        pair.compare()
+
+
+@each_optimizer
+def test_parameters_agree_when_gradients_come_and_go(name: str, options: dict[str, Any]) -> None:
+    pair = Pair(name, options)
+    for missing in [(1, 3), (), (0,), (0, 1, 2), (), (3,)]:
+        pair.step(missing)
+        pair.compare()
+
+
+@each_optimizer
+def test_hyper_parameters_changed_on_the_way(name: str, options: dict[str, Any]) -> None:
+    pair = Pair(name, options)
+    for i in range(6):
+        for optimizer in (pair.our, pair.their):
+            optimizer.param_groups[0]["lr"] = 0.1 / (i + 1)
+            optimizer.param_groups[0]["weight_decay"] = 0.01 * i
+        pair.step()
+        pair.compare()
+
+
+@each_optimizer
+def test_state_dicts_have_the_same_layout(name: str, options: dict[str, Any]) -> None:
+    pair = Pair(name, options, groups=True)
+    assert pair.our.state_dict() == pair.their.state_dict()
+    pair.step()
+    ours, theirs = pair.our.state_dict(), pair.their.state_dict()
+    assert ours["param_groups"] == theirs["param_groups"]
+    assert ours["state"].keys() == theirs["state"].keys()
+    for i, state in theirs["state"].items():
+        extra = {"step"} if options.get("dampening") else set()
+        assert ours["state"][i].keys() - extra == state.keys()
+        for key, value in state.items():
+            np.testing.assert_allclose(ours["state"][i][key].numpy(), value.numpy(), rtol=1e-5, atol=1e-7)
+
+
+@each_optimizer
+def test_a_state_dict_of_pytorch_is_taken_over(name: str, options: dict[str, Any]) -> None:
+    pair, fresh = Pair(name, options, groups=True), Pair(name, {"lr": 1.0}, groups=True)
+    pair.step()
+    pair.step()
+    fresh.our.load_state_dict(pair.their.state_dict())
+    fresh.their.load_state_dict(pair.their.state_dict())
+    for _ in range(3):
+        fresh.step()
+        fresh.compare()
+
+
+@each_optimizer
+def test_a_state_dict_goes_to_pytorch(name: str, options: dict[str, Any]) -> None:
+    pair, fresh = Pair(name, options, groups=True), Pair(name, {"lr": 1.0}, groups=True)
+    pair.step()
+    pair.step()
+    saved = pair.our.state_dict()
+    state = {i: {k: torch.tensor(v.numpy()) for k, v in s.items()} for i, s in saved["state"].items()}
+    fresh.our.load_state_dict(saved)
+    fresh.their.load_state_dict({**saved, "state": state})
+    for _ in range(3):
+        fresh.step()
+        fresh.compare()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"lr": -1.0}),
+        ("SGD", {"momentum": -1.0}),
+        ("SGD", {"nesterov": True}),
+        ("SGD", {"foreach": True, "fused": True}),
+        ("Adam", {"lr": -1.0}),
+        ("Adam", {"eps": -1.0}),
+        ("Adam", {"betas": (1.0, 0.9)}),
+        ("Adam", {"betas": (0.9, 1.0)}),
+        ("AdamW", {"weight_decay": -0.5}),
+    ],
+)
+def test_bad_options_raise_the_same_error(name: str, options: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, RuntimeError)) as theirs:
+        getattr(torch.optim, name)([torch.zeros(1)], **options)
+    with pytest.raises(theirs.type) as ours:
+        getattr(genesis.optim, name)([genesis.zeros(1)], **options)
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_state_dicts_that_do_not_fit_raise_the_same_error() -> None:
+    for groups in ([3], [1, 1], [1]):
+        messages = []
+        for library in (genesis, torch):
+            optimizer = library.optim.Adam([{"params": [library.zeros(1)]}, {"params": [library.zeros(1)] * 1}])
+            other = library.optim.Adam([{"params": [library.zeros(1) for _ in range(n)]} for n in groups])
+            try:
+                optimizer.load_state_dict(other.state_dict())
+            except ValueError as error:
+                messages.append(str(error))
+            else:
+                messages.append("fits")
+        assert messages[0] == messages[1]
+
+
+def test_repr_is_the_same() -> None:
+    for name, options in OPTIMIZERS:
+        pair = Pair(name, options, groups=True)
+        assert repr(pair.our) == repr(pair.their)
