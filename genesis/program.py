@@ -482,11 +482,9 @@ class Program:
             if param.kind != "scalar":
                 continue
             if param.value in traced.argument_scalars:
-                position = next(arguments)
-                order.append(lambda given, position=position: float(given[position][1]))
+                order.append(_argument_reader(next(arguments)))
             else:
-                read = next(numbers)
-                order.append(lambda given, read=read: float(read()))
+                order.append(_outside_reader(next(numbers)))
         return order
 
     def _executor(self, backend: str) -> Executor | _Interpreted:
@@ -587,6 +585,14 @@ class Program:
     def sources(self) -> dict[str, str]:
         """File name -> text of the generated code."""
         return {"step.c": self.source("c")}
+
+
+def _argument_reader(position: int) -> Callable[[list[tuple[str, Any]]], float]:
+    return lambda arguments: float(arguments[position][1])
+
+
+def _outside_reader(read: Callable[[], float]) -> Callable[[list[tuple[str, Any]]], float]:
+    return lambda arguments: float(read())
 
 
 @functools.cache

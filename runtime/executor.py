@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 
@@ -16,9 +15,9 @@ from runtime.devices.pool import num_threads
 class Executor:
     """One program with its own temporaries.
 
-    ``bind`` takes the arrays of the states, in slot order; ``run`` takes those of the inputs and the scalars and returns
-    fresh arrays. States are updated in place. Raises IndexError when the step found an index out of range; the states
-    are then as before the call.
+    ``bind`` takes the arrays of the states, in slot order; ``run`` takes those of the inputs and the scalars and
+    returns fresh arrays. States are updated in place. Raises IndexError when the step found an index out of range;
+    the states are then as before the call.
     """
 
     def __init__(self, plan: Plan, device: Device) -> None:
@@ -75,11 +74,6 @@ class Executor:
         status = self.program.status
         check = self.plan.checks[status.node]
         return (
-            f"{check.what} {status.value} is out of range [0, {check.size}) (element {status.index})\n  at {check.place}\n"
-            "  nothing was updated by this call"
+            f"{check.what} {status.value} is out of range [0, {check.size}) (element {status.index})\n"
+            f"  at {check.place}\n  nothing was updated by this call"
         )
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of temporaries."""
-        return self.plan.arena_bytes + sum(prod(s.shape) * dtype(s.dtype).itemsize for s in self.plan.slots if s.kind == "output")

@@ -157,12 +157,12 @@ class _Fusion:
             return
         shape, size = node.output.shape, node.output.type.size
         tables = node.inputs[:1] if name in LOOKUPS else ()
-        candidates = {}
+        candidates: dict[Group, None] = {}
         for value in node.inputs:
             if value not in tables:
-                group = self._linked(value, shape)
-                if group is not None:
-                    candidates[group] = None
+                linked = self._linked(value, shape)
+                if linked is not None:
+                    candidates[linked] = None
         home = self._merge(list(candidates), node, position)
         if home is None:
             self._add_group(Group(node, position, size))

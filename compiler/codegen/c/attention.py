@@ -49,6 +49,7 @@ class AttentionSpec:
     causal: bool = False
     mask: Mask | None = None
     dropout: float = 0.0
+    draw: int = 0
 
     def tiles(self, isa: Isa) -> frozenset[Tile]:
         """Register tiles the kernel calls."""
@@ -333,7 +334,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     ]
     if spec.dropout:
         softmax += [
-            f"philox_fill(*seed, *offset, {first}, seen, uniform);",
+            f"philox_fill(*seed, *offset + {spec.draw}, {first}, seen, uniform);",
             "#pragma omp simd",
             f"for (long j = 0; j < seen; ++j) row[j] = uniform[j] >= {_float(spec.dropout)} ? row[j] : 0.0f;",
         ]
@@ -438,7 +439,7 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
         row += ["#pragma omp simd", f"for (long j = 0; j < seen; ++j) p_row[j] = {layout.score('p_row[j]', 'j')};"]
         probability = "gen_expf(p_row[j] - l)"
     if f.dropout:
-        row += [f"if (seen > 0) philox_fill(*seed, *offset, {first}, seen, uniform);"]
+        row += [f"if (seen > 0) philox_fill(*seed, *offset + {f.draw}, {first}, seen, uniform);"]
         keep = f"const float keep = uniform[j] >= {_float(f.dropout)} ? {_float(_keep_scale(f))} : 0.0f;"
         body = [keep, f"const float e = {probability};", "p_row[j] = e * keep;"]
         body += [f"ds_row[j] = e * (ds_row[j] * keep - d) * {_float(f.scale)};"]

@@ -169,9 +169,9 @@ class Body:
         else:
             axis = node.attrs["axis"]
             place = self.value(index, linear, scope)
-            coordinates = list(split(linear, index.shape))
-            coordinates[axis] = Index()
-            rest = join(coordinates, table.shape)
+            elsewhere = list(split(linear, index.shape))
+            elsewhere[axis] = Index()
+            rest = join(elsewhere, table.shape)
             width = 1
             for n in table.shape[axis + 1 :]:
                 width *= n

@@ -179,7 +179,7 @@ class _Loops:
         element = Index.of(self.row) * self.columns + Index.of(self.column)
         along = [n for n in self.graph.nodes if n.op.kind == "reduce" and n.output not in self.sinks]
         over = [s.producer for s in self.sinks]
-        stores = {i: v for i, v in enumerate(self.outputs) if v not in along and not self._is_sink(v)}
+        stores = {i: v for i, v in enumerate(self.outputs) if not self._is_sink(v)}
         per_element = {i: v for i, v in stores.items() if v.type.size == self.size and _reduction_of(v) is None}
         if self.columns == 1 or self.size == self.rows:
             per_element = {i: v for i, v in stores.items() if _reduction_of(v) is None}
@@ -275,9 +275,9 @@ class _Loops:
             text = self.body.to_store(value, element, inner)
             joins.append(f"{self._out(i)}[{index_text(element)}] = {text};")
         for value, buffer in buffers.items():
-            name = inner.known.get((value, element))
-            if name is not None and value not in filled:
-                joins.append(f"{buffer}[{self.column.name}] = {name};")
+            known = inner.known.get((value, element))
+            if known is not None and value not in filled:
+                joins.append(f"{buffer}[{self.column.name}] = {known};")
                 filled.add(value)
         scalar = any(n.op.name in ("argmax", "argmin") for n in reductions)
         if not scalar and self.columns > 1:

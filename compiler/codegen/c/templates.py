@@ -88,7 +88,9 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: i
         pointers.append(("status", 0, 0))
     operands = [gemm.Operand(root.dtype.short, strides) for root, _, strides in roots]
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
-    spec = gemm.GemmSpec("NAME", tuple(batch), m, n, k, *operands, compute, ", ".join(parameters), out.text())
+    spec = gemm.GemmSpec(
+        "NAME", tuple(batch), m, n, k, operands[0], operands[1], compute, ", ".join(parameters), out.text()
+    )
     first = [("in", params.index(root), offset) for root, offset, _ in roots]
     none, one = gemm.scratch_bytes(isa, spec, 0), gemm.scratch_bytes(isa, spec, 1)
     uses = body.uses | gemm.prelude_uses(isa, [spec])
@@ -297,10 +299,7 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
     mask = None
     if attrs["mask"]:
         given = op.inputs[extra]
-        strides = (0,) * (4 - given.type.rank) + tuple(
-            0 if size == 1 else s for size, s in zip(given.shape, windows[extra][2][4 - given.type.rank :], strict=True)
-        )
-        mask = attention.Mask("bool" if given.dtype.kind == "bool" else given.dtype.short, strides)
+        mask = attention.Mask("bool" if given.dtype.kind == "bool" else given.dtype.short, windows[extra][2])
     *lead, queries, dim = q.shape
     batch, heads = prod(lead[:-1]), lead[-1] if lead else 1
     out_value = op.inputs[3] if backward else op.outputs[0]
@@ -308,7 +307,7 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
     spec = attention.AttentionSpec(
         "NAME", batch, heads, queries, k.shape[-2], dim, _name(q.dtype),
         windows[0][2], windows[1][2], windows[2][2], out_strides,
-        attention_scale(attrs["scale"], dim), attrs["causal"], mask, attrs["dropout"],
+        attention_scale(attrs["scale"], dim), attrs["causal"], mask, attrs["dropout"], attrs["index"],
     )  # fmt: skip
     middle = list(windows[extra:])
     ins = [("in", i, offset) for i, offset, _ in windows[:3]] + [("in", i, offset) for i, offset, _ in middle]
@@ -336,7 +335,9 @@ def _four(value: Value, strides: tuple[int, ...]) -> tuple[int, int, int, int]:
     if len(strides) > 4:
         raise NotImplementedError(f"attention over {value.type.rank} dimensions; reshape to [batch, heads, T, D]")
     padded = (0,) * (4 - len(strides)) + tuple(strides)
-    return padded[0], padded[1], padded[2], padded[3]
+    sizes = (1,) * (4 - len(strides)) + value.shape
+    b, h, r, c = (0 if n == 1 else s for n, s in zip(sizes, padded, strict=True))
+    return b, h, r, c
 
 
 def _contiguous(value: Value) -> tuple[int, int, int, int]:

@@ -33,7 +33,7 @@ TABLE_CHUNK = 16384  # elements of a tensor that one entry of a table kernel cov
 
 def claims(op: Op, attrs: dict[str, Any]) -> bool:
     """The composites that have a C template of their own."""
-    return op.name in ("scaled_dot_product_attention", "attention_backward") and not attrs["dropout"]
+    return op.name in ("scaled_dot_product_attention", "attention_backward")
 
 
 def emit(graph: Graph, isa: Isa) -> Plan:
