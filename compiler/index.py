@@ -63,16 +63,18 @@ class Index:
         return self.constant + sum(c * (v.size - 1) for v, c in self.terms if c < 0)
 
     def divmod(self, by: int) -> tuple[Index, Index]:
-        """(quotient, remainder) by a positive number; the index is never negative."""
-        if by == 1:
+        """(quotient, remainder) by the size of a dimension; the index is never negative. Nothing reads an empty one."""
+        if by <= 1:
             return self, Index()
         whole = Index(tuple((v, c // by) for v, c in self.terms if c % by == 0), self.constant // by)
         rest = Index(tuple((v, c) for v, c in self.terms if c % by), self.constant % by)
-        if rest.bottom >= 0 and rest.top < by:
+        if rest.bottom < 0:
+            whole, rest = Index(), self
+        if rest.top < by:
             return whole, rest
-        quotient = Var(f"q{by}", self.top // by + 1, "/", self, by)
-        remainder = Var(f"r{by}", by, "%", self, by)
-        return Index.of(quotient), Index.of(remainder)
+        quotient = Var(f"q{by}", rest.top // by + 1, "/", rest, by)
+        remainder = Var(f"r{by}", by, "%", rest, by)
+        return whole + Index.of(quotient), Index.of(remainder)
 
     @property
     def affine(self) -> bool:

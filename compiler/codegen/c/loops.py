@@ -14,6 +14,7 @@ from compiler.codegen.c.writer import Writer
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, f64
+from compiler.passes.fuse import reduction_class
 
 FLAT_CHUNK = 8192  # elements of a flat kernel that make one chunk of partial results
 ROW_CHUNKS = 16  # partial results of sums over the rows, at most
@@ -109,10 +110,10 @@ class _Loops:
 
     def _over_rows(self, reduction: Node) -> bool:
         """Whether a reduction in a row kernel runs over the rows instead of along one."""
-        size = reduction.inputs[0].type.size
-        if size == self.size and self.size != self.rows:
-            return reduction.output.type.size != self.rows or not _trailing(reduction)
-        return self.rows > 1
+        if reduction.op.name in ("argmax", "argmin"):
+            return False
+        kind = reduction_class(reduction.inputs[0].shape, reduction.attrs["axes"])
+        return kind == "column" or (kind == "full" and self.rows > 1)
 
     def _levels(self) -> dict[Value, int]:
         """How many reductions along the row come before each value."""
@@ -454,6 +455,8 @@ def _trailing(reduction: Node) -> bool:
 
 def _start(op: str, dtype: DType) -> str:
     value = _START[op]
+    if dtype.kind == "bool":
+        return str(int(op in ("amin", "all", "prod")))
     if dtype.kind == "int" and op in ("amax", "amin"):
         bits = dtype.bits
         lowest = 0 if dtype.short == "u8" else -(2 ** (bits - 1))
