@@ -24,6 +24,7 @@ from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Value
 from compiler.ir.location import user_location
 from compiler.ir.types import TensorType, bf16, f16, f32, f64, i32
+from compiler.passes.accumulate import accumulate
 from compiler.passes.clip import clip_norm, clip_value
 from compiler.passes.loss_scale import LossScale, loss_scale
 from compiler.pipeline import Stages
@@ -290,6 +291,7 @@ class _Trace:
         self.inputs: list[int] = []
         self.float_arguments: list[int] = []
         self.float_values: list[Value] = []
+        self.micro_batches: list[Value] = []
 
     def run(self, args: Any, kwargs: Any) -> Traced:
         recording, options = self.recording, self.options
@@ -305,7 +307,7 @@ class _Trace:
             with region:
                 result = self.owner.function(*args, **kwargs)
             recording.builder.autocast = None
-            advance_recorded(recording)
+            advance_recorded(recording, options.accumulate)
             outputs, rebuild = self._results(result)
             count = len(outputs)
             exports = self._exports()
@@ -347,7 +349,8 @@ class _Trace:
             given = leaf if isinstance(leaf, Tensor) else tensor(leaf)
             if given._type.size == 0:
                 raise OpError(f"argument {name} of {self.owner.function.__qualname__} is empty: shape {list(given.shape)}\n  at {user_location()}")
-            value = self.recording.graph.add_param(given._type, "input", name, name)
+            value = self.recording.graph.add_param(self._micro_batch(given._type, name), "input", name, name)
+            self.micro_batches += [value] if value.type != given._type else []
             self.inputs.append(position)
             with using(self.recording.builder):
                 return wrap(value)
@@ -358,6 +361,15 @@ class _Trace:
             with using(self.recording.builder):
                 return wrap(value)
         return leaf
+
+    def _micro_batch(self, kind: TensorType, name: str) -> TensorType:
+        """The type of one micro-batch of an argument; arguments without dimensions are not cut."""
+        count = self.options.accumulate
+        if count == 1 or not kind.rank:
+            return kind
+        if kind.shape[0] % count:
+            raise OpError(f"accumulate={count} does not divide the batch of argument {name}: shape {list(kind.shape)}")
+        return TensorType(kind.dtype, (kind.shape[0] // count, *kind.shape[1:]))
 
     def _results(self, result: Any) -> tuple[list[Value], Callable[[list[Tensor]], Any]]:
         values: list[Value] = []
@@ -390,8 +402,6 @@ class _Trace:
     def _insert(self, stages: Stages, last: dict[str, int], states: list[Cell]) -> list[Cell]:
         """Run the passes that the decorator's options ask for; returns the states they update."""
         options, written = self.options, []
-        if options.accumulate > 1:
-            raise NotImplementedError("accumulate= on the decorator; call backward() once per micro-batch inside the step")
         if options.loss_scale is not None:
             dynamic = options.loss_scale == "dynamic"
             scale, tracker = self.owner.scale_cells()
@@ -406,6 +416,10 @@ class _Trace:
             self._report(stages.latest, last, "found_inf", "unscale", -1)
             last["loss_scale"] = len(stages.latest.outputs)
             stages.latest.outputs.append(place.scale)
+        if options.accumulate > 1:
+            draws = max(self.recording.drawn.values(), default=0)
+            repeat = functools.partial(accumulate, count=options.accumulate, split=self.micro_batches, draws=draws)
+            stages.run([("accumulate", repeat)])
         if options.clip_grad_value is not None:
             stages.run([("clip_value", functools.partial(clip_value, limit=self._number(stages, "clip_grad_value")))])
         if options.clip_grad_norm is not None:

@@ -81,9 +81,9 @@ def set_rng_state(state: Any) -> None:
     default_generator.set_state(tuple(state))
 
 
-def advance_recorded(recording: Any) -> None:
-    """At the end of a recording: every generator's offset moves on by what the step drew."""
+def advance_recorded(recording: Any, times: int = 1) -> None:
+    """At the end of a recording: every generator's offset moves on by what the step drew, ``times`` over."""
     with grad_mode(False):
         for generator, draws in recording.drawn.items():
             start = recording.state[generator.offset_cell]
-            generator.offset_cell.write(o.add(start, draws))
+            generator.offset_cell.write(o.add(start, times * draws))
