@@ -128,7 +128,7 @@ def _expand_linear(o: Any, x: Value, weight: Value, *bias: Value) -> Value:
 def _linear_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
     x, weight, *bias = node.inputs
     out, inner = weight.shape
-    rows = x.type.size // inner if inner else 0
+    rows = prod(x.shape[:-1])
     g = o.reshape(g, shape=(rows, out))
     wide = accumulator(g.dtype)
     return (

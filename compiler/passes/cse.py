@@ -33,7 +33,7 @@ def cse(graph: Graph) -> Graph:
     seen: dict[tuple[Any, ...], tuple[Value, ...]] = {}
     for node in graph.nodes:
         inputs = tuple([new.get(v, v) for v in node.inputs])
-        key = (node.op.name, inputs, tuple([(type(v), v) for v in node.attrs.values()]))
+        key = (node.op.name, inputs, repr(node.attrs))  # as text, 0.0 is not -0.0, nor 1 True
         outputs = seen.get(key)
         if outputs is None:
             outputs = copy_node(builder, node, inputs)
