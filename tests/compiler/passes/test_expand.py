@@ -1,0 +1,64 @@
+"""Composites broken up into primitives."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+
+from compiler.ir.graph import Graph
+from compiler.ir.op import OPS
+from compiler.passes.expand import expand
+from tests.compiler.passes.graphs import assert_same_meaning, before_and_after, draw_inputs, ops, programs, read
+from tests.samples import Sample, sample_graph, samples
+
+BLAS = ("linear", "matmul")
+"""NumPy's products of a batch and of its flattened rows add in orders that BLAS chooses."""
+
+
+def test_golden(golden: Callable[[str, str], None]) -> None:
+    before = read("""
+      input %x: f16[8,4]
+      state %w: f16[3,4]           "fc.weight"
+      state %b: f16[3]             "fc.bias"
+      %0: f16[8,3] = linear(%x, %w, %b)              # train.py:3 fc
+      %1: f16[8,3] = relu(%0)                        # train.py:4
+      %2: f16[8,3] = softmax(%1) {axis=1}            # train.py:5
+      return %2
+    """)
+    golden("passes/expand.gir", before_and_after(before, "expand", expand(before)))
+
+
+def test_a_target_keeps_what_it_claims_whole() -> None:
+    graph = read("""
+      input %x: f32[8,4]
+      %0: f32[8,4] = silu(%x)
+      %1: f32[8,4] = softmax(%0) {axis=1}
+      return %1
+    """)
+    kept = expand(graph, lambda op, attrs: op.name == "softmax" and attrs["axis"] == 1)
+    assert ops(kept)[-1] == "softmax" and "silu" not in ops(kept)
+
+
+def test_composites_inside_composites_expand_too() -> None:
+    graph = read("input %s: i64[]\n%0: f32[4] = normal(%s, %s) {shape=[4], index=0}\nreturn %0")
+    assert not [n for n in expand(graph).nodes if n.op.kind == "composite"]
+    assert ops(expand(graph)).count("uniform") == 2
+
+
+@pytest.mark.parametrize("sample", [s for s in samples() if OPS[s.op].expand], ids=lambda s: s.id)
+def test_samples_keep_their_meaning(sample: Sample) -> None:
+    """Bit for bit, except for products whose reference calls BLAS in another way."""
+    graph = sample_graph(sample)
+    after = expand(graph)
+    unit = {"f16": 2.0**-10, "bf16": 2.0**-7}.get(graph.outputs[0].dtype.short, 2.0**-20)
+    tolerance = unit if sample.op in BLAS else 0.0
+    assert_same_meaning(graph, after, sample.arrays, tolerance, tolerance)
+    assert not [n for n in after.nodes if n.op.expand is not None]
+
+
+@given(programs())
+def test_programs_lose_their_composites(graph: Graph) -> None:
+    after = expand(graph)
+    assert not [n for n in after.nodes if n.op.expand is not None]
+    if not set(BLAS) & set(ops(graph)):
+        assert_same_meaning(graph, after, draw_inputs(graph))

@@ -1,0 +1,81 @@
+"""Kernels: what is grouped, and that grouping changes nothing."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+
+from compiler.ir.graph import Graph
+from compiler.passes.autodiff import autodiff
+from compiler.passes.cse import cse
+from compiler.passes.expand import expand
+from compiler.passes.fuse import fuse
+from compiler.passes.simplify import simplify
+from tests.compiler.passes.graphs import (
+    assert_same_meaning,
+    before_and_after,
+    draw_inputs,
+    ops,
+    programs,
+    read,
+    with_gradients,
+)
+from tests.samples import Sample, arguments, sample_graph, samples, with_gradient
+
+
+def test_golden(golden: Callable[[str, str], None]) -> None:
+    before = read("""
+      input %x: f32[8,3]
+      state %w: f32[3,4]           "fc.weight"
+      state %b: f32[4]             "fc.bias"
+      %zero: f32[] = constant() {value=0.0, dtype=f32}
+      %0: f32[8,4] = dot(%x, %w)                       # train.py:3 fc
+      %1: f32[8,4] = add(%0, %b)                       # train.py:3 fc
+      %2: f32[8,4] = maximum(%1, %zero)                # train.py:4
+      %3: f32[8,1] = amax(%2) {axes=[1], keepdim=true} # train.py:5
+      %4: f32[8,4] = sub(%2, %3)                       # train.py:5
+      %5: f32[8,4] = exp(%4)                           # train.py:5
+      %6: f32[8,1] = sum(%5) {axes=[1], keepdim=true}  # train.py:5
+      %7: f32[8,4] = div(%5, %6)                       # train.py:5
+      %8: f32[4] = sum(%7) {axes=[0]}                  # train.py:6
+      return %7, %8
+    """)
+    golden("passes/fuse.gir", before_and_after(before, "fuse", fuse(before)))
+
+
+def lowered(graph: Graph) -> Graph:
+    return cse(simplify(expand(autodiff(graph))))
+
+
+def assert_fused(graph: Graph) -> None:
+    """Only kernels at the top; none inside."""
+    assert set(ops(graph)) <= {"fused"}
+    for node in graph.nodes:
+        assert node.body is not None and "fused" not in ops(node.body)
+        assert node.body.outputs and len(set(node.inputs)) == len(node.inputs)
+
+
+@pytest.mark.parametrize("sample", samples(), ids=lambda s: s.id)
+def test_samples_keep_their_meaning(sample: Sample) -> None:
+    """Bit for bit, gradients included: a kernel's body is the same ops."""
+    graph = lowered(with_gradient(sample_graph(sample)))
+    after = fuse(graph)
+    assert_fused(after)
+    assert_same_meaning(graph, after, arguments(sample, graph))
+
+
+@given(programs())
+def test_programs_keep_their_meaning(graph: Graph) -> None:
+    graph = lowered(graph)
+    after = fuse(graph)
+    assert_fused(after)
+    assert_same_meaning(graph, after, draw_inputs(graph))
+
+
+@settings(max_examples=60)
+@given(programs())
+def test_gradients_of_programs_keep_their_meaning(graph: Graph) -> None:
+    before = lowered(with_gradients(graph))
+    after = fuse(before)
+    assert_fused(after)
+    assert_same_meaning(before, after, draw_inputs(graph))
