@@ -74,6 +74,7 @@ class Group:
         self.anchor: Node | None = None
         self.sinks: set[Value] = set()
         self.sources: set[Group] = set()
+        self.ended: set[Group] = set()
         self.copies: list[Value] = []
 
     @property
@@ -157,17 +158,28 @@ class _Fusion:
             return
         shape, size = node.output.shape, node.output.type.size
         tables = node.inputs[:1] if name in LOOKUPS else ()
+        ended = self._ended_before(node)
         candidates: dict[Group, None] = {}
         for value in node.inputs:
             if value not in tables:
                 linked = self._linked(value, shape)
-                if linked is not None:
+                if linked is not None and linked not in ended:
                     candidates[linked] = None
         home = self._merge(list(candidates), node, position)
         if home is None:
             self._add_group(Group(node, position, size))
         else:
             self._join(home, node, position)
+
+    def _ended_before(self, node: Node) -> set[Group]:
+        """Groups whose kernels must have ended before ``node`` runs: it reads a sink, or a table made there."""
+        found = set()
+        for position, value in enumerate(node.inputs):
+            root, _ = view_chain(value)
+            group = self.group.get(root)
+            if group is not None and (root in group.sinks or (position == 0 and node.op.name in LOOKUPS)):
+                found.add(group)
+        return found
 
     def _linked(self, value: Value, shape: tuple[int, ...]) -> Group | None:
         """The group whose kernel could compute a node of ``shape`` reading ``value`` in the same place."""
@@ -198,7 +210,9 @@ class _Fusion:
         kind = reduction_class(value.shape, axes)
         size = value.type.size
         columns = prod(value.shape[a] for a in axes)
-        if kind == "full":
+        if node.op.name in ("argmax", "argmin"):
+            kind = "mixed"
+        elif kind == "full":
             kind = "row" if size <= ROW_LIMIT else "full"
         elif kind == "column":
             columns = size // columns if columns else 0
@@ -221,8 +235,6 @@ class _Fusion:
     def _fits(group: Group, node: Node, kind: str, columns: int) -> bool:
         """Whether a reduction of a value of ``group`` can run in its kernel."""
         if root_size(node.inputs[0]) == group.size:
-            if node.op.name in ("argmax", "argmin"):
-                return False
             return kind == "full" or group.columns in (None, columns)
         everything = reduction_class(node.inputs[0].shape, node.attrs["axes"]) == "full"
         return everything and group.rows is not None and group.rows > 1
@@ -246,7 +258,7 @@ class _Fusion:
 
     @staticmethod
     def _mergeable(a: Group, b: Group) -> bool:
-        if a.size != b.size or (a.anchor is not None and b.anchor is not None):
+        if a.size != b.size or (a.anchor is not None and b.anchor is not None) or a in b.ended or b in a.ended:
             return False
         anchored = a if a.anchor is not None else b if b.anchor is not None else None
         if anchored is not None:
@@ -287,12 +299,16 @@ class _Fusion:
         a.anchor = a.anchor or b.anchor
         a.sinks |= b.sinks
         a.sources = (a.sources | b.sources) - {a, b}
+        a.ended |= b.ended
         del self.groups[b]
         for group in self.groups:
             if b in group.sources:
                 group.sources.remove(b)
                 if group is not a:
                     group.sources.add(a)
+            if b in group.ended:
+                group.ended.remove(b)
+                group.ended.add(a)
         return a
 
     def _add_group(self, group: Group) -> None:
@@ -305,6 +321,7 @@ class _Fusion:
         group.nodes.append(node)
         group.last = max(group.last, position)
         group.sources.update(self._outside(node, group))
+        group.ended |= self._ended_before(node)
         for value in node.outputs:
             self.group[value] = group
 
@@ -329,7 +346,7 @@ class _Fusion:
             group = Group.__new__(Group)
             group.nodes, group.first, group.last = [], reader.first, reader.first
             group.size, group.columns, group.anchor = value.type.size, None, None
-            group.sinks, group.copies = set(), [value]
+            group.sinks, group.ended, group.copies = set(), set(), [value]
             source = self.group.get(view_chain(value)[0])
             group.sources = set() if source is None else {source}
             self.groups[group] = None
