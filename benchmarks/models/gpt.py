@@ -44,9 +44,10 @@ class GPT(Model):
 
     def module(self, framework: Any) -> Any:
         nn, F = framework.nn, framework.nn.functional
+        Module: Any = nn.Module
         model = self
 
-        class Block(nn.Module):
+        class Block(Module):
             def __init__(self) -> None:
                 super().__init__()
                 width = model.width
@@ -64,7 +65,7 @@ class GPT(Model):
                 mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
                 return self.projection(mixed.transpose(1, 2).reshape(model.batch, model.context, model.width))
 
-        class Transformer(nn.Module):
+        class Transformer(Module):
             def __init__(self) -> None:
                 super().__init__()
                 self.tokens = nn.Embedding(model.vocabulary, model.width)

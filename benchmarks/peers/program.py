@@ -50,12 +50,12 @@ class TorchStyleProgram(Program):
         def loss_of(x: Any, y: Any) -> Any:
             return framework.nn.functional.cross_entropy(module(x).flatten(0, -2), y.flatten())
 
-        loss_of = self.compile_loss(loss_of)
+        compiled_loss = self.compile_loss(loss_of)
 
         def step(x: Any, y: Any) -> Any:
             optimizer.zero_grad()
             with framework.amp.autocast("cpu", dtype=framework.bfloat16, enabled=precision == "bf16"):
-                loss = loss_of(x, y)
+                loss = compiled_loss(x, y)
             loss.backward()
             framework.nn.utils.clip_grad_norm_(parameters, max_norm=MAX_NORM)
             optimizer.step()
