@@ -161,7 +161,8 @@ class _Plan:
         self.k_step = _K_BYTES // 8 * (2 if self.pairs else 1) if self.split_k else self.k
         self.whole_rows = self.private or (self.direct_b and not self.split_k)
         block = _BLOCK_BYTES // (4 * max(self.depth(self.k_step), 1) * self.nr)
-        self.block_panels = self.column_panels if self.whole_rows else min(block, self.column_panels)
+        most = self.column_panels if self.whole_rows else max(block, 1)
+        self.block_panels = _ceil(self.column_panels, max(_ceil(self.column_panels, most), 1))  # blocks of one size
 
     def _folds(self) -> bool:
         """Whether the batch is only more rows: one B for all, and rows of A that follow on from matrix to matrix."""
@@ -258,7 +259,7 @@ class _Plan:
 
     @cached_property
     def turns(self) -> bool:
-    # Scratch, in elements of four bytes: [blocks of B, partial sums] [thread: its own B, partial sums, a panel of A]
+        """Whether blocks of B follow each other: then they take two places in turn, and one barrier a block is enough."""
         more = self.block_panels < self.column_panels or self.batches > 1 or self.split_k
         return more and not (self.private or self.direct_b)
 
@@ -412,7 +413,7 @@ class _Kernel:
             out.open(f"for (long start = 0; start < {plan.n}; start += {step * plan.nr})")
             rest = f"({plan.n} - start + {plan.nr - 1}) / {plan.nr}"
             out(f"const long panels = {plan.n} - start < {step * plan.nr} ? {rest} : {step};")
-        out(f"const long own = {panels} * tid / nt, own_end = {panels} * (tid + 1) / nt;")
+        self._share(step, panels)
         out(f"const long left = by_rows ? 0 : own, right = by_rows ? {panels} : own_end;")
         if plan.split_k:
             self._open_k()
@@ -430,6 +431,13 @@ class _Kernel:
         for opened in (plan.split_k, step < columns, plan.batch):
             if opened:
                 out.close()
+
+    def _share(self, step: int, panels: str) -> None:
+        """This thread's column panels, the same in each block, so that it may go on to the next without waiting."""
+        own, end = f"{step}L * tid / nt", f"{step}L * (tid + 1) / nt"
+        if panels == "panels":
+            own, end = (f"{x} < panels ? {x} : panels" for x in (own, end))
+        self.out(f"const long own = {own}, own_end = {end};")
 
     def _pack_own(self, block: str, start: str) -> None:
         """Packs panels [own, own_end) of the block of B that begins at column `start`."""

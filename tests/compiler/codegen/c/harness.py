@@ -94,14 +94,13 @@ def _directory() -> Path:
 
 
 def machine_features() -> frozenset[str]:
-    """CPU feature names of this machine, as Linux spells them."""
+    """CPU features of this machine, by the names that `isa_for` takes."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return frozenset()
-    return frozenset(
-        word for line in lines if line.startswith(("flags", "Features")) for word in line.split(":")[1].split()
-    )
+    words = {word for line in lines if line.startswith(("flags", "Features")) for word in line.split(":")[1].split()}
+    return frozenset(word.replace("avx512_bf16", "avx512bf16").replace("asimd", "neon") for word in words)
 
 
 MARCH = {

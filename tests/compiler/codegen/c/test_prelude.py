@@ -162,12 +162,12 @@ def test_emits_only_what_is_used() -> None:
 
 def test_isa_for() -> None:
     avx2 = {"avx2", "fma", "f16c"}
-    avx512 = avx2 | {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
+    avx512 = avx2 | {"avx512f", "avx512bw", "avx512vl"}
     assert isa_for(frozenset()).name == "portable"
     assert isa_for(frozenset(avx2)).name == "avx2"
     assert isa_for(frozenset(avx512)).name == "avx512"
-    assert isa_for(frozenset(avx512 | {"avx512_bf16"})).name == "avx512bf16"
-    assert isa_for(frozenset({"asimd", "fp"})).name == "neon"
+    assert isa_for(frozenset(avx512 | {"avx512bf16"})).name == "avx512bf16"
+    assert isa_for(frozenset({"neon"})).name == "neon"
 
 
 def test_pool_abi_is_the_runtimes() -> None:
