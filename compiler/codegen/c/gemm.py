@@ -259,7 +259,7 @@ class _Plan:
 
     @cached_property
     def turns(self) -> bool:
-        # Scratch, in elements of four bytes: [blocks of B, partial sums] [thread: its own B, partial sums, a panel of A]
+        # Scratch in elements of four bytes: [blocks of B, partial sums] [thread: its own B, partial sums, a panel of A]
         more = self.block_panels < self.column_panels or self.batches > 1 or self.split_k
         return more and not (self.private or self.direct_b)
 
