@@ -60,7 +60,21 @@ def _unscale(o: Any, *operands: Value) -> tuple[Value, ...]:
     return (*map(divided, grads), o.cast(found, to=f32))
 
 
-_training("unscale", lambda *types: (*types[:-1], TensorType(f32, ())), _unscale)
+def _unscale_vjp(o: Any, node: Any, *cotangents: Value | None) -> tuple[Any, ...]:
+    """For gradients of gradients; the overflow flag and the scale have none."""
+    scale = node.inputs[-1]
+    return (*(None if g is None else o.unscale(g, scale)[0] for g in cotangents[:-1]), None)
+
+
+register(
+    Op(
+        "unscale",
+        lambda *types: (*types[:-1], TensorType(f32, ())),
+        "composite",
+        vjp=_unscale_vjp,
+        expand=_unscale,
+    )
+)
 
 
 def _update_scale(

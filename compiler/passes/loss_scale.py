@@ -46,57 +46,46 @@ def loss_scale(graph: Graph, setting: LossScale) -> Graph:
         update %scale = %7
         update %tracker = %8
 
-    The same nodes that ``GradScaler`` records.
+    The same nodes that ``GradScaler`` records. An optimizer's results are kept or thrown away by the overflows seen
+    before it, so a value computed from a skipped parameter is computed from the old one.
     """
     if any(n.op.name == "scale_loss" for n in graph.nodes):
-        raise TraceError("the step already scales its loss with a GradScaler; drop one of the two: GradScaler or loss_scale=")
+        raise TraceError(
+            "the step already scales its loss with a GradScaler; drop one of the two: GradScaler or loss_scale="
+        )
     builder = GraphBuilder()
     new: dict[Value, Value] = {}
-    found: list[Value] = []
-    made: dict[Value, Node] = {}
+    overflow: Value | None = None
     with using(builder):
         for node in graph.nodes:
             inputs = tuple([new.get(v, v) for v in node.inputs])
-            builder.loc = node.loc
             if node.op.name == "grad":
                 builder.loc = node.loc.noted("loss_scale")
-                outputs: tuple[Value, ...] = _scaled_gradients(node, inputs, setting, found)
+                outputs, found = _scaled_gradients(node, inputs, setting)
+                overflow = found if overflow is None else o.maximum(overflow, found)
             else:
                 outputs = copy_node(builder, node, inputs)
+            if overflow is not None and node.op.name in OPTIMIZER_OPS:
+                builder.loc = node.loc.noted("loss_scale")
+                old = (inputs[0], *inputs[2:])
+                outputs = tuple([o.skip_if(overflow, a, b) for a, b in zip(old, outputs, strict=False)])
             new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
-            made.update((v, node) for v in outputs)
         result = with_nodes(graph, builder.nodes, new)
-        if found:
-            builder.loc = builder.loc.noted("loss_scale")
-            result.updates = _skipping(result.updates, found, made, setting)
+        if overflow is not None and setting.tracker is not None:
+            result.updates += _moved(setting.scale, setting.tracker, overflow, setting)
     return result
 
 
-def _scaled_gradients(
-    node: Node, inputs: tuple[Value, ...], setting: LossScale, found: list[Value]
-) -> tuple[Value, ...]:
+def _scaled_gradients(node: Node, inputs: tuple[Value, ...], setting: LossScale) -> tuple[tuple[Value, ...], Value]:
+    """The gradients, and whether one overflowed (f32[], 0 or 1)."""
     loss, *rest = inputs
     scaled = o.scale_loss(loss, setting.scale)
     grads = o.grad(scaled, *rest, **node.attrs)
-    *unscaled, overflow = o.unscale(*(grads if isinstance(grads, tuple) else (grads,)), setting.scale)
-    found.append(overflow)
-    return tuple(unscaled)
+    *unscaled, found = o.unscale(*(grads if isinstance(grads, tuple) else (grads,)), setting.scale)
+    return tuple(unscaled), found
 
 
-def _skipping(updates: list[Update], found: list[Value], made: dict[Value, Node], setting: LossScale) -> list[Update]:
-    overflow = found[0]
-    for other in found[1:]:
-        overflow = o.maximum(overflow, other)
-    result = []
-    for update in updates:
-        value = update.value
-        if value in made and made[value].op.name in OPTIMIZER_OPS:
-            value = o.skip_if(overflow, update.state, value)
-        result.append(Update(update.state, value))
-    if setting.tracker is not None:
-        factors = constant(setting.growth_factor, f64), constant(setting.backoff_factor, f64)
-        scale, tracker = o.update_scale(
-            setting.scale, setting.tracker, overflow, *factors, interval=setting.growth_interval
-        )
-        result += [Update(setting.scale, scale), Update(setting.tracker, tracker)]
-    return result
+def _moved(scale: Value, tracker: Value, overflow: Value, setting: LossScale) -> list[Update]:
+    factors = constant(setting.growth_factor, f64), constant(setting.backoff_factor, f64)
+    moved = o.update_scale(scale, tracker, overflow, *factors, interval=setting.growth_interval)
+    return [Update(state, value) for state, value in zip((scale, tracker), moved, strict=True)]
