@@ -44,7 +44,7 @@ STRUCTURE = ("fused", "grad")
 AUXILIARY = ("layer_norm", "rms_norm", "cross_entropy", "scaled_dot_product_attention")
 """Ops whose results after the first are kept for the backward pass; no gradient flows through them."""
 
-FIXED = {"cross_entropy": (2,), "nll_loss": (2,), "scale_loss": (1,)}
+FIXED = {"cross_entropy": (2,), "nll_loss": (2,), "scale_loss": (1,), "unscale": (-1,)}
 """Operands that are numbers of the recipe rather than of the model: they have no gradient."""
 
 
@@ -178,7 +178,8 @@ def wanted(graph: Graph) -> tuple[list[Value], list[Value]]:
     if not node.op.differentiable:
         return [], []
     results = graph.outputs[:1] if node.op.name in AUXILIARY else graph.outputs
-    params = [v for v in graph.inputs() if int(v.name[1:]) not in FIXED.get(node.op.name, ())]
+    fixed = [graph.inputs()[i] for i in FIXED.get(node.op.name, ()) if i < len(graph.params)]
+    params = [v for v in graph.inputs() if v not in fixed]
     return [v for v in results if v.dtype.kind == "float"], [v for v in params if v.dtype.kind == "float"]
 
 
@@ -822,8 +823,8 @@ def _(op: str, d: Draw) -> Rows:
 def _(op: str, d: Draw) -> Rows:
     scale = scalar(1024, f32)
     yield "two", [d.floats(3, 2), d.floats(4), scale]
-    yield "overflow", [d.floats(3), np.array([1, inf], np.float32), scale]
-    yield "nan", [np.array([nan], np.float32), scale]
+    yield "overflow", [d.floats(3), np.array([1, inf], np.float32), scale], {}, False
+    yield "nan", [np.array([nan], np.float32), scale], {}, False
     yield "half", [d.floats(3, to=f16), d.floats(2, to=bf16), scale]
     yield "rank0", [d.floats(), d.floats(to=f16), scale]
     yield "empty", [d.floats(0, 2), scale]

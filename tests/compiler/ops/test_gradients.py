@@ -126,6 +126,40 @@ def test_16_bit_gradients_are_close_to_those_in_f64(sample: Sample) -> None:
             np.testing.assert_allclose(a.astype(np.float64), b, rtol=0, atol=4 * unit * largest)
 
 
+@pytest.mark.parametrize("op", ["cross_entropy", "nll_loss"])
+def test_class_weights_refuse_a_gradient(op: str) -> None:
+    """As in PyTorch, where they have no derivative either."""
+    logits, weight = (from_array(np.ones(s, np.float32), requires_grad=True) for s in ((2, 3), (3,)))
+    loss = OPS[op](logits.value, from_array(np.array([0, 2])).value, weight.value)
+    with pytest.raises(NotImplementedError, match=f"the gradient of {op} with respect to its class weights"):
+        wrap(loss[0] if isinstance(loss, tuple) else loss).backward()
+
+
+def test_padding_rows_have_no_gradient() -> None:
+    table = from_array(np.ones((3, 2), np.float32), requires_grad=True)
+    wrap(o.sum(o.embedding(table.value, from_array(np.array([0, 1, 1])).value, padding_idx=1), axes=(0, 1))).backward()
+    assert table.grad is not None
+    np.testing.assert_array_equal(table.grad.numpy(), [[1, 1], [0, 0], [0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("op", "x", "slopes"),
+    [
+        ("relu", [-1, 0, 1], [0, 0, 1]),
+        ("abs", [-1, 0, 1], [-1, 0, 1]),
+        ("leaky_relu", [-1, 0, 1], [0.01, 0.01, 1]),
+        ("sqrt", [0, 1], [np.inf, 0.5]),
+        ("sign", [-1, 0, 1], [0, 0, 0]),
+    ],
+)
+def test_conventions_at_kinks(op: str, x: list[float], slopes: list[float]) -> None:
+    """PyTorch's choices where there is no derivative."""
+    tensor = from_array(np.array(x, np.float32), requires_grad=True)
+    wrap(OPS[op](tensor.value)).backward(from_array(np.ones(len(x), np.float32)))
+    grad = np.zeros(len(x)) if tensor.grad is None else tensor.grad.numpy()
+    np.testing.assert_allclose(grad, slopes, rtol=1e-6)
+
+
 @pytest.mark.parametrize("op", AUXILIARY)
 def test_auxiliary_results_refuse_a_gradient(op: str) -> None:
     """They exist for the backward pass; a gradient through them is an error, not a silent zero."""

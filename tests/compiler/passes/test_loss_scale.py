@@ -98,6 +98,28 @@ def test_two_backward_passes_share_one_verdict() -> None:
     assert ops(after).count("update_scale") == ops(after).count("maximum") == 1
 
 
+def test_what_follows_the_optimizer_starts_from_the_kept_parameter() -> None:
+    text = STEP.replace("  update %w = %2\n", "  %4: f32[4] = abs(%2)\n  update %w = %4\n")
+    w, *_ = run(scaled(text)[1], [1, 1e38, 1, 1], 1024, 1)
+    np.testing.assert_array_equal(w, np.ones(4))
+
+
+def test_gradients_of_gradients_pass_the_scale() -> None:
+    """A gradient penalty: d/dw of (d/dw w^3)^2 is 36 w^3."""
+    text = """
+      state  %w: f32[]
+      %0: f32[] = mul(%w, %w)
+      %1: f32[] = mul(%0, %w)
+      %2: f32[] = grad(%1, %w)
+      %3: f32[] = mul(%2, %2)
+      %4: f32[] = grad(%3, %w)
+      return %4
+    """
+    _, after = scaled(text, dynamic=False)
+    (gradient,) = interpret(expand(autodiff(after)), [np.array(2, np.float32), np.array(256, np.float32)])[0]
+    assert float(gradient) == 288
+
+
 def test_a_step_that_scales_by_itself_is_refused() -> None:
     _, after = scaled()
     scale = after.inputs("state")[2]
