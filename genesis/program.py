@@ -121,6 +121,7 @@ class CompiledFunction:
         self._program: Program | None = None
         self._changes: dict[str, int] = {}
         self._scale: tuple[Cell, Cell] | None = None
+        self._before: tuple[Any, ...] | None = None
         self._lock = RLock()
 
     def scale_cells(self) -> tuple[Cell, Cell]:
@@ -145,14 +146,46 @@ class CompiledFunction:
         if current_recording() is not None:
             return self.function(*args, **kwargs)
         with self._lock:
+            program = self._program
+            if program is not None and not kwargs and self._as_before(args) and program.grads_as_recorded():
+                return program.run(args)
             arguments = leaves((args, kwargs))
             program = self._find(arguments)
             if program is None:
                 program = self._compile(args, kwargs, arguments)
             self._program = program
-            return program.run(arguments)
+            self._before = self._now(args) if not kwargs else None
+            return program.run([leaf for _, leaf in arguments])
 
     # Choosing a program
+
+    def _now(self, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """What the next call is compared with, to find that nothing changed without building a key."""
+        if self._structure is None or self._surroundings is None or not all(map(_is_plain_tensor, args)):
+            return None
+        here = session()
+        kinds = [x._cell.value.type for x in args]
+        return kinds, here.grad_enabled, here.autocast, *self._structure[:2], self._surroundings.snapshot()
+
+    def _as_before(self, args: tuple[Any, ...]) -> bool:
+        before = self._before
+        if before is None or len(args) != len(before[0]):
+            return False
+        for x, kind in zip(args, before[0], strict=True):
+            if not _is_plain_tensor(x):
+                return False
+            found = x._cell.value.type
+            if found is not kind and (found.dtype is not kind.dtype or found.shape != kind.shape):
+                return False
+        here = session()
+        assert self._surroundings is not None
+        return (
+            before[3] == module_changes.time
+            and before[4] == optimizer_changes.time
+            and before[1] is here.grad_enabled
+            and before[2] == here.autocast
+            and self._surroundings.unchanged(before[5])
+        )
 
     def _key(self, arguments: list[tuple[str, Any]]) -> tuple[Any, ...]:
         here = session()
@@ -246,6 +279,11 @@ class CompiledFunction:
         for name, text in texts.items():
             (folder / name).write_text(text)
         return [folder / name for name in texts]
+
+
+def _is_plain_tensor(x: Any) -> bool:
+    """A tensor that is no view, needs no gradient and has its contents at hand."""
+    return type(x) is Tensor and not x._views and x._cell.home is None and not x._cell.value.requires_grad
 
 
 def _signature(leaf: Any) -> Any:
@@ -480,6 +518,7 @@ class Program:
         self.bound: list[Value] = []
         self.time = -1
         self.outputs: list[np.ndarray] = []
+        self.result_types = [v.type for v in traced.stages.latest.outputs[: traced.outputs]]
         for cell in traced.written:
             if cell.clock is None:
                 cell.clock = self.clock
@@ -487,11 +526,11 @@ class Program:
         for cell in traced.states:
             cell.bound += 1
 
-    def _scalar_order(self) -> list[Callable[[list[tuple[str, Any]]], float]]:
+    def _scalar_order(self) -> list[Callable[[Sequence[Any]], float]]:
         """How to read each scalar input of the graph, in the graph's order."""
         traced = self.traced
         arguments, numbers = iter(traced.float_arguments), iter(traced.scalars)
-        order: list[Callable[[list[tuple[str, Any]]], float]] = []
+        order: list[Callable[[Sequence[Any]], float]] = []
         for param in traced.stages.latest.params:
             if param.kind != "scalar":
                 continue
@@ -520,7 +559,8 @@ class Program:
             return pipeline.compile_c(self._stages, isa).to_json().encode()
 
         self.plan = Plan.from_json(cached_bytes(key, make).decode())
-        return Executor(self.plan, CpuDevice())
+        fresh = self.traced.outputs + len(self.traced.exports)
+        return Executor(self.plan, CpuDevice(), fresh)
 
     # Running
 
@@ -528,11 +568,12 @@ class Program:
         """Whether the ``.grad`` that the step reads before it clears them are there, or missing, as when recorded."""
         return all((cell.grad is None) == missing for cell, missing in self.traced.entry_grads)
 
-    def run(self, arguments: list[tuple[str, Any]]) -> Any:
+    def run(self, arguments: Sequence[Any]) -> Any:
+        """One call on the leaves of the arguments."""
         traced = self.traced
         if self.time != rebound.time:
             self._bind()
-        inputs = [_array(arguments[i][1]) for i in traced.inputs]
+        inputs = [_array(arguments[i]) for i in traced.inputs]
         scalars = [read(arguments) for read in self._scalars]
         results = self.executor.run(inputs, scalars)
         for clock in self.clocks:
@@ -546,7 +587,7 @@ class Program:
             cell.grad = None
         for action in traced.host_actions:
             action()
-        return traced.result([from_array(a) for a in results[: traced.outputs]])
+        return traced.result([_result(a, t) for a, t in zip(results, self.result_types, strict=False)])
 
     def _bind(self) -> None:
         """Hand the states' memory to the executor; written states get memory of their own the first time."""
@@ -601,11 +642,11 @@ class Program:
         return {"step.c": self.source("c")}
 
 
-def _argument_reader(position: int) -> Callable[[list[tuple[str, Any]]], float]:
-    return lambda arguments: float(arguments[position][1])
+def _argument_reader(position: int) -> Callable[[Sequence[Any]], float]:
+    return lambda arguments: float(arguments[position])
 
 
-def _outside_reader(read: Callable[[], float]) -> Callable[[list[tuple[str, Any]]], float]:
+def _outside_reader(read: Callable[[], float]) -> Callable[[Sequence[Any]], float]:
     return lambda arguments: float(read())
 
 
@@ -648,6 +689,12 @@ _OWNED: WeakSet[Value] = WeakSet()
 def _array(leaf: Any) -> np.ndarray:
     array = leaf.value.data if isinstance(leaf, Tensor) else leaf if isinstance(leaf, np.ndarray) else tensor(leaf).value.data
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+
+def _result(array: np.ndarray, kind: TensorType) -> Tensor:
+    result = Tensor.__new__(Tensor)
+    result._start(Cell(concrete(array, kind)), ())
+    return result
 
 
 def _own(cell: Cell) -> None:

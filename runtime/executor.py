@@ -17,10 +17,11 @@ class Executor:
 
     ``bind`` takes the arrays of the states, in slot order; ``run`` takes those of the inputs and the scalars and
     returns fresh arrays. States are updated in place. Raises IndexError when the step found an index out of range;
-    the states are then as before the call.
+    the states are then as before the call. Only the first ``fresh`` results own their memory (all when None); the rest
+    is overwritten by the next call.
     """
 
-    def __init__(self, plan: Plan, device: Device) -> None:
+    def __init__(self, plan: Plan, device: Device, fresh: int | None = None) -> None:
         self.plan = plan
         self.device = device
         self.program: Program = device.load(plan.source)
@@ -29,16 +30,20 @@ class Executor:
         self._states = [i for i, k in enumerate(kinds) if k == "state"]
         self._scalars = [i for i, k in enumerate(kinds) if k == "scalar"]
         self._inputs = [i for i, k in enumerate(kinds) if k == "input"]
-        self._outputs = [
-            (i, s.shape, dtype(s.dtype).numpy) for i, s in enumerate(plan.slots) if s.kind == "output"
-        ]
+        outputs = [(i, s.shape, dtype(s.dtype).numpy) for i, s in enumerate(plan.slots) if s.kind == "output"]
+        fresh = len(outputs) if fresh is None else fresh
+        self._outputs = outputs[:fresh]
         self._args = pointers(len(plan.slots) + 2)
         self._numbers = np.zeros(max(len(self._scalars), 1), np.float64)
         for k, i in enumerate(self._scalars):
             self._args[i] = self._numbers[k:].ctypes.data
         self._arena = device.alloc(plan.arena_bytes)
         self._args[len(plan.slots)] = self._arena.ctypes.data
+        self._kept = [np.empty(shape, kind) for _, shape, kind in outputs[fresh:]]
+        for (i, _, _), array in zip(outputs[fresh:], self._kept, strict=True):
+            self._args[i] = array.ctypes.data
         self._held: list[np.ndarray] = []
+        self._given: list[np.ndarray | None] = [None] * len(self._inputs)
 
     def bind(self, states: Sequence[np.ndarray]) -> None:
         """Use ``states`` from now on; they are kept alive."""
@@ -59,16 +64,19 @@ class Executor:
             self._use_threads(threads)
         if scalars:
             self._numbers[:] = scalars
-        for i, array in zip(self._inputs, inputs, strict=True):
-            args[i] = array.ctypes.data
+        given = self._given
+        for k, array in enumerate(inputs):
+            if array is not given[k]:
+                given[k] = array
+                args[self._inputs[k]] = array.__array_interface__["data"][0]
         results = []
         for i, shape, kind in self._outputs:
             result = np.empty(shape, kind)
             results.append(result)
-            args[i] = result.ctypes.data
+            args[i] = result.__array_interface__["data"][0]
         if self.program(args, threads):
             raise IndexError(self._finding())
-        return results
+        return results + self._kept
 
     def _finding(self) -> str:
         status = self.program.status

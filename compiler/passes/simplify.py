@@ -68,6 +68,8 @@ def _simpler(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """A simpler value for the only output of ``node`` on ``inputs``, by the first rule that has one."""
     if len(node.outputs) != 1:
         return None
+    if not node.output.type.size:
+        return _filled(node, 0)
     for rule in _RULES.get(node.op.name, ()):
         found = rule(node, inputs)
         if found is not None:
@@ -90,6 +92,18 @@ def _fold(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     arrays = [np.asarray(v.producer.attrs["value"], v.dtype.numpy) for v in inputs]  # type: ignore[union-attr]
     (result,) = evaluate(node.op, arrays, [node.output.type], node.attrs)
     return o.constant(value=result.item(), dtype=node.output.dtype)
+
+
+def _filled(node: Node, number: float) -> Value | None:
+    """``number`` everywhere: what has no elements, and what is made of no elements."""
+    if not node.inputs or node.op.name == "expand":
+        return None
+    return o.expand(o.constant(value=number, dtype=node.output.dtype), shape=node.output.shape)
+
+
+def _of_nothing(number: float) -> Rule:
+    """A reduction or a product over a dimension of size 0."""
+    return lambda node, inputs: _filled(node, number) if not all(v.type.size for v in inputs) else None
 
 
 def _same_type_cast(node: Node, inputs: tuple[Value, ...]) -> Value | None:
@@ -201,6 +215,34 @@ def _pieces(value: Value) -> list[Node] | None:
     return None if left is None or right is None else left + right
 
 
+def _fewer_parts(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """A concatenation without its empty parts."""
+    parts = [v for v in inputs if v.type.size]
+    if len(parts) == 1:
+        return parts[0]
+    return o.concat(*parts, axis=node.attrs["axis"]) if len(parts) < len(inputs) else None
+
+
+def _whole_part(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """A part written over everything, or one without elements."""
+    base, part = inputs
+    if not part.type.size:
+        return base
+    forward = all(s == 1 or n == 1 for s, n in zip(node.attrs["step"], base.shape, strict=True))
+    return part if part.type == base.type and forward else None
+
+
+def _scatter_wide(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """16-bit values are added up in f32 and rounded once, as the record says."""
+    if not inputs[-1].type.size:
+        return inputs[0] if node.op.name == "scatter_add" else _filled(node, 0)
+    dtype = node.output.dtype
+    if not dtype.is_half:
+        return None
+    wide = [o.cast(v, to=f32) if v.dtype is dtype else v for v in inputs]
+    return o.cast(node.op(*wide, **node.attrs), to=dtype)
+
+
 def _sum_of_pieces(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """Gradients of slices that tile one axis, added up, are a concatenation."""
     left, right = (_pieces(v) for v in inputs)
@@ -235,7 +277,15 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "maximum": (_unspread,),
     "minimum": (_unspread,),
     "pow": (_square,),
-    "sum": (_no_axes,),
+    "sum": (_of_nothing(0), _no_axes),
+    "prod": (_of_nothing(1), _no_axes),
+    "any": (_of_nothing(0),),
+    "all": (_of_nothing(1),),
     "amax": (_no_axes,),
     "amin": (_no_axes,),
+    "dot": (_of_nothing(0),),
+    "concat": (_fewer_parts,),
+    "slice_scatter": (_whole_part,),
+    "scatter_rows": (_scatter_wide,),
+    "scatter_add": (_scatter_wide,),
 }

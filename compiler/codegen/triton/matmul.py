@@ -13,8 +13,13 @@ from math import prod
 GROUP = 8
 MAX_BATCH = 65535
 
-TYPES = {"bf16": "tl.bfloat16", "fp16": "tl.float16", "fp32": "tl.float32"}
-ITEM_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
+TYPES = {
+    "bf16": "tl.bfloat16", "fp16": "tl.float16", "fp32": "tl.float32", "fp64": "tl.float64",
+    "u8": "tl.uint8", "i8": "tl.int8", "i16": "tl.int16", "i32": "tl.int32", "i64": "tl.int64",
+}  # fmt: skip
+ITEM_BYTES = {"u8": 1, "i8": 1, "bf16": 2, "fp16": 2, "i16": 2, "fp32": 4, "i32": 4, "fp64": 8, "i64": 8, "i1": 1}
+DOTS = ("bf16", "fp16", "fp32")
+"""Types with a dot product of their own. Others multiply and add, in small tiles, in their own arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +95,17 @@ SHAPES += [(16, 32), (16, 16)]
 EDGE_COST = 64
 
 
+PLAIN = 16  # the tile's edge where there is no dot product
+
+
 def config(spec: MatmulSpec, target: str) -> Tile:
     """The tile for a product on a target, chosen without measuring, such that nothing spills.
 
     A large tile uses each loaded element more often, a small one keeps every multiprocessor busy: the choice is the
     least estimate of rounds of programs times the work of one program.
     """
+    if spec.compute not in DOTS:
+        return Tile(PLAIN, PLAIN, PLAIN, warps=4, stages=2)
     gpu = GPUS[target]
 
     def cost(shape: tuple[int, int]) -> int:
@@ -130,6 +140,13 @@ def grid(spec: MatmulSpec, tile: Tile) -> tuple[int, int, int]:
 
 def matmul_source(spec: MatmulSpec, tile: Tile) -> str:
     """The text of one `@triton.jit` function of (lhs, rhs, *params), without imports."""
+    summary, lines = matmul_lines(spec, tile)
+    head = f"def {spec.name}({', '.join(('lhs', 'rhs', *spec.params))}):"
+    return "\n".join(["@triton.jit", head, *_indented(f'"""{summary}"""', *lines)]) + "\n"
+
+
+def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
+    """What the kernel does in a sentence, and its statements."""
     if prod(spec.batch) > MAX_BATCH:
         raise NotImplementedError(f"{spec.name}: a batch of {prod(spec.batch)} products; one launch takes {MAX_BATCH}")
     rows, cols, steps = bool(spec.m % tile.m), bool(spec.n % tile.n), bool(spec.k % tile.k)
@@ -140,8 +157,10 @@ def matmul_source(spec: MatmulSpec, tile: Tile) -> str:
     precision = f', input_precision="{"tf32" if spec.tf32 else "ieee"}"' if spec.compute == "fp32" else ""
     counter = "start" if steps or spec.a.prologue or spec.b.prologue else "_"
     wide = ".to(tl.int64)" if _is_large(spec) else ""
+    plain = spec.compute not in DOTS
+    zeros = TYPES[spec.compute] if plain else "tl.float32"
+    product = "acc += tl.sum(x[:, :, None] * y[None, :, :], 1).to(acc.dtype)" if plain else f"acc = tl.dot(x, y, acc{precision})"
     body = [
-        f'"""{_describe(spec, tile)}"""',
         *_tile_order(_count(spec.m, tile.m), _count(spec.n, tile.n)),
         f"i = {_indices('row', tile.m, spec.m, wide)}[:, None]",
         f"j = {_indices('col', tile.n, spec.n, wide)}[None, :]",
@@ -151,21 +170,22 @@ def matmul_source(spec: MatmulSpec, tile: Tile) -> str:
         *_batch(spec, wide),
         f"lhs += {_sum(('i', a_rows), ('k[None, :]', a_steps))}",
         f"rhs += {_sum(('k[:, None]', b_steps), ('j', b_cols))}",
-        f"acc = tl.zeros(({tile.m}, {tile.n}), tl.float32)",
+        *[f"lhs = tl.broadcast_to(lhs, ({tile.m}, {tile.k}))"] * (0 in (a_rows, a_steps)),
+        *[f"rhs = tl.broadcast_to(rhs, ({tile.k}, {tile.n}))"] * (0 in (b_steps, b_cols)),
+        f"acc = tl.zeros(({tile.m}, {tile.n}), {zeros})",
         f"for {counter} in range(0, {spec.k}, {tile.k}):",
         *_indented(
             _load("x", "lhs", a_mask),
             _load("y", "rhs", b_mask),
             *_prologue("x", spec.a, spec.compute),
             *_prologue("y", spec.b, spec.compute),
-            f"acc = tl.dot(x, y, acc{precision})",
+            product,
             f"lhs += {tile.k * a_steps}",
             f"rhs += {tile.k * b_steps}",
         ),
         *(_with_masks(line, rows, cols) for line in spec.epilogue),
     ]
-    head = f"def {spec.name}({', '.join(('lhs', 'rhs', *spec.params))}):"
-    return "\n".join(["@triton.jit", head, *_indented(*body)]) + "\n"
+    return _describe(spec, tile), body
 
 
 def _count(size: int, tile: int) -> int:

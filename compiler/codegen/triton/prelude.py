@@ -12,11 +12,13 @@ IMPORTS = "import triton\nimport triton.language as tl\n"
 
 @triton.jit
 def tanh(x):
-    """Hyperbolic tangent in float32, to 2 ulp.
+    """Hyperbolic tangent: in float32 to 2 ulp, in float64 to a few.
 
     Near zero the odd polynomial of Cephes' tanhf (S. Moshier), elsewhere 1 - 2 / (exp(2|x|) + 1).
     """
-    tl.static_assert(x.dtype == tl.float32)
+    if x.dtype == tl.float64:
+        e = expm1(-2.0 * tl.abs(x))
+        return tl.where(x < 0.0, e / (e + 2.0), -e / (e + 2.0))
     z = x * x
     p = -5.70498872745e-3
     p = p * z + 2.06390887954e-2
@@ -30,7 +32,15 @@ def tanh(x):
 
 @triton.jit
 def expm1(x):
-    """exp(x) - 1 in float32, also where exp(x) rounds to 1: 2 t / (1 - t) with t = tanh(x / 2)."""
+    """exp(x) - 1, also where exp(x) rounds to 1.
+
+    In float32 2 t / (1 - t) with t = tanh(x / 2); in float64 (u - 1) x / log(u) with u = exp(x) (W. Kahan).
+    """
+    if x.dtype == tl.float64:
+        u = tl.exp(x)
+        inside = (u != 1.0) & (u > 1e-16) & (u < float("inf"))
+        near = tl.where(inside, (u - 1.0) * x / tl.log(tl.where(inside, u, 2.0)), u - 1.0)
+        return tl.where(u == 1.0, x, near)
     t = tanh(0.5 * x)
     return tl.where(tl.abs(x) < 1.0, 2.0 * t / (1.0 - t), tl.exp(x) - 1.0)
 
@@ -45,12 +55,40 @@ def log1p(x):
 
 @triton.jit
 def power(x, y):
-    """x to the power y in float32, computed in float64: in float32 the error would grow with the exponent."""
-    magnitude = tl.exp2(y.to(tl.float64) * tl.log2(tl.abs(x).to(tl.float64))).to(tl.float32)
+    """x to the power y, computed in float64: in float32 the error would grow with the exponent."""
+    magnitude = tl.exp2(y.to(tl.float64) * tl.log2(tl.abs(x).to(tl.float64))).to(x.dtype)
     magnitude = tl.where((y == 0.0) | (tl.abs(x) == 1.0), 1.0, magnitude)
     whole = tl.floor(y) == y
     odd = whole & (2.0 * tl.floor(0.5 * y) != y)
     return tl.where(x < 0.0, tl.where(odd, -magnitude, tl.where(whole, magnitude, float("nan"))), magnitude)
+
+
+@triton.jit
+def whole_power(x, y):
+    """x to the power y for integers, wrapping around; a negative power has no whole value and gives 0 here."""
+    result = tl.where(y >= 0, 1, 0).to(x.dtype)
+    square = x
+    for bit in range(0, 64):
+        result = tl.where((y.to(tl.int64) >> bit) & 1 != 0, result * square, result)
+        square = square * square
+    return result
+
+
+@triton.jit
+def larger(x, y):
+    """The larger of two numbers; a NaN is the largest."""
+    return tl.maximum(x, y, tl.PropagateNan.ALL)
+
+
+@triton.jit
+def smaller(x, y):
+    """The smaller of two numbers; a NaN is the smallest."""
+    return tl.minimum(x, y, tl.PropagateNan.ALL)
+
+
+@triton.jit
+def product(x, y):
+    return x * y
 
 
 @triton.jit
@@ -67,11 +105,11 @@ def trunc(x):
 
 @triton.jit
 def round_half_even(x):
-    """Rounds float32 to the nearest whole number, halves to the even one; from 2**23 on there is nothing to round."""
-    tl.static_assert(x.dtype == tl.float32)
+    """Rounds to the nearest whole number, halves to the even one; from 2**23 (2**52) on there is nothing to round."""
+    large: tl.constexpr = 4503599627370496.0 if x.dtype == tl.float64 else 8388608.0
     a = tl.abs(x)
-    whole = (a + 8388608.0) - 8388608.0
-    return tl.where(a < 8388608.0, tl.where(x < 0.0, -whole, whole), x)
+    whole = (a + large) - large
+    return tl.where(a < large, tl.where(x < 0.0, -whole, whole), x)
 
 
 @triton.jit
@@ -106,6 +144,14 @@ def uniform(seed, offset, element):
     return (word >> 8).to(tl.float32) * 5.9604644775390625e-08
 
 
+@triton.jit
+def report(status, index, size, element, mask):
+    """Notes the first element whose index is not in [0, size): its number in the high half, the index in the low."""
+    wrong = mask & ((index < 0) | (index >= size))
+    word = (element << 32) | (index.to(tl.int64) & 0xFFFFFFFF)
+    tl.atomic_min(status + word * 0, word, mask=wrong)
+
+
 HELPERS = {
     helper.__name__: inspect.getsource(helper.fn)
     for helper in (
@@ -113,12 +159,17 @@ HELPERS = {
         expm1,
         log1p,
         power,
+        whole_power,
+        larger,
+        smaller,
+        product,
         sign,
         trunc,
         round_half_even,
         remainder,
         floor_divide,
         uniform,
+        report,
     )
 }
 
@@ -129,7 +180,7 @@ def prelude(body: str) -> str:
     unread = [body]
     while unread:
         text = unread.pop()
-        calls = {name for name in HELPERS if re.search(rf"(?<![\w.]){name}\(", text)} - needed
+        calls = {name for name in HELPERS if re.search(rf"(?<![\w.]){name}[(),]", text)} - needed
         needed |= calls
         unread += [HELPERS[name] for name in calls]
     return "\n\n".join([IMPORTS, *(text for name, text in HELPERS.items() if name in needed)])
