@@ -6,6 +6,7 @@ knows (in float32, rounded to nearest even).
 """
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,10 @@ import numpy.typing as npt
 import triton
 import triton.language as tl
 from triton.runtime import interpreter
+
+from compiler.codegen.triton.aot import load_module
+from compiler.codegen.triton.program import UNTOUCHED, TritonProgram, finding
+from compiler.ir.types import dtype
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 CORRECTED_VERSION = "3.9."
@@ -162,3 +167,40 @@ def _check_accesses() -> None:
         store(self, pointers, value, mask, *rest)
 
     builder.create_masked_load, builder.create_masked_store = masked_load, masked_store
+
+
+def run_program(program: TritonProgram, arrays: Sequence[Array]) -> list[Array]:
+    """Runs a step on arrays for its states, scalars and inputs, in slot order; states are written in place.
+
+    Returns the outputs. Raises IndexError where a check failed.
+    """
+    module = load_module(program.source)
+    arena = np.zeros(program.arena_bytes, np.uint8)
+    given = iter(arrays)
+    memory: list[Array] = []
+    for slot_buffer in program.buffers:
+        kind, shape, numpy = slot_buffer.kind, slot_buffer.shape, dtype(slot_buffer.dtype).numpy
+        if kind in ("state", "scalar", "input"):
+            memory.append(next(given))
+        elif kind == "temporary":
+            nbytes = math.prod(shape) * numpy.itemsize
+            memory.append(arena[slot_buffer.index : slot_buffer.index + nbytes].view(numpy).reshape(shape))
+        elif kind == "status":
+            memory.append(np.full(1, UNTOUCHED, np.int64))
+        else:
+            memory.append(np.zeros(shape, numpy))
+    for number, buffer in enumerate(program.buffers):
+        if buffer.kind == "table":
+            entries = [
+                e if isinstance(e, int) else memory[e.buffer].ctypes.data + e.nbytes for e in program.tables[buffer.index]
+            ]
+            memory[number][...] = entries
+    for launch in program.launches:
+        kernel = program.kernels[launch.kernel]
+        arguments = [memory[r.buffer].reshape(-1)[r.nbytes // memory[r.buffer].itemsize :] for r in launch.arguments]
+        run_kernel(getattr(module, kernel.name), launch.grid, arguments, reachable=memory)
+    for number, buffer in enumerate(program.buffers):
+        if buffer.kind == "status" and memory[number][0] != UNTOUCHED:
+            raise IndexError(finding(program.checks[buffer.index], int(memory[number][0])))
+    outputs = {b.index: memory[n] for n, b in enumerate(program.buffers) if b.kind == "output"}
+    return [outputs[i] for i in sorted(outputs)]

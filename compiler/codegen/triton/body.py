@@ -1,0 +1,278 @@
+"""Evaluates the body of a fused node block by block: an index map goes down, the name of a block comes up.
+
+A loop variable stands for a block of places, so the same expression that names one place in a scalar language names
+all of them here; shapes follow from the variables by broadcasting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from math import prod
+
+from compiler.codegen.triton.spelling import COMPUTE, HELPED, TYPES, index_text, literal, spell, variables
+from compiler.index import Index, Var, broadcast, join, split, strides_of, through_view
+from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.types import DType
+
+INDENT = "    "
+
+
+class Scope:
+    """A place where statements go, and what is known there. Names of the scope around it are known too.
+
+    ``inner`` are the loop variables that exist from this scope on.
+    """
+
+    def __init__(self, inner: frozenset[str] = frozenset(), around: Scope | None = None) -> None:
+        self.lines: list[str] = []
+        self.inner = inner
+        self.around = around
+        self.known: dict[object, str] = {}
+
+    def __call__(self, *lines: str) -> None:
+        self.lines += lines
+
+    def block(self, head: str, inside: list[str]) -> None:
+        """A statement with a suite."""
+        self(head, *(INDENT + line for line in inside))
+
+    def find(self, key: object) -> str | None:
+        scope: Scope | None = self
+        while scope is not None:
+            if key in scope.known:
+                return scope.known[key]
+            scope = scope.around
+        return None
+
+
+Reduction = Callable[[Node, Scope], str]
+
+
+def _unexpected(node: Node, scope: Scope) -> str:
+    raise AssertionError(f"{node!r} is read before it is computed")
+
+
+class Body:
+    """The expressions of one body graph.
+
+    ``names`` gives the pointer of each body input, ``masks`` the name of the mask of each loop variable whose blocks
+    reach beyond its end. ``reduction`` computes a reduction that later expressions use. ``loaded`` collects what was
+    read from memory where, ``depends`` the loop variables along which each name varies.
+    """
+
+    def __init__(self, graph: Graph, names: Mapping[Value, str], masks: Mapping[str, str]) -> None:
+        self.graph = graph
+        self.names = names
+        self.masks = masks
+        self.reduction: Reduction = _unexpected
+        self.checks: list[Node] = []
+        self.ops: dict[str, None] = {}
+        self.loaded: set[tuple[Value, Index]] = set()
+        self.depends: dict[str, frozenset[str]] = {v: frozenset({v}) for v in ("b", "c", "i", "j", "n", "r")}
+        self.counts: dict[str, int] = {}
+
+    def fresh(self, prefix: str) -> str:
+        number = self.counts[prefix] = self.counts.get(prefix, 0) + 1
+        return f"{prefix}{number}"
+
+    def value(self, value: Value, linear: Index, scope: Scope, guard: str = "") -> str:
+        """An expression (a name or a literal) for elements ``linear`` of ``value``.
+
+        ``guard`` names a further condition under which memory may be read.
+        """
+        node = value.producer
+        if node is not None and node.op.name == "constant":
+            return literal(node.attrs["value"], node.attrs["dtype"])
+        scope = self._home(linear, scope)
+        known = scope.find((value, linear, guard))
+        if known is not None:
+            return known
+        if node is not None and node.op.kind == "view":
+            return self.value(node.inputs[0], through_view(node, linear), scope, guard)
+        if node is None:
+            self.loaded.add((value, linear))
+            name = self.assign(scope, "x", self._read(value, index_text(linear), variables(linear), guard))
+        elif node.op.kind == "reduce":
+            name = self.reduction(node, scope)
+        elif node.op.name in ("concat", "slice_scatter"):
+            name = self._pieces(node, linear, scope, guard)
+        else:
+            self.ops[node.op.name] = None
+            text = self._compute(node, linear, scope, guard)
+            name = text if text in self.depends else self.assign(scope, node.op.name, text)
+        scope.known[value, linear, guard] = name
+        return name
+
+    def assign(self, scope: Scope, prefix: str, text: str) -> str:
+        """A new name for ``text``."""
+        name = self.fresh(prefix)
+        scope(f"{name} = {text}")
+        self.depends[name] = self.roots(re.findall(r"[a-z_]\w*", text))
+        return name
+
+    def roots(self, names: Iterable[str]) -> frozenset[str]:
+        """The loop variables behind ``names``."""
+        return frozenset().union(*(self.depends.get(n, frozenset()) for n in names))
+
+    def _home(self, linear: Index, scope: Scope) -> Scope:
+        """The outermost scope in which ``linear`` means something."""
+        used = variables(linear)
+        while scope.around is not None and not (scope.inner & used):
+            scope = scope.around
+        return scope
+
+    def mask(self, names: Iterable[str], guard: str = "") -> str:
+        """``, mask=...`` for an access at a place made of ``names``, or nothing."""
+        roots = self.roots(names)
+        masks = [m for v, m in self.masks.items() if v in roots] + ([guard] if guard else [])
+        return f", mask={' & '.join(masks)}" if masks else ""
+
+    def _read(self, value: Value, place: str, names: frozenset[str], guard: str) -> str:
+        pointer = self.names[value]
+        where = pointer if place == "0" else f"{pointer} + {place}"
+        text = f"tl.load({where}{self.mask(names, guard)})"
+        return f"{text}.to(tl.float32)" if value.dtype.is_half else text
+
+    def store(self, scope: Scope, pointer: str, value: Value, linear: Index) -> None:
+        """Write elements ``linear`` of ``value``."""
+        text = self.value(value, linear, scope)
+        place = index_text(linear)
+        where = pointer if place == "0" else f"{pointer} + {place}"
+        scope(f"tl.store({where}, {text}{self.mask(variables(linear))})")
+
+    def _compute(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
+        name, shape = node.op.name, node.output.shape
+        if name == "iota":
+            return self._whole(split(linear, shape)[node.attrs["axis"]])
+        if name == "uniform":
+            return self._uniform(node, linear, scope)
+        if name in ("take", "gather"):
+            return self._lookup(node, linear, scope, guard)
+        operands = [self.value(v, broadcast(linear, shape, v.shape), scope, guard) for v in node.inputs]
+        if name == "cast":
+            return self._cast(operands[0], node.inputs[0].dtype, node.output.dtype)
+        if name == "bounded":
+            return self._bounded(node, operands[0], linear, scope)
+        first = 1 if name == "where" else 0
+        for k in range(first, len(operands)):
+            # A literal has no type of its own: helpers and other literals need one.
+            if operands[k] not in self.depends and (name in HELPED or not self._typed(operands[first:])):
+                operands[k] = f"tl.full((), {operands[k]}, {COMPUTE[node.inputs[k].dtype]})"
+        return self.rounded(spell(name, node.inputs[-1].dtype, operands), node.output.dtype)
+
+    def _typed(self, operands: list[str]) -> bool:
+        return any(x in self.depends or x.startswith("tl.full(") for x in operands)
+
+    @staticmethod
+    def rounded(text: str, dtype: DType) -> str:
+        """``text`` rounded to a 16-bit float, as the IR says after every op, and held in float32."""
+        if not dtype.is_half:
+            return text
+        wrapped = text if text.isidentifier() or text.startswith("tl.full(") else f"({text})"
+        return f"{wrapped}.to({TYPES[dtype]}).to(tl.float32)"
+
+    def _cast(self, operand: str, source: DType, to: DType) -> str:
+        if to.kind == "bool":
+            return f"{operand} != 0"
+        if operand not in self.depends:
+            operand = f"tl.full((), {operand}, {COMPUTE[source]})"
+        if to.is_half:
+            return f"{operand}.to({TYPES[to]}).to(tl.float32)"
+        return operand if COMPUTE[source] == COMPUTE[to] else f"{operand}.to({COMPUTE[to]})"
+
+    @staticmethod
+    def _whole(index: Index) -> str:
+        """An index as a number of type int64."""
+        return f"({index_text(index)}).to(tl.int64)" if index.terms else f"tl.full((), {index.constant}, tl.int64)"
+
+    def _bounded(self, node: Node, operand: str, linear: Index, scope: Scope) -> str:
+        """Reports the first place outside the bounds, and goes on with index 0 there."""
+        if node not in self.checks:
+            self.checks.append(node)
+        mask = self.mask(variables(linear)).removeprefix(", mask=") or "True"
+        status = f"status{self.checks.index(node)}"
+        scope(f"report({status}, {operand}, {node.attrs['size']}, {self._whole(linear)}, {mask})")
+        return f"tl.where(({operand} >= 0) & ({operand} < {node.attrs['size']}), {operand}, 0)"
+
+    def _uniform(self, node: Node, linear: Index, scope: Scope) -> str:
+        seed, offset = (self.value(v, Index(), scope) for v in node.inputs)
+        return f"uniform({seed}, {offset} + {node.attrs['index']}, {index_text(linear)})"
+
+    def _lookup(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
+        """A read of the first operand at a place that the second one says."""
+        table, index = node.inputs
+        coordinates = split(linear, node.output.shape)
+        if node.op.name == "take":
+            k = index.type.rank
+            place = self.value(index, join(coordinates[:k], index.shape), scope, guard)
+            width = prod(table.shape[1:])
+            rest = join(coordinates[k:], table.shape[1:]) if table.type.rank > 1 else Index()
+        else:
+            axis = node.attrs["axis"]
+            place = self.value(index, linear, scope, guard)
+            width = strides_of(table.shape)[axis]
+            rest = join([Index() if a == axis else c for a, c in enumerate(coordinates)], table.shape)
+        where = place if width == 1 else f"{place} * {width}"
+        if rest != Index():
+            where = f"{where} + {index_text(rest)}"
+        return self._read(table, where, variables(linear), guard)
+
+    def _pieces(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
+        """``concat`` and ``slice_scatter``: each place reads the one operand it comes from."""
+        self.ops[node.op.name] = None
+        coordinates = list(split(linear, node.output.shape))
+        if node.op.name == "slice_scatter":
+            base, part = node.inputs
+            if not part.type.size:
+                return self.value(base, linear, scope, guard)
+            inside, moved = self._in_slice(node, coordinates, part, scope)
+            both = f"{guard} & {inside}" if guard else inside
+            old = self.value(base, linear, scope, guard)
+            new = self.value(part, join(moved, part.shape), scope, both)
+            return self.assign(scope, "joined", f"tl.where({inside}, {new}, {old})")
+        axis = node.attrs["axis"]
+        text, start = "", 0
+        for part in node.inputs:
+            if not part.type.size:
+                continue
+            local, inside = self._local(coordinates[axis].shifted(-start), 1, part.shape[axis], scope)
+            both = f"{guard} & {inside}" if guard else inside
+            moved = [local if a == axis else c for a, c in enumerate(coordinates)]
+            piece = self.value(part, join(moved, part.shape), scope, both)
+            text = f"tl.where({inside}, {piece}, {text})" if text else piece
+            start += part.shape[axis]
+        return self.assign(scope, "joined", text)
+
+    def _in_slice(
+        self, node: Node, coordinates: list[Index], part: Value, scope: Scope
+    ) -> tuple[str, list[Index]]:
+        """The condition that a place lies in a slice, and its coordinates there."""
+        moved, conditions = [], []
+        steps = zip(coordinates, node.attrs["start"], node.attrs["step"], part.shape, node.output.shape, strict=True)
+        for coordinate, start, step, size, whole in steps:
+            if (start, step, size) == (0, 1, whole):
+                moved.append(coordinate)
+                continue
+            local, inside = self._local(coordinate.shifted(-start), step, size, scope)
+            moved.append(local)
+            conditions.append(inside)
+        if not conditions:
+            return "True", moved
+        return self.assign(scope, "inside", " & ".join(conditions)), moved
+
+    def _local(self, distance: Index, step: int, size: int, scope: Scope) -> tuple[Index, str]:
+        """Position ``distance / step`` in a slice of ``size`` places, and the name of the condition that it exists."""
+        key = (distance, step, size)
+        found = scope.find(key)
+        if found is None:
+            found = self.fresh("at")
+            scope.known[key] = found
+            text = index_text(distance)
+            scope(f"{found} = {text}" if step == 1 else f"{found} = ({text}) // {step}")
+            condition = f"({found} >= 0) & ({found} < {size})"
+            if abs(step) != 1:
+                condition += f" & ({found} * {step} == {text})"
+            scope(f"in_{found} = {condition}")
+            self.depends[found] = self.depends[f"in_{found}"] = self.roots(variables(distance))
+        return Index.of(Var(found, size)), f"in_{found}"

@@ -1,0 +1,83 @@
+"""Contractions: ``dot`` on windows of memory, with casts as prologue and everything that follows as epilogue."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from compiler.codegen.triton.body import Body, Scope
+from compiler.codegen.triton.matmul import MatmulSpec, Operand, config, grid, matmul_lines
+from compiler.codegen.triton.spelling import SIGNATURE, TYPES
+from compiler.codegen.triton.task import Argument, Status, Task, kernel_name
+from compiler.index import Index, Var, matrix_strides
+from compiler.ir.graph import Node, Value
+
+
+def contract_task(node: Node, target: str) -> Task:
+    """The launch of a contraction."""
+    graph = node.body
+    assert graph is not None
+    params = graph.inputs()
+    dot = next(n for n in graph.nodes if n.op.name == "dot")
+    *batch, m, k = dot.inputs[0].shape
+    n = dot.output.shape[-1]
+    compute = SIGNATURE[dot.inputs[0].dtype]
+    factors = [_factor(value, tile) for value, tile in zip(dot.inputs, ("x", "y"))]
+    spec = MatmulSpec("", tuple(batch), m, n, k, factors[0][2], factors[1][2], compute, (), ())
+    tile = config(spec, target)
+    masks = {v: mask for v, mask, ragged in (("i", "rows", m % tile.m), ("j", "cols", n % tile.n)) if ragged}
+    body = Body(graph, {v: f"a{i}" for i, v in enumerate(params)}, masks)
+    scope = Scope(frozenset({"b", "i", "j"}))
+    # A dimension of one still has a tile's width of places, all but the first masked.
+    b, i, j = Var("b", prod(batch)), Var("i", max(m, 2)), Var("j", max(n, 2))
+    place = Index.of(b) * (m * n) + Index.of(i) * n + Index.of(j)
+    result = "acc"
+    body.depends["acc"] = frozenset({"i", "j"})
+    if dot.output.dtype.is_half:
+        result = body.assign(scope, "dot", body.rounded("acc", dot.output.dtype))
+    scope.known[dot.output, place, ""] = result
+    for position, value in enumerate(graph.outputs):
+        body.store(scope, f"o{position}", value, place)
+    used = [p for p, v in enumerate(params) if any(root is v for root, _ in body.loaded)]
+    arguments = [Argument("lhs", node.inputs[params.index(factors[0][0])], factors[0][1])]
+    arguments.append(Argument("rhs", node.inputs[params.index(factors[1][0])], factors[1][1]))
+    arguments += [Argument(f"a{p}", node.inputs[p]) for p in used]
+    outputs = [Argument(f"o{p}", v) for p, v in enumerate(node.outputs)]
+    status = [Argument(f"status{p}", Status(check)) for p, check in enumerate(body.checks)]
+    spec = replace(spec, epilogue=tuple(scope.lines))
+    summary, lines = matmul_lines(spec, tile)
+    return Task(
+        kernel_name("dot", [name for name in body.ops]),
+        summary,
+        lines,
+        arguments + outputs + status,
+        grid(spec, tile),
+        tile.warps,
+        [node],
+        [a.place for a in arguments],
+        [a.place for a in (*outputs, *status)],
+        tile.stages,
+        frozenset(node.inputs[p] for p in used if _in_place(body, params[p], place)) - {a.place for a in arguments[:2]},
+    )
+
+
+def _factor(value: Value, tile: str) -> tuple[Value, int, Operand]:
+    """The memory behind a factor: body input, offset in elements, and how it is read."""
+    window = matrix_strides(value, ("cast",))
+    if window is None:
+        raise NotImplementedError(f"a factor that is no strided window of memory: {value!r}")
+    root, offset, strides = window
+    casts = []
+    while value is not root:
+        producer = value.producer
+        assert producer is not None
+        if producer.op.name == "cast":
+            casts.append(f"{tile} = {tile}.to({TYPES[value.dtype]})")
+        value = producer.inputs[0]
+    # The last cast is the product's own rounding to its type.
+    return root, offset, Operand(SIGNATURE[root.dtype], strides, tuple(reversed(casts[1:])))
+
+
+def _in_place(body: Body, param: Value, place: Index) -> bool:
+    """Whether an input of the epilogue is read only where results are written."""
+    return all(index == place for root, index in body.loaded if root is param)

@@ -1,0 +1,198 @@
+"""Flat kernels: fused nodes whose operands are all read where the results are written, element by element.
+
+They do not see shapes, so one launch can serve many tensors of different sizes: the whole optimizer, say, or the sums
+of squares of all gradients. Such a launch finds its tensors through a table of addresses and sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compiler.codegen.triton import reduction
+from compiler.codegen.triton.body import Body, Scope
+from compiler.codegen.triton.combine import Combine
+from compiler.codegen.triton.spelling import COMPUTE, TYPES
+from compiler.codegen.triton.task import (
+    Argument,
+    Mergeable,
+    Place,
+    Scratch,
+    Status,
+    Table,
+    Task,
+    ceil_div,
+    kernel_name,
+    power_of_two,
+    warps_for,
+)
+from compiler.codegen.triton.tiles import reduction_of
+from compiler.index import Index, Var
+from compiler.ir.graph import Node
+from compiler.ir.types import TensorType, f32
+
+BLOCK = 1024  # elements of a program
+SUM_BLOCK = 4096  # the same where they are added up
+ALIGNED = 16  # sizes that are multiples of it keep 128-bit accesses in a shared launch
+ALONE = ("uniform", "iota", "take", "gather", "bounded", "concat", "slice_scatter")
+"""Ops whose result depends on more than the elements in place: kernels with them are not shared."""
+
+
+def flat_tasks(node: Node) -> list[Task | Mergeable] | None:
+    """The launches of a node that is flat, else None."""
+    assert node.body is not None
+    if node.attrs["kind"] not in ("pointwise", "full", "row", "concat"):
+        return None
+    flat = Flat(node)
+    if not flat.fits():
+        return None
+    return [flat.settle() if flat.shareable else flat.alone(), *flat.combines]
+
+
+class Flat(Mergeable):
+    """A flat kernel of ``size`` elements and its sums, if any: one partial result per program."""
+
+    def __init__(self, node: Node) -> None:
+        assert node.body is not None
+        self.node, self.graph = node, node.body
+        self.params, self.outputs = self.graph.inputs(), self.graph.outputs
+        values = [v for n in self.graph.nodes for v in (*n.inputs, *n.outputs)]
+        self.size = max(v.type.size for v in (*values, *self.outputs))
+        self.place = Index.of(Var("i", self.size))
+        self.sums = {i: n for i, n in enumerate(map(reduction_of, self.outputs)) if n is not None}
+        self.block = min(SUM_BLOCK if self.sums else BLOCK, power_of_two(self.size))
+        self.programs = ceil_div(self.size, self.block)
+        self.elements = [v.type.size == self.size > 1 for v in self.params]
+        self.combines: list[Combine] = []
+        self.targets: list[Place] = [self._target(i) for i in range(len(self.outputs))]
+        super().__init__(None, list(node.inputs), self.targets, [node])
+
+    def _target(self, output: int) -> Place:
+        """What the kernel writes: the output, or partial results of it."""
+        value = self.node.outputs[output]
+        if output not in self.sums or self.programs == 1:
+            return value
+        dtype = self.sums[output].inputs[0].dtype
+        partial = Scratch(TensorType(f32 if dtype.is_half else dtype, (self.programs, 1)))
+        self.combines.append(Combine(self.sums[output].op.name, partial, value, False, self.node))
+        return partial
+
+    # What it is
+
+    def fits(self) -> bool:
+        """Whether everything is read and written at the running index, or is one number for all."""
+        for node in self.graph.nodes:
+            if node.op.kind == "reduce":
+                used = any(node.output in n.inputs for n in self.graph.nodes if n.op.kind != "view")
+                whole = node.inputs[0].type.size == self.size and node.output.type.size == 1
+                if node not in self.sums.values() or used or not whole or node.op.name in ("argmax", "argmin"):
+                    return False
+            elif node.op.name in ("take", "gather", "concat", "slice_scatter"):
+                return False
+        if any(v.type.size != self.size for i, v in enumerate(self.outputs) if i not in self.sums):
+            return False
+        body, _ = self._evaluate("", "", 0)
+        return all(index == self.place or value.type.size == 1 for value, index in body.loaded)
+
+    @property
+    def shareable(self) -> bool:
+        return not any(n.op.name in ALONE for n in self.graph.nodes)
+
+    def settle(self) -> Flat:
+        """Find the key under which launches are shared."""
+        _, lines = self._evaluate("mask" if self.size > 1 else "", "", 0)
+        types = tuple(v.type.dtype for v in (*self.params, *self.targets))
+        self.key = ("flat", tuple(lines), types, tuple(self.elements), self.size == 1, self.size % ALIGNED == 0)
+        return self
+
+    # Its statements
+
+    def _evaluate(self, mask: str, shift: str, block: int) -> tuple[Body, list[str]]:
+        """The statements for a block of elements; ``shift`` is where the block's own sums go."""
+        names = {v: f"a{i}" for i, v in enumerate(self.params)}
+        body = Body(self.graph, names, {"i": mask} if mask else {})
+        scope = Scope(frozenset({"i"}))
+        stores = []
+        for i, node in self.sums.items():
+            op, dtype = node.op.name, node.inputs[0].dtype
+            name = body.value(node.inputs[0], self.place, scope)
+            if mask:
+                name = body.assign(scope, "valid", f"tl.where({mask}, {name}, {reduction.start(op, dtype)})")
+            if self.size > 1 and "i" not in body.roots([name]):
+                name = body.assign(scope, "block", f"tl.zeros(({block},), {COMPUTE[dtype]}) + {name}")
+            text = reduction.collapse(op, dtype, name, "0") if self.size > 1 else name
+            stores.append(f"tl.store(o{i}{shift}, {text})")
+        for i, value in enumerate(self.outputs):
+            if i not in self.sums:
+                body.store(scope, f"o{i}", value, self.place)
+        return body, [*scope.lines, *stores]
+
+    def _task(self, summary: str, lines: list[str], arguments: list[Argument], programs: int, members: list[Flat]) -> Task:
+        ops = [n.op.name for n in self.graph.nodes]
+        elements = [m.node.inputs[i] for m in members for i in range(len(m.params)) if m.params[i].type.size == m.size]
+        return Task(
+            kernel_name("sum" if self.sums else "flat", [op for op in ops if op != "sum"]),
+            summary,
+            lines,
+            arguments,
+            (programs, 1, 1),
+            warps_for(max(m.block for m in members)) if self.size > 1 else 1,
+            [m.node for m in members],
+            [p for m in members for p in m.reads],
+            [p for m in members for p in m.writes],
+            streamed=frozenset(elements),
+        )
+
+    def alone(self) -> Task:
+        """A launch for this tensor, its size written into the text."""
+        ragged = self.size % self.block != 0
+        several = self.programs > 1
+        body, inside = self._evaluate("mask" if ragged else "", " + tl.program_id(0)" if several else "", self.block)
+        lines = []
+        if self.size > 1:
+            first = f"{'tl.program_id(0).to(tl.int64)' if self.size >= 2**31 else 'tl.program_id(0)'} * {self.block} + "
+            lines = [f"i = {first if several else ''}tl.arange(0, {self.block})", *[f"mask = i < {self.size}"] * ragged]
+        read = {value for value, _ in body.loaded}
+        arguments = [Argument(f"a{i}", self.node.inputs[i]) for i, v in enumerate(self.params) if v in read]
+        arguments += [Argument(f"o{i}", place) for i, place in enumerate(self.targets)]
+        arguments += [Argument(f"status{k}", Status(check)) for k, check in enumerate(body.checks)]
+        return self._task(f"{self.size} elements.", lines + inside, arguments, self.programs, [self])
+
+    def merged(self, others: Sequence[Mergeable]) -> Task:
+        """One launch for all, or an ordinary one where there is nothing to share it with."""
+        members = [self, *(m for m in others if isinstance(m, Flat))]
+        return self.alone() if len(members) == 1 else self._table(members)
+
+    def _table(self, members: list[Flat]) -> Task:
+        block = max(m.block for m in members)
+        body, inside = self._evaluate("mask" if self.size > 1 else "", "", block)
+        read = {value for value, _ in body.loaded}
+        used = [i for i, v in enumerate(self.params) if v in read]
+        common = {i for i in used if not self.elements[i] and all(m.reads[i] is self.reads[i] for m in members)}
+        columns = [(f"a{i}", i, self.params[i].dtype, self.elements[i]) for i in used if i not in common]
+        pointers = []
+        for name, _, dtype, element in columns:
+            pointers.append((name, TYPES[dtype], " + start" * element))
+        for i, place in enumerate(self.targets):
+            shift = (f" + start // {block}" if i in self.sums else " + start") if self.size > 1 else ""
+            pointers.append((f"o{i}", TYPES[place.type.dtype], shift))
+        lines = ["entry = table + tl.load(work + 2 * tl.program_id(0))"]
+        lines += ["start = tl.load(work + 2 * tl.program_id(0) + 1)"] * (self.size > 1)
+        for k, (name, kind, shift) in enumerate(pointers):
+            text = f"tl.load(entry{f' + {k}' if k else ''}).to(tl.pointer_type({kind})){shift}"
+            lines.append(f"{name} = tl.multiple_of({text}, 16)" if shift == " + start" else f"{name} = {text}")
+        if self.size > 1:
+            size = f"(tl.load(entry + {len(pointers)}) - start).to(tl.int32)"
+            size = f"tl.multiple_of({size}, {ALIGNED})" if self.size % ALIGNED == 0 else size
+            lines += [f"i = tl.arange(0, {block})", f"mask = i < {size}"]
+        table: list[int | tuple[Place, int]] = []
+        work: list[int | tuple[Place, int]] = []
+        for member in members:
+            for start in range(0, member.size, block):
+                work += [len(table), start]
+            table += [(member.reads[i], 0) for _, i, _, _ in columns]
+            table += [(place, 0) for place in member.targets]
+            table.append(member.size)
+        arguments = [Argument("table", Table(table)), Argument("work", Table(work))]
+        arguments += [Argument(f"a{i}", self.reads[i]) for i in sorted(common)]
+        summary = f"{len(members)} tensors, {block} elements a program."
+        return self._task(summary, lines + inside, arguments, len(work) // 2, members)

@@ -1,0 +1,117 @@
+"""How Triton spells types, indices, constants and every pointwise primitive."""
+
+from __future__ import annotations
+
+import math
+
+from compiler.index import Index, Var
+from compiler.ir.types import DType, bf16, boolean, f16, f32, f64, i8, i16, i32, i64, u8
+
+TYPES: dict[DType, str] = {
+    boolean: "tl.int1", u8: "tl.uint8", i8: "tl.int8", i16: "tl.int16", i32: "tl.int32", i64: "tl.int64",
+    f16: "tl.float16", bf16: "tl.bfloat16", f32: "tl.float32", f64: "tl.float64",
+}  # fmt: skip
+"""Element types in memory."""
+
+COMPUTE: dict[DType, str] = TYPES | {f16: "tl.float32", bf16: "tl.float32"}
+"""Types in registers: 16-bit floats are held in float32, already rounded."""
+
+SIGNATURE: dict[DType, str] = {
+    boolean: "i1", u8: "u8", i8: "i8", i16: "i16", i32: "i32", i64: "i64",
+    f16: "fp16", bf16: "bf16", f32: "fp32", f64: "fp64",
+}  # fmt: skip
+"""Types in a kernel's signature."""
+
+FLOAT = {
+    "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "div": "tl.div_rn({0}, {1})", "neg": "-{0}",
+    "abs": "tl.abs({0})", "sign": "sign({0})", "floor": "tl.floor({0})", "ceil": "tl.ceil({0})",
+    "trunc": "trunc({0})", "round": "round_half_even({0})", "exp": "tl.exp({0})", "expm1": "expm1({0})",
+    "log": "tl.log({0})", "log1p": "log1p({0})", "log2": "tl.log2({0})", "sqrt": "tl.sqrt_rn({0})",
+    "rsqrt": "tl.div_rn(1.0, tl.sqrt_rn({0}))", "reciprocal": "tl.div_rn(1.0, {0})", "sin": "tl.sin({0})",
+    "cos": "tl.cos({0})", "tanh": "tanh({0})", "erf": "tl.erf({0})", "pow": "power({0}, {1})",
+    "maximum": "larger({0}, {1})", "minimum": "smaller({0}, {1})",
+    "floor_divide": "floor_divide({0}, {1})", "remainder": "remainder({0}, {1})",
+    "isnan": "{0} != {0}", "isinf": 'tl.abs({0}) == float("inf")', "isfinite": 'tl.abs({0}) < float("inf")',
+}  # fmt: skip
+
+DOUBLE = FLOAT | {
+    "div": "{0} / {1}", "sqrt": "tl.sqrt({0})", "rsqrt": "1.0 / tl.sqrt({0})", "reciprocal": "1.0 / {0}",
+}  # fmt: skip
+"""In float64 the plain operators round correctly, and those of float32 do not exist."""
+
+INTEGER = {
+    "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "neg": "-{0}", "abs": "tl.abs({0})",
+    "sign": "sign({0})", "floor": "{0}", "ceil": "{0}", "trunc": "{0}", "round": "{0}",
+    "maximum": "tl.maximum({0}, {1})", "minimum": "tl.minimum({0}, {1})", "pow": "whole_power({0}, {1})",
+    "floor_divide": "floor_divide({0}, {1})", "remainder": "remainder({0}, {1})",
+    "bitwise_and": "{0} & {1}", "bitwise_or": "{0} | {1}", "bitwise_xor": "{0} ^ {1}",
+    "isnan": "{0} != {0}", "isinf": "{0} != {0}", "isfinite": "{0} == {0}",
+}  # fmt: skip
+
+BOOL = {
+    "add": "{0} | {1}", "mul": "{0} & {1}", "maximum": "{0} | {1}", "minimum": "{0} & {1}", "abs": "{0}",
+    "logical_and": "{0} & {1}", "logical_or": "{0} | {1}", "logical_xor": "{0} ^ {1}", "logical_not": "{0} == 0",
+    "bitwise_and": "{0} & {1}", "bitwise_or": "{0} | {1}", "bitwise_xor": "{0} ^ {1}",
+    "lt": "{1} > {0}", "floor": "{0}", "ceil": "{0}", "trunc": "{0}", "round": "{0}",
+}  # fmt: skip
+
+ANY = {
+    "eq": "{0} == {1}", "ne": "{0} != {1}", "lt": "{0} < {1}", "le": "{0} <= {1}", "gt": "{0} > {1}", "ge": "{0} >= {1}",
+    "logical_and": "({0} != 0) & ({1} != 0)", "logical_or": "({0} != 0) | ({1} != 0)",
+    "logical_xor": "({0} != 0) ^ ({1} != 0)", "logical_not": "{0} == 0", "where": "tl.where({0}, {1}, {2})",
+}  # fmt: skip
+
+HELPED = frozenset("sign trunc round expm1 log1p tanh pow floor_divide remainder".split())
+"""Ops whose spelling calls a function of the prelude that asks for the type of its operands."""
+
+ORDERED = ("lt", "le", "gt", "ge")
+
+
+def spell(op: str, dtype: DType, operands: list[str]) -> str:
+    """The expression for ``op`` on operands of ``dtype``, each a name or a literal. KeyError: no spelling."""
+    if dtype.kind == "bool":
+        if op in ORDERED:  # true is -1 as a signed bit
+            return ANY[op].format(*(f"{x}.to(tl.uint8)" for x in operands))
+        table = ANY | BOOL
+    elif dtype.kind == "int":
+        table = ANY | INTEGER
+    else:
+        table = ANY | (DOUBLE if dtype is f64 else FLOAT)
+    return table[op].format(*operands)
+
+
+def literal(value: float | int | bool, dtype: DType) -> str:
+    """A constant of ``dtype``."""
+    if dtype.kind == "bool":
+        return str(bool(value))
+    if dtype.kind == "int":
+        return str(int(value))
+    number = float(value) if dtype is f64 else float(dtype.numpy.type(value))
+    return repr(number) if math.isfinite(number) else f'float("{number}")'
+
+
+def index_text(index: Index) -> str:
+    """An index as an expression."""
+    parts = []
+    for var, c in index.terms:
+        name = var_text(var)
+        parts.append(name if c == 1 else f"{name} * {c}")
+    if index.constant or not parts:
+        parts.append(str(index.constant))
+    return " + ".join(parts).replace("+ -", "- ")
+
+
+def var_text(var: Var) -> str:
+    if var.of is None:
+        return var.name
+    of = index_text(var.of)
+    operator = "//" if var.op == "/" else "%"
+    return f"{of} {operator} {var.by}" if of.isidentifier() else f"({of}) {operator} {var.by}"
+
+
+def variables(index: Index) -> frozenset[str]:
+    """Names of the loop variables an index depends on."""
+    found: frozenset[str] = frozenset()
+    for var, _ in index.terms:
+        found |= {var.name} if var.of is None else variables(var.of)
+    return found

@@ -1,0 +1,142 @@
+"""What a template hands to the module: a kernel's text and one launch of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from compiler.codegen.triton.body import INDENT, Scope
+from compiler.codegen.triton.spelling import SIGNATURE
+from compiler.ir.graph import Node, Value
+from compiler.ir.types import DType, TensorType, i64
+
+
+@dataclass(eq=False)
+class Scratch:
+    """Memory of one step that holds no value of the graph: partial results."""
+
+    type: TensorType
+
+
+@dataclass(eq=False)
+class Status:
+    """The word in which one check reports."""
+
+    check: Node
+    type: TensorType = TensorType(i64, ())
+
+
+@dataclass(eq=False)
+class Table:
+    """Constants in device memory. Each entry is a number, or the address of a place plus a number of bytes."""
+
+    entries: list[Entry]
+
+    @property
+    def type(self) -> TensorType:
+        return TensorType(i64, (len(self.entries),))
+
+
+Place = Value | Scratch | Status | Table
+Entry = int | tuple[Place, int]
+
+
+@dataclass(eq=False)
+class Argument:
+    """A parameter of a kernel and what one launch passes: a place, from element ``offset`` on."""
+
+    name: str
+    place: Place
+    offset: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        return self.offset * self.place.type.dtype.itemsize
+
+    @property
+    def signature(self) -> str:
+        return f"*{SIGNATURE[self.place.type.dtype]}"
+
+
+@dataclass(eq=False)
+class Task:
+    """One launch. ``text`` is the kernel's body, ``summary`` its docstring; the same text is the same kernel.
+
+    ``nodes`` are the fused nodes it computes. ``streamed`` are places that each program reads only where it writes: an
+    output may take their memory.
+    """
+
+    name: str
+    summary: str
+    text: list[str]
+    arguments: list[Argument]
+    grid: tuple[int, int, int]
+    warps: int
+    nodes: list[Node]
+    reads: list[Place]
+    writes: list[Place]
+    stages: int = 3
+    streamed: frozenset[Place] = frozenset()
+
+    @property
+    def signature(self) -> tuple[tuple[str, str], ...]:
+        """Names and Triton types of the parameters."""
+        return tuple((a.name, a.signature) for a in self.arguments)
+
+    def source(self, name: str) -> str:
+        """The kernel as the text of a function."""
+        parameters = ", ".join(a.name for a in self.arguments)
+        head = f"def {name}({parameters}):"
+        if len(head) > 120:
+            head = f"def {name}(\n    {parameters},\n):"
+        lines = [f'"""{self.summary}"""', *self.text]
+        return "\n".join(["@triton.jit", head, *(INDENT + line for line in lines)]) + "\n"
+
+    def ops(self) -> tuple[str, ...]:
+        """The IR ops it computes, views aside."""
+        bodies = [n.body.nodes for n in self.nodes if n.body is not None]
+        free = ("constant", "bounded")
+        return tuple(dict.fromkeys(n.op.name for b in bodies for n in b if n.op.kind != "view" and n.op.name not in free))
+
+    def places(self) -> tuple[str, ...]:
+        """Where in the user's program it comes from."""
+        return tuple(dict.fromkeys(str(n.loc) for n in self.nodes))
+
+
+@dataclass(eq=False)
+class Mergeable:
+    """A launch that waits for others with the same ``key`` to share one with them."""
+
+    key: object
+    reads: list[Place]
+    writes: list[Place]
+    nodes: list[Node] = field(default_factory=list)
+
+    def merged(self, others: Sequence[Mergeable]) -> Task:
+        """One launch for this one and ``others``."""
+        raise NotImplementedError
+
+
+def power_of_two(n: int) -> int:
+    """The least power of two that is not below ``n``."""
+    return 1 << max(n - 1, 0).bit_length()
+
+
+def ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def warps_for(elements: int) -> int:
+    """Warps of a program that holds ``elements`` at a time: eight elements a thread."""
+    return max(1, min(16, elements // 256))
+
+
+def full(shape: str, value: str, dtype: str) -> str:
+    return f"tl.full({shape}, {value}, {dtype})"
+
+
+def kernel_name(kind: str, ops: Sequence[str]) -> str:
+    """A name that says what a kernel does: its kind and up to three telling ops."""
+    dull = ("cast", "where", "iota", "reshape", "permute", "expand", "constant", "bounded", "detach")
+    telling = list(dict.fromkeys(op for op in ops if op not in dull))
+    return "_".join([kind, *telling[:3]])

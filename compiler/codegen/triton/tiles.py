@@ -1,0 +1,396 @@
+"""Loop kernels over rows and columns: fused nodes of kind pointwise, row, column, full and concat.
+
+A program holds a tile of ``R`` rows by ``C`` columns; reductions along a row need the row whole, so there ``C`` covers
+it, up to a length from which programs walk along their row instead. Reductions over the rows leave one partial result
+per chunk of rows. Chunks depend on shapes only, and partial results are joined in their order: results never vary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from compiler.codegen.triton import reduction
+from compiler.codegen.triton.body import Body, Scope
+from compiler.codegen.triton.combine import Combine
+from compiler.codegen.triton.spelling import COMPUTE
+from compiler.codegen.triton.task import (
+    Argument,
+    Mergeable,
+    Scratch,
+    Status,
+    Task,
+    ceil_div,
+    kernel_name,
+    power_of_two,
+    warps_for,
+)
+from compiler.index import Index, Var, join, split
+from compiler.ir.graph import Node, Value
+from compiler.ir.types import TensorType, f32
+from compiler.passes.fuse import reduction_class
+
+TILE = 1024  # elements that a program holds at a time
+SUM_TILE = 2048  # the same where it adds up many tiles
+WIDEST = 16384  # columns up to which a row is held whole
+STEP = 4096  # columns of a longer row that are held at a time
+PROGRAMS = 256  # programs of a launch that leaves partial results, at least where there is that much work
+
+
+@dataclass
+class Sink:
+    """A reduction over the rows, to output number ``output``: of each column, or of everything."""
+
+    output: int
+    node: Node
+    by_column: bool
+
+    @property
+    def width(self) -> int:
+        return self.node.output.type.size
+
+
+def reduction_of(value: Value) -> Node | None:
+    """The reduction whose result ``value`` is, seen through reshapes."""
+    while value.producer is not None and value.producer.op.name in ("reshape", "detach"):
+        value = value.producer.inputs[0]
+    node = value.producer
+    return node if node is not None and node.op.kind == "reduce" else None
+
+
+def tile_tasks(node: Node) -> list[Task | Mergeable]:
+    """The launches of a loop kernel: the kernel, and one more for each reduction that left partial results."""
+    tiles = Tiles(node)
+    task = tiles.task()
+    return [task, *tiles.combines]
+
+
+class Tiles:
+    def __init__(self, node: Node) -> None:
+        assert node.body is not None
+        self.node, self.graph, self.kind = node, node.body, node.attrs["kind"]
+        self.outputs = self.graph.outputs
+        self.rows, self.columns = self._domain()
+        self.size = self.rows * self.columns
+        self.row, self.column = Var("r", self.rows), Var("c", self.columns)
+        self.element = Index.of(self.row) * self.columns + Index.of(self.column)
+        self.sinks = self._find_sinks()
+        inside = {s.node for s in self.sinks}
+        self.along = [n for n in self.graph.nodes if n.op.kind == "reduce" and n not in inside]
+        self.combines: list[Task | Mergeable] = []
+        self.names = {v: f"a{i}" for i, v in enumerate(self.graph.inputs())}
+        self._choose_tile()
+
+    # Reading the body
+
+    def _domain(self) -> tuple[int, int]:
+        if self.kind == "concat":
+            shape = self.outputs[0].shape
+            return prod(shape[:-1]), prod(shape[-1:])
+        arg = next((n for n in self.graph.nodes if n.op.name in ("argmax", "argmin")), None)
+        if arg is not None:
+            rows = arg.output.type.size
+            return rows, arg.inputs[0].type.size // max(rows, 1)
+        return self.node.attrs["rows"], self.node.attrs["columns"]
+
+    def _find_sinks(self) -> list[Sink]:
+        found = []
+        for i, value in enumerate(self.outputs):
+            node = reduction_of(value)
+            if node is None or node.op.name in ("argmax", "argmin") or (self.kind == "row" and self._along_a_row(node)):
+                continue
+            kind = reduction_class(node.inputs[0].shape, node.attrs["axes"])
+            found.append(Sink(i, node, kind == "column"))
+        return found
+
+    def _along_a_row(self, node: Node) -> bool:
+        """Whether a reduction in a row kernel runs along the rows instead of over them."""
+        size = node.inputs[0].type.size
+        if size == self.size and self.size != self.rows:
+            kind = reduction_class(node.inputs[0].shape, node.attrs["axes"])
+            return node.output.type.size == self.rows and kind != "column"
+        return self.rows == 1
+
+    def _row_place(self, value: Value) -> Index:
+        return Index.of(self.row) if value.type.size == self.rows else Index()
+
+    def _place(self, value: Value) -> Index:
+        return self.element if value.type.size == self.size else self._row_place(value)
+
+    def _operand_place(self, node: Node) -> Index:
+        """Where the operand of a reduction along a row is read."""
+        operand, axes = node.inputs[0], node.attrs["axes"]
+        if operand.type.size != self.size:
+            return self._row_place(operand)
+        shape = operand.shape
+        if node not in self.along or reduction_class(shape, axes) in ("row", "full"):
+            return self.element
+        inside = iter(split(Index.of(self.column), tuple(shape[a] for a in axes)))
+        outside = iter(split(Index.of(self.row), tuple(n for a, n in enumerate(shape) if a not in axes)))
+        return join([next(inside) if a in axes else next(outside) for a in range(len(shape))], shape)
+
+    # Choosing a tile
+
+    def _choose_tile(self) -> None:
+        width, height = power_of_two(self.columns), power_of_two(self.rows)
+        self.long = bool(self.along) and width > WIDEST and not any(self._per_element(s.node) for s in self.sinks)
+        tile = TILE
+        if self.long:
+            self.C, self.R = STEP, 1
+        elif self.along:
+            self.C, self.R = width, max(1, min(TILE // width, height))
+        else:
+            if self.sinks:
+                tile, widest = SUM_TILE, 128
+            else:
+                widest = 32 if self._strided() else TILE
+            self.C = min(width, widest)
+            self.R = max(1, min(tile // self.C, height))
+        self.blocks = 1 if self.along else ceil_div(self.columns, self.C)
+        tiles = ceil_div(self.rows, self.R)
+        self.steps = ceil_div(tiles, max(1, PROGRAMS // self.blocks)) if self.sinks and not self.long else 1
+        self.chunks = ceil_div(tiles, self.steps)
+        self.flat = self.R == 1 or self.columns == 1
+        self.warps = warps_for(self.R * self.C)
+        self.masks = {}
+        if self.rows % (self.R * self.steps):
+            self.masks["r"] = "rows"
+        if self.columns % self.C and self.columns > 1:
+            self.masks["c"] = "cols"
+
+    def _strided(self) -> bool:
+        """Whether some input is not read along the columns, so that wide tiles would waste what memory delivers."""
+        body = Body(self.graph, self.names, {})
+        scope = Scope()
+        for value in self.outputs:
+            body.value(value, self._place(value), scope)
+        return any(abs(index.coefficient(self.column)) > 1 for _, index in body.loaded)
+
+    def _per_element(self, reduction: Node) -> bool:
+        return reduction.inputs[0].type.size == self.size and self.columns > 1
+
+    # Writing
+
+    def task(self) -> Task:
+        self.body = Body(self.graph, self.names, self.masks)
+        self.body.reduction = self._reduce
+        self.partials: dict[int, Scratch] = {}
+        text = self._write()
+        params, outputs = self.graph.inputs(), self.outputs
+        used = [i for i, v in enumerate(params) if any(root is v for root, _ in self.body.loaded) or self._table(v)]
+        arguments = [Argument(f"a{i}", self.node.inputs[i]) for i in used]
+        for i in range(len(outputs)):
+            if i in self.partials:
+                arguments.append(Argument(f"p{i}", self.partials[i]))
+            else:
+                arguments.append(Argument(f"o{i}", self.node.outputs[i]))
+        arguments += [Argument(f"status{k}", Status(check)) for k, check in enumerate(self.body.checks)]
+        ops = [n.op.name for n in self.graph.nodes if n.op.name in self.body.ops or n.op.kind == "reduce"]
+        reads = [a.place for a in arguments if a.name.startswith("a")]
+        writes = [a.place for a in arguments if not a.name.startswith("a")]
+        return Task(
+            kernel_name(self.kind, ops),
+            f"{self.rows} x {self.columns}: {', '.join(ops)}." if ops else f"{self.rows} x {self.columns}: copy.",
+            text,
+            arguments,
+            (self.chunks, self.blocks, 1),
+            self.warps,
+            [self.node],
+            reads,
+            writes,
+        )
+
+    def _table(self, value: Value) -> bool:
+        """Whether an input is read at computed places only."""
+        return any(n.op.name in ("take", "gather") and n.inputs[0] is value for n in self.graph.nodes)
+
+    def _write(self) -> list[str]:
+        """A program walks down its chunk of rows, tile by tile."""
+        top = Scope()
+        columns = Scope(frozenset({"c"}), top)
+        rows = Scope(frozenset({"r"}), columns)
+        if self.columns > 1 and not self.long:
+            columns(*self._range("c", self._program(1), self.blocks, self.C, self.columns, "cols", "[None, :]"))
+        if self.steps > 1:
+            top(f"first = {self._program(0)} * {self.steps * self.R}")
+            rows(f"r = first + start{self._arange(self.R, '[:, None]')}", *[f"rows = r < {self.rows}"] * ("r" in self.masks))
+        elif self.rows > 1:
+            rows(*self._range("r", self._program(0), self.chunks, self.R, self.rows, "rows", "[:, None]"))
+        if self.long:
+            self._long_rows(rows)
+        after = Scope(frozenset(), columns)
+        for sink in self.sinks:
+            self._accumulate(sink, rows, columns, after)
+        done = {s.output for s in self.sinks}
+        for i, value in enumerate(self.outputs):
+            if i not in done and not (self.long and value.type.size == self.size):
+                self.body.store(rows, f"o{i}", value, self._place(value))
+        if self.steps > 1:
+            columns.block(f"for start in range(0, {self.steps * self.R}, {self.R}):", rows.lines)
+        else:
+            columns(*rows.lines)
+        return [*top.lines, *columns.lines, *after.lines]
+
+    def _program(self, axis: int) -> str:
+        large = any(v.type.size >= 2**31 for v in (*self.node.inputs, *self.node.outputs))
+        return f"tl.program_id({axis})" + ".to(tl.int64)" * large
+
+    def _arange(self, size: int, axis: str) -> str:
+        if size == 1:
+            return ""
+        return f" + tl.arange(0, {size}){'' if self.flat else axis}"
+
+    def _range(self, name: str, program: str, count: int, block: int, size: int, mask: str, axis: str) -> list[str]:
+        """The statements that say which rows or columns a program holds."""
+        start = f"{program} * {block}" if block > 1 else program
+        text = f"{start}{self._arange(block, axis)}" if count > 1 else self._arange(block, axis)[3:] or "0"
+        return [f"{name} = {text}", *[f"{mask} = {name} < {size}"] * (name in self.masks)]
+
+    def _shape(self, per_element: bool) -> tuple[str, list[str]]:
+        """The shape of a block of values, and the masks that apply to it."""
+        masks = [self.masks[v] for v in ("r", "c") if v in self.masks and (v == "r" or per_element)]
+        if self.flat:
+            return f"({self.C if self.R == 1 and per_element else self.R},)", masks
+        return f"({self.R}, {self.C if per_element else 1})", masks
+
+    def _whole_block(self, node: Node, scope: Scope, op: str = "") -> str:
+        """The operand of a reduction as a whole block, with the neutral element beyond the edges."""
+        operand = node.inputs[0]
+        per_element = self._per_element(node)
+        name = self.body.value(operand, self._operand_place(node), scope)
+        shape, masks = self._shape(per_element)
+        wanted = {v for v, n in (("r", self.rows), ("c", self.columns)) if n > 1 and (v == "r" or per_element)}
+        if masks:
+            neutral = reduction.start(op or node.op.name, operand.dtype)
+            name = self.body.assign(scope, "valid", f"tl.where({' & '.join(masks)}, {name}, {neutral})")
+        if not wanted <= self.body.roots([name]) and shape != "(1,)":
+            name = self.body.assign(scope, "block", f"tl.zeros({shape}, {COMPUTE[operand.dtype]}) + {name}")
+        return name
+
+    def _reduce(self, node: Node, scope: Scope) -> str:
+        """A reduction along the row."""
+        operand, op = node.inputs[0], node.op.name
+        if operand.type.size == node.output.type.size:
+            if op in ("argmax", "argmin"):
+                return "tl.full((), 0, tl.int64)"
+            text = self.body.value(operand, self._operand_place(node), scope)
+            return text
+        axis = "0" if self.flat else "1, keep_dims=True"
+        if op in ("argmax", "argmin"):
+            return self._argument(node, axis, scope)
+        block = self._whole_block(node, scope)
+        text = reduction.collapse(op, operand.dtype, block, axis)
+        name = self.body.fresh(op)
+        scope(f"{name} = {self.body.rounded(text, node.output.dtype)}")
+        self.body.depends[name] = self.body.depends[block] - {"c"}
+        return name
+
+    def _argument(self, node: Node, axis: str, scope: Scope) -> str:
+        """The first place of the extremum; a NaN is one."""
+        extremum = "amax" if node.op.name == "argmax" else "amin"
+        block = self._whole_block(node, scope, extremum)
+        text = reduction.collapse(extremum, node.inputs[0].dtype, block, axis)
+        best = self.body.assign(scope, "best", text)
+        hit = self.body.assign(scope, "hit", f"({block} == {best}) | ({block} != {block})")
+        name = self.body.fresh(node.op.name)
+        scope(f"{name} = tl.min(tl.where({hit}, c, {self.columns}), {axis}).to(tl.int64)")
+        self.body.depends[name] = self.body.depends[block] - {"c"}
+        return name
+
+    # Reductions over the rows
+
+    def _accumulate(self, sink: Sink, rows: Scope, before: Scope, after: Scope) -> None:
+        """Join a tile's values to those before; at the end store what the chunk came to."""
+        op, dtype = sink.node.op.name, sink.node.inputs[0].dtype
+        block = self._whole_block(sink.node, rows)
+        shape, _ = self._shape(self._per_element(sink.node))
+        if self.steps > 1:
+            total, first = f"total{sink.output}", reduction.start(op, dtype)
+            before(f"{total} = tl.full({shape}, {first}, {COMPUTE[dtype]})")
+            rows(f"{total} = {reduction.join(op, dtype, total, block)}")
+            block = total
+        if sink.by_column:
+            text = block if self.flat else reduction.collapse(op, dtype, block, "0, keep_dims=True")
+        elif self.size_of(shape) > 1 or self.steps > 1:
+            text = reduction.collapse(op, dtype, block, "0" if self.flat else "None")
+        else:
+            text = block
+        after(f"tl.store({self._sink_place(sink)}, {text}{self.body.mask(['c']) if sink.by_column else ''})")
+
+    @staticmethod
+    def size_of(shape: str) -> int:
+        return prod(int(n) for n in shape.strip("(),").split(", "))
+
+    def _sink_place(self, sink: Sink) -> str:
+        """Where the result of a chunk goes: the output if there is one chunk, else among the partial results."""
+        column = ["c"] * sink.by_column
+        width = sink.width if sink.by_column else self.blocks
+        if self.chunks == 1 and (sink.by_column or self.blocks == 1):
+            return " + ".join([f"o{sink.output}", *column])
+        dtype = f32 if sink.node.inputs[0].dtype.is_half else sink.node.inputs[0].dtype
+        partial = Scratch(TensorType(dtype, (self.chunks, width)))
+        self.partials[sink.output] = partial
+        target = self.node.outputs[sink.output]
+        self.combines.append(Combine(sink.node.op.name, partial, target, sink.by_column, self.node))
+        chunk = [f"tl.program_id(0) * {width}" if width > 1 else "tl.program_id(0)"] * (self.chunks > 1)
+        block = ["tl.program_id(1)"] * (not sink.by_column and self.blocks > 1)
+        return " + ".join([f"p{sink.output}", *chunk, *column, *block])
+
+    # Rows too long to be held
+
+    def _long_rows(self, rows: Scope) -> None:
+        """A program walks along its row once per level of reductions that build on each other."""
+        level = self._levels()
+        targets: dict[int, tuple[list[Node], list[int]]] = {}
+        for node in self.along:
+            targets.setdefault(level[node.inputs[0]], ([], []))[0].append(node)
+        for i, value in enumerate(self.outputs):
+            if value.type.size == self.size:
+                targets.setdefault(level[value], ([], []))[1].append(i)
+        for stage in sorted(targets):
+            self._walk(rows, *targets[stage])
+
+    def _levels(self) -> dict[Value, int]:
+        """How many reductions along the row come before each value."""
+        level: dict[Value, int] = dict.fromkeys(self.graph.inputs(), 0)
+        for node in self.graph.nodes:
+            before = max((level[v] for v in node.inputs), default=0)
+            level.update(dict.fromkeys(node.outputs, before + (node in self.along)))
+        return level
+
+    def _walk(self, rows: Scope, reductions: list[Node], stores: list[int]) -> None:
+        columns = Scope(frozenset({"c"}), rows)
+        columns(f"c = start + tl.arange(0, {self.C})", *[f"cols = c < {self.columns}"] * ("c" in self.masks))
+        after = Scope(frozenset(), rows)
+        for node in reductions:
+            name = self._walked(node, rows, columns, after)
+            rows.known[node.output, self._row_place(node.output), ""] = name
+        for i in stores:
+            self.body.store(columns, f"o{i}", self.outputs[i], self.element)
+        rows.block(f"for start in range(0, {self.columns}, {self.C}):", columns.lines)
+        rows(*after.lines)
+
+    def _walked(self, node: Node, rows: Scope, columns: Scope, after: Scope) -> str:
+        """A reduction along a row in steps: its name after the walk."""
+        op, dtype = node.op.name, node.inputs[0].dtype
+        arg = op in ("argmax", "argmin")
+        extremum = {"argmax": "amax", "argmin": "amin"}.get(op, op)
+        name, first = self.body.fresh(op), reduction.start(extremum, dtype)
+        block = self._whole_block(node, columns, extremum)
+        total = f"{name}_block"
+        rows(f"{total} = tl.full(({self.C},), {first}, {COMPUTE[dtype]})")
+        joined = reduction.join(extremum, dtype, total, block)
+        if arg:
+            rows(f"{name}_at = tl.arange(0, {self.C})")
+            columns(f"{name}_at = tl.where(({joined} == {total}) | ({total} != {total}), {name}_at, c)")
+        columns(f"{total} = {joined}")
+        if arg:
+            after(
+                f"{name}_best = {reduction.collapse(extremum, dtype, total, '0')}",
+                f"{name}_hit = ({total} == {name}_best) | ({total} != {total})",
+                f"{name} = tl.min(tl.where({name}_hit, {name}_at, {self.columns}), 0).to(tl.int64)",
+            )
+        else:
+            after(f"{name} = {self.body.rounded(reduction.collapse(op, dtype, total, '0'), node.output.dtype)}")
+        self.body.depends[name] = frozenset({"r"})
+        return name
