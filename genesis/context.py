@@ -58,6 +58,7 @@ class Cell:
 
     def set_requires_grad(self, flag: bool) -> None:
         """Make the cell a leaf with or without gradient."""
+        changes.time += flag is not self.requires_grad
         self.requires_grad = flag
         self.value = alias(self.value)
         self._make_leaf()
@@ -96,6 +97,9 @@ class Cell:
             value.leaf, value.requires_grad = self, True
         self.value = value
 
+
+changes = Clock()
+"""Ticks whenever an attribute of any module, or what requires a gradient, changes; programs check their guards again."""
 
 rebound = Clock()
 """Ticks when an array whose address a compiled program holds is replaced."""

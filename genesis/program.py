@@ -32,10 +32,10 @@ from compiler.plan import Plan
 from compiler.text.printer import print_graph
 from genesis.amp import autocast
 from genesis.context import Cell, Clock, Recording, current_recording, rebound, session
-from genesis.nn.module import changes as module_changes
+from genesis.context import changes as module_changes
 from genesis.optim.optimizer import changes as optimizer_changes
 from genesis.random import advance_recorded
-from genesis.surroundings import Surroundings
+from genesis.surroundings import Fixed, Surroundings, described, token
 from genesis.tensor import GradientStaysInside, Tensor, from_array, tensor, wrap
 from genesis.trees import is_tensor_like, leaves, map_leaves
 from runtime.cache import cached_bytes
@@ -117,7 +117,7 @@ class CompiledFunction:
         self.programs: OrderedDict[Any, Program] = OrderedDict()
         self.compiles = 0
         self._surroundings: Surroundings | None = None
-        self._structure: tuple[int, int, tuple[Any, ...]] | None = None
+        self._structure: tuple[int, int, Fixed] | None = None
         self._program: Program | None = None
         self._changes: dict[str, int] = {}
         self._scale: tuple[Cell, Cell] | None = None
@@ -192,17 +192,19 @@ class CompiledFunction:
         return (tuple([_signature(leaf) for _, leaf in arguments]), here.grad_enabled, here.autocast)
 
     def _guards(self) -> tuple[Any, ...]:
-        surroundings = self._surroundings
-        if surroundings is None:
-            surroundings = self._surroundings = Surroundings(self.function)
         times = module_changes.time, optimizer_changes.time
-        if self._structure is None or self._structure[:2] != times:
-            self._surroundings = surroundings = Surroundings(self.function)
-            self._structure = (*times, tuple(surroundings.structure().items()))
-        return tuple([read() for read in surroundings.plain.values()]), self._structure[2]
+        if self._surroundings is None or self._structure is None or self._structure[:2] != times:
+            self._surroundings = Surroundings(self.function)
+            fixed = tuple(self._surroundings.structure().items()), tuple(self._surroundings.plain)
+            self._structure = (*times, Fixed(fixed))
+        return self._structure[2], self._surroundings.values()
 
     def _find(self, arguments: list[tuple[str, Any]]) -> Program | None:
-        key = (self._key(arguments), self._guards())
+        kinds = self._key(arguments)
+        program = self.programs.get((kinds, self._guards()))
+        if program is None:
+            self._surroundings = None  # something may have been exchanged for an object with surroundings of its own
+        key = (kinds, self._guards())
         program = self.programs.get(key)
         if program is None or not program.grads_as_recorded():
             return None
@@ -226,17 +228,15 @@ class CompiledFunction:
         earlier = next((k for k in reversed(self.programs) if k[0] == key[0]), None)
         if earlier is None or earlier == key:
             return
-        assert self._surroundings is not None
-        names = list(self._surroundings.plain)
-        changed = [n for n, a, b in zip(names, earlier[1][0], key[1][0], strict=False) if a != b]
-        before, after = dict(earlier[1][1]), dict(key[1][1])
-        changed += [n for n in {**before, **after} if before.get(n) != after.get(n)]
-        for name in changed:
+        before, after = _by_name(earlier[1]), _by_name(key[1])
+        for name in {**before, **after}:
+            if before.get(name, before) == after.get(name, after):
+                continue
             self._changes[name] = self._changes.get(name, 0) + 1
             if self._changes[name] > MAX_RECOMPILES:
                 raise RecompileError(
                     f"{self.function.__qualname__} was compiled anew {MAX_RECOMPILES} times because {name} changed "
-                    f"(now {after.get(name, key[1][0][names.index(name)] if name in names else None)!r}).\n"
+                    f"(now {described(after.get(name))}).\n"
                     "  Pass a value that changes as a float or tensor argument of the step; keep it out of the closure."
                 )
 
@@ -286,6 +286,12 @@ def _is_plain_tensor(x: Any) -> bool:
     return type(x) is Tensor and not x._views and x._cell.home is None and not x._cell.value.requires_grad
 
 
+def _by_name(guards: tuple[Fixed, tuple[Any, ...]]) -> dict[str, Any]:
+    """Every guarded thing with its token."""
+    structure, names = guards[0].items
+    return {**dict(structure), **dict(zip(names, guards[1], strict=True))}
+
+
 def _signature(leaf: Any) -> Any:
     """What a program depends on of an argument: type and shape of a tensor, a float's being one, any other value."""
     if isinstance(leaf, Tensor):
@@ -295,7 +301,7 @@ def _signature(leaf: Any) -> Any:
         return str(leaf.dtype), tuple(leaf.shape), False
     if isinstance(leaf, float):
         return float
-    return type(leaf), leaf
+    return token(leaf)
 
 
 @dataclass

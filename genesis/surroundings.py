@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import fields, is_dataclass
-from functools import partial
+from dis import get_instructions, hasname
+from functools import cache, partial
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -18,7 +19,9 @@ from genesis.tensor import Tensor
 
 PLAIN = (int, float, str, bool, type(None))
 LARGE = 256
-"""Items up to which the contents of a container guard a program; of a longer one only its length does."""
+"""Items up to which the contents of a container guard a program; of a longer one only the object and its length do."""
+DEPTH = 4
+"""How far guards look into nested containers."""
 
 Read = Callable[[], Any]
 
@@ -38,42 +41,81 @@ class Same:
         return id(self.thing)
 
     def __repr__(self) -> str:
-        name = getattr(self.thing, "__qualname__", None)
-        return f"{type(self.thing).__name__} at {id(self.thing):#x}" if name is None else name
+        return getattr(self.thing, "__qualname__", None) or f"a {type(self.thing).__name__}"
 
 
-def token(thing: Any) -> Hashable:
-    """What a guard compares of a value: type and value of a plain one, the items of a container, else the identity."""
+class Fixed:
+    """A tuple that knows its hash."""
+
+    __slots__ = ("hash", "items")
+
+    def __init__(self, items: tuple[Any, ...]) -> None:
+        self.items = items
+        self.hash = hash(items)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Fixed) and self.items == other.items)
+
+    def __hash__(self) -> int:
+        return self.hash
+
+
+def token(thing: Any, depth: int = DEPTH) -> Hashable:
+    """What a guard compares: a plain value with its type, the items of a container, else the object's identity."""
     kind = type(thing)
-    if kind in _EXACT:
-        return kind, thing
+    if kind is int or kind is str or thing is None:
+        return thing
     if kind is float:
         return kind, thing.hex()
-    if isinstance(thing, list | tuple):
-        return (kind, *map(token, thing)) if len(thing) <= LARGE else (kind, Same(thing), len(thing))
-    if isinstance(thing, dict):
-        return (kind, *[(token(k), token(v)) for k, v in thing.items()][: LARGE + 1], len(thing))
-    if isinstance(thing, set | frozenset):
-        return kind, frozenset(map(token, thing))
+    if kind is bool:
+        return kind, thing
     if isinstance(thing, np.generic):
         return kind, thing.tobytes()
     if isinstance(thing, Tensor):
-        return Same(thing), thing._cell.requires_grad
+        return (Same(thing), thing._cell.requires_grad) if thing._cell.home is None else Tensor
     if isinstance(thing, MethodType):
         return Same(thing.__self__), Same(thing.__func__)
-    return Same(thing)
+    items = _items(thing)
+    if items is None or not depth:
+        return Same(thing)
+    if len(items) > LARGE:
+        return Same(thing), len(items)
+    tokens = [token(item, depth - 1) for item in items]
+    return kind, frozenset(tokens) if isinstance(thing, set | frozenset) else tuple(tokens)
 
 
-_EXACT = frozenset((int, str, bool, type(None)))
-_CHANGING = (list, dict, set, np.ndarray, Tensor)
+def _items(thing: Any) -> Collection[Any] | None:
+    """What a container holds, keys and values of a dict, fields of a dataclass; None for any other object."""
+    if isinstance(thing, list | tuple | set | frozenset):
+        return thing
+    if isinstance(thing, dict):
+        return [*thing.keys(), *thing.values()]
+    if is_dataclass(thing) and not isinstance(thing, type | Module):
+        return [getattr(thing, field.name, None) for field in fields(thing)]
+    return None
+
+
+def _is_open(thing: Any) -> bool:
+    return isinstance(thing, Tensor) or _items(thing) is not None
+
+
+def described(token: Hashable) -> str:
+    """A token for a message."""
+    match token:
+        case (kind, text) if kind is float:
+            return repr(float.fromhex(str(text)))
+        case (kind, flag) if kind is bool:
+            return repr(flag)
+        case _:
+            return repr(token)
 
 
 class Surroundings:
     """The objects reachable from a function's closure, globals and bound self, and those of the functions it calls.
 
     Of an object's attributes those count that the code mentions by name. ``modules``, ``optimizers``, ``scalers`` and
-    ``tensors`` are ``(name, object)``; ``plain`` maps the name of each value that may be exchanged for another to a
-    function that reads it now.
+    ``tensors`` are ``(name, object)``; ``plain`` maps the name of everything that may be exchanged for something else
+    between two calls to a function that reads it now.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -83,25 +125,26 @@ class Surroundings:
         self.tensors: list[tuple[str, Tensor]] = []
         self.plain: dict[str, Read] = {}
         self._seen: dict[int, Any] = {}
-        self._mentioned: set[str] = set()
+        self._places: set[tuple[int, str]] = set()
+        self._loaded: set[str] = set()
         self._holders: list[tuple[str, Any]] = []
         self._visit_function("", function)
         self._visit_attributes()
-        self.names = tuple(self.plain)
         self._reads = tuple(self.plain.values())
 
     def values(self) -> tuple[Hashable, ...]:
-        """What stands under each of ``names`` now, as tokens."""
+        """What stands under each name of ``plain`` now, as tokens."""
         return tuple([token(read()) for read in self._reads])
 
     def snapshot(self) -> list[tuple[Any, Hashable]]:
-        """The objects under each of ``names`` now; with the token of those that can change while staying the same."""
-        found = [read() for read in self._reads]
-        return [(x, token(x) if isinstance(x, _CHANGING) else None) for x in found]
+        """What stands under each name of ``plain`` now; with the token of what can change while staying the same."""
+        return [(x, token(x) if _is_open(x) else None) for x in [read() for read in self._reads]]
 
     def unchanged(self, snapshot: list[tuple[Any, Hashable]]) -> bool:
         """Whether the same objects, with the same contents, stand there as in ``snapshot``; quick to say yes."""
-        for read, (thing, before) in zip(self._reads, snapshot, strict=True):
+        if len(snapshot) != len(self._reads):
+            return False
+        for read, (thing, before) in zip(self._reads, snapshot):
             now = read()
             if now is not thing or (before is not None and token(now) != before):
                 return False
@@ -115,80 +158,87 @@ class Surroundings:
         self._seen[id(thing)] = thing
         return new
 
+    def _unvisited(self, place: Any, key: str) -> bool:
+        """Whether the variable ``key`` of a closure cell, namespace or object has not been looked at yet."""
+        new = (id(place), key) not in self._places
+        self._places.add((id(place), key))
+        return new
+
     def _visit_function(self, name: str, function: Any) -> None:
         if isinstance(function, MethodType):
             self._visit("self", function.__self__)
             function = function.__func__
-        if isinstance(function, partial):
+        elif isinstance(function, partial):
             self._visit_items(name, [function.func, *function.args, *function.keywords.values()])
             return
-        if not isinstance(function, FunctionType):
-            function = getattr(function, "__wrapped__", None)
-        if not isinstance(function, FunctionType) or _of_library(function.__module__) or not self._first(function):
+        elif not isinstance(function, FunctionType):
+            self._visit_function(name, function.__wrapped__)
+            return
+        if _of_library(function.__module__) or not self._first(function):
             return
         code = function.__code__
         for free, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-            self._visit(free, _contents(cell), partial(_contents, cell))
-        mentioned = _mentioned(code)
-        self._mentioned |= mentioned
+            if self._unvisited(cell, free):
+                self._visit(free, _contents(cell), partial(_contents, cell))
+        loaded = _loaded(code)
+        self._loaded |= loaded
         space = function.__globals__
-        for key in sorted(mentioned & space.keys()):
-            self._visit(key, space[key], partial(space.get, key))
+        for key in sorted(loaded & space.keys()):
+            if self._unvisited(space, key):
+                self._visit(key, space[key], partial(space.get, key))
 
     def _visit(self, name: str, thing: Any, read: Read | None = None) -> None:
         """``read`` reads what stands under ``name`` now; None for what is reached through a container."""
-        if isinstance(thing, ModuleType | type) or _is_of_library(thing):
-            if isinstance(thing, ModuleType) and not _of_library(thing.__name__) and self._first(thing):
+        if isinstance(thing, ModuleType):
+            if not _of_library(thing.__name__) and self._first(thing):
                 self._holders.append((name, thing))
             return
         if read is not None:
-            self.plain.setdefault(name, read)
-        if isinstance(thing, list | tuple | set | frozenset):
-            self._visit_items(name, thing)
-        elif isinstance(thing, dict):
-            self._visit_items(name, thing.values())
-        elif isinstance(thing, FunctionType | MethodType | partial) or hasattr(thing, "__wrapped__"):
+            name = _unique(name, self.plain)
+            self.plain[name] = read
+        items = _items(thing)
+        if items is not None and self._first(thing):
+            self._visit_items(name, items)
+        if isinstance(thing, FunctionType | MethodType | partial) or callable(getattr(thing, "__wrapped__", None)):
             self._visit_function(name, thing)
-        elif not isinstance(thing, PLAIN) and self._first(thing):
+        elif not isinstance(thing, (*PLAIN, type)) and self._first(thing):
             self._collect(name, thing)
 
-    def _visit_items(self, name: str, items: Any) -> None:
-        for i, item in enumerate(items):
+    def _visit_items(self, name: str, items: Collection[Any]) -> None:
+        for i, item in enumerate(items if len(items) <= LARGE else ()):
             if not isinstance(item, PLAIN):
                 self._visit(f"{name}[{i}]", item)
 
     def _collect(self, name: str, thing: Any) -> None:
         if isinstance(thing, Optimizer):
-            self.optimizers.append((name, thing))
+            self.optimizers.append((_unique(name, dict(self.optimizers)), thing))
         elif isinstance(thing, GradScaler):
-            self.scalers.append((name, thing))
+            self.scalers.append((_unique(name, dict(self.scalers)), thing))
         elif isinstance(thing, Tensor):
-            self.tensors.append((name, thing))
-        elif hasattr(thing, "__dict__"):
-            if isinstance(thing, Module):
-                self.modules.append((name, thing))
-                self._holders.extend((f"{name}.{path}", m) for path, m in thing.named_modules() if path and self._first(m))
+            self.tensors.append((_unique(name, dict(self.tensors)), thing))
+        elif isinstance(thing, Module):
+            name = _unique(name, dict(self.modules))
+            self.modules.append((name, thing))
+            self._holders.extend((f"{name}.{path}" if path else name, m) for path, m in thing.named_modules())
+        elif not _of_package(type(thing).__module__):
             self._holders.append((name, thing))
 
     def _visit_attributes(self) -> None:
-        """Attributes of the holders that the code mentions; code found there may mention more."""
-        done: set[tuple[int, str]] = set()
+        """Attributes of the holders that the code loads; code found there may load more."""
         while True:
-            mentioned = self._mentioned | {"forward", "__call__"}
             todo = [
                 (name, holder, key)
                 for name, holder in self._holders
-                for key in sorted(_attributes(holder, mentioned))
-                if (id(holder), key) not in done
+                for key in sorted(_attributes(holder, self._loaded))
+                if self._unvisited(holder, key)
             ]
             if not todo:
                 return
             for name, holder, key in todo:
-                done.add((id(holder), key))
                 self._visit_attribute(f"{name}.{key}", holder, key)
 
     def _visit_attribute(self, name: str, holder: Any, key: str) -> None:
-        own = vars(holder)
+        own = getattr(holder, "__dict__", {})
         thing = own[key] if key in own else _class_attribute(type(holder), key)
         if isinstance(thing, property):
             self._visit_function(name, thing.fget)
@@ -197,7 +247,8 @@ class Surroundings:
         elif key not in own and isinstance(thing, FunctionType):
             self._visit_function(name, thing)
         elif not (isinstance(holder, Module) and isinstance(thing, PLAIN)):
-            self._visit(name, thing, partial(getattr, holder, key, None))
+            read = partial(getattr, holder, key, None)
+            self._visit(name, read(), read)
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """Every reachable module with its path."""
@@ -233,8 +284,8 @@ class Surroundings:
             found[name] = Same(module)
             for key, value in vars(module).items():
                 if key in _HOOKS:
-                    found[f"{name}.{key}"] = tuple(map(token, vars(module)[key].values()))
-                elif key not in _TABLES and not key.startswith("_compiled_"):
+                    found[f"{name}.{key}"] = tuple(token(hook) for hook in value.values())
+                elif self._guards(key, value):
                     found[f"{name}.{key}"] = token(value)
             for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
                 found[f"{name}.{key}"] = None if tensor is None else (Same(tensor._cell), tensor._cell.requires_grad)
@@ -249,27 +300,36 @@ class Surroundings:
             found[name] = (Same(scaler), scaler.is_enabled())
         return found
 
+    def _guards(self, key: str, value: Any) -> bool:
+        """Whether a module's attribute does: neither a table nor a tensor that the code only stores."""
+        if key in _TABLES or key.startswith("_compiled_"):
+            return False
+        return key in self._loaded or not isinstance(value, Tensor)
+
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 _TABLES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
-_LIBRARIES = sys.stdlib_module_names | {
-    "numpy", "genesis", "compiler", "runtime", "torch", "jax", "rich", "tqdm", "_pytest", "pytest", "ml_dtypes",
-}  # fmt: skip
+_PACKAGES = frozenset(
+    ("numpy", "ml_dtypes", "genesis", "compiler", "runtime", "torch", "jax", "rich", "tqdm", "pytest", "_pytest")
+)
 _REFLECTION = frozenset(("getattr", "vars", "__dict__", "asdict", "astuple"))
+_ALWAYS = {"forward", "__call__"}
+
+
+def _of_package(module: str | None) -> bool:
+    return (module or "").split(".")[0] in _PACKAGES
 
 
 def _of_library(module: str | None) -> bool:
-    return module is not None and module != "__main__" and module.split(".")[0] in _LIBRARIES
+    """Whether code of this module never changes what a step does."""
+    return _of_package(module) or (module or "").split(".")[0] in sys.stdlib_module_names - {"__main__"}
 
 
-def _is_of_library(thing: Any) -> bool:
-    """Whether a function is no code of the user's: it never changes what a step does."""
-    return callable(thing) and not isinstance(thing, Module | MethodType | partial) and (
-        isinstance(thing, _BUILTIN) or (isinstance(thing, FunctionType) and _of_library(thing.__module__))
-    )
-
-
-_BUILTIN = (type(len), type(str.join), np.ufunc)
+def _unique(name: str, taken: Collection[str]) -> str:
+    """``name``, or the first of ``name'``, ``name''``, ... that is not taken."""
+    while name in taken:
+        name += "'"
+    return name
 
 
 def _contents(cell: CellType) -> Any:
@@ -284,22 +344,22 @@ def _class_attribute(kind: type, key: str) -> Any:
     return next((vars(base)[key] for base in kind.__mro__ if key in vars(base)), None)
 
 
-def _attributes(holder: Any, mentioned: set[str]) -> set[str]:
-    """The attributes among ``mentioned``, of the object and of its classes; all of those that are looked up by name."""
-    own = {key for key in vars(holder) if not (isinstance(holder, Module) and key in _TABLES + _HOOKS)}
-    found = own if mentioned & _REFLECTION and not isinstance(holder, ModuleType) else own & mentioned
-    if is_dataclass(holder):
-        found = found | {field.name for field in fields(holder)}
+def _attributes(holder: Any, loaded: set[str]) -> set[str]:
+    """The attributes of an object and of its classes that code loads; all its own where code looks names up."""
+    own = set(getattr(holder, "__dict__", ()))
+    if isinstance(holder, ModuleType):
+        return own & loaded
+    found = own if loaded & _REFLECTION else own & loaded
+    if isinstance(holder, Module):
+        found = found.difference(_TABLES, _HOOKS)
     for base in type(holder).__mro__:
         if not _of_library(base.__module__):
-            found = found | (vars(base).keys() & mentioned)
+            found = found | (vars(base).keys() & (loaded | _ALWAYS))
     return found - {"__class__", "__dict__"}
 
 
-def _mentioned(code: CodeType) -> set[str]:
-    """Names of globals and attributes that a code object or one nested in it uses."""
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names |= _mentioned(constant)
-    return names
+@cache
+def _loaded(code: CodeType) -> frozenset[str]:
+    """Names of globals and attributes that a code object or one nested in it loads."""
+    here = {i.argval for i in get_instructions(code) if i.opcode in hasname and i.opname.startswith("LOAD")}
+    return frozenset(here).union(*[_loaded(c) for c in code.co_consts if isinstance(c, CodeType)])

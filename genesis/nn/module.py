@@ -11,16 +11,13 @@ from compiler.errors import TraceError
 from compiler.ir.location import user_location
 from compiler.ir.types import DType, bf16, f16, f32, f64
 from compiler.ir.types import dtype as as_dtype
-from genesis.context import Clock, current_recording, grad_mode
+from genesis.context import changes, current_recording, grad_mode
 from genesis.device import Device
 from genesis.functions import copy_, detach, to, zero_
 from genesis.tensor import Parameter, Tensor, tensor
 
 M = TypeVar("M", bound="Module")
 Found = TypeVar("Found")
-
-changes = Clock()
-"""Ticks whenever an attribute of any module changes; compiled programs then check their guards again."""
 
 SIMPLE = (bool, int, float, str, type(None))
 

@@ -1,0 +1,337 @@
+"""What compiled functions are guarded by: whatever they refer to, however it is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import genesis
+from compiler.errors import RecompileError
+from genesis import nn
+from genesis.surroundings import Same, Surroundings, token
+
+X = genesis.ones(2)
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    return genesis.compile(function, backend="interpret")
+
+
+def run(step: Any, x: Any = X) -> float:
+    with genesis.no_grad():
+        return float(step(x).sum())
+
+
+def scale(by: float) -> nn.Module:
+    layer = nn.Linear(2, 2, bias=False)
+    layer.weight.data = genesis.eye(2) * by
+    return layer
+
+
+# Modules
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = scale(1.0)
+        self.sizes = (1, 2)
+        self.gain: Any = nn.Parameter(genesis.ones(2))
+        self.register_buffer("shift", genesis.zeros(2))
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(x) * self.gain + self.shift + float(self.sizes[0])
+
+
+CHANGES: dict[str, tuple[Callable[[Net], Any], float]] = {
+    "submodule": (lambda net: setattr(net, "layer", scale(10.0)), 22),
+    "parameter": (lambda net: setattr(net, "gain", nn.Parameter(genesis.full((2,), 3.0))), 8),
+    "buffer": (lambda net: setattr(net, "shift", genesis.ones(2)), 6),
+    "tuple attribute": (lambda net: setattr(net, "sizes", (5, 2)), 12),
+    "forward hook": (lambda net: net.register_forward_hook(lambda m, a, y: y * 100), 400),
+    "hook below": (lambda net: net.layer.register_forward_pre_hook(lambda m, a: (a[0] * 2,)), 6),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changes_of_a_module_are_seen(name: str) -> None:
+    net = Net()
+    step = compiled(lambda x: net(x))
+    assert run(step) == run(step) == 4 and step.compiles == 1
+    change, result = CHANGES[name]
+    change(net)
+    assert run(step) == run(step) == result and step.compiles == 2
+
+
+def test_a_removed_hook_leads_back_to_the_first_program() -> None:
+    net = Net()
+    step = compiled(lambda x: net(x))
+    assert run(step) == 4
+    handle = net.register_forward_hook(lambda m, a, y: y * 100)
+    assert run(step) == 400
+    handle.remove()
+    assert run(step) == 4 and step.compiles == 2
+
+
+def test_a_list_attribute_changed_in_place() -> None:
+    class Listed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factors = [2.0]
+
+        def forward(self, x: Any) -> Any:
+            for factor in self.factors:
+                x = x * factor
+            return x
+
+    net = Listed()
+    step = compiled(lambda x: net(x))
+    assert run(step) == 4
+    net.factors.append(3.0)
+    assert run(step) == 12
+
+
+def test_frozen_parameters_are_compiled_anew() -> None:
+    net = Net()
+
+    @genesis.compile(backend="interpret", keep_grads=True)
+    def step(x: Any) -> Any:
+        loss = net(x).sum()
+        loss.backward()
+        return loss
+
+    step(X)
+    net.zero_grad()
+    net.layer.weight.requires_grad_(False)
+    step(X)
+    assert net.layer.weight.grad is None and net.gain.grad is not None
+
+
+def test_what_forward_stores_is_no_guard() -> None:
+    class Remembering(nn.Module):
+        def forward(self, x: Any) -> Any:
+            self.seen = x * 2
+            return x + 1
+
+    net = Remembering()
+    step = compiled(lambda x: net(x))
+    for _ in range(12):
+        run(step)
+    assert step.compiles == 1
+
+
+def test_globals_of_forward_are_guarded() -> None:
+    class Reader(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * FACTOR
+
+    net = Reader()
+    step = compiled(lambda x: net(x))
+    global FACTOR
+    FACTOR = 2.0
+    assert run(step) == 4
+    FACTOR = 3.0
+    assert run(step) == 6
+
+
+FACTOR = 2.0
+
+# Closures and containers
+
+
+def test_an_exchanged_function() -> None:
+    def twice(x: Any) -> Any:
+        return x * 2
+
+    def thrice(x: Any) -> Any:
+        return x * 3
+
+    act = twice
+    step = compiled(lambda x: act(x))
+    assert run(step) == 4
+    act = thrice
+    assert run(step) == 6
+    act = genesis.exp
+    assert run(step) == pytest.approx(2 * np.e, rel=1e-6)
+    act = twice
+    assert run(step) == 4 and step.compiles == 3
+
+
+def test_functions_of_one_code_with_different_closures() -> None:
+    def by(factor: list[float]) -> Callable[[Any], Any]:
+        return lambda x: x * factor[0]
+
+    a, b = [2.0], [3.0]
+    first, second = by(a), by(b)
+    step = compiled(lambda x: first(x) + second(x))
+    assert run(step) == 10
+    b[0] = 30.0
+    assert run(step) == 64
+
+
+def test_partial_and_bound_methods() -> None:
+    class Scaled:
+        def __init__(self) -> None:
+            self.by = 2.0
+
+        def apply(self, x: Any) -> Any:
+            return x * self.by
+
+    scaled = Scaled()
+    method = scaled.apply
+    step = compiled(lambda x: method(x))
+    assert run(step) == 4
+    scaled.by = 5.0
+    assert run(step) == 10
+    bound = partial(lambda x, by: x * by, by=2.0)
+    other = compiled(lambda x: bound(x))
+    assert run(other) == 4
+    bound = partial(lambda x, by: x * by, by=7.0)
+    assert run(other) == 14
+
+
+def test_membership_of_containers() -> None:
+    layers = [scale(2.0)]
+    table = {"a": 1.0}
+
+    @compiled
+    def step(x: Any) -> Any:
+        for layer in layers:
+            x = layer(x)
+        return x * sum(table.values())
+
+    assert run(step) == 4
+    layers.append(scale(3.0))
+    assert run(step) == 12
+    layers[0] = scale(1.0)
+    assert run(step) == 6
+    table["b"] = 1.0
+    assert run(step) == 12
+
+
+def test_a_rebound_module_brings_its_own_guards() -> None:
+    net, other = Net(), Net()
+    step = compiled(lambda x: net(x))
+    assert run(step) == 4
+    first, net = net, other
+    assert run(step) == 4 and step.compiles == 2
+    other.sizes = (3, 2)
+    assert run(step) == 8
+    net = first
+    assert run(step) == 4 and step.compiles == 3
+
+
+def test_a_rebound_tensor() -> None:
+    mask = genesis.ones(2)
+    step = compiled(lambda x: x * mask)
+    assert run(step) == 2
+    mask = genesis.zeros(2)
+    assert run(step) == 0
+
+
+def test_configurations() -> None:
+    @dataclass
+    class Config:
+        factor: float = 2.0
+        sizes: list[int] = field(default_factory=lambda: [1])
+
+    config, space = Config(), SimpleNamespace(shift=1.0)
+    step = compiled(lambda x: x * config.factor * len(config.sizes) + space.shift)
+    assert run(step) == 6
+    config.factor = 3.0
+    assert run(step) == 8
+    config.sizes.append(0)
+    assert run(step) == 14
+    space.shift = 0.0
+    assert run(step) == 12
+    config = Config(3.0, [1, 0])
+    assert run(step) == 12 and step.compiles == 4
+
+
+def test_attributes_read_through_self() -> None:
+    class Trainer:
+        rate = 2.0
+
+        def __init__(self) -> None:
+            self.model = scale(1.0)
+            self.losses: list[float] = []
+            self.offset = 0.0
+
+        @property
+        def doubled(self) -> float:
+            return self.offset * 2
+
+        def helper(self, x: Any) -> Any:
+            return x * self.rate + self.doubled
+
+        @genesis.compile(backend="interpret")
+        def step(self, x: Any) -> Any:
+            return self.helper(self.model(x))
+
+    trainer = Trainer()
+    for _ in range(10):
+        trainer.losses.append(run(trainer.step))
+    assert trainer.losses == [4] * 10 and trainer.step.compiles == 1, "what the step does not read is no guard"
+    trainer.offset = 1.0
+    assert run(trainer.step) == 8
+    trainer.rate = 3.0
+    assert run(trainer.step) == 10
+    trainer.model = scale(2.0)
+    assert run(trainer.step) == 16
+
+
+# Tokens
+
+
+def test_nan_is_one_value() -> None:
+    limit = float("nan")
+    step = compiled(lambda x: x * (2 if limit != limit else 3))
+    assert run(step) == 4
+    limit = float("nan")
+    assert run(step) == 4 and step.compiles == 1
+    limit = 0.0
+    assert run(step) == 6
+
+
+def test_types_count() -> None:
+    assert len({token(x) for x in (1, True, 1.0, "1", np.float32(1), None)}) == 6
+    assert token(0.0) != token(-0.0)
+
+
+def test_unhashable_arguments() -> None:
+    @dataclass
+    class Config:
+        factor: float
+
+    step = compiled(lambda x, config, names: x * config.factor * len(names))
+    with genesis.no_grad():
+        assert float(step(X, Config(2.0), {"a", "b"}).sum()) == 8
+        assert float(step(X, Config(2.0), {"b", "a"}).sum()) == 8 and step.compiles == 1
+        assert float(step(X, Config(3.0), {"a"}).sum()) == 6
+
+
+def test_identity_outlives_the_object() -> None:
+    first = Same([1])
+    assert first == Same(first.thing) and first != Same([1]) and len({first, Same(first.thing)}) == 1
+
+
+def test_containers_that_contain_themselves() -> None:
+    loop: list[Any] = [1]
+    loop.append(loop)
+    assert token(loop) == token(loop)
+    assert "loop" in Surroundings(lambda x: x * loop[0]).plain
+
+
+def test_too_many_recompilations_name_the_cause() -> None:
+    count = 0
+    step = compiled(lambda x: x * count)
+    with pytest.raises(RecompileError, match=r"because count changed \(now 9\)"):
+        for _ in range(20):
+            run(step)
+            count += 1
