@@ -14,7 +14,7 @@ from compiler.ir.replay import live_nodes
 from compiler.ir.types import bf16, f32
 
 ROW_LIMIT = 4096
-"""A reduction of everything stays usable inside its kernel up to this many elements; beyond, it is a sink."""
+"""A reduction of everything that keeps its dimensions, one row, is usable in its kernel up to this many elements."""
 
 ANCHORED = {
     "dot": "contract",
@@ -213,7 +213,7 @@ class _Fusion:
         if node.op.name in ("argmax", "argmin"):
             kind = "mixed"
         elif kind == "full":
-            kind = "row" if size <= ROW_LIMIT else "full"
+            kind = "row" if node.attrs["keepdim"] and size <= ROW_LIMIT else "full"
         elif kind == "column":
             columns = size // columns if columns else 0
         group = self._linked(value, value.shape) if kind != "mixed" and size else None

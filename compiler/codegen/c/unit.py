@@ -290,6 +290,12 @@ class _Unit:
 
     def _loop_call(self, i: int, node: Node, kernel: LoopKernel, name: str, launch: Launch) -> None:
         reads, writes = self._effects(node)
+        if kernel.chunks == 1 and not any(s.dtype.is_half for s in kernel.sinks):
+            direct = {s.output: self._pointer(node.outputs[s.output]) for s in kernel.sinks}
+            arguments = ", ".join("0" if x[0] == "chunk" else self._operand(node, x, direct) for x in kernel.operands)
+            line = f"if (tid == 0) {name}(0, {kernel.total}, {arguments});"
+            self.calls.append(_Call([line], reads, writes, launch, bool(kernel.checks)))
+            return
         partials = {s.output: self._partials(i, s.output, kernel, node) for s in kernel.sinks}
         arguments = ", ".join(self._operand(node, x, partials) for x in kernel.operands)
         if kernel.sinks:
