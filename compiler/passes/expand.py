@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from compiler.ir.ambient import using
@@ -13,11 +13,11 @@ from compiler.ir.replay import copy_node, with_nodes
 from compiler.ir.types import TensorType
 
 
-Claims = Callable[[Op, dict[str, Any]], bool]
-"""Whether a target has a kernel of its own for an op with these attributes."""
+Claims = Callable[[Op, Sequence[Value], dict[str, Any]], bool]
+"""Whether a target has a kernel of its own for an op on these inputs with these attributes."""
 
 
-def _nothing(op: Op, attrs: dict[str, Any]) -> bool:
+def _nothing(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     return False
 
 
@@ -36,7 +36,7 @@ class _Expanding(GraphBuilder):
         attrs: dict[str, Any],
         body: Graph | None = None,
     ) -> tuple[Value, ...]:
-        if op.expand is None or self.claims(op, attrs):
+        if op.expand is None or self.claims(op, inputs, attrs):
             return super().emit(op, inputs, types, attrs, body)
         result = op.expand(o, *inputs, **attrs)
         return (result,) if isinstance(result, Value) else tuple(result)
@@ -60,7 +60,7 @@ def expand(graph: Graph, claims: Claims = _nothing) -> Graph:
         for node in graph.nodes:
             inputs = tuple([new.get(v, v) for v in node.inputs])
             builder.loc = node.loc
-            if node.op.expand is None or claims(node.op, node.attrs):
+            if node.op.expand is None or claims(node.op, inputs, node.attrs):
                 outputs = copy_node(builder, node, inputs)
             else:
                 result = node.op.expand(o, *inputs, **node.attrs)

@@ -31,9 +31,12 @@ SERIAL_WORK = 2_000_000  # floating-point operations of a step below which one t
 TABLE_CHUNK = 16384  # elements of a tensor that one entry of a table kernel covers
 
 
-def claims(op: Op, attrs: dict[str, Any]) -> bool:
-    """The composites that have a C template of their own."""
-    return op.name in ("scaled_dot_product_attention", "attention_backward")
+def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
+    """The composites that have a C template of their own: attention whose values are as wide as its keys."""
+    if op.name not in ("scaled_dot_product_attention", "attention_backward"):
+        return False
+    query, _, values = inputs[:3]
+    return query.shape[-1] == values.shape[-1] and query.type.size > 0 and values.type.size > 0
 
 
 def emit(graph: Graph, isa: Isa) -> Plan:

@@ -35,7 +35,7 @@ def test_a_target_keeps_what_it_claims_whole() -> None:
       %1: f32[8,4] = softmax(%0) {axis=1}
       return %1
     """)
-    kept = expand(graph, lambda op, attrs: op.name == "softmax" and attrs["axis"] == 1)
+    kept = expand(graph, lambda op, inputs, attrs: op.name == "softmax" and attrs["axis"] == 1)
     assert ops(kept)[-1] == "softmax" and "silu" not in ops(kept)
 
 
