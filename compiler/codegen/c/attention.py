@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import lcm
 
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import C_TYPE, CONVERSIONS, FROM_F32, TO_F32, Pack, Tile
+from compiler.codegen.c.tiles import C_TYPE, CONVERSIONS, FROM_F32, TO_F32, Pack, Tile, address, times
 
 Strides = tuple[int, int, int, int]
 
@@ -115,7 +115,7 @@ class _Buffers:
         self.lines: list[str] = []
 
     def add(self, name: str, floats: int) -> None:
-        self.lines.append(f"float *const {name} = own + {self.floats};")
+        self.lines.append(f"float *const {name} = {_column('own', self.floats)};")
         self.floats += -(-floats // 16) * 16
 
     @property
@@ -203,7 +203,7 @@ class _Layout:
         calls = [f"{Tile(r, vectors, kind).name}({arguments});" for r in choices]
         if len(calls) == 1:
             return calls[0]
-        return f"if ({rows} == {choices[0]}) {calls[0]} else {calls[1]}"
+        return f"if ({rows} == {choices[0]})\n  {calls[0]}\nelse\n  {calls[1]}"
 
     def pack_call(self, panels: str, strides: Strides, source: str) -> str:
         """The call that packs one head's rows of D into panels."""
@@ -212,7 +212,7 @@ class _Layout:
 
     def copy(self, target: str, source: str, rows: str, strides: Strides) -> str:
         """The loop that converts rows of D to f32 rows of the padded width."""
-        value = TO_F32[self.spec.dtype].format(f"{source}[t * {strides[2]} + d * {strides[3]}]")
+        value = TO_F32[self.spec.dtype].format(f"{source}[{times('t', strides[2])} + {times('d', strides[3])}]")
         dim = self.spec.dim
         if dim < self.width:
             value = f"d < {dim} ? {value} : 0.0f"
@@ -224,9 +224,10 @@ class _Layout:
     def store(self, target: str, source: str, rows: str, strides: Strides, factor: str = "") -> str:
         """The loop that writes f32 rows of the padded width to an output."""
         value = FROM_F32[self.spec.dtype].format(f"{source}[t * {self.width} + d]{factor}")
+        place = f"{times('t', strides[2])} + {times('d', strides[3])}"
         return (
             f"for (long t = 0; t < {rows}; ++t)\n#pragma omp simd\n"
-            f"  for (long d = 0; d < {self.spec.dim}; ++d) {target}[t * {strides[2]} + d * {strides[3]}] = {value};"
+            f"  for (long d = 0; d < {self.spec.dim}; ++d) {target}[{place}] = {value};"
         )
 
     def score(self, value: str, j: str) -> str:
@@ -235,7 +236,7 @@ class _Layout:
         scaled = f"{value} * {_float(spec.scale)}"
         if spec.mask is None:
             return scaled
-        element = f"mask_row[({j}) * {spec.mask.strides[3]}]"
+        element = f"mask_row[{times(j, spec.mask.strides[3])}]"
         if spec.mask.dtype == "bool":
             return f"({element} ? {scaled} : -INFINITY)"
         return f"({scaled} + {TO_F32[spec.mask.dtype].format(element)})"
@@ -244,10 +245,9 @@ class _Layout:
         mask = self.spec.mask
         if mask is None:
             return []
-        b, h, t, s = mask.strides
         ctype = "uint8_t" if mask.dtype == "bool" else C_TYPE[mask.dtype]
-        start = f" + ({first}) * {s}" if first != "0" else ""
-        return [f"const {ctype} *mask_row = mask + b * {b} + h * {h} + ({query}) * {t}{start};"]
+        row = address("mask", *zip(("b", "h", f"({query})", first), mask.strides))
+        return [f"const {ctype} *mask_row = {row};"]
 
     def params(self) -> str:
         """Parameters for the operands, the mask and the random state."""
@@ -260,7 +260,11 @@ class _Layout:
         return text
 
     def head(self, strides: Strides, name: str) -> str:
-        return f"{name} + b * {strides[0]} + h * {strides[1]}"
+        return address(name, ("b", strides[0]), ("h", strides[1]))
+
+
+def _column(row: str, c: int) -> str:
+    return f"{row} + {c}" if c else row
 
 
 def _float(value: float) -> str:
@@ -293,9 +297,11 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     q_direct, v_direct = layout.direct(spec.q), layout.direct(spec.v)
     limit = f"(t0 + rows < {spec.keys} ? t0 + rows : {spec.keys})" if spec.causal else str(spec.keys)
     row_limit = f"t0 + r < {spec.keys} ? t0 + r + 1 : {spec.keys}" if spec.causal else str(spec.keys)
-    query_copy = [layout.copy("queries", f"(q_head + t0 * {spec.q[2]})", "rows", spec.q)] if not q_direct else []
+    query_copy = (
+        [layout.copy("queries", f"({address('q_head', ('t0', spec.q[2]))})", "rows", spec.q)] if not q_direct else []
+    )
     value_copy = [layout.copy("values", "v_head", str(spec.keys), spec.v)] if not v_direct else []
-    q_at = f"q_head + t0 * {spec.q[2]}" if q_direct else "queries"
+    q_at = address("q_head", ("t0", spec.q[2])) if q_direct else "queries"
     scores = layout.tile(
         spec.queries,
         "rows",
@@ -307,7 +313,11 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     v_at, ldv = ("v_head", spec.v[2]) if v_direct else ("values", width)
     products = [
         layout.tile(
-            spec.queries, "rows", v, "rows", f"limit, scores, {lds}, {v_at} + {c}, {ldv}, out + {c}, {width}, 0"
+            spec.queries,
+            "rows",
+            v,
+            "rows",
+            f"limit, scores, {lds}, {_column(v_at, c)}, {ldv}, {_column('out', c)}, {width}, 0",
         )
         for c, v in layout.column_tiles()
     ]
@@ -367,7 +377,9 @@ NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layou
       for (long t0 = begin; t0 < block_end; t0 += {mr}) {{
         const long rows = block_end - t0 < {mr} ? block_end - t0 : {mr}, limit = {limit};
 {_indent(query_copy, 4)}
-        for (long p = 0; p * {nr} < limit; ++p) {scores}
+        for (long p = 0; p * {nr} < limit; ++p) {{
+{_indent([scores], 5)}
+        }}
         for (long r = 0; r < rows; ++r) {{
 {_indent(softmax, 5)}
         }}
@@ -457,8 +469,8 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
             "rows",
             v,
             "rows",
-            f"end - k0, ds + i * {lds}, {lds}, {key_rows[0]} + k0 * {key_rows[1]} + {c}, {key_rows[1]}, "
-            f"dq_rows + i * {width} + {c}, {width}, k0 > 0",
+            f"end - k0, ds + i * {lds}, {lds}, {_column(f'{key_rows[0]} + k0 * {key_rows[1]}', c)}, {key_rows[1]}, "
+            f"{_column(f'dq_rows + i * {width}', c)}, {width}, k0 > 0",
         )
         for c, v in layout.column_tiles()
     ]
@@ -469,14 +481,15 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
             "keys_here",
             v,
             "columns",
-            f"block - skip, {source} + skip * {lds} + s - k0, {lds}, {b} + (t0 + skip) * {ldb} + {c}, {ldb}, "
-            f"{target} + s * {width} + {c}, {width}, 1",
+            f"block - skip, {source} + skip * {lds} + s - k0, {lds}, "
+            f"{_column(f'{b} + (t0 + skip) * {ldb}', c)}, {ldb}, "
+            f"{_column(f'{target} + s * {width}', c)}, {width}, 1",
         )
         for source, (b, ldb), target in (("ds", queries, "dk_rows"), ("probs", grads, "dv_rows"))
         for c, v in layout.column_tiles()
     ]
-    o_value = TO_F32[f.dtype].format(f"o_row[d * {f.o[3]}]")
-    do_value = TO_F32[f.dtype].format(f"do_row[d * {spec.do[3]}]")
+    o_value = TO_F32[f.dtype].format(f"o_row[{times('d', f.o[3])}]")
+    do_value = TO_F32[f.dtype].format(f"do_row[{times('d', spec.do[3])}]")
     return f"""\
 {_title(f, "attention gradient")}
 NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
@@ -513,8 +526,7 @@ NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layou
         for (long i = 0; i < block; i += {mr}) {{
           const long rows = block - i < {mr} ? block - i : {mr}, end = {tile_end};
           for (long p = k0 / {nr}; p * {nr} < end; ++p) {{
-            {raw[0]}
-            {raw[1]}
+{_indent(raw, 6)}
           }}
           for (long r = i; r < i + rows; ++r) {{
 {_indent(row, 6)}

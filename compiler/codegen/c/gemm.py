@@ -13,7 +13,7 @@ from math import prod
 from typing import Protocol
 
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import C_TYPE, CONVERSIONS, TO_F32, Pack, Tile, transpose
+from compiler.codegen.c.tiles import C_TYPE, CONVERSIONS, TO_F32, Pack, Tile, address, transpose
 from compiler.codegen.c.writer import Writer
 
 _ALIGN = 64
@@ -339,8 +339,8 @@ class _Kernel:
         """Batch indices from `batch`, and the matrices they select."""
         self._indices("batch", self.plan.batch)
         for name, operand in ((self.a, self.spec.a), (self.b, self.spec.b)):
-            terms = [f"b{axis} * {stride}" for axis, stride in enumerate(operand.strides[:-2]) if stride]
-            self.out(f"const {C_TYPE[operand.dtype]} *const {name} = {' + '.join([name[0], *terms])};")
+            place = address(name[0], *((f"b{axis}", stride) for axis, stride in enumerate(operand.strides[:-2])))
+            self.out(f"const {C_TYPE[operand.dtype]} *const {name} = {place};")
 
     def _element(self, row: str) -> None:
         """Row and batch indices of an element, from its row among all."""
@@ -447,8 +447,8 @@ class _Kernel:
         end = f"own_end * {plan.nr}"
         if plan.n % plan.nr:
             end = f"({end} < {total} ? {end} : {total})"
-        source = f"{self.b} + ({start + ' + ' if start != '0' else ''}own * {plan.nr}) * {columns}"
-        source += f" + k0 * {rows}" if plan.split_k else ""
+        k0 = "k0" if plan.split_k else "0"
+        source = address(self.b, (start, columns), ("own", plan.nr * columns), (k0, rows))
         out(f"const long width = {end} - own * {plan.nr};")
         depth = "depth" if plan.split_k else str(plan.k)
         target = f"{block} + own * {plan.b_panel}"
@@ -460,7 +460,7 @@ class _Kernel:
         """The tiles of row panel `p` in column panels [left, right) of the block that begins at column `start`."""
         plan, out = self.plan, self.out
         if not plan.direct_a:
-            source = f"{self.a} + i0 * {plan.a_strides[0]}" + (f" + k0 * {plan.a_strides[1]}" if plan.split_k else "")
+            source = address(self.a, ("i0", plan.a_strides[0]), ("k0" if plan.split_k else "0", plan.a_strides[1]))
             depth = "depth" if plan.split_k else str(plan.k)
             out(plan.pack_a.call("packed_a", plan.a_panel, "rows", depth, source, plan.a_strides))
         out.open(f"for (long q = {left}; q < {right}; ++q)")
@@ -492,7 +492,7 @@ class _Kernel:
         plan, out = self.plan, self.out
         a, lda = "packed_a", plan.mr
         if plan.direct_a:
-            a = f"{self.a} + i0 * {plan.a_strides[0]}" + (f" + k0 * {plan.a_strides[1]}" if plan.split_k else "")
+            a = address(self.a, ("i0", plan.a_strides[0]), ("k0" if plan.split_k else "0", plan.a_strides[1]))
             lda = plan.a_strides[0] if plan.a_order == "rows" else plan.a_strides[1]
         b, ldb = f"{block} + q * {plan.b_panel}", plan.nr
         if plan.direct_b:
@@ -562,9 +562,10 @@ class _Kernel:
             (b if by_columns else a, "q", 4, wide, "y"),
         ):
             for r in range(count):
-                row = f"{first} + {r}" if r else first
-                row = f"({row} < {length} ? {row} : {length - 1})" if r and length % count else f"({row})"
-                out(f"const {C_TYPE[dtype]} *const {name}_row{r} = {source} + {row} * {stride};")
+                row = f"({first} + {r})" if r else first
+                if r and length % count:
+                    row = f"({first} + {r} < {length} ? {first} + {r} : {length - 1})"
+                out(f"const {C_TYPE[dtype]} *const {name}_row{r} = {address(source, (row, stride))};")
                 value = TO_F32[dtype].format(f"{name}_row{r}[k]")
                 if self.spec.compute == "bf16" and dtype != "bf16":
                     value = f"round_bf16({value})"

@@ -15,6 +15,16 @@ FROM_F32 = {"f32": "{}", "bf16": "f32_to_bf16({})", "f16": "f32_to_f16({})"}
 CONVERSIONS: dict[str, tuple[str, ...]] = {"f32": (), "bf16": ("bf16_to_f32",), "f16": ("f16_to_f32",)}
 
 
+def times(index: str, stride: int) -> str:
+    """The product of an index and a stride, as a person writes it."""
+    return index if stride == 1 else f"{index} * {stride}"
+
+
+def address(base: str, *terms: tuple[str, int]) -> str:
+    """A pointer moved by indices times strides; terms that move it nowhere are left out."""
+    return " + ".join([base, *(times(index, stride) for index, stride in terms if index != "0" and stride)])
+
+
 @dataclass(frozen=True, order=True)
 class Tile:
     """C[rows, vectors * lanes] (+)= A[rows, k] B[k, ...] in registers.
