@@ -269,11 +269,11 @@ def _adam(
         g = o.add(g, o.mul(p, weight_decay))
     t = o.cast(step, to=f64)
     step_size = o.div(lr, o.sub(1.0, o.pow(beta1, t)))
-    root = o.sqrt(o.sub(1.0, o.pow(beta2, t)))
+    inverse_root = o.rsqrt(o.sub(1.0, o.pow(beta2, t)))
     m = o.add(m, o.mul(o.sub(g, m), o.sub(1.0, beta1)))
     v = o.add(o.mul(v, beta2), o.mul(o.mul(g, g), o.sub(1.0, beta2)))
     largest = o.maximum(rest[2], v) if amsgrad else v
-    denominator = o.add(o.div(o.sqrt(largest), root), eps)
+    denominator = o.add(o.mul(o.sqrt(largest), inverse_root), eps)
     p = o.sub(p, o.mul(o.div(m, denominator), step_size))
     return (p, m, v, largest) if amsgrad else (p, m, v)
 
