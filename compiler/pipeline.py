@@ -8,6 +8,8 @@ from time import perf_counter
 
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import ISAS, Isa
+from compiler.codegen.triton import module
+from compiler.codegen.triton.program import TritonProgram
 from compiler.errors import VerifyError
 from compiler.ir.graph import Graph
 from compiler.ir.verify import verify
@@ -72,10 +74,19 @@ def compile_c(stages: Stages, isa: Isa) -> Plan:
     return unit.emit(stages.run(lowering(unit.claims)), isa)
 
 
+def compile_triton(stages: Stages, target: str) -> TritonProgram:
+    """Lower the latest graph of ``stages`` and emit Triton for ``target`` ("sm_80", "sm_90", ...)."""
+    return module.emit(stages.run(lowering(None)), target)
+
+
 def emit(graph: Graph, target: str) -> str:
-    """The text that ``graph`` becomes for ``target`` ("c", portable); lowers it first unless it is fused already."""
-    if target != "c":
-        raise NotImplementedError(f"emit to {target!r}")
-    if all(n.op.name == "fused" for n in graph.nodes):
-        return unit.emit(graph, ISAS["portable"]).source
-    return compile_c(Stages(graph), ISAS["portable"]).source
+    """The text that ``graph`` becomes for ``target``: "c" (portable) or "triton" (sm_80).
+
+    A graph of fused nodes is taken as it is, any other is lowered first.
+    """
+    fused = all(n.op.name == "fused" for n in graph.nodes)
+    if target == "c":
+        return (unit.emit(graph, ISAS["portable"]) if fused else compile_c(Stages(graph), ISAS["portable"])).source
+    if target == "triton":
+        return (module.emit(graph, "sm_80") if fused else compile_triton(Stages(graph), "sm_80")).source
+    raise ValueError(f"unknown target {target!r}; there are: c, triton")

@@ -645,7 +645,7 @@ class Program:
 
     def sources(self) -> dict[str, str]:
         """File name -> text of the generated code."""
-        return {"step.c": self.source("c")}
+        return {"step.c": self.source("c"), "step_triton.py": self.source("triton")}
 
 
 def _argument_reader(position: int) -> Callable[[Sequence[Any]], float]:
