@@ -36,7 +36,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights, dropout and the order")
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/digits"), help="folder for checkpoints, IR and generated code"
+        "--out", type=Path, default=Path("output/digits"), help="folder for checkpoints, IR and generated code"
     )
     parser.add_argument("--save-every", type=int, default=10, metavar="EPOCHS")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")

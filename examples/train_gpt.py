@@ -104,7 +104,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sample", type=int, default=400, help="characters to write at the end")
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/gpt"), help="folder for checkpoints, IR and generated code"
+        "--out", type=Path, default=Path("output/gpt"), help="folder for checkpoints, IR and generated code"
     )
     parser.add_argument("--save-every", type=int, default=500, metavar="STEPS")
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
