@@ -117,7 +117,7 @@ class Body:
 
     def _home(self, linear: Index, scope: Scope) -> Scope:
         """The outermost scope in which ``linear`` means something."""
-        used = variables(linear)
+        used = self.roots(variables(linear))
         while scope.around is not None and not (scope.inner & used):
             scope = scope.around
         return scope
@@ -197,7 +197,8 @@ class Body:
 
     def _uniform(self, node: Node, linear: Index, scope: Scope) -> str:
         seed, offset = (self.value(v, Index(), scope) for v in node.inputs)
-        return f"uniform({seed}, {offset} + {node.attrs['index']}, {index_text(linear)})"
+        element = index_text(linear) if linear.terms else self._whole(linear)
+        return f"uniform({seed}, {offset} + {node.attrs['index']}, {element})"
 
     def _lookup(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
         """A read of the first operand at a place that the second one says."""
@@ -275,4 +276,5 @@ class Body:
                 condition += f" & ({found} * {step} == {text})"
             scope(f"in_{found} = {condition}")
             self.depends[found] = self.depends[f"in_{found}"] = self.roots(variables(distance))
-        return Index.of(Var(found, size)), f"in_{found}"
+        # Of a single place too many blocks of places are made, all but one outside.
+        return Index.of(Var(found, max(size, 2))), f"in_{found}"

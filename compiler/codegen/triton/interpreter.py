@@ -122,6 +122,8 @@ def _correct_interpreter() -> None:
             f"the corrections to Triton's interpreter are written for {CORRECTED_VERSION}x, not {triton.__version__}"
         )
     _correct_bfloat16()
+    _correct_scalars()
+    _correct_reductions()
     _check_accesses()
 
 
@@ -152,6 +154,29 @@ def _correct_bfloat16() -> None:
 
     interpreter._get_np_dtype, interpreter._convert_float = register_dtype, convert_float
     builder.create_masked_load, builder.create_masked_store = masked_load, masked_store
+
+
+def _correct_scalars() -> None:
+    """A comparison of scalars is a truth value, also when it is spread over a block."""
+    handle = interpreter.TensorHandle
+
+    def splat(self: Any, block: Any, scalar: Any) -> Any:
+        data = np.asarray(scalar.data)
+        return handle(np.full(block.shape, data.reshape(-1)[0], data.dtype), scalar.dtype.scalar)
+
+    interpreter.InterpreterBuilder.create_splat = splat
+
+
+def _correct_reductions() -> None:
+    """Reductions by the prelude's functions element by element would take minutes."""
+    apply = interpreter.ReduceOps.apply_impl
+    known = {"larger": np.max, "smaller": np.min, "product": np.prod}
+
+    def apply_impl(self: Any, operands: Any) -> Any:
+        reduce = known.get(getattr(getattr(self.combine_fn, "fn", None), "__name__", ""))
+        return apply(self, operands) if reduce is None else self.min_max(operands[0], val_reduce_op=reduce)
+
+    interpreter.ReduceOps.apply_impl = apply_impl
 
 
 def _check_accesses() -> None:

@@ -60,7 +60,9 @@ def power(x, y):
     magnitude = tl.where((y == 0.0) | (tl.abs(x) == 1.0), 1.0, magnitude)
     whole = tl.floor(y) == y
     odd = whole & (2.0 * tl.floor(0.5 * y) != y)
-    return tl.where(x < 0.0, tl.where(odd, -magnitude, tl.where(whole, magnitude, float("nan"))), magnitude)
+    real = whole | (x == float("-inf"))
+    negative = (x < 0.0) | (1.0 / x == float("-inf"))  # -0.0 too
+    return tl.where(negative, tl.where(odd, -magnitude, tl.where(real | (x == 0.0), magnitude, float("nan"))), magnitude)
 
 
 @triton.jit
@@ -122,11 +124,14 @@ def remainder(x, y):
 @triton.jit
 def floor_divide(x, y):
     """The whole quotient, rounded down, as in Python."""
-    q = x - remainder(x, y)
+    m = x % y
     if x.dtype.is_floating():
-        return tl.floor(q / y + 0.5)
+        q = (x - m) / y
+        whole = tl.floor(q)
+        whole = tl.where(q - whole > 0.5, whole + 1.0, whole)
+        return tl.where(y == 0.0, x / y, tl.where((m != 0.0) & ((m < 0.0) != (y < 0.0)), whole - 1.0, whole))
     else:
-        return q // y
+        return (x - m) // y - ((m != 0) & ((m < 0) != (y < 0))).to(x.dtype)
 
 
 @triton.jit

@@ -6,7 +6,7 @@ from math import prod
 
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.reduction import join as joined
-from compiler.codegen.triton.spelling import COMPUTE
+from compiler.codegen.triton.spelling import COMPUTE, index_text, variables
 from compiler.codegen.triton.task import Argument, Status, Task, ceil_div, power_of_two, warps_for
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
@@ -105,7 +105,7 @@ def _scatter_add(scatter: Node, names: dict[Value, str], graph: object) -> Writt
     coordinates = split(Index.of(i), base.shape)
     inner = Scope(frozenset({"n"}), scope)
     narrow = [
-        f"({_text(c)} < {n_})"
+        f"({index_text(c)} < {n_})"
         for a, (c, n_, whole) in enumerate(zip(coordinates, index.shape, base.shape, strict=True))
         if a != axis and n_ < whole
     ]
@@ -116,9 +116,8 @@ def _scatter_add(scatter: Node, names: dict[Value, str], graph: object) -> Writt
         body.depends["inside"] = frozenset({"i"})
     place = join([Index.of(n) if a == axis else c for a, c in enumerate(coordinates)], index.shape)
     mine = body.value(index, place, inner, guard)
-    hit = body.assign(inner, "hit", " & ".join([*[guard] * bool(guard), f"({mine} == {_text(coordinates[axis])})"]))
-    both = f"{hit}"
-    value = body.value(source, place, inner, both)
+    hit = body.assign(inner, "hit", " & ".join([*[guard] * bool(guard), f"({mine} == {index_text(coordinates[axis])})"]))
+    value = body.value(source, place, inner, hit if "i" in body.roots(variables(place)) else "")
     zero = 0.0 if source.dtype.kind == "float" else 0
     inner(f"total = {joined('sum', source.dtype, 'total', f'tl.where({hit}, {value}, {zero})')}")
     scope.block(f"for n in range(0, {count}):", inner.lines)
@@ -127,7 +126,3 @@ def _scatter_add(scatter: Node, names: dict[Value, str], graph: object) -> Writt
     return body, scope.lines, grid, warps_for(block), f"Adds along axis {axis} of {base.type} where the index says."
 
 
-def _text(index: Index) -> str:
-    from compiler.codegen.triton.spelling import index_text
-
-    return index_text(index)

@@ -106,6 +106,8 @@ class Tiles:
     def _along_a_row(self, node: Node) -> bool:
         """Whether a reduction in a row kernel runs along the rows instead of over them."""
         size = node.inputs[0].type.size
+        if size == node.output.type.size:
+            return True
         if size == self.size and self.size != self.rows:
             kind = reduction_class(node.inputs[0].shape, node.attrs["axes"])
             return node.output.type.size == self.rows and kind != "column"
@@ -206,9 +208,11 @@ class Tiles:
 
     def _write(self) -> list[str]:
         """A program walks down its chunk of rows, tile by tile."""
-        top = Scope()
-        columns = Scope(frozenset({"c"}), top)
-        rows = Scope(frozenset({"r"}), columns)
+        top = columns = rows = Scope(frozenset({"c"}) if not self.long else frozenset())
+        if self.rows > 1:
+            top = Scope()
+            columns = Scope(frozenset({"c"}), top)
+            rows = Scope(frozenset({"r"}), columns)
         if self.columns > 1 and not self.long:
             columns(*self._range("c", self._program(1), self.blocks, self.C, self.columns, "cols", "[None, :]"))
         if self.steps > 1:
@@ -225,6 +229,8 @@ class Tiles:
         for i, value in enumerate(self.outputs):
             if i not in done and not (self.long and value.type.size == self.size):
                 self.body.store(rows, f"o{i}", value, self._place(value))
+        if self.rows == 1:
+            return [*rows.lines, *after.lines]
         if self.steps > 1:
             columns.block(f"for start in range(0, {self.steps * self.R}, {self.R}):", rows.lines)
         else:
