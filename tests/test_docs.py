@@ -1,0 +1,37 @@
+"""Runs the examples of the documentation: every block marked ``python runnable``, those of one page in order."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parent.parent / "docs"
+BLOCK = re.compile(r"^```python runnable\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+def pages() -> Iterator[Path]:
+    return iter(sorted(DOCS.glob("*.md")))
+
+
+def blocks(page: Path) -> str:
+    """The runnable lines of a page, each at its line number, so that errors name the place on the page."""
+    text = page.read_text(encoding="utf-8")
+    position, result = 0, ""
+    for match in BLOCK.finditer(text):
+        result += "\n" * text.count("\n", position, match.start(1)) + match[1]
+        position = match.end(1)
+    return result
+
+
+@pytest.mark.parametrize("page", [p for p in pages() if BLOCK.search(p.read_text(encoding="utf-8"))], ids=lambda p: p.stem)
+def test_the_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks(page), str(page), "exec"), {"__name__": page.stem})
+
+
+@pytest.mark.parametrize("page", list(pages()), ids=lambda p: p.stem)
+def test_links_lead_somewhere(page: Path):
+    targets = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [t for t in targets if not (page.parent / t).exists()] == []
