@@ -42,6 +42,7 @@ def test_a_short_run_writes_everything(example: Example, tmp_path: Path, precisi
         p.name for p in tmp_path.iterdir()
     }
     assert "graph @step" in (tmp_path / "ir" / "00_traced.gir").read_text()
+    assert {"step.c", "step_triton.py"} <= {p.name for p in (tmp_path / "ir").iterdir()}
     saved = checkpoint(tmp_path, 2)
     assert saved["epoch"] == 2
     assert saved["scheduler_state_dict"]["last_epoch"] == 2
