@@ -58,7 +58,16 @@ def _sigmoid_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
 
 
 def _relu_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
-    return (o.where(o.gt(node.output, 0), g, 0),)
+    return (o.where(o.le(node.output, 0), 0, g),)
+
+
+def _silu_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+    """The expansion's own gradient is ``0 * inf`` where ``exp(-x)`` overflows."""
+    wide = accumulator(g.dtype)
+    x, g = o.cast(node.inputs[0], to=wide), o.cast(g, to=wide)
+    s = _sigmoid(o, x)
+    slope = o.mul(s, o.add(o.mul(x, o.sub(1, s)), 1))
+    return (o.cast(o.mul(g, slope), to=node.output.dtype),)
 
 
 def _gelu(o: Any, x: Value, approximate: str) -> Value:
@@ -99,7 +108,7 @@ def _softplus(o: Any, x: Value, beta: float, threshold: float) -> Value:
 
 composite("relu", lambda o, x: o.maximum(x, 0), type_rule(1, None, refuses=("bool",)), vjp=_relu_vjp)
 composite("sigmoid", _sigmoid, vjp=_sigmoid_vjp, prepare=promoted_float)
-composite("silu", lambda o, x: o.mul(x, _sigmoid(o, x)))
+composite("silu", lambda o, x: o.mul(x, _sigmoid(o, x)), vjp=_silu_vjp)
 composite("gelu", _gelu, _check_gelu, vjp=_gelu_vjp, attrs={"approximate": "none"})
 composite("softplus", _softplus, attrs={"beta": 1.0, "threshold": 20.0}, autocast=FP32_ON_CUDA)
 composite(
@@ -518,7 +527,7 @@ def _nll_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
     rows = _rows(o, o.cast(x, to=wide))
     classes = _Classes(o, rows, target, weight, node.attrs["ignore_index"])
     g_row = _row_gradient(o, o.cast(g, to=wide), classes, node.attrs["reduction"], rows.shape[0])
-    d = o.where(classes.hit, o.neg(o.mul(classes.scale, g_row)), 0)
+    d = o.where(o.logical_and(classes.hit, classes.valid), o.neg(o.mul(classes.scale, g_row)), 0)
     return (o.cast(_unrows(o, d, x.shape), to=x.dtype), None, *(_no_weight_gradient(node) for _ in weight))
 
 

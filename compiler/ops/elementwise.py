@@ -158,9 +158,9 @@ unary("exp", np.exp, lambda o, x, y: y, autocast=True)
 unary("expm1", np.expm1, lambda o, x, y: o.add(y, 1), autocast=True)
 unary("log", np.log, lambda o, x, y: o.reciprocal(x), autocast=True)
 unary("log1p", np.log1p, lambda o, x, y: o.reciprocal(o.add(x, 1)), autocast=True)
-unary("log2", np.log2, lambda o, x, y: o.reciprocal(o.mul(x, 0.6931471805599453)), autocast=True)
+unary("log2", np.log2, lambda o, x, y: o.div(1.4426950408889634, x), autocast=True)
 unary("sqrt", np.sqrt, lambda o, x, y: o.div(0.5, y))
-unary("rsqrt", lambda x: 1 / np.sqrt(x), lambda o, x, y: o.mul(-0.5, o.div(y, x)), autocast=True)
+unary("rsqrt", lambda x: 1 / np.sqrt(x), lambda o, x, y: o.mul(-0.5, o.mul(y, o.mul(y, y))), autocast=True)
 unary("reciprocal", lambda x: 1 / x, lambda o, x, y: o.neg(o.mul(y, y)), autocast=True)
 unary("sin", np.sin, lambda o, x, y: o.cos(x))
 unary("cos", np.cos, lambda o, x, y: o.neg(o.sin(x)))
@@ -199,15 +199,18 @@ def _pow_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
 
 
 def _choose_vjp(name: str) -> Callable[..., Any]:
-    """Gradient of ``maximum``/``minimum``: to the winner, halved where both are equal, as in PyTorch."""
+    """Gradient of ``maximum``/``minimum``: none to the loser, halved where both are equal, as in PyTorch.
+
+    ``name`` is the comparison by which an operand loses; NaN loses nothing, so it passes the gradient on.
+    """
 
     def vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
         a, b = node.inputs
-        wins = getattr(o, name)
+        loses = getattr(o, name)
         half = o.mul(g, 0.5)
 
         def to(x: Value, y: Value) -> Value:
-            return o.where(o.eq(x, y), half, o.where(wins(x, y), g, 0))
+            return o.where(o.eq(x, y), half, o.where(loses(x, y), 0, g))
 
         return (lambda: to(a, b)), (lambda: to(b, a))
 
@@ -216,8 +219,8 @@ def _choose_vjp(name: str) -> Callable[..., Any]:
 
 pointwise("div", np.true_divide, _div_vjp, refuses=NOT_FLOAT, prepare=promoted_float)
 pointwise("pow", np.power, _pow_vjp, refuses=("bool",), autocast=FP32_ON_CUDA)
-pointwise("maximum", np.maximum, _choose_vjp("gt"))
-pointwise("minimum", np.minimum, _choose_vjp("lt"))
+pointwise("maximum", np.maximum, _choose_vjp("lt"))
+pointwise("minimum", np.minimum, _choose_vjp("gt"))
 pointwise("floor_divide", np.floor_divide, refuses=("bool",))
 pointwise(
     "remainder",

@@ -93,11 +93,11 @@ def _sum_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
 
 
 def _extremum_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
-    """Split evenly among the elements that attain the extremum, as PyTorch's ``amax`` does."""
+    """Split evenly among the elements that attain the extremum, as PyTorch's ``amax`` does; NaN where it is NaN."""
     x = node.inputs[0]
-    hit = o.eq(x, spread(o, node, node.output))
-    count = o.sum(o.cast(hit, to=x.dtype), axes=node.attrs["axes"], keepdim=True)
-    return (o.where(hit, o.div(spread(o, node, g), count), 0),)
+    hit = o.cast(o.eq(x, spread(o, node, node.output)), to=x.dtype)
+    count = o.sum(hit, axes=node.attrs["axes"], keepdim=True)
+    return (o.mul(hit, o.div(spread(o, node, g), count)),)
 
 
 _reduce("sum", np.sum, _sum_vjp, prepare=_sum_prepare, autocast={"cuda": "fp32"})
