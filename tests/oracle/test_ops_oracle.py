@@ -1,0 +1,315 @@
+"""Every op against PyTorch: results and gradients, on the samples that drive the other tests of the ops.
+
+Bounds: f32 within 2e-6 of the larger of the value and 1 (sums in another order), f64 within 1e-12, 16-bit floats within
+one unit in the last place of the type (PyTorch rounds inside some kernels, a record only at its end). Integers, bools,
+shapes and dtypes are equal.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from compiler.ir.op import OPS
+from compiler.ir.types import DType
+from tests.samples import AUXILIARY, Sample, arguments, interpreted, sample_graph, samples, wanted, with_gradient
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+
+BOUNDS = {"float32": 2e-6, "float64": 1e-12, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+Function = Callable[..., Any]
+
+
+def torch_dtype(to: DType) -> Any:
+    return getattr(torch, to.name)
+
+
+def to_torch(x: Any) -> Any:
+    """A tensor of the same contents; a number becomes a rank-0 tensor, which promotes alike."""
+    if isinstance(x, np.ndarray) and x.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(x.astype(np.float32)).to(torch.bfloat16)
+    return torch.from_numpy(x.copy()) if isinstance(x, np.ndarray) else torch.tensor(x)
+
+
+def to_numpy(x: Any) -> np.ndarray:
+    x = x.detach()
+    return x.float().numpy().astype(ml_dtypes.bfloat16) if x.dtype == torch.bfloat16 else x.resolve_neg().numpy()
+
+
+def same_type(*tensors: Any) -> list[Any]:
+    """Tensors in their common type, for functions that do not promote."""
+    common = tensors[0]
+    for t in tensors[1:]:
+        common = common.new_empty(common.shape, dtype=torch.result_type(common, t))
+    return [t.to(common.dtype) for t in tensors]
+
+
+def plain(function: Function) -> Function:
+    return lambda *tensors, **attrs: function(*tensors)
+
+
+def reduction(function: Function) -> Function:
+    def reduced(x: Any, axes: tuple[int, ...], keepdim: bool = False) -> Any:
+        return function(x, axes, keepdim) if axes else function(x.unsqueeze(0), (0,), False)
+
+    return reduced
+
+
+def one_by_one(function: Function) -> Function:
+    """A reduction of one axis, repeated."""
+
+    def reduced(x: Any, axes: tuple[int, ...], keepdim: bool) -> Any:
+        for axis in reversed(axes):
+            x = function(x, axis, keepdim)
+        return x
+
+    return reduction(reduced)
+
+
+def window(start: Any, stop: Any, step: Any) -> Any:
+    """An index for slices with negative steps, which PyTorch's views do not have."""
+    return torch.meshgrid(*(torch.arange(*s) for s in zip(start, stop, step)), indexing="ij")
+
+
+def sliced(x: Any, **attrs: Any) -> Any:
+    return x[window(**attrs)] if x.dim() else x * 1
+
+
+def scattered(x: Any, y: Any, **attrs: Any) -> Any:
+    return x.index_put(window(**attrs), y) if x.dim() else y * 1
+
+
+def attention(q: Any, k: Any, v: Any, *rest: Any, **attrs: Any) -> Any:
+    mask = rest[0] if attrs.get("mask") else None
+    return F.scaled_dot_product_attention(q, k, v, mask, is_causal=attrs.get("causal", False), scale=attrs.get("scale"))
+
+
+def normalised(function: Function) -> Function:
+    def norm(x: Any, *affine: Any, ndim: int, eps: float = 1e-5) -> Any:
+        wide, *parameters = same_type(x, *affine)
+        options = dict(zip(("weight", "bias"), parameters))
+        return function(wide, x.shape[x.dim() - ndim :], eps=eps, **options).to(x.dtype)
+
+    return norm
+
+
+def pair(function: Function) -> Function:
+    def loss(x: Any, y: Any, reduction: str = "mean") -> Any:
+        return function(*same_type(*torch.broadcast_tensors(x, y)), reduction=reduction)
+
+    return loss
+
+
+def binary_cross_entropy(x: Any, y: Any, *rest: Any, reduction: str = "mean", **given: bool) -> Any:
+    weight = rest[0] if given.get("weight") else None
+    pos_weight = rest[-1] if given.get("pos_weight") else None
+    return F.binary_cross_entropy_with_logits(x, y, weight, reduction=reduction, pos_weight=pos_weight)
+
+
+def counted(shape: Any, axis: int) -> Any:
+    line = torch.arange(shape[axis])
+    return line.view([-1 if a == axis else 1 for a in range(len(shape))]).expand(shape)
+
+
+def product(a: Any, b: Any, dtype: DType | None = None) -> Any:
+    return torch.matmul(*(x if dtype is None else x.to(torch_dtype(dtype)) for x in (a, b)))
+
+
+def class_loss(function: Function) -> Function:
+    return lambda x, target, *weight, **attrs: function(x, target.long(), *weight, **attrs)
+
+
+def dropout(x: Any, seed: Any, offset: Any, p: float, index: int) -> Any:
+    assert p in (0.0, 1.0)
+    return x * (1 - p)
+
+
+def unscale(*operands: Any) -> Any:
+    *grads, scale = operands
+    grads = [g.float() if g.dtype in (torch.float16, torch.bfloat16) else g.clone() for g in grads]
+    found = torch.zeros(1)
+    torch._amp_foreach_non_finite_check_and_unscale_(grads, found, scale.double().reciprocal().float())
+    return [*(g.to(o.dtype) for g, o in zip(grads, operands, strict=False)), found[0]]
+
+
+def update_scale(scale: Any, tracker: Any, found: Any, growth: Any, backoff: Any, interval: int) -> Any:
+    scale, tracker = scale.clone(), tracker.clone()
+    torch._amp_update_scale_(scale, tracker, found, growth.item(), backoff.item(), interval)
+    return [scale, tracker]
+
+
+def clip_norm(*operands: Any, norm_type: float = 2.0) -> Any:
+    params = [torch.nn.Parameter(g.clone()) for g in operands[:-1]]
+    for p in params:
+        p.grad = p.detach().clone()
+    norm = torch.nn.utils.clip_grad_norm_(params, operands[-1].item(), norm_type)
+    return [*(p.grad for p in params), norm]
+
+
+def clip_value(*operands: Any) -> Any:
+    params = [torch.nn.Parameter(g.clone()) for g in operands[:-1]]
+    for p in params:
+        p.grad = p.detach().clone()
+    torch.nn.utils.clip_grad_value_(params, operands[-1].item())
+    return [p.grad for p in params]
+
+
+TORCH: dict[str, Function] = {
+    **{name: plain(getattr(torch, name)) for name in (
+        "exp", "expm1", "log", "log1p", "log2", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "tanh", "erf", "neg",
+        "abs", "sign", "floor", "ceil", "trunc", "round", "add", "sub", "mul", "div", "pow", "maximum", "minimum",
+        "floor_divide", "remainder", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "ne", "lt", "le", "gt", "ge",
+        "logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite", "matmul", "relu",
+        "sigmoid", "detach",
+    )},
+    "where": lambda c, a, b: torch.where(c.bool(), a, b),
+    "cast": lambda x, to: x.to(torch_dtype(to)),
+    "zeros": lambda shape, dtype: torch.zeros(shape, dtype=torch_dtype(dtype)),
+    "ones": lambda shape, dtype: torch.ones(shape, dtype=torch_dtype(dtype)),
+    "constant": lambda value, dtype: torch.tensor(value, dtype=torch_dtype(dtype)),
+    "iota": counted,
+    "sum": reduction(torch.sum),
+    "amax": reduction(torch.amax),
+    "amin": reduction(torch.amin),
+    "any": reduction(lambda x, axes, keepdim: torch.any(x.bool(), axes, keepdim)),
+    "all": reduction(lambda x, axes, keepdim: torch.all(x.bool(), axes, keepdim)),
+    "mean": reduction(torch.mean),
+    "logsumexp": reduction(torch.logsumexp),
+    "prod": one_by_one(torch.prod),
+    "argmax": one_by_one(torch.argmax),
+    "argmin": one_by_one(torch.argmin),
+    "var": lambda x, axes, keepdim=False, correction=1.0: torch.var(x, axes, correction=correction, keepdim=keepdim),
+    "softmax": lambda x, axis: torch.softmax(x, axis),
+    "log_softmax": lambda x, axis: torch.log_softmax(x, axis),
+    "reshape": lambda x, shape: x.reshape(shape),
+    "permute": lambda x, dims: x.permute(dims),
+    "expand": lambda x, shape: x.expand(shape),
+    "slice": sliced,
+    "slice_scatter": scattered,
+    "concat": lambda *tensors, axis: torch.cat(tensors, axis),
+    "dot": product,
+    "linear": plain(F.linear),
+    "scaled_dot_product_attention": attention,
+    "silu": plain(F.silu),
+    "gelu": F.gelu,
+    "softplus": F.softplus,
+    "leaky_relu": F.leaky_relu,
+    "log_sigmoid": plain(F.logsigmoid),
+    "layer_norm": normalised(F.layer_norm),
+    "rms_norm": normalised(F.rms_norm),
+    "mse_loss": pair(F.mse_loss),
+    "l1_loss": pair(F.l1_loss),
+    "binary_cross_entropy_with_logits": binary_cross_entropy,
+    "cross_entropy": class_loss(F.cross_entropy),
+    "nll_loss": class_loss(F.nll_loss),
+    "take": lambda table, index: table[index.long()],
+    "embedding": lambda table, index, padding_idx=None: (
+        F.embedding(index, table, padding_idx) if table.dim() == 2 else table[index.long()]
+    ),
+    "scatter_rows": lambda index, source, rows: source.new_zeros((rows, *source.shape[index.dim() :])).index_put(
+        (index.long(),), source, accumulate=True
+    ),
+    "gather": lambda x, index, axis: torch.gather(x, axis, index.long()),
+    "scatter_add": lambda x, index, source, axis: torch.scatter_add(x, axis, index.long(), source),
+    "dropout": dropout,
+    "scale_loss": lambda loss, scale: loss * scale,
+    "unscale": unscale,
+    "update_scale": update_scale,
+    "clip_grad_norm": clip_norm,
+    "clip_grad_value": clip_value,
+}  # fmt: skip
+
+ELSEWHERE = {
+    "uniform": "PyTorch draws other numbers",
+    "normal": "PyTorch draws other numbers",
+    "attention_backward": "the gradient of scaled_dot_product_attention",
+    "bounded": "an index check",
+    "skip_if": "a choice",
+    "count_step": "an addition",
+    "sgd_update": "compared through the optimizers",
+    "sgd_momentum_update": "compared through the optimizers",
+    "adam_update": "compared through the optimizers",
+}
+"""Ops without a counterpart here, and why."""
+
+
+DIFFERENT = {
+    "sign-special": "of NaN: NumPy says NaN, PyTorch 0",
+    "gelu-special": "of infinity and the largest number: PyTorch overflows",
+    "sub-bool-f32": "PyTorch refuses",
+    "clip_grad_norm-half": "PyTorch rounds norms to the type of the gradients",
+    "clip_grad_norm-f64": "with f32 gradients among them: PyTorch's norms differ in their last f32 digit",
+}
+"""Samples (by the beginning of their names) on which PyTorch does something else, and what."""
+
+DIFFERENT_GRADIENTS = {
+    **DIFFERENT,
+    "abs-special": "at NaN: as sign",
+    "var-shifted": "PyTorch takes the mean in f64",
+    "binary_cross_entropy_with_logits-weight": "PyTorch has no gradient of the weights",
+    "binary_cross_entropy_with_logits-pos-weight": "PyTorch has no gradient of the weights",
+    "unscale": "PyTorch has none",
+}
+
+
+def comparable(sample: Sample) -> bool:
+    if sample.op not in TORCH or sample.id.startswith(tuple(DIFFERENT)):
+        return False
+    if "dropout" in sample.op or sample.op == "scaled_dot_product_attention":
+        return sample.attrs.get("p", 0.0) in (0.0, 1.0) and not sample.attrs.get("dropout")
+    return True
+
+
+SAMPLES = [s for s in samples() if comparable(s)]
+
+
+def test_every_op_is_compared_or_says_why_not() -> None:
+    assert TORCH.keys() | ELSEWHERE.keys() == {s.op for s in samples()}
+    assert not TORCH.keys() & ELSEWHERE.keys()
+    assert TORCH.keys() == {s.op for s in SAMPLES}
+
+
+def close(actual: np.ndarray, expected: np.ndarray) -> None:
+    assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
+    bound = BOUNDS.get(actual.dtype.name)
+    if bound is None:
+        np.testing.assert_array_equal(actual, expected)
+    else:
+        wide = np.float32 if actual.dtype.itemsize == 2 else actual.dtype
+        np.testing.assert_allclose(actual.astype(wide), expected.astype(wide), bound, bound)
+
+
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom")
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.id)
+def test_results(sample: Sample) -> None:
+    results, _ = interpreted(sample)
+    expected = TORCH[sample.op](*map(to_torch, sample.inputs), **sample.attrs)
+    expected = expected if isinstance(expected, list) else [expected]
+    compared = results[:1] if sample.op in AUXILIARY else results
+    for ours, theirs in zip(compared, expected, strict=True):
+        close(ours, to_numpy(theirs))
+
+
+def differentiable(sample: Sample) -> bool:
+    if sample.id.startswith(tuple(DIFFERENT_GRADIENTS)):
+        return False
+    return OPS[sample.op].differentiable and all(wanted(sample_graph(sample)))
+
+
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom")
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if differentiable(s)], ids=lambda s: s.id)
+def test_gradients(sample: Sample) -> None:
+    graph = sample_graph(sample)
+    tensors = [to_torch(x) for x in sample.inputs]
+    places = [i for i, x in enumerate(sample.inputs) if isinstance(x, np.ndarray)]
+    _, params = wanted(graph)
+    leaves = [tensors[places[graph.inputs().index(v)]].requires_grad_() for v in params]
+    seeds = [to_torch(g) for g in arguments(sample, with_gradient(graph))[len(sample.arrays) :]]
+    result = TORCH[sample.op](*tensors, **sample.attrs)
+    theirs = torch.autograd.grad(result, leaves, seeds, allow_unused=True)
+    _, ours = interpreted(sample)
+    for mine, other, leaf in zip(ours, theirs, leaves, strict=True):
+        close(mine, to_numpy(torch.zeros_like(leaf) if other is None else other))
