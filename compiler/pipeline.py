@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import ISAS, Isa
-from compiler.codegen.triton import module
-from compiler.codegen.triton.program import TritonProgram
 from compiler.errors import VerifyError
 from compiler.ir.graph import Graph
 from compiler.ir.verify import verify
@@ -22,6 +22,9 @@ from compiler.passes.horizontal import horizontal
 from compiler.passes.simplify import simplify
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
+
+if TYPE_CHECKING:
+    from compiler.codegen.triton.program import TritonProgram
 
 Pass = Callable[[Graph], Graph]
 Named = tuple[str, Pass]
@@ -76,7 +79,12 @@ def compile_c(stages: Stages, isa: Isa) -> Plan:
 
 def compile_triton(stages: Stages, target: str) -> TritonProgram:
     """Lower the latest graph of ``stages`` and emit Triton for ``target`` ("sm_80", "sm_90", ...)."""
-    return module.emit(stages.run(lowering(None)), target)
+    return _triton().emit(stages.run(lowering(None)), target)
+
+
+def _triton() -> Any:
+    """The Triton renderer; importing it needs triton, which most steps on a CPU never do."""
+    return import_module("compiler.codegen.triton.module")
 
 
 def emit(graph: Graph, target: str) -> str:
@@ -88,5 +96,5 @@ def emit(graph: Graph, target: str) -> str:
     if target == "c":
         return (unit.emit(graph, ISAS["portable"]) if fused else compile_c(Stages(graph), ISAS["portable"])).source
     if target == "triton":
-        return (module.emit(graph, "sm_80") if fused else compile_triton(Stages(graph), "sm_80")).source
+        return (_triton().emit(graph, "sm_80") if fused else compile_triton(Stages(graph), "sm_80")).source
     raise ValueError(f"unknown target {target!r}; there are: c, triton")

@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
-from compiler.index import Index, Var, broadcast, matrix_strides, refined, through_view, view_chain
+from compiler.index import (
+    Index,
+    Var,
+    broadcast,
+    concat_starts,
+    matrix_strides,
+    place_in_concat,
+    refined,
+    through_view,
+    view_chain,
+)
 from compiler.ir.graph import Graph, Node, Update, Value, users
 from compiler.ir.location import Loc
 from compiler.ir.op import OPS
@@ -147,6 +157,8 @@ class _Fusion:
 
     def _place(self, node: Node, position: int) -> None:
         name = node.op.name
+        if name == "concat" and self._written_in_place(node, position):
+            return
         if name in ANCHORED:
             group = Group(node, position, node.outputs[0].type.size)
             group.anchor = node
@@ -180,6 +192,32 @@ class _Fusion:
             if group is not None and (root in group.sinks or (position == 0 and node.op.name in LOOKUPS)):
                 found.add(group)
         return found
+
+    def _written_in_place(self, concat: Node, position: int) -> bool:
+        """Whether attention's gradients, packed by ``concat``, can be written to their place in it by attention."""
+        roots = [view_chain(v)[0] for v in concat.inputs]
+        group = self.group.get(roots[0])
+        if group is None or group.anchor is None or group.anchor.op.name != "attention_backward":
+            return False
+        if set(roots) != set(group.anchor.outputs) or len(roots) != len(group.anchor.outputs) or len(group.nodes) > 1:
+            return False
+        starts = concat_starts(concat)
+        for part, root, start in zip(concat.inputs, roots, starts, strict=True):
+            alone = root not in self.results and self._only_read_through(root, part)
+            if not alone or place_in_concat(root, part, concat, start) is None:
+                return False
+        self._join(group, concat, position)
+        return True
+
+    def _only_read_through(self, root: Value, part: Value) -> bool:
+        """Whether ``part``, a chain of views, is the only use of ``root``."""
+        value = part
+        while value is not root:
+            assert value.producer is not None
+            value = value.producer.inputs[0]
+            if len(self.readers.get(value, ())) != 1 or value in self.results:
+                return False
+        return True
 
     def _linked(self, value: Value, shape: tuple[int, ...]) -> Group | None:
         """The group whose kernel could compute a node of ``shape`` reading ``value`` in the same place."""
@@ -363,7 +401,10 @@ class _Fusion:
         nodes = []
         for group in self._ordered():
             whole = group.anchor is not None and ANCHORED[group.anchor.op.name] == "attention"
-            outputs = [v for n in group.nodes for v in n.outputs if v in read or whole]
+            if whole:
+                outputs = list(group.nodes[-1].outputs)
+            else:
+                outputs = [v for n in group.nodes for v in n.outputs if v in read]
             outputs += group.copies + [v for v in aliases.get(group, ())]
             if outputs:
                 nodes.append(self._fused(group, outputs, new))

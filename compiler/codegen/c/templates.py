@@ -11,7 +11,7 @@ from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import LoopKernel
 from compiler.codegen.c.spelling import COMPUTE, STORAGE, index_text
 from compiler.codegen.c.writer import Writer
-from compiler.index import Index, Var, join, matrix_strides, split
+from compiler.index import Index, Var, concat_starts, join, matrix_strides, place_in_concat, split, view_chain
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, bf16, f16, f32
 from compiler.ops.contract import attention_scale
@@ -313,12 +313,30 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
     ins = [("in", i, offset) for i, offset, _ in windows[:3]] + [("in", i, offset) for i, offset, _ in middle]
     outs = [("out", i, 0) for i in range(len(graph.outputs))]
     if backward:
+        packed = graph.outputs[0].producer
+        assert packed is not None
         grads = [_contiguous(v) for v in op.outputs]
+        if packed.op.name == "concat":
+            places = _packed_gradients(op, packed)
+            outs = [("out", 0, offset) for offset, _ in places]
+            grads = [strides for _, strides in places]
         whole = attention.AttentionGradSpec("NAME", spec, windows[5][2], *grads)
         text = attention.backward_kernel(isa, whole)
         ins += [("in", i, offset) for i, offset, _ in windows[3:6]]
         return _team(isa, text, ins + outs, whole)
     return _team(isa, attention.forward_kernel(isa, spec), ins + outs, spec)
+
+
+def _packed_gradients(op: Node, concat: Node) -> list[tuple[int, tuple[int, int, int, int]]]:
+    """Offset and strides of dq, dk, dv in the packed gradient."""
+    parts = {view_chain(v)[0]: (v, start) for v, start in zip(concat.inputs, concat_starts(concat), strict=True)}
+    found = []
+    for root in op.outputs:
+        part, start = parts[root]
+        place = place_in_concat(root, part, concat, start)
+        assert place is not None, "fuse packs only what stands in strides"
+        found.append((place[0], _four(root, place[1])))
+    return found
 
 
 def _team(isa: Isa, text: str, pointers: list[tuple[str, int, int]], spec: attention.AttentionSpec | attention.AttentionGradSpec) -> TeamKernel:
