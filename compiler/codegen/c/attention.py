@@ -256,7 +256,7 @@ class _Layout:
         if spec.mask:
             text += f", const {'uint8_t' if spec.mask.dtype == 'bool' else C_TYPE[spec.mask.dtype]} *mask"
         if spec.dropout:
-            text += ", const uint64_t *seed, const uint64_t *offset"
+            text += ", const int64_t *seed, const int64_t *offset"
         return text
 
     def head(self, strides: Strides, name: str) -> str:

@@ -13,7 +13,7 @@ from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE, STORAGE, index_text,
 from compiler.codegen.c.writer import Writer
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
-from compiler.ir.types import DType, f64
+from compiler.ir.types import DType, f32, f64, i32
 from compiler.passes.fuse import reduction_class
 
 FLAT_CHUNK = 8192  # elements of a flat kernel that make one chunk of partial results
@@ -40,6 +40,11 @@ class Sink:
     op: str
     dtype: DType
     width: int
+
+    @property
+    def partial(self) -> DType:
+        """The type that partial results have in memory; 16-bit floats are rounded when they are joined."""
+        return f32 if self.dtype.is_half else i32 if self.dtype.kind == "bool" else self.dtype
 
 
 @dataclass
@@ -211,7 +216,7 @@ class _Loops:
             assert node is not None
             if not self._per_element(node):
                 name = self.body.value(node.inputs[0], self._row_place(node.inputs[0]), rows)
-                rows.out(_JOIN[sink.op].format(f"s{sink.output}", name))
+                rows.out(_join(sink.op, sink.dtype, f"s{sink.output}", name))
 
     def _row_place(self, value: Value) -> Index:
         return Index.of(self.row) if value.type.size == self.rows else Index()
@@ -268,10 +273,9 @@ class _Loops:
             sink = self.sinks[node.output]
             text = self.body.value(node.inputs[0], element, inner)
             if sink.width == 1:
-                clauses.append(f"reduction({_CLAUSE[sink.op]}:s{sink.output})")
-                joins.append(_JOIN[sink.op].format(f"s{sink.output}", text))
+                self._simd_join(sink.op, sink.dtype, f"s{sink.output}", text, out, clauses, joins, after)
             else:
-                joins.append(_JOIN[sink.op].format(f"s{sink.output}[{self.column.name}]", text))
+                joins.append(_join(sink.op, sink.dtype, f"s{sink.output}[{self.column.name}]", text))
         for i, value in outs.items():
             text = self.body.to_store(value, element, inner)
             joins.append(f"{self._out(i)}[{index_text(element)}] = {text};")
@@ -308,23 +312,30 @@ class _Loops:
             best = f"best_{name}"
             rows.out(f"{COMPUTE[dtype]} {best} = 0;")
             c = self.column.name
-            joins.append(
-                f"if ({c} == 0 || {text} {sign} {best} || ({text} != {text} && {best} == {best})) {best} = {text}, {name} = {c};"
-            )
+            nan = f" || ({text} != {text} && {best} == {best})" if dtype.kind == "float" else ""
+            joins.append(f"if ({c} == 0 || {text} {sign} {best}{nan}) {best} = {text}, {name} = {c};")
             return name
-        rows.out(f"{COMPUTE[dtype]} {name} = {_start(op, dtype)};")
-        clauses.append(f"reduction({_CLAUSE[op]}:{name})")
-        joins.append(_JOIN[op].format(name, text))
-        if op in ("amax", "amin") and dtype.kind == "float":
-            flag = f"nan_{name}"
-            rows.out(f"int {flag} = 0;")
-            clauses.append(f"reduction(|:{flag})")
-            joins.append(f"{flag} |= {text} != {text};")
-            after.append(f"if ({flag}) {name} = NAN;")
+        result = node.output.dtype
+        rows.out(f"{COMPUTE[result]} {name} = {_start(op, result)};")
+        self._simd_join(op, result, name, text, rows.out, clauses, joins, after)
         if node.output.dtype.is_half:
             self.body.uses.add(f"round_{node.output.dtype.short}")
             after.append(f"{name} = round_{node.output.dtype.short}({name});")
         return name
+
+    @staticmethod
+    def _simd_join(
+        op: str, dtype: DType, total: str, term: str, before: Writer, clauses: list[str], joins: list[str], after: list[str]
+    ) -> None:
+        """Join ``term`` to ``total`` in a vector loop, whose max and min forget a NaN: it goes into a flag."""
+        clauses.append(f"reduction({_CLAUSE[op]}:{total})")
+        joins.append(_JOIN[op].format(total, term))
+        if op in ("amax", "amin") and dtype.kind == "float":
+            flag = f"nan_{total}"
+            before(f"int {flag} = 0;")
+            clauses.append(f"reduction(|:{flag})")
+            joins.append(f"{flag} |= {term} != {term};")
+            after.append(f"if ({flag}) {total} = NAN;")
 
     def _operand_place(self, node: Node) -> Index:
         """Where the operand of a reduction along the row is read, for any position of the reduced axes."""
@@ -355,7 +366,7 @@ class _Loops:
             node = value.producer
             assert node is not None
             text = self.body.value(node.inputs[0], element, inner)
-            joins.append(_JOIN[sink.op].format(f"s{sink.output}[c - from]", text))
+            joins.append(_join(sink.op, sink.dtype, f"s{sink.output}[c - from]", text))
         for i, value in enumerate(self.outputs):
             if not self._is_sink(value):
                 text = self.body.to_store(value, element, inner)
@@ -453,6 +464,14 @@ def _trailing(reduction: Node) -> bool:
     return not kept or not gone or max(kept) < min(gone)
 
 
+def _join(op: str, dtype: DType, total: str, term: str) -> str:
+    """Join ``term`` to ``total``, one after the other; a NaN stays."""
+    if op in ("amax", "amin") and dtype.kind == "float":
+        sign = ">" if op == "amax" else "<"
+        return f"{total} = {term} {sign} {total} || {term} != {term} ? {term} : {total};"
+    return _JOIN[op].format(total, term)
+
+
 def _start(op: str, dtype: DType) -> str:
     value = _START[op]
     if dtype.kind == "bool":
@@ -484,7 +503,7 @@ def combine_text(op: str, dtype: DType) -> tuple[str, str]:
     out.open("for (long c = begin; c < end; c++)")
     out(f"{kind} total = {_start(op, dtype)};")
     out.open("for (long chunk = 0; chunk < chunks; chunk++)")
-    out(_JOIN[op].format("total", "partial[chunk * width + c]"))
+    out(_join(op, dtype, "total", "partial[chunk * width + c]"))
     out.close()
     out("out[c] = total;" if not dtype.is_half else f"out[c] = f32_to_{dtype.short}(total);")
     out.close()

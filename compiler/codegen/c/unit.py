@@ -219,7 +219,7 @@ class _Unit:
         partials = {}
         for sink in kernels[0].sinks:
             partials[sink.output] = f"part{i}_{sink.output}"
-            kind = TensorType(sink.dtype, (len(pieces),))
+            kind = TensorType(sink.partial, (len(pieces),))
             self.temporaries.append((partials[sink.output], kind, Lifetime(i, i, kind.nbytes)))
         pointers = [x for x in kernels[0].operands if x[0] in ("in", "out")]
         rows = [", ".join(self._operand(node, x, {}) for x in pointers) for node in run]
@@ -293,7 +293,7 @@ class _Unit:
 
     def _loop_call(self, i: int, node: Node, kernel: LoopKernel, name: str, launch: Launch) -> None:
         reads, writes = self._effects(node)
-        if kernel.chunks == 1 and not any(s.dtype.is_half for s in kernel.sinks):
+        if kernel.chunks == 1 and all(s.partial is s.dtype for s in kernel.sinks):
             direct = {s.output: self._pointer(node.outputs[s.output]) for s in kernel.sinks}
             arguments = ", ".join("0" if x[0] == "chunk" else self._operand(node, x, direct) for x in kernel.operands)
             line = f"if (tid == 0) {name}(0, {kernel.total}, {arguments});"
@@ -316,7 +316,7 @@ class _Unit:
     def _partials(self, i: int, output: int, kernel: LoopKernel, node: Node) -> str:
         sink = next(s for s in kernel.sinks if s.output == output)
         name = f"part{i}_{output}"
-        kind = TensorType(sink.dtype, (max(kernel.chunks, 1), sink.width))
+        kind = TensorType(sink.partial, (max(kernel.chunks, 1), sink.width))
         self.temporaries.append((name, kind, Lifetime(i, i, kind.nbytes)))
         return name
 

@@ -1,0 +1,79 @@
+"""Every op, alone and with its gradient, as C: all samples in one translation unit, against the interpreter."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from compiler.codegen.c import unit
+from compiler.interpret import interpret
+from compiler.ir.graph import Graph
+from compiler.ir.types import dtype
+from compiler.passes.autodiff import autodiff
+from compiler.pipeline import Stages, lowering
+from tests.compiler.codegen.c.plans import native, run
+from tests.samples import Sample, arguments, sample_graph, samples, with_gradient
+
+# A product over a few elements, elementary functions of a few ulp, and what a gradient makes of them.
+# 16-bit types: a gradient of several ops is rounded after each in the interpreter and once in a kernel of all.
+TOLERANCE = {"f32": 1e-5, "f64": 1e-13, "bf16": 2**-7, "f16": 2**-10}
+
+
+def without_signed_zeros(array: np.ndarray) -> np.ndarray:
+    """C does not tell the zeros apart, so nothing divides by the negative one."""
+    return np.asarray(array + np.zeros((), array.dtype)) if array.dtype.kind == "f" else array
+
+
+def assert_close(got: np.ndarray, want: np.ndarray, what: str) -> None:
+    """Equal types; elements equal to a tolerance of themselves and of the largest one, which sums cancel against."""
+    assert got.dtype == want.dtype and got.shape == want.shape, what
+    kind = dtype(want.dtype)
+    if kind.kind != "float":
+        np.testing.assert_array_equal(got, want, what)
+        return
+    got, want = got.astype(np.float64), want.astype(np.float64)
+    tolerance = TOLERANCE[kind.short]
+    largest = np.abs(want, where=np.isfinite(want), out=np.zeros_like(want)).max(initial=1.0)
+    np.testing.assert_allclose(got, want, tolerance, tolerance * largest, err_msg=what)
+
+
+class Table:
+    """The samples as one graph of fused nodes; those of one op are next to each other."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[Sample, Graph, list[np.ndarray]]] = []
+        whole = Graph("samples")
+        arrays: list[np.ndarray] = []
+        for sample in samples():
+            graph = with_gradient(sample_graph(sample))
+            given = [without_signed_zeros(a) for a in arguments(sample, graph)]
+            fused = Stages(graph).run(lowering(unit.claims))
+            whole.params += fused.params
+            whole.nodes += fused.nodes
+            whole.outputs += fused.outputs
+            arrays += given
+            self.entries.append((sample, graph, given))
+        self.plan = unit.emit(whole, native())
+        results, self.status = run(self.plan, arrays, threads=2)
+        self.results: Iterator[np.ndarray] = iter(results[len(arrays) :])
+        self.by_op: dict[str, list[tuple[Sample, Graph, list[np.ndarray], list[np.ndarray]]]] = {}
+        for sample, graph, given in self.entries:
+            outputs = [next(self.results) for _ in graph.outputs]
+            self.by_op.setdefault(sample.op, []).append((sample, graph, given, outputs))
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    return Table()
+
+
+@pytest.mark.parametrize("op", sorted({s.op for s in samples()}))
+def test_op_and_gradient_equal_the_interpreter(table: Table, op: str) -> None:
+    for sample, graph, given, outputs in table.by_op[op]:
+        expected, _ = interpret(autodiff(graph), given)
+        for i, (got, want) in enumerate(zip(outputs, expected, strict=True)):
+            assert_close(got, want, f"result {i} of {sample.id}")
+
+
+def test_no_sample_has_an_index_out_of_range(table: Table) -> None:
+    assert table.status == [0, 0, 0, 0]
