@@ -1,0 +1,259 @@
+"""A traced step compiled for one backend and bound to the memory of its states."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+
+from compiler import pipeline
+from compiler.codegen.c import unit
+from compiler.codegen.c.isa import isa_for
+from compiler.errors import DeviceError, GenesisWarning
+from compiler.interpret import concrete, interpret
+from compiler.ir.graph import Graph, Value
+from compiler.ir.types import TensorType
+from compiler.pipeline import Stages
+from compiler.plan import Plan
+from compiler.text.printer import print_graph
+from genesis.context import Cell, Clock, rebound
+from genesis.tensor import GradientStaysInside, Tensor, from_array, tensor
+from genesis.tracing import Traced
+from runtime.cache import cached_bytes
+from runtime.devices.cpu import CpuDevice, aligned_empty
+from runtime.executor import Executor
+from runtime.toolchain import find_compiler
+
+
+@dataclass(frozen=True)
+class Last:
+    """What the last call did. ``applied``: False when the step was skipped because a gradient overflowed.
+
+    ``loss_scale``: the scale the step ran with, ``grad_norm``: the norm before clipping, ``lr``: the learning rate of
+    the first parameter group; None where the step has no such thing.
+    """
+
+    applied: bool
+    loss_scale: float | None
+    grad_norm: float | None
+    lr: float | None
+
+
+class Program:
+    """One traced signature, compiled for one backend, bound to its states."""
+
+    def __init__(self, traced: Traced, backend: str) -> None:
+        self.traced = traced
+        self.plan: Plan | None = None
+        self._stages: Stages | None = None
+        self._scalars = self._scalar_order()
+        self.clock = Clock()
+        self.executor: Executor | Interpreted = self._executor(backend)
+        self.bound: list[Value] = []
+        self.time = -1
+        self.outputs: list[np.ndarray] = []
+        self.result_types = [v.type for v in traced.stages.latest.outputs[: traced.outputs]]
+        for cell in traced.written:
+            if cell.clock is None:
+                cell.clock = self.clock
+        self.clocks = {cell.clock for cell in traced.written if cell.clock is not None}
+        for cell in traced.states:
+            cell.bound += 1
+
+    def _scalar_order(self) -> list[Callable[[Sequence[Any]], float]]:
+        """How to read each scalar input of the graph, in the graph's order."""
+        traced = self.traced
+        arguments, numbers = iter(traced.float_arguments), iter(traced.scalars)
+        order: list[Callable[[Sequence[Any]], float]] = []
+        for param in traced.stages.latest.params:
+            if param.kind != "scalar":
+                continue
+            if param.value in traced.argument_scalars:
+                order.append(_argument_reader(next(arguments)))
+            else:
+                order.append(_outside_reader(next(numbers)))
+        return order
+
+    def _executor(self, backend: str) -> Executor | Interpreted:
+        if backend == "cuda":
+            raise NotImplementedError("backend='cuda' from the decorator")
+        compiler = find_compiler() if backend in ("auto", "c") else None
+        if compiler is None:
+            if backend == "c":
+                raise DeviceError("backend='c' needs a C compiler; install gcc or clang, or `pip install genesis[zig]`")
+            if backend == "auto":
+                warnings.warn(
+                    "no C compiler found: steps run in the NumPy interpreter, slowly", GenesisWarning, stacklevel=5
+                )
+            return Interpreted(self.traced.stages.latest)
+        isa = isa_for(compiler.features)
+        start = self.traced.stages.latest
+        key = ("plan", _compiler_version(), isa.name, print_graph(start))
+
+        def make() -> bytes:
+            self._stages = Stages(start)
+            return pipeline.compile_c(self._stages, isa).to_json().encode()
+
+        self.plan = Plan.from_json(cached_bytes(key, make).decode())
+        fresh = self.traced.outputs + len(self.traced.exports)
+        return Executor(self.plan, CpuDevice(), fresh)
+
+    # Running
+
+    def grads_as_recorded(self) -> bool:
+        """Whether the ``.grad`` that the step reads before it clears them are there, or missing, as when recorded."""
+        return all((cell.grad is None) == missing for cell, missing in self.traced.entry_grads)
+
+    def run(self, arguments: Sequence[Any]) -> Any:
+        """One call on the leaves of the arguments."""
+        traced = self.traced
+        if self.time != rebound.time:
+            self._bind()
+        inputs = [_array(arguments[i]) for i in traced.inputs]
+        scalars = [read(arguments) for read in self._scalars]
+        results = self.executor.run(inputs, scalars)
+        for clock in self.clocks:
+            clock.time += 1
+        self.outputs = results
+        for cell, array in zip(traced.exports, results[traced.outputs :], strict=False):
+            cell.grad = from_array(array)
+        for cell in traced.consumed:
+            cell.grad = _CONSUMED
+        for cell in traced.dropped:
+            cell.grad = None
+        for action in traced.host_actions:
+            action()
+        return traced.result([_result(a, t) for a, t in zip(results, self.result_types, strict=False)])
+
+    def _bind(self) -> None:
+        """Hand the states' memory to the executor; written states get memory of their own the first time."""
+        written = set(self.traced.written)
+        values = []
+        for cell in self.traced.states:
+            value = cell.value
+            if cell in written and value not in _OWNED:
+                _own(cell)
+                value = cell.value
+            elif not value.data.flags.c_contiguous:
+                value.data = np.ascontiguousarray(value.data)
+            values.append(value)
+        self.bound = values
+        self.executor.bind([v.data for v in values])
+        self.time = rebound.time
+
+    def release(self) -> None:
+        """Let go of the states."""
+        for cell in self.traced.states:
+            cell.bound -= 1
+
+    def last(self) -> Last:
+        def number(name: str) -> float | None:
+            place = self.traced.last.get(name)
+            return None if place is None else float(self.outputs[place])
+
+        rate = self.traced.learning_rate
+        return Last(
+            not number("found_inf"), number("loss_scale"), number("grad_norm"), rate() if rate is not None else None
+        )
+
+    # Inspecting
+
+    def stages(self) -> Stages:
+        """Every stage; passes are run again if the plan came from the cache."""
+        before = dict(self.traced.stages.graphs)
+        if self._stages is None:
+            self._stages = Stages(self.traced.stages.latest)
+            self._stages.run(pipeline.lowering(unit.claims))
+        stages = Stages(self.traced.stages.graphs["traced"])
+        stages.graphs = {**before, **{k: g for k, g in self._stages.graphs.items() if k != "traced"}}
+        return stages
+
+    def source(self, language: str) -> str:
+        if language == "c":
+            if self.plan is not None:
+                return self.plan.source
+            return pipeline.emit(self.traced.stages.latest, "c")
+        return pipeline.emit(self.traced.stages.latest, language)
+
+    def sources(self) -> dict[str, str]:
+        """File name -> text of the generated code."""
+        return {"step.c": self.source("c"), "step_triton.py": self.source("triton")}
+
+
+def _argument_reader(position: int) -> Callable[[Sequence[Any]], float]:
+    return lambda arguments: float(arguments[position])
+
+
+def _outside_reader(read: Callable[[], float]) -> Callable[[Sequence[Any]], float]:
+    return lambda arguments: float(read())
+
+
+@functools.cache
+def _compiler_version() -> str:
+    """Changes whenever a file of the compiler does."""
+    root = Path(pipeline.__file__).parent
+    files = sorted(f for pattern in ("*.py", "*.lark") for f in root.rglob(pattern))
+    return repr([(str(f.relative_to(root)), f.stat().st_size, f.stat().st_mtime_ns) for f in files])
+
+
+class Interpreted:
+    """The interpreter as an executor: for machines without a C compiler, and as the reference."""
+
+    def __init__(self, graph: Graph) -> None:
+        stages = Stages(graph)
+        self.graph = stages.run([(n, p) for n, p in pipeline.PASSES.items() if n in ("autocast", "autodiff", "cse")])
+        self.states: list[np.ndarray] = []
+
+    def bind(self, states: Sequence[np.ndarray]) -> None:
+        self.states = list(states)
+
+    def run(self, inputs: Sequence[np.ndarray], scalars: Sequence[float]) -> list[np.ndarray]:
+        """The same contract as :meth:`runtime.executor.Executor.run`."""
+        sources = {"state": iter(self.states), "input": iter(inputs), "scalar": iter(np.float64(s) for s in scalars)}
+        arguments = [np.asarray(next(sources[p.kind])) for p in self.graph.params]
+        outputs, updates = interpret(self.graph, arguments)
+        results = [np.array(a) for a in outputs]
+        places = {v: i for i, v in enumerate(self.graph.inputs("state"))}
+        for update, array in zip(self.graph.updates, [np.array(u) for u in updates], strict=True):
+            np.copyto(self.states[places[update.state]], array)
+        return results
+
+
+_CONSUMED = GradientStaysInside()
+_OWNED: WeakSet[Value] = WeakSet()
+"""Values whose memory belongs to their cell alone, so that programs may write it."""
+
+
+def _array(leaf: Any) -> np.ndarray:
+    array = (
+        leaf.value.data
+        if isinstance(leaf, Tensor)
+        else leaf
+        if isinstance(leaf, np.ndarray)
+        else tensor(leaf).value.data
+    )
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+
+def _result(array: np.ndarray, kind: TensorType) -> Tensor:
+    result = Tensor.__new__(Tensor)
+    result._start(Cell(concrete(array, kind)), ())
+    return result
+
+
+def _own(cell: Cell) -> None:
+    """Move a state into aligned memory that nothing else refers to."""
+    old = cell.value
+    kind = old.type
+    memory = aligned_empty(kind.nbytes).view(kind.dtype.numpy).reshape(kind.shape)
+    memory[...] = old.data
+    fresh = concrete(memory, kind)
+    fresh.leaf, fresh.requires_grad = old.leaf, old.requires_grad
+    cell.value = fresh
+    _OWNED.add(fresh)

@@ -1,0 +1,248 @@
+"""Recording one call of a step: what becomes its graph, and everything about it that does not."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from compiler.errors import OpError
+from compiler.ir.ambient import using
+from compiler.ir.graph import Graph, Value
+from compiler.ir.location import user_location
+from compiler.ir.types import TensorType, f32, f64, i32
+from compiler.passes.accumulate import accumulate
+from compiler.passes.clip import clip_norm, clip_value
+from compiler.passes.loss_scale import LossScale, loss_scale
+from compiler.pipeline import Stages
+from genesis.amp import autocast
+from genesis.context import Cell, Recording, session
+from genesis.options import PRECISIONS, Options
+from genesis.random import advance_recorded
+from genesis.surroundings import Surroundings
+from genesis.tensor import Tensor, tensor, wrap
+from genesis.trees import is_tensor_like, map_leaves
+
+
+@dataclass
+class Traced:
+    """A recorded step and everything about it that is not in its graph."""
+
+    stages: Stages
+    states: list[Cell]
+    written: list[Cell]
+    scalars: list[Callable[[], float]]
+    float_arguments: list[int]
+    argument_scalars: set[Value]
+    inputs: list[int]
+    result: Callable[[list[Tensor]], Any]
+    outputs: int
+    exports: list[Cell]
+    consumed: list[Cell]
+    dropped: list[Cell]
+    entry_grads: list[tuple[Cell, bool]]
+    last: dict[str, int]
+    learning_rate: Callable[[], float] | None
+    host_actions: list[Callable[[], Any]]
+
+
+class Tracer:
+    """Records one call."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        options: Options,
+        surroundings: Surroundings,
+        scale: Callable[[], tuple[Cell, Cell]],
+    ) -> None:
+        self.function, self.options, self.surroundings, self.scale = function, options, surroundings, scale
+        self.recording = Recording(function.__name__, session().grad_enabled)
+        self.inputs: list[int] = []
+        self.float_arguments: list[int] = []
+        self.float_values: list[Value] = []
+        self.micro_batches: list[Value] = []
+
+    def run(self, args: Any, kwargs: Any) -> Traced:
+        recording, options = self.recording, self.options
+        self.surroundings.label()
+        recording.module_names = {m: n for n, m in self.surroundings.named_modules()}
+        recording.builder.autocast = session().autocast
+        recording.builder.target = "cuda" if options.backend == "cuda" else "cpu"  # type: ignore[attr-defined]
+        self.count = 0
+        args, kwargs = map_leaves(self._argument, (args, kwargs))
+        low = PRECISIONS[options.precision] if options.precision else None
+        with using(recording.builder):
+            region = autocast(dtype=low) if low is not None else nullcontext()
+            with region:
+                result = self.function(*args, **kwargs)
+            recording.builder.autocast = None
+            advance_recorded(recording, options.accumulate)
+            outputs, rebuild = self._results(result)
+            count = len(outputs)
+            exports = self._exports()
+            outputs += [recording.grads[c].value for c in exports]
+        last = {}
+        for name, value in recording.last.items():
+            last[name] = len(outputs)
+            outputs.append(value)
+        stages = Stages(recording.finish(outputs))
+        states = list(recording.state)
+        extra = self._insert(stages, last, states)
+        scalars = [read for _, read in recording.scalars.values()]
+        consumed = [
+            c for c, g in recording.grads.items() if isinstance(g, Tensor) and c not in exports and self._inside(g)
+        ]
+        return Traced(
+            stages=stages,
+            states=states,
+            written=list(recording.written) + extra,
+            scalars=scalars,
+            float_arguments=self.float_arguments,
+            argument_scalars=set(self.float_values),
+            inputs=self.inputs,
+            result=rebuild,
+            outputs=count,
+            exports=exports,
+            consumed=consumed,
+            dropped=[c for c, g in recording.grads.items() if g is None],
+            entry_grads=[(c, g is None) for c, g in recording.entry_grads.items() if c not in recording.cleared],
+            last=last,
+            learning_rate=self._learning_rate(),
+            host_actions=recording.host_actions,
+        )
+
+    def _argument(self, path: str, leaf: Any) -> Any:
+        """A traced tensor for a tensor or a float; other values as they are."""
+        position = self.count
+        self.count += 1
+        name = _argument_name(path, self.function, position)
+        if is_tensor_like(leaf):
+            given = leaf if isinstance(leaf, Tensor) else tensor(leaf)
+            if given._type.size == 0:
+                raise OpError(
+                    f"argument {name} of {self.function.__qualname__} is empty: shape {list(given.shape)}\n"
+                    f"  at {user_location()}"
+                )
+            value = self.recording.graph.add_param(self._micro_batch(given._type, name), "input", name, name)
+            self.micro_batches += [value] if value.type != given._type else []
+            self.inputs.append(position)
+            with using(self.recording.builder):
+                return wrap(value)
+        if isinstance(leaf, float):
+            value = self.recording.graph.add_param(TensorType(f64, ()), "scalar", name, name)
+            self.float_arguments.append(position)
+            self.float_values.append(value)
+            with using(self.recording.builder):
+                return wrap(value)
+        return leaf
+
+    def _micro_batch(self, kind: TensorType, name: str) -> TensorType:
+        """The type of one micro-batch of an argument; arguments without dimensions are not cut."""
+        count = self.options.accumulate
+        if count == 1 or not kind.rank:
+            return kind
+        if kind.shape[0] % count:
+            raise OpError(f"accumulate={count} does not divide the batch of argument {name}: shape {list(kind.shape)}")
+        return TensorType(kind.dtype, (kind.shape[0] // count, *kind.shape[1:]))
+
+    def _results(self, result: Any) -> tuple[list[Value], Callable[[list[Tensor]], Any]]:
+        values: list[Value] = []
+
+        def collect(path: str, leaf: Any) -> Any:
+            if isinstance(leaf, Tensor):
+                values.append(leaf.value)
+                return _Hole(len(values) - 1)
+            return leaf
+
+        pattern = map_leaves(collect, result)
+
+        def rebuild(tensors: list[Tensor]) -> Any:
+            return map_leaves(lambda _, leaf: tensors[leaf.index] if isinstance(leaf, _Hole) else leaf, pattern)
+
+        return values, rebuild
+
+    def _inside(self, grad: Tensor) -> bool:
+        return grad._cell.home is self.recording
+
+    def _exports(self) -> list[Cell]:
+        """Parameters whose gradient leaves the program: it lives into the next call, or was asked for."""
+        recording = self.recording
+        return [
+            cell
+            for cell, grad in recording.grads.items()
+            if isinstance(grad, Tensor)
+            and self._inside(grad)
+            and (self.options.keep_grads or cell not in recording.cleared)
+        ]
+
+    def _insert(self, stages: Stages, last: dict[str, int], states: list[Cell]) -> list[Cell]:
+        """Run the passes that the decorator's options ask for; returns the states they update."""
+        options, written = self.options, []
+        if options.loss_scale is not None:
+            dynamic = options.loss_scale == "dynamic"
+            scale, tracker = self.scale()
+            graph = stages.latest
+            place = LossScale(
+                graph.add_param(TensorType(f32, ()), "state", "loss_scale.scale", "loss_scale"),
+                graph.add_param(TensorType(i32, ()), "state", "loss_scale.growth_tracker", "growth_tracker")
+                if dynamic
+                else None,
+            )
+            states += [scale, tracker] if dynamic else [scale]
+            written += [scale, tracker] if dynamic else []
+            stages.run([("loss_scale", functools.partial(loss_scale, setting=place))])
+            self._report(stages.latest, last, "found_inf", "unscale", -1)
+            last["loss_scale"] = len(stages.latest.outputs)
+            stages.latest.outputs.append(place.scale)
+        if options.accumulate > 1:
+            draws = max(self.recording.drawn.values(), default=0)
+            repeat = functools.partial(accumulate, count=options.accumulate, split=self.micro_batches, draws=draws)
+            stages.run([("accumulate", repeat)])
+        if options.clip_grad_value is not None:
+            stages.run([("clip_value", functools.partial(clip_value, limit=self._number(stages, "clip_grad_value")))])
+        if options.clip_grad_norm is not None:
+            stages.run([("clip_norm", functools.partial(clip_norm, max_norm=self._number(stages, "clip_grad_norm")))])
+            last["grad_norm"] = len(stages.latest.outputs) - 1
+        return written
+
+    @staticmethod
+    def _report(graph: Graph, last: dict[str, int], name: str, op: str, output: int) -> None:
+        node = next((n for n in reversed(graph.nodes) if n.op.name == op), None)
+        if node is not None:
+            last[name] = len(graph.outputs)
+            graph.outputs.append(node.outputs[output])
+
+    def _number(self, stages: Stages, name: str) -> Value:
+        """An option as a run-time scalar."""
+        value = stages.latest.add_param(TensorType(f64, ()), "scalar", name, name)
+        self.recording.scalars[name] = (value, lambda: getattr(self.options, name))
+        return value
+
+    def _learning_rate(self) -> Callable[[], float] | None:
+        for _, optimizer in self.surroundings.optimizers:
+            return lambda: float(optimizer.param_groups[0]["lr"])
+        return None
+
+
+@dataclass(frozen=True)
+class _Hole:
+    """Where a result has a tensor."""
+
+    index: int
+
+
+def _argument_name(path: str, function: Callable[..., Any], position: int) -> str:
+    code = getattr(function, "__code__", getattr(getattr(function, "__func__", None), "__code__", None))
+    names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
+    if hasattr(function, "__self__"):
+        names = names[1:]
+    if path.startswith("[0][") and path.count("[") == 2:
+        index = int(path[4:-1])
+        if index < len(names):
+            return names[index]
+    if path.startswith("[1]['") and path.count("[") == 2:
+        return path[5:-2]
+    return f"argument{position}"
