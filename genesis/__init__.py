@@ -64,6 +64,7 @@ from genesis.functions import (
     flip,
     floor,
     floor_divide,
+    from_dlpack,
     from_numpy,
     full,
     full_like,
@@ -152,6 +153,8 @@ from genesis.io import load_checkpoint, save_checkpoint
 from genesis.program import compile
 from genesis.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from genesis.tensor import Size, Tensor, tensor
+from runtime.devices.pool import num_threads as get_num_threads
+from runtime.devices.pool import set_num_threads
 
 __version__ = "0.1.0"
 

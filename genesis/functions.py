@@ -828,6 +828,11 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return from_array(array)
 
 
+def from_dlpack(ext_tensor: Any) -> Tensor:
+    """A tensor on the memory of another library's CPU tensor, by the DLPack protocol."""
+    return from_array(np.from_dlpack(ext_tensor))
+
+
 def is_tensor(obj: Any) -> bool:
     """Whether ``obj`` is a Genesis tensor."""
     return isinstance(obj, Tensor)

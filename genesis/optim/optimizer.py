@@ -213,7 +213,7 @@ class Optimizer:
             self._state_replaced()
         self._name_state()
         for counter in dict.fromkeys(self.state[p]["step"] for p in counted):
-            counter.write(o.add(counter.value, 1.0))
+            counter.write(o.count_step(counter.value))
 
     def _state_replaced(self) -> None:
         """Compiled steps that hold the tensors of before are out of date."""
