@@ -111,10 +111,15 @@ def pointwise(
 
 
 def unary(name: str, reference: Callable[..., Any], slope: Callable[..., Any], autocast: bool = False) -> Op:
-    """A float function of one operand with derivative ``slope(o, x, y)``, where ``y`` is its result."""
+    """A float function of one operand with derivative ``slope(o, x, y)``, where ``y`` is its result.
+
+    The gradient of a 16-bit operand is computed in f32 and rounded once.
+    """
 
     def vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
-        return (o.mul(g, slope(o, node.inputs[0], node.output)),)
+        wide = f32 if g.dtype.is_half else g.dtype
+        x, y, g = (as_type(v, wide) for v in (node.inputs[0], node.output, g))
+        return (as_type(o.mul(g, slope(o, x, y)), node.output.dtype),)
 
     return pointwise(
         name,
@@ -164,7 +169,7 @@ unary("rsqrt", lambda x: 1 / np.sqrt(x), lambda o, x, y: o.mul(-0.5, o.mul(y, o.
 unary("reciprocal", lambda x: 1 / x, lambda o, x, y: o.neg(o.mul(y, y)), autocast=True)
 unary("sin", np.sin, lambda o, x, y: o.cos(x))
 unary("cos", np.cos, lambda o, x, y: o.neg(o.sin(x)))
-unary("tanh", np.tanh, lambda o, x, y: o.sub(1, o.mul(y, y)))
+unary("tanh", np.tanh, lambda o, x, y: o.mul(o.sub(1, y), o.add(1, y)))
 unary("erf", erf_reference, lambda o, x, y: o.mul(1.1283791670955126, o.exp(o.neg(o.mul(x, x)))))
 
 pointwise("neg", np.negative, lambda o, node, g: (o.neg(g),), arity=1, refuses=("bool",))
