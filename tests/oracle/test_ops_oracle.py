@@ -1,8 +1,9 @@
 """Every op against PyTorch: results and gradients, on the samples that drive the other tests of the ops.
 
 Bounds: f32 within 2e-6 of the larger of the value and 1 (sums in another order), f64 within 1e-12, 16-bit floats within
-one unit in the last place of the type (PyTorch rounds inside some kernels, a record only at its end). Integers, bools,
-shapes and dtypes are equal.
+one unit in the last place of the type (PyTorch rounds inside some kernels, a record only at its end). The gradients of
+elementwise ops are held to the same bounds relative to the larger of the value and 0.001. Integers, bools, shapes and
+dtypes are equal.
 """
 
 from collections.abc import Callable
@@ -222,6 +223,8 @@ TORCH: dict[str, Function] = {
     "clip_grad_value": clip_value,
 }  # fmt: skip
 
+ACTIVATIONS = ("relu", "sigmoid", "silu", "gelu", "softplus", "leaky_relu", "log_sigmoid")
+
 ELSEWHERE = {
     "uniform": "PyTorch draws other numbers",
     "normal": "PyTorch draws other numbers",
@@ -252,6 +255,8 @@ DIFFERENT_GRADIENTS = {
     "binary_cross_entropy_with_logits-weight": "PyTorch has no gradient of the weights",
     "binary_cross_entropy_with_logits-pos-weight": "PyTorch has no gradient of the weights",
     "unscale": "PyTorch has none",
+    "rsqrt-matrix-f16": "PyTorch rounds after every product",
+    "rsqrt-matrix-bf16": "PyTorch rounds after every product",
 }
 
 
@@ -272,14 +277,14 @@ def test_every_op_is_compared_or_says_why_not() -> None:
     assert TORCH.keys() == {s.op for s in SAMPLES}
 
 
-def close(actual: np.ndarray, expected: np.ndarray) -> None:
+def close(actual: np.ndarray, expected: np.ndarray, floor: float = 1.0) -> None:
     assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
     bound = BOUNDS.get(actual.dtype.name)
     if bound is None:
         np.testing.assert_array_equal(actual, expected)
     else:
         wide = np.float32 if actual.dtype.itemsize == 2 else actual.dtype
-        np.testing.assert_allclose(actual.astype(wide), expected.astype(wide), bound, bound)
+        np.testing.assert_allclose(actual.astype(wide), expected.astype(wide), bound, bound * floor)
 
 
 @pytest.mark.filterwarnings("ignore:.*degrees of freedom")
@@ -312,4 +317,6 @@ def test_gradients(sample: Sample) -> None:
     theirs = torch.autograd.grad(result, leaves, seeds, allow_unused=True)
     _, ours = interpreted(sample)
     for mine, other, leaf in zip(ours, theirs, leaves, strict=True):
-        close(mine, to_numpy(torch.zeros_like(leaf) if other is None else other))
+        elementwise = OPS[sample.op].kind == "pointwise" or sample.op in ACTIVATIONS
+        floor = 1e-3 if elementwise and leaf.shape == result.shape else 1.0
+        close(mine, to_numpy(torch.zeros_like(leaf) if other is None else other), floor)
