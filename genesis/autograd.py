@@ -1,17 +1,33 @@
-"""``backward`` and ``grad``, eager and while a step is being recorded."""
+"""Grad modes, gradients as values, custom functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
+from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from compiler.errors import AutogradError
-from compiler.ir.builder import constant
-from compiler.ir.graph import Node, Value
+from compiler.ir.graph import Value
 from compiler.ir.op import o
-from compiler.vjp import pull_back
-from genesis.context import Taped, current_recording, grad_mode, session
+from genesis.context import grad_mode, session
+from genesis.custom import Function
+from genesis.history import gradients, need_history, seed_for
+from genesis.tensor import Tensor, accumulate, from_array, wrap
+
+__all__ = [
+    "Function",
+    "backward",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "inference_mode",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]
 
 
 class _GradMode(ContextDecorator):
@@ -56,7 +72,7 @@ class set_grad_enabled(_GradMode):
         super().__exit__(*exc)
         session().grad_enabled = self._before
 
-    def _recreate_cm(self) -> _GradMode:
+    def _recreate_cm(self) -> set_grad_enabled:
         return set_grad_enabled(self.enabled)
 
 
@@ -65,80 +81,121 @@ def is_grad_enabled() -> bool:
     return session().grad_enabled
 
 
-_FREED = Node.__new__(Node)
+# Gradients as values
+
+Tensors = Tensor | Sequence[Tensor]
 
 
-def history(root: Value) -> tuple[list[Node], list[Value]]:
-    """The nodes ``root`` was computed by, in program order, and the leaves they start from."""
-    order: list[Node] = []
-    leaves: dict[Value, None] = {}
-    seen: set[Node] = set()
-    stack: list[tuple[Node, Iterator[Value]]] = []
-
-    def visit(value: Value) -> None:
-        if not value.requires_grad:
-            return
-        if value.leaf is not None:
-            leaves[value] = None
-        elif value.producer is _FREED:
-            raise AutogradError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Specify retain_graph=True if you need to backward through the graph a second time"
-            )
-        elif value.producer is not None and value.producer not in seen:
-            seen.add(value.producer)
-            stack.append((value.producer, iter(value.producer.inputs)))
-
-    visit(root)
-    while stack:
-        node, inputs = stack[-1]
-        following = next(inputs, None)
-        if following is None:
-            order.append(node)
-            stack.pop()
-        else:
-            visit(following)
-    return order, list(leaves)
+def _several(given: Any, count: int = 1) -> list[Any]:
+    if given is None:
+        return [None] * count
+    return [given] if isinstance(given, Tensor) else list(given)
 
 
-def _check_ages(nodes: Sequence[Node]) -> None:
-    for node in nodes:
-        for cell, age in node.ages if isinstance(node, Taped) else ():
-            if cell.age() != age:
-                raise AutogradError(
-                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"{cell.label or 'a tensor'} {cell.type} was updated by a compiled step after {node.op.name} read it"
-                )
+def backward(
+    tensors: Tensors,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """Add the gradients of ``tensors``, weighed by ``grad_tensors``, to the ``.grad`` of every leaf they depend on."""
+    roots = _several(tensors)
+    accumulate(roots, _several(grad_tensors, len(roots)), retain_graph, create_graph)
 
 
-def gradients(
-    root: Value, seed: Value | None, wrt: Sequence[Value], nodes: Sequence[Node], create_graph: bool, retain: bool
-) -> list[Value | None]:
-    """The adjoints of ``wrt``: computed at once, or recorded as one ``grad`` node."""
-    if root.type.size != 1 and seed is None:
-        raise AutogradError(f"grad can be implicitly created only for scalar outputs; the output has shape {list(root.shape)}")
-    if current_recording() is not None:
+def grad(
+    outputs: Tensors,
+    inputs: Tensors,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of ``outputs``, weighed by ``grad_outputs`` and summed, with respect to each of ``inputs``.
+
+    ``create_graph`` makes them differentiable. Raises RuntimeError for an input that no output depends on;
+    with ``allow_unused`` its gradient is None.
+    """
+    roots, wanted = [t.value for t in _several(outputs)], [t.value for t in _several(inputs)]
+    weights = _several(grad_outputs, len(roots))
+    seeds = [
+        seed_for(r, None if w is None else w.value, i) for i, (r, w) in enumerate(zip(roots, weights, strict=True))
+    ]
+    if not all(v.requires_grad for v in wanted):
+        raise AutogradError("One of the differentiated Tensors does not require grad")
+    _, leaves = need_history(roots)
+    # A leaf that was updated on the way has one value for each time it was read.
+    places = [[leaf for leaf in leaves if leaf.leaf is v.leaf] if v.leaf is not None else [v] for v in wanted]
+    flat = [v for place in places for v in place]
+    retain = create_graph if retain_graph is None else retain_graph
+    found = dict(zip(flat, gradients(roots, seeds, flat, create_graph, retain), strict=True))
+    return tuple(_sum_of([found[v] for v in place], create_graph, allow_unused) for place in places)
+
+
+def _sum_of(parts: Sequence[Value | None], create_graph: bool, allow_unused: bool) -> Tensor | None:
+    there = [g for g in parts if g is not None]
+    if there:
         with grad_mode(create_graph):
-            found = o.grad(root, *(() if seed is None else (seed,)), *wrt, seed=seed is not None)
-        return list(found) if isinstance(found, tuple) else [found]
-    _check_ages(nodes)
-    needed: set[Value] = set(wrt)
-    for node in nodes:
-        if any([v in needed for v in node.inputs]):
-            needed.update(node.outputs)
-    with grad_mode(create_graph):
-        adjoints = {root: seed if seed is not None else o.expand(constant(1.0, root.dtype), shape=root.shape)}
-        pull_back([n for n in nodes if not set(wrt).intersection(n.outputs)], adjoints, needed.__contains__)
-    if not (retain or create_graph):
-        for node in nodes:
-            for value in node.outputs:
-                value.producer = _FREED
-            node.inputs = ()
-    return [adjoints.get(v) for v in wrt]
+            return wrap(reduce(o.add, there))
+    if allow_unused:
+        return None
+    raise AutogradError(
+        "One of the differentiated Tensors appears to not have been used in the graph. "
+        "Set allow_unused=True if this is the desired behavior."
+    )
 
 
-def need_history(root: Value) -> tuple[list[Node], list[Value]]:
-    """:func:`history`, or PyTorch's error when there is none."""
-    if not root.requires_grad:
-        raise AutogradError("element 0 of tensors does not require grad and does not have a grad_fn")
-    return history(root)
+def gradcheck(
+    func: Callable[..., Any],
+    inputs: Tensors,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+) -> bool:
+    """Compare the gradients of ``func`` with central differences; ``inputs`` should be float64.
+
+    Raises RuntimeError naming the output and input whose Jacobians differ, or returns False without ``raise_exception``.
+    """
+    given = _several(inputs)
+    for j, x in enumerate(given):
+        if not x.requires_grad:
+            continue
+        for i, (y, slopes) in enumerate(zip(_several(func(*given)), _differences(func, given, x, eps), strict=True)):
+            exact = _jacobian(y, x)
+            if not np.allclose(exact, slopes, rtol, atol):
+                if not raise_exception:
+                    return False
+                raise AutogradError(
+                    f"Jacobian mismatch for output {i} with respect to input {j},\n"
+                    f"numerical: {slopes}\nanalytical: {exact}"
+                )
+    return True
+
+
+def _jacobian(y: Tensor, x: Tensor) -> np.ndarray:
+    """d y / d x as [elements of y, elements of x]."""
+    rows = np.zeros((y.numel(), x.numel()))
+    for row, direction in zip(rows, np.eye(y.numel(), dtype=y.dtype.numpy), strict=True):
+        weight = from_array(direction.reshape(y.shape))
+        (g,) = grad(y, x, weight, retain_graph=True, allow_unused=True) if y.requires_grad else (None,)
+        row[:] = 0 if g is None else np.asarray(g.value.data, np.float64).reshape(-1)
+    return rows
+
+
+def _differences(func: Callable[..., Any], inputs: Sequence[Tensor], x: Tensor, eps: float) -> list[np.ndarray]:
+    """The same Jacobians, one per output, by central differences."""
+    start = np.array(x.value.data)
+
+    def outputs(place: int, step: float) -> list[np.ndarray]:
+        moved = start.copy()
+        moved.reshape(-1)[place] += step
+        given = [from_array(moved) if t is x else t for t in inputs]
+        return [np.array(y.value.data, np.float64).reshape(-1) for y in _several(func(*given))]
+
+    with grad_mode(False):
+        columns = [
+            [(up - down) / (2 * eps) for up, down in zip(outputs(k, eps), outputs(k, -eps), strict=True)]
+            for k in range(x.numel())
+        ]
+    return [np.stack(column, axis=1) for column in zip(*columns, strict=True)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from compiler.errors import TraceError
 from compiler.interpret import Evaluator, concrete
@@ -19,7 +19,8 @@ from compiler.ir.op import Op, castable, o
 from compiler.ir.types import DType, TensorType, f64
 from compiler.trace import TraceBuilder
 
-F = TypeVar("F", bound=Callable[..., Any])
+Hook = Callable[[Value], Value | None]
+"""Takes the gradient of a value; returns another one instead, or None."""
 
 
 class Clock:
@@ -36,9 +37,10 @@ class Cell:
 
     ``home`` is the recording a traced cell was made in, None for an eager one. ``bound`` counts the compiled programs
     that hold the address of its array. ``clock`` is that of the programs that write it, None as long as there is none.
+    ``hooks`` see its gradient, None as long as there are none.
     """
 
-    __slots__ = ("__weakref__", "bound", "clock", "grad", "home", "label", "requires_grad", "value", "version")
+    __slots__ = ("__weakref__", "bound", "clock", "grad", "home", "hooks", "label", "requires_grad", "value", "version")
 
     def __init__(self, value: Value, home: Recording | None = None, requires_grad: bool = False) -> None:
         self.value = value
@@ -49,6 +51,7 @@ class Cell:
         self.version = 0
         self.bound = 0
         self.clock: Clock | None = None
+        self.hooks: dict[float, Hook] | None = None
         if requires_grad:
             self._make_leaf()
 
@@ -99,7 +102,7 @@ class Cell:
 
 
 changes = Clock()
-"""Ticks whenever an attribute of any module, or what requires a gradient, changes; programs check their guards again."""
+"""Ticks when an attribute of a module, a hook or what requires a gradient changes; programs check their guards again."""
 
 rebound = Clock()
 """Ticks when an array whose address a compiled program holds is replaced."""
@@ -111,13 +114,18 @@ def alias(value: Value) -> Value:
 
 
 class Taped(Node):
-    """A node of the eager history. ``ages``: the leaves it read that compiled programs overwrite, and how old they were."""
+    """A node of the eager history.
 
-    __slots__ = ("ages",)
+    ``ages``: the leaves it read that compiled programs overwrite, and how old they were. ``hooks``: by output, those
+    that see its gradient; None as long as there are none.
+    """
+
+    __slots__ = ("ages", "hooks")
 
     def __init__(self, op: Op, inputs: tuple[Value, ...], types: tuple[TensorType, ...], attrs: dict[str, Any]) -> None:
         super().__init__(op, inputs, types, attrs)
         self.ages = [(v.leaf, v.leaf.age()) for v in inputs if v.leaf is not None and v.leaf.clock is not None]
+        self.hooks: dict[Value, dict[float, Hook]] | None = None
 
 
 class EagerBuilder(Evaluator):
@@ -227,6 +235,8 @@ class Recording:
         drawn: how many draws the step took from each generator.
         last: what ``step.last`` reports: "found_inf", "loss_scale", "grad_norm".
         module_names: the scope that each reachable module's ops are recorded under.
+        hooks: what sees the gradient of a value, or of a cell of the outside.
+        customs: for results of custom functions, the node (outside the graph) that their gradient goes back through.
     """
 
     def __init__(self, name: str, grad_enabled: bool = True) -> None:
@@ -243,6 +253,8 @@ class Recording:
         self.drawn: dict[Any, int] = {}
         self.last: dict[str, Value] = {}
         self.module_names: dict[Any, str] = {}
+        self.hooks: dict[Any, dict[float, Hook]] = {}
+        self.customs: dict[Value, Node] = {}
 
     def read(self, cell: Cell) -> Value:
         found = self.current.get(cell)

@@ -288,7 +288,7 @@ class Surroundings:
                 elif self._guards(key, value):
                     found[f"{name}.{key}"] = token(value)
             for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
-                found[f"{name}.{key}"] = None if tensor is None else (Same(tensor._cell), tensor._cell.requires_grad)
+                found[f"{name}.{key}"] = None if tensor is None else _leaf(tensor)
         for name, optimizer in self.optimizers:
             found[name] = (Same(optimizer), optimizer._generation)
             for i, group in enumerate(optimizer.param_groups):
@@ -297,7 +297,7 @@ class Surroundings:
                     if key != "params":
                         found[f"{name}.param_groups[{i}][{key!r}]"] = value
         for name, scaler in self.scalers:
-            found[name] = (Same(scaler), scaler.is_enabled())
+            found[name] = (Same(scaler), *scaler.structure())
         return found
 
     def _guards(self, key: str, value: Any) -> bool:
@@ -314,6 +314,11 @@ _PACKAGES = frozenset(
 )
 _REFLECTION = frozenset(("getattr", "vars", "__dict__", "asdict", "astuple"))
 _ALWAYS = {"forward", "__call__"}
+
+
+def _leaf(tensor: Tensor) -> Hashable:
+    cell = tensor._cell
+    return Same(cell), cell.requires_grad, tuple(map(Same, (cell.hooks or {}).values()))
 
 
 def _of_package(module: str | None) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -13,9 +14,9 @@ from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.op import Op, o
 from compiler.ir.types import DType, TensorType, dtype, f32
-from genesis import autograd
 from genesis.context import Cell, current_recording, grad_mode, session
 from genesis.device import Device, device
+from genesis.history import Handle, add_hook, gradients, need_history, seed_for
 
 View = tuple[Op, dict[str, Any]]
 
@@ -41,7 +42,7 @@ class Tensor:
     """
 
     __array_priority__ = 1000
-    __slots__ = ("__dict__", "__weakref__", "_base", "_cell", "_shown", "_tracks", "_views")
+    __slots__ = ("__dict__", "__weakref__", "_base", "_cell", "_kept", "_retains", "_shown", "_tracks", "_views")
 
     def __init__(self, data: Any = (), *, dtype: Any = None, requires_grad: bool = False) -> None:
         source = tensor(data, dtype=dtype)
@@ -53,6 +54,8 @@ class Tensor:
         self._base: Value | None = None
         self._shown: Value | None = None
         self._tracks = session().grad_enabled
+        self._retains = False
+        self._kept: Tensor | None = None
 
     @property
     def value(self) -> Value:
@@ -128,21 +131,19 @@ class Tensor:
 
     @property
     def grad(self) -> Tensor | None:
-        recording = current_recording()
-        if recording is not None and self._cell.home is None:
-            return recording.grad_of(self._cell)
-        grad = self._cell.grad
-        if isinstance(grad, GradientStaysInside):
-            raise AutogradError(str(grad))
-        return grad
+        if self._retains:
+            return self._kept
+        found = _grad_of(self._cell)
+        if isinstance(found, GradientStaysInside):
+            raise AutogradError(str(found))
+        return found
 
     @grad.setter
     def grad(self, grad: Tensor | None) -> None:
-        recording = current_recording()
-        if recording is not None and self._cell.home is None:
-            recording.set_grad(self._cell, grad)
+        if self._retains:
+            self._kept = grad
         else:
-            self._cell.grad = grad
+            _set_grad(self._cell, grad)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Make this leaf collect a gradient or not; in place."""
@@ -261,27 +262,42 @@ class Tensor:
 
     # Autograd
 
-    def backward(self, gradient: Tensor | None = None, retain_graph: bool = False, create_graph: bool = False) -> None:
+    def backward(
+        self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False
+    ) -> None:
         """Add the gradient of this tensor with respect to every leaf it depends on to the leaf's ``.grad``.
 
         ``gradient`` weighs the elements of a tensor that is not a scalar. Raises RuntimeError when nothing requires a
         gradient, when the output is not a scalar and ``gradient`` is missing, or on a second pass without ``retain_graph``.
         """
-        root = self.value
-        nodes, leaves = autograd.need_history(root)
-        seed = None if gradient is None else o.cast(gradient.value, to=root.dtype)
-        if not leaves:
-            return
-        for leaf, g in zip(
-            leaves, autograd.gradients(root, seed, leaves, nodes, create_graph, retain_graph), strict=True
-        ):
-            if g is not None:
-                accumulate_grad(leaf.leaf, g)
+        accumulate([self], [gradient], retain_graph, create_graph)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
+        """Call ``hook(gradient)`` whenever a gradient of this tensor is ready; its result, unless None, replaces it."""
+        value = self.value
+        if not value.requires_grad:
+            raise AutogradError("cannot register a hook on a tensor that doesn't require gradient")
+
+        def on_value(g: Value) -> Value | None:
+            changed = hook(wrap(g))
+            return None if changed is None else seed_for(value, changed.value)
+
+        return add_hook(value, on_value)
 
     def retain_grad(self) -> None:
-        """No-op on leaves; keeping the gradient of other tensors is not supported yet."""
-        if not self.is_leaf:
-            raise NotImplementedError("retain_grad() on a tensor that is not a leaf; use genesis.autograd.grad")
+        """Keep ``.grad`` of a tensor that is not a leaf, too."""
+        if self.is_leaf or self._retains:
+            return
+        me = ref(self)
+
+        def keep(g: Value) -> None:
+            tensor = me()
+            if tensor is not None:
+                fresh = wrap(g)
+                tensor._kept = fresh if tensor._kept is None else wrap(o.add(tensor._kept.value, g))
+
+        add_hook(self.value, keep, last=True)
+        self._retains = True
 
 
 class GradientStaysInside:
@@ -294,17 +310,39 @@ class GradientStaysInside:
         )
 
 
+def _grad_of(cell: Cell) -> Any:
+    recording = current_recording()
+    return cell.grad if recording is None or cell.home is not None else recording.grad_of(cell)
+
+
+def _set_grad(cell: Cell, grad: Tensor | None) -> None:
+    recording = current_recording()
+    if recording is None or cell.home is not None:
+        cell.grad = grad
+    else:
+        recording.set_grad(cell, grad)
+
+
+def accumulate(
+    roots: Sequence[Tensor], weights: Sequence[Tensor | None], retain_graph: bool | None, create_graph: bool
+) -> None:
+    """Add the gradients of ``roots``, weighed, to the ``.grad`` of every leaf."""
+    values = [root.value for root in roots]
+    _, leaves = need_history(values)
+    seeds = [seed_for(v, None if w is None else w.value, i) for i, (v, w) in enumerate(zip(values, weights, strict=True))]
+    retain = create_graph if retain_graph is None else retain_graph
+    for leaf, g in zip(leaves, gradients(values, seeds, leaves, create_graph, retain), strict=True):
+        if g is not None:
+            accumulate_grad(leaf.leaf, g)
+
+
 def accumulate_grad(cell: Cell, g: Value) -> None:
     """``cell.grad += g``, as ``backward`` does it."""
-    recording = current_recording()
-    outside = recording is not None and cell.home is None
-    present = recording.grad_of(cell) if outside and recording is not None else cell.grad
-    if present is None or isinstance(present, GradientStaysInside):
-        fresh = wrap(g)
-        if outside and recording is not None:
-            recording.set_grad(cell, fresh)
-        else:
-            cell.grad = fresh
+    present = _grad_of(cell)
+    if isinstance(present, GradientStaysInside):
+        raise AutogradError(f"backward() adds to a gradient that is not there: {present}, or clear it with zero_grad()")
+    if present is None:
+        _set_grad(cell, wrap(g))
     else:
         with grad_mode(False):
             present.write(o.add(present.value, g))

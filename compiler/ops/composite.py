@@ -7,6 +7,7 @@ wrote; ``expand`` breaks them up. Every expansion computes in f32 for 16-bit inp
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from math import prod, sqrt
 from typing import Any
 
@@ -126,7 +127,9 @@ def count(shape: Shape, axes: Sequence[int]) -> int:
 
 
 def _infer_mean(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
-    return TensorType(floating(x).dtype, tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdim or a not in axes))
+    return TensorType(
+        floating(x).dtype, tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdim or a not in axes)
+    )
 
 
 def _mean(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
@@ -138,10 +141,17 @@ composite("mean", _mean, _infer_mean, attrs={"axes": REQUIRED, "keepdim": False}
 
 def _var(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool, correction: float) -> Value:
     centred = o.sub(x, _mean(o, x, axes, True))
-    return o.div(o.sum(o.mul(centred, centred), axes=axes, keepdim=keepdim), max(count(x.shape, axes) - correction, 0.0))
+    return o.div(
+        o.sum(o.mul(centred, centred), axes=axes, keepdim=keepdim), max(count(x.shape, axes) - correction, 0.0)
+    )
 
 
-composite("var", _var, lambda x, correction, **a: _infer_mean(x, **a), attrs={"axes": REQUIRED, "keepdim": False, "correction": 1.0})
+composite(
+    "var",
+    _var,
+    lambda x, correction, **a: _infer_mean(x, **a),
+    attrs={"axes": REQUIRED, "keepdim": False, "correction": 1.0},
+)
 
 
 def _check_axis(x: TensorType, axis: int) -> TensorType:
@@ -250,20 +260,20 @@ def _normalise_backward(o: Any, g: Value, normal: Value, rstd: Value, axes: tupl
 
 
 def _norm_vjp(centre: bool) -> Callable[..., Any]:
-    def vjp(o: Any, node: Any, g: Value, *statistics: Value | None) -> tuple[Any, ...]:
-        if any(s is not None for s in statistics):
-            raise NotImplementedError(f"the gradient of {node.op.name}'s statistics")
+    def vjp(o: Any, node: Any, g: Value | None, *statistics: Value | None) -> tuple[Any, ...]:
         x, *affine = node.inputs
         axes = _tail(x, node.attrs["ndim"])
         lead = tuple(range(x.type.rank - len(axes)))
         wide = accumulator(x.dtype)
-        g, rstd = o.cast(g, to=wide), node.outputs[-1]
+        g = o.zeros(shape=x.shape, dtype=wide) if g is None else o.cast(g, to=wide)
+        rstd = node.outputs[-1]
         shifted = o.cast(x, to=wide)
         normal = o.mul(o.sub(shifted, node.outputs[1]) if centre else shifted, rstd)
 
         def to_x() -> Value:
             scaled = o.mul(g, o.cast(affine[0], to=wide)) if affine else g
-            return o.cast(_normalise_backward(o, scaled, normal, rstd, axes, centre), to=x.dtype)
+            d = _normalise_backward(o, scaled, normal, rstd, axes, centre)
+            return o.cast(_add_statistics(o, d, normal, rstd, statistics, count(x.shape, axes)), to=x.dtype)
 
         to_affine = (
             lambda: o.cast(o.sum(o.mul(g, normal), axes=lead), to=affine[0].dtype),
@@ -272,6 +282,18 @@ def _norm_vjp(centre: bool) -> Callable[..., Any]:
         return (to_x, *to_affine[: len(affine)])
 
     return vjp
+
+
+def _add_statistics(
+    o: Any, d: Value, normal: Value, rstd: Value, statistics: Sequence[Value | None], elements: int
+) -> Value:
+    """``d`` and the gradients through ``[mean,] rstd``: d mean/dx = 1/n, d rstd/dx = -rstd**2 * normal / n."""
+    *to_mean, to_rstd = statistics
+    if to_rstd is not None:
+        d = o.sub(d, o.mul(normal, o.div(o.mul(to_rstd, o.mul(rstd, rstd)), float(elements))))
+    for g in to_mean:
+        d = d if g is None else o.add(d, o.div(g, float(elements)))
+    return d
 
 
 register(
@@ -477,22 +499,23 @@ def _no_weight_gradient(node: Any) -> Callable[[], Value]:
     return refuse
 
 
-def _cross_entropy_vjp(o: Any, node: Any, g: Value, g_lse: Value | None) -> tuple[Any, ...]:
-    if g_lse is not None:
-        raise NotImplementedError("the gradient of cross_entropy's log-sum-exp output")
+def _cross_entropy_vjp(o: Any, node: Any, g: Value | None, g_lse: Value | None) -> tuple[Any, ...]:
     x, target, *weight = node.inputs
     wide = accumulator(x.dtype)
     rows = _rows(o, o.cast(x, to=wide))
-    smoothing = node.attrs["label_smoothing"]
-    classes = _Classes(o, rows, target, weight, node.attrs["ignore_index"])
-    g_row = _row_gradient(o, o.cast(g, to=wide), classes, node.attrs["reduction"], rows.shape[0])
     probability = o.exp(o.sub(rows, node.outputs[1]))
-    d = o.mul(classes.scale, o.sub(probability, o.cast(classes.hit, to=wide)))
-    if smoothing:
-        share = _smoothing_share(o, classes, rows.shape[1], smoothing)
-        total = o.sum(share, axes=(1,), keepdim=True) if isinstance(share, Value) else smoothing
-        d = o.add(o.mul(d, 1 - smoothing), o.sub(o.mul(probability, total), share))
-    d = o.where(classes.valid, o.mul(d, g_row), 0)
+    parts = [] if g_lse is None else [o.mul(probability, g_lse)]
+    if g is not None:
+        smoothing = node.attrs["label_smoothing"]
+        classes = _Classes(o, rows, target, weight, node.attrs["ignore_index"])
+        g_row = _row_gradient(o, o.cast(g, to=wide), classes, node.attrs["reduction"], rows.shape[0])
+        d = o.mul(classes.scale, o.sub(probability, o.cast(classes.hit, to=wide)))
+        if smoothing:
+            share = _smoothing_share(o, classes, rows.shape[1], smoothing)
+            total = o.sum(share, axes=(1,), keepdim=True) if isinstance(share, Value) else smoothing
+            d = o.add(o.mul(d, 1 - smoothing), o.sub(o.mul(probability, total), share))
+        parts.append(o.where(classes.valid, o.mul(d, g_row), 0))
+    d = reduce(o.add, parts)
     return (o.cast(_unrows(o, d, x.shape), to=x.dtype), None, *(_no_weight_gradient(node) for _ in weight))
 
 
@@ -512,9 +535,7 @@ register(
 )
 
 
-def _expand_nll(
-    o: Any, x: Value, target: Value, *weight: Value, reduction: str, ignore_index: int
-) -> Value:
+def _expand_nll(o: Any, x: Value, target: Value, *weight: Value, reduction: str, ignore_index: int) -> Value:
     rows = _rows(o, o.cast(x, to=accumulator(x.dtype)))
     classes = _Classes(o, rows, target, weight, ignore_index)
     nll = o.where(classes.valid, o.mul(classes.scale, o.neg(classes.pick(rows))), 0)
@@ -542,4 +563,3 @@ register(
         autocast=FP32,
     )
 )
-

@@ -177,7 +177,9 @@ def attention_scale(scale: float | None, head_dim: int) -> float:
     return 1 / sqrt(head_dim) if scale is None else scale
 
 
-def _scores(o: Any, q: Value, k: Value, rest: tuple[Value, ...], scale: float | None, causal: bool, mask: bool) -> Value:
+def _scores(
+    o: Any, q: Value, k: Value, rest: tuple[Value, ...], scale: float | None, causal: bool, mask: bool
+) -> Value:
     s = o.mul(exact_dot(o, q, transposed(o, k)), attention_scale(scale, q.shape[-1]))
     shape = s.shape
     if causal:
@@ -224,15 +226,17 @@ def _expand_attention(
     return out, o.reshape(o.add(top, o.log(total)), shape=s.shape[:-1])
 
 
-def _attention_vjp(o: Any, node: Any, g: Value, g_lse: Value | None) -> tuple[Any, ...]:
-    if g_lse is not None:
-        raise NotImplementedError(f"the gradient of {node.op.name}'s log-sum-exp output")
+def _attention_vjp(o: Any, node: Any, g: Value | None, g_lse: Value | None) -> tuple[Any, ...]:
     q, k, v, *rest = node.inputs
     out, lse = node.outputs
-    dq, dk, dv = o.attention_backward(q, k, v, out, lse, g, *rest, **node.attrs)
+    g = o.zeros(shape=out.shape, dtype=out.dtype) if g is None else g
+    if g_lse is None:
+        dq, dk, dv = o.attention_backward(q, k, v, out, lse, g, *rest, **node.attrs)
+    else:
+        dq, dk, dv = _expand_attention_backward(o, q, k, v, out, lse, g, *rest, g_lse=g_lse, **node.attrs)
 
     def to_mask() -> Value:
-        _, ds = _score_gradient(o, q, k, v, out, lse, g, tuple(rest), **node.attrs)
+        _, ds = _score_gradient(o, q, k, v, out, lse, g, tuple(rest), g_lse=g_lse, **node.attrs)
         return o.cast(ds, to=rest[0].dtype)
 
     others: list[Any] = [None for _ in rest]
@@ -268,10 +272,12 @@ def _score_gradient(
     mask: bool,
     dropout: float,
     index: int,
+    g_lse: Value | None = None,
 ) -> tuple[Value, Value]:
     """The probabilities as the output used them and the gradient of the scores, in the wide type.
 
-    FlashAttention's backward (Dao et al., 2022): P from the log-sum-exp, dS = P * (dP - rowsum(dO * O)).
+    FlashAttention's backward (Dao et al., 2022): P from the log-sum-exp, dS = P * (dP - rowsum(dO * O)); the gradient
+    of the log-sum-exp itself adds P * g_lse.
     """
     s = _scores(o, q, k, rest, scale, causal, mask)
     p = o.exp(o.sub(s, o.reshape(lse, shape=(*lse.shape, 1))))
@@ -282,6 +288,8 @@ def _score_gradient(
         dp = _drop(o, dp, rest, dropout, index)
     product = o.mul(o.cast(g, to=s.dtype), o.cast(out, to=s.dtype))
     delta = o.sum(product, axes=(s.type.rank - 1,), keepdim=True)
+    if g_lse is not None:
+        delta = o.sub(delta, o.reshape(g_lse, shape=delta.shape))
     return used, o.mul(p, o.sub(dp, delta))
 
 

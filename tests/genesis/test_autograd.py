@@ -7,16 +7,8 @@ import pytest
 
 import genesis
 from compiler.errors import AutogradError
-from genesis.autograd import gradients, need_history
-from genesis.tensor import wrap
-
-
-def grad(output: Any, inputs: Any, create_graph: bool = False) -> list[Any]:
-    """The gradients of ``output`` with respect to ``inputs``, returned instead of added to ``.grad``."""
-    nodes, _ = need_history(output.value)
-    wrt = [t.value for t in (inputs if isinstance(inputs, tuple) else (inputs,))]
-    return [wrap(g) for g in gradients(output.value, None, wrt, nodes, create_graph, create_graph)]
-
+from genesis.autograd import Function, grad, gradcheck
+from genesis.nn import functional as F
 
 # backward
 
@@ -150,7 +142,11 @@ SECOND: dict[str, Any] = {
     "tanh": lambda x: x.tanh(),
     "sigmoid": lambda x: x.sigmoid(),
     "softmax": lambda x: x.softmax(-1) * genesis.arange(4),
-    "gelu": lambda x: genesis.nn.functional.gelu(x),
+    "gelu": lambda x: F.gelu(x),
+    "layer_norm": lambda x: F.layer_norm(x, (4,)) ** 3,
+    "rms_norm": lambda x: F.rms_norm(x, (4,)) ** 3,
+    "cross_entropy": lambda x: F.cross_entropy(x.view(4, 2), genesis.tensor([0, 1, 1, 0])) ** 2,
+    "attention": lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True) ** 2,
     "attention by hand": lambda x: (x @ x.t()).softmax(-1) @ x,
     "matmul": lambda x: (x @ x.t()) ** 2,
 }
@@ -171,6 +167,250 @@ def test_second_derivatives_are_the_differences_of_the_first(name: str) -> None:
     step = 1e-6
     difference = (first(array + step * direction) - first(array - step * direction)) / (2 * step)
     np.testing.assert_allclose(h.numpy(), difference, rtol=1e-5, atol=1e-7)
+
+
+def test_grad_of_several() -> None:
+    x, y = genesis.tensor(3.0, requires_grad=True), genesis.tensor(2.0, requires_grad=True)
+    z = x * y
+    both = grad((z * z, z), (x, z, y), (genesis.tensor(1.0), genesis.tensor(10.0)))
+    assert [g.item() for g in both] == [2 * 6 * 2 + 20, 2 * 6 + 10, 2 * 6 * 3 + 30]
+
+
+def test_grad_of_what_is_not_used() -> None:
+    x, y = genesis.ones(1, requires_grad=True), genesis.ones(1, requires_grad=True)
+    with pytest.raises(AutogradError, match="appears to not have been used in the graph"):
+        grad(x.sum(), (x, y))
+    assert grad(x.sum(), (x, y), allow_unused=True)[1] is None
+    with pytest.raises(AutogradError, match="One of the differentiated Tensors does not require grad"):
+        grad(x.sum(), genesis.ones(1))
+    with pytest.raises(AutogradError, match=r"Mismatch in shape: grad_output\[0\] has a shape of \[3\]"):
+        grad(x * 2, x, genesis.ones(3))
+
+
+def test_backward_of_several() -> None:
+    x = genesis.ones(2, requires_grad=True)
+    genesis.autograd.backward([x * 2, (x * 3).sum()], [genesis.tensor([1.0, 10.0]), None])
+    assert x.grad.tolist() == [5, 23]
+
+
+# Hooks
+
+
+def test_hooks_see_and_replace_gradients() -> None:
+    seen: list[Any] = []
+    x = genesis.ones(2, requires_grad=True)
+    y = x * 2
+    z = y + y
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    handle = y.register_hook(lambda g: g * 10)
+    x.register_hook(lambda g: g + 1)
+    z.sum().backward(retain_graph=True)
+    assert seen == [[2, 2]] and x.grad.tolist() == [41, 41]
+    handle.remove()
+    x.grad = None
+    z.sum().backward()
+    assert x.grad.tolist() == [5, 5]
+    with pytest.raises(AutogradError, match="cannot register a hook on a tensor that doesn't require gradient"):
+        genesis.ones(1).register_hook(lambda g: g)
+
+
+def test_retain_grad() -> None:
+    x = genesis.ones(2, requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    y.register_hook(lambda g: g * 5)
+    for n in (1, 2):
+        (y * 3).sum().backward(retain_graph=True)
+        assert y.grad.tolist() == [15.0 * n] * 2
+    assert (x * 2).grad is None
+
+
+def test_inner_gradients_are_those_of_one_whole() -> None:
+    x = genesis.tensor(2.0, requires_grad=True)
+    y = x * x
+    z = y * x
+    gz, gy, gx = grad(z * y, (z, y, x))
+    assert (gz.item(), gy.item(), gx.item()) == (4, 8 + 4 * 2, 5 * 16)
+
+
+# Custom functions
+
+
+class Cube(Function):
+    """``x ** 3`` scaled by a constant."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, scale: float) -> Any:
+        ctx.save_for_backward(x)
+        ctx.scale = scale
+        return x * x * x * scale
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return g * 3 * x * x * ctx.scale, None
+
+
+class Exp(Function):
+    """Saves its result, in the style with ``setup_context``."""
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return x.exp()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g * ctx.saved_tensors[0]
+
+
+class Doubled(Function):
+    """Wrong on purpose: the gradient is twice what it should be."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x * 1
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g * 2
+
+
+def test_custom_functions() -> None:
+    x = genesis.tensor([1.0, 2.0], requires_grad=True)
+    y = Cube.apply(x * 1, 2.0)
+    assert y.requires_grad and not y.is_leaf
+    (g,) = grad(y.sum(), x, create_graph=True)
+    assert g.tolist() == [6, 24]
+    assert grad(g.sum(), x)[0].tolist() == [12, 24]
+    assert not Cube.apply(genesis.ones(1), 1.0).requires_grad
+    (g,) = grad(Exp.apply(x).sum(), x, create_graph=True)
+    np.testing.assert_allclose(grad(g.sum(), x)[0].numpy(), np.exp([1.0, 2.0]), rtol=1e-6)
+
+
+def test_custom_functions_of_several_results() -> None:
+    class Split(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, y: Any) -> Any:
+            whole = (x > 0).long()
+            ctx.mark_non_differentiable(whole)
+            return x + y, x * 2, whole
+
+        @staticmethod
+        def backward(ctx: Any, a: Any, b: Any, whole: Any) -> Any:
+            assert b.tolist() == [0, 0] and ctx.needs_input_grad == (True, False)
+            return a, None
+
+    x = genesis.ones(2, requires_grad=True)
+    total, _, whole = Split.apply(x, genesis.ones(2))
+    total.sum().backward()
+    assert x.grad.tolist() == [1, 1] and not whole.requires_grad
+
+
+def test_errors_of_custom_functions() -> None:
+    class TooMany(Cube):
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g, g, g
+
+    x = genesis.ones(2, requires_grad=True)
+    with pytest.raises(AutogradError, match=r"incorrect number of gradients \(expected 2, got 3\)"):
+        TooMany.apply(x, 1.0).sum().backward()
+    y = x * 1
+    z = Cube.apply(y, 1.0)
+    y.add_(1)
+    with pytest.raises(AutogradError, match="modified by an inplace operation"):
+        z.sum().backward()
+
+
+def test_gradcheck() -> None:
+    rng = np.random.default_rng(0)
+    x, w = (genesis.tensor(rng.standard_normal(s), requires_grad=True) for s in ((2, 3), (3,)))
+    assert gradcheck(lambda x, w: ((x * w).tanh(), Cube.apply(x, 0.5)), (x, w))
+    assert not gradcheck(Doubled.apply, x, raise_exception=False)
+    with pytest.raises(AutogradError, match="Jacobian mismatch for output 0 with respect to input 0"):
+        gradcheck(Doubled.apply, x)
+
+
+# The same inside a compiled step
+
+
+def derivative(loss: Any, x: Any, order: int) -> Any:
+    y = loss(x)
+    for n in range(order):
+        (y,) = grad(y.sum(), x, create_graph=n + 1 < order)
+    return y
+
+
+def hooked(x: Any) -> Any:
+    y = x * x
+    y.register_hook(lambda g: g * 10)
+    z = y * x
+    z.register_hook(lambda g: g + 1)
+    return z * y + y
+
+
+def with_inner(x: Any) -> Any:
+    y = x * x
+    gy, gx = grad((y * y * x).sum(), (y, x))
+    return (gy + gx) * x * x
+
+
+LOSSES: dict[str, Any] = {
+    "plain": lambda x: x**3,
+    "hooks": hooked,
+    "custom": lambda x: Cube.apply(x * x, 0.5) * x,
+    "custom of a leaf": lambda x: Exp.apply(x) + Cube.apply(x, 1.0),
+    "custom of custom": lambda x: Cube.apply(Exp.apply(x * 0.1), 1.0),
+    "gradients as constants": with_inner,
+    "layer_norm": lambda x: F.layer_norm(x, (4,)) ** 3,
+    "cross_entropy": lambda x: F.cross_entropy(x.view(2, 2), genesis.tensor([0, 1]), label_smoothing=0.1) ** 2,
+}
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", LOSSES)
+def test_compiled_as_at_once(name: str, order: int) -> None:
+    x = genesis.tensor([0.5, 1.0, -2.0, 3.0], requires_grad=True)
+    step = genesis.compile(lambda: derivative(LOSSES[name], x, order), backend="interpret")
+    expected = derivative(LOSSES[name], x, order)
+    np.testing.assert_allclose(step().numpy(), expected.numpy(), rtol=2e-5, atol=1e-5)
+
+
+def test_hooks_of_leaves_in_a_step() -> None:
+    x = genesis.ones(2, requires_grad=True)
+    x.register_hook(lambda g: g * 2)
+
+    @genesis.compile(backend="interpret", keep_grads=True)
+    def step() -> None:
+        x.grad = None
+        x.register_hook(lambda g: g + 1)
+        (x * 3).sum().backward()
+
+    step()
+    assert x.grad.tolist() == [7, 7]
+    x.grad = None
+    (x * 3).sum().backward()
+    assert x.grad.tolist() == [6, 6], "a hook registered inside a step belongs to the step"
+
+
+def test_a_program_sees_new_hooks() -> None:
+    w = genesis.nn.Linear(1, 1, bias=False)
+    x = genesis.ones(1, 1)
+
+    @genesis.compile(backend="interpret", keep_grads=True)
+    def step(x: Any) -> None:
+        w.zero_grad()
+        w(x).sum().backward()
+
+    step(x)
+    assert w.weight.grad.item() == 1
+    w.weight.register_hook(lambda g: g * 5)
+    step(x)
+    assert w.weight.grad.item() == 5
 
 
 # Errors

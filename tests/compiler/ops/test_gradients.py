@@ -1,5 +1,7 @@
 """Gradient rules against finite differences in f64, the eager path, and 16-bit gradients against those in f64."""
 
+from functools import reduce
+
 import numpy as np
 import pytest
 
@@ -163,14 +165,24 @@ def test_conventions_at_kinks(op: str, x: list[float], slopes: list[float]) -> N
 
 
 @pytest.mark.parametrize("op", AUXILIARY)
-def test_auxiliary_results_refuse_a_gradient(op: str) -> None:
-    """They exist for the backward pass; a gradient through them is an error, not a silent zero."""
-    sample = next(s for s in samples() if s.op == op)
+def test_gradients_of_auxiliary_results(op: str) -> None:
+    """They exist for the backward pass; second derivatives go through them. Against central differences in f64."""
+    sample = next(s for s in EXACT if s.op == op)
     graph = sample_graph(sample)
-    loss_of = graph.outputs[1]
-    whole = Graph("f", graph.params, graph.nodes)
+    draw = Draw(sample.id)
+    x, direction = sample.arrays[0], draw.floats(*sample.arrays[0].shape, to=f64)
+    weights = [draw.floats(*v.shape, to=f64) for v in graph.outputs[1:]]
+    whole = Graph("f", list(graph.params), graph.nodes, outputs=list(graph.outputs[1:]))
     with using(GraphBuilder()) as builder:
-        whole.outputs = [o.grad(o.sum(loss_of, axes=tuple(range(loss_of.type.rank))), graph.inputs()[0])]
+        seeds = [whole.add_param(v.type, "input", "", "seed") for v in whole.outputs]
+        parts = [o.sum(o.mul(v, w), axes=tuple(range(v.type.rank))) for v, w in zip(whole.outputs, seeds, strict=True)]
+        whole.outputs.append(o.grad(reduce(o.add, parts), graph.inputs()[0]))
     whole.nodes = graph.nodes + builder.nodes
-    with pytest.raises(NotImplementedError, match=op):
-        autodiff(whole)
+    *_, gradient = run(autodiff(whole), [*sample.arrays, *weights])
+
+    def weighted(at: np.ndarray) -> float:
+        results = run(graph, [at, *sample.arrays[1 : len(graph.inputs())]])[1:]
+        return sum(float(np.sum(r * w)) for r, w in zip(results, weights, strict=True))
+
+    slope = (weighted(x + STEP * direction) - weighted(x - STEP * direction)) / (2 * STEP)
+    assert np.sum(gradient * direction) == pytest.approx(slope, rel=1e-6, abs=1e-7)

@@ -1,0 +1,305 @@
+"""Walking back from results to what they were computed from: gradients of values, eager and while recording.
+
+Eager, the nodes an op leaves behind are pulled back at once. While a step is being recorded, gradients are ``grad``
+nodes. Where Python has a say (hooks, custom functions, gradients of inner values) the way back is cut: one ``grad``
+node leads to the cut, Python runs there, another ``grad`` node goes on.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
+from math import inf
+from typing import Any
+
+from compiler.errors import AutogradError
+from compiler.ir.builder import constant
+from compiler.ir.graph import Node, Value
+from compiler.ir.op import Op, o
+from compiler.vjp import pull_back
+from genesis.context import Hook, Taped, changes, current_recording, grad_mode, session
+
+Grads = dict[Value, Value]
+PullBack = Callable[[Sequence[Value | None]], Sequence[Value | None]]
+
+_FREED = Node.__new__(Node)
+
+
+class Handle:
+    """Takes a hook away again."""
+
+    _ids = itertools.count()
+
+    def __init__(self, hooks: dict[float, Hook], hook: Hook, last: bool = False) -> None:
+        self._hooks = hooks
+        self.id = inf if last else next(self._ids)
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """Unregister the hook; does nothing the second time."""
+        if self._hooks.pop(self.id, None) is not None:
+            changes.time += 1
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.remove()
+
+
+def add_hook(value: Value, hook: Hook, last: bool = False) -> Handle:
+    """Call ``hook`` with the finished gradient of ``value``; what it returns, unless None, replaces the gradient.
+
+    ``last``: after all others of the value.
+    """
+    recording = current_recording()
+    if recording is not None:
+        return Handle(recording.hooks.setdefault(value.leaf or value, {}), hook, last)
+    if value.leaf is not None:
+        leaf = value.leaf
+        leaf.hooks = {} if leaf.hooks is None else leaf.hooks
+        changes.time += 1
+        return Handle(leaf.hooks, hook, last)
+    node = value.producer
+    assert isinstance(node, Taped)
+    node.hooks = {} if node.hooks is None else node.hooks
+    return Handle(node.hooks.setdefault(value, {}), hook, last)
+
+
+def _hooks(value: Value) -> list[Hook]:
+    recording = current_recording()
+    node = value.producer
+    found: dict[float, Hook] = {}
+    if value.leaf is not None:
+        found |= value.leaf.hooks or {}
+    if recording is not None:
+        found |= recording.hooks.get(value.leaf or value, {})
+    elif isinstance(node, Taped) and node.hooks is not None:
+        found |= node.hooks.get(value, {})
+    return [found[place] for place in sorted(found)]
+
+
+def _hooked(value: Value, g: Value) -> Value:
+    for hook in _hooks(value):
+        changed = hook(g)
+        g = g if changed is None else changed
+    return g
+
+
+def custom(name: str, inputs: Sequence[Value], results: Sequence[Value], pull: PullBack) -> list[Value]:
+    """``results`` as values whose gradients ``pull`` takes back to ``inputs``."""
+    op = Op(name, lambda *types: types, "composite", vjp=lambda o, node, *grads: pull(grads))
+    recording = current_recording()
+    types = tuple(v.type for v in results)
+    if recording is None:
+        taped = Taped(op, tuple(inputs), types, {})
+        for value, result in zip(taped.outputs, results, strict=True):
+            value.data, value.requires_grad = result.data, True
+        return list(taped.outputs)
+    node = Node(op, tuple(inputs), (), {})
+    with grad_mode(False):
+        node.outputs = tuple(o.detach(v) for v in results)
+    for value in node.outputs:
+        value.requires_grad, value.cut = True, False
+        recording.customs[value] = node
+    return list(node.outputs)
+
+
+# Walking
+
+
+def producer(value: Value) -> Node | None:
+    """The node that a gradient of ``value`` goes back through."""
+    recording = current_recording()
+    return value.producer if recording is None else recording.customs.get(value, value.producer)
+
+
+def history(roots: Sequence[Value], stops: frozenset[Value] = frozenset()) -> tuple[list[Node], list[Value]]:
+    """The nodes that ``roots`` were computed by, in program order, and the leaves and ``stops`` they start from."""
+    order: list[Node] = []
+    ends: dict[Value, None] = {}
+    seen: set[Node] = set()
+    stack: list[tuple[Node, Iterator[Value]]] = []
+
+    def visit(value: Value) -> None:
+        if not value.requires_grad:
+            return
+        node = producer(value)
+        if value.leaf is not None or value in stops:
+            ends[value] = None
+        elif node is _FREED:
+            raise AutogradError(
+                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+                "already been freed). Specify retain_graph=True if you need to backward through the graph a second time"
+            )
+        elif node is not None and node not in seen:
+            seen.add(node)
+            stack.append((node, iter(node.inputs)))
+
+    for root in roots:
+        visit(root)
+        while stack:
+            node, inputs = stack[-1]
+            following = next(inputs, None)
+            if following is None:
+                order.append(node)
+                stack.pop()
+            else:
+                visit(following)
+    return order, list(ends)
+
+
+def need_history(roots: Sequence[Value]) -> tuple[list[Node], list[Value]]:
+    """:func:`history`, or PyTorch's error where there is none."""
+    for i, root in enumerate(roots):
+        if not root.requires_grad:
+            raise AutogradError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+    return history(roots)
+
+
+# Gradients
+
+
+def seed_for(root: Value, given: Value | None, index: int = 0) -> Value | None:
+    """``given`` as the weights of ``root``'s elements."""
+    if given is None:
+        return None
+    if given.shape != root.shape:
+        raise AutogradError(
+            f"Mismatch in shape: grad_output[{index}] has a shape of {list(given.shape)} and output[{index}] has a "
+            f"shape of {list(root.shape)}."
+        )
+    return given if given.dtype is root.dtype else o.cast(given, to=root.dtype)
+
+
+def gradients(
+    roots: Sequence[Value], seeds: Sequence[Value | None], wrt: Sequence[Value], create_graph: bool, retain: bool
+) -> list[Value | None]:
+    """The gradients of ``wrt``: None where ``roots`` do not depend on it. A seed None is one, for a single element."""
+    for root, seed in zip(roots, seeds, strict=True):
+        if root.type.size != 1 and seed is None:
+            raise AutogradError(
+                f"grad can be implicitly created only for scalar outputs; the output has shape {list(root.shape)}"
+            )
+    nodes, _ = history(roots)
+    back = _pulled if current_recording() is None else _recorded
+    with grad_mode(create_graph):
+        found = back(roots, seeds, wrt, nodes)
+    if current_recording() is None and not (retain or create_graph):
+        for node in nodes:
+            for value in node.outputs:
+                value.producer = _FREED
+            node.inputs = ()
+    return [found.get(v) for v in wrt]
+
+
+def _needed(nodes: Sequence[Node], wrt: Sequence[Value]) -> set[Value]:
+    """``wrt`` and everything computed from it."""
+    needed = set(wrt)
+    for node in nodes:
+        if not needed.isdisjoint(node.inputs):
+            needed.update(node.outputs)
+    return needed
+
+
+def _ones(root: Value) -> Value:
+    return o.expand(constant(1.0, root.dtype), shape=root.shape)
+
+
+def _add(adjoints: Grads, value: Value, g: Value) -> None:
+    adjoints[value] = o.add(adjoints[value], g) if value in adjoints else g
+
+
+def _pulled(
+    roots: Sequence[Value], seeds: Sequence[Value | None], wrt: Sequence[Value], nodes: Sequence[Node]
+) -> Grads:
+    """The gradients of ``wrt``, computed at once."""
+    _check_ages(nodes)
+    needed = _needed(nodes, wrt)
+    adjoints: Grads = {}
+    for root, seed in zip(roots, seeds, strict=True):
+        _add(adjoints, root, _ones(root) if seed is None else seed)
+    for node in reversed(nodes):
+        for value in node.outputs:
+            if value in adjoints:
+                adjoints[value] = _hooked(value, adjoints[value])
+        pull_back([node], adjoints, needed.__contains__)
+    return {v: _hooked(v, g) if v.leaf is not None else g for v, g in adjoints.items() if v in wrt}
+
+
+def _check_ages(nodes: Sequence[Node]) -> None:
+    for node in nodes:
+        for cell, age in node.ages if isinstance(node, Taped) else ():
+            if cell.age() != age:
+                raise AutogradError(
+                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                    f"{cell.label or 'a tensor'} {cell.type} was updated by a compiled step after {node.op.name} "
+                    "read it"
+                )
+
+
+def _recorded(
+    roots: Sequence[Value], seeds: Sequence[Value | None], wrt: Sequence[Value], nodes: Sequence[Node]
+) -> Grads:
+    """The gradients of ``wrt`` as results of ``grad`` nodes, one for each stretch between cuts."""
+    if len(roots) > 1:
+        roots, seeds = [_weighed_sum(roots, seeds)], [None]
+        nodes, _ = history(roots)
+    needed = _needed(nodes, wrt)
+    cuts = frozenset(v for v in _cuts(nodes, wrt) if v in needed and v.leaf is None)
+    adjoints: Grads = {}
+    (root,), (seed,) = roots, seeds
+    if seed is not None or root in cuts or root.leaf is not None or any(_hooks(root)):
+        adjoints[root] = _ones(root) if seed is None else seed
+    for node in reversed(nodes):
+        for value in node.outputs:
+            if value in adjoints:
+                adjoints[value] = _hooked(value, adjoints[value])
+        if node in _customs():
+            pull_back([node], adjoints, needed.__contains__)
+            continue
+        for value in node.outputs:
+            if value in adjoints or value is root:
+                ends = [v for v in history([value], cuts - {value})[1] if v in needed]
+                for end, g in zip(ends, _grad(value, adjoints.get(value), ends), strict=True):
+                    _add(adjoints, end, g)
+    return {v: _hooked(v, g) if v.leaf is not None else g for v, g in adjoints.items() if v in wrt}
+
+
+def _customs() -> set[Node]:
+    recording = current_recording()
+    return set() if recording is None else set(recording.customs.values())
+
+
+def _cuts(nodes: Sequence[Node], wrt: Sequence[Value]) -> Iterator[Value]:
+    """Values where the gradient must be seen whole before it goes on."""
+    customs = _customs()
+    for node in nodes:
+        for value in node.outputs:
+            if value in wrt or node in customs or any(_hooks(value)):
+                yield value
+        if node in customs:
+            yield from node.inputs
+
+
+def _grad(root: Value, seed: Value | None, ends: Sequence[Value]) -> list[Value]:
+    """One ``grad`` node."""
+    if not ends:
+        return []
+    found = o.grad(root, *(() if seed is None else (seed,)), *ends, seed=seed is not None)
+    values = list(found) if isinstance(found, tuple) else [found]
+    keeps = session().grad_enabled
+    for value in values:
+        value.requires_grad, value.cut = keeps, not keeps
+    return values
+
+
+def _weighed_sum(roots: Sequence[Value], seeds: Sequence[Value | None]) -> Value:
+    """A scalar whose gradient is that of all ``roots`` together."""
+    with grad_mode(True):
+        parts = [
+            o.sum(root if seed is None else o.mul(root, seed), axes=tuple(range(root.type.rank)))
+            for root, seed in zip(roots, seeds, strict=True)
+        ]
+        return reduce(o.add, parts)
