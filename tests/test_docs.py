@@ -1,13 +1,16 @@
 """Runs the examples of the documentation: every block marked ``python runnable``, those of one page in order."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```python runnable\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+MESSAGE = re.compile(r"^\| `(.*?)` \| ", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
@@ -25,7 +28,9 @@ def blocks(page: Path) -> str:
     return result
 
 
-@pytest.mark.parametrize("page", [p for p in pages() if BLOCK.search(p.read_text(encoding="utf-8"))], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "page", [p for p in pages() if BLOCK.search(p.read_text(encoding="utf-8"))], ids=lambda p: p.stem
+)
 def test_the_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(blocks(page), str(page), "exec"), {"__name__": page.stem})
@@ -35,3 +40,22 @@ def test_the_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_links_lead_somewhere(page: Path):
     targets = LINK.findall(page.read_text(encoding="utf-8"))
     assert [t for t in targets if not (page.parent / t).exists()] == []
+
+
+def literals() -> str:
+    """Every string in the code, with … for what is filled in."""
+    found = []
+    for path in (p for package in ("compiler", "runtime", "genesis") for p in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                found.append("".join(str(v.value) if isinstance(v, ast.Constant) else "…" for v in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return "\0".join(found)
+
+
+def test_the_messages_are_those_of_the_code():
+    said = literals()
+    messages = MESSAGE.findall((DOCS / "errors.md").read_text(encoding="utf-8"))
+    assert len(messages) > 40
+    assert [m for m in messages if m not in said] == []
