@@ -123,6 +123,7 @@ def test_a_call_appends_a_node_at_the_builder_s_place() -> None:
 
 def test_a_call_without_a_builder_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compiler.ir.ambient._default", [])
+    monkeypatch.setattr("compiler.ir.ambient._ambient.builder", None)
     with pytest.raises(RuntimeError, match="no builder"):
         o.relu(value(f32, 4))
 
