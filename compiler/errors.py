@@ -19,6 +19,10 @@ class OpError(GenesisError, RuntimeError):
     """An op was called with shapes, dtypes or attributes it does not accept."""
 
 
+class AxisError(OpError, IndexError):
+    """A dimension that the tensor does not have."""
+
+
 class TraceError(GenesisError, RuntimeError):
     """The traced step does something that cannot be part of one graph."""
 

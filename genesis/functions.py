@@ -132,13 +132,20 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """Each element limited to ``[min, max]``; NaN stays."""
+    """Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
     if min is None and max is None:
         raise OpError("clamp: at least one of 'min' or 'max' must not be None")
-    value = input.value
+    x = value = input.value
+    inside: Any = None
     if min is not None:
-        value = o.maximum(value, value_of(min))
-    return wrap(value if max is None else o.minimum(value, value_of(max)))
+        value, inside = o.maximum(value, value_of(min)), o.ge(x, value_of(min))
+    if max is not None:
+        below = o.le(x, value_of(max))
+        value, inside = o.minimum(value, value_of(max)), below if inside is None else o.logical_and(inside, below)
+    if not x.requires_grad:
+        return wrap(value)
+    learned = builtin_any(isinstance(bound, Tensor) and bound.requires_grad for bound in (min, max))
+    return wrap(o.where(inside, x, value if learned else o.detach(value)))
 
 
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:

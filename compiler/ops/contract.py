@@ -202,6 +202,11 @@ def _drop(o: Any, p: Value, rest: tuple[Value, ...], dropout: float, index: int)
     return o.where(keep, o.mul(p, 1 / (1 - dropout)) if dropout < 1 else o.mul(p, 0.0), 0)
 
 
+def _finite(o: Any, x: Value) -> Value:
+    """0 for -inf: the largest score, or the log-sum-exp, of a row whose keys are all masked. Its probabilities are 0."""
+    return o.where(o.eq(x, float("-inf")), 0, x)
+
+
 def _expand_attention(
     o: Any,
     q: Value,
@@ -217,9 +222,11 @@ def _expand_attention(
     s = _scores(o, q, k, rest, scale, causal, mask)
     last = (s.type.rank - 1,)
     top = o.amax(s, axes=last, keepdim=True)
+    if mask:
+        top = _finite(o, top)
     e = o.exp(o.sub(s, top))
     total = o.sum(e, axes=last, keepdim=True)
-    p = o.div(e, total)
+    p = o.div(e, o.where(o.eq(total, 0), 1, total) if mask else total)
     if dropout:
         p = _drop(o, p, rest, dropout, index)
     out = o.dot(o.cast(p, to=q.dtype), v)
@@ -280,7 +287,7 @@ def _score_gradient(
     of the log-sum-exp itself adds P * g_lse.
     """
     s = _scores(o, q, k, rest, scale, causal, mask)
-    p = o.exp(o.sub(s, o.reshape(lse, shape=(*lse.shape, 1))))
+    p = o.exp(o.sub(s, o.reshape(_finite(o, lse) if mask else lse, shape=(*lse.shape, 1))))
     dp = exact_dot(o, g, transposed(o, v))
     used = p
     if dropout:

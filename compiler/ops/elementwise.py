@@ -159,6 +159,11 @@ def _round_half_even(x: np.ndarray) -> np.ndarray:
     return np.rint(x) if x.dtype.kind == "f" else x
 
 
+def _no_slope(o: Any, node: Any, g: Value) -> tuple[Callable[[], Value]]:
+    """Steps are flat wherever they have a slope."""
+    return (lambda: o.zeros(shape=g.shape, dtype=g.dtype),)
+
+
 unary("exp", np.exp, lambda o, x, y: y, autocast=True)
 unary("expm1", np.expm1, lambda o, x, y: o.add(y, 1), autocast=True)
 unary("log", np.log, lambda o, x, y: o.reciprocal(x), autocast=True)
@@ -174,11 +179,14 @@ unary("erf", erf_reference, lambda o, x, y: o.mul(1.1283791670955126, o.exp(o.ne
 
 pointwise("neg", np.negative, lambda o, node, g: (o.neg(g),), arity=1, refuses=("bool",))
 pointwise("abs", np.abs, lambda o, node, g: (o.mul(g, o.sign(node.inputs[0])),), arity=1)
-pointwise("sign", lambda x: x if x.dtype == bool else np.sign(x), lambda o, node, g: (None,), arity=1)
-pointwise("floor", np.floor, lambda o, node, g: (None,), arity=1, refuses=("bool",))
-pointwise("ceil", np.ceil, lambda o, node, g: (None,), arity=1, refuses=("bool",))
-pointwise("trunc", np.trunc, lambda o, node, g: (None,), arity=1, refuses=("bool",))
-pointwise("round", _round_half_even, lambda o, node, g: (None,), arity=1, refuses=("bool",))
+for _name, _reference, _refuses in (
+    ("sign", lambda x: x if x.dtype == bool else np.sign(x), ()),
+    ("floor", np.floor, ("bool",)),
+    ("ceil", np.ceil, ("bool",)),
+    ("trunc", np.trunc, ("bool",)),
+    ("round", _round_half_even, ("bool",)),
+):
+    pointwise(_name, _reference, _no_slope, arity=1, refuses=_refuses)
 
 pointwise("add", np.add, lambda o, node, g: (g, g))
 pointwise("sub", np.subtract, lambda o, node, g: (g, lambda: o.neg(g)), refuses=("bool",))

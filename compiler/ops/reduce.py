@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import OpError
+from compiler.errors import AxisError, OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import Shape, TensorType, boolean, i64
@@ -15,10 +15,10 @@ from compiler.ops.elementwise import as_type
 
 
 def normalize_axis(axis: int, rank: int) -> int:
-    """``axis`` counted from the front; raises :class:`OpError` outside ``[-rank, rank)`` (rank 0 counts as 1)."""
+    """``axis`` counted from the front; raises :class:`AxisError` outside ``[-rank, rank)`` (rank 0 counts as 1)."""
     bound = max(rank, 1)
     if not -bound <= axis < bound:
-        raise OpError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {axis})")
+        raise AxisError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {axis})")
     return axis % bound
 
 

@@ -6,6 +6,7 @@ Hyper-parameters are rank-0 f64 operands, read at every call; the arithmetic on 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from compiler.errors import OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
-from compiler.ir.types import TensorType, f32, f64, i32
+from compiler.ir.types import TensorType, f32, f64, i32, promote
 from compiler.ops.contract import accumulator
 from compiler.ops.elementwise import as_type
 
@@ -134,16 +135,32 @@ def _norm_of(o: Any, g: Value, norm_type: float) -> Value:
     return o.sum(o.pow(size, norm_type), axes=axes)
 
 
-def total_norm(o: Any, grads: tuple[Value, ...], norm_type: float) -> Value:
-    """The norm of all gradients as one vector."""
-    parts = [_norm_of(o, g, norm_type) for g in grads]
-    combine = {np.inf: o.maximum, -np.inf: o.minimum}.get(norm_type, o.add)
-    total = parts[0]
-    for part in parts[1:]:
-        total = combine(total, part)
+def _root(o: Any, x: Value, norm_type: float) -> Value:
     if norm_type == 2.0:
-        return o.sqrt(total)
-    return total if norm_type in (0.0, np.inf, -np.inf) else o.pow(total, 1 / norm_type)
+        return o.sqrt(x)
+    return x if norm_type in (0.0, np.inf, -np.inf) else o.pow(x, 1 / norm_type)
+
+
+def _power(o: Any, x: Value, norm_type: float) -> Value:
+    if norm_type == 2.0:
+        return o.mul(x, x)
+    return x if norm_type in (0.0, np.inf, -np.inf) else o.pow(x, norm_type)
+
+
+def total_norm(o: Any, grads: tuple[Value, ...], norm_type: float) -> Value:
+    """The norm of the norms of all gradients, in their common type.
+
+    The norm of a 16-bit gradient is rounded to its type, where it may overflow, as in PyTorch.
+    """
+    parts = []
+    for g in grads:
+        part = _norm_of(o, g, norm_type)
+        if g.dtype.is_half:
+            rounded = o.cast(_root(o, part, norm_type), to=g.dtype)
+            part = _power(o, o.cast(rounded, to=f32), norm_type)
+        parts.append(part)
+    combine = {np.inf: o.maximum, -np.inf: o.minimum}.get(norm_type, o.add)
+    return o.cast(_root(o, reduce(combine, parts), norm_type), to=promote([(g.dtype, 1) for g in grads]))
 
 
 def _clip_grad_norm(o: Any, *operands: Value, norm_type: float) -> tuple[Value, ...]:
@@ -160,8 +177,7 @@ def _clip_grad_norm(o: Any, *operands: Value, norm_type: float) -> tuple[Value, 
 
 def _infer_clip_norm(*types: TensorType, norm_type: float) -> tuple[TensorType, ...]:
     _check_scalars(types[-1])
-    wide = f64 if any(t.dtype is f64 for t in types[:-1]) else f32
-    return (*types[:-1], TensorType(wide, ()))
+    return (*types[:-1], TensorType(promote([(t.dtype, 1) for t in types[:-1]]), ()))
 
 
 _training("clip_grad_norm", _infer_clip_norm, _clip_grad_norm, norm_type=2.0)

@@ -243,7 +243,6 @@ DIFFERENT = {
     "sign-special": "of NaN: NumPy says NaN, PyTorch 0",
     "gelu-special": "of infinity and the largest number: PyTorch overflows",
     "sub-bool-f32": "PyTorch refuses",
-    "clip_grad_norm-half": "PyTorch rounds norms to the type of the gradients",
     "clip_grad_norm-f64": "with f32 gradients among them: PyTorch's norms differ in their last f32 digit",
 }
 """Samples (by the beginning of their names) on which PyTorch does something else, and what."""

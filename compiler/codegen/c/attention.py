@@ -31,7 +31,7 @@ class AttentionSpec:
     """q [B,H,T,D], k and v [B,H,S,D], o [B,H,T,D] of one storage dtype, any strides in elements; f32 arithmetic.
 
     Element (b, h, t, s) of the dropout mask has the uniform of its row-major index and is kept when that is >= dropout.
-    A row without any key that takes part is NaN. With `causal`, query t sees keys s <= t.
+    A row without any key that takes part is 0, its log-sum-exp -inf. With `causal`, query t sees keys s <= t.
     """
 
     name: str
@@ -329,7 +329,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     ]
     if spec.mask or spec.scale <= 0:
         softmax += ["#pragma omp simd", f"for (long j = 0; j < seen; ++j) row[j] = {layout.score('row[j]', 'j')};"]
-        scaled, shift = "row[j] - peak", "peak"
+        scaled, shift = "row[j] - shift", "peak == -INFINITY ? 0.0f : peak" if spec.mask else "peak"
     else:
         scaled, shift = f"row[j] * {_float(spec.scale)} - shift", f"peak * {_float(spec.scale)}"
     softmax += [
@@ -350,8 +350,8 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
         ]
     softmax += [
         "for (long j = wide; j < limit; ++j) row[j] = 0.0f;",
-        f"inverse[r] = {_float(_keep_scale(spec))} / total;",
-        f"lse[bh * {spec.queries} + t0 + r] = shift + gen_logf(total);",
+        f"inverse[r] = {_guarded(spec, '0.0f', _float(_keep_scale(spec)) + ' / total')};",
+        f"lse[bh * {spec.queries} + t0 + r] = {_guarded(spec, '-INFINITY', 'shift + gen_logf(total)')};",
     ]
     return f"""\
 {_title(spec, "attention")}
@@ -391,6 +391,11 @@ NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layou
   }}
 }}
 """.replace("\n\n", "\n")
+
+
+def _guarded(spec: AttentionSpec, nothing: str, value: str) -> str:
+    """`value`, or `nothing` for a row whose keys are all masked."""
+    return f"total == 0.0f ? {nothing} : {value}" if spec.mask else value
 
 
 def _keep_scale(spec: AttentionSpec) -> float:
@@ -448,6 +453,7 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
     ]
     probability = f"gen_expf({layout.score('p_row[j]', 'j')} - l)"
     if f.mask:
+        row[3] = f"const float sum = lse[bh * {f.queries} + t0 + r], l = sum == -INFINITY ? 0.0f : sum, d = delta[r];"
         row += ["#pragma omp simd", f"for (long j = 0; j < seen; ++j) p_row[j] = {layout.score('p_row[j]', 'j')};"]
         probability = "gen_expf(p_row[j] - l)"
     if f.dropout:

@@ -18,6 +18,7 @@ REFERENCED = [s for s in COMPOSITES if OPS[s.op].reference is not None]
 ROUNDED_INSIDE = {
     "scaled_dot_product_attention": "probabilities are rounded to the type of q before they meet v",
     "attention_backward": "probabilities and scores' gradients are rounded before they meet g, k and q",
+    "clip_grad_norm": "norms are rounded to the type of the gradient, as PyTorch's are",
     "clip_grad_value": "the limit is rounded to the type of the gradient, as PyTorch's clamp does",
 }
 """Composites that round to 16 bits before their end, and why."""

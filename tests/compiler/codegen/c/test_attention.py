@@ -163,11 +163,14 @@ def test_zig() -> None:
     check(isas()[0], cases()[:4], tuple(zig()))
 
 
-def test_fully_masked_row_is_nan() -> None:
+def test_fully_masked_row_is_zero() -> None:
+    """PyTorch's safe softmax."""
     isa = ISAS["portable"]
-    mask = np.ones((1, 1, 6, 20), bool)
-    mask[0, 0, 2] = False
-    case = Case("nothing", (1, 1, 6, 20, 16), mask=mask)
-    o = case.run(build(unit(isa, [case]), isa), 1)[0]
-    assert np.isnan(o[0, 0, 2]).all()
-    assert np.isfinite(np.delete(o[0, 0], 2, axis=0)).all()
+    visible = np.ones((1, 1, 6, 20), bool)
+    visible[0, 0, 2] = False
+    for mask in (visible, np.where(visible, 0, -np.inf).astype(np.float32)):
+        case = Case("nothing", (1, 1, 6, 20, 16), mask=mask)
+        o, lse, dq, dk, dv = case.run(build(unit(isa, [case]), isa), 1)
+        assert not o[0, 0, 2].any() and not dq[0, 0, 2].any() and lse[0, 0, 2] == -np.inf
+        assert all(np.isfinite(x).all() for x in (o, dq, dk, dv))
+        assert np.delete(o[0, 0], 2, axis=0).all()
