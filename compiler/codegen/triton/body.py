@@ -69,7 +69,7 @@ class Body:
         self.checks: list[Node] = []
         self.ops: dict[str, None] = {}
         self.loaded: set[tuple[Value, Index]] = set()
-        self.depends: dict[str, frozenset[str]] = {v: frozenset({v}) for v in ("b", "c", "i", "j", "n", "r")}
+        self.depends: dict[str, frozenset[str]] = {v: frozenset({v}) for v in ("b", "c", "i", "j", "m", "n", "r")}
         self.counts: dict[str, int] = {}
 
     def fresh(self, prefix: str) -> str:
@@ -135,7 +135,7 @@ class Body:
         return f"{text}.to(tl.float32)" if value.dtype.is_half else text
 
     def store(self, scope: Scope, pointer: str, value: Value, linear: Index) -> None:
-        """Write elements ``linear`` of ``value``."""
+        """Write elements ``linear`` of ``value``; what it takes to compute them goes where its variables are known."""
         text = self.value(value, linear, scope)
         place = index_text(linear)
         where = pointer if place == "0" else f"{pointer} + {place}"

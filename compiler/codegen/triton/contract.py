@@ -24,30 +24,20 @@ def contract_task(node: Node, target: str) -> Task:
     compute = SIGNATURE[dot.inputs[0].dtype]
     factors = [_factor(value, tile) for value, tile in zip(dot.inputs, ("x", "y"))]
     spec = MatmulSpec("", tuple(batch), m, n, k, factors[0][2], factors[1][2], compute, (), ())
+    spec = replace(spec, epilogue=tuple(_epilogue(node, dot, {})[1]))
     tile = config(spec, target)
     masks = {v: mask for v, mask, ragged in (("i", "rows", m % tile.m), ("j", "cols", n % tile.n)) if ragged}
-    body = Body(graph, {v: f"a{i}" for i, v in enumerate(params)}, masks)
-    scope = Scope(frozenset({"b", "i", "j"}))
-    # A dimension of one still has a tile's width of places, all but the first masked.
-    b, i, j = Var("b", prod(batch)), Var("i", max(m, 2)), Var("j", max(n, 2))
-    place = Index.of(b) * (m * n) + Index.of(i) * n + Index.of(j)
-    result = "acc"
-    body.depends["acc"] = frozenset({"i", "j"})
-    if dot.output.dtype.is_half:
-        result = body.assign(scope, "dot", body.rounded("acc", dot.output.dtype))
-    scope.known[dot.output, place, ""] = result
-    for position, value in enumerate(graph.outputs):
-        body.store(scope, f"o{position}", value, place)
+    body, lines = _epilogue(node, dot, masks)
+    spec = replace(spec, epilogue=tuple(lines))
     used = [p for p, v in enumerate(params) if any(root is v for root, _ in body.loaded)]
     arguments = [Argument("lhs", node.inputs[params.index(factors[0][0])], factors[0][1])]
     arguments.append(Argument("rhs", node.inputs[params.index(factors[1][0])], factors[1][1]))
     arguments += [Argument(f"a{p}", node.inputs[p]) for p in used]
     outputs = [Argument(f"o{p}", v) for p, v in enumerate(node.outputs)]
     status = [Argument(f"status{p}", Status(check)) for p, check in enumerate(body.checks)]
-    spec = replace(spec, epilogue=tuple(scope.lines))
     summary, lines = matmul_lines(spec, tile)
     return Task(
-        kernel_name("dot", [name for name in body.ops]),
+        kernel_name("dot", list(body.ops)),
         summary,
         lines,
         arguments + outputs + status,
@@ -57,8 +47,41 @@ def contract_task(node: Node, target: str) -> Task:
         [a.place for a in arguments],
         [a.place for a in (*outputs, *status)],
         tile.stages,
-        frozenset(node.inputs[p] for p in used if _in_place(body, params[p], place)) - {a.place for a in arguments[:2]},
+        _streamed(node, body) - {a.place for a in arguments[:2]},
     )
+
+
+def _epilogue(node: Node, dot: Node, masks: dict[str, str]) -> tuple[Body, list[str]]:
+    """What follows the product, on a tile of sums ``acc``."""
+    graph = node.body
+    assert graph is not None
+    body = Body(graph, {v: f"a{i}" for i, v in enumerate(graph.inputs())}, masks)
+    body.depends["acc"] = frozenset({"i", "j"})
+    scope = Scope(frozenset({"b", "i", "j"}))
+    place = _place(dot)
+    result = "acc"
+    if dot.output.dtype.is_half:
+        result = body.assign(scope, "dot", body.rounded("acc", dot.output.dtype))
+    scope.known[dot.output, place, ""] = result
+    for position, value in enumerate(graph.outputs):
+        body.store(scope, f"o{position}", value, place)
+    return body, scope.lines
+
+
+def _place(dot: Node) -> Index:
+    """An element of the product. A dimension of one still has a tile's width of places, all but the first masked."""
+    *batch, m, n = dot.output.shape
+    b, i, j = Var("b", prod(batch)), Var("i", max(m, 2)), Var("j", max(n, 2))
+    return Index.of(b) * (m * n) + Index.of(i) * n + Index.of(j)
+
+
+def _streamed(node: Node, body: Body) -> frozenset[Value]:
+    """Inputs of the epilogue that are read only where the one result is written."""
+    assert node.body is not None
+    place = _place(next(n for n in node.body.nodes if n.op.name == "dot"))
+    read = {root: all(index == place for r, index in body.loaded if r is root) for root, _ in body.loaded}
+    pairs = zip(node.body.inputs(), node.inputs, strict=True)
+    return frozenset(value for param, value in pairs if read.get(param) and len(node.outputs) == 1)
 
 
 def _factor(value: Value, tile: str) -> tuple[Value, int, Operand]:
@@ -76,8 +99,3 @@ def _factor(value: Value, tile: str) -> tuple[Value, int, Operand]:
         value = producer.inputs[0]
     # The last cast is the product's own rounding to its type.
     return root, offset, Operand(SIGNATURE[root.dtype], strides, tuple(reversed(casts[1:])))
-
-
-def _in_place(body: Body, param: Value, place: Index) -> bool:
-    """Whether an input of the epilogue is read only where results are written."""
-    return all(index == place for root, index in body.loaded if root is param)

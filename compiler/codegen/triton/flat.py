@@ -121,10 +121,13 @@ class Flat(Mergeable):
                 name = body.assign(scope, "block", f"tl.zeros(({block},), {COMPUTE[dtype]}) + {name}")
             text = reduction.collapse(op, dtype, name, "0") if self.size > 1 else name
             stores.append(f"tl.store(o{i}{shift}, {text})")
+        # Every load stands before the first store, which may overwrite what was loaded.
+        written = Scope(frozenset(), scope)
         for i, value in enumerate(self.outputs):
             if i not in self.sums:
-                body.store(scope, f"o{i}", value, self.place)
-        return body, [*scope.lines, *stores]
+                body.value(value, self.place, scope)
+                body.store(written, f"o{i}", value, self.place)
+        return body, [*scope.lines, *written.lines, *stores]
 
     def _task(self, summary: str, lines: list[str], arguments: list[Argument], programs: int, members: list[Flat]) -> Task:
         ops = [n.op.name for n in self.graph.nodes]

@@ -217,7 +217,8 @@ def run_program(program: TritonProgram, arrays: Sequence[Array]) -> list[Array]:
     for number, buffer in enumerate(program.buffers):
         if buffer.kind == "table":
             entries = [
-                e if isinstance(e, int) else memory[e.buffer].ctypes.data + e.nbytes for e in program.tables[buffer.index]
+                e if isinstance(e, int) else memory[e.buffer].ctypes.data + e.nbytes
+                for e in program.tables[buffer.index]
             ]
             memory[number][...] = entries
     for launch in program.launches:

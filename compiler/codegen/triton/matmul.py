@@ -95,6 +95,7 @@ SHAPES += [(16, 32), (16, 16)]
 EDGE_COST = 64
 
 
+HEAVY = 16  # statements of an epilogue from which it needs registers that a large tile does not leave
 PLAIN = 16  # the tile's edge where there is no dot product
 
 
@@ -115,9 +116,10 @@ def config(spec: MatmulSpec, target: str) -> Tile:
 
     item = max(ITEM_BYTES[spec.a.dtype], ITEM_BYTES[spec.b.dtype])
     ieee = spec.compute == "fp32" and not spec.tf32
+    heavy = len(spec.epilogue) > HEAVY
     if not (_is_aligned(spec.a) and _is_aligned(spec.b)):
         largest = 64 * 64  # loads of single elements pass through registers
-    elif ieee:
+    elif ieee or heavy:
         largest = 128 * 64
     else:
         largest = 128 * 128
@@ -128,7 +130,7 @@ def config(spec: MatmulSpec, target: str) -> Tile:
         m,
         n,
         step,
-        warps=8 if m * n >= (128 * 64 if ieee else 128 * 128) else 4,
+        warps=8 if m * n >= (128 * 64 if ieee or heavy else 128 * 128) else 4,
         stages=min(4, gpu.shared // ((m + n) * step * item)),
     )
 

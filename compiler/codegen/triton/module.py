@@ -201,6 +201,8 @@ def _comment(tasks: list[Task]) -> str:
     places = list(dict.fromkeys(place for task in tasks for place in task.places()))
     more = f" and {len(places) - 3} more" if len(places) > 3 else ""
     lines = textwrap.wrap(f"{', '.join(places[:3])}{more}", 116)
-    types = ", ".join(f"{a.name} {a.place.type}" for a in tasks[0].arguments if not isinstance(a.place, (Table, Status)))
+    types = ", ".join(
+        f"{a.name} {a.place.type}" for a in tasks[0].arguments if not isinstance(a.place, (Table, Status))
+    )
     lines += textwrap.wrap(types, 116)
     return "\n".join(f"# {line}" for line in lines)

@@ -62,7 +62,9 @@ def power(x, y):
     odd = whole & (2.0 * tl.floor(0.5 * y) != y)
     real = whole | (x == float("-inf"))
     negative = (x < 0.0) | (1.0 / x == float("-inf"))  # -0.0 too
-    return tl.where(negative, tl.where(odd, -magnitude, tl.where(real | (x == 0.0), magnitude, float("nan"))), magnitude)
+    return tl.where(
+        negative, tl.where(odd, -magnitude, tl.where(real | (x == 0.0), magnitude, float("nan"))), magnitude
+    )
 
 
 @triton.jit
@@ -70,7 +72,7 @@ def whole_power(x, y):
     """x to the power y for integers, wrapping around; a negative power has no whole value and gives 0 here."""
     result = tl.where(y >= 0, 1, 0).to(x.dtype)
     square = x
-    for bit in range(0, 64):
+    for bit in range(64):
         result = tl.where((y.to(tl.int64) >> bit) & 1 != 0, result * square, result)
         square = square * square
     return result

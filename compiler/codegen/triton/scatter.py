@@ -65,11 +65,12 @@ def _scatter_rows(scatter: Node, names: dict[Value, str], graph: object) -> Writ
     value = body.value(source, Index.of(n) * width + Index.of(c), inner, hit)
     dtype = COMPUTE[source.dtype]
     inner(f"total += tl.sum(tl.where({hit}, {value}, {0 if source.dtype.kind != 'float' else 0.0}), 0, keep_dims=True).to({dtype})")
-    glance_masks = {"n": "far"} if count % glance else {}
+    glance_masks = {"m": "far"} if count % glance else {}
     outer_body = Body(graph, names, glance_masks)
-    outer = Scope(frozenset({"n"}))
-    outer(f"n = start + tl.arange(0, {glance})", *[f"far = n < {count}"] * bool(glance_masks))
-    seen = outer_body.value(index, Index.of(n), outer)
+    outer_body.counts = body.counts
+    outer = Scope(frozenset({"m"}))
+    outer(f"m = start + tl.arange(0, {glance})", *[f"far = m < {count}"] * bool(glance_masks))
+    seen = outer_body.value(index, Index.of(Var("m", max(count, 2))), outer)
     outer(f"here = {'far & ' * bool(glance_masks)}({seen} == row)")
     nested = Scope()
     nested.block(f"for begin in range(start, start + {glance}, {pick}):", inner.lines)

@@ -61,7 +61,7 @@ ANY = {
     "logical_xor": "({0} != 0) ^ ({1} != 0)", "logical_not": "{0} == 0", "where": "tl.where({0}, {1}, {2})",
 }  # fmt: skip
 
-HELPED = frozenset("sign trunc round expm1 log1p tanh pow floor_divide remainder".split())
+HELPED = frozenset(["sign", "trunc", "round", "expm1", "log1p", "tanh", "pow", "floor_divide", "remainder"])
 """Ops whose spelling calls a function of the prelude that asks for the type of its operands."""
 
 ORDERED = ("lt", "le", "gt", "ge")

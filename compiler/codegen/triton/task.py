@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from compiler.codegen.triton.body import INDENT, Scope
+from compiler.codegen.triton.body import INDENT
 from compiler.codegen.triton.spelling import SIGNATURE
 from compiler.ir.graph import Node, Value
-from compiler.ir.types import DType, TensorType, i64
+from compiler.ir.types import TensorType, i64
 
 
 @dataclass(eq=False)
@@ -96,7 +96,9 @@ class Task:
         """The IR ops it computes, views aside."""
         bodies = [n.body.nodes for n in self.nodes if n.body is not None]
         free = ("constant", "bounded")
-        return tuple(dict.fromkeys(n.op.name for b in bodies for n in b if n.op.kind != "view" and n.op.name not in free))
+        return tuple(
+            dict.fromkeys(n.op.name for b in bodies for n in b if n.op.kind != "view" and n.op.name not in free)
+        )
 
     def places(self) -> tuple[str, ...]:
         """Where in the user's program it comes from."""

@@ -217,7 +217,10 @@ class Tiles:
             columns(*self._range("c", self._program(1), self.blocks, self.C, self.columns, "cols", "[None, :]"))
         if self.steps > 1:
             top(f"first = {self._program(0)} * {self.steps * self.R}")
-            rows(f"r = first + start{self._arange(self.R, '[:, None]')}", *[f"rows = r < {self.rows}"] * ("r" in self.masks))
+            rows(
+                f"r = first + start{self._arange(self.R, '[:, None]')}",
+                *[f"rows = r < {self.rows}"] * ("r" in self.masks),
+            )
         elif self.rows > 1:
             rows(*self._range("r", self._program(0), self.chunks, self.R, self.rows, "rows", "[:, None]"))
         if self.long:

@@ -35,7 +35,9 @@ def check(worker, sample: Sample) -> None:
 
 
 def test_an_index_out_of_range_names_the_first(worker) -> None:
-    (sample,) = [s for s in samples() if s.id == "embedding-vector"] or [next(s for s in samples() if s.op == "embedding")]
+    (sample,) = [s for s in samples() if s.id == "embedding-vector"] or [
+        next(s for s in samples() if s.op == "embedding")
+    ]
     arrays = [x.copy() for x in sample.arrays]
     index = arrays[1].reshape(-1)
     index[-1], index[0] = 10**6, -3

@@ -1,0 +1,97 @@
+"""Whole training steps: right under the interpreter, and by the look of their machine code fast."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import genesis
+from compiler.codegen.triton.aot import compile_kernel, load_module
+from compiler.codegen.triton.interpreter import run_program
+from compiler.codegen.triton.module import emit
+from compiler.codegen.triton.program import TritonProgram
+from compiler.codegen.triton.sass import has_tensor_cores, opcodes, resources
+from compiler.interpret import interpret
+from compiler.ir.graph import Graph
+from tests.compiler.codegen.triton.steps import Step, gpt, lowered, mlp, record
+
+STEPS: dict[str, Callable[[], Step]] = {
+    "mlp fp16": mlp,
+    "mlp bf16": lambda: mlp(amp=genesis.bfloat16, batch=1, hidden=16),
+    "gpt bf16": gpt,
+    "gpt fp16, dropout": lambda: gpt(layers=1, amp=genesis.float16, dropout=0.1, time=13, vocabulary=17),
+    "gpt fp32": lambda: gpt(layers=1, amp=None, width=24, heads=3),
+}
+
+
+def run(worker, program: TritonProgram, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The outputs, and the arrays with their states updated."""
+    return worker.submit(run_and_return, program, arrays).result()
+
+
+def run_and_return(program: TritonProgram, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    return run_program(program, arrays), arrays
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_changes_its_states_as_the_interpreter_does(worker, name: str) -> None:
+    graph, arrays = record(*STEPS[name]())
+    fused = lowered(graph)
+    program = emit(fused)
+    expected, states = interpret(fused, arrays)
+    outputs, after = run(worker, program, arrays)
+    for output, reference in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(output, reference, rtol=1e-5)
+    for update, reference in zip(fused.updates, states, strict=True):
+        state = after[fused.inputs().index(update.state)]
+        before = arrays[fused.inputs().index(update.state)]
+        assert state.dtype == reference.dtype
+        # Gradients are rounded to 16 bits at many places, and a sum in another order may tip one over.
+        np.testing.assert_allclose(state, reference, rtol=2e-3, atol=2e-3 * np.abs(reference).max() + 1e-8)
+        assert (state == before).all() == (reference == before).all()
+
+
+def launches(graph: Graph) -> int:
+    return len(emit(graph).launches)
+
+
+def test_one_launch_updates_all_parameters() -> None:
+    fused = lowered(record(*gpt())[0])
+    program = emit(fused)
+    adam = [x for x in program.launches if {"sqrt", "div"} <= set(x.ops) and len(x.places) == 1 and x.grid[0] > 1]
+    assert len(adam) <= 2, "one for gradients rounded to 16 bits, one for those in float32"
+    assert len(program.launches) < len(fused.nodes) / 2
+
+
+def test_layers_share_their_kernels() -> None:
+    few, many = (emit(lowered(record(*gpt(layers=n))[0])) for n in (2, 5))
+    assert len(many.kernels) == len(few.kernels)
+
+
+def test_the_same_step_gives_the_same_text() -> None:
+    texts = {emit(lowered(record(*mlp())[0])).source for _ in range(2)}
+    assert len(texts) == 1
+
+
+MACHINE = {"mlp fp16": mlp, "gpt bf16": lambda: gpt(width=128, time=64, vocabulary=64, batch=4, dropout=0.1)}
+
+
+@pytest.mark.parametrize("target", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("name", MACHINE)
+def test_machine_code(name: str, target: str) -> None:
+    program = emit(lowered(record(*MACHINE[name]())[0]), target)
+    module = load_module(program.source)
+    for kernel in program.kernels:
+        compiled = compile_kernel(
+            getattr(module, kernel.name),
+            dict(kernel.parameters),
+            target=target,
+            num_warps=kernel.warps,
+            num_stages=kernel.stages,
+            aligned=kernel.aligned,
+        )
+        codes = opcodes(compiled.cubin)
+        assert resources(compiled.cubin).spill_bytes == 0, kernel.name
+        assert has_tensor_cores(codes) == kernel.name.startswith("dot"), kernel.name
+        if kernel.name.startswith("flat") and kernel.warps > 1 and name != "mlp fp16":
+            assert any(code.startswith("STG") and "128" in code for code in codes), kernel.name
