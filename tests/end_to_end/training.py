@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 import genesis
 from genesis import nn, optim
+from genesis.amp import GradScaler, autocast
 from genesis.nn import functional as F
-
-Arrays = dict[str, np.ndarray]
 
 
 def digits_mlp() -> nn.Module:
@@ -79,6 +78,7 @@ class Run:
     optimizer: Any
     step: Callable[..., Any]
     batches: list[tuple[Any, ...]]
+    scaler: GradScaler = field(default_factory=lambda: GradScaler(enabled=False))
 
     def save(self) -> dict[str, Any]:
         """A copy of everything the next step depends on."""
@@ -86,16 +86,18 @@ class Run:
             "model": {k: np.array(v.numpy()) for k, v in _detached(self.model.state_dict()).items()},
             "optimizer": self.optimizer_arrays(),
             "rng": genesis.get_rng_state(),
+            "scaler": self.scaler.state_dict(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Bring parameters, optimizer state and random numbers back to what :meth:`save` copied."""
+        """Go back to what :meth:`save` copied; moments that did not exist yet are zero."""
         with genesis.no_grad():
             for name, value in _detached(self.model.state_dict()).items():
                 value.copy_(genesis.tensor(state["model"][name]))
             for key, held in self._held():
-                held.copy_(genesis.tensor(state["optimizer"][key]))
+                held.copy_(genesis.tensor(state["optimizer"].get(key, np.zeros(held.shape, np.float32))))
         genesis.set_rng_state(state["rng"])
+        self.scaler.load_state_dict(state["scaler"])
 
     def optimizer_arrays(self) -> dict[str, np.ndarray]:
         return {key: np.array(held.numpy()) for key, held in self._held()}
@@ -133,28 +135,40 @@ def token_batches(count: int, size: int = 3, time: int = 8, vocabulary: int = 13
     return [(genesis.tensor(t[:, :-1]), genesis.tensor(t[:, 1:])) for t in tokens]
 
 
-def digits_run(compiled: Callable[[Callable[..., Any]], Any] = lambda f: f, count: int = 50, seed: int = 0) -> Run:
-    """The digits network under Adam with clipping."""
-    genesis.manual_seed(seed)
+Decorator = Callable[[Callable[..., Any]], Any]
+
+
+def eager(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Leaves a step as it is."""
+    return function
+
+
+def digits_run(compiled: Decorator = eager, count: int = 50, precision: Any = None) -> Run:
+    """The digits example in small: dropout, Adam, autocast to ``precision`` with a gradient scaler, clipping."""
+    genesis.manual_seed(0)
     model = digits_mlp()
-    optimizer = optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = optim.Adam(model.parameters(), lr=1e-2)
     criterion = nn.CrossEntropyLoss()
+    scaler = GradScaler(init_scale=1024.0, growth_interval=10, enabled=precision is not None)
 
     @compiled
     def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
-        loss = criterion(model(x), y)
-        loss.backward()
+        with autocast(dtype=precision, enabled=precision is not None):
+            loss = criterion(model(x), y)
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
         nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
-        optimizer.step()
+        scaler.step(optimizer)
+        scaler.update()
         return loss
 
-    return Run(model, optimizer, step, digits_batches(count))
+    return Run(model, optimizer, step, digits_batches(count), scaler)
 
 
-def gpt_run(compiled: Callable[[Callable[..., Any]], Any] = lambda f: f, count: int = 50, seed: int = 0) -> Run:
-    """The small GPT under AdamW, matrices decayed, with clipping."""
-    genesis.manual_seed(seed)
+def gpt_run(compiled: Decorator = eager, count: int = 50, precision: Any = None) -> Run:
+    """The GPT example in small: dropout, AdamW that decays matrices, autocast to ``precision``, clipping."""
+    genesis.manual_seed(0)
     model = Gpt()
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
@@ -164,8 +178,9 @@ def gpt_run(compiled: Callable[[Callable[..., Any]], Any] = lambda f: f, count: 
     @compiled
     def step(tokens: Any, following: Any) -> Any:
         optimizer.zero_grad()
-        logits = model(tokens)
-        loss = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), following.reshape(-1))
+        with autocast(dtype=precision, enabled=precision is not None):
+            logits = model(tokens)
+            loss = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), following.reshape(-1))
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
         optimizer.step()
