@@ -42,8 +42,8 @@ class Case:
 
     @property
     def free(self) -> float:
-        """What losses of runs that are left alone may differ by; errors of a step feed the next."""
-        return 1e-3 if self.precision is None else 4 * _roundoff(self.precision)
+        """What losses of runs left alone may differ by: the moves of every step stay in the parameters and add up."""
+        return 1e-3 if self.precision is None else 2 * _roundoff(self.precision) * sqrt(STEPS)
 
 
 def _roundoff(precision: Any) -> float:
