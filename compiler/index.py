@@ -7,6 +7,7 @@ spells with its own division.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from compiler.ir.types import Shape
 
 @dataclass(frozen=True)
 class Var:
-    """A loop variable in ``[0, size)``; with ``of``, the quotient or remainder (``op`` "/" or "%") of an index by a number."""
+    """A loop variable in ``[0, size)``; with ``of``, its quotient or remainder (``op`` "/" or "%") by a number."""
 
     name: str
     size: int
@@ -191,7 +192,7 @@ def refined(shapes: Sequence[Shape]) -> Shape | None:
             cuts.add(step)
     ordered = sorted(cuts | {1})
     dims = []
-    for low, high in zip(ordered, ordered[1:], strict=False):
+    for low, high in itertools.pairwise(ordered):
         if high % low:
             return None
         dims.append(high // low)

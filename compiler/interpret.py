@@ -90,5 +90,3 @@ def _run_node(node: Node, inputs: Sequence[Value]) -> Sequence[Value]:
         attrs = {k: v for k, v in attrs.items() if k != "autocast"}
     result = node.op(*inputs, **attrs)
     return (result,) if isinstance(result, Value) else result
-
-

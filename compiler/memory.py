@@ -21,9 +21,9 @@ class Lifetime:
 def assign_offsets(lifetimes: Sequence[Lifetime]) -> tuple[list[int], int]:
     """Offsets in one arena such that temporaries alive at the same time do not overlap, and the arena's size.
 
-    Largest first, each at the lowest offset free during its life (Pisarchyk & Lee, "Efficient memory management for deep
-    neural net inference", 2020). Offsets are multiples of 64 bytes; large buffers are kept from starting at the same
-    place within a page, where they would compete for the same cache sets.
+    Largest first, each at the lowest offset free during its life (Pisarchyk & Lee, "Efficient memory management for
+    deep neural net inference", 2020). Offsets are multiples of 64 bytes; large buffers are kept from starting at the
+    same place within a page, where they would compete for the same cache sets.
     """
     offsets = [0] * len(lifetimes)
     placed: list[int] = []

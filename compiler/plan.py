@@ -42,8 +42,8 @@ class Plan:
     """A step in generated code.
 
     ``source`` is one C translation unit whose entry ``step(pool, threads, args, status)`` takes the addresses of
-    ``slots`` in order, then of the arena and of the scratch memory. Scratch is the largest of ``shared + threads * private``
-    over ``scratch``. ``threads``: how many are worth using, 0 for all.
+    ``slots`` in order, then of the arena and of the scratch memory. Scratch is the largest of
+    ``shared + threads * private`` over ``scratch``. ``threads``: how many are worth using, 0 for all.
     """
 
     name: str

@@ -35,15 +35,15 @@ class TraceBuilder(GraphBuilder):
         attrs: dict[str, Any],
         body: Graph | None = None,
     ) -> tuple[Value, ...]:
-        if self.grad_enabled and any([v.cut for v in inputs]):
+        if self.grad_enabled and any(v.cut for v in inputs):
             inputs = tuple([self._detach(v) if v.cut else v for v in inputs])
         outputs = super().emit(op, inputs, types, attrs, body)
-        if any([v.requires_grad for v in inputs]):
+        if any(v.requires_grad for v in inputs):
             for value in outputs:
                 if op.differentiable and value.dtype.is_floating_point:
                     value.requires_grad = self.grad_enabled
                     value.cut = not self.grad_enabled
-        elif any([v.cut for v in inputs]):
+        elif any(v.cut for v in inputs):
             for value in outputs:
                 value.cut = True
         return outputs

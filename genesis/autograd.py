@@ -155,7 +155,7 @@ def gradcheck(
 ) -> bool:
     """Compare the gradients of ``func`` with central differences; ``inputs`` should be float64.
 
-    Raises RuntimeError naming the output and input whose Jacobians differ, or returns False without ``raise_exception``.
+    Raises RuntimeError naming the output and input whose Jacobians differ; without ``raise_exception`` returns False.
     """
     given = _several(inputs)
     for j, x in enumerate(given):

@@ -102,7 +102,7 @@ class Cell:
 
 
 changes = Clock()
-"""Ticks when an attribute of a module, a hook or what requires a gradient changes; programs check their guards again."""
+"""Ticks when an attribute of a module, a hook or what requires a gradient changes; programs then check their guards."""
 
 rebound = Clock()
 """Ticks when an array whose address a compiled program holds is replaced."""
@@ -146,7 +146,7 @@ class EagerBuilder(Evaluator):
         attrs: dict[str, Any],
         body: Graph | None = None,
     ) -> tuple[Value, ...]:
-        records = self.grad_enabled and op.differentiable and any([v.requires_grad for v in inputs])
+        records = self.grad_enabled and op.differentiable and any(v.requires_grad for v in inputs)
         if records and op.vjp is None and op.expand is not None:
             result = op.expand(o, *inputs, **attrs)
             return result if isinstance(result, tuple) else (result,)
@@ -340,5 +340,3 @@ def host_action(action: Callable[[], Any]) -> bool:
         return False
     recording.host_actions.append(action)
     return True
-
-

@@ -179,7 +179,11 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``value`` where ``mask`` is true."""
     if mask.dtype is not boolean:
         raise OpError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype!r}")
-    return wrap(o.where(mask.value, o.cast(value_of(value), to=input.dtype) if isinstance(value, Tensor) else value, input.value))
+    return wrap(
+        o.where(
+            mask.value, o.cast(value_of(value), to=input.dtype) if isinstance(value, Tensor) else value, input.value
+        )
+    )
 
 
 def cast(input: Tensor, to: DType) -> Tensor:
@@ -445,7 +449,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
-    return cat([unsqueeze(x, dim) for x in tensors], dim if dim >= 0 else dim)
+    return cat([unsqueeze(x, dim) for x in tensors], dim)
 
 
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
@@ -607,7 +611,9 @@ def _basic(x: Tensor, items: list[Any]) -> Tensor:
         else:
             i = int(item)
             if not -n <= i < n:
-                raise IndexError(f"index {i} is out of bounds for dimension {axis} with size {n}\n  at {user_location()}")
+                raise IndexError(
+                    f"index {i} is out of bounds for dimension {axis} with size {n}\n  at {user_location()}"
+                )
             a, b, s = i % n, i % n + 1, 1
         start.append(a)
         stop.append(b)
@@ -706,7 +712,9 @@ def _filled(value: Any, shape: tuple[int, ...], to: Any, requires_grad: bool) ->
     return made.requires_grad_() if requires_grad else made
 
 
-def full(size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full(
+    size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of ``size`` filled with a number."""
     return _filled(fill_value, _sizes(tuple(size)), dtype, requires_grad)
 
@@ -778,7 +786,9 @@ def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, devi
     return _drawn(o.uniform, 1, _sizes(size), generator, dtype)
 
 
-def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Standard normal."""
     drawn = _drawn(o.normal, 2, _sizes(size), generator, dtype)
     return drawn.requires_grad_() if requires_grad else drawn
@@ -800,7 +810,9 @@ def randn_like(input: Tensor) -> Tensor:
     return randn(*input.shape, dtype=input.dtype)
 
 
-def randint(low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
+def randint(
+    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None
+) -> Tensor:
     """Whole numbers in ``[low, high)``, int64."""
     if size is None:
         low, high, size = 0, low, high
@@ -812,7 +824,9 @@ def randint(low: int, high: Any = None, size: Any = None, *, generator: Generato
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     """A random permutation of ``range(n)``."""
     if current_recording() is not None:
-        raise TraceError(f"randperm inside a compiled step\n  at {user_location()}\n  make the permutation outside and pass it in")
+        raise TraceError(
+            f"randperm inside a compiled step\n  at {user_location()}\n  make the permutation outside and pass it in"
+        )
     return from_array((generator or default_generator).permutation(n))
 
 
@@ -821,7 +835,9 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and elements."""
-    return input.shape == other.shape and bool(np.array_equal(input.detach()._array("equal"), other.detach()._array("equal")))
+    return input.shape == other.shape and bool(
+        np.array_equal(input.detach()._array("equal"), other.detach()._array("equal"))
+    )
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
@@ -910,21 +926,26 @@ def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gener
 # Methods
 
 _METHODS = (
-    "abs exp expm1 log log1p log2 sqrt rsqrt reciprocal sin cos tanh erf sigmoid relu neg sign floor ceil trunc round "
-    "add sub mul div true_divide pow maximum minimum floor_divide remainder eq ne lt le gt ge isnan isinf isfinite "
-    "logical_and logical_or logical_xor logical_not clamp where square lerp addcmul addcdiv masked_fill sum mean amax amin "
-    "any all logsumexp var std argmax argmin max min softmax log_softmax norm reshape flatten unflatten permute transpose t "
-    "expand unsqueeze squeeze broadcast_to repeat narrow select flip split chunk unbind tril triu matmul mm bmm mv dot baddbmm "
-    "addmm outer gather scatter_add index_select clone detach contiguous to copy_ fill_ zero_ uniform_ normal_ equal allclose"
+    "abs exp expm1 log log1p log2 sqrt rsqrt reciprocal sin cos tanh erf sigmoid relu neg sign floor ceil trunc "
+    "round add sub mul div true_divide pow maximum minimum floor_divide remainder eq ne lt le gt ge isnan isinf "
+    "isfinite logical_and logical_or logical_xor logical_not clamp where square lerp addcmul addcdiv masked_fill "
+    "sum mean amax amin any all logsumexp var std argmax argmin max min softmax log_softmax norm reshape flatten "
+    "unflatten permute transpose t expand unsqueeze squeeze broadcast_to repeat narrow select flip split chunk "
+    "unbind tril triu matmul mm bmm mv dot baddbmm addmm outer gather scatter_add index_select clone detach "
+    "contiguous to copy_ fill_ zero_ uniform_ normal_ equal allclose"
 ).split()
-_IN_PLACE = "add sub mul div clamp masked_fill exp sqrt neg abs relu sigmoid tanh lerp addcmul addcdiv pow round scatter_add".split()
+_IN_PLACE = (
+    "add sub mul div clamp masked_fill exp sqrt neg abs relu sigmoid tanh lerp addcmul addcdiv pow round scatter_add"
+).split()
 
 
 def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         result = function(self, *args, **kwargs).value
         if tuple(result.shape) != self.shape:
-            raise AutogradError(f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result.shape)}")
+            raise AutogradError(
+                f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result.shape)}"
+            )
         if result.dtype.is_floating_point and not self.dtype.is_floating_point:
             raise AutogradError(f"result type {result.dtype!r} can't be cast to the desired output type {self.dtype!r}")
         return self.write(o.cast(result, to=self.dtype) if result.dtype is not self.dtype else result)
@@ -941,7 +962,11 @@ def _operator(function: Callable[..., Tensor]) -> Callable[..., Any]:
     """A binary operator that leaves operands it does not know to the other side."""
 
     def method(self: Tensor, other: Any) -> Any:
-        return function(self, other) if isinstance(other, Tensor | int | float | np.ndarray | np.generic) else NotImplemented
+        return (
+            function(self, other)
+            if isinstance(other, Tensor | int | float | np.ndarray | np.generic)
+            else NotImplemented
+        )
 
     return method
 
@@ -985,7 +1010,9 @@ def _set_data(self: Tensor, source: Tensor) -> None:
     """``t.data = source``: other contents (of any shape) for the same identity, outside autograd."""
     value = from_array(np.array(source._array("assignment to .data"))).value
     if self._cell.home is None and current_recording() is not None:
-        raise TraceError(f"assignment to .data inside a compiled step\n  at {user_location()}\n  use copy_ under no_grad")
+        raise TraceError(
+            f"assignment to .data inside a compiled step\n  at {user_location()}\n  use copy_ under no_grad"
+        )
     self._cell.write(value)
 
 

@@ -1,4 +1,4 @@
-"""The Tensor: a view over a shared cell. Its methods are the functions of ``genesis.functions``, which attaches them."""
+"""The Tensor: a view over a shared cell. Its methods are the functions of ``genesis.functions``, attached there."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Size(tuple[int, ...]):
 class Tensor:
     """An n-dimensional array, with PyTorch's methods and meanings.
 
-    ``_cell`` is the storage, ``_views`` the chain of view ops from it to this tensor. Writing through any view puts a new
-    value into the cell, and every alias reads it.
+    ``_cell`` is the storage, ``_views`` the chain of view ops from it to this tensor. Writing through any view puts a
+    new value into the cell, and every alias reads it.
     """
 
     __array_priority__ = 1000
@@ -189,15 +189,16 @@ class Tensor:
         data = self.value.data
         if data is None:
             raise TraceError(
-                f"{what} needs the contents of a {self._type} tensor, which do not exist while the step is being compiled\n"
+                f"{what} needs the contents of a {self._type} tensor, "
+                "which do not exist while the step is being compiled\n"
                 f"  at {user_location()}\n"
-                "  keep the decision in the graph (genesis.where, masked ops), return the tensor from the step and look at it "
-                "outside, or take this code out of the compiled function"
+                "  keep the decision in the graph (genesis.where, masked ops), return the tensor from the step and "
+                "look at it outside, or take this code out of the compiled function"
             )
         return data
 
     def numpy(self) -> np.ndarray:
-        """The contents as a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``); shares memory with a tensor that is no view."""
+        """The contents as a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``); shares memory unless it is a view."""
         if self.requires_grad:
             raise AutogradError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         return self._array(".numpy()")
@@ -250,7 +251,9 @@ class Tensor:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
-            raise AutogradError("Only Tensors created explicitly by the user support the deepcopy protocol at the moment")
+            raise AutogradError(
+                "Only Tensors created explicitly by the user support the deepcopy protocol at the moment"
+            )
         result = type(self).__new__(type(self))
         memo[id(self)] = result
         copied = concrete(np.array(self._array("deepcopy")), self._type)
@@ -268,7 +271,8 @@ class Tensor:
         """Add the gradient of this tensor with respect to every leaf it depends on to the leaf's ``.grad``.
 
         ``gradient`` weighs the elements of a tensor that is not a scalar. Raises RuntimeError when nothing requires a
-        gradient, when the output is not a scalar and ``gradient`` is missing, or on a second pass without ``retain_graph``.
+        gradient, when the output is not a scalar and ``gradient`` is missing, or on a second pass without
+        ``retain_graph``.
         """
         accumulate([self], [gradient], retain_graph, create_graph)
 
@@ -329,7 +333,9 @@ def accumulate(
     """Add the gradients of ``roots``, weighed, to the ``.grad`` of every leaf."""
     values = [root.value for root in roots]
     _, leaves = need_history(values)
-    seeds = [seed_for(v, None if w is None else w.value, i) for i, (v, w) in enumerate(zip(values, weights, strict=True))]
+    seeds = [
+        seed_for(v, None if w is None else w.value, i) for i, (v, w) in enumerate(zip(values, weights, strict=True))
+    ]
     retain = create_graph if retain_graph is None else retain_graph
     for leaf, g in zip(leaves, gradients(values, seeds, leaves, create_graph, retain), strict=True):
         if g is not None:
@@ -431,5 +437,3 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
-
-

@@ -711,6 +711,40 @@ def _(op: str, d: Draw) -> Rows:
     yield "mixed", [d.floats(3, to=f16), d.floats(3)]
 
 
+@entry("huber_loss", "smooth_l1_loss")
+def _(op: str, d: Draw) -> Rows:
+    for reduction in _REDUCTIONS:
+        yield reduction, [d.floats(3, 4), d.floats(3, 4)], {"reduction": reduction}
+    yield "broadcast", [d.floats(3, 4), d.floats(4)]
+    yield "sharp", [d.floats(3, 4), d.floats(3, 4)], {"delta" if op == "huber_loss" else "beta": 0.3}
+    if op == "smooth_l1_loss":
+        yield "absolute", [d.floats(3, 4), d.floats(3, 4)], {"beta": 0.0}
+
+
+@entry("kl_div")
+def _(op: str, d: Draw) -> Rows:
+    for reduction in _REDUCTIONS:
+        yield reduction, [d.floats(3, 4), d.positive(3, 4)], {"reduction": reduction}
+    yield "logs", [d.floats(3, 4), d.floats(3, 4)], {"log_target": True}
+
+
+@entry("binary_cross_entropy")
+def _(op: str, d: Draw) -> Rows:
+    def pair() -> list[np.ndarray]:
+        return [d.floats(3, 4, low=0.1, high=0.9), d.floats(3, 4, low=0.1, high=0.9)]
+
+    for reduction in _REDUCTIONS:
+        yield reduction, pair(), {"reduction": reduction}
+    yield "weight", [*pair(), d.positive(4)], {"weight": True}
+    yield "certain", [np.array([0, 1, 0, 1], np.float32), np.array([0, 1, 1, 0], np.float32)], {}, False
+
+
+@entry("prelu")
+def _(op: str, d: Draw) -> Rows:
+    yield "one", [d.floats(3, 4), d.floats(1)]
+    yield "channels", [d.floats(2, 3, 4), d.floats(3, 1)]
+
+
 @entry("binary_cross_entropy_with_logits")
 def _(op: str, d: Draw) -> Rows:
     def logits_and_target(*shape: int) -> list[np.ndarray]:

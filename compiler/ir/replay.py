@@ -28,8 +28,8 @@ def copy_node(builder: GraphBuilder, node: Node, inputs: tuple[Value, ...]) -> t
 def rewrite(graph: Graph, rule: Rewrite) -> Graph:
     """A graph in which ``rule(node, inputs)`` may replace each node by other values.
 
-    ``rule`` runs inside a builder set to the node's location; it returns the values that stand for the node's outputs, or
-    None to keep the node. Inputs are already those of the new graph. Unchanged nodes are shared, not copied.
+    ``rule`` runs inside a builder set to the node's location; it returns the values that stand for the node's outputs,
+    or None to keep the node. Inputs are already those of the new graph. Unchanged nodes are shared, not copied.
     """
     builder = GraphBuilder()
     new: dict[Value, Value] = {}

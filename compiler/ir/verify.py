@@ -25,7 +25,9 @@ def verify(graph: Graph) -> Graph:
     states = set(graph.inputs("state"))
     for update in graph.updates:
         if update.state not in states:
-            raise VerifyError(f"@{graph.name}: update of %{update.state.name}, which is not a state (or is updated twice)")
+            raise VerifyError(
+                f"@{graph.name}: update of %{update.state.name}, which is not a state (or is updated twice)"
+            )
         states.discard(update.state)
         if update.state.type != update.value.type:
             raise VerifyError(f"@{graph.name}: update of {update.state!r} with a value of type {update.value.type}")

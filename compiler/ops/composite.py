@@ -17,7 +17,7 @@ from compiler.errors import OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import Shape, TensorType, f32
-from compiler.ops.contract import accumulator
+from compiler.ops.contract import LOWER, accumulator
 from compiler.ops.elementwise import FP32_ON_CUDA, broadcast_shapes, promoted, promoted_float, type_rule
 from compiler.ops.reduce import normalize_axis
 
@@ -117,6 +117,19 @@ composite(
     lambda o, x, negative_slope: o.where(o.gt(x, 0), x, o.mul(x, negative_slope)),
     attrs={"negative_slope": 0.01},
 )
+
+
+def _infer_prelu(x: TensorType, weight: TensorType) -> TensorType:
+    if weight.dtype is not floating(x).dtype:
+        raise OpError(f"input and weight must have the same dtype, not {x.dtype.name} and {weight.dtype.name}")
+    if broadcast_shapes(x.shape, weight.shape) != x.shape:
+        raise OpError(f"the weight {list(weight.shape)} does not broadcast to the input {list(x.shape)}")
+    return x
+
+
+composite(
+    "prelu", lambda o, x, weight: o.where(o.gt(x, 0), x, o.mul(x, weight)), _infer_prelu, autocast=LOWER
+)  # He et al., "Delving deep into rectifiers", 2015
 composite("log_sigmoid", lambda o, x: o.sub(o.minimum(x, 0), o.log1p(o.exp(o.neg(o.abs(x))))))
 
 # Means, softmaxes
@@ -384,6 +397,79 @@ composite(
     attrs={"reduction": "mean", "weight": False, "pos_weight": False},
     prepare=promoted,
     autocast=FP32,
+)
+
+
+def _huber(o: Any, x: Value, y: Value, reduction: str, delta: float) -> Value:
+    """Huber, "Robust estimation of a location parameter", 1964."""
+    d = o.abs(o.sub(x, y))
+    near, far = o.mul(o.mul(d, d), 0.5), o.mul(o.sub(d, delta / 2), delta)
+    return reduced(o, o.where(o.lt(d, delta), near, far), reduction)
+
+
+def _smooth_l1(o: Any, x: Value, y: Value, reduction: str, beta: float) -> Value:
+    """Girshick, "Fast R-CNN", 2015: :func:`_huber` divided by ``beta``, the absolute difference for 0."""
+    d = o.abs(o.sub(x, y))
+    if not beta:
+        return reduced(o, d, reduction)
+    return reduced(o, o.where(o.lt(d, beta), o.mul(o.mul(d, d), 0.5 / beta), o.sub(d, beta / 2)), reduction)
+
+
+def _kl_div(o: Any, x: Value, y: Value, reduction: str, log_target: bool) -> Value:
+    """``y (log y - x)`` for log-probabilities ``x``, where 0 log 0 is 0."""
+    if log_target:
+        return reduced(o, o.mul(o.exp(y), o.sub(y, x)), reduction)
+    positive = o.gt(y, 0)
+    entropy = o.where(positive, o.mul(y, o.log(o.where(positive, y, 1))), 0)
+    return reduced(o, o.sub(entropy, o.mul(y, x)), reduction)
+
+
+def _bounded_log(o: Any, x: Value) -> Value:
+    return o.maximum(o.log(x), -100.0)
+
+
+def _bce_elements(o: Any, x: Value, y: Value) -> Value:
+    return o.neg(o.add(o.mul(y, _bounded_log(o, x)), o.mul(o.sub(1, y), _bounded_log(o, o.sub(1, x)))))
+
+
+def _bce(o: Any, x: Value, y: Value, *rest: Value, reduction: str, weight: bool) -> Value:
+    """Binary cross-entropy of probabilities; logarithms below -100 count as -100."""
+    loss = _bce_elements(o, x, y)
+    return reduced(o, o.mul(loss, rest[0]) if weight else loss, reduction)
+
+
+def _bce_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+    """The denominator is kept from 0 and the logarithms are not bounded, as in PyTorch."""
+    wide = accumulator(g.dtype)
+    x, y, *weight = (o.cast(v, to=wide) for v in node.inputs)
+    g = o.cast(g, to=wide)
+    if node.attrs["reduction"] == "mean":
+        g = o.div(g, float(prod(broadcast_shapes(x.shape, y.shape))))
+    weighed = o.mul(g, weight[0]) if weight else g
+    rules = (
+        lambda: o.mul(weighed, o.div(o.sub(x, y), o.maximum(o.mul(o.sub(1, x), x), 1e-12))),
+        lambda: o.mul(weighed, o.sub(o.log(o.sub(1, x)), o.log(x))),
+        lambda: o.mul(g, _bce_elements(o, x, y)),
+    )
+    return tuple(
+        (lambda rule=rule, v=v: o.cast(rule(), to=v.dtype)) for rule, v in zip(rules, node.inputs, strict=False)
+    )
+
+
+for _name, _loss, _attrs in (
+    ("huber_loss", _huber, {"delta": 1.0}),
+    ("smooth_l1_loss", _smooth_l1, {"beta": 1.0}),
+    ("kl_div", _kl_div, {"log_target": False}),
+):
+    composite(_name, _loss, _infer_pair, attrs={"reduction": "mean", **_attrs}, prepare=promoted, autocast=FP32)
+composite(
+    "binary_cross_entropy",
+    _bce,
+    _infer_pair,
+    vjp=_bce_vjp,
+    attrs={"reduction": "mean", "weight": False},
+    prepare=promoted,
+    autocast={"cpu": "fp32"},  # CUDA's autocast refuses it
 )
 
 

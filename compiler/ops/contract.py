@@ -110,7 +110,8 @@ def _infer_linear(x: TensorType, weight: TensorType, *bias: TensorType) -> Tenso
     if weight.rank != 2 or x.rank < 1 or x.shape[-1] != weight.shape[1]:
         raise OpError(
             f"mat1 and mat2 shapes cannot be multiplied: the input's last dimension is "
-            f"{x.shape[-1] if x.rank else 'missing'} (shape {list(x.shape)}), the weight is [out, in] = {list(weight.shape)}"
+            f"{x.shape[-1] if x.rank else 'missing'} (shape {list(x.shape)}), "
+            f"the weight is [out, in] = {list(weight.shape)}"
         )
     if bias and (bias[0].shape != weight.shape[:1] or bias[0].dtype is not x.dtype):
         raise OpError(f"the bias is {bias[0]}, it should be {x.dtype.short}[{weight.shape[0]}]")
@@ -203,7 +204,7 @@ def _drop(o: Any, p: Value, rest: tuple[Value, ...], dropout: float, index: int)
 
 
 def _finite(o: Any, x: Value) -> Value:
-    """0 for -inf: the largest score, or the log-sum-exp, of a row whose keys are all masked. Its probabilities are 0."""
+    """0 for -inf: the largest score, or log-sum-exp, of a row whose keys are all masked. Its probabilities are 0."""
     return o.where(o.eq(x, float("-inf")), 0, x)
 
 

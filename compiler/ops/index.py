@@ -143,7 +143,9 @@ register(
 
 def _infer_scatter_add(x: TensorType, index: TensorType, source: TensorType, axis: int) -> TensorType:
     if index.dtype.kind != "int" or index.shape != source.shape or index.rank != x.rank or source.dtype is not x.dtype:
-        raise OpError(f"scatter_add needs index and source of one shape and the input's rank, not {index}, {source}, {x}")
+        raise OpError(
+            f"scatter_add needs index and source of one shape and the input's rank, not {index}, {source}, {x}"
+        )
     return x
 
 

@@ -80,9 +80,7 @@ def slice_length(start: int, stop: int, step: int) -> int:
     return len(range(start, stop, step))
 
 
-def _infer_slice(
-    x: TensorType, start: tuple[int, ...], stop: tuple[int, ...], step: tuple[int, ...]
-) -> TensorType:
+def _infer_slice(x: TensorType, start: tuple[int, ...], stop: tuple[int, ...], step: tuple[int, ...]) -> TensorType:
     if not len(start) == len(stop) == len(step) == x.rank:
         raise OpError(f"slice needs start, stop and step for each of the {x.rank} dimensions")
     shape = []

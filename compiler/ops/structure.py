@@ -47,12 +47,18 @@ def _fused_infer(*types: TensorType, kind: str, **attrs: Any) -> tuple[TensorTyp
     raise OpError("the results of a fused node are those of its body")
 
 
-register(Op("fused", _fused_infer, "structure", attrs={"kind": REQUIRED, "rows": 0, "columns": 0, "table": 0}, differentiable=False))
+register(
+    Op(
+        "fused",
+        _fused_infer,
+        "structure",
+        attrs={"kind": REQUIRED, "rows": 0, "columns": 0, "table": 0},
+        differentiable=False,
+    )
+)
 
 
 def is_constant(value: Any, number: float | None = None) -> bool:
     """Whether ``value`` is a recorded constant (equal to ``number``, when given)."""
     node = value.producer
     return node is not None and node.op.name == "constant" and (number is None or node.attrs["value"] == number)
-
-

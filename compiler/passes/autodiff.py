@@ -52,7 +52,7 @@ def _dependent(nodes: list[Node], sources: set[Value]) -> set[Value]:
     """The values computed from ``sources`` through differentiable ops, ``sources`` included."""
     found = set(sources)
     for node in nodes:
-        if node.op.differentiable and any([v in found for v in node.inputs]):
+        if node.op.differentiable and any(v in found for v in node.inputs):
             found.update(node.outputs)
     return found
 

@@ -12,7 +12,6 @@ from compiler.ir.op import Op, o
 from compiler.ir.replay import copy_node, with_nodes
 from compiler.ir.types import TensorType
 
-
 Claims = Callable[[Op, Sequence[Value], dict[str, Any]], bool]
 """Whether a target has a kernel of its own for an op on these inputs with these attributes."""
 

@@ -42,8 +42,10 @@ LOOKUPS = ("take", "gather")
 
 
 CHEAP = frozenset(
-    "add sub mul neg abs maximum minimum where cast eq ne lt le gt ge logical_and logical_or logical_not isinf isnan "
-    "isfinite sign".split()
+    (
+        "add sub mul neg abs maximum minimum where cast eq ne lt le gt ge logical_and logical_or logical_not isinf "
+        "isnan isfinite sign"
+    ).split()
 )
 """Pointwise ops that cost less to compute again than to store and load."""
 
@@ -405,7 +407,7 @@ class _Fusion:
                 outputs = list(group.nodes[-1].outputs)
             else:
                 outputs = [v for n in group.nodes for v in n.outputs if v in read]
-            outputs += group.copies + [v for v in aliases.get(group, ())]
+            outputs += group.copies + list(aliases.get(group, ()))
             if outputs:
                 nodes.append(self._fused(group, outputs, new))
         return Graph(
@@ -552,7 +554,9 @@ class _Fusion:
         if group.anchor is None:
             columns = group.columns if group.columns is not None else _columns(body, group.size)
             attrs |= {"rows": group.size // columns if columns else 0, "columns": columns}
-        fused = Node(OPS["fused"], tuple(operands), tuple(v.type for v in outputs), attrs, body, _place_of(group, outputs))
+        fused = Node(
+            OPS["fused"], tuple(operands), tuple(v.type for v in outputs), attrs, body, _place_of(group, outputs)
+        )
         new.update(zip(outputs, fused.outputs, strict=True))
         return fused
 
@@ -602,4 +606,3 @@ def _columns(body: Graph, size: int) -> int:
 def _place_of(group: Group, outputs: list[Value]) -> Loc:
     node = group.anchor or (group.nodes[-1] if group.nodes else outputs[0].producer)
     return node.loc if node is not None else Loc()
-

@@ -25,8 +25,8 @@ def horizontal(graph: Graph) -> Graph:
         %2: f32[8,4] = fused(%w, %g) {kind="pointwise", table=1} ...
         %4: f32[5] = fused(%b, %k) {kind="pointwise", table=1} ...
 
-    A node moves down to the last of its kind as long as nobody in between reads it. This is what makes the optimizer one
-    kernel for all parameters.
+    A node moves down to the last of its kind as long as nobody in between reads it. This is what makes the optimizer
+    one kernel for all parameters.
     """
     position = {node: i for i, node in enumerate(graph.nodes)}
     first_reader = _first_readers(graph, position)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
+from typing import Any
 
 import numpy as np
-
-from typing import Any
 
 from compiler.interpret import evaluate
 from compiler.ir.ambient import using
@@ -112,7 +110,7 @@ def _same_type_cast(node: Node, inputs: tuple[Value, ...]) -> Value | None:
 
 def _holds(narrow: DType, wide: DType) -> bool:
     """Whether every ``narrow`` is exactly a ``wide``."""
-    return narrow.is_half and wide in (f32, f64) or (narrow is f32 and wide is f64)
+    return (narrow.is_half and wide in (f32, f64)) or (narrow is f32 and wide is f64)
 
 
 def _cast_there_and_back(node: Node, inputs: tuple[Value, ...]) -> Value | None:

@@ -197,7 +197,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
                 f"and channel size = {input.shape[1]}"
             )
         weight = fn.reshape(weight, -1, *(1 for _ in input.shape[2:]))
-    return fn.where(fn.gt(input, 0), input, fn.mul(input, weight))
+    return wrap(o.prelu(input.value, weight.value))
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -510,9 +510,8 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
     """``d² / (2 beta)`` for ``d = |input - target| < beta``, else ``d - beta / 2``."""
     if beta < 0:
         raise OpError("smooth_l1_loss does not support negative values for beta.")
-    if beta == 0:
-        return l1_loss(input, target, reduction=reduction)
-    return fn.div(huber_loss(input, target, reduction=reduction, delta=beta), beta)
+    _warn_of_broadcasting(input, target)
+    return wrap(o.smooth_l1_loss(input.value, target.value, reduction=reduction, beta=float(beta)))
 
 
 def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
@@ -520,11 +519,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
     if delta <= 0:
         raise OpError("huber_loss does not support non-positive values for delta.")
     _warn_of_broadcasting(input, target)
-    input, target = _full_precision(input, target)
-    distance = fn.abs(fn.sub(input, target))
-    near = fn.mul(fn.square(distance), 0.5)
-    far = fn.mul(fn.sub(distance, delta / 2), delta)
-    return _reduced(fn.where(fn.lt(distance, delta), near, far), reduction)
+    return wrap(o.huber_loss(input.value, target.value, reduction=reduction, delta=float(delta)))
 
 
 def binary_cross_entropy_with_logits(
@@ -570,33 +565,19 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
-    input, target = _full_precision(input, target)
     if current_recording() is None and not bool(fn.all(fn.logical_and(fn.ge(input, 0), fn.le(input, 1)))):
         raise OpError("all elements of input should be between 0 and 1")
-    loss = fn.neg(
-        fn.add(fn.mul(target, _bounded_log(input)), fn.mul(fn.sub(1, target), _bounded_log(fn.sub(1, input))))
-    )
-    return _reduced(loss if weight is None else fn.mul(loss, weight), reduction)
-
-
-def _bounded_log(x: Tensor) -> Tensor:
-    """``max(log(x), -100)``, with gradient 0 instead of NaN at 0."""
-    positive = fn.gt(x, 0)
-    return fn.where(positive, fn.clamp(fn.log(fn.where(positive, x, 1.0)), min=-100.0), -100.0)
+    operands = (x.value for x in (input, target, weight) if x is not None)
+    return wrap(o.binary_cross_entropy(*operands, reduction=reduction, weight=weight is not None))
 
 
 def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """``target (log target - input)`` for log-probabilities ``input``; ``"batchmean"`` divides by the first size."""
-    input, target = _full_precision(input, target)
-    if log_target:
-        loss = fn.mul(fn.exp(target), fn.sub(target, input))
-    else:
-        positive = fn.gt(target, 0)
-        entropy = fn.where(positive, fn.mul(target, fn.log(fn.where(positive, target, 1.0))), 0.0)
-        loss = fn.sub(entropy, fn.mul(target, input))
-    if reduction == "batchmean":
-        return fn.div(fn.sum(loss), input.shape[0] if input.ndim else 1)
-    return _reduced(loss, reduction)
+    batchmean = reduction == "batchmean"
+    loss = wrap(
+        o.kl_div(input.value, target.value, reduction="sum" if batchmean else reduction, log_target=log_target)
+    )
+    return fn.div(loss, input.shape[0] if input.ndim else 1) if batchmean else loss
 
 
 # Distances

@@ -22,8 +22,7 @@ WEIGHT = np.array([0.5, 2.0, 1.0, 0.1, 3.0], np.float32)
 MASK = np.array([[1, 0, 0, 1], [1, 1, 0, 0], [1, 1, 1, 0]], bool)
 X = (6, 5)
 
-NOT_YET = {
-}
+NOT_YET = {}
 
 
 def known(cases: dict[str, Any]) -> list[Any]:

@@ -204,6 +204,13 @@ TORCH: dict[str, Function] = {
     "mse_loss": pair(F.mse_loss),
     "l1_loss": pair(F.l1_loss),
     "binary_cross_entropy_with_logits": binary_cross_entropy,
+    "huber_loss": pair(F.huber_loss),
+    "smooth_l1_loss": pair(F.smooth_l1_loss),
+    "kl_div": F.kl_div,
+    "binary_cross_entropy": lambda x, y, *w, reduction="mean", weight=False: F.binary_cross_entropy(
+        x, y, *(v.expand_as(x) for v in w), reduction=reduction
+    ),
+    "prelu": lambda x, w: F.prelu(x, w.reshape(-1)),
     "cross_entropy": class_loss(F.cross_entropy),
     "nll_loss": class_loss(F.nll_loss),
     "take": lambda table, index: table[index.long()],

@@ -18,8 +18,7 @@ ROWS = np.array([2, 0, 2, 1])
 SPECIAL = np.array([0.0, -0.0, 1.5, -2.5, np.inf, -np.inf, np.nan], np.float32)
 M = (3, 4)
 
-NOT_YET = {
-}
+NOT_YET = {}
 
 CASES: dict[str, tuple[Any, ...]] = {
     # pointwise

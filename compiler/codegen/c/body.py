@@ -97,7 +97,7 @@ class Body:
         return expression
 
     def to_store(self, value: Value, linear: Index, scope: Scope) -> str:
-        """What is written to memory for element ``linear`` of ``value``; a 16-bit result is rounded only once, there."""
+        """What is written to memory for element ``linear`` of ``value``; a 16-bit result is rounded there, once."""
         node = value.producer
         computed = node is not None and node.op.kind in ("pointwise", "random") and node.op.name != "constant"
         if not value.dtype.is_half or not computed or self._home(linear, scope).find((value, linear)) is not None:

@@ -13,7 +13,7 @@ from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE, STORAGE, index_text,
 from compiler.codegen.c.writer import Writer
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
-from compiler.ir.types import DType, f32, f64, i32
+from compiler.ir.types import DType, f32, i32
 from compiler.passes.fuse import reduction_class
 
 FLAT_CHUNK = 8192  # elements of a flat kernel that make one chunk of partial results
@@ -325,7 +325,14 @@ class _Loops:
 
     @staticmethod
     def _simd_join(
-        op: str, dtype: DType, total: str, term: str, before: Writer, clauses: list[str], joins: list[str], after: list[str]
+        op: str,
+        dtype: DType,
+        total: str,
+        term: str,
+        before: Writer,
+        clauses: list[str],
+        joins: list[str],
+        after: list[str],
     ) -> None:
         """Join ``term`` to ``total`` in a vector loop, whose max and min forget a NaN: it goes into a flag."""
         clauses.append(f"reduction({_CLAUSE[op]}:{total})")
@@ -483,7 +490,7 @@ def _start(op: str, dtype: DType) -> str:
         if bits == 64:
             return "INT64_MIN" if op == "amax" else "INT64_MAX"
         return str(lowest if op == "amax" else highest)
-    return literal(value, dtype if dtype is f64 or dtype.kind != "float" else dtype)
+    return literal(value, dtype)
 
 
 def _partial_type(sink: Sink) -> str:

@@ -18,7 +18,8 @@ COMPUTE: dict[DType, str] = STORAGE | {boolean: "int", f16: "float", bf16: "floa
 
 FLOAT = {
     "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "div": "{0} / {1}", "neg": "-{0}",
-    "abs": "fabsf({0})", "sign": "{0} != {0} ? {0} : (float)(({0} > 0) - ({0} < 0))", "floor": "floorf({0})", "ceil": "ceilf({0})",
+    "abs": "fabsf({0})", "sign": "{0} != {0} ? {0} : (float)(({0} > 0) - ({0} < 0))",
+    "floor": "floorf({0})", "ceil": "ceilf({0})",
     "trunc": "truncf({0})", "round": "rintf({0})", "exp": "gen_expf({0})", "expm1": "gen_expm1f({0})",
     "log": "gen_logf({0})", "log1p": "gen_log1pf({0})", "log2": "gen_logf({0}) * 1.44269504f", "sqrt": "sqrtf({0})",
     "rsqrt": "1.0f / sqrtf({0})", "reciprocal": "1.0f / {0}", "sin": "gen_sinf({0})", "cos": "gen_cosf({0})",
@@ -38,12 +39,13 @@ INTEGER = {
 }  # fmt: skip
 
 ANY = {
-    "eq": "{0} == {1}", "ne": "{0} != {1}", "lt": "{0} < {1}", "le": "{0} <= {1}", "gt": "{0} > {1}", "ge": "{0} >= {1}",
+    "eq": "{0} == {1}", "ne": "{0} != {1}", "lt": "{0} < {1}", "le": "{0} <= {1}",
+    "gt": "{0} > {1}", "ge": "{0} >= {1}",
     "logical_and": "({0} != 0) & ({1} != 0)", "logical_or": "({0} != 0) | ({1} != 0)",
     "logical_xor": "({0} != 0) ^ ({1} != 0)", "logical_not": "{0} == 0", "where": "{0} ? {1} : {2}",
 }  # fmt: skip
 
-EXPENSIVE = frozenset("exp expm1 log log1p log2 sin cos tanh erf pow".split())
+EXPENSIVE = frozenset(["exp", "expm1", "log", "log1p", "log2", "sin", "cos", "tanh", "erf", "pow"])
 """Worth keeping in a row buffer when two passes over a row need them."""
 
 

@@ -35,7 +35,9 @@ class TeamKernel:
     checks: list[Node] = field(default_factory=list)
 
 
-def _parameters(body_inputs: list[Value], outputs: list[Value], aliases: dict[int, int], skip: set[int]) -> tuple[list[str], list[tuple[str, int, int]]]:
+def _parameters(
+    body_inputs: list[Value], outputs: list[Value], aliases: dict[int, int], skip: set[int]
+) -> tuple[list[str], list[tuple[str, int, int]]]:
     """Parameter text and pointers for what an epilogue reads and writes."""
     text, pointers = [], []
     written = set(aliases.values())
@@ -68,7 +70,9 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: i
     n = dot.inputs[1].shape[-1]
     body = Body(graph, {v: f"a{i}" for i, v in enumerate(params)}, check_base)
     names = [f"b{d}" for d in range(len(batch))]
-    place = join([Index.of(Var(x, size)) for x, size in zip((*names, "i", "j"), dot.output.shape, strict=True)], dot.output.shape)
+    place = join(
+        [Index.of(Var(x, size)) for x, size in zip((*names, "i", "j"), dot.output.shape, strict=True)], dot.output.shape
+    )
     out = Writer()
     inner = Scope(out)
     acc = "acc"
@@ -170,7 +174,9 @@ def concat_kernel(node: Node, check_base: int) -> LoopKernel:
     return LoopKernel(text.text(), [(kind, i) for kind, i, _ in pointers], rows, uses=body.uses, checks=body.checks)
 
 
-def _copy_row(body: Body, out: Writer, value: Value, part: Value, rows: int, columns: int, row: Index, start: int) -> None:
+def _copy_row(
+    body: Body, out: Writer, value: Value, part: Value, rows: int, columns: int, row: Index, start: int
+) -> None:
     if not columns:
         return
     outer = Scope(Writer(2), frozenset({"r"}))
@@ -218,7 +224,9 @@ def scatter_kernel(node: Node, check_base: int) -> LoopKernel:
     scatter = value.producer
     assert scatter is not None
     if value.dtype.is_half:
-        raise NotImplementedError(f"{scatter.op.name} of 16-bit values in C; cast the source to float32 first\n  at {scatter.loc}")
+        raise NotImplementedError(
+            f"{scatter.op.name} of 16-bit values in C; cast the source to float32 first\n  at {scatter.loc}"
+        )
     params = graph.inputs()
     body = Body(graph, {v: f"a{i}" for i, v in enumerate(params)}, check_base)
     text, total = (_scatter_rows if scatter.op.name == "scatter_rows" else _scatter_add)(body, scatter)
@@ -227,7 +235,14 @@ def scatter_kernel(node: Node, check_base: int) -> LoopKernel:
     head.open(f"NOINLINE void NAME(long begin, long end, {', '.join(parameters)})")
     head.extend(text)
     head.close()
-    return LoopKernel(head.text(), [(kind, i) for kind, i, _ in pointers], total, 16 if total > 1 else 1, uses=body.uses, checks=body.checks)
+    return LoopKernel(
+        head.text(),
+        [(kind, i) for kind, i, _ in pointers],
+        total,
+        16 if total > 1 else 1,
+        uses=body.uses,
+        checks=body.checks,
+    )
 
 
 def _scatter_rows(body: Body, scatter: Node) -> tuple[Writer, int]:
@@ -339,7 +354,12 @@ def _packed_gradients(op: Node, concat: Node) -> list[tuple[int, tuple[int, int,
     return found
 
 
-def _team(isa: Isa, text: str, pointers: list[tuple[str, int, int]], spec: attention.AttentionSpec | attention.AttentionGradSpec) -> TeamKernel:
+def _team(
+    isa: Isa,
+    text: str,
+    pointers: list[tuple[str, int, int]],
+    spec: attention.AttentionSpec | attention.AttentionGradSpec,
+) -> TeamKernel:
     private = attention.scratch_bytes(isa, spec, 1)
     return TeamKernel(text, pointers, spec, 0, private, spec.prelude_uses() | gemm.prelude_uses(isa, [spec]))
 

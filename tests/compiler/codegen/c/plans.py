@@ -82,7 +82,5 @@ def run(plan: Plan, arrays: Sequence[np.ndarray], threads: int = 1) -> tuple[lis
     library.step(get_pool(), ctypes.c_int(threads), pointers, status)
     broken = [slot for slot, m in zip([*plan.slots, "arena", "scratch"], memory, strict=True) if not m.intact()]
     assert not broken, f"written behind the end of {broken}"
-    results = [
-        m.bytes.view(dtype(s.dtype).numpy).reshape(s.shape) for s, m in zip(plan.slots, buffers, strict=True)
-    ]
+    results = [m.bytes.view(dtype(s.dtype).numpy).reshape(s.shape) for s, m in zip(plan.slots, buffers, strict=True)]
     return results, list(status)
