@@ -98,10 +98,16 @@ def normalised(function: Function) -> Function:
 
 
 def pair(function: Function) -> Function:
-    def loss(x: Any, y: Any, reduction: str = "mean") -> Any:
-        return function(*same_type(*torch.broadcast_tensors(x, y)), reduction=reduction)
+    def loss(x: Any, y: Any, reduction: str = "mean", **options: Any) -> Any:
+        return function(*same_type(*torch.broadcast_tensors(x, y)), reduction=reduction, **options)
 
     return loss
+
+
+def kl_div(x: Any, y: Any, reduction: str = "mean", log_target: bool = False) -> Any:
+    """Without PyTorch's warning about its mean."""
+    loss = F.kl_div(x, y, reduction="none", log_target=log_target)
+    return {"none": loss, "sum": loss.sum(), "mean": loss.mean()}[reduction]
 
 
 def binary_cross_entropy(x: Any, y: Any, *rest: Any, reduction: str = "mean", **given: bool) -> Any:
@@ -206,7 +212,7 @@ TORCH: dict[str, Function] = {
     "binary_cross_entropy_with_logits": binary_cross_entropy,
     "huber_loss": pair(F.huber_loss),
     "smooth_l1_loss": pair(F.smooth_l1_loss),
-    "kl_div": F.kl_div,
+    "kl_div": kl_div,
     "binary_cross_entropy": lambda x, y, *w, reduction="mean", weight=False: F.binary_cross_entropy(
         x, y, *(v.expand_as(x) for v in w), reduction=reduction
     ),
@@ -258,6 +264,7 @@ DIFFERENT_GRADIENTS = {
     **DIFFERENT,
     "abs-special": "at NaN: as sign",
     "var-shifted": "PyTorch takes the mean in f64",
+    "binary_cross_entropy-weight": "PyTorch has no gradient of the weights",
     "binary_cross_entropy_with_logits-weight": "PyTorch has no gradient of the weights",
     "binary_cross_entropy_with_logits-pos-weight": "PyTorch has no gradient of the weights",
     "unscale": "PyTorch has none",
