@@ -428,11 +428,19 @@ class _Fusion:
             root, chain = view_chain(value)
             group = self.group.get(root)
             plain = all(v.op.name in ("reshape", "detach") for v in chain)
+            if group is not None and root in group.sinks and not self._only_reader(root, chain):
+                plain = False
             if group is not None and plain and (group.anchor is None or group.anchor.op.name == "dot"):
                 found.setdefault(group, []).append(value)
             elif value.producer is not None or value in states or value in self.graph.outputs:
                 self._copy(value, _nowhere(len(self.nodes)))
         return found
+
+    def _only_reader(self, root: Value, chain: list[Node]) -> bool:
+        """Whether nobody but the last view of ``chain`` wants ``root``: a sink is stored once."""
+        values = [root, *(v.output for v in chain)]
+        counts = [len(self.readers.get(v, ())) for v in values]
+        return counts == [1] * len(chain) + [0] and not self.results.intersection(values[:-1])
 
     def _values_read(self, aliases: dict[Group, list[Value]]) -> set[Value]:
         """Values that some other kernel, or the caller, reads from memory."""

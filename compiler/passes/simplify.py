@@ -104,6 +104,12 @@ def _of_nothing(number: float) -> Rule:
     return lambda node, inputs: _filled(node, number) if not all(v.type.size for v in inputs) else None
 
 
+def _view_of_number(node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """A view of one number everywhere."""
+    number = _bare(inputs[0])
+    return o.expand(number, shape=node.output.shape) if is_constant(number) else None
+
+
 def _same_type_cast(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     return inputs[0] if inputs[0].dtype is node.attrs["to"] else None
 
@@ -262,10 +268,10 @@ def _sum_of_pieces(node: Node, inputs: tuple[Value, ...]) -> Value | None:
 
 _RULES: dict[str, tuple[Rule, ...]] = {
     "cast": (_same_type_cast, _cast_there_and_back),
-    "reshape": (_no_op_view, _reshape_twice),
-    "permute": (_no_op_view, _permute_of_ones, _permute_twice),
+    "reshape": (_no_op_view, _view_of_number, _reshape_twice),
+    "permute": (_no_op_view, _view_of_number, _permute_of_ones, _permute_twice),
     "expand": (_no_op_view, _expand_twice),
-    "slice": (_whole_slice,),
+    "slice": (_whole_slice, _view_of_number),
     "detach": (lambda node, inputs: inputs[0],),
     "mul": (_neutral(1, (0, 1)), _unspread),
     "div": (_neutral(1, (1,)), _unspread),

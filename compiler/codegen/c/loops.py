@@ -163,7 +163,7 @@ class _Loops:
             self._row_work(rows)
         if self.flat and not self._reads_in_place():
             return None
-        if rows is not top:
+        if rows is not top and not self.by_columns:
             loop = "begin" if self.chunked or self.rows > 1 else "0"
             function.open(f"for (long r = {loop}; r < end; r++)")
             function.extend(rows.out)
