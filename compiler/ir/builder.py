@@ -69,7 +69,6 @@ class GraphBuilder(Builder):
         super().__init__()
         self.nodes: list[Node] = []
         self.loc = loc
-        self._constants: dict[tuple[Any, ...], Value] = {}
 
     def location(self) -> Loc:
         return self.loc
