@@ -186,12 +186,13 @@ class _Fusion:
             self._join(home, node, position)
 
     def _ended_before(self, node: Node) -> set[Group]:
-        """Groups whose kernels must have ended before ``node`` runs: it reads a sink, or a table made there."""
+        """Groups whose kernels must have ended before ``node`` runs: it reads a sink, a table, or another place there."""
         found = set()
         for position, value in enumerate(node.inputs):
-            root, _ = view_chain(value)
-            group = self.group.get(root)
-            if group is not None and (root in group.sinks or (position == 0 and node.op.name in LOOKUPS)):
+            group = self.group.get(view_chain(value)[0])
+            shape = value.shape if node.op.kind == "reduce" else node.outputs[0].shape
+            table = position == 0 and node.op.name in LOOKUPS
+            if group is not None and (table or self._linked(value, shape) is None):
                 found.add(group)
         return found
 
