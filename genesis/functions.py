@@ -638,8 +638,17 @@ def _positions(items: list[Any], arrays: list[tuple[int, Tensor]]) -> list[tuple
 
 def _advanced(x: Tensor, arrays: list[tuple[int, Tensor]]) -> Tensor:
     """Index tensors as one gather of rows; unless they stand at neighbouring dimensions, their shape comes first."""
+    table, flat, dims = _rows_of(x, arrays)
+    taken = wrap(o.take(table.value, flat))
+    first, rank = dims[0], len(flat.shape)
+    if not first or dims != list(range(first, first + len(dims))):
+        return taken
+    return permute(taken, *range(rank, rank + first), *range(rank), *range(rank + first, taken.ndim))
+
+
+def _rows_of(x: Tensor, arrays: list[tuple[int, Tensor]]) -> tuple[Tensor, Value, list[int]]:
+    """``x`` as a table with the indexed dimensions as its rows, the rows that are meant, and those dimensions."""
     dims = [d for d, _ in arrays]
-    first = dims[0]
     flat: Any = 0
     for d, index in arrays:
         n, v = x.shape[d], index.value
@@ -649,11 +658,25 @@ def _advanced(x: Tensor, arrays: list[tuple[int, Tensor]]) -> Tensor:
         flat = o.add(o.mul(flat, n), inside) if isinstance(flat, Value) else inside
     others = [d for d in range(x.ndim) if d not in dims]
     table = reshape(permute(x, *dims, *others), prod(x.shape[d] for d in dims), *(x.shape[d] for d in others))
-    taken = wrap(o.take(table.value, flat))
-    rank = len(flat.shape)
-    if not first or dims != list(range(first, first + len(dims))):
-        return taken
-    return permute(taken, *range(rank, rank + first), *range(rank), *range(rank + first, taken.ndim))
+    return table, flat, dims
+
+
+def _put(x: Tensor, arrays: list[tuple[int, Tensor]], value: Any) -> None:
+    """Write rows; of several for one place the last stays, as in NumPy."""
+    table, flat, dims = _rows_of(x, arrays)
+    first, rank, others = dims[0], len(flat.shape), table.ndim - 1
+    shape = [*table.shape[1:]]
+    front = bool(first) and dims == list(range(first, first + len(dims)))
+    place = first if front else 0
+    spread = o.expand(_like(value, x.dtype), shape=(*shape[:place], *flat.shape, *shape[place:]))
+    if place:
+        spread = o.permute(
+            spread, dims=(*range(place, place + rank), *range(place), *range(place + rank, rank + others))
+        )
+    written = o.put_rows(table.value, flat, spread)
+    order = [*dims, *(d for d in range(x.ndim) if d not in dims)]
+    whole = o.reshape(written, shape=tuple(x.shape[d] for d in order))
+    x.write(o.permute(whole, dims=tuple(sorted(range(x.ndim), key=order.__getitem__))))
 
 
 def _places_of_masks(x: Tensor, items: list[Any]) -> list[Any]:
@@ -682,10 +705,15 @@ def _places_of_masks(x: Tensor, items: list[Any]) -> list[Any]:
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
-    """``x[index] = value`` for ints, slices, None, Ellipsis, and a bool mask over the leading dimensions."""
+    """``x[index] = value`` for ints, slices, None, Ellipsis, integer tensors, a bool mask over the leading dimensions."""
     items = _full_index(x, index if isinstance(index, tuple) else (index,))
-    if builtin_any(isinstance(i, Tensor) and i.dtype is not boolean for i in items):
-        raise NotImplementedError("assignment through an integer index tensor; use scatter_add or where")
+    arrays = [(i, item) for i, item in enumerate(items) if isinstance(item, Tensor)]
+    if builtin_any(item.dtype is not boolean for _, item in arrays):
+        items = _places_of_masks(x, items)
+        arrays = [(i, item) for i, item in enumerate(items) if isinstance(item, Tensor)]
+        view = _basic(x, [slice(None) if isinstance(item, Tensor) else item for item in items])
+        _put(view, _positions(items, arrays), value)
+        return
     if isinstance(items[0] if items else None, Tensor):
         mask = items[0]
         spread = reshape(mask, *mask.shape, *([1] * (x.ndim - mask.ndim)))

@@ -711,6 +711,13 @@ def _(op: str, d: Draw) -> Rows:
     yield "mixed", [d.floats(3, to=f16), d.floats(3)]
 
 
+@entry("put_rows")
+def _(op: str, d: Draw) -> Rows:
+    yield "matrix", [d.floats(5, 3), np.array([4, 0, 4]), d.floats(3, 3)]
+    yield "places", [d.floats(6), np.array([1, 2, 2, 5]), d.floats(4)]
+    yield "ints", [d.ints(4, 2), np.array([3, 3]), d.ints(2, 2)]
+
+
 @entry("huber_loss", "smooth_l1_loss")
 def _(op: str, d: Draw) -> Rows:
     for reduction in _REDUCTIONS:

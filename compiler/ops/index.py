@@ -192,3 +192,60 @@ register(
         attrs={"padding_idx": None},
     )
 )
+
+
+def _infer_put_rows(table: TensorType, index: TensorType, source: TensorType) -> TensorType:
+    if table.rank < 1 or index.dtype.kind != "int" or source.shape != (*index.shape, *table.shape[1:]):
+        raise OpError(f"put_rows needs one row of the source per index, not {index} and {source} for {table}")
+    if source.dtype is not table.dtype:
+        raise OpError(f"put_rows needs a source of the table's dtype, not {source.dtype.name} for {table.dtype.name}")
+    return table
+
+
+def _put_rows(table: np.ndarray, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+    result = table.copy()
+    result[index.reshape(-1)] = source.reshape(-1, *table.shape[1:])
+    return result
+
+
+def _last_writer(o: Any, index: Value, rows: int) -> Value:
+    """For each row the place of the last index that names it, -1 where none does: i64[rows]."""
+    count = index.type.size
+    row, place = o.iota(shape=(rows, 1), axis=0), o.iota(shape=(1, count), axis=1)
+    return o.amax(o.where(o.eq(o.reshape(index, shape=(1, count)), row), place, -1), axes=(1,))
+
+
+def _expand_put_rows(o: Any, table: Value, index: Value, source: Value) -> Value:
+    rows, *row = table.shape
+    last = _last_writer(o, index, rows)
+    written = o.take(o.reshape(source, shape=(index.type.size, *row)), o.maximum(last, 0))
+    return o.where(o.reshape(o.ge(last, 0), shape=(rows, *(1 for _ in row))), written, table)
+
+
+def _put_rows_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+    table, index, _ = node.inputs
+    rows, *row = table.shape
+    last = _last_writer(o, index, rows)
+
+    def to_table() -> Value:
+        return o.where(o.reshape(o.lt(last, 0), shape=(rows, *(1 for _ in row))), g, 0)
+
+    def to_source() -> Value:
+        place = o.reshape(o.iota(shape=(index.type.size,), axis=0), shape=index.shape)
+        stays = o.eq(o.take(last, index), place)
+        return o.where(o.reshape(stays, shape=(*index.shape, *(1 for _ in row))), o.take(g, index), 0)
+
+    return to_table, None, to_source
+
+
+register(
+    Op(
+        "put_rows",
+        _infer_put_rows,
+        "composite",
+        _put_rows,
+        _put_rows_vjp,
+        expand=_expand_put_rows,
+        raw=True,
+    )
+)

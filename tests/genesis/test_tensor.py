@@ -139,8 +139,38 @@ def test_setitem() -> None:
     assert x.tolist() == [[1, -1, 3], [5, 0, 5]]
     x[:, 1] += 10
     assert x[:, 1].tolist() == [9, 10]
-    with pytest.raises(NotImplementedError, match="integer index tensor"):
-        x[genesis.tensor([0])] = 1
+
+
+def test_setitem_by_integer_tensors() -> None:
+    x = genesis.zeros(2, 3, 4)
+    expected = np.zeros((2, 3, 4), np.float32)
+    for index in ([1, 0, 1], (0, [2, 0]), (slice(None), [0, -1]), ([0, 1], slice(None), [1, 3]), ([0, 1], [1, 2], 0)):
+        index = index if isinstance(index, tuple) else (index,)
+        arrays = tuple(np.array(i) if isinstance(i, list) else i for i in index)
+        value = np.random.default_rng(0).standard_normal(expected[arrays].shape).astype(np.float32)
+        expected[arrays] = value
+        x[tuple(genesis.tensor(i) if isinstance(i, list) else i for i in index)] = genesis.tensor(value)
+        np.testing.assert_array_equal(x.numpy(), expected)
+    x[genesis.tensor([1, 1])] = 7
+    assert (x[1] == 7).all() and not (x[0] == 7).any()
+
+
+def test_the_last_of_several_writes_stays() -> None:
+    values = genesis.tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+
+    @genesis.compile(keep_grads=True)
+    def step(values: Any, index: Any) -> Any:
+        x = genesis.zeros(3)
+        x[index] = values
+        return x
+
+    index = genesis.tensor([2, 0, 2, 0])
+    with genesis.no_grad():
+        assert step(values, index).tolist() == [4, 0, 3]
+    x = genesis.zeros(3)
+    x[index] = values
+    (x * x).sum().backward()
+    assert x.tolist() == [4, 0, 3] and values.grad.tolist() == [0, 0, 6, 8]
 
 
 def test_overlapping_views_are_not_written() -> None:
