@@ -67,6 +67,14 @@ class KernelLaunch:
 
 
 @dataclass(frozen=True)
+class Table:
+    """64-bit numbers and addresses for kernels to read, `offset` bytes into the arena; written once."""
+
+    offset: int
+    entries: tuple[Address | int, ...]
+
+
+@dataclass(frozen=True)
 class Span:
     """`nbytes` bytes from `offset` on in the arena."""
 
@@ -157,7 +165,8 @@ class CudaProgram:
 
     `inputs` and `outputs` are byte arrays in page-locked host memory that mirror the two spans of the arena. A run
     copies `inputs` to the device, launches the graph, copies `outputs` back and waits. `states` are further regions,
-    numbered from 1, which keep their contents between runs and may be shared with other programs.
+    numbered from 1, which keep their contents between runs and may be shared with other programs. `tables` are
+    constants.
     """
 
     def __init__(
@@ -170,6 +179,7 @@ class CudaProgram:
         inputs: Span = NOTHING,
         outputs: Span = NOTHING,
         states: Sequence[DeviceMemory] = (),
+        tables: Sequence[Table] = (),
     ) -> None:
         self._device, self._driver = device, device.driver
         with ExitStack() as resources:
@@ -184,6 +194,9 @@ class CudaProgram:
             self._driver.cuStreamCreate(byref(self._stream), libcuda.STREAM_NON_BLOCKING)
             resources.callback(self._driver.cuStreamDestroy_v2, self._stream)
             regions = [self._arena.pointer, *(state.pointer for state in states)]
+            for table in tables:
+                entries = [e if isinstance(e, int) else regions[e.region] + e.offset for e in table.entries]
+                self._arena.write(np.array(entries, np.int64), table.offset)
             self._graph = self._capture(functions, images, launches, regions, scratch)
             self._resources = resources.pop_all()
 

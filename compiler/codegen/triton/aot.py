@@ -15,6 +15,8 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
+from compiler.codegen.triton.program import TritonProgram
+
 TARGETS = {"sm_80": 80, "sm_90": 90, "sm_100": 100}
 
 
@@ -109,3 +111,19 @@ def compile_kernel(
         global_scratch=metadata.global_scratch_size,
         parameters=tuple((name, signature[name]) for name in order if name not in constexprs),
     )
+
+
+def compile_program(program: TritonProgram) -> list[CompiledKernel]:
+    """The machine code of every kernel of a step, in order."""
+    module = load_module(program.source)
+    return [
+        compile_kernel(
+            getattr(module, kernel.name),
+            dict(kernel.parameters),
+            target=program.target,
+            num_warps=kernel.warps,
+            num_stages=kernel.stages,
+            aligned=kernel.aligned,
+        )
+        for kernel in program.kernels
+    ]

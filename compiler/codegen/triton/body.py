@@ -57,8 +57,11 @@ class Body:
     """The expressions of one body graph.
 
     ``names`` gives the pointer of each body input, ``masks`` the name of the mask of each loop variable whose blocks
-    reach beyond its end. ``reduction`` computes a reduction that later expressions use. ``loaded`` collects what was
-    read from memory where, ``depends`` the loop variables along which each name varies.
+    reach beyond its end. ``reduction`` computes a reduction that later expressions use. ``depends`` has the loop
+    variables along which each name varies.
+
+    ``loaded`` collects what was read from memory where, ``checks`` what ``status0``, ``status1`` ... must point to, and
+    ``draws`` the same for ``draw0`` ...: the numbers of draws stay out of the text, so that layers share their kernels.
     """
 
     def __init__(self, graph: Graph, names: Mapping[Value, str], masks: Mapping[str, str]) -> None:
@@ -67,6 +70,7 @@ class Body:
         self.masks = masks
         self.reduction: Reduction = _unexpected
         self.checks: list[Node] = []
+        self.draws: list[int] = []
         self.ops: dict[str, None] = {}
         self.loaded: set[tuple[Value, Index]] = set()
         self.depends: dict[str, frozenset[str]] = {v: frozenset({v}) for v in ("b", "c", "i", "j", "m", "n", "r")}
@@ -198,7 +202,10 @@ class Body:
     def _uniform(self, node: Node, linear: Index, scope: Scope) -> str:
         seed, offset = (self.value(v, Index(), scope) for v in node.inputs)
         element = index_text(linear) if linear.terms else self._whole(linear)
-        return f"uniform({seed}, {offset} + {node.attrs['index']}, {element})"
+        if node.attrs["index"] not in self.draws:
+            self.draws.append(node.attrs["index"])
+        draw = self.draws.index(node.attrs["index"])
+        return f"uniform({seed}, {offset} + tl.load(draw{draw}), {element})"
 
     def _lookup(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
         """A read of the first operand at a place that the second one says."""
@@ -245,9 +252,7 @@ class Body:
             start += part.shape[axis]
         return self.assign(scope, "joined", text)
 
-    def _in_slice(
-        self, node: Node, coordinates: list[Index], part: Value, scope: Scope
-    ) -> tuple[str, list[Index]]:
+    def _in_slice(self, node: Node, coordinates: list[Index], part: Value, scope: Scope) -> tuple[str, list[Index]]:
         """The condition that a place lies in a slice, and its coordinates there."""
         moved, conditions = [], []
         steps = zip(coordinates, node.attrs["start"], node.attrs["step"], part.shape, node.output.shape, strict=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.spelling import COMPUTE, TYPES
-from compiler.codegen.triton.task import Argument, Mergeable, Scratch, Table, Task
+from compiler.codegen.triton.task import Argument, Entry, Mergeable, Scratch, Table, Task
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType
 
@@ -24,8 +24,8 @@ class Combine(Mergeable):
 
     def merged(self, others: Sequence[Mergeable]) -> Task:
         members = [m for m in (self, *others) if isinstance(m, Combine)]
-        table: list[int | tuple[object, int]] = []
-        work: list[int] = []
+        table: list[Entry] = []
+        work: list[Entry] = []
         for member in members:
             chunks, width = member.partial.type.shape
             row = len(table)

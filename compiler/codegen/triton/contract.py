@@ -8,7 +8,7 @@ from math import prod
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.matmul import MatmulSpec, Operand, config, grid, matmul_lines
 from compiler.codegen.triton.spelling import SIGNATURE, TYPES
-from compiler.codegen.triton.task import Argument, Status, Task, kernel_name
+from compiler.codegen.triton.task import Argument, Task, extra_arguments, kernel_name
 from compiler.index import Index, Var, matrix_strides
 from compiler.ir.graph import Node, Value
 
@@ -34,18 +34,18 @@ def contract_task(node: Node, target: str) -> Task:
     arguments.append(Argument("rhs", node.inputs[params.index(factors[1][0])], factors[1][1]))
     arguments += [Argument(f"a{p}", node.inputs[p]) for p in used]
     outputs = [Argument(f"o{p}", v) for p, v in enumerate(node.outputs)]
-    status = [Argument(f"status{p}", Status(check)) for p, check in enumerate(body.checks)]
+    extra = extra_arguments(body)
     summary, lines = matmul_lines(spec, tile)
     return Task(
         kernel_name("dot", list(body.ops)),
         summary,
         lines,
-        arguments + outputs + status,
+        arguments + outputs + extra,
         grid(spec, tile),
         tile.warps,
         [node],
         [a.place for a in arguments],
-        [a.place for a in (*outputs, *status)],
+        [a.place for a in (*outputs, *extra)],
         tile.stages,
         _streamed(node, body) - {a.place for a in arguments[:2]},
     )

@@ -14,13 +14,14 @@ from compiler.codegen.triton.combine import Combine
 from compiler.codegen.triton.spelling import COMPUTE, TYPES
 from compiler.codegen.triton.task import (
     Argument,
+    Entry,
     Mergeable,
     Place,
     Scratch,
-    Status,
     Table,
     Task,
     ceil_div,
+    extra_arguments,
     kernel_name,
     power_of_two,
     warps_for,
@@ -129,7 +130,7 @@ class Flat(Mergeable):
                 body.store(written, f"o{i}", value, self.place)
         return body, [*scope.lines, *written.lines, *stores]
 
-    def _task(self, summary: str, lines: list[str], arguments: list[Argument], programs: int, members: list[Flat]) -> Task:
+    def _task(self, members: list[Flat], summary: str, lines: list[str], arguments: list[Argument], grid: int) -> Task:
         ops = [n.op.name for n in self.graph.nodes]
         elements = [m.node.inputs[i] for m in members for i in range(len(m.params)) if m.params[i].type.size == m.size]
         return Task(
@@ -137,7 +138,7 @@ class Flat(Mergeable):
             summary,
             lines,
             arguments,
-            (programs, 1, 1),
+            (grid, 1, 1),
             warps_for(max(m.block for m in members)) if self.size > 1 else 1,
             [m.node for m in members],
             [p for m in members for p in m.reads],
@@ -157,8 +158,8 @@ class Flat(Mergeable):
         read = {value for value, _ in body.loaded}
         arguments = [Argument(f"a{i}", self.node.inputs[i]) for i, v in enumerate(self.params) if v in read]
         arguments += [Argument(f"o{i}", place) for i, place in enumerate(self.targets)]
-        arguments += [Argument(f"status{k}", Status(check)) for k, check in enumerate(body.checks)]
-        return self._task(f"{self.size} elements.", lines + inside, arguments, self.programs, [self])
+        arguments += extra_arguments(body)
+        return self._task([self], f"{self.size} elements.", lines + inside, arguments, self.programs)
 
     def merged(self, others: Sequence[Mergeable]) -> Task:
         """One launch for all, or an ordinary one where there is nothing to share it with."""
@@ -187,8 +188,8 @@ class Flat(Mergeable):
             size = f"(tl.load(entry + {len(pointers)}) - start).to(tl.int32)"
             size = f"tl.multiple_of({size}, {ALIGNED})" if self.size % ALIGNED == 0 else size
             lines += [f"i = tl.arange(0, {block})", f"mask = i < {size}"]
-        table: list[int | tuple[Place, int]] = []
-        work: list[int | tuple[Place, int]] = []
+        table: list[Entry] = []
+        work: list[Entry] = []
         for member in members:
             for start in range(0, member.size, block):
                 work += [len(table), start]
@@ -198,4 +199,4 @@ class Flat(Mergeable):
         arguments = [Argument("table", Table(table)), Argument("work", Table(work))]
         arguments += [Argument(f"a{i}", self.reads[i]) for i in sorted(common)]
         summary = f"{len(members)} tensors, {block} elements a program."
-        return self._task(summary, lines + inside, arguments, len(work) // 2, members)
+        return self._task(members, summary, lines + inside, arguments, len(work) // 2)

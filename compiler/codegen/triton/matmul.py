@@ -161,7 +161,9 @@ def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
     wide = ".to(tl.int64)" if _is_large(spec) else ""
     plain = spec.compute not in DOTS
     zeros = TYPES[spec.compute] if plain else "tl.float32"
-    product = "acc += tl.sum(x[:, :, None] * y[None, :, :], 1).to(acc.dtype)" if plain else f"acc = tl.dot(x, y, acc{precision})"
+    product = f"acc = tl.dot(x, y, acc{precision})"
+    if plain:
+        product = "acc += tl.sum(x[:, :, None] * y[None, :, :], 1).to(acc.dtype)"
     body = [
         *_tile_order(_count(spec.m, tile.m), _count(spec.n, tile.n)),
         f"i = {_indices('row', tile.m, spec.m, wide)}[:, None]",

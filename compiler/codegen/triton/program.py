@@ -58,9 +58,10 @@ class Launch:
 class TritonProgram:
     """A step for one target.
 
-    A run needs: states, scalars and inputs in ``slots`` order; every status word set to ``UNTOUCHED``; ``tables`` filled
-    once, each entry a number or an address. States are updated in place. A status word that changed says what check
-    failed: the element in its high half, the index it found, as a signed number, in its low half.
+    A run needs: states, scalars and inputs in ``slots`` order; every status word set to ``UNTOUCHED``; ``tables``
+    filled once, each entry a number or an address. States are updated in place; their addresses are multiples of 16
+    bytes. A status word that changed says what check failed: the element in its high half, the index it found, as a
+    signed number, in its low half. States are then as before.
     """
 
     name: str
@@ -81,4 +82,7 @@ UNTOUCHED = 2**63 - 1
 def finding(check: Check, status: int) -> str:
     """The message for a status word that a check left behind."""
     index = (status & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
-    return f"{check.what} {index} is out of range [0, {check.size}) (element {status >> 32})\n  at {check.place}"
+    return (
+        f"{check.what} {index} is out of range [0, {check.size}) (element {status >> 32})\n"
+        f"  at {check.place}\n  nothing was updated by this call"
+    )

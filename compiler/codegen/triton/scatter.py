@@ -5,125 +5,117 @@ from __future__ import annotations
 from math import prod
 
 from compiler.codegen.triton.body import Body, Scope
-from compiler.codegen.triton.reduction import join as joined
+from compiler.codegen.triton.reduction import start
 from compiler.codegen.triton.spelling import COMPUTE, index_text, variables
-from compiler.codegen.triton.task import Argument, Status, Task, ceil_div, power_of_two, warps_for
+from compiler.codegen.triton.task import Argument, Task, ceil_div, extra_arguments, power_of_two, warps_for
 from compiler.index import Index, Var, join, split
-from compiler.ir.graph import Node, Value
+from compiler.ir.graph import Node
 
-GLANCE = 1024  # indices a program looks at together
-PICK = 16  # rows it adds together where one of them is its own
-COLUMNS = 256
-BLOCK = 1024
+GLANCE = 1024  # indices that a program looks at together
+PICK = 16  # rows that it adds together where one of them is its own
+COLUMNS = 256  # columns of such a row
+BLOCK = 1024  # elements of a program of ``scatter_add``
 
 
 def scatter_task(node: Node) -> Task:
     """The launch of a ``scatter_rows`` or ``scatter_add``."""
-    graph = node.body
-    assert graph is not None
-    scatter = graph.outputs[0].producer
+    assert node.body is not None
+    scatter = node.body.outputs[0].producer
     assert scatter is not None
-    write = _scatter_rows if scatter.op.name == "scatter_rows" else _scatter_add
-    params = graph.inputs()
-    names = {v: f"a{i}" for i, v in enumerate(params)}
-    body, lines, grid, warps, summary = write(scatter, names, graph)
-    read = {value for value, _ in body.loaded}
-    inputs = [Argument(f"a{i}", node.inputs[i]) for i, v in enumerate(params) if v in read]
-    outputs = [Argument("o0", node.outputs[0])]
-    outputs += [Argument(f"status{k}", Status(check)) for k, check in enumerate(body.checks)]
+    kernel = _Scatter(node, scatter)
+    kernel.rows() if scatter.op.name == "scatter_rows" else kernel.add()
+    inputs = [Argument(f"a{i}", node.inputs[i]) for i, v in enumerate(node.body.inputs()) if v in kernel.read]
+    outputs = [Argument("o0", node.outputs[0]), *extra_arguments(kernel.body)]
     places = [a.place for a in inputs], [a.place for a in outputs]
-    return Task(scatter.op.name, summary, lines, inputs + outputs, grid, warps, [node], *places)
+    lines = kernel.top.lines
+    return Task(scatter.op.name, kernel.summary, lines, inputs + outputs, kernel.grid, kernel.warps, [node], *places)
 
 
-Written = tuple[Body, list[str], tuple[int, int, int], int, str]
+class _Scatter:
+    def __init__(self, node: Node, scatter: Node) -> None:
+        assert node.body is not None
+        self.graph, self.scatter = node.body, scatter
+        self.names = {v: f"a{i}" for i, v in enumerate(self.graph.inputs())}
+        self.body = Body(self.graph, self.names, {})
+        self.top = Scope()
+        self.grid = (1, 1, 1)
+        self.warps = 1
+        self.summary = ""
 
+    @property
+    def read(self) -> set[object]:
+        return {value for value, _ in self.body.loaded}
 
-def _scatter_rows(scatter: Node, names: dict[Value, str], graph: object) -> Written:
-    """A program adds up the rows that go to one row of the result.
+    def rows(self) -> None:
+        """A program adds up the rows that go to one row of the result.
 
-    It looks at many indices at a time and reads source rows only where one of them is its own.
-    """
-    index, source = scatter.inputs
-    rows, count = scatter.attrs["rows"], index.type.size
-    width = prod(source.shape[index.type.rank :])
-    columns = min(COLUMNS, power_of_two(width))
-    pick = min(PICK, power_of_two(count))
-    glance = max(min(GLANCE, power_of_two(count)), pick)
-    masks = {"n": "near"} if count % pick else {}
-    if width % columns:
-        masks["c"] = "cols"
-    body = Body(graph, names, masks)
-    c, n = Var("c", width), Var("n", max(count, 2))
-    top = Scope(frozenset({"c"}))
-    if width > 1:
-        start = f"tl.program_id(1) * {columns} + " if width > columns else ""
-        top(f"c = {start}tl.arange(0, {columns})[None, :]", *[f"cols = c < {width}"] * ("c" in masks))
-    inner = Scope(frozenset({"n"}))
-    inner(f"n = begin + tl.arange(0, {pick})[:, None]", *[f"near = n < {count}"] * ("n" in masks))
-    mine = body.value(index, Index.of(n), inner)
-    hit = body.assign(inner, "hit", f"{'near & ' * ('n' in masks)}({mine} == row)")
-    value = body.value(source, Index.of(n) * width + Index.of(c), inner, hit)
-    dtype = COMPUTE[source.dtype]
-    inner(f"total += tl.sum(tl.where({hit}, {value}, {0 if source.dtype.kind != 'float' else 0.0}), 0, keep_dims=True).to({dtype})")
-    glance_masks = {"m": "far"} if count % glance else {}
-    outer_body = Body(graph, names, glance_masks)
-    outer_body.counts = body.counts
-    outer = Scope(frozenset({"m"}))
-    outer(f"m = start + tl.arange(0, {glance})", *[f"far = m < {count}"] * bool(glance_masks))
-    seen = outer_body.value(index, Index.of(Var("m", max(count, 2))), outer)
-    outer(f"here = {'far & ' * bool(glance_masks)}({seen} == row)")
-    nested = Scope()
-    nested.block(f"for begin in range(start, start + {glance}, {pick}):", inner.lines)
-    outer.block("if tl.max(here.to(tl.int32), 0) > 0:", nested.lines)
-    top("row = tl.program_id(0)", f"total = tl.zeros((1, {columns if width > 1 else 1}), {dtype})")
-    top.block(f"for start in range(0, {count}, {glance}):", outer.lines)
-    place = [f"row * {width}" if width > 1 else "row", *["c"] * (width > 1)]
-    where = " + ".join(["o0", *place])
-    if width > 1:
-        top(f"tl.store({where}, total{body.mask(['c'])})")
-    else:
-        top(f"tl.store({where} + tl.arange(0, 1)[None, :], total)")
-    blocks = ceil_div(width, columns)
-    summary = f"Adds {count} rows of {width} into {rows}, each row of the result by its own program."
-    return body, top.lines, (rows, blocks, 1), warps_for(pick * columns), summary
+        It glances at many indices at a time and reads source rows only where one of them is its own.
+        """
+        index, source = self.scatter.inputs
+        rows, count = self.scatter.attrs["rows"], index.type.size
+        width = prod(source.shape[index.type.rank :])
+        columns = min(COLUMNS, power_of_two(width))
+        pick = min(PICK, power_of_two(count))
+        glance = max(min(GLANCE, power_of_two(count)), pick)
+        ragged = {"c": ("cols", width % columns), "m": ("far", count % glance), "n": ("near", count % pick)}
+        body = self.body
+        body.masks = {v: mask for v, (mask, rest) in ragged.items() if rest}
+        self.grid, self.warps = (rows, ceil_div(width, columns), 1), warps_for(pick * columns)
+        self.summary = f"Adds {count} rows of {width} into {rows}; each row of the result is a program's own."
+        # A dimension of one still is a block, so that the shapes of addresses and values agree.
+        c, m, n = Var("c", max(width, 2)), Var("m", max(count, 2)), Var("n", max(count, 2))
 
+        first = f"tl.program_id(1) * {columns} + " if width > columns else ""
+        self.top("row = tl.program_id(0)", f"c = {first}tl.arange(0, {columns})[None, :]")
+        self.top(*[f"cols = c < {width}"] * ("c" in body.masks))
+        self.top(f"total = tl.zeros((1, {columns}), {COMPUTE[source.dtype]})")
 
-def _scatter_add(scatter: Node, names: dict[Value, str], graph: object) -> Written:
-    """A program goes through all indices along the axis for each place of its block."""
-    base, index, source = scatter.inputs
-    axis, size = scatter.attrs["axis"], scatter.output.type.size
-    count = index.shape[axis]
-    block = min(BLOCK, power_of_two(size))
-    ragged = bool(size % block)
-    body = Body(graph, names, {"i": "mask"} if ragged else {})
-    body.depends |= {"i": frozenset({"i"}), "n": frozenset({"n"})}
-    i, n = Var("i", max(size, 2)), Var("n", max(count, 2))
-    scope = Scope(frozenset({"i"}))
-    start = f"tl.program_id(0) * {block} + " if size > block else ""
-    scope(f"i = {start}tl.arange(0, {block})", *[f"mask = i < {size}"] * ragged)
-    old = body.value(base, Index.of(i), scope)
-    scope(f"total = {old}")
-    coordinates = split(Index.of(i), base.shape)
-    inner = Scope(frozenset({"n"}), scope)
-    narrow = [
-        f"({index_text(c)} < {n_})"
-        for a, (c, n_, whole) in enumerate(zip(coordinates, index.shape, base.shape, strict=True))
-        if a != axis and n_ < whole
-    ]
-    guard = ""
-    if narrow:
-        scope(f"inside = {' & '.join(narrow)}")
-        guard = "inside"
-        body.depends["inside"] = frozenset({"i"})
-    place = join([Index.of(n) if a == axis else c for a, c in enumerate(coordinates)], index.shape)
-    mine = body.value(index, place, inner, guard)
-    hit = body.assign(inner, "hit", " & ".join([*[guard] * bool(guard), f"({mine} == {index_text(coordinates[axis])})"]))
-    value = body.value(source, place, inner, hit if "i" in body.roots(variables(place)) else "")
-    zero = 0.0 if source.dtype.kind == "float" else 0
-    inner(f"total = {joined('sum', source.dtype, 'total', f'tl.where({hit}, {value}, {zero})')}")
-    scope.block(f"for n in range(0, {count}):", inner.lines)
-    scope(f"tl.store(o0 + i, total{body.mask(['i'])})")
-    grid = (ceil_div(size, block), 1, 1)
-    return body, scope.lines, grid, warps_for(block), f"Adds along axis {axis} of {base.type} where the index says."
+        far = Scope(frozenset({"m"}), self.top)
+        far(f"m = start + tl.arange(0, {glance})", *[f"far = m < {count}"] * ("m" in body.masks))
+        seen = body.value(index, Index.of(m), far)
+        here = body.assign(far, "here", f"{'far & ' * ('m' in body.masks)}({seen} == row)")
 
+        near = Scope(frozenset({"n"}), self.top)
+        near(f"n = begin + tl.arange(0, {pick})[:, None]", *[f"near = n < {count}"] * ("n" in body.masks))
+        mine = body.value(index, Index.of(n), near)
+        hit = body.assign(near, "hit", f"{'near & ' * ('n' in body.masks)}({mine} == row)")
+        value = body.value(source, Index.of(n) * width + Index.of(c), near, hit)
+        chosen = f"tl.where({hit}, {value}, {start('sum', source.dtype)})"
+        near(f"total += tl.sum({chosen}, 0, keep_dims=True).to(total.dtype)")
 
+        look = Scope()
+        look.block(f"for begin in range(start, start + {glance}, {pick}):", near.lines)
+        far.block(f"if tl.max({here}.to(tl.int32), 0) > 0:", look.lines)
+        self.top.block(f"for start in range(0, {count}, {glance}):", far.lines)
+        self.top(f"tl.store(o0 + row * {width} + c, total{body.mask(['c'])})")
+
+    def add(self) -> None:
+        """A program goes through all indices along the axis for each place of its block."""
+        base, index, source = self.scatter.inputs
+        axis, size = self.scatter.attrs["axis"], base.type.size
+        block = min(BLOCK, power_of_two(size))
+        body = self.body
+        body.masks = {"i": "mask"} if size % block else {}
+        self.grid, self.warps = (ceil_div(size, block), 1, 1), warps_for(block)
+        self.summary = f"Adds along axis {axis} of {base.type} where the index says."
+        i, n = Index.of(Var("i", max(size, 2))), Index.of(Var("n", max(index.shape[axis], 2)))
+
+        here = Scope(frozenset({"i"}))
+        first = f"tl.program_id(0) * {block} + " if size > block else ""
+        here(f"i = {first}tl.arange(0, {block})", *[f"mask = i < {size}"] * bool(body.masks))
+        here(f"total = {body.value(base, i, here)}")
+        coordinates = split(i, base.shape)
+        shapes = enumerate(zip(index.shape, base.shape, strict=True))
+        narrow = [f"({index_text(coordinates[a])} < {k})" for a, (k, whole) in shapes if a != axis and k < whole]
+        guard = body.assign(here, "inside", " & ".join(narrow)) if narrow else ""
+
+        along = Scope(frozenset({"n"}), here)
+        place = join([n if a == axis else c for a, c in enumerate(coordinates)], index.shape)
+        mine = body.value(index, place, along, guard)
+        match = f"({mine} == {index_text(coordinates[axis])})"
+        hit = body.assign(along, "hit", f"{guard} & {match}" if guard else match)
+        value = body.value(source, place, along, hit if "i" in body.roots(variables(place)) else "")
+        along(f"total += tl.where({hit}, {value}, {start('sum', source.dtype)})")
+        here.block(f"for n in range(0, {index.shape[axis]}):", along.lines)
+        here(f"tl.store(o0 + i, total{body.mask(['i'])})")
+        self.top = here

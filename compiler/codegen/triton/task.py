@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from compiler.codegen.triton.body import INDENT
+from compiler.codegen.triton.body import INDENT, Body
 from compiler.codegen.triton.spelling import SIGNATURE
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType, i64
@@ -23,7 +23,10 @@ class Status:
     """The word in which one check reports."""
 
     check: Node
-    type: TensorType = TensorType(i64, ())
+
+    @property
+    def type(self) -> TensorType:
+        return TensorType(i64, ())
 
 
 @dataclass(eq=False)
@@ -56,6 +59,12 @@ class Argument:
     @property
     def signature(self) -> str:
         return f"*{SIGNATURE[self.place.type.dtype]}"
+
+
+def extra_arguments(body: Body) -> list[Argument]:
+    """The arguments that the expressions of a body ask for, beyond tensors."""
+    draws = [Argument(f"draw{k}", Table([index])) for k, index in enumerate(body.draws)]
+    return draws + [Argument(f"status{k}", Status(check)) for k, check in enumerate(body.checks)]
 
 
 @dataclass(eq=False)
@@ -91,6 +100,10 @@ class Task:
             head = f"def {name}(\n    {parameters},\n):"
         lines = [f'"""{self.summary}"""', *self.text]
         return "\n".join(["@triton.jit", head, *(INDENT + line for line in lines)]) + "\n"
+
+    def checks(self) -> list[Place]:
+        """The status words it may write."""
+        return [a.place for a in self.arguments if isinstance(a.place, Status)]
 
     def ops(self) -> tuple[str, ...]:
         """The IR ops it computes, views aside."""

@@ -18,9 +18,9 @@ from compiler.codegen.triton.task import (
     Argument,
     Mergeable,
     Scratch,
-    Status,
     Task,
     ceil_div,
+    extra_arguments,
     kernel_name,
     power_of_two,
     warps_for,
@@ -186,7 +186,7 @@ class Tiles:
                 arguments.append(Argument(f"p{i}", self.partials[i]))
             else:
                 arguments.append(Argument(f"o{i}", self.node.outputs[i]))
-        arguments += [Argument(f"status{k}", Status(check)) for k, check in enumerate(self.body.checks)]
+        arguments += extra_arguments(self.body)
         ops = [n.op.name for n in self.graph.nodes if n.op.name in self.body.ops or n.op.kind == "reduce"]
         reads = [a.place for a in arguments if a.name.startswith("a")]
         writes = [a.place for a in arguments if not a.name.startswith("a")]
@@ -282,8 +282,7 @@ class Tiles:
         if operand.type.size == node.output.type.size:
             if op in ("argmax", "argmin"):
                 return "tl.full((), 0, tl.int64)"
-            text = self.body.value(operand, self._operand_place(node), scope)
-            return text
+            return self.body.value(operand, self._operand_place(node), scope)
         axis = "0" if self.flat else "1, keep_dims=True"
         if op in ("argmax", "argmin"):
             return self._argument(node, axis, scope)

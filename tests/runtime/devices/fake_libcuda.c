@@ -1,6 +1,8 @@
 /* A CUDA driver without a GPU: it writes every call into a log and works on host memory, so copies, kernels and graphs
  * really happen. A module image is text, "name width width ...": the widths of the kernel's parameters in bytes.
- * Two kernels exist: scale(const float *x, float *y, float factor, int n) and accumulate(const float *x, float *sum).
+ * The kernels that exist: scale(const float *x, float *y, float factor, int n), accumulate(const float *x, float *sum),
+ * add_by_table(const int64_t *table), whose table is {x, y, n}, and check(const float *x, int64_t *status), which reports
+ * element 3 with index -2 where *x is negative.
  */
 #include <stdarg.h>
 #include <stdint.h>
@@ -77,6 +79,11 @@ static void execute(const Launch *launch) {
         for (int i = 0; i < (int)values[3]; i++) y[i] = factor * x[i];
     } else if (!strcmp(launch->function->name, "accumulate")) {
         *y += *x;
+    } else if (!strcmp(launch->function->name, "add_by_table")) {
+        const int64_t *table = (const int64_t *)values[0];
+        for (int i = 0; i < table[2]; i++) ((float *)table[1])[i] += ((const float *)table[0])[i];
+    } else if (!strcmp(launch->function->name, "check")) {
+        if (*x < 0) *(int64_t *)values[1] = (INT64_C(3) << 32) | 0xFFFFFFFE;
     }
 }
 

@@ -1,51 +1,13 @@
 """The launch path against a driver that records its calls and works on host memory."""
 
-import ctypes
-import shutil
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from compiler.errors import DeviceError
 from runtime.devices.cuda import Address, CudaDevice, CudaProgram, KernelImage, KernelLaunch, Span
 
-COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="needs a C compiler to build the recording driver")
-
 SCALE = KernelImage("scale", b"scale 8 8 4 4 8 8", ("*fp32", "*fp32", "fp32", "i32"), num_warps=4, shared=64 * 1024)
 ACCUMULATE = KernelImage("accumulate", b"accumulate 8 8 8 8", ("*fp32", "*fp32"), num_warps=1)
-
-
-class FakeDriver:
-    def __init__(self, path: Path) -> None:
-        self._library = ctypes.CDLL(str(path))
-        self._library.fake_log.restype = ctypes.c_char_p
-        self.fail = self._library.fake_fail
-        self.set_capability = self._library.fake_capability
-
-    def calls(self) -> list[str]:
-        """The calls since the last look."""
-        lines = self._library.fake_log().decode().splitlines()
-        self._library.fake_clear()
-        return lines
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("driver") / "libcuda.so"
-    source = Path(__file__).with_name("fake_libcuda.c")
-    subprocess.run([COMPILER, "-shared", "-fPIC", "-Wall", "-Werror", source, "-o", path], check=True)
-    return path
-
-
-@pytest.fixture
-def driver(library, tmp_path, monkeypatch) -> FakeDriver:
-    """Each test loads a copy of its own, so blocks are numbered from 0."""
-    path = shutil.copy(library, tmp_path / "libcuda.so")
-    monkeypatch.setenv("GENESIS_LIBCUDA", str(path))
-    return FakeDriver(path)
 
 
 def scale_program(device, states=()):

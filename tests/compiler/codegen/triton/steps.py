@@ -112,7 +112,9 @@ def record(step: Callable[..., Any], inputs: list[np.ndarray]) -> tuple[Graph, l
     recording = Recording("train_step")
     graph = recording.graph
     with using(recording.builder):
-        given = [graph.add_param(TensorType(dtype(x.dtype), x.shape), "input", "", f"x{i}") for i, x in enumerate(inputs)]
+        given = [
+            graph.add_param(TensorType(dtype(x.dtype), x.shape), "input", "", f"x{i}") for i, x in enumerate(inputs)
+        ]
         results = [step(*map(wrap, given)).value]
     recording.finish(results)
     cells = {value: cell for cell, value in recording.state.items()}

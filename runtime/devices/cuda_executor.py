@@ -1,0 +1,219 @@
+"""Runs a step of compiled GPU kernels with the contract of :class:`runtime.executor.Executor`."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from math import prod
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from compiler.ir.types import dtype
+from compiler.plan import Check, Slot
+from runtime.devices.cuda import Address, CudaDevice, CudaProgram, DeviceMemory, KernelImage, KernelLaunch, Span, Table
+
+ALIGNMENT = 256  # bytes
+UNTOUCHED = 2**63 - 1
+
+Array = npt.NDArray[Any]
+
+
+class Buffer(Protocol):
+    """Memory of a step: ``kind`` and ``index`` say where it is, as in ``compiler.codegen.triton.program``."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+class Reference(Protocol):
+    """``nbytes`` into buffer number ``buffer``."""
+
+    @property
+    def buffer(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+
+
+class Launch(Protocol):
+    """``grid`` programs of kernel number ``kernel``."""
+
+    @property
+    def kernel(self) -> int: ...
+    @property
+    def grid(self) -> tuple[int, int, int]: ...
+    @property
+    def arguments(self) -> Sequence[Reference]: ...
+
+
+class Step(Protocol):
+    """What of a step in generated code matters once its kernels are machine code."""
+
+    @property
+    def slots(self) -> Sequence[Slot]: ...
+    @property
+    def buffers(self) -> Sequence[Buffer]: ...
+    @property
+    def arena_bytes(self) -> int: ...
+    @property
+    def tables(self) -> Sequence[Sequence[Any]]: ...
+    @property
+    def launches(self) -> Sequence[Launch]: ...
+    @property
+    def checks(self) -> Sequence[Check]: ...
+
+
+class StateStore:
+    """Arrays of the host and the device memory that stands for each, shared by all programs of a device."""
+
+    def __init__(self, device: CudaDevice) -> None:
+        self._device = device
+        self._memory: dict[int, DeviceMemory] = {}
+
+    def resident(self, array: Array) -> DeviceMemory:
+        """Device memory for ``array``, filled with its contents when it is new; freed with the array."""
+        memory = self._memory.get(id(array))
+        if memory is None:
+            memory = self._memory[id(array)] = self._device.allocate(array.nbytes)
+            memory.write(array)
+            weakref.finalize(array, self._forget, id(array))
+        return memory
+
+    def _forget(self, key: int) -> None:
+        self._memory.pop(key).free()
+
+
+class CudaExecutor:
+    """One step on a GPU, with its own temporaries.
+
+    ``bind`` takes the arrays of the states, in slot order; ``run`` takes those of the inputs and the scalars and
+    returns fresh arrays. States live on the device from ``bind`` on; ``fetch`` brings them back into the arrays. Raises
+    IndexError when the step found an index out of range; the states are then as before the call.
+    """
+
+    def __init__(self, step: Step, images: Sequence[KernelImage], store: StateStore, device: CudaDevice) -> None:
+        self._step, self._images, self._store, self._device = step, images, store, device
+        self._states: list[Array] = []
+        self._program: CudaProgram | None = None
+        self._offsets = self._lay_out()
+
+    def _lay_out(self) -> list[int]:
+        """The arena: what a run takes in, the status words, which go both ways, what it gives, temporaries, tables."""
+        buffers = self._step.buffers
+        offsets = [0] * len(buffers)
+        end = 0
+
+        def place(*kinds: str, alignment: int = ALIGNMENT) -> None:
+            nonlocal end
+            for number, buffer in enumerate(buffers):
+                if buffer.kind in kinds:
+                    end = -(-end // alignment) * alignment
+                    offsets[number] = end
+                    end += _nbytes(buffer)
+
+        place("input", "scalar")
+        end = start = -(-end // ALIGNMENT) * ALIGNMENT
+        place("status", alignment=8)
+        self._inputs = Span(0, end)
+        place("output")
+        self._outputs = Span(start, end - start)
+        arena = -(-end // ALIGNMENT) * ALIGNMENT
+        for number, buffer in enumerate(buffers):
+            if buffer.kind == "temporary":
+                offsets[number] = arena + buffer.index
+        end = arena + self._step.arena_bytes
+        place("table")
+        self._size = end
+        return offsets
+
+    def bind(self, states: Sequence[Array]) -> None:
+        """Use ``states`` from now on; they are kept alive."""
+        if self._program is not None:
+            self._program.close()
+        self._states = list(states)
+        slots = [b.index for b in self._step.buffers if b.kind == "state"]
+        regions = {slot: 1 + i for i, slot in enumerate(slots)}
+        addresses = [
+            Address(regions[b.index], 0) if b.kind == "state" else Address(0, offset)
+            for b, offset in zip(self._step.buffers, self._offsets, strict=True)
+        ]
+
+        def address(reference: Reference) -> Address:
+            base = addresses[reference.buffer]
+            return Address(base.region, base.offset + reference.nbytes)
+
+        tables = [
+            Table(offset, tuple(e if isinstance(e, int) else address(e) for e in self._step.tables[b.index]))
+            for b, offset in zip(self._step.buffers, self._offsets, strict=True)
+            if b.kind == "table"
+        ]
+        launches = [KernelLaunch(x.kernel, x.grid, tuple(map(address, x.arguments))) for x in self._step.launches]
+        program = CudaProgram(
+            self._device,
+            self._images,
+            launches,
+            arena_bytes=self._size,
+            inputs=self._inputs,
+            outputs=self._outputs,
+            states=[self._store.resident(array) for array in states],
+            tables=tables,
+        )
+        self._program = program
+        self._given = {b.index: self._view(n, program.inputs, 0) for n, b in self._of("input", "scalar")}
+        results = {b.index: self._view(n, program.outputs, self._outputs.offset) for n, b in self._of("output")}
+        self._results = [results[i] for i in sorted(results)]
+        self._found = [self._view(n, program.outputs, self._outputs.offset) for n, _ in self._of("status")]
+        for number, _ in self._of("status"):
+            self._view(number, program.inputs, 0)[...] = UNTOUCHED
+
+    def _of(self, *kinds: str) -> list[tuple[int, Buffer]]:
+        return [(n, b) for n, b in enumerate(self._step.buffers) if b.kind in kinds]
+
+    def _view(self, number: int, memory: Array, start: int) -> Array:
+        buffer, offset = self._step.buffers[number], self._offsets[number] - start
+        return memory[offset : offset + _nbytes(buffer)].view(dtype(buffer.dtype).numpy).reshape(buffer.shape)
+
+    def run(self, inputs: Sequence[Array], scalars: Sequence[float]) -> list[Array]:
+        """One call of the step."""
+        assert self._program is not None, "states are bound first"
+        arrays, numbers = iter(inputs), iter(scalars)
+        for index, slot in enumerate(self._step.slots):
+            if slot.kind == "input":
+                self._given[index][...] = next(arrays)
+            elif slot.kind == "scalar":
+                self._given[index][...] = next(numbers)
+        self._program.run()
+        for (_, buffer), word in zip(self._of("status"), self._found, strict=True):
+            if word != UNTOUCHED:
+                raise IndexError(self._finding(self._step.checks[buffer.index], int(word)))
+        return [result.copy() for result in self._results]
+
+    def fetch(self) -> None:
+        """Copies the states from the device into the bound arrays."""
+        for array in self._states:
+            self._store.resident(array).read(array)
+
+    @staticmethod
+    def _finding(check: Check, word: int) -> str:
+        """A status word holds the element in its high half and the index it found, signed, in its low half."""
+        index = (word & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
+        return (
+            f"{check.what} {index} is out of range [0, {check.size}) (element {word >> 32})\n  at {check.place}\n"
+            "  nothing was updated by this call"
+        )
+
+    def close(self) -> None:
+        """Gives back what the step owns; the states' memory is the store's."""
+        if self._program is not None:
+            self._program.close()
+            self._program = None
+
+
+def _nbytes(buffer: Buffer) -> int:
+    return prod(buffer.shape) * dtype(buffer.dtype).itemsize

@@ -1,0 +1,152 @@
+"""A step's memory on a GPU: what goes where, and what comes back."""
+
+import gc
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from compiler.plan import Check, Slot
+from runtime.devices.cuda import CudaDevice, KernelImage
+from runtime.devices.cuda_executor import CudaExecutor, StateStore
+
+
+@dataclass(frozen=True)
+class Buffer:
+    kind: str
+    index: int
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    buffer: int
+    nbytes: int = 0
+
+
+@dataclass(frozen=True)
+class Launch:
+    kernel: int
+    grid: tuple[int, int, int]
+    arguments: tuple[Reference, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    slots: tuple[Slot, ...]
+    buffers: tuple[Buffer, ...]
+    arena_bytes: int
+    tables: tuple[tuple[int | Reference, ...], ...]
+    launches: tuple[Launch, ...]
+    checks: tuple[Check, ...]
+
+
+IMAGES = [
+    KernelImage("check", b"check 8 8 8 8", ("*fp32", "*i64"), num_warps=1),
+    KernelImage("add_by_table", b"add_by_table 8 8 8", ("*i64",), num_warps=4),
+    KernelImage("accumulate", b"accumulate 8 8 8 8", ("*fp32", "*fp32"), num_warps=1),
+]
+
+STEP = Step(
+    slots=(
+        Slot("state", "w", "f32", (3,)),
+        Slot("input", "", "f32", (3,)),
+        Slot("scalar", "lr", "f64", ()),
+        Slot("output", "", "f32", (2,)),
+    ),
+    buffers=(
+        Buffer("state", 0, "f32", (3,)),
+        Buffer("input", 1, "f32", (3,)),
+        Buffer("scalar", 2, "f64", ()),
+        Buffer("output", 3, "f32", (2,)),
+        Buffer("temporary", 64, "f32", (4,)),
+        Buffer("status", 0, "i64", ()),
+        Buffer("table", 0, "i64", (3,)),
+    ),
+    arena_bytes=128,
+    tables=((Reference(1), Reference(0), 3),),
+    launches=(
+        Launch(0, (1, 1, 1), (Reference(1), Reference(5))),
+        Launch(1, (1, 1, 1), (Reference(6),)),
+        Launch(2, (1, 1, 1), (Reference(0, 4), Reference(3, 4))),
+    ),
+    checks=(Check("class index", 10, "train.py:3"),),
+)
+"""The state grows by the input; the state's second element is added to the output's second."""
+
+
+@pytest.fixture
+def device(driver) -> CudaDevice:
+    return CudaDevice()
+
+
+def executor(device: CudaDevice, store: StateStore | None = None) -> CudaExecutor:
+    return CudaExecutor(STEP, IMAGES, store or StateStore(device), device)
+
+
+def array(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+def test_states_stay_on_the_device_until_they_are_fetched(device) -> None:
+    state, step = array(1, 2, 3), executor(device)
+    step.bind([state])
+    for _ in range(2):
+        step.run([array(10, 20, 30)], [0.1])
+    assert state.tolist() == [1, 2, 3]
+    step.fetch()
+    assert state.tolist() == [21, 42, 63]
+
+
+def test_outputs_are_fresh_and_arguments_lie_where_the_step_says(device, driver) -> None:
+    step = executor(device)
+    step.bind([array(1, 2, 3)])
+    launches = [line for line in driver.calls() if line.startswith("cuLaunchKernel")]
+    # Block 0 is the state, block 1 the arena: input, scalar, status, output, then temporaries and the table.
+    assert [line.split("shared 0, ")[1] for line in launches] == [
+        "block 1 + 0, block 1 + 512, null, null",
+        "block 1 + 1280, null, null",
+        "block 0 + 4, block 1 + 772, null, null",
+    ]
+    (first,), (second,) = (step.run([array(0, 2e30, 0)], [0.1]) for _ in range(2))
+    assert second[1] - first[1] == pytest.approx(4e30)
+
+
+def test_programs_share_states(device) -> None:
+    state, store = array(1, 2, 3), StateStore(device)
+    first, second = executor(device, store), executor(device, store)
+    first.bind([state])
+    second.bind([state])
+    first.run([array(1, 1, 1)], [0.0])
+    second.run([array(1, 1, 1)], [0.0])
+    second.fetch()
+    assert state.tolist() == [3, 4, 5]
+
+
+def test_memory_of_a_state_goes_with_its_array(device, driver) -> None:
+    store = StateStore(device)
+    state = array(1, 2, 3)
+    store.resident(state)
+    driver.calls()
+    del state
+    gc.collect()
+    assert driver.calls() == ["cuMemFree_v2 block 0 + 0"]
+
+
+def test_a_failed_check_names_the_element_and_the_index_and_is_forgotten(device) -> None:
+    step = executor(device)
+    step.bind([array(1, 2, 3)])
+    with pytest.raises(IndexError, match=r"class index -2 is out of range \[0, 10\) \(element 3\)\n  at train.py:3"):
+        step.run([array(-1, 0, 0)], [0.0])
+    step.run([array(1, 0, 0)], [0.0])
+
+
+def test_binding_again_moves_the_program(device) -> None:
+    step, one, two = executor(device), array(1, 1, 1), array(5, 5, 5)
+    step.bind([one])
+    step.bind([two])
+    step.run([array(1, 2, 3)], [0.0])
+    step.fetch()
+    assert two.tolist() == [6, 7, 8] and one.tolist() == [1, 1, 1]
+    step.close()
