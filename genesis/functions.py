@@ -253,7 +253,7 @@ def _extremum(name: str, reduce: Op, binary: Op, arg: Op) -> Callable[..., Any]:
             return wrap(reduce(input.value, **_keep(input.value, None, False)))
         index = _arg(arg, input, dim, True)
         values = gather(input, dim, index)
-        return ValuesIndices(values, index) if keepdim else ValuesIndices(values.squeeze(dim), index.squeeze(dim))
+        return ValuesIndices(values, index) if keepdim else ValuesIndices(squeeze(values, dim), squeeze(index, dim))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"``{name}`` of all elements, along ``dim`` (values and indices), or of two tensors."
@@ -264,7 +264,7 @@ class ValuesIndices(tuple[Tensor, Tensor]):
     """``(values, indices)``, also by name."""
 
     def __new__(cls, values: Tensor, indices: Tensor) -> ValuesIndices:
-        return super().__new__(cls, (values, indices))  # type: ignore[arg-type]
+        return super().__new__(cls, (values, indices))
 
     values = property(lambda self: self[0])
     indices = property(lambda self: self[1])
@@ -705,7 +705,7 @@ def _places_of_masks(x: Tensor, items: list[Any]) -> list[Any]:
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
-    """``x[index] = value`` for ints, slices, None, Ellipsis, integer tensors, a bool mask over the leading dimensions."""
+    """``x[index] = value`` for ints, slices, None, Ellipsis, integer tensors, a bool mask over leading dimensions."""
     items = _full_index(x, index if isinstance(index, tuple) else (index,))
     arrays = [(i, item) for i, item in enumerate(items) if isinstance(item, Tensor)]
     if builtin_any(item.dtype is not boolean for _, item in arrays):
@@ -863,9 +863,7 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and elements."""
-    return input.shape == other.shape and bool(
-        np.array_equal(input.detach()._array("equal"), other.detach()._array("equal"))
-    )
+    return input.shape == other.shape and bool(np.array_equal(input._array("equal"), other._array("equal")))
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
@@ -1021,17 +1019,23 @@ def _attach() -> None:
     for name in ("half", "bfloat16", "int"):
         target = dtype({"half": "f16", "bfloat16": "bf16", "int": "i32"}[name])
         setattr(Tensor, name, lambda self, to_type=target: cast(self, to_type))
-    Tensor.view = lambda self, *s: to(self, s[0]) if isinstance(s[0], DType) else reshape(self, *s)  # type: ignore[attr-defined]
-    Tensor.__getitem__, Tensor.__setitem__ = getitem, setitem  # type: ignore[attr-defined]
-    Tensor.__neg__, Tensor.__abs__, Tensor.__invert__ = neg, abs, bitwise_not  # type: ignore[attr-defined]
-    Tensor.T = property(t)  # type: ignore[attr-defined]
-    Tensor.mT = property(lambda self: transpose(self, -2, -1))  # type: ignore[attr-defined]
-    Tensor.data = property(detach, _set_data)  # type: ignore[attr-defined]
-    Tensor.cpu = lambda self: self  # type: ignore[attr-defined]
-    Tensor.type_as = lambda self, other: cast(self, other.dtype)  # type: ignore[attr-defined]
-    Tensor.view_as = Tensor.reshape_as = lambda self, other: reshape(self, *other.shape)  # type: ignore[attr-defined]
-    Tensor.expand_as = lambda self, other: expand(self, *other.shape)  # type: ignore[attr-defined]
-    Tensor.masked_fill_.__doc__ = "In-place :func:`masked_fill`."  # type: ignore[attr-defined]
+    for name, attribute in {
+        "view": lambda self, *s: to(self, s[0]) if isinstance(s[0], DType) else reshape(self, *s),
+        "view_as": lambda self, other: reshape(self, *other.shape),
+        "reshape_as": lambda self, other: reshape(self, *other.shape),
+        "expand_as": lambda self, other: expand(self, *other.shape),
+        "type_as": lambda self, other: cast(self, other.dtype),
+        "cpu": lambda self: self,
+        "T": property(t),
+        "mT": property(lambda self: transpose(self, -2, -1)),
+        "data": property(detach, _set_data),
+        "__getitem__": getitem,
+        "__setitem__": setitem,
+        "__neg__": neg,
+        "__abs__": abs,
+        "__invert__": bitwise_not,
+    }.items():
+        setattr(Tensor, name, attribute)
 
 
 def _set_data(self: Tensor, source: Tensor) -> None:
