@@ -15,6 +15,7 @@ from compiler.errors import TraceError
 from compiler.interpret import Evaluator, concrete
 from compiler.ir import ambient
 from compiler.ir.graph import Graph, Node, Update, Value
+from compiler.ir.location import Loc, user_location
 from compiler.ir.op import Op, castable, o
 from compiler.ir.types import DType, TensorType, f64
 from compiler.trace import TraceBuilder
@@ -132,6 +133,9 @@ class EagerBuilder(Evaluator):
     """Evaluates every op at once and, where a gradient is needed, keeps its node."""
 
     recording = None
+
+    def location(self) -> Loc:
+        return user_location()
 
     def __init__(self) -> None:
         super().__init__()

@@ -86,7 +86,7 @@ class Program:
         compiler = find_compiler() if backend in ("auto", "c") else None
         if compiler is None:
             if backend == "c":
-                raise DeviceError("backend='c' needs a C compiler; install gcc or clang, or `pip install genesis[zig]`")
+                raise DeviceError("backend='c' needs a C compiler; install gcc or clang, or `pip install ziglang`")
             if backend == "auto":
                 warnings.warn(
                     "no C compiler found: steps run in the NumPy interpreter, slowly", GenesisWarning, stacklevel=5

@@ -40,8 +40,8 @@ def accumulate(graph: Graph, count: int, split: Sequence[Value], draws: int) -> 
         %7: f32[4] = div(%6, 2.0)
         %8: f32[4] = sgd_update(%w, %7, %lr, %wd)
 
-    Micro-batch i draws ``i * draws`` further on. Copies of one body are one kernel, so the
-    time to compile does not grow with ``count``. Rank-0 results are averaged, results with one row per example joined.
+    Micro-batch i draws ``i * draws`` further on; gradients are added up as they come. Rank-0 results are averaged,
+    results with one row per example joined. Kernels that do not read the batch itself serve every micro-batch.
     """
     grads = [i for i, n in enumerate(graph.nodes) if n.op.name == "grad"]
     if not grads:
@@ -50,18 +50,20 @@ def accumulate(graph: Graph, count: int, split: Sequence[Value], draws: int) -> 
     builder = GraphBuilder()
     inside = set(repeated)
     params, whole = _longer(graph.params, count, split)
-    new: dict[Value, Value] = {}
+    results = [v for n in repeated for v in n.outputs if v in graph.outputs]
     with using(builder):
-        rounds = [_round(builder, repeated, whole, k, draws) for k in range(count)]
-        for node in repeated:
-            for value in node.outputs:
-                parts = [env[value] for env in rounds]
-                if node.op.name == "grad" or (value in graph.outputs and not value.type.rank):
-                    new[value] = _mean(builder, node, parts)
-                elif value in graph.outputs:
-                    new[value] = o.concat(*parts, axis=0)
-                else:
-                    new[value] = parts[-1]
+        summed = [v for n in repeated for v in n.outputs if n.op.name == "grad" or (v in results and not v.type.rank)]
+        totals: dict[Value, Value] = {}
+        rows: dict[Value, list[Value]] = {v: [] for v in results if v.type.rank}
+        for k in range(count):
+            new = _round(builder, repeated, whole, k, draws)
+            builder.loc = repeated[-1].loc.noted("accumulate")
+            for value in summed:
+                totals[value] = o.add(totals[value], new[value]) if k else new[value]
+            for value, parts in rows.items():
+                parts.append(new[value])
+        new |= {value: o.div(total, float(count)) for value, total in totals.items()}
+        new |= {value: o.concat(*parts, axis=0) for value, parts in rows.items()}
         for node in graph.nodes:
             if node in inside:
                 continue
@@ -112,11 +114,3 @@ def _round(
         builder.nodes.append(copied)
         env.update(zip(node.outputs, copied.outputs, strict=True))
     return env
-
-
-def _mean(builder: GraphBuilder, node: Node, parts: Sequence[Value]) -> Value:
-    builder.loc = node.loc.noted("accumulate")
-    total = parts[0]
-    for part in parts[1:]:
-        total = o.add(total, part)
-    return o.div(total, float(len(parts)))

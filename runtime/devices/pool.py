@@ -25,7 +25,7 @@ def load_library(source: str) -> ctypes.CDLL:
     compiler = find_compiler()
     if compiler is None:
         raise DeviceError(
-            "no C compiler was found; install gcc or clang, or `pip install genesis[zig]`, or name one in GENESIS_CC"
+            "no C compiler was found; install gcc or clang, or `pip install ziglang`, or name one in GENESIS_CC"
         )
     processor = march()
     key = ("library", compiler.identity, compiler.version, *compiler.flags(processor), processor_identity(), source)
