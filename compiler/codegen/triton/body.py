@@ -13,7 +13,7 @@ from math import prod
 from compiler.codegen.triton.spelling import COMPUTE, HELPED, TYPES, index_text, literal, spell, variables
 from compiler.index import Index, Var, broadcast, join, split, strides_of, through_view
 from compiler.ir.graph import Graph, Node, Value
-from compiler.ir.types import DType
+from compiler.ir.types import DType, f64
 
 INDENT = "    "
 
@@ -141,6 +141,7 @@ class Body:
     def store(self, scope: Scope, pointer: str, value: Value, linear: Index) -> None:
         """Write elements ``linear`` of ``value``; what it takes to compute them goes where its variables are known."""
         text = self.value(value, linear, scope)
+        text = self._with_type(text, value.dtype) if value.dtype is f64 else text
         place = index_text(linear)
         where = pointer if place == "0" else f"{pointer} + {place}"
         scope(f"tl.store({where}, {text}{self.mask(variables(linear))})")
@@ -160,10 +161,15 @@ class Body:
             return self._bounded(node, operands[0], linear, scope)
         first = 1 if name == "where" else 0
         for k in range(first, len(operands)):
-            # A literal has no type of its own: helpers and other literals need one.
-            if operands[k] not in self.depends and (name in HELPED or not self._typed(operands[first:])):
-                operands[k] = f"tl.full((), {operands[k]}, {COMPUTE[node.inputs[k].dtype]})"
+            # A literal has no type of its own: helpers and other literals need one, float64 in all functions.
+            helped = name in HELPED or (name in ("maximum", "minimum") and node.output.dtype is f64)
+            if helped or not self._typed(operands[first:]):
+                operands[k] = self._with_type(operands[k], node.inputs[k].dtype)
         return self.rounded(spell(name, node.inputs[-1].dtype, operands), node.output.dtype)
+
+    def _with_type(self, operand: str, dtype: DType) -> str:
+        """A name as it is, a literal as a scalar of ``dtype``."""
+        return operand if operand in self.depends else f"tl.full((), {operand}, {COMPUTE[dtype]})"
 
     def _typed(self, operands: list[str]) -> bool:
         return any(x in self.depends or x.startswith("tl.full(") for x in operands)
@@ -179,8 +185,7 @@ class Body:
     def _cast(self, operand: str, source: DType, to: DType) -> str:
         if to.kind == "bool":
             return f"{operand} != 0"
-        if operand not in self.depends:
-            operand = f"tl.full((), {operand}, {COMPUTE[source]})"
+        operand = self._with_type(operand, source)
         if to.is_half:
             return f"{operand}.to({TYPES[to]}).to(tl.float32)"
         return operand if COMPUTE[source] == COMPUTE[to] else f"{operand}.to({COMPUTE[to]})"

@@ -166,7 +166,7 @@ def descend(*values):
 @pytest.mark.parametrize("shapes", [[(16,), (64, 80), (300, 16)], [(3,), (5, 7), (1,), (9000,), (64, 80)]])
 def test_many_tensors_in_one_launch(worker, shapes) -> None:
     arrays = [normal(*s) for s in (*shapes, *shapes)]
-    program = check(worker, descend, *arrays, np.float64(0.1) + np.zeros(()), states=len(shapes))
+    program = check(worker, descend, *arrays, np.array(0.1), states=len(shapes))
     updates = [x for x in program.launches if "sub" in x.ops]
     assert len(updates) == (1 if all(np.prod(s) % 16 == 0 for s in shapes) else 3)
 
