@@ -408,11 +408,15 @@ def _attention_with_trained_mask(
 # Losses
 
 
+def _check_reduction(reduction: str) -> None:
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+
+
 def _reduced(loss: Tensor, reduction: str) -> Tensor:
+    _check_reduction(reduction)
     if reduction == "none":
         return loss
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"{reduction} is not a valid value for reduction")
     return fn.mean(loss) if reduction == "mean" else fn.sum(loss)
 
 
@@ -496,12 +500,14 @@ def _warn_of_broadcasting(input: Tensor, target: Tensor) -> None:
 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """``(input - target)²``."""
+    _check_reduction(reduction)
     _warn_of_broadcasting(input, target)
     return wrap(o.mse_loss(input.value, target.value, reduction=reduction))
 
 
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """``|input - target|``."""
+    _check_reduction(reduction)
     _warn_of_broadcasting(input, target)
     return wrap(o.l1_loss(input.value, target.value, reduction=reduction))
 
@@ -510,6 +516,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
     """``d² / (2 beta)`` for ``d = |input - target| < beta``, else ``d - beta / 2``."""
     if beta < 0:
         raise OpError("smooth_l1_loss does not support negative values for beta.")
+    _check_reduction(reduction)
     _warn_of_broadcasting(input, target)
     return wrap(o.smooth_l1_loss(input.value, target.value, reduction=reduction, beta=float(beta)))
 
@@ -518,6 +525,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
     """``d² / 2`` for ``d = |input - target| < delta``, else ``delta (d - delta / 2)``."""
     if delta <= 0:
         raise OpError("huber_loss does not support non-positive values for delta.")
+    _check_reduction(reduction)
     _warn_of_broadcasting(input, target)
     return wrap(o.huber_loss(input.value, target.value, reduction=reduction, delta=float(delta)))
 
@@ -565,6 +573,7 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
+    _check_reduction(reduction)
     if current_recording() is None and not bool(fn.all(fn.logical_and(fn.ge(input, 0), fn.le(input, 1)))):
         raise OpError("all elements of input should be between 0 and 1")
     operands = (x.value for x in (input, target, weight) if x is not None)
@@ -574,9 +583,9 @@ def binary_cross_entropy(
 def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """``target (log target - input)`` for log-probabilities ``input``; ``"batchmean"`` divides by the first size."""
     batchmean = reduction == "batchmean"
-    loss = wrap(
-        o.kl_div(input.value, target.value, reduction="sum" if batchmean else reduction, log_target=log_target)
-    )
+    reduction = "sum" if batchmean else reduction
+    _check_reduction(reduction)
+    loss = wrap(o.kl_div(input.value, target.value, reduction=reduction, log_target=log_target))
     return fn.div(loss, input.shape[0] if input.ndim else 1) if batchmean else loss
 
 
