@@ -19,7 +19,11 @@ from compiler.ir.types import Shape
 
 @dataclass(frozen=True)
 class Var:
-    """A loop variable in ``[0, size)``; with ``of``, its quotient or remainder (``op`` "/" or "%") by a number."""
+    """A loop variable in ``[0, size)``.
+
+    With ``of`` it depends on an index: the quotient or remainder (``op`` "/" or "%") of it by a number, or ("=") what
+    the target found there and calls by this name.
+    """
 
     name: str
     size: int

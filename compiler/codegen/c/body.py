@@ -6,7 +6,7 @@ import re
 
 from compiler.codegen.c.spelling import COMPUTE, index_text, literal, spell, variables
 from compiler.codegen.c.writer import Writer
-from compiler.index import Index, broadcast, join, split, through_view
+from compiler.index import Index, Var, broadcast, join, split, strides_of, through_view
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import DType, bf16, f16
 
@@ -64,6 +64,8 @@ class Body:
             raise AssertionError(f"{node!r} is read before the loop that computes it")
         elif node.op.kind == "view":
             return self.value(node.inputs[0], through_view(node, linear), scope)
+        elif node.op.name in ("take", "gather"):
+            return self._lookup(node, linear, scope)
         else:
             text = self._compute(node, linear, scope)
         name = self.fresh("t")
@@ -112,7 +114,7 @@ class Body:
         """The result of ``node``, rounded to its type."""
         text = self._exact(node, linear, scope)
         dtype = node.output.dtype
-        if dtype.is_half and node.op.name not in ("take", "gather"):
+        if dtype.is_half:
             self.uses.add(f"round_{dtype.short}")
             return f"round_{dtype.short}({text})"
         return text
@@ -124,8 +126,6 @@ class Body:
             return index_text(split(linear, shape)[node.attrs["axis"]])
         if name == "uniform":
             return self._uniform(node, linear, scope)
-        if name in ("take", "gather"):
-            return self._lookup(node, linear, scope)
         operands = [self.value(v, broadcast(linear, shape, v.shape), scope) for v in node.inputs]
         source = node.inputs[-1].dtype
         if name == "cast":
@@ -159,21 +159,17 @@ class Body:
         )
 
     def _lookup(self, node: Node, linear: Index, scope: Scope) -> str:
+        """The table's value at a place that the index tells at run time."""
         table, index = node.inputs
+        axis = node.attrs.get("axis", 0)
         if node.op.name == "take":
-            k = index.type.rank
             coordinates = split(linear, node.output.shape)
-            place = self.value(index, join(coordinates[:k], index.shape), scope)
-            width = table.type.size // table.shape[0]
-            rest = join(coordinates[k:], table.shape[1:]) if table.type.rank > 1 else Index()
+            at = join(coordinates[: index.type.rank], index.shape)
+            rest = [Index(), *coordinates[index.type.rank :]]
         else:
-            axis = node.attrs["axis"]
-            place = self.value(index, linear, scope)
-            elsewhere = list(split(linear, index.shape))
-            elsewhere[axis] = Index()
-            rest = join(elsewhere, table.shape)
-            width = 1
-            for n in table.shape[axis + 1 :]:
-                width *= n
-        where = index_text(rest)
-        return self.read(table.dtype, f"{self.names[table]}[{width} * {place}{'' if where == '0' else ' + ' + where}]")
+            at = linear
+            rest = list(split(linear, index.shape))
+            rest[axis] = Index()
+        name = self.value(index, at, scope)
+        place = Index.of(Var(name, table.shape[axis], "=", at)) * strides_of(table.shape)[axis]
+        return self.value(table, place + join(rest, table.shape), scope)

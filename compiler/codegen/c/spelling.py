@@ -93,7 +93,7 @@ def index_text(index: Index) -> str:
 
 
 def var_text(var: Var) -> str:
-    if var.of is None:
+    if var.of is None or var.op == "=":
         return var.name
     return f"(({index_text(var.of)}) {var.op} {var.by})"
 

@@ -84,7 +84,7 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: i
         text = body.to_store(value, place, inner)
         target = f"a{aliases[i]}" if i in aliases else f"o{i}"
         out(f"{target}[{index_text(place)}] = {text};")
-    read = {v for v, _ in body.loaded} | {n.inputs[0] for n in graph.nodes if n.op.name in ("take", "gather")}
+    read = {v for v, _ in body.loaded}
     skip = {i for i, v in enumerate(params) if v not in read}
     parameters, pointers = _parameters(params, graph.outputs, aliases, skip)
     if body.checks:
