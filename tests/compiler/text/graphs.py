@@ -14,7 +14,9 @@ from compiler.ir.types import DTYPES, TensorType, bf16, f16, f32, f64, i64
 
 
 def fused(builder: GraphBuilder, body: Graph, *inputs: Value) -> Value:
-    (result,) = builder.emit(OPS["fused"], inputs, (body.outputs[0].type,), {"kind": "pointwise"}, body)
+    (result,) = builder.emit(
+        OPS["fused"], inputs, (body.outputs[0].type,), OPS["fused"].complete({"kind": "pointwise"}), body
+    )
     return result
 
 
@@ -115,7 +117,9 @@ def graphs(draw: st.DrawFn, depth: int = 1) -> Graph:
                 body = draw(graphs(depth=depth - 1))
                 inputs = [o.zeros(shape=p.value.shape, dtype=p.value.dtype) for p in body.params]
                 types = tuple(v.type for v in body.outputs)
-                values.extend(builder.emit(OPS["fused"], tuple(inputs), types, {"kind": draw(names)}, body))
+                values.extend(
+                    builder.emit(OPS["fused"], tuple(inputs), types, OPS["fused"].complete({"kind": draw(names)}), body)
+                )
             for value in values[-1:]:
                 if value.producer is not None:
                     value.name = draw(names)
