@@ -38,7 +38,7 @@ ANCHORED = {
 """Ops with a template of their own, and its kind; only a contraction takes others in, as its epilogue."""
 
 LOOKUPS = ("take", "gather")
-"""Pointwise ops that read their first operand, a table in memory, at a computed place; a view is copied first."""
+"""Pointwise ops that read their first operand, a table in memory, at a computed place."""
 
 
 CHEAP = frozenset(
@@ -184,9 +184,6 @@ class _Fusion:
             self._add_group(Group(node, position, size))
         else:
             self._join(home, node, position)
-        for table in tables:
-            if table.producer is not None and is_free(table.producer):
-                self._copy(table, self.group[node.outputs[0]])
 
     def _ended_before(self, node: Node) -> set[Group]:
         """Groups whose kernels must have ended before ``node`` runs: it reads a sink, a table, or another place there."""
