@@ -138,13 +138,13 @@ class Body:
         text = f"tl.load({where}{self.mask(names, guard)})"
         return f"{text}.to(tl.float32)" if value.dtype.is_half else text
 
-    def store(self, scope: Scope, pointer: str, value: Value, linear: Index) -> None:
-        """Write elements ``linear`` of ``value``; what it takes to compute them goes where its variables are known."""
+    def store(self, scope: Scope, pointer: str, value: Value, linear: Index, where: Index | None = None) -> None:
+        """Write elements ``linear`` of ``value`` to elements ``where`` (the same, if None) of ``pointer``."""
         text = self.value(value, linear, scope)
         text = self._with_type(text, value.dtype) if value.dtype is f64 else text
-        place = index_text(linear)
-        where = pointer if place == "0" else f"{pointer} + {place}"
-        scope(f"tl.store({where}, {text}{self.mask(variables(linear))})")
+        place = index_text(linear if where is None else where)
+        target = pointer if place == "0" else f"{pointer} + {place}"
+        scope(f"tl.store({target}, {text}{self.mask(variables(linear))})")
 
     def _compute(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
         name, shape = node.op.name, node.output.shape

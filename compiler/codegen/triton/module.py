@@ -7,6 +7,7 @@ import textwrap
 from compiler.codegen.triton.body import INDENT
 from compiler.codegen.triton.contract import contract_task
 from compiler.codegen.triton.flat import Flat, flat_tasks
+from compiler.codegen.triton.layout import Windows, arrange
 from compiler.codegen.triton.prelude import prelude
 from compiler.codegen.triton.program import UNTOUCHED, Buffer, Kernel, Launch, Reference, TritonProgram
 from compiler.codegen.triton.scatter import scatter_task
@@ -24,13 +25,13 @@ def emit(graph: Graph, target: str = "sm_80") -> TritonProgram:
     return _Module(graph, target).program()
 
 
-def tasks_of(node: Node, target: str) -> list[Task | Mergeable]:
+def tasks_of(node: Node, target: str, windows: Windows) -> list[Task | Mergeable]:
     """The launches that compute a fused node."""
     if not any(v.type.size for v in node.outputs):
         return []
     kind = node.attrs["kind"]
     if kind == "contract":
-        return [contract_task(node, target)]
+        return [contract_task(node, target, windows)]
     if kind == "scatter":
         return [scatter_task(node)]
     if kind in ("pointwise", "row", "column", "full", "concat"):
@@ -40,8 +41,9 @@ def tasks_of(node: Node, target: str) -> list[Task | Mergeable]:
 
 class _Module:
     def __init__(self, graph: Graph, target: str) -> None:
-        self.graph, self.target = graph, target
-        self.tasks = schedule([t for node in graph.nodes for t in tasks_of(node, target)])
+        self.graph, windows = arrange(graph)
+        self.target = target
+        self.tasks = schedule([t for node in self.graph.nodes for t in tasks_of(node, target, windows)])
         self.buffers: list[Buffer] = []
         self.numbers: dict[Place, int] = {}
         self.tables: list[Table] = []

@@ -1,0 +1,190 @@
+"""Stores results where their readers want them, so that transposed copies and concatenations need no kernel.
+
+A contraction that computes ``[batch, heads, time, size]`` can as well write ``[batch, time, heads, size]``, or its part
+of a packed ``[batch, time, 3, heads, size]``: only the strides of its stores change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compiler.codegen.triton.task import Argument
+from compiler.index import Index, matrix_strides, split, view_chain
+from compiler.ir.graph import Graph, Node, Value, users
+from compiler.ir.op import OPS
+from compiler.ir.replay import with_nodes
+
+WRITERS = ("contract", "attention")
+"""Kinds of kernels that can store a result with any strides."""
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Where a value is stored: in ``place``, from element ``offset`` on, with a stride for each of its dimensions."""
+
+    place: Value
+    offset: int
+    strides: tuple[int, ...]
+
+    def index(self, value: Value, linear: Index) -> Index:
+        """The element of ``place``, counted from ``offset``, that holds element ``linear`` of ``value``."""
+        total = Index()
+        for coordinate, stride in zip(split(linear, value.shape), self.strides, strict=True):
+            total = total + coordinate * stride
+        return total
+
+
+def output_argument(number: int, value: Value, windows: Windows) -> Argument:
+    """The argument for output ``number`` of a kernel: the value's own memory, or its window."""
+    window = windows.get(value)
+    return Argument(f"o{number}", value) if window is None else Argument(f"o{number}", window.place, window.offset)
+
+
+Windows = dict[Value, Window]
+Part = tuple[Value, Window]
+
+
+def arrange(graph: Graph) -> tuple[Graph, Windows]:
+    """The graph without copies whose parts can be stored in place, and where those parts go.
+
+    before::
+
+        %1: f32[2,3,5] = fused(%x, %y) {kind="contract"} ...
+        %2: f32[2,5,3] = fused(%1) {kind="pointwise"} ...     # permute(%1) {dims=[0,2,1]}
+
+    after::
+
+        %1: f32[2,3,5] = fused(%x, %y) {kind="contract"} ...  # in %2, with strides 15, 1, 3
+    """
+    readers, results = users(graph), set(graph.results())
+    windows: Windows = {}
+    dropped: set[Node] = set()
+    moved: dict[Value, tuple[Value, list[Node]]] = {}
+    for node in graph.nodes:
+        parts = _parts(node)
+        if not parts or node.outputs[0] in results or not all(_movable(v, results, windows) for v, _ in parts):
+            continue
+        others = {v: [r for r in readers[v] if r is not node] for v, _ in parts}
+        chain = _chain(node)
+        if any(others.values()):
+            copy = node.outputs[0]
+            if chain is None or any(_reread(r, v, copy, chain) is None for v, rs in others.items() for r in rs):
+                continue
+            moved.update((v, (copy, chain)) for v, _ in parts)
+        windows.update(parts)
+        dropped.add(node)
+    return _rebuilt(graph, dropped, moved, windows)
+
+
+def _rebuilt(
+    graph: Graph, dropped: set[Node], moved: dict[Value, tuple[Value, list[Node]]], windows: Windows
+) -> tuple[Graph, Windows]:
+    """The graph without the dropped nodes, readers of moved values reading the copies."""
+    new: dict[Value, Value] = {}
+    nodes = []
+    for node in graph.nodes:
+        if node in dropped:
+            continue
+        inputs, body = list(node.inputs), node.body
+        for value, (copy, chain) in moved.items():
+            if value in node.inputs:
+                again = _reread(Node(node.op, tuple(inputs), (), node.attrs, body), value, copy, chain)
+                assert again is not None
+                inputs, body = again
+        inputs = [new.get(v, v) for v in inputs]
+        if inputs == list(node.inputs):
+            nodes.append(node)
+            continue
+        nodes.append(Node(node.op, tuple(inputs), tuple(v.type for v in node.outputs), node.attrs, body, node.loc))
+        new.update(zip(node.outputs, nodes[-1].outputs, strict=True))
+    return with_nodes(graph, nodes, new), {new.get(v, v): window for v, window in windows.items()}
+
+
+def _movable(value: Value, results: set[Value], windows: Windows) -> bool:
+    producer = value.producer
+    return producer is not None and value not in results and value not in windows and producer.attrs["kind"] in WRITERS
+
+
+def _chain(node: Node) -> list[Node] | None:
+    """The views that a copy is made of; None for a concatenation."""
+    assert node.body is not None
+    return view_chain(node.body.outputs[0])[1] if node.attrs["kind"] == "pointwise" else None
+
+
+def _parts(node: Node) -> list[Part]:
+    """What a mere copy or concatenation consists of, each part with its place in the result; [] for other nodes."""
+    assert node.body is not None
+    result, whole = node.body.outputs[0], node.outputs[0]
+    last = result.producer
+    found: list[Part | None] = []
+    if len(node.outputs) != 1 or last is None:
+        return []
+    if last.op.name == "concat":
+        axis, start = last.attrs["axis"], 0
+        for operand in last.inputs:
+            end = start + operand.shape[axis]
+            bounds = [(start, end) if a == axis else (0, n) for a, n in enumerate(whole.shape)]
+            attrs = dict(zip(("start", "stop"), zip(*bounds, strict=True), strict=True)) | {"step": (1,) * len(bounds)}
+            found.append(_part(node, operand, Node(OPS["slice"], (whole,), (operand.type,), attrs).output))
+            start = end
+    elif last.op.kind == "view":
+        found = [_part(node, result, whole)]
+    parts = [part for part in found if part is not None]
+    return parts if len({v for v, _ in parts}) == len(found) else []
+
+
+def _part(node: Node, operand: Value, seen: Value) -> Part | None:
+    """The input behind ``operand`` and its place in the result, where it is seen as ``seen``."""
+    assert node.body is not None
+    root, chain = view_chain(operand)
+    params = node.body.inputs()
+    inverse = _inverse(seen, chain)
+    if root not in params or inverse is None:
+        return None
+    window = matrix_strides(inverse[-1].output if inverse else seen)
+    return (node.inputs[params.index(root)], Window(*window)) if window is not None else None
+
+
+def _inverse(value: Value, chain: Sequence[Node]) -> list[Node] | None:
+    """The views that lead from the end of ``chain`` back to its beginning, applied to ``value``."""
+    nodes: list[Node] = []
+    for view in reversed(chain):
+        source = view.inputs[0].type
+        if view.op.name == "permute":
+            order = view.attrs["dims"]
+            back = tuple(sorted(range(len(order)), key=order.__getitem__))
+            nodes.append(Node(OPS["permute"], (value,), (source,), {"dims": back}, None, view.loc))
+        elif view.op.name in ("reshape", "detach"):
+            nodes.append(Node(OPS["reshape"], (value,), (source,), {"shape": source.shape}, None, view.loc))
+        else:
+            return None
+        value = nodes[-1].output
+    return nodes
+
+
+def _reread(reader: Node, value: Value, copy: Value, chain: list[Node]) -> tuple[list[Value], Graph] | None:
+    """Inputs and body of ``reader`` when it reads ``copy`` instead of ``value``; None where it cannot."""
+    assert reader.body is not None
+    body = Graph(reader.body.name)
+    inside: dict[Value, Value] = {}
+    for operand, param in zip(reader.inputs, reader.body.inputs(), strict=True):
+        if operand is not value:
+            inside[param] = body.add_param(param.type, "input", "", param.name)
+            continue
+        back = _inverse(body.add_param(copy.type, "input", "", param.name), chain)
+        if not back:
+            return None
+        body.nodes += back
+        inside[param] = back[-1].output
+    for node in reader.body.nodes:
+        types = tuple(v.type for v in node.outputs)
+        body.nodes.append(Node(node.op, tuple(inside[v] for v in node.inputs), types, node.attrs, node.body, node.loc))
+        inside.update(zip(node.outputs, body.nodes[-1].outputs, strict=True))
+        if node.op.name in ("dot", "scaled_dot_product_attention", "attention_backward"):
+            through = ("cast",) if node.op.name == "dot" else ()
+            windows = [matrix_strides(v, through) for v in body.nodes[-1].inputs if v.type.rank > 1]
+            if any(w is None or 1 not in w[2][-2:] for w in windows):
+                return None
+    body.outputs = [inside[v] for v in reader.body.outputs]
+    return [copy if v is value else v for v in reader.inputs], body
