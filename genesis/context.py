@@ -38,10 +38,23 @@ class Cell:
 
     ``home`` is the recording a traced cell was made in, None for an eager one. ``bound`` counts the compiled programs
     that hold the address of its array. ``clock`` is that of the programs that write it, None as long as there is none.
-    ``hooks`` see its gradient, None as long as there are none.
+    ``hooks`` see its gradient, None as long as there are none. ``remote`` brings the contents back from a GPU where a
+    compiled step changed them, None where the array is up to date.
     """
 
-    __slots__ = ("__weakref__", "bound", "clock", "grad", "home", "hooks", "label", "requires_grad", "value", "version")
+    __slots__ = (
+        "__weakref__",
+        "bound",
+        "clock",
+        "grad",
+        "home",
+        "hooks",
+        "label",
+        "remote",
+        "requires_grad",
+        "value",
+        "version",
+    )
 
     def __init__(self, value: Value, home: Recording | None = None, requires_grad: bool = False) -> None:
         self.value = value
@@ -53,6 +66,7 @@ class Cell:
         self.bound = 0
         self.clock: Clock | None = None
         self.hooks: dict[float, Hook] | None = None
+        self.remote: Callable[[], None] | None = None
         if requires_grad:
             self._make_leaf()
 
@@ -85,7 +99,15 @@ class Cell:
                     "return it from the step instead of storing it"
                 )
             return self.value
-        return self.value if recording is None else recording.read(self)
+        if recording is not None:
+            return recording.read(self)
+        return self.fetched()
+
+    def fetched(self) -> Value:
+        """The value, its array up to date."""
+        if self.remote is not None:
+            self.remote()
+        return self.value
 
     def write(self, value: Value) -> None:
         """Every alias sees ``value`` from now on."""
@@ -100,6 +122,7 @@ class Cell:
             value = alias(value)
             value.leaf, value.requires_grad = self, True
         self.value = value
+        self.remote = None
 
 
 changes = Clock()

@@ -23,10 +23,12 @@ from compiler.pipeline import Stages
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
 from genesis.context import Cell, Clock, rebound
+from genesis.gpu import gpu_executor
 from genesis.tensor import GradientStaysInside, Tensor, from_array, tensor
 from genesis.tracing import Traced
 from runtime.cache import cached_bytes
 from runtime.devices.cpu import CpuDevice, aligned_empty
+from runtime.devices.cuda_executor import CudaExecutor
 from runtime.executor import Executor
 from runtime.toolchain import find_compiler
 
@@ -54,7 +56,7 @@ class Program:
         self._stages: Stages | None = None
         self._scalars = self._scalar_order()
         self.clock = Clock()
-        self.executor: Executor | Interpreted = self._executor(backend)
+        self.executor: Executor | Interpreted | CudaExecutor = self._executor(backend)
         self.bound: list[Value] = []
         self.time = -1
         self.outputs: list[np.ndarray] = []
@@ -80,9 +82,10 @@ class Program:
                 order.append(_outside_reader(next(numbers)))
         return order
 
-    def _executor(self, backend: str) -> Executor | Interpreted:
+    def _executor(self, backend: str) -> Executor | Interpreted | CudaExecutor:
         if backend == "cuda":
-            raise NotImplementedError("backend='cuda' from the decorator")
+            self._stages = Stages(self.traced.stages.latest)
+            return gpu_executor(self._stages)
         compiler = find_compiler() if backend in ("auto", "c") else None
         if compiler is None:
             if backend == "c":
@@ -120,6 +123,9 @@ class Program:
         results = self.executor.run(inputs, scalars)
         for clock in self.clocks:
             clock.time += 1
+        if isinstance(self.executor, CudaExecutor):
+            for cell in traced.written:
+                cell.remote = self.fetch
         self.outputs = results
         for cell, array in zip(traced.exports, results[traced.outputs :], strict=False):
             cell.grad = from_array(array)
@@ -130,6 +136,13 @@ class Program:
         for action in traced.host_actions:
             action()
         return traced.result([_result(a, t) for a, t in zip(results, self.result_types, strict=False)])
+
+    def fetch(self) -> None:
+        """Bring the states back from the device they are on."""
+        assert isinstance(self.executor, CudaExecutor)
+        self.executor.fetch()
+        for cell in self.traced.written:
+            cell.remote = None
 
     def _bind(self) -> None:
         """Hand the states' memory to the executor; written states get memory of their own the first time."""

@@ -38,7 +38,7 @@ class Generator:
 
     def get_state(self) -> tuple[int, int]:
         """(seed, offset)."""
-        return int(self.seed_cell.value.data), int(self.offset_cell.value.data)
+        return int(self.seed_cell.fetched().data), int(self.offset_cell.fetched().data)
 
     def set_state(self, state: tuple[int, int]) -> None:
         self.seed_cell.write(_number(state[0]))

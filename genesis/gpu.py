@@ -1,0 +1,30 @@
+"""Steps on a GPU: their machine code, and the one device with the states that live on it."""
+
+from __future__ import annotations
+
+import functools
+from importlib import import_module
+
+from compiler import pipeline
+from compiler.pipeline import Stages
+from runtime.devices.cuda import CudaDevice, KernelImage
+from runtime.devices.cuda_executor import CudaExecutor, StateStore
+
+
+@functools.cache
+def gpu() -> tuple[CudaDevice, StateStore]:
+    """The first GPU, and where the states of all programs stand on it. Raises DeviceError where there is no driver."""
+    device = CudaDevice()
+    return device, StateStore(device)
+
+
+def gpu_executor(stages: Stages) -> CudaExecutor:
+    """Lower the latest graph of ``stages`` and compile it for the GPU of this machine."""
+    device, store = gpu()
+    step = pipeline.compile_triton(stages, device.target())
+    compiled = import_module("compiler.codegen.triton.aot").compile_program(step)  # needs triton
+    images = [
+        KernelImage(k.name, k.cubin, tuple(kind for _, kind in k.parameters), k.num_warps, k.shared, k.global_scratch)
+        for k in compiled
+    ]
+    return CudaExecutor(step, images, store, device)
