@@ -186,13 +186,13 @@ class _Fusion:
             self._join(home, node, position)
 
     def _ended_before(self, node: Node) -> set[Group]:
-        """Groups whose kernels must have ended before ``node`` runs: it reads a sink, a table, or another place there."""
+        """Groups whose kernels must have ended before ``node`` runs: it does not read at its own place."""
         found = set()
         for position, value in enumerate(node.inputs):
             group = self.group.get(view_chain(value)[0])
             shape = value.shape if node.op.kind == "reduce" else node.outputs[0].shape
-            table = position == 0 and node.op.name in LOOKUPS
-            if group is not None and (table or self._linked(value, shape) is None):
+            stored = node.op.name in ANCHORED or (position == 0 and node.op.name in LOOKUPS)
+            if group is not None and (stored or self._linked(value, shape) is None):
                 found.add(group)
         return found
 
