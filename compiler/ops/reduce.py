@@ -57,9 +57,10 @@ def _infer(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
 
 def _needs_elements(infer: Callable[..., TensorType]) -> Callable[..., TensorType]:
     def check(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
+        result = infer(x, axes=axes, keepdim=keepdim)
         if any(x.shape[a] == 0 for a in axes):
             raise OpError(f"the reduction has no identity and the dimension is empty (shape {list(x.shape)})")
-        return infer(x, axes=axes, keepdim=keepdim)
+        return result
 
     return check
 
