@@ -21,11 +21,11 @@ STEPS = 50
 class Case:
     """A training run and how far compiled may be from eager, both from one state.
 
-    ``loss`` is relative to the loss, ``gradient`` to the norm of each parameter's gradient. In f32 both are those of the
-    specification. 16-bit types have a unit roundoff u (2**-11 for f16, 2**-8 for bf16). Both sides round the same
-    results to 16 bits, but add up products in another order first, so that now and then a result falls on the other
-    side: it moves by 2u. The loss is a mean over rows of differences of such results, where these moves cancel: u. A
-    gradient is a product of factors of which ``rounded`` are 16-bit; their moves are independent: 2u sqrt(rounded).
+    ``loss`` is relative to the loss, ``gradient`` to the norm of each parameter's gradient. 16-bit types have a unit
+    roundoff u (2**-11 for f16, 2**-8 for bf16). Both sides round the same results to 16 bits, but add up products in
+    another order first, so that now and then a result falls on the other side: it moves by 2u. The loss is a mean over
+    rows of differences of such results, where these moves cancel: u. A gradient is a product of factors of which
+    ``rounded`` are 16-bit; their moves are independent: 2u sqrt(rounded).
     """
 
     make: Callable[..., Run]

@@ -67,7 +67,7 @@ class Guarded:
 
 
 def run(plan: Plan, arrays: Sequence[np.ndarray], threads: int = 1) -> tuple[list[np.ndarray], list[int]]:
-    """Every buffer after one call (states, scalars and inputs too), and the status. NaN stands in what is not written."""
+    """Every buffer after one call (states, scalars and inputs too), and the status. What is not written is NaN."""
     library = load(plan)
     given = iter(arrays)
     buffers = []
