@@ -110,7 +110,7 @@ class Draw:
         return o.layer_norm(x, weight, bias, ndim=1)[0]
 
     def loss(self, x: Value) -> Value:
-        labels = o.minimum(o.argmax(self.other(rank=2), axes=(1,)), x.shape[-1] - 1)
+        labels = o.minimum(o.argmax(self.other(rank=2), axes=(1,)), x.shape[min(1, x.type.rank - 1)] - 1)
         return o.cross_entropy(x, labels)[0]
 
     # What follows
