@@ -32,6 +32,14 @@ def draw(state, start, out, BLOCK: tl.constexpr):
     tl.store(out + i, uniform(seed, offset, first + i))
 """
 
+REPORT = """
+
+@triton.jit
+def apply(status, x, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    report(status, tl.load(x + i), 10, i.to(tl.int64), i < 200)
+"""
+
 
 def module(body: str) -> str:
     return prelude(body) + body
@@ -141,13 +149,16 @@ def test_a_module_carries_what_it_calls_and_no_more():
 
 @pytest.mark.parametrize("name", HELPERS)
 def test_every_helper_compiles(name):
-    if name == "uniform":
-        body, signature = DRAW, {"state": "*i64", "start": "*i64", "out": "*fp32"}
-        kernel = "draw"
+    special = {
+        "uniform": (DRAW, {"state": "*i64", "start": "*i64", "out": "*fp32"}),
+        "report": (REPORT, {"status": "*i64", "x": "*i64"}),
+    }
+    if name in special:
+        body, signature = special[name]
     else:
-        pair = name in ("power", "remainder", "floor_divide")
+        pair = f"def {name}(x, y)" in HELPERS[name]
         body = (BINARY if pair else UNARY).format(name=name)
-        signature = dict.fromkeys(["x", "y", "out"] if pair else ["x", "out"], "*fp32")
-        kernel = "apply"
-    fn = getattr(load_module(module(body)), kernel)
+        kind = "*i32" if name == "whole_power" else "*fp32"
+        signature = dict.fromkeys(["x", "y", "out"] if pair else ["x", "out"], kind)
+    fn = getattr(load_module(module(body)), "draw" if name == "uniform" else "apply")
     assert opcodes(compile_kernel(fn, signature, {"BLOCK": 256}, target="sm_80").cubin)["EXIT"]
