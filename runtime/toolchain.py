@@ -183,7 +183,9 @@ def _probe(command: tuple[str, ...], march: str, identity: str) -> Compiler | De
         finished = _run((*command, flag, "-dM", "-E", "-x", "c", "-"), PROBE)
         macros = dict(re.findall(r"^#define (\w+) (.*)$", finished.stdout, re.M))
         if "__TINYC__" in macros or Path(command[0]).name.endswith("tcc"):
-            raise DeviceError(f"{shlex.join(command)} is tcc, which has no vectors; install gcc, clang or (pip) ziglang")
+            raise DeviceError(
+                f"{shlex.join(command)} is tcc, which has no vectors; install gcc, clang or (pip) ziglang"
+            )
         if finished.returncode != 0 or "__VERSION__" not in macros:
             complaint = "; ".join(_complaints(finished.stderr)) or "it does not answer like gcc or clang"
             raise DeviceError(f"the C compiler {shlex.join(command)} cannot be used with {flag}: {complaint}")
