@@ -256,6 +256,7 @@ class Recording:
         current: the value each of those cells has now.
         grads: ``.grad`` of outside cells as the step left it (a tensor or None).
         entry_grads: what ``.grad`` was when the step first looked, for guards.
+        given_grads: the inputs of the graph for those that were there.
         cleared: cells whose gradient the step dropped before reading it.
         scalars: label -> (input value, function that reads it at every call).
         host_actions: functions to run after every call.
@@ -274,6 +275,7 @@ class Recording:
         self.written: dict[Cell, None] = {}
         self.grads: dict[Cell, Any] = {}
         self.entry_grads: dict[Cell, Any] = {}
+        self.given_grads: dict[Cell, Value] = {}
         self.cleared: set[Cell] = set()
         self.scalars: dict[str, tuple[Value, Callable[[], float]]] = {}
         self.host_actions: list[Callable[[], Any]] = []
@@ -286,8 +288,7 @@ class Recording:
     def read(self, cell: Cell) -> Value:
         found = self.current.get(cell)
         if found is None:
-            name = cell.label.replace(".", "_").replace("[", "_").replace("]", "") or "state"
-            found = self.graph.add_param(cell.type, "state", cell.label, name)
+            found = self.graph.add_param(cell.type, "state", cell.label, cell.label)
             self._as_leaf(cell, found)
             self.state[cell] = self.current[cell] = found
         return found
@@ -326,14 +327,19 @@ class Recording:
         """A run-time f64 input, one per label."""
         found = self.scalars.get(label)
         if found is None:
-            name = label.replace(".", "_").replace("[", "_").replace("]", "")
-            found = self.scalars[label] = (self.graph.add_param(TensorType(f64, ()), "scalar", label, name), read)
+            found = self.scalars[label] = (self.graph.add_param(TensorType(f64, ()), "scalar", label, label), read)
         return found[0]
 
     def grad_of(self, cell: Cell) -> Any:
         if cell not in self.grads:
             self.grads[cell] = self.entry_grads[cell] = cell.grad
         return self.grads[cell]
+
+    def given_grad(self, cell: Cell, kind: TensorType) -> Value:
+        """The gradient that the step finds, as an input of the graph: every call may find it in another tensor."""
+        label = f"{cell.label or 'state'}.grad"
+        found = self.given_grads[cell] = self.graph.add_param(kind, "input", label, label)
+        return found
 
     def set_grad(self, cell: Cell, grad: Any) -> None:
         if cell not in self.entry_grads:

@@ -15,7 +15,7 @@ import numpy as np
 from compiler import pipeline
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import isa_for
-from compiler.errors import DeviceError, GenesisWarning
+from compiler.errors import AutogradError, DeviceError, GenesisWarning
 from compiler.interpret import concrete, interpret
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType
@@ -60,6 +60,7 @@ class Program:
         self.bound: list[Value] = []
         self.time = -1
         self.outputs: list[np.ndarray] = []
+        self.scalars: list[float] = []
         self.result_types = [v.type for v in traced.stages.latest.outputs[: traced.outputs]]
         for cell in traced.written:
             if cell.clock is None:
@@ -119,6 +120,7 @@ class Program:
         if self.time != rebound.time:
             self._bind()
         inputs = [_array(arguments[i]) for i in traced.inputs]
+        inputs += [_given_grad(cell) for cell in traced.given_grads]
         scalars = [read(arguments) for read in self._scalars]
         results = self.executor.run(inputs, scalars)
         for clock in self.clocks:
@@ -126,9 +128,12 @@ class Program:
         if isinstance(self.executor, CudaExecutor):
             for cell in traced.written:
                 cell.remote = self.fetch
-        self.outputs = results
+        self.outputs, self.scalars = results, scalars
         for cell, array in zip(traced.exports, results[traced.outputs :], strict=False):
-            cell.grad = from_array(array)
+            if cell in traced.given_grads:
+                cell.grad._cell.write(concrete(array, cell.grad._type))
+            else:
+                cell.grad = from_array(array)
         for cell in traced.consumed:
             cell.grad = _CONSUMED
         for cell in traced.dropped:
@@ -170,10 +175,9 @@ class Program:
             place = self.traced.last.get(name)
             return None if place is None else float(self.outputs[place])
 
-        rate = self.traced.learning_rate
-        return Last(
-            not number("found_inf"), number("loss_scale"), number("grad_norm"), rate() if rate is not None else None
-        )
+        scalars = [p.label for p in self.traced.stages.latest.params if p.kind == "scalar"]
+        rates = [rate for label, rate in zip(scalars, self.scalars, strict=True) if label.endswith(".lr[0]")]
+        return Last(not number("found_inf"), number("loss_scale"), number("grad_norm"), rates[0] if rates else None)
 
     # Inspecting
 
@@ -252,6 +256,13 @@ def _array(leaf: Any) -> np.ndarray:
         else tensor(leaf).value.data
     )
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+
+
+def _given_grad(cell: Cell) -> np.ndarray:
+    """The gradient that a step adds to or uses."""
+    if isinstance(cell.grad, GradientStaysInside):
+        raise AutogradError(f"the step uses a gradient that is not there: {cell.grad}")
+    return _array(cell.grad)
 
 
 def _result(array: np.ndarray, kind: TensorType) -> Tensor:

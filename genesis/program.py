@@ -65,6 +65,7 @@ class CompiledFunction:
         self._changes: dict[str, int] = {}
         self._scale: tuple[Cell, Cell] | None = None
         self._before: tuple[Any, ...] | None = None
+        self._watched: dict[Cell, None] = {}
         self._lock = RLock()
 
     def scale_cells(self) -> tuple[Cell, Cell]:
@@ -142,12 +143,16 @@ class CompiledFunction:
             self._structure = (*times, Fixed(fixed))
         return self._structure[2], self._surroundings.values()
 
+    def _missing_grads(self) -> tuple[bool, ...]:
+        """Which gradients that some program looks at are None."""
+        return tuple([cell.grad is None for cell in self._watched])
+
     def _find(self, arguments: list[tuple[str, Any]]) -> Program | None:
         kinds = self._key(arguments)
-        program = self.programs.get((kinds, self._guards()))
+        program = self.programs.get((kinds, self._guards(), self._missing_grads()))
         if program is None:
             self._surroundings = None  # something may have been exchanged for an object with surroundings of its own
-        key = (kinds, self._guards())
+        key = (kinds, self._guards(), self._missing_grads())
         program = self.programs.get(key)
         if program is None or not program.grads_as_recorded():
             return None
@@ -155,23 +160,22 @@ class CompiledFunction:
         return program
 
     def _compile(self, args: Any, kwargs: Any, arguments: list[tuple[str, Any]]) -> Program:
-        key = (self._key(arguments), self._guards())
-        self._count_recompile(key)
+        kinds, guards = self._key(arguments), self._guards()
+        self._count_recompile(kinds, guards)
         assert self._surroundings is not None
         traced = Tracer(self.function, self.options, self._surroundings, self.scale_cells).run(args, kwargs)
         program = Program(traced, self.options.backend)
-        self.programs[key] = program
+        self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
+        self.programs[kinds, guards, self._missing_grads()] = program
         self.compiles += 1
         while len(self.programs) > MAX_PROGRAMS:
             self.programs.popitem(last=False)[1].release()
         return program
 
-    def _count_recompile(self, key: tuple[Any, ...]) -> None:
+    def _count_recompile(self, kinds: tuple[Any, ...], guards: tuple[Any, ...]) -> None:
         """Blame what changed since a program of the same argument types; too often is an error."""
-        earlier = next((k for k in reversed(self.programs) if k[0] == key[0]), None)
-        if earlier is None or earlier == key:
-            return
-        before, after = _by_name(earlier[1]), _by_name(key[1])
+        earlier = next((k[1] for k in reversed(self.programs) if k[0] == kinds), guards)
+        before, after = _by_name(earlier), _by_name(guards)
         for name in {**before, **after}:
             if before.get(name, before) == after.get(name, after):
                 continue

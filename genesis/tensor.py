@@ -316,7 +316,13 @@ class GradientStaysInside:
 
 def _grad_of(cell: Cell) -> Any:
     recording = current_recording()
-    return cell.grad if recording is None or cell.home is not None else recording.grad_of(cell)
+    if recording is None or cell.home is not None:
+        return cell.grad
+    known = cell in recording.grads
+    found = recording.grad_of(cell)
+    if not known and isinstance(found, Tensor):
+        found = recording.grads[cell] = wrap(recording.given_grad(cell, found._type))
+    return found
 
 
 def _set_grad(cell: Cell, grad: Tensor | None) -> None:

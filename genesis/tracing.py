@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class Traced:
     float_arguments: list[int]
     argument_scalars: set[Value]
     inputs: list[int]
+    given_grads: dict[Cell, Value]
     result: Callable[[list[Tensor]], Any]
     outputs: int
     exports: list[Cell]
@@ -44,7 +46,6 @@ class Traced:
     dropped: list[Cell]
     entry_grads: list[tuple[Cell, bool]]
     last: dict[str, int]
-    learning_rate: Callable[[], float] | None
     host_actions: list[Callable[[], Any]]
 
 
@@ -92,9 +93,7 @@ class Tracer:
         states = list(recording.state)
         extra = self._insert(stages, last, states)
         scalars = [read for _, read in recording.scalars.values()]
-        consumed = [
-            c for c, g in recording.grads.items() if isinstance(g, Tensor) and c not in exports and self._inside(g)
-        ]
+        consumed = [c for c, g in recording.grads.items() if c not in exports and self._made_inside(c, g)]
         return Traced(
             stages=stages,
             states=states,
@@ -103,6 +102,7 @@ class Tracer:
             float_arguments=self.float_arguments,
             argument_scalars=set(self.float_values),
             inputs=self.inputs,
+            given_grads=recording.given_grads,
             result=rebuild,
             outputs=count,
             exports=exports,
@@ -110,7 +110,6 @@ class Tracer:
             dropped=[c for c, g in recording.grads.items() if g is None],
             entry_grads=[(c, g is None) for c, g in recording.entry_grads.items() if c not in recording.cleared],
             last=last,
-            learning_rate=self._learning_rate(),
             host_actions=recording.host_actions,
         )
 
@@ -164,8 +163,11 @@ class Tracer:
 
         return values, rebuild
 
-    def _inside(self, grad: Tensor) -> bool:
-        return grad._cell.home is self.recording
+    def _made_inside(self, cell: Cell, grad: Any) -> bool:
+        """Whether ``grad``, which the step leaves to ``cell``, is a tensor that it did not find there."""
+        if not isinstance(grad, Tensor) or grad._cell.home is not self.recording:
+            return False
+        return grad._cell.value is not self.recording.given_grads.get(cell)
 
     def _exports(self) -> list[Cell]:
         """Parameters whose gradient leaves the program: it lives into the next call, or was asked for."""
@@ -173,9 +175,7 @@ class Tracer:
         return [
             cell
             for cell, grad in recording.grads.items()
-            if isinstance(grad, Tensor)
-            and self._inside(grad)
-            and (self.options.keep_grads or cell not in recording.cleared)
+            if self._made_inside(cell, grad) and (self.options.keep_grads or cell not in recording.cleared)
         ]
 
     def _insert(self, stages: Stages, last: dict[str, int], states: list[Cell]) -> list[Cell]:
@@ -221,11 +221,6 @@ class Tracer:
         self.recording.scalars[name] = (value, lambda: getattr(self.options, name))
         return value
 
-    def _learning_rate(self) -> Callable[[], float] | None:
-        for _, optimizer in self.surroundings.optimizers:
-            return lambda: float(optimizer.param_groups[0]["lr"])
-        return None
-
 
 @dataclass(frozen=True)
 class _Hole:
@@ -235,14 +230,13 @@ class _Hole:
 
 
 def _argument_name(path: str, function: Callable[..., Any], position: int) -> str:
+    """How the user calls the leaf at ``path`` of ``(args, kwargs)``: ``x``, ``batch[0]``, ``options['flag']``."""
     code = getattr(function, "__code__", getattr(getattr(function, "__func__", None), "__code__", None))
-    names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
-    if hasattr(function, "__self__"):
-        names = names[1:]
-    if path.startswith("[0][") and path.count("[") == 2:
-        index = int(path[4:-1])
-        if index < len(names):
-            return names[index]
-    if path.startswith("[1]['") and path.count("[") == 2:
-        return path[5:-2]
-    return f"argument{position}"
+    names = code.co_varnames[hasattr(function, "__self__") : code.co_argcount] if code is not None else ()
+    match = re.fullmatch(r"\[(\d)\]\[(?:(\d+)|'(\w+)')\](.*)", path)
+    if match is None:
+        return f"argument{position}"
+    _, index, keyword, rest = match.groups()
+    if keyword is not None:
+        return keyword + rest
+    return names[int(index)] + rest if int(index) < len(names) else f"argument{position}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -127,8 +128,9 @@ class Graph:
         return [p.value for p in self.params if kind is None or p.kind == kind]
 
     def add_param(self, type: TensorType, kind: str, label: str, name: str) -> Value:
-        """A new input; ``name`` is made unique among the inputs."""
+        """A new input; ``name`` is made an identifier that is unique among the inputs."""
         taken = {p.value.name for p in self.params}
+        name = re.sub(r"\W+", "_", name).strip("_") or kind
         unique, n = name, 1
         while unique in taken:
             unique, n = f"{name}_{n}", n + 1
