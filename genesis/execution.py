@@ -158,6 +158,7 @@ class Program:
             if cell in written and value not in _OWNED:
                 _own(cell)
                 value = cell.value
+                rebound.time += 1  # other programs may hold the old address
             elif not value.data.flags.c_contiguous:
                 value.data = np.ascontiguousarray(value.data)
             values.append(value)

@@ -23,10 +23,10 @@ class Recorded:
     def __call__(self) -> None:
         cells = {value: cell for cell, value in self.recording.state.items()}
         scalars = dict(self.recording.scalars.values())
-        inputs = self.graph.inputs()
-        _, written = interpret(
-            self.graph, [cells[v].value.data if v in cells else np.float64(scalars[v]()) for v in inputs]
-        )
+        found = {value: cell.grad.value.data for cell, value in self.recording.given_grads.items()}
+        found |= {value: cell.value.data for value, cell in cells.items()}
+        found |= {value: np.float64(read()) for value, read in scalars.items()}
+        _, written = interpret(self.graph, [found[v] for v in self.graph.inputs()])
         for update, array in zip(self.graph.updates, written, strict=True):
             cells[update.state].write(concrete(array, update.state.type))
         for action in self.recording.host_actions:
