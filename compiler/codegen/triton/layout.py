@@ -115,35 +115,42 @@ def _chain(node: Node) -> list[Node] | None:
 def _parts(node: Node) -> list[Part]:
     """What a mere copy or concatenation consists of, each part with its place in the result; [] for other nodes."""
     assert node.body is not None
-    result, whole = node.body.outputs[0], node.outputs[0]
-    last = result.producer
-    found: list[Part | None] = []
-    if len(node.outputs) != 1 or last is None:
+    last = node.body.outputs[0].producer
+    if len(node.outputs) != 1 or last is None or node.attrs["kind"] not in ("pointwise", "concat"):
         return []
-    if last.op.name == "concat":
-        axis, start = last.attrs["axis"], 0
+    found = pieces(node.body.outputs[0])
+    params = node.body.inputs()
+    if found is None or len({root for root, _, _ in found}) < len(found) or any(r not in params for r, _, _ in found):
+        return []
+    place = node.outputs[0]
+    return [(node.inputs[params.index(root)], Window(place, offset, strides)) for root, offset, strides in found]
+
+
+def pieces(result: Value) -> list[tuple[Value, int, tuple[int, ...]]] | None:
+    """The values that views or a concatenation of them make up ``result``, with offset and strides of each there.
+
+    None where one of them is spread over the result in another way.
+    """
+    whole = Value(result.type)
+    parts = [(result, whole)]
+    last = result.producer
+    if last is not None and last.op.name == "concat":
+        axis, start, parts = last.attrs["axis"], 0, []
         for operand in last.inputs:
             end = start + operand.shape[axis]
             bounds = [(start, end) if a == axis else (0, n) for a, n in enumerate(whole.shape)]
             attrs = dict(zip(("start", "stop"), zip(*bounds, strict=True), strict=True)) | {"step": (1,) * len(bounds)}
-            found.append(_part(node, operand, Node(OPS["slice"], (whole,), (operand.type,), attrs).output))
+            parts.append((operand, Node(OPS["slice"], (whole,), (operand.type,), attrs).output))
             start = end
-    elif last.op.kind == "view":
-        found = [_part(node, result, whole)]
-    parts = [part for part in found if part is not None]
-    return parts if len({v for v, _ in parts}) == len(found) else []
-
-
-def _part(node: Node, operand: Value, seen: Value) -> Part | None:
-    """The input behind ``operand`` and its place in the result, where it is seen as ``seen``."""
-    assert node.body is not None
-    root, chain = view_chain(operand)
-    params = node.body.inputs()
-    inverse = _inverse(seen, chain)
-    if root not in params or inverse is None:
-        return None
-    window = matrix_strides(inverse[-1].output if inverse else seen)
-    return (node.inputs[params.index(root)], Window(*window)) if window is not None else None
+    found = []
+    for operand, seen in parts:
+        root, chain = view_chain(operand)
+        inverse = _inverse(seen, chain)
+        window = None if inverse is None else matrix_strides(inverse[-1].output if inverse else seen)
+        if window is None:
+            return None
+        found.append((root, window[1], window[2]))
+    return found
 
 
 def _inverse(value: Value, chain: Sequence[Node]) -> list[Node] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from compiler.codegen.triton.attention import attention_tasks, claims
 from compiler.codegen.triton.body import INDENT
 from compiler.codegen.triton.contract import contract_task
 from compiler.codegen.triton.flat import Flat, flat_tasks
@@ -19,6 +20,8 @@ from compiler.ir.op import OPS
 from compiler.memory import Lifetime, assign_offsets
 from compiler.plan import Check, Slot
 
+__all__ = ["claims", "emit"]
+
 
 def emit(graph: Graph, target: str = "sm_80") -> TritonProgram:
     """Triton text and launches for a graph of fused nodes, compiled for ``target`` later."""
@@ -32,6 +35,8 @@ def tasks_of(node: Node, target: str, windows: Windows) -> list[Task | Mergeable
     kind = node.attrs["kind"]
     if kind == "contract":
         return [contract_task(node, target, windows)]
+    if kind == "attention":
+        return list(attention_tasks(node, windows))
     if kind == "scatter":
         return [scatter_task(node)]
     if kind in ("pointwise", "row", "column", "full", "concat"):

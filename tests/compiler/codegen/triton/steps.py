@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import genesis
+from compiler.codegen.triton.module import claims
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType, dtype
@@ -40,6 +41,8 @@ class GPT(nn.Module):
     def __init__(self, layers: int, width: int, heads: int, time: int, vocabulary: int, dropout: float) -> None:
         super().__init__()
         self.token, self.position = nn.Embedding(vocabulary, width), nn.Embedding(time, width)
+        for table in (self.token, self.position):
+            nn.init.normal_(table.weight, std=0.1)
         self.blocks = nn.ModuleList([Block(width, heads, dropout) for _ in range(layers)])
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, vocabulary, bias=False)
@@ -129,5 +132,5 @@ def record(step: Callable[..., Any], inputs: list[np.ndarray]) -> tuple[Graph, l
 
 
 def lowered(graph: Graph) -> Graph:
-    """The graph as fused kernels, every composite expanded."""
-    return Stages(graph).run(lowering(None))
+    """The graph as fused kernels."""
+    return Stages(graph).run(lowering(claims))

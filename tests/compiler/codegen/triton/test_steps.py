@@ -32,6 +32,10 @@ def run_and_return(program: TritonProgram, arrays: list[np.ndarray]) -> tuple[li
     return run_program(program, arrays), arrays
 
 
+# Attention rounds its weights to 16 bits before it divides by their sum, not after; sums run in another order.
+TOLERANCE = {"bf16": 6e-2, "fp16": 5e-3, "fp32": 2e-4}
+
+
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_changes_its_states_as_the_interpreter_does(worker, name: str) -> None:
     graph, arrays = record(*STEPS[name]())
@@ -39,14 +43,14 @@ def test_a_step_changes_its_states_as_the_interpreter_does(worker, name: str) ->
     program = emit(fused)
     expected, states = interpret(fused, arrays)
     outputs, after = run(worker, program, arrays)
+    tolerance = TOLERANCE[name.split(",")[0].split()[-1]]
     for output, reference in zip(outputs, expected, strict=True):
-        np.testing.assert_allclose(output, reference, rtol=1e-5)
+        np.testing.assert_allclose(output, reference, rtol=tolerance / 10)
     for update, reference in zip(fused.updates, states, strict=True):
         state = after[fused.inputs().index(update.state)]
         before = arrays[fused.inputs().index(update.state)]
         assert state.dtype == reference.dtype
-        # Gradients are rounded to 16 bits at many places, and a sum in another order may tip one over.
-        np.testing.assert_allclose(state, reference, rtol=1e-2, atol=1e-2 * np.abs(reference).max() + 1e-8)
+        np.testing.assert_allclose(state, reference, tolerance, tolerance * np.abs(reference).max() + 1e-8)
         assert (state == before).all() == (reference == before).all()
 
 

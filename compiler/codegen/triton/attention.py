@@ -1,0 +1,379 @@
+"""Attention that never stores its scores, forward and backward.
+
+T. Dao et al., "FlashAttention: fast and memory-efficient exact attention with IO-awareness", 2022, and T. Dao,
+"FlashAttention-2", 2023: a program holds a block of queries and walks over the keys, keeping the largest score and the
+sum so far of each row; the backward pass computes the scores again from the log-sum-exp. One program writes each
+block of a gradient, so nothing is added up by atomics. Exponentials are powers of two, their factor is in the scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import log, prod
+from typing import Any
+
+from compiler.codegen.triton.body import Body, Scope
+from compiler.codegen.triton.layout import Window, Windows, pieces
+from compiler.codegen.triton.spelling import TYPES, index_text
+from compiler.codegen.triton.task import Argument, Scratch, Task, ceil_div, extra_arguments, power_of_two
+from compiler.index import Index, Var, broadcast, matrix_strides, split, strides_of
+from compiler.ir.graph import Node, Value
+from compiler.ir.op import Op
+from compiler.ir.types import TensorType, boolean, f32
+from compiler.ops.contract import attention_scale
+
+Operand = tuple[str, tuple[int, ...]]
+"""A pointer to the rows of a head, and the strides of a row and along it."""
+
+LOG2E = 1 / log(2)
+WIDEST = {16: 128, 32: 64}  # bits of an element -> elements of a head up to which blocks fit into a multiprocessor
+NOTHING = 'float("-inf")'
+
+
+def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
+    """The composites that have a Triton template of their own."""
+    if op.name not in ("scaled_dot_product_attention", "attention_backward"):
+        return False
+    query, key, values = inputs[:3]
+    if not (query.dtype.is_half or query.dtype is f32) or attrs["dropout"] == 1:
+        return False
+    return (
+        max(query.shape[-1], values.shape[-1]) <= WIDEST[query.dtype.bits]
+        and min(v.type.size for v in (query, key, values)) > 0
+    )
+
+
+def attention_tasks(node: Node, windows: Windows) -> list[Task]:
+    """The launches of an attention node: one forward, two backward."""
+    assert node.body is not None
+    op = next(n for n in node.body.nodes if n.op.name in ("scaled_dot_product_attention", "attention_backward"))
+    if op.op.name == "scaled_dot_product_attention":
+        return [_Kernel(node, op, windows, "queries").forward()]
+    delta = Scratch(TensorType(f32, op.inputs[0].shape[:-1]))
+    return [
+        _Kernel(node, op, windows, "queries").query_gradient(delta),
+        _Kernel(node, op, windows, "keys").key_gradients(delta),
+    ]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Queries and keys that a program holds at a time, and its launch options."""
+
+    queries: int
+    keys: int
+    warps: int
+    stages: int
+
+
+def block(kind: str, half: bool, dropout: bool, queries: int, keys: int, depth: int) -> Block:
+    """Sizes of blocks as in the kernels of FlashAttention-2, less where the problem is small.
+
+    What is held throughout is long, what is walked over short enough that nothing spills. Products of float32 run
+    outside the tensor cores and take more registers, and so do random numbers, and two gradients of long heads.
+    """
+    held, walked = (128, 64 if kind == "forward" else 32) if half else (64, 32)
+    if dropout or (kind == "key_gradients" and depth > 64):
+        held, walked = 64, 32
+    warps = 8 if held * depth >= (8192 if half else 4096) else 4
+    rows, columns = (held, walked) if kind != "key_gradients" else (walked, held)
+    rows, columns = max(16, min(rows, power_of_two(queries))), max(16, min(columns, power_of_two(keys)))
+    return Block(rows, columns, warps, stages=2)
+
+
+class _Kernel:
+    """One kernel in the making.
+
+    ``m`` are the queries of a block and ``n`` its keys, as vectors; ``i`` and ``j`` are the same along the axes of a
+    block of scores. ``d`` runs along a key, ``e`` along a value, ``b`` is the number of the head.
+    """
+
+    def __init__(self, node: Node, op: Node, windows: Windows, held: str) -> None:
+        assert node.body is not None
+        self.node, self.op, self.windows, self.graph, self.attrs = node, op, windows, node.body, op.attrs
+        *lead, self.T, self.D = op.inputs[0].shape
+        self.lead, self.S, self.E = tuple(lead), *op.inputs[2].shape[-2:]
+        self.held, self.walked = ("m", "n") if held == "queries" else ("n", "m")
+        self.half = op.inputs[0].dtype.is_half
+        self.rest = op.inputs[6 if op.op.name == "attention_backward" else 3 :]
+        self.inputs: list[Argument] = []
+        self.outputs: list[Argument] = []
+        self.top = Scope()
+
+    # Setting up
+
+    def _start(self, kind: str) -> None:
+        """The indices of the program's block, and what every kernel reads."""
+        self.block = block(kind, self.half, self.attrs["dropout"] > 0, self.T, self.S, max(self.D, self.E))
+        self.size = {"m": self.block.queries, "n": self.block.keys}
+        self.whole = {"m": self.T, "n": self.S, "d": self.D, "e": self.E}
+        ragged = (("i", "rows", self.T % self.block.queries), ("j", "cols", self.S % self.block.keys))
+        masks = {v: mask for v, mask, rest in ragged if rest}
+        self.body = Body(self.graph, {v: f"a{k}" for k, v in enumerate(self.graph.inputs())}, masks)
+        b, i, j = Var("b", prod(self.lead)), Var("i", max(self.T, 2)), Var("j", max(self.S, 2))
+        self.place = Index.of(b) * (self.T * self.S) + Index.of(i) * self.S + Index.of(j)
+        first = "tl.program_id(0)" if self.whole[self.held] > self.size[self.held] else ""
+        self.top(f"{self.held} = {f'{first} * {self.size[self.held]} + ' if first else ''}{self._arange(self.held)}")
+        self.top(*[f"{v} = tl.arange(0, {self._padded(v)})" for v in ("d", "e")])
+        self.top(*["b = tl.program_id(1)"] * (prod(self.lead) > 1))
+        self._along(self.top, self.held)
+        self.q, self.k, self.v = (self._operand(name, value) for name, value in zip("qkv", self.op.inputs))
+
+    def _arange(self, variable: str) -> str:
+        return f"tl.arange(0, {self.size[variable]})"
+
+    def _padded(self, depth: str) -> int:
+        return max(16, power_of_two(self.whole[depth]))
+
+    def _along(self, scope: Scope, variable: str) -> None:
+        """The queries or keys along their axis of a block of scores, and which of them exist."""
+        name, mask = ("i", "rows") if variable == "m" else ("j", "cols")
+        scope(f"{name} = {variable}{'[:, None]' if variable == self.held else '[None, :]'}")
+        scope(*[f"{mask} = {name} < {self.whole[variable]}"] * (name in self.body.masks))
+
+    def _operand(self, name: str, value: Value) -> Operand:
+        """Make ``name`` a pointer to the head's rows of an operand."""
+        window = matrix_strides(value)
+        if window is None:
+            raise NotImplementedError(f"an operand of attention that is no strided window of memory: {value!r}")
+        root, offset, strides = window
+        self.inputs.append(Argument(name, self.node.inputs[self.graph.inputs().index(root)], offset))
+        return self._head(name, strides)
+
+    def _results(self, number: int) -> list[Operand]:
+        """Pointers to the head's rows of the places where a result goes."""
+        found = []
+        for at, (value, output) in enumerate(zip(self.node.outputs, self.graph.outputs, strict=True)):
+            parts = pieces(output)
+            if parts is None:
+                raise NotImplementedError(f"a result of attention stored as {value!r}\n  at {self.op.loc}")
+            for root, offset, strides in parts:
+                if root is self.op.outputs[number]:
+                    name = f"o{at}" if len(parts) == 1 else f"o{at}_{number}"
+                    window = self.windows.get(value, Window(value, offset, strides))
+                    self.outputs.append(Argument(name, window.place, window.offset))
+                    found.append(self._head(name, window.strides))
+        return found
+
+    def _head(self, pointer: str, strides: Sequence[int]) -> Operand:
+        total = Index()
+        for coordinate, stride in zip(split(Index.of(Var("b", prod(self.lead))), self.lead), strides, strict=False):
+            total = total + coordinate * stride
+        self.top(*[f"{pointer} += {index_text(total)}"] * bool(total.terms))
+        return pointer, tuple(strides[len(self.lead) :])
+
+    # Reading and writing
+
+    def _address(self, operand: Operand, rows: str, depth: str) -> tuple[str, str]:
+        """Where a tile lies with ``rows`` down and the head along, and its mask."""
+        pointer, strides = operand
+        indices = ((f"{rows}[:, None]", strides[0]), (f"{depth}[None, :]", strides[1]))
+        terms = [index if stride == 1 else f"{index} * {stride}" for index, stride in indices]
+        limits = [f"({rows}[:, None] < {self.whole[rows]})"] * bool(self.whole[rows] % self.size[rows])
+        limits += [f"({depth}[None, :] < {self.whole[depth]})"] * (self.whole[depth] != self._padded(depth))
+        return " + ".join([pointer, *terms]), f", mask={' & '.join(limits)}" if limits else ""
+
+    def _tile(self, operand: Operand, rows: str, depth: str) -> str:
+        address, mask = self._address(operand, rows, depth)
+        return f"tl.load({address}{mask}{', other=0.0' if mask else ''})"
+
+    def _put(self, results: list[Operand], rows: str, depth: str, value: str) -> None:
+        for result in results:
+            address, mask = self._address(result, rows, depth)
+            self.top(f"tl.store({address}, {value}{mask})")
+
+    def _each_query(self, pointer: str) -> str:
+        """One number for each query of a block."""
+        return f"tl.load({pointer} + i{', mask=rows, other=0.0' if 'i' in self.body.masks else ''})"
+
+    def _dot(self, left: str, right: str, onto: str = "") -> str:
+        """A product of tiles; float32 is not cut down for the tensor cores."""
+        operands = ", ".join([left, right, *[onto] * bool(onto)])
+        return f"tl.dot({operands})" if self.half else f'tl.dot({operands}, input_precision="ieee")'
+
+    def _narrow(self, name: str) -> str:
+        """A block of sums as a factor of the next product."""
+        return f"{name}.to({TYPES[self.op.inputs[0].dtype]})" if self.half else name
+
+    # Steps of a walk
+
+    def _walk(self, step: Callable[[Scope, bool], None]) -> None:
+        """Go over all keys or queries, past those that causality hides; ``step(scope, diagonal)`` writes one step.
+
+        With as many queries as keys, only blocks on the diagonal hide some of their scores.
+        """
+        size, whole = self.size[self.walked], self.whole[self.walked]
+        held, program = self.size[self.held], "tl.program_id(0)"
+        ranges = [("0", str(whole), False)]
+        if self.attrs["causal"]:
+            square = self.T == self.S and held % size == 0 and self.whole[self.held] > held
+            if self.walked == "n":
+                end = f"tl.minimum({whole}, ({program} + 1) * {held})"
+                ranges = [("0", f"{program} * {held}", False), (f"{program} * {held}", end, True)]
+            else:
+                middle = f"tl.minimum({whole}, ({program} + 1) * {held})"
+                ranges = [(f"{program} * {held}", middle, True), (middle, str(whole), False)]
+            if not square:
+                ranges = [("0", str(whole), True)]
+        for first, last, diagonal in ranges:
+            scope = Scope(frozenset({"i", "j"}), self.top)
+            scope(f"{self.walked} = start + {self._arange(self.walked)}")
+            self._along(scope, self.walked)
+            step(scope, diagonal)
+            self.top.block(f"for start in range({first}, {last}, {size}):", scope.lines)
+
+    def _scores(self, scope: Scope, left: str, right: str, diagonal: bool) -> None:
+        """``s``: the scaled products of a block, -inf where they are hidden."""
+        scope(f"s = {self._dot(left, f'tl.trans({right})')} * {attention_scale(self.attrs['scale'], self.D) * LOG2E!r}")
+        mask = "j" if self.walked == "n" else "i"
+        hidden = [self.body.masks[mask]] if mask in self.body.masks else []
+        hidden += ["(i >= j)"] * diagonal
+        if self.attrs["mask"]:
+            given = self.rest[0]
+            place = broadcast(self.place, (*self.lead, self.T, self.S), given.shape)
+            name = self.body.value(given, place, scope)
+            if given.dtype is boolean:
+                hidden.append(name)
+            else:
+                scope(f"s += {name} * {LOG2E!r}")
+        scope(*[f"s = tl.where({' & '.join(hidden)}, s, {NOTHING})"] * bool(hidden))
+
+    def _drop(self, scope: Scope, name: str) -> None:
+        """Drop some entries of a block, and scale the others to make up for it."""
+        share = self.attrs["dropout"]
+        if not share:
+            return
+        if scope.find("keep") is None:
+            seed, offset = (self.body.value(v, Index(), self.top) for v in self.rest[-2:])
+            self.body.draws = [self.attrs["index"]]
+            scope(f"keep = uniform({seed}, {offset} + tl.load(draw0), {index_text(self.place)}) >= {share!r}")
+            scope.known["keep"] = "keep"
+        scope(f"{name} = tl.where(keep, {name} * {1 / (1 - share)!r}, 0.0)")
+
+    def _finite(self, name: str) -> str:
+        """0 instead of -inf, which stands for a row whose keys are all masked."""
+        return f"tl.where({name} == {NOTHING}, 0.0, {name})" if self.attrs["mask"] else name
+
+    # The kernels
+
+    def forward(self) -> Task:
+        """The weighted sums of values, and the logarithm of the sum of exponentials of each row."""
+        self._start("forward")
+        out, sums = self._results(0), self._results(1)
+        rows = self.block.queries
+        self.top(
+            f"query = {self._tile(self.q, 'm', 'd')}",
+            f"top = tl.full(({rows}, 1), {NOTHING}, tl.float32)",
+            f"total = tl.zeros(({rows}, 1), tl.float32)",
+            f"acc = tl.zeros(({rows}, {self._padded('e')}), tl.float32)",
+        )
+
+        def step(scope: Scope, diagonal: bool) -> None:
+            scope(f"key = {self._tile(self.k, 'n', 'd')}")
+            self._scores(scope, "query", "key", diagonal)
+            scope(
+                f"value = {self._tile(self.v, 'n', 'e')}",
+                "largest = tl.maximum(top, tl.max(s, 1, keep_dims=True))",
+                f"base = {self._finite('largest')}",
+                "p = tl.exp2(s - base)",
+                "shrink = tl.exp2(top - base)",
+                "total = total * shrink + tl.sum(p, 1, keep_dims=True)",
+                "top = largest",
+            )
+            self._drop(scope, "p")
+            scope(f"acc = {self._dot(self._narrow('p'), 'value', 'acc * shrink')}")
+
+        self._walk(step)
+        weight = "tl.where(total == 0.0, 1.0, total)" if self.attrs["mask"] else "total"
+        self._put(out, "m", "e", f"acc / {weight}")
+        for pointer, _ in sums:
+            self.top(f"tl.store({pointer} + i, ({self._finite('top')} + tl.log2(total)) * {1 / LOG2E!r}{self._mask()})")
+        return self._task("attention")
+
+    def query_gradient(self, delta: Scratch) -> Task:
+        """The gradient of the queries; on the way, the product of result and gradient of each row."""
+        self._start("query_gradient")
+        out, gradient = self._operand("out", self.op.inputs[3]), self._operand("g", self.op.inputs[5])
+        sums, _ = self._operand("lse", self.op.inputs[4])
+        result = self._results(0)
+        self.outputs.append(Argument("delta", delta))
+        self._head("delta", strides_of(delta.type.shape))
+        self.top(
+            f"query = {self._tile(self.q, 'm', 'd')}",
+            f"gradient = {self._tile(gradient, 'm', 'e')}",
+            f"product = gradient.to(tl.float32) * {self._tile(out, 'm', 'e')}.to(tl.float32)",
+            "inner = tl.sum(product, 1, keep_dims=True)",
+            f"tl.store(delta + i, inner{self._mask()})",
+            f"total = {self._each_query(sums)}",
+            f"total = {self._finite('total')} * {LOG2E!r}",
+            f"acc = tl.zeros(({self.block.queries}, {self._padded('d')}), tl.float32)",
+        )
+
+        def step(scope: Scope, diagonal: bool) -> None:
+            scope(f"key = {self._tile(self.k, 'n', 'd')}")
+            self._scores(scope, "query", "key", diagonal)
+            scope(f"value = {self._tile(self.v, 'n', 'e')}", f"dp = {self._dot('gradient', 'tl.trans(value)')}")
+            self._drop(scope, "dp")
+            scope(
+                f"ds = tl.exp2(s - total) * (dp - inner) * {attention_scale(self.attrs['scale'], self.D)!r}",
+                f"acc = {self._dot(self._narrow('ds'), 'key', 'acc')}",
+            )
+
+        self._walk(step)
+        self._put(result, "m", "d", "acc")
+        return self._task("attention_queries")
+
+    def key_gradients(self, delta: Scratch) -> Task:
+        """The gradients of keys and values; blocks of scores stand on their side."""
+        self._start("key_gradients")
+        gradient, (sums, _) = self._operand("g", self.op.inputs[5]), self._operand("lse", self.op.inputs[4])
+        results = self._results(1), self._results(2)
+        self.inputs.append(Argument("delta", delta))
+        self._head("delta", strides_of(delta.type.shape))
+        self.top(
+            f"key = {self._tile(self.k, 'n', 'd')}",
+            f"value = {self._tile(self.v, 'n', 'e')}",
+            f"dk = tl.zeros(({self.block.keys}, {self._padded('d')}), tl.float32)",
+            f"dv = tl.zeros(({self.block.keys}, {self._padded('e')}), tl.float32)",
+        )
+
+        def step(scope: Scope, diagonal: bool) -> None:
+            scope(f"query = {self._tile(self.q, 'm', 'd')}")
+            self._scores(scope, "key", "query", diagonal)
+            scope(f"total = {self._each_query(sums)}", f"p = tl.exp2(s - {self._finite('total')} * {LOG2E!r})")
+            scope(f"gradient = {self._tile(gradient, 'm', 'e')}", f"dp = {self._dot('value', 'tl.trans(gradient)')}")
+            self._drop(scope, "dp")
+            scope(
+                f"ds = p * (dp - {self._each_query('delta')}) * {attention_scale(self.attrs['scale'], self.D)!r}",
+                f"dk = {self._dot(self._narrow('ds'), 'query', 'dk')}",
+            )
+            self._drop(scope, "p")
+            scope(f"dv = {self._dot(self._narrow('p'), 'gradient', 'dv')}")
+
+        self._walk(step)
+        self._put(results[0], "n", "d", "dk")
+        self._put(results[1], "n", "e", "dv")
+        return self._task("attention_keys")
+
+    def _mask(self) -> str:
+        return ", mask=rows" if "i" in self.body.masks else ""
+
+    def _task(self, name: str) -> Task:
+        params = self.graph.inputs()
+        read = [k for k, v in enumerate(params) if any(root is v for root, _ in self.body.loaded)]
+        inputs = [*self.inputs, *(Argument(f"a{k}", self.node.inputs[k]) for k in read)]
+        heads = f"{prod(self.lead)} heads, {self.T} queries of {self.D}, {self.S} keys"
+        blocks = f"blocks of {self.block.queries} x {self.block.keys}"
+        return Task(
+            name,
+            f"{heads}{', causal' if self.attrs['causal'] else ''}; {blocks}.",
+            self.top.lines,
+            [*inputs, *self.outputs, *extra_arguments(self.body)],
+            (ceil_div(self.whole[self.held], self.size[self.held]), prod(self.lead), 1),
+            self.block.warps,
+            [self.node],
+            [a.place for a in inputs],
+            [a.place for a in self.outputs],
+            self.block.stages,
+        )
