@@ -45,6 +45,11 @@ class Body:
         self.count = 0
         self.loaded: set[tuple[Value, Index]] = set()
 
+    def read_only_at(self, place: Index) -> frozenset[int]:
+        """Numbers of the inputs that are read at ``place`` and nowhere else."""
+        elsewhere = {v for v, index in self.loaded if index != place}
+        return frozenset(i for i, v in enumerate(self.graph.inputs()) if v not in elsewhere)
+
     def fresh(self, prefix: str) -> str:
         self.count += 1
         return f"{prefix}{self.count}"

@@ -53,7 +53,7 @@ class LoopKernel:
 
     ``operands`` lists what the parameters after ``begin, end`` are: ("in", i), ("out", i), ("partial", i), "chunk",
     "status". ``total`` is the length of the domain, ``grain`` what a range is a multiple of, ``chunk`` the length of a
-    chunk when there are sinks.
+    chunk when there are sinks. ``own_place`` are the inputs read only where a result is written: it may overwrite them.
     """
 
     text: str
@@ -65,6 +65,7 @@ class LoopKernel:
     flat: bool = False
     uses: set[str] = field(default_factory=set)
     checks: list[Node] = field(default_factory=list)
+    own_place: frozenset[int] = frozenset()
 
     @property
     def chunks(self) -> int:
@@ -182,7 +183,7 @@ class _Loops:
 
     def _row_work(self, rows: Scope) -> None:
         level = self._levels()
-        element = Index.of(self.row) * self.columns + Index.of(self.column)
+        element = self._place()
         along = [n for n in self.graph.nodes if n.op.kind == "reduce" and n.output not in self.sinks]
         over = [s.producer for s in self.sinks]
         stores = {i: v for i, v in enumerate(self.outputs) if not self._is_sink(v)}
@@ -348,7 +349,7 @@ class _Loops:
         """Where the operand of a reduction along the row is read, for any position of the reduced axes."""
         shape, axes = node.inputs[0].shape, node.attrs["axes"]
         if _trailing(node):
-            return Index.of(self.row) * self.columns + Index.of(self.column)
+            return self._place()
         gone = tuple(shape[a] for a in axes)
         kept = tuple(n for a, n in enumerate(shape) if a not in axes)
         inside = iter(split(Index.of(self.column), gone))
@@ -367,7 +368,7 @@ class _Loops:
         rows = Scope(Writer(3), frozenset({"r"}), Scope(Writer(2)))
         assert rows.around is not None
         inner = Scope(Writer(4), frozenset({"c"}), rows)
-        element = Index.of(self.row) * self.columns + Index.of(self.column)
+        element = self._place()
         joins = []
         for value, sink in self.sinks.items():
             node = value.producer
@@ -453,7 +454,12 @@ class _Loops:
             self.flat,
             self.body.uses,
             self.body.checks,
+            self.body.read_only_at(self._place()) if self.kind == "pointwise" else frozenset(),
         )
+
+    def _place(self) -> Index:
+        """The running element."""
+        return Index.of(self.row) * self.columns + Index.of(self.column)
 
 
 def _reduction_of(value: Value) -> Node | None:

@@ -23,7 +23,7 @@ Spec = gemm.GemmSpec | attention.AttentionSpec | attention.AttentionGradSpec
 class TeamKernel:
     """A kernel that all threads call with ``pool, tid, nt, scratch``; ``pointers`` are its memory operands in order.
 
-    Each pointer is ("in", i, element offset) or ("out", i, element offset).
+    Each pointer is ("in", i, element offset) or ("out", i, element offset). ``own_place`` as in :class:`LoopKernel`.
     """
 
     text: str
@@ -33,6 +33,7 @@ class TeamKernel:
     private: int
     uses: set[str] = field(default_factory=set)
     checks: list[Node] = field(default_factory=list)
+    own_place: frozenset[int] = frozenset()
 
 
 def _parameters(
@@ -80,8 +81,8 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: i
         body.uses.add(f"round_{dot.output.dtype.short}")
         acc = f"round_{dot.output.dtype.short}(acc)"
     inner.known[dot.output, place] = acc
-    for i, value in enumerate(graph.outputs):
-        text = body.to_store(value, place, inner)
+    texts = [body.to_store(value, place, inner) for value in graph.outputs]
+    for i, text in enumerate(texts):
         target = f"a{aliases[i]}" if i in aliases else f"o{i}"
         out(f"{target}[{index_text(place)}] = {text};")
     read = {v for v, _ in body.loaded}
@@ -98,7 +99,9 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: i
     first = [("in", params.index(root), offset) for root, offset, _ in roots]
     none, one = gemm.scratch_bytes(isa, spec, 0), gemm.scratch_bytes(isa, spec, 1)
     uses = body.uses | gemm.prelude_uses(isa, [spec])
-    return TeamKernel(gemm.gemm_kernel(isa, spec), first + pointers, spec, none, one - none, uses, body.checks)
+    own_place = body.read_only_at(place) - {i for _, i, _ in first}
+    text = gemm.gemm_kernel(isa, spec)
+    return TeamKernel(text, first + pointers, spec, none, one - none, uses, body.checks, own_place)
 
 
 def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: int) -> LoopKernel:

@@ -10,6 +10,7 @@ from typing import Any
 from compiler.codegen.c import gemm
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import LoopKernel, combine_text, loop_kernel
+from compiler.codegen.c.placement import Placement
 from compiler.codegen.c.prelude import prelude
 from compiler.codegen.c.spelling import STORAGE
 from compiler.codegen.c.templates import (
@@ -45,15 +46,6 @@ def emit(graph: Graph, isa: Isa) -> Plan:
 
 
 @dataclass
-class _Place:
-    """Where a value is: an argument of the entry point, or ``index`` into the temporaries."""
-
-    kind: str
-    index: int
-    pointer: str
-
-
-@dataclass
 class _Call:
     """One or more runs of a kernel, as statements of the step, with what they read and write."""
 
@@ -67,17 +59,9 @@ class _Call:
 class _Unit:
     def __init__(self, graph: Graph, isa: Isa) -> None:
         self.graph, self.isa = graph, isa
-        self.nodes = graph.nodes
-        self.runs = _runs(self.nodes)
-        self.position = {v: i for i, run in enumerate(self.runs) for n in run for v in n.outputs}
-        self.maker = {v: n for n in self.nodes for v in n.outputs}
-        self.last_read: dict[Value, int] = {}
-        for i, run in enumerate(self.runs):
-            for node in run:
-                for value in node.inputs:
-                    self.last_read[value] = i
-        self.places: dict[Value, _Place] = {}
-        self.temporaries: list[tuple[str, TensorType, Lifetime]] = []
+        placement = Placement(graph, isa)
+        self.runs, self.places = placement.runs, placement.places
+        self.temporaries, self.copies, self.aliases = placement.temporaries, placement.copies, placement.aliases
         self.texts: dict[str, str] = {}
         self.helpers: dict[str, str] = {}
         self.specs: list[Spec] = []
@@ -85,84 +69,10 @@ class _Unit:
         self.scratch: set[tuple[int, int]] = set()
         self.checks: list[Check] = []
         self.calls: list[_Call] = []
-        self.copies: list[tuple[Value, _Place]] = []
-        self.aliases: dict[Node, dict[int, int]] = {}
-
-    # Places
 
     def _slots(self) -> list[Slot]:
         slots = [Slot(p.kind, p.label, p.value.dtype.short, p.value.shape) for p in self.graph.params]
         return slots + [Slot("output", f"output {i}", v.dtype.short, v.shape) for i, v in enumerate(self.graph.outputs)]
-
-    def _assign_places(self) -> None:
-        for i, param in enumerate(self.graph.params):
-            self.places[param.value] = _Place("param", i, _identifier(param.value.name, i))
-        self._place_updates()
-        base = len(self.graph.params)
-        for i, value in enumerate(self.graph.outputs):
-            place = _Place("output", base + i, f"out{i}")
-            if value in self.places:
-                self.copies.append((value, place))
-            else:
-                self.places[value] = place
-        for i, run in enumerate(self.runs):
-            for value in [v for node in run for v in node.outputs]:
-                if value not in self.places:
-                    self._temporary(value, i, self.last_read.get(value, i))
-
-    def _temporary(self, value: Value, start: int, end: int) -> None:
-        name = f"x{len(self.temporaries)}"
-        self.places[value] = _Place("temporary", len(self.temporaries), name)
-        self.temporaries.append((name, value.type, Lifetime(start, end, value.type.nbytes)))
-
-    def _place_updates(self) -> None:
-        """New states go straight into the state's memory where nobody needs the old contents any more."""
-        results = list(self.graph.outputs)
-        for update in self.graph.updates:
-            value, state = update.value, update.state
-            at = self.position.get(value)
-            last = self.last_read.get(state, -1)
-            direct = at is not None and value not in results and value not in self.places and last <= at
-            if direct and at is not None and last == at:
-                node = self.maker[value]
-                reads = [i for i, v in enumerate(node.inputs) if v is state]
-                others = any(state in n.inputs for n in self.runs[at] if n is not node)
-                out = node.outputs.index(value)
-                direct = len(reads) == 1 and not others and self._in_place(node, reads[0], out)
-                if direct:
-                    self.aliases.setdefault(node, {})[out] = reads[0]
-            if direct:
-                self.places[value] = self.places[state]
-            else:
-                self.copies.append((value, self.places[state]))
-                if value in self.position and value not in self.places:
-                    self._temporary(value, self.position[value], len(self.runs))
-
-    def _in_place(self, node: Node, operand: int, output: int) -> bool:
-        """Whether ``output`` can overwrite ``operand``: every element is read only where it is written."""
-        body = node.body
-        assert body is not None
-        if node.attrs["kind"] not in ("pointwise", "contract"):
-            return False
-        param, result = body.inputs()[operand], body.outputs[output]
-        if param.type != result.type:
-            return False
-        if node.attrs["kind"] == "contract":
-            dot = next(n for n in body.nodes if n.op.name == "dot")
-            kernel = contract_kernel(self.isa, node, {}, 0)
-            text = (
-                kernel.spec.epilogue
-                if isinstance(kernel, TeamKernel) and isinstance(kernel.spec, gemm.GemmSpec)
-                else ""
-            )
-            stores = re.search(rf"o{output}\[(.*?)\] =", text)
-            reads = re.findall(rf"\ba{operand}\[(.*?)\]", text)
-            direct = not any(_depends(v, param) for v in dot.inputs)
-            return direct and stores is not None and all(r == stores[1] for r in reads)
-        kernel = loop_kernel(node, {}, 0)
-        stores = re.search(rf"o{output}\[(.*?)\] =", kernel.text)
-        reads = re.findall(rf"\ba{operand}\[(.*?)\]", kernel.text)
-        return stores is not None and all(r == stores[1] for r in reads)
 
     # Kernels
 
@@ -357,7 +267,6 @@ class _Unit:
     # Text
 
     def plan(self) -> Plan:
-        self._assign_places()
         self._emit_runs()
         self._emit_copies()
         offsets, arena = assign_offsets([life for _, _, life in self.temporaries])
@@ -427,6 +336,18 @@ class _Unit:
         out.close()
         return out.text()
 
+    @staticmethod
+    def _leave_on_bad_input(out: Writer, later: bool) -> None:
+        """Return, all threads alike, before the first write to a state. ``later``: the status may change again."""
+        if not later:
+            out("if (status[0]) return; /* bad input: leave the states as they were */")
+            return
+        out.open("")
+        out("const long long bad = status[0];")
+        out("BARRIER; /* all have read it before anyone writes it again */")
+        out("if (bad) return; /* bad input: leave the states as they were */")
+        out.close()
+
     def _body(self, out: Writer, offsets: Sequence[int]) -> None:
         """The calls, with a barrier wherever one reads or overwrites what another thread may still be at."""
         spans = {
@@ -436,7 +357,7 @@ class _Unit:
         states = {self.places[v].pointer for v in self.graph.inputs("state")}
         reads: set[str] = set()
         writes: set[str] = set()
-        unchecked = any(c.checked for c in self.calls)
+        unread = False  # whether a kernel since the last look at the status may have found a bad index
 
         def overlaps(a: set[str], b: set[str]) -> bool:
             if a & b:
@@ -450,14 +371,15 @@ class _Unit:
             )
 
         last_place = ""
-        for call in self.calls:
-            check = unchecked and bool(call.writes & states)
+        for number, call in enumerate(self.calls):
+            check = unread and bool(call.writes & states)
             if check or overlaps(call.reads | call.writes, writes) or overlaps(call.writes, reads):
                 out("BARRIER;")
                 reads, writes = set(), set()
             if check:
-                out("if (status[0]) return; /* bad input: leave the states as they were */")
-                unchecked = False
+                self._leave_on_bad_input(out, later=any(c.checked for c in self.calls[number:]))
+                unread = False
+            unread = unread or call.checked
             if call.launch.place != last_place:
                 out(f"/* {call.launch.place} */")
                 last_place = call.launch.place
@@ -466,17 +388,6 @@ class _Unit:
                     out(part)
             reads |= call.reads
             writes |= call.writes
-
-
-def _depends(value: Value, source: Value) -> bool:
-    if value is source:
-        return True
-    return value.producer is not None and any(_depends(v, source) for v in value.producer.inputs)
-
-
-def _identifier(name: str, index: int) -> str:
-    text = re.sub(r"\W", "_", name)
-    return f"s{index}_{text}"
 
 
 def _main_op(node: Node) -> str:
@@ -489,18 +400,6 @@ def _main_op(node: Node) -> str:
     if kind == "contract":
         return "dot" + "".join("_" + n for n in dict.fromkeys(names) if n in ("maximum", "erf", "tanh", "exp"))
     return f"{kind}_{names[-1]}" if names else f"{kind}_copy"
-
-
-def _runs(nodes: Sequence[Node]) -> list[list[Node]]:
-    """Nodes that run together: those of one table, every other one by itself."""
-    runs: list[list[Node]] = []
-    for node in nodes:
-        table = node.attrs["table"]
-        if table and runs and runs[-1][-1].attrs["table"] == table:
-            runs[-1].append(node)
-        else:
-            runs.append([node])
-    return runs
 
 
 def _wrapped(items: Sequence[str], width: int = 110) -> list[str]:
