@@ -147,18 +147,68 @@ def test_a_module_carries_what_it_calls_and_no_more():
     assert "def log1p(" not in text
 
 
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_whole_powers_wrap_around(interpret, kind):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(-9, 10, 256).astype(kind), rng.integers(0, 40, 256).astype(kind)
+    _, _, out = interpret(module(BINARY.format(name="whole_power")), "apply", (1,), [x, y, np.zeros_like(x)], BLOCK=256)
+    np.testing.assert_array_equal(out, x**y)
+
+
+@pytest.mark.parametrize("name, reference", [("larger", np.maximum), ("smaller", np.minimum)])
+def test_nan_wins(interpret, name, reference):
+    x = np.array([1, np.nan, 2, np.nan, -np.inf, 0, 5, np.inf], np.float32)
+    y = np.array([2, 1, np.nan, np.nan, np.nan, -0.0, 5, 1], np.float32)
+    _, _, out = interpret(module(BINARY.format(name=name)), "apply", (1,), [x, y, np.zeros_like(x)], BLOCK=8)
+    np.testing.assert_array_equal(out, reference(x, y))
+
+
+@pytest.mark.parametrize("name, reference", [("tanh", np.tanh), ("expm1", np.expm1), ("round_half_even", np.rint)])
+def test_functions_of_float64(interpret, name, reference):
+    x = np.array([0.0, 1e-300, -1e-9, 0.1, -0.5, 2.5, 1.5, -3.0, 30.0, -800.0, np.inf, -np.inf, 1e16, -2.5, 0.7, 9.0])
+    _, out = interpret(module(UNARY.format(name=name)), "apply", (1,), [x, np.zeros_like(x)], BLOCK=16)
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(out, reference(x), rtol=1e-14)
+
+
+REDUCE = """
+
+@triton.jit
+def apply(x, out, BLOCK: tl.constexpr):
+    tl.store(out, tl.reduce(tl.load(x + tl.arange(0, BLOCK)), 0, {name}))
+"""
+
+NOTE = """
+
+@triton.jit
+def apply(x, status, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    report(status, tl.load(x + i), 10, i.to(tl.int64), i < 6)
+"""
+
+
+def test_the_first_bad_index_is_reported(interpret):
+    for x, expected in (([9, 1, 0, 3, 4, 5, 99, -1], None), ([9, 1, -5, 3, 10, 5, 0, 0], (2 << 32) | 0xFFFFFFFB)):
+        untouched = 2**63 - 1
+        arguments = [np.array(x, np.int64), np.array([untouched])]
+        _, status = interpret(module(NOTE), "apply", (1,), arguments, BLOCK=8)
+        assert status[0] == (untouched if expected is None else expected)
+
+
 @pytest.mark.parametrize("name", HELPERS)
 def test_every_helper_compiles(name):
-    special = {
-        "uniform": (DRAW, {"state": "*i64", "start": "*i64", "out": "*fp32"}),
-        "report": (REPORT, {"status": "*i64", "x": "*i64"}),
-    }
-    if name in special:
-        body, signature = special[name]
+    kernel = "apply"
+    if name == "uniform":
+        body, signature = DRAW, {"state": "*i64", "start": "*i64", "out": "*fp32"}
+        kernel = "draw"
+    elif name == "report":
+        body, signature = NOTE, {"x": "*i64", "status": "*i64"}
+    elif name == "product":
+        body, signature = REDUCE.format(name=name), {"x": "*fp32", "out": "*fp32"}
     else:
-        pair = f"def {name}(x, y)" in HELPERS[name]
+        pair = name in ("power", "whole_power", "remainder", "floor_divide", "larger", "smaller")
         body = (BINARY if pair else UNARY).format(name=name)
-        kind = "*i32" if name == "whole_power" else "*fp32"
+        kind = "*i64" if name == "whole_power" else "*fp32"
         signature = dict.fromkeys(["x", "y", "out"] if pair else ["x", "out"], kind)
-    fn = getattr(load_module(module(body)), "draw" if name == "uniform" else "apply")
+    fn = getattr(load_module(module(body)), kernel)
     assert opcodes(compile_kernel(fn, signature, {"BLOCK": 256}, target="sm_80").cubin)["EXIT"]
