@@ -24,7 +24,7 @@ from compiler.plan import Plan
 from compiler.text.printer import print_graph
 from genesis.context import Cell, Clock, rebound
 from genesis.gpu import gpu_executor
-from genesis.tensor import GradientStaysInside, Tensor, from_array, tensor
+from genesis.tensor import GradientStaysInside, Tensor, accumulate_grad, from_array, tensor
 from genesis.tracing import Traced
 from runtime.cache import cached_bytes
 from runtime.devices.cpu import CpuDevice, aligned_empty
@@ -105,7 +105,7 @@ class Program:
             return pipeline.compile_c(self._stages, isa).to_json().encode()
 
         self.plan = Plan.from_json(cached_bytes(key, make).decode())
-        fresh = self.traced.outputs + len(self.traced.exports)
+        fresh = self.traced.outputs + len(self.traced.exports) + len(self.traced.argument_grads)
         return Executor(self.plan, CpuDevice(), fresh)
 
     # Running
@@ -134,6 +134,9 @@ class Program:
                 cell.grad._cell.write(concrete(array, cell.grad._type))
             else:
                 cell.grad = from_array(array)
+        first = traced.outputs + len(traced.exports)
+        for position, array in zip(traced.argument_grads, results[first:], strict=False):
+            accumulate_grad(arguments[position]._cell, from_array(array).value)
         for cell in traced.consumed:
             cell.grad = _CONSUMED
         for cell in traced.dropped:

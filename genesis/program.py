@@ -23,7 +23,7 @@ from genesis.options import Options
 from genesis.surroundings import Fixed, Surroundings, described, token
 from genesis.tensor import Tensor, from_array
 from genesis.tracing import Tracer
-from genesis.trees import is_tensor_like, leaves
+from genesis.trees import is_tensor_like, leaves, structure
 
 MAX_PROGRAMS = 32
 MAX_RECOMPILES = 8
@@ -46,7 +46,7 @@ def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     another program. Hyper-parameters (learning rate, betas, ...) are read at every call and never cause a compilation.
     """
     if function is None:
-        return lambda f: compile(f, **options)
+        return functools.partial(CompiledFunction, options=Options(**options))
     return CompiledFunction(function, Options(**options))
 
 
@@ -94,9 +94,12 @@ class CompiledFunction:
             if program is not None and not kwargs and self._as_before(args) and program.grads_as_recorded():
                 return program.run(args)
             arguments = leaves((args, kwargs))
-            program = self._find(arguments)
+            here = session()
+            signatures = tuple([_signature(leaf) for _, leaf in arguments])
+            kinds = structure((args, kwargs)), signatures, here.grad_enabled, here.autocast
+            program = self._find(kinds)
             if program is None:
-                program = self._compile(args, kwargs, arguments)
+                program = self._compile(args, kwargs, kinds)
             self._program = program
             self._before = self._now(args) if not kwargs else None
             return program.run([leaf for _, leaf in arguments])
@@ -131,10 +134,6 @@ class CompiledFunction:
             and self._surroundings.unchanged(before[5])
         )
 
-    def _key(self, arguments: list[tuple[str, Any]]) -> tuple[Any, ...]:
-        here = session()
-        return (tuple([_signature(leaf) for _, leaf in arguments]), here.grad_enabled, here.autocast)
-
     def _guards(self) -> tuple[Any, ...]:
         times = module_changes.time, optimizer_changes.time
         if self._surroundings is None or self._structure is None or self._structure[:2] != times:
@@ -147,8 +146,7 @@ class CompiledFunction:
         """Which gradients that some program looks at are None."""
         return tuple([cell.grad is None for cell in self._watched])
 
-    def _find(self, arguments: list[tuple[str, Any]]) -> Program | None:
-        kinds = self._key(arguments)
+    def _find(self, kinds: tuple[Any, ...]) -> Program | None:
         program = self.programs.get((kinds, self._guards(), self._missing_grads()))
         if program is None:
             self._surroundings = None  # something may have been exchanged for an object with surroundings of its own
@@ -159,8 +157,8 @@ class CompiledFunction:
         self.programs.move_to_end(key)
         return program
 
-    def _compile(self, args: Any, kwargs: Any, arguments: list[tuple[str, Any]]) -> Program:
-        kinds, guards = self._key(arguments), self._guards()
+    def _compile(self, args: Any, kwargs: Any, kinds: tuple[Any, ...]) -> Program:
+        guards = self._guards()
         self._count_recompile(kinds, guards)
         assert self._surroundings is not None
         traced = Tracer(self.function, self.options, self._surroundings, self.scale_cells).run(args, kwargs)
@@ -243,9 +241,9 @@ def _signature(leaf: Any) -> Any:
     """What a program depends on of an argument: type and shape of a tensor, a float's being one, any other value."""
     if isinstance(leaf, Tensor):
         kind = leaf._type
-        return kind.dtype.short, kind.shape, leaf.requires_grad
+        return kind.dtype.short, kind.shape, leaf.requires_grad and (leaf.is_leaf,)
     if is_tensor_like(leaf):
         return str(leaf.dtype), tuple(leaf.shape), False
-    if isinstance(leaf, float):
+    if isinstance(leaf, float | np.floating):
         return float
     return token(leaf)

@@ -9,7 +9,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.errors import OpError
+import numpy as np
+
+from compiler.errors import OpError, TraceError
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Value
 from compiler.ir.location import user_location
@@ -42,6 +44,7 @@ class Traced:
     result: Callable[[list[Tensor]], Any]
     outputs: int
     exports: list[Cell]
+    argument_grads: list[int]
     consumed: list[Cell]
     dropped: list[Cell]
     entry_grads: list[tuple[Cell, bool]]
@@ -65,6 +68,7 @@ class Tracer:
         self.float_arguments: list[int] = []
         self.float_values: list[Value] = []
         self.micro_batches: list[Value] = []
+        self.followed: list[tuple[int, Tensor, str]] = []
 
     def run(self, args: Any, kwargs: Any) -> Traced:
         recording, options = self.recording, self.options
@@ -85,6 +89,8 @@ class Tracer:
             count = len(outputs)
             exports = self._exports()
             outputs += [recording.grads[c].value for c in exports]
+            argument_grads = self._argument_grads()
+            outputs += [value for _, value in argument_grads]
         last = {}
         for name, value in recording.last.items():
             last[name] = len(outputs)
@@ -106,6 +112,7 @@ class Tracer:
             result=rebuild,
             outputs=count,
             exports=exports,
+            argument_grads=[position for position, _ in argument_grads],
             consumed=consumed,
             dropped=[c for c, g in recording.grads.items() if g is None],
             entry_grads=[(c, g is None) for c, g in recording.entry_grads.items() if c not in recording.cleared],
@@ -129,14 +136,34 @@ class Tracer:
             self.micro_batches += [value] if value.type != given._type else []
             self.inputs.append(position)
             with using(self.recording.builder):
-                return wrap(value)
-        if isinstance(leaf, float):
+                traced = wrap(value)
+            if given.requires_grad:
+                self._follow(traced, given, position, name)
+            return traced
+        if isinstance(leaf, float | np.floating):
             value = self.recording.graph.add_param(TensorType(f64, ()), "scalar", name, name)
             self.float_arguments.append(position)
             self.float_values.append(value)
             with using(self.recording.builder):
                 return wrap(value)
         return leaf
+
+    def _follow(self, traced: Tensor, given: Tensor, position: int, name: str) -> None:
+        """Let an argument collect a gradient, which goes to the caller's tensor after the call."""
+        traced._cell.requires_grad = True
+        traced._cell._make_leaf()
+        self.followed.append((position, traced, name if not given.is_leaf else ""))
+
+    def _argument_grads(self) -> list[tuple[int, Value]]:
+        """The positions of arguments that collected a gradient, and the gradient."""
+        found = [(position, traced._cell.grad, name) for position, traced, name in self.followed]
+        for _, grad, name in found:
+            if grad is not None and name:
+                raise TraceError(
+                    f"backward() reaches argument {name} of {self.function.__qualname__}, which was computed outside the "
+                    f"step; pass {name}.detach(), or compute it inside"
+                )
+        return [(position, grad.value) for position, grad, _ in found if grad is not None]
 
     def _micro_batch(self, kind: TensorType, name: str) -> TensorType:
         """The type of one micro-batch of an argument; arguments without dimensions are not cut."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,15 @@ def map_leaves(function: Callable[[str, Any], Any], tree: Any, path: str = "") -
     if isinstance(tree, dict):
         return {k: map_leaves(function, x, f"{path}[{k!r}]") for k, x in tree.items()}
     return function(path, tree)
+
+
+def structure(tree: Any) -> Hashable:
+    """The containers of ``tree``, with None in place of every leaf."""
+    if isinstance(tree, list | tuple):
+        return type(tree), tuple([structure(x) for x in tree])
+    if isinstance(tree, dict):
+        return type(tree), tuple([(k, structure(x)) for k, x in tree.items()])
+    return None
 
 
 def leaves(tree: Any) -> list[tuple[str, Any]]:

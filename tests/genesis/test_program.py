@@ -424,6 +424,24 @@ def test_a_step_that_uses_gradients_from_outside(learner: Any) -> None:
     assert apply.compiles == 1
 
 
+def test_arguments_collect_gradients() -> None:
+    weight = nn.Parameter(genesis.tensor([2.0, 3.0]))
+
+    @interpreted
+    def step(x: Any) -> Any:
+        loss = (weight * x * x).sum()
+        loss.backward()
+        return genesis.autograd.grad((x * 5.0).sum(), x)[0]
+
+    x = genesis.tensor([1.0, 10.0], requires_grad=True)
+    assert step(x).tolist() == [5.0, 5.0]
+    assert x.grad.tolist() == [4.0, 60.0] and weight.grad.tolist() == [1.0, 100.0]
+    step(x)
+    assert x.grad.tolist() == [8.0, 120.0] and weight.grad.tolist() == [2.0, 200.0]
+    with pytest.raises(TraceError, match=r"backward\(\) reaches argument x of .*step, .*; pass x.detach\(\)"):
+        step(x * 1.0)
+
+
 def test_zeroed_gradients_stay_zero_tensors(learner: Any) -> None:
     weight, optimizer = learner
 
