@@ -160,8 +160,8 @@ class Tracer:
         for _, grad, name in found:
             if grad is not None and name:
                 raise TraceError(
-                    f"backward() reaches argument {name} of {self.function.__qualname__}, which was computed outside the "
-                    f"step; pass {name}.detach(), or compute it inside"
+                    f"backward() reaches argument {name} of {self.function.__qualname__}, which was computed outside "
+                    f"the step; pass {name}.detach(), or compute it inside"
                 )
         return [(position, grad.value) for position, grad, _ in found if grad is not None]
 
