@@ -18,11 +18,20 @@ class Slot:
 
 @dataclass(frozen=True)
 class Check:
-    """What a status code of the step means: ``what`` was outside ``[0, size)`` at ``place``."""
+    """What a status code of the step means: ``what`` was outside ``[0, size)`` at ``place``.
+
+    ``early``: the step looks before it changes any state, so that a finding leaves them all as they were.
+    """
 
     what: str
     size: int
     place: str
+    early: bool = True
+
+    def finding(self, index: int, element: int) -> str:
+        """The message for ``index`` found at ``element``."""
+        kept = "nothing was updated by this call" if self.early else "some states were updated before this was found"
+        return f"{self.what} {index} is out of range [0, {self.size}) (element {element})\n  at {self.place}\n  {kept}"
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,4 @@ class Executor:
 
     def _finding(self) -> str:
         status = self.program.status
-        check = self.plan.checks[status.node]
-        return (
-            f"{check.what} {status.value} is out of range [0, {check.size}) (element {status.index})\n"
-            f"  at {check.place}\n  nothing was updated by this call"
-        )
+        return self.plan.checks[status.node].finding(status.value, status.index)

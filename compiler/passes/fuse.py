@@ -517,10 +517,10 @@ class _Fusion:
         return value.type.size * 8 <= size
 
     def _ordered(self) -> list[Group]:
-        """Groups, each after those it reads."""
+        """Groups, each after those it reads; those that check an index as early as they can."""
         order: list[Group] = []
         done: set[Group] = set()
-        for start in sorted(self.groups, key=lambda g: (g.last, bool(g.nodes))):
+        for start in sorted(self.groups, key=lambda g: (not _checks(g), g.last, bool(g.nodes))):
             stack = [(start, iter(sorted(start.sources, key=lambda g: g.last)))]
             while stack:
                 group, sources = stack[-1]
@@ -588,6 +588,10 @@ class _Fusion:
         if not reductions:
             return "pointwise"
         return "full" if all(n.output.type.size == 1 for n in reductions) else "column"
+
+
+def _checks(group: Group) -> bool:
+    return any(n.op.name == "bounded" for n in group.nodes)
 
 
 def root_size(value: Value) -> int:

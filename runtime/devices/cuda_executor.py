@@ -203,10 +203,7 @@ class CudaExecutor:
     def _finding(check: Check, word: int) -> str:
         """A status word holds the element in its high half and the index it found, signed, in its low half."""
         index = (word & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
-        return (
-            f"{check.what} {index} is out of range [0, {check.size}) (element {word >> 32})\n  at {check.place}\n"
-            "  nothing was updated by this call"
-        )
+        return check.finding(index, word >> 32)
 
     def close(self) -> None:
         """Gives back what the step owns; the states' memory is the store's."""

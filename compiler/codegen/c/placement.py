@@ -32,6 +32,7 @@ class Placement:
         temporaries: name, type and life of each temporary.
         copies: values to be copied to a second place at the end.
         aliases: node -> {output: operand whose memory it overwrites}.
+        first_write: the first run that writes into a state.
     """
 
     def __init__(self, graph: Graph, isa: Isa) -> None:
@@ -48,6 +49,7 @@ class Placement:
         self.temporaries: list[tuple[str, TensorType, Lifetime]] = []
         self.copies: list[tuple[Value, Place]] = []
         self.aliases: dict[Node, dict[int, int]] = {}
+        self.first_write = len(self.runs)
         self._assign()
 
     def _assign(self) -> None:
@@ -87,8 +89,9 @@ class Placement:
                 direct = len(reads) == 1 and not others and self._in_place(node, reads[0], out)
                 if direct:
                     self.aliases.setdefault(node, {})[out] = reads[0]
-            if direct:
+            if direct and at is not None:
                 self.places[value] = self.places[state]
+                self.first_write = min(self.first_write, at)
             else:
                 self.copies.append((value, self.places[state]))
                 if value in self.position and value not in self.places:

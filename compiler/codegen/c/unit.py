@@ -62,6 +62,7 @@ class _Unit:
         placement = Placement(graph, isa)
         self.runs, self.places = placement.runs, placement.places
         self.temporaries, self.copies, self.aliases = placement.temporaries, placement.copies, placement.aliases
+        self.first_write = placement.first_write
         self.texts: dict[str, str] = {}
         self.helpers: dict[str, str] = {}
         self.specs: list[Spec] = []
@@ -85,7 +86,7 @@ class _Unit:
 
     def _emit_runs(self) -> None:
         for i, run in enumerate(self.runs):
-            kernels = [self._kernel(node) for node in run]
+            kernels = [self._kernel(node, early=i < self.first_write) for node in run]
             names = {name for _, name in kernels}
             first = kernels[0][0]
             if len(run) > 1 and len(names) == 1 and isinstance(first, LoopKernel) and first.flat:
@@ -98,7 +99,7 @@ class _Unit:
                 else:
                     self._loop_call(i, node, kernel, name, launch)
 
-    def _kernel(self, node: Node) -> tuple[LoopKernel | TeamKernel, str]:
+    def _kernel(self, node: Node, early: bool) -> tuple[LoopKernel | TeamKernel, str]:
         """The kernel of a node and the name of its function."""
         kind, base = node.attrs["kind"], len(self.checks)
         aliases = self.aliases.get(node, {})
@@ -114,7 +115,7 @@ class _Unit:
         else:
             kernel = loop_kernel(node, aliases, base)
         self.uses |= kernel.uses
-        self.checks += [Check(c.attrs["what"], c.attrs["size"], str(c.loc)) for c in kernel.checks]
+        self.checks += [Check(c.attrs["what"], c.attrs["size"], str(c.loc), early) for c in kernel.checks]
         if isinstance(kernel, TeamKernel):
             self.specs.append(kernel.spec)
             self.scratch.add((kernel.shared, kernel.private))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from compiler.plan import Check, Slot
 
@@ -75,14 +77,38 @@ class TritonProgram:
     launches: tuple[Launch, ...]
     checks: tuple[Check, ...]
 
+    def to_json(self) -> str:
+        """The program as text."""
+        return json.dumps(asdict(self))
 
+    @staticmethod
+    def from_json(text: str) -> TritonProgram:
+        """The program of :meth:`to_json`'s text."""
+        data = json.loads(text)
+        for field, record in _RECORDS.items():
+            data[field] = tuple(_thawed(record, item) for item in data[field])
+        tables = data["tables"]
+        data["tables"] = tuple(tuple(e if isinstance(e, int) else Reference(**e) for e in table) for table in tables)
+        return TritonProgram(**data)
+
+
+_RECORDS = {"slots": Slot, "buffers": Buffer, "kernels": Kernel, "launches": Launch, "checks": Check}
 UNTOUCHED = 2**63 - 1
+
+
+def _thawed(record: Any, data: dict[str, Any]) -> Any:
+    """A record from its JSON form, in which tuples are lists."""
+    found = {key: _tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    if record is Launch:
+        found["arguments"] = tuple(Reference(**a) for a in data["arguments"])
+    return record(**found)
+
+
+def _tuple(items: list[Any]) -> tuple[Any, ...]:
+    return tuple(_tuple(item) if isinstance(item, list) else item for item in items)
 
 
 def finding(check: Check, status: int) -> str:
     """The message for a status word that a check left behind."""
     index = (status & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
-    return (
-        f"{check.what} {index} is out of range [0, {check.size}) (element {status >> 32})\n"
-        f"  at {check.place}\n  nothing was updated by this call"
-    )
+    return check.finding(index, status >> 32)
