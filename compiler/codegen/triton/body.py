@@ -193,7 +193,10 @@ class Body:
     @staticmethod
     def _whole(index: Index) -> str:
         """An index as a number of type int64."""
-        return f"({index_text(index)}).to(tl.int64)" if index.terms else f"tl.full((), {index.constant}, tl.int64)"
+        if not index.terms:
+            return f"tl.full((), {index.constant}, tl.int64)"
+        text = index_text(index)
+        return f"{text}.to(tl.int64)" if text.isidentifier() else f"({text}).to(tl.int64)"
 
     def _bounded(self, node: Node, operand: str, linear: Index, scope: Scope) -> str:
         """Reports the first place outside the bounds, and goes on with index 0 there."""

@@ -146,6 +146,10 @@ class Flat(Mergeable):
             streamed=frozenset(elements),
         )
 
+    def _ops(self) -> str:
+        names = [n.op.name for n in self.graph.nodes if n.op.kind != "view" and n.op.name != "constant"]
+        return ", ".join(dict.fromkeys(names)) or "copy"
+
     def alone(self) -> Task:
         """A launch for this tensor, its size written into the text."""
         ragged = self.size % self.block != 0
@@ -159,7 +163,13 @@ class Flat(Mergeable):
         arguments = [Argument(f"a{i}", self.node.inputs[i]) for i, v in enumerate(self.params) if v in read]
         arguments += [Argument(f"o{i}", place) for i, place in enumerate(self.targets)]
         arguments += extra_arguments(body)
-        return self._task([self], f"{self.size} elements.", lines + inside, arguments, self.programs)
+        return self._task(
+            [self],
+            f"{self.size} element{'s' * (self.size > 1)}: {self._ops()}.",
+            lines + inside,
+            arguments,
+            self.programs,
+        )
 
     def merged(self, others: Sequence[Mergeable]) -> Task:
         """One launch for all, or an ordinary one where there is nothing to share it with."""
@@ -198,5 +208,5 @@ class Flat(Mergeable):
             table.append(member.size)
         arguments = [Argument("table", Table(table)), Argument("work", Table(work))]
         arguments += [Argument(f"a{i}", self.reads[i]) for i in sorted(common)]
-        summary = f"{len(members)} tensors, {block} elements a program."
+        summary = f"{len(members)} tensors, {block} elements a program: {self._ops()}."
         return self._task(members, summary, lines + inside, arguments, len(work) // 2)

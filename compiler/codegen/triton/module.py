@@ -149,10 +149,12 @@ class _Module:
         words = list(dict.fromkeys(word for task in self.tasks for word in task.checks()))
         if not words:
             return
-        failed = " | ".join(f"(tl.load(check{k}) != {UNTOUCHED})" for k in range(len(words)))
+        tests = [f"tl.load(check{k}) != {UNTOUCHED}" for k in range(len(words))]
+        failed = tests[0] if len(tests) == 1 else " | ".join(f"({test})" for test in tests)
+        guard = ["# After an index out of range the states stay as they were.", f"if {failed}:", f"{INDENT}return"]
         for task in self.tasks:
             if any(self._is_state(place) for place in task.writes):
-                task.text = [f"if {failed}:", f"{INDENT}return", *task.text]
+                task.text = [*guard, *task.text]
                 task.arguments += [Argument(f"check{k}", word) for k, word in enumerate(words)]
 
     def _is_state(self, place: Place) -> bool:

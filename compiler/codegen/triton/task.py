@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -98,7 +99,7 @@ class Task:
         head = f"def {name}({parameters}):"
         if len(head) > 120:
             head = f"def {name}(\n    {parameters},\n):"
-        lines = [f'"""{self.summary}"""', *self.text]
+        lines = textwrap.wrap(f'"""{self.summary}"""', 116) + self.text
         return "\n".join(["@triton.jit", head, *(INDENT + line for line in lines)]) + "\n"
 
     def checks(self) -> list[Place]:

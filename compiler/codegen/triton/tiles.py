@@ -192,7 +192,7 @@ class Tiles:
         writes = [a.place for a in arguments if not a.name.startswith("a")]
         return Task(
             kernel_name(self.kind, ops),
-            f"{self.rows} x {self.columns}: {', '.join(ops)}." if ops else f"{self.rows} x {self.columns}: copy.",
+            f"{self.rows} x {self.columns}: {', '.join(dict.fromkeys(ops)) or 'copy'}.",
             text,
             arguments,
             (self.chunks, self.blocks, 1),
@@ -262,12 +262,14 @@ class Tiles:
             return f"({self.C if self.R == 1 and per_element else self.R},)", masks
         return f"({self.R}, {self.C if per_element else 1})", masks
 
-    def _whole_block(self, node: Node, scope: Scope, op: str = "") -> str:
+    def _whole_block(self, node: Node, scope: Scope, op: str = "", by_column: bool = False) -> str:
         """The operand of a reduction as a whole block, with the neutral element beyond the edges."""
         operand = node.inputs[0]
         per_element = self._per_element(node)
         name = self.body.value(operand, self._operand_place(node), scope)
         shape, masks = self._shape(per_element)
+        if by_column:  # columns beyond the edge are not stored
+            masks = [mask for mask in masks if mask != "cols"]
         wanted = {v for v, n in (("r", self.rows), ("c", self.columns)) if n > 1 and (v == "r" or per_element)}
         if masks:
             neutral = reduction.start(op or node.op.name, operand.dtype)
@@ -310,7 +312,7 @@ class Tiles:
     def _accumulate(self, sink: Sink, rows: Scope, before: Scope, after: Scope) -> None:
         """Join a tile's values to those before; at the end store what the chunk came to."""
         op, dtype = sink.node.op.name, sink.node.inputs[0].dtype
-        block = self._whole_block(sink.node, rows)
+        block = self._whole_block(sink.node, rows, by_column=sink.by_column)
         shape, _ = self._shape(self._per_element(sink.node))
         if self.steps > 1:
             total, first = f"total{sink.output}", reduction.start(op, dtype)

@@ -110,6 +110,23 @@ def mlp(batch: int = 7, inputs: int = 20, hidden: int = 33, classes: int = 5, am
     return step, [rng.standard_normal((batch, inputs)).astype(np.float32), rng.integers(0, classes, batch)]
 
 
+def perceptron() -> Step:
+    """A step small enough to be read as a whole."""
+    genesis.manual_seed(0)
+    model = nn.Sequential(nn.Linear(20, 33), nn.ReLU(), nn.Linear(33, 5))
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    rng = np.random.default_rng(0)
+    return step, [rng.standard_normal((64, 20)).astype(np.float32), rng.integers(0, 5, 64)]
+
+
 def record(step: Callable[..., Any], inputs: list[np.ndarray]) -> tuple[Graph, list[np.ndarray]]:
     """The graph of a step, and an array for each of its parameters."""
     recording = Recording("train_step")

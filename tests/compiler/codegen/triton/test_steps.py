@@ -12,7 +12,7 @@ from compiler.codegen.triton.module import emit
 from compiler.codegen.triton.program import TritonProgram
 from compiler.codegen.triton.sass import has_tensor_cores, opcodes, resources
 from compiler.interpret import interpret
-from tests.compiler.codegen.triton.steps import Step, gpt, lowered, mlp, record
+from tests.compiler.codegen.triton.steps import Step, gpt, lowered, mlp, perceptron, record
 
 STEPS: dict[str, Callable[[], Step]] = {
     "mlp fp16": mlp,
@@ -89,6 +89,15 @@ def test_the_same_step_gives_the_same_text() -> None:
     assert len(texts) == 1
 
 
+def test_a_program_survives_as_text() -> None:
+    program = emit(lowered(record(*mlp())[0]))
+    assert TritonProgram.from_json(program.to_json()) == program
+
+
+def test_the_text_reads_well(golden) -> None:
+    golden("triton/perceptron.txt", emit(lowered(record(*perceptron())[0])).source)
+
+
 @pytest.mark.parametrize(
     "step, target", [(mlp(), "sm_90"), (gpt(layers=1, width=128, time=64, batch=4, vocabulary=64), "sm_80")]
 )
@@ -97,7 +106,7 @@ def test_machine_code(step: Step, target: str) -> None:
     for kernel, compiled in zip(program.kernels, compile_program(program), strict=True):
         codes = opcodes(compiled.cubin)
         assert resources(compiled.cubin).spill_bytes == 0, kernel.name
-        assert has_tensor_cores(codes) == kernel.name.startswith("dot"), kernel.name
+        assert has_tensor_cores(codes) == kernel.name.startswith(("dot", "attention")), kernel.name
         if "table" in dict(kernel.parameters) and kernel.name.startswith("flat"):
             wide = [code for code in codes if code.startswith(("LDG", "STG")) and "128" in code]
             assert wide or target == "sm_90", f"{kernel.name} moves less than 128 bits at a time"
