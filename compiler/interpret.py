@@ -88,5 +88,8 @@ def _run_node(node: Node, inputs: Sequence[Value]) -> Sequence[Value]:
         target = attrs["autocast"]
         inputs = [o.cast(v, to=target) if castable(v.dtype) else v for v in inputs]
         attrs = {k: v for k, v in attrs.items() if k != "autocast"}
-    result = node.op(*inputs, **attrs)
+    try:
+        result = node.op(*inputs, **attrs)
+    except IndexError as error:
+        raise IndexError(f"{error}\n  at {node.loc}") from None
     return (result,) if isinstance(result, Value) else result

@@ -94,9 +94,11 @@ class Cell:
         recording = current_recording()
         if self.home is not None:
             if self.home is not recording:
+                node = self.value.producer
+                made = f"\n  it was made at {node.loc}" if node is not None else ""
                 raise TraceError(
                     "a tensor made while a step was being compiled is used outside that step; "
-                    "return it from the step instead of storing it"
+                    f"return it from the step instead of storing it{made}"
                 )
             return self.value
         if recording is not None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from compiler.errors import TraceError
 from compiler.interpret import concrete
 from compiler.ir.graph import Value
+from compiler.ir.location import user_location
 from compiler.ir.op import o
 from compiler.ir.types import TensorType, i64
 from compiler.ops.random import philox
@@ -20,6 +22,14 @@ def _number(value: int) -> Value:
     return concrete(np.array(value, np.int64), _SCALAR)
 
 
+def _only_outside(what: str) -> None:
+    if current_recording() is not None:
+        raise TraceError(
+            f"Generator.{what}() inside a step that is being compiled\n  at {user_location()}\n"
+            "  a compiled step goes on from the generator's state at every call; set it outside"
+        )
+
+
 class Generator:
     """Counter-based randomness: what an op draws depends on the seed and on its place in program order only."""
 
@@ -29,6 +39,7 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Start over from ``seed`` (any int; taken modulo 2**64)."""
+        _only_outside("manual_seed")
         self.seed_cell.write(_number(int(np.uint64(seed & (2**64 - 1)).view(np.int64))))
         self.offset_cell.write(_number(0))
         return self
@@ -41,6 +52,7 @@ class Generator:
         return int(self.seed_cell.fetched().data), int(self.offset_cell.fetched().data)
 
     def set_state(self, state: tuple[int, int]) -> None:
+        _only_outside("set_state")
         self.seed_cell.write(_number(state[0]))
         self.offset_cell.write(_number(state[1]))
 
