@@ -238,7 +238,10 @@ class Interpreted:
         """The same contract as :meth:`runtime.executor.Executor.run`."""
         sources = {"state": iter(self.states), "input": iter(inputs), "scalar": iter(np.float64(s) for s in scalars)}
         arguments = [np.asarray(next(sources[p.kind])) for p in self.graph.params]
-        outputs, updates = interpret(self.graph, arguments)
+        try:
+            outputs, updates = interpret(self.graph, arguments)
+        except IndexError as error:
+            raise IndexError(f"{error}\n  nothing was updated by this call") from None
         results = [np.array(a) for a in outputs]
         places = {v: i for i, v in enumerate(self.graph.inputs("state"))}
         for update, array in zip(self.graph.updates, [np.array(u) for u in updates], strict=True):
