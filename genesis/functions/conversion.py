@@ -1,0 +1,106 @@
+"""Comparing whole tensors, copying, converting, filling in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from compiler.ir.graph import Value
+from compiler.ir.op import o
+from compiler.ir.types import DType
+from compiler.ir.types import dtype as to_dtype
+from genesis.device import Device
+from genesis.functions.creation import draw
+from genesis.functions.indexing import as_operand
+from genesis.functions.pointwise import add, cast, mul
+from genesis.random import Generator
+from genesis.tensor import Tensor, from_array, wrap
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and elements."""
+    return input.shape == other.shape and bool(np.array_equal(input._array("equal"), other._array("equal")))
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether ``|input - other| <= atol + rtol * |other|`` everywhere."""
+    a, b = input._array("allclose"), other._array("allclose")
+    return bool(np.allclose(a.astype(np.float64), b.astype(np.float64), rtol, atol, equal_nan))
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor on the memory of ``array`` (a copy when it is not contiguous)."""
+    return from_array(array)
+
+
+def from_dlpack(ext_tensor: Any) -> Tensor:
+    """A tensor on the memory of another library's CPU tensor, by the DLPack protocol."""
+    return from_array(np.from_dlpack(ext_tensor))
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether ``obj`` is a Genesis tensor."""
+    return isinstance(obj, Tensor)
+
+
+def clone(input: Tensor) -> Tensor:
+    """A copy with its own storage; gradients flow through."""
+    return wrap(o.mul(input.value, 1) if input.requires_grad else _copied(input))
+
+
+def _copied(input: Tensor) -> Value:
+    value = input.value
+    return from_array(np.array(value.data)).value if value.data is not None else o.detach(value)
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same storage without gradient history."""
+    return input.view_as_op(o.detach)
+
+
+def contiguous(input: Tensor) -> Tensor:
+    """The tensor itself: layout is the compiler's business."""
+    return input
+
+
+def to(input: Tensor, *targets: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
+    """Converted to a dtype; a device other than the CPU needs a step compiled with ``backend="cuda"``."""
+    for target in targets:
+        if isinstance(target, Tensor):
+            dtype = target.dtype
+        elif isinstance(target, DType):
+            dtype = target
+        elif isinstance(target, str | Device):
+            device = target
+    if device is not None and str(device).split(":")[0] != "cpu":
+        raise NotImplementedError(f"eager tensors on {device}; compile the step with backend='cuda' to run it there")
+    return input if dtype is None else cast(input, to_dtype(dtype))
+
+
+def copy_(input: Tensor, source: Any) -> Tensor:
+    """Take the contents of ``source``, broadcast and cast."""
+    spread = o.expand(as_operand(source, input.dtype), shape=tuple(input.shape))
+    if spread.data is not None and not spread.requires_grad:
+        spread = from_array(np.array(spread.data)).value  # a broadcast array is no storage
+    return input.write(spread)
+
+
+def fill_(input: Tensor, value: Any) -> Tensor:
+    """Set every element."""
+    return copy_(input, value)
+
+
+def zero_(input: Tensor) -> Tensor:
+    """Set every element to zero."""
+    return copy_(input, 0)
+
+
+def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Fill with uniform draws from ``[a, b)``."""
+    return copy_(input, add(mul(draw(o.uniform, 1, tuple(input.shape), generator, None), b - a), a))
+
+
+def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Fill with normal draws."""
+    return copy_(input, add(mul(draw(o.normal, 2, tuple(input.shape), generator, None), std), mean))

@@ -1,0 +1,131 @@
+"""Attaches the functions to Tensor, as methods, in-place methods and operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from compiler.errors import AutogradError, TraceError
+from compiler.ir.location import user_location
+from compiler.ir.op import o
+from compiler.ir.types import DType, boolean, dtype, f32, f64, i64
+from genesis.context import current_recording
+from genesis.functions.conversion import detach, to
+from genesis.functions.indexing import getitem, setitem
+from genesis.functions.pointwise import (
+    abs,
+    add,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    cast,
+    floor_divide,
+    mul,
+    neg,
+    pow,
+    remainder,
+    sub,
+    true_divide,
+)
+from genesis.functions.products import matmul
+from genesis.functions.shapes import expand, reshape, t, transpose
+from genesis.tensor import Tensor, from_array
+
+_METHODS = (
+    "abs exp expm1 log log1p log2 sqrt rsqrt reciprocal sin cos tanh erf sigmoid relu neg sign floor ceil trunc "
+    "round add sub mul div true_divide pow maximum minimum floor_divide remainder eq ne lt le gt ge isnan isinf "
+    "isfinite logical_and logical_or logical_xor logical_not clamp where square lerp addcmul addcdiv masked_fill "
+    "sum mean amax amin any all logsumexp var std argmax argmin max min softmax log_softmax norm reshape flatten "
+    "unflatten permute transpose t expand unsqueeze squeeze broadcast_to repeat narrow select flip split chunk "
+    "unbind tril triu matmul mm bmm mv dot baddbmm addmm outer gather scatter_add index_select clone detach "
+    "contiguous to copy_ fill_ zero_ uniform_ normal_ equal allclose"
+).split()
+_IN_PLACE = (
+    "add sub mul div clamp masked_fill exp sqrt neg abs relu sigmoid tanh lerp addcmul addcdiv pow round scatter_add"
+).split()
+
+
+def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        result = function(self, *args, **kwargs).value
+        if tuple(result.shape) != self.shape:
+            raise AutogradError(
+                f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result.shape)}"
+            )
+        if result.dtype.is_floating_point and not self.dtype.is_floating_point:
+            raise AutogradError(f"result type {result.dtype!r} can't be cast to the desired output type {self.dtype!r}")
+        return self.write(o.cast(result, to=self.dtype) if result.dtype is not self.dtype else result)
+
+    method.__doc__ = f"In-place :func:`{function.__name__}`."
+    return method
+
+
+def _swapped(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    return lambda self, other: function(other, self)
+
+
+def _operator(function: Callable[..., Tensor]) -> Callable[..., Any]:
+    """A binary operator that leaves operands it does not know to the other side."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        return (
+            function(self, other)
+            if isinstance(other, Tensor | int | float | np.ndarray | np.generic)
+            else NotImplemented
+        )
+
+    return method
+
+
+def attach(functions: dict[str, Any]) -> None:
+    """Give Tensor the methods that ``functions``, by name, provide."""
+    for name in _METHODS:
+        setattr(Tensor, name, functions[name])
+    for name in _IN_PLACE:
+        setattr(Tensor, name + "_", _in_place(functions[name]))
+    operators = {
+        "add": add, "sub": sub, "mul": mul, "truediv": true_divide, "floordiv": floor_divide, "mod": remainder,
+        "pow": pow, "matmul": matmul, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
+    }  # fmt: skip
+    for name, function in operators.items():
+        setattr(Tensor, f"__{name}__", _operator(function))
+        setattr(Tensor, f"__r{name}__", _operator(_swapped(function)))
+        if name not in ("matmul", "and", "or", "xor"):
+            setattr(Tensor, f"__i{name}__", _in_place(function))
+    for name in ("eq", "ne", "lt", "le", "gt", "ge"):
+        setattr(Tensor, f"__{name}__", _operator(functions[name]))
+    for name, to_type in {"float": f32, "double": f64, "long": i64, "bool": boolean}.items():
+        setattr(Tensor, name, lambda self, to_type=to_type: cast(self, to_type))
+    for name in ("half", "bfloat16", "int"):
+        target = dtype({"half": "f16", "bfloat16": "bf16", "int": "i32"}[name])
+        setattr(Tensor, name, lambda self, to_type=target: cast(self, to_type))
+    for name, attribute in {
+        "view": lambda self, *s: to(self, s[0]) if isinstance(s[0], DType) else reshape(self, *s),
+        "view_as": lambda self, other: reshape(self, *other.shape),
+        "reshape_as": lambda self, other: reshape(self, *other.shape),
+        "expand_as": lambda self, other: expand(self, *other.shape),
+        "type_as": lambda self, other: cast(self, other.dtype),
+        "cpu": lambda self: self,
+        "T": property(t),
+        "mT": property(lambda self: transpose(self, -2, -1)),
+        "data": property(detach, _set_data),
+        "__getitem__": getitem,
+        "__setitem__": setitem,
+        "__neg__": neg,
+        "__abs__": abs,
+        "__invert__": bitwise_not,
+    }.items():
+        setattr(Tensor, name, attribute)
+
+
+def _set_data(self: Tensor, source: Tensor) -> None:
+    """``t.data = source``: other contents (of any shape) for the same identity, outside autograd."""
+    value = from_array(np.array(source._array("assignment to .data"))).value
+    if self._cell.home is None and current_recording() is not None:
+        raise TraceError(
+            f"assignment to .data inside a compiled step\n  at {user_location()}\n  use copy_ under no_grad"
+        )
+    self._cell.write(value)

@@ -1,0 +1,182 @@
+"""Functions of each element: arithmetic, comparisons, choices. Operands broadcast and promote as in PyTorch."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from compiler.errors import OpError
+from compiler.ir.graph import Value
+from compiler.ir.op import Op, o
+from compiler.ir.types import DType, boolean
+from genesis.tensor import Tensor, tensor, wrap
+
+Dim = int | Sequence[int] | None
+
+
+def value_of(x: Any) -> Any:
+    """The IR operand for a tensor, a number, or anything NumPy understands as an array."""
+    if isinstance(x, Tensor):
+        return x.value
+    if isinstance(x, bool | int | float):
+        return x
+    if isinstance(x, np.ndarray | np.generic):
+        return tensor(x).value
+    raise TypeError(f"expected a Tensor or a number, not {type(x).__name__}")
+
+
+def _pointwise(op: Op) -> Callable[..., Tensor]:
+    def function(*operands: Any) -> Tensor:
+        return wrap(op(*[value_of(x) for x in operands]))
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = f"``{op.name}`` of each element; operands broadcast and promote."
+    return function
+
+
+abs = _pointwise(o.abs)
+exp, expm1, log, log1p, log2 = map(_pointwise, (o.exp, o.expm1, o.log, o.log1p, o.log2))
+sqrt, rsqrt, reciprocal, sin, cos = map(_pointwise, (o.sqrt, o.rsqrt, o.reciprocal, o.sin, o.cos))
+tanh, erf, sigmoid, relu = map(_pointwise, (o.tanh, o.erf, o.sigmoid, o.relu))
+neg, sign, floor, ceil, trunc, round = map(_pointwise, (o.neg, o.sign, o.floor, o.ceil, o.trunc, o.round))
+mul, true_divide, pow = map(_pointwise, (o.mul, o.div, o.pow))
+maximum, minimum, floor_divide, remainder = map(_pointwise, (o.maximum, o.minimum, o.floor_divide, o.remainder))
+eq, ne, lt, le, gt, ge = map(_pointwise, (o.eq, o.ne, o.lt, o.le, o.gt, o.ge))
+isnan, isinf, isfinite = map(_pointwise, (o.isnan, o.isinf, o.isfinite))
+
+
+def _as_bool(x: Any) -> Any:
+    value = value_of(x)
+    return o.cast(value, to=boolean) if isinstance(value, Value) else bool(value)
+
+
+def logical_and(input: Tensor, other: Any) -> Tensor:
+    """Elementwise ``and``; anything not zero is true."""
+    return wrap(o.logical_and(_as_bool(input), _as_bool(other)))
+
+
+def logical_or(input: Tensor, other: Any) -> Tensor:
+    """Elementwise ``or``; anything not zero is true."""
+    return wrap(o.logical_or(_as_bool(input), _as_bool(other)))
+
+
+def logical_xor(input: Tensor, other: Any) -> Tensor:
+    """Elementwise exclusive ``or``; anything not zero is true."""
+    return wrap(o.logical_xor(_as_bool(input), _as_bool(other)))
+
+
+def logical_not(input: Tensor) -> Tensor:
+    """Elementwise ``not``; anything not zero is true."""
+    return wrap(o.logical_not(_as_bool(input)))
+
+
+def _bitwise(name: str) -> Callable[..., Tensor]:
+    op: Op = getattr(o, name)
+
+    def function(input: Any, other: Any) -> Tensor:
+        a, b = value_of(input), value_of(other)
+        for x in (a, b):
+            if isinstance(x, Value) and x.dtype.kind == "float":
+                raise NotImplementedError(f"{name} not implemented for floating tensors")
+        return wrap(op(a, b))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"``{name}`` of bool or integer tensors."
+    return function
+
+
+bitwise_and, bitwise_or, bitwise_xor = map(_bitwise, ("bitwise_and", "bitwise_or", "bitwise_xor"))
+
+
+def bitwise_not(input: Tensor) -> Tensor:
+    """Bit complement; ``not`` for bool."""
+    return logical_not(input) if input.dtype is boolean else bitwise_xor(input, -1)
+
+
+def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """``input + alpha * other``."""
+    scaled = value_of(other) if alpha == 1 else o.mul(value_of(other), alpha)
+    return wrap(o.add(value_of(input), scaled))
+
+
+def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """``input - alpha * other``."""
+    scaled = value_of(other) if alpha == 1 else o.mul(value_of(other), alpha)
+    return wrap(o.sub(value_of(input), scaled))
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """True division, or rounded down (``"floor"``) or towards zero (``"trunc"``)."""
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode is None:
+        return true_divide(input, other)
+    if rounding_mode != "trunc":
+        raise OpError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
+    whole = floor_divide(abs(input), abs(other))
+    if whole.dtype.is_floating_point:
+        return trunc(true_divide(input, other))
+    return mul(whole, mul(sign(input), sign(other)))
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
+    if min is None and max is None:
+        raise OpError("clamp: at least one of 'min' or 'max' must not be None")
+    x = value = input.value
+    inside: Any = None
+    if min is not None:
+        value, inside = o.maximum(value, value_of(min)), o.ge(x, value_of(min))
+    if max is not None:
+        below = o.le(x, value_of(max))
+        value, inside = o.minimum(value, value_of(max)), below if inside is None else o.logical_and(inside, below)
+    if not x.requires_grad:
+        return wrap(value)
+    learned = builtins.any(isinstance(bound, Tensor) and bound.requires_grad for bound in (min, max))
+    return wrap(o.where(inside, x, value if learned else o.detach(value)))
+
+
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """``input`` where ``condition`` holds, else ``other``."""
+    if input is None:
+        raise NotImplementedError("where(condition) without values; its shape depends on the data")
+    return wrap(o.where(value_of(condition), value_of(input), value_of(other)))
+
+
+def square(input: Tensor) -> Tensor:
+    """``input * input``."""
+    return wrap(o.mul(input.value, input.value))
+
+
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """``input + weight * (end - input)``."""
+    return wrap(o.add(input.value, o.mul(value_of(weight), o.sub(end.value, input.value))))
+
+
+def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
+    """``input + value * tensor1 * tensor2``."""
+    return add(input, mul(tensor1, tensor2), alpha=value)
+
+
+def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
+    """``input + value * tensor1 / tensor2``."""
+    return add(input, div(tensor1, tensor2), alpha=value)
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """``value`` where ``mask`` is true."""
+    if mask.dtype is not boolean:
+        raise OpError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype!r}")
+    return wrap(
+        o.where(
+            mask.value, o.cast(value_of(value), to=input.dtype) if isinstance(value, Tensor) else value, input.value
+        )
+    )
+
+
+def cast(input: Tensor, to: DType) -> Tensor:
+    """``input`` in another dtype; itself when it has it already."""
+    return input if input.dtype is to else wrap(o.cast(input.value, to=to))
