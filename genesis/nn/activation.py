@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import genesis.nn.functional as F
 from genesis.functions import full
-from genesis.nn import functional as F
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor
 

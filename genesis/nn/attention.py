@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import genesis.functions as fn
+import genesis.nn.functional as F
+import genesis.nn.init as init
 from compiler.errors import OpError
 from compiler.ir.types import DType, boolean
-from genesis import functions as fn
-from genesis.nn import functional as F
-from genesis.nn import init
 from genesis.nn.linear import Linear
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+import genesis.functions as fn
 from compiler.errors import GenesisWarning, OpError
 from compiler.ir.op import castable, o
 from compiler.ir.types import boolean, f32
 from compiler.ops.elementwise import broadcast_shapes
-from genesis import functions as fn
 from genesis.context import current_recording, grad_mode, session
 from genesis.functions import one_hot as one_hot
 from genesis.random import default_generator

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
+import genesis.nn.functional as F
+import genesis.nn.init as init
 from genesis.functions import empty, flatten, unflatten
-from genesis.nn import functional as F
-from genesis.nn import init
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor
 

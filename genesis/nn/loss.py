@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genesis.nn import functional as F
+import genesis.nn.functional as F
 from genesis.nn.module import Module
 from genesis.tensor import Tensor
 

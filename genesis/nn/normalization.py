@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import genesis.nn.functional as F
+import genesis.nn.init as init
 from genesis.functions import empty
-from genesis.nn import functional as F
-from genesis.nn import init
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor
 

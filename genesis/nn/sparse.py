@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import genesis.nn.functional as F
+import genesis.nn.init as init
 from genesis.context import grad_mode
 from genesis.functions import empty, select, zero_
-from genesis.nn import functional as F
-from genesis.nn import init
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor
 

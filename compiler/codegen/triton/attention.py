@@ -15,6 +15,7 @@ from typing import Any
 
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.layout import Window, Windows, pieces
+from compiler.codegen.triton.matmul import MAX_BATCH
 from compiler.codegen.triton.spelling import TYPES, index_text
 from compiler.codegen.triton.task import Argument, Scratch, Task, ceil_div, extra_arguments, power_of_two
 from compiler.index import Index, Var, broadcast, matrix_strides, split, strides_of
@@ -36,7 +37,7 @@ def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     if op.name not in ("scaled_dot_product_attention", "attention_backward"):
         return False
     query, key, values = inputs[:3]
-    if not (query.dtype.is_half or query.dtype is f32) or attrs["dropout"] == 1:
+    if not (query.dtype.is_half or query.dtype is f32) or attrs["dropout"] == 1 or prod(query.shape[:-2]) > MAX_BATCH:
         return False
     return (
         max(query.shape[-1], values.shape[-1]) <= WIDEST[query.dtype.bits]

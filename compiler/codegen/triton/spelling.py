@@ -1,4 +1,9 @@
-"""How Triton spells types, indices, constants and every pointwise primitive."""
+"""How Triton spells types, indices, constants and every pointwise primitive.
+
+On a GPU quotients and square roots round correctly, and logarithms, sines and the error function are those of CUDA's
+library, within 2 ulp. Exponentials in float32 are powers of two of a rounded product: their relative error grows to
+``|x| * 2**-24``, 5e-6 at the ends of the range. Sums run in an order of their own.
+"""
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ TILE = 1024  # elements that a program holds at a time
 SUM_TILE = 2048  # the same where it adds up many tiles
 WIDEST = 16384  # columns up to which a row is held whole
 STEP = 4096  # columns of a longer row that are held at a time
+MAX_BLOCKS = 65535  # programs along the second axis of a launch
 PROGRAMS = 256  # programs of a launch that leaves partial results, at least where there is that much work
 
 
@@ -66,6 +67,11 @@ def tile_tasks(node: Node) -> list[Task | Mergeable]:
 
 
 class Tiles:
+    """A kernel over ``rows`` x ``columns``: ``r`` and ``c`` are the rows and columns of a tile.
+
+    ``along`` are the reductions along the rows, whose results the kernel itself uses; ``sinks`` those over the rows.
+    """
+
     def __init__(self, node: Node) -> None:
         assert node.body is not None
         self.node, self.graph, self.kind = node, node.body, node.attrs["kind"]
@@ -146,7 +152,7 @@ class Tiles:
                 tile, widest = SUM_TILE, 128
             else:
                 widest = 32 if self._strided() else TILE
-            self.C = min(width, widest)
+            self.C = min(width, max(widest, power_of_two(ceil_div(self.columns, MAX_BLOCKS))))
             self.R = max(1, min(tile // self.C, height))
         self.blocks = 1 if self.along else ceil_div(self.columns, self.C)
         tiles = ceil_div(self.rows, self.R)
@@ -255,12 +261,12 @@ class Tiles:
         text = f"{start}{self._arange(block, axis)}" if count > 1 else self._arange(block, axis)[3:] or "0"
         return [f"{name} = {text}", *[f"{mask} = {name} < {size}"] * (name in self.masks)]
 
-    def _shape(self, per_element: bool) -> tuple[str, list[str]]:
+    def _shape(self, per_element: bool) -> tuple[tuple[int, ...], list[str]]:
         """The shape of a block of values, and the masks that apply to it."""
         masks = [self.masks[v] for v in ("r", "c") if v in self.masks and (v == "r" or per_element)]
         if self.flat:
-            return f"({self.C if self.R == 1 and per_element else self.R},)", masks
-        return f"({self.R}, {self.C if per_element else 1})", masks
+            return (self.C if self.R == 1 and per_element else self.R,), masks
+        return (self.R, self.C if per_element else 1), masks
 
     def _whole_block(self, node: Node, scope: Scope, op: str = "", by_column: bool = False) -> str:
         """The operand of a reduction as a whole block, with the neutral element beyond the edges."""
@@ -274,7 +280,7 @@ class Tiles:
         if masks:
             neutral = reduction.start(op or node.op.name, operand.dtype)
             name = self.body.assign(scope, "valid", f"tl.where({' & '.join(masks)}, {name}, {neutral})")
-        if not wanted <= self.body.roots([name]) and shape != "(1,)":
+        if not wanted <= self.body.roots([name]) and prod(shape) > 1:
             name = self.body.assign(scope, "block", f"tl.zeros({shape}, {COMPUTE[operand.dtype]}) + {name}")
         return name
 
@@ -321,15 +327,11 @@ class Tiles:
             block = total
         if sink.by_column:
             text = block if self.flat else reduction.collapse(op, dtype, block, "0, keep_dims=True")
-        elif self.size_of(shape) > 1 or self.steps > 1:
+        elif prod(shape) > 1 or self.steps > 1:
             text = reduction.collapse(op, dtype, block, "0" if self.flat else "None")
         else:
             text = block
         after(f"tl.store({self._sink_place(sink)}, {text}{self.body.mask(['c']) if sink.by_column else ''})")
-
-    @staticmethod
-    def size_of(shape: str) -> int:
-        return prod(int(n) for n in shape.strip("(),").split(", "))
 
     def _sink_place(self, sink: Sink) -> str:
         """Where the result of a chunk goes: the output if there is one chunk, else among the partial results."""
