@@ -103,7 +103,7 @@ class _Scatter:
         here = Scope(frozenset({"i"}))
         first = f"tl.program_id(0) * {block} + " if size > block else ""
         here(f"i = {first}tl.arange(0, {block})", *[f"mask = i < {size}"] * bool(body.masks))
-        here(f"total = {body.value(base, i, here)}")
+        here(f"total = tl.zeros(({block},), {COMPUTE[base.dtype]}) + {body.value(base, i, here)}")
         coordinates = split(i, base.shape)
         shapes = enumerate(zip(index.shape, base.shape, strict=True))
         narrow = [f"({index_text(coordinates[a])} < {k})" for a, (k, whole) in shapes if a != axis and k < whole]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import compiler.ops.all  # noqa: F401
+from compiler.codegen.triton.aot import compile_program
 from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.module import emit
 from compiler.codegen.triton.program import TritonProgram
@@ -203,3 +204,32 @@ def test_a_product_of_slices_with_bias_and_residual(worker) -> None:
         return o.add(o.mul(o.add(o.dot(q, k), bias), 0.5), y)
 
     check(worker, heads, normal(2, 9, 32), normal(9), normal(2, 2, 9, 9))
+
+
+def every_kind_of_number(x, n, b, d):
+    """One kernel for each of float32, int64, bool and float64, with whatever compiles otherwise than it interprets."""
+    floats = o.add(o.sin(x), o.add(o.erf(x), o.add(o.floor_divide(x, 0.3), o.pow(o.abs(x), 1.5))))
+    whole = o.add(o.pow(n, 3), o.add(o.remainder(n, 7), o.add(o.sign(n), o.bitwise_xor(n, 5))))
+    truth = o.logical_xor(o.lt(b, o.logical_not(b)), o.maximum(b, o.isnan(x)))
+    double = o.add(o.tanh(d), o.add(o.round(d), o.add(o.expm1(d), o.maximum(d, 0.1))))
+    return floats, whole, truth, double
+
+
+def test_every_kind_of_number_compiles(worker) -> None:
+    arrays = [normal(40), RNG.integers(-5, 5, 40), RNG.integers(0, 2, 40).astype(bool), RNG.standard_normal(40)]
+    program = check(worker, every_kind_of_number, *arrays)
+    assert all(kernel.cubin for kernel in compile_program(program))
+
+
+def test_scatters_and_sums_compile() -> None:
+    def mixed(x, i, s):
+        added = o.scatter_add(x, i, s, axis=1)
+        return (
+            added,
+            o.argmax(added, axes=(1,)),
+            o.prod(added, axes=(0,)),
+            o.scatter_rows(o.reshape(i, shape=(8,)), o.reshape(s, shape=(8, 1)), rows=4),
+        )
+
+    program = emit(lower(mixed, [normal(4, 5), RNG.integers(0, 4, (4, 2)), normal(4, 2)]))
+    assert all(kernel.cubin for kernel in compile_program(program))
