@@ -151,9 +151,7 @@ def transformers(draw: st.DrawFn) -> Plan:
     def make() -> Any:
         model = Transformer(width, layers, lambda: Attention(width, heads, mask, by_hand), before, kind)
         rng = np.random.default_rng(2)
-        batches = [
-            tuple(genesis.tensor(rng.integers(0, 11, (rows, time))) for _ in range(2)) for _ in range(STEPS)
-        ]
+        batches = [tuple(genesis.tensor(rng.integers(0, 11, (rows, time))) for _ in range(2)) for _ in range(STEPS)]
 
         def criterion(model: nn.Module, tokens: Any, following: Any) -> Any:
             return F.cross_entropy(model(tokens).flatten(0, 1), following.flatten())

@@ -1,6 +1,6 @@
 """Train eager and compiled and print both as JSON, for tests that need a process with another environment.
 
-    python -m tests.end_to_end.train gpt f16
+python -m tests.end_to_end.train gpt f16
 """
 
 from __future__ import annotations
