@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def perceptrons(draw: st.DrawFn) -> Plan:
 
     def make() -> Any:
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [nn.Linear(before, after, bias=bias)]
             layers += [nn.LayerNorm(after)] if norm else []
             layers += [activation(), nn.Dropout(dropout)]
