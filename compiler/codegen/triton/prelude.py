@@ -17,32 +17,37 @@ def tanh(x):
     Near zero the odd polynomial of Cephes' tanhf (S. Moshier), elsewhere 1 - 2 / (exp(2|x|) + 1).
     """
     if x.dtype == tl.float64:
-        e = expm1(-2.0 * tl.abs(x))
+        e = expm1_of_float64(-2.0 * tl.abs(x))
         return tl.where(x < 0.0, e / (e + 2.0), -e / (e + 2.0))
-    z = x * x
-    p = -5.70498872745e-3
-    p = p * z + 2.06390887954e-2
-    p = p * z - 5.37397155531e-2
-    p = p * z + 1.33314422036e-1
-    p = p * z - 3.33332819422e-1
-    near = x + x * z * p
-    far = 1.0 - 2.0 / (tl.exp(2.0 * tl.abs(x)) + 1.0)
-    return tl.where(tl.abs(x) < 0.625, near, tl.where(x < 0.0, -far, far))
+    else:
+        z = x * x
+        p = -5.70498872745e-3
+        p = p * z + 2.06390887954e-2
+        p = p * z - 5.37397155531e-2
+        p = p * z + 1.33314422036e-1
+        p = p * z - 3.33332819422e-1
+        near = x + x * z * p
+        far = 1.0 - 2.0 / (tl.exp(2.0 * tl.abs(x)) + 1.0)
+        return tl.where(tl.abs(x) < 0.625, near, tl.where(x < 0.0, -far, far))
+
+
+@triton.jit
+def expm1_of_float64(x):
+    """exp(x) - 1 as (u - 1) x / log(u) with u = exp(x), which takes back what u lost in rounding (W. Kahan)."""
+    u = tl.exp(x)
+    inside = (u != 1.0) & (u > 1e-16) & (u < float("inf"))
+    y = tl.where(inside, (u - 1.0) * x / tl.log(tl.where(inside, u, 2.0)), u - 1.0)
+    return tl.where(u == 1.0, x, y)
 
 
 @triton.jit
 def expm1(x):
-    """exp(x) - 1, also where exp(x) rounds to 1.
-
-    In float32 2 t / (1 - t) with t = tanh(x / 2); in float64 (u - 1) x / log(u) with u = exp(x) (W. Kahan).
-    """
+    """exp(x) - 1, also where exp(x) rounds to 1; in float32 2 t / (1 - t) with t = tanh(x / 2)."""
     if x.dtype == tl.float64:
-        u = tl.exp(x)
-        inside = (u != 1.0) & (u > 1e-16) & (u < float("inf"))
-        near = tl.where(inside, (u - 1.0) * x / tl.log(tl.where(inside, u, 2.0)), u - 1.0)
-        return tl.where(u == 1.0, x, near)
-    t = tanh(0.5 * x)
-    return tl.where(tl.abs(x) < 1.0, 2.0 * t / (1.0 - t), tl.exp(x) - 1.0)
+        return expm1_of_float64(x)
+    else:
+        t = tanh(0.5 * x)
+        return tl.where(tl.abs(x) < 1.0, 2.0 * t / (1.0 - t), tl.exp(x) - 1.0)
 
 
 @triton.jit
@@ -70,8 +75,8 @@ def power(x, y):
 @triton.jit
 def whole_power(x, y):
     """x to the power y for integers, wrapping around; a negative power has no whole value and gives 0 here."""
+    y, square = tl.broadcast(y, x)
     result = tl.where(y >= 0, 1, 0).to(x.dtype)
-    square = x
     for bit in range(64):
         result = tl.where((y.to(tl.int64) >> bit) & 1 != 0, result * square, result)
         square = square * square
@@ -162,6 +167,7 @@ def report(status, index, size, element, mask):
 HELPERS = {
     helper.__name__: inspect.getsource(helper.fn)
     for helper in (
+        expm1_of_float64,
         tanh,
         expm1,
         log1p,
