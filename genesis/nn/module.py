@@ -11,7 +11,7 @@ from compiler.errors import TraceError
 from compiler.ir.location import user_location
 from compiler.ir.types import DType, bf16, f16, f32, f64
 from compiler.ir.types import dtype as as_dtype
-from genesis.context import changes, current_recording, grad_mode
+from genesis.context import changes, current_recording, grad_mode, host_action
 from genesis.device import Device
 from genesis.functions import copy_, detach, to, zero_
 from genesis.tensor import Parameter, Tensor, tensor
@@ -441,12 +441,18 @@ class Module:
         return self.to("cuda" if device is None else f"cuda:{device}")
 
     def train(self: M, mode: bool = True) -> M:
-        """Training mode for this module and all below: dropout drops."""
+        """Training mode for this module and all below: dropout drops.
+
+        Inside a compiled step it holds from there on, in this call and, as in eager mode, after it.
+        """
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
-        self.training = mode
-        for module in self.children():
-            module.train(mode)
+        others = [module for module in self.modules() if module.training is not mode]
+        host_action(lambda: self.train(mode))
+        if others:
+            changes.time += 1
+        for module in others:
+            module.__dict__["training"] = mode
         return self
 
     def eval(self: M) -> M:

@@ -370,7 +370,6 @@ def test_a_changed_attribute_inside_a_step_is_refused() -> None:
 
 
 REFUSED: dict[str, Any] = {
-    "eval": lambda self: self.eval(),
     "a parameter": lambda self: setattr(self, "weight", nn.Parameter(genesis.ones(1))),
     "a buffer of another shape": lambda self: setattr(self, "seen", genesis.ones(2)),
     "a deletion": lambda self: delattr(self, "calls"),
@@ -381,6 +380,27 @@ REFUSED: dict[str, Any] = {
 def test_other_changes_inside_a_step_are_refused(name: str) -> None:
     with pytest.raises(TraceError):
         Recorded(lambda: Counting(REFUSED[name])(genesis.ones(1)))
+
+
+def test_the_mode_may_change_inside_steps() -> None:
+    """As in eager mode it holds in the step and after it, also when another program left the other mode."""
+    model = nn.Dropout(0.5)
+    x = genesis.ones(64)
+
+    @genesis.compile(backend="interpret")
+    def train(x: genesis.Tensor) -> genesis.Tensor:
+        model.train()
+        return model(x)
+
+    @genesis.compile(backend="interpret")
+    def evaluate(x: genesis.Tensor) -> genesis.Tensor:
+        model.eval()
+        return model(x)
+
+    for _ in range(3):
+        assert (train(x).numpy() == 0).any() and model.training
+        assert (evaluate(x).numpy() == 1).all() and not model.training
+    assert (train.compiles, evaluate.compiles) == (2, 1)
 
 
 def test_writing_the_same_value_inside_a_step_is_fine() -> None:
