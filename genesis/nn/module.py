@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+import numpy as np
+
 from compiler.errors import TraceError
 from compiler.ir.location import user_location
 from compiler.ir.types import DType, bf16, f16, f32, f64
@@ -14,7 +16,7 @@ from compiler.ir.types import dtype as as_dtype
 from genesis.context import changes, current_recording, grad_mode, host_action
 from genesis.device import Device
 from genesis.functions import copy_, detach, to, zero_
-from genesis.tensor import Parameter, Tensor, tensor
+from genesis.tensor import Parameter, Tensor, from_array, tensor
 
 M = TypeVar("M", bound="Module")
 Found = TypeVar("Found")
@@ -88,7 +90,8 @@ class Module:
     # Calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the hooks and ``forward``; ops recorded inside carry the module's name."""
+        """Run the hooks and ``forward``, on tensors for NumPy arrays; ops recorded inside carry the module's name."""
+        args = tuple([from_array(x) if isinstance(x, np.ndarray) else x for x in args])
         recording = current_recording()
         if recording is None:
             return self._call_with_hooks(args, kwargs)

@@ -415,3 +415,9 @@ def test_a_buffer_assigned_inside_a_step_keeps_counting() -> None:
     step()
     step()
     assert storage.item() == 2
+
+
+def test_modules_take_numpy_arrays() -> None:
+    x = np.ones((2, 3), np.float32)
+    model = nn.Linear(3, 1)
+    assert genesis.equal(model(x), model(genesis.tensor(x)))
