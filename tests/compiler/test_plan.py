@@ -1,0 +1,36 @@
+"""Plans as data."""
+
+from compiler.plan import Check, Launch, Plan, Slot
+
+PLAN = Plan(
+    name="step",
+    target="c/portable",
+    source='void step(void) { /* "quoted", ünïcode */ }',
+    slots=(
+        Slot("state", "model.weight", "f32", (3, 4)),
+        Slot("scalar", "lr", "f64", ()),
+        Slot("output", "", "bf16", (2,)),
+    ),
+    arena_bytes=128,
+    scratch=((64, 10), (0, 40)),
+    threads=0,
+    launches=(Launch("k0_dot", "contract", ("dot", "add"), "train.py:3", 24, 96),),
+    checks=(Check("class index", 10, "train.py:4"), Check("embedding index", 7, "train.py:5", early=False)),
+)
+
+
+def test_a_plan_is_text_and_back() -> None:
+    assert Plan.from_json(PLAN.to_json()) == PLAN
+    assert hash(Plan.from_json(PLAN.to_json())) == hash(PLAN)
+
+
+def test_scratch_grows_with_threads() -> None:
+    assert [PLAN.scratch_bytes(n) for n in (1, 2, 4)] == [74, 84, 160]
+    assert Plan("empty", "c", "", (), 0, (), 1, ()).scratch_bytes(8) == 0
+
+
+def test_a_finding_says_what_where_and_what_became_of_the_states() -> None:
+    assert PLAN.checks[0].finding(12, 3) == (
+        "class index 12 is out of range [0, 10) (element 3)\n  at train.py:4\n  nothing was updated by this call"
+    )
+    assert PLAN.checks[1].finding(-1, 0).endswith("\n  some states were updated before this was found")
