@@ -95,7 +95,7 @@ SHAPES += [(16, 32), (16, 16)]
 EDGE_COST = 64
 
 
-HEAVY = 16  # statements of an epilogue from which it needs registers that a large tile does not leave
+HEAVY = 16  # statements of an epilogue from which, as with random numbers, a large tile leaves it too few registers
 PLAIN = 16  # the tile's edge where there is no dot product
 
 
@@ -116,7 +116,7 @@ def config(spec: MatmulSpec, target: str) -> Tile:
 
     item = max(ITEM_BYTES[spec.a.dtype], ITEM_BYTES[spec.b.dtype])
     ieee = spec.compute == "fp32" and not spec.tf32
-    heavy = len(spec.epilogue) > HEAVY
+    heavy = len(spec.epilogue) > HEAVY or any("uniform(" in line for line in spec.epilogue)
     if not (_is_aligned(spec.a) and _is_aligned(spec.b)):
         largest = 64 * 64  # loads of single elements pass through registers
     elif ieee or heavy:

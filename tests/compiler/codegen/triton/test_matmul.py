@@ -205,3 +205,19 @@ def test_indices_past_32_bits_are_computed_in_64():
     text = matmul_source(product(2**20, 4096, 16), SMALL)
     assert "row.to(tl.int64)" in text
     assert "int64" not in matmul_source(product(2**18, 4096, 16), SMALL)
+
+
+@pytest.mark.parametrize("target", ["sm_80", "sm_90"])
+def test_random_numbers_in_the_epilogue_do_not_spill(target):
+    draw = "keep = uniform(tl.load(state), tl.load(state + 1), i * 384 + j) >= 0.1"
+    store = "tl.store(out + i * 384 + j, tl.where(keep, acc * 1.25, 0.0), mask=mask)"
+    spec = replace(product(8192, 384, 1536), params=("state", "out"), epilogue=(draw, store))
+    tile = config(spec, target)
+    kernel = compile_kernel(
+        load_module(module(spec, tile)).product,
+        {"lhs": "*bf16", "rhs": "*bf16", "state": "*i64", "out": "*fp32"},
+        target=target,
+        num_warps=tile.warps,
+        num_stages=tile.stages,
+    )
+    assert resources(kernel.cubin).spill_bytes == 0
