@@ -44,7 +44,6 @@ class Counting(nn.Module):
 
 
 counting, linear = Counting(), nn.Linear(4, 2)
-evaluated = nn.Sequential(nn.Dropout(0.5))
 
 
 def branch(x: Any) -> Any:
@@ -57,11 +56,6 @@ def show(x: Any) -> None:
 
 def shape_from_data(x: Any) -> Any:
     return x[x > 0]
-
-
-def switch(x: Any) -> Any:
-    evaluated.eval()
-    return evaluated(x)
 
 
 def seeded(x: Any) -> Any:
@@ -82,7 +76,6 @@ UNTRACEABLE: dict[str, Callable[[Any], Any]] = {
     "tolist": lambda x: x.tolist(),
     "mask": shape_from_data,
     "attribute": lambda x: counting(x),
-    "mode": switch,
     "seed": seeded,
     "parameter": lambda x: nn.Linear(3, 3)(x),
     "shapes": lambda x: linear(x),
