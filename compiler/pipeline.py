@@ -79,7 +79,8 @@ def compile_c(stages: Stages, isa: Isa) -> Plan:
 
 def compile_triton(stages: Stages, target: str) -> TritonProgram:
     """Lower the latest graph of ``stages`` and emit Triton for ``target`` ("sm_80", "sm_90", ...)."""
-    return _triton().emit(stages.run(lowering(None)), target)
+    triton = _triton()
+    return triton.emit(stages.run(lowering(triton.claims)), target)
 
 
 def _triton() -> Any:

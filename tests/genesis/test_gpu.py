@@ -1,0 +1,68 @@
+"""Steps compiled for the GPU, on a driver that records calls and moves memory but computes nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import genesis
+from compiler.errors import DeviceError
+from genesis import gpu, nn, optim
+from tests.runtime.devices.conftest import driver, library
+
+pytest.importorskip("triton")
+__all__ = ["driver", "library"]  # fixtures
+
+
+@pytest.fixture
+def step(driver: Any) -> Any:
+    gpu.gpu.cache_clear()
+    model = nn.Linear(16, 16)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+    @genesis.compile(backend="cuda")
+    def step(x: genesis.Tensor) -> genesis.Tensor:
+        optimizer.zero_grad()
+        loss = (model(x) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step.model = model
+    yield step
+    gpu.gpu.cache_clear()
+
+
+def test_a_step_is_one_graph_of_launches(step: Any, driver: Any) -> None:
+    x = np.ones((16, 16), np.float32)
+    before = step.model.weight.detach().numpy().copy()
+    step(x)
+    calls = driver.calls()
+    launches = [c for c in calls if c.startswith("cuLaunchKernel")]
+    assert 0 < len(launches) <= 8
+    assert sum(c.startswith("cuGraphInstantiate") for c in calls) == 1
+    step(x)
+    later = driver.calls()
+    assert not any(c.startswith(("cuLaunchKernel", "cuModule", "cuMemAlloc")) for c in later)
+    assert sum(c.startswith("cuGraphLaunch") for c in later) == 1
+    assert np.array_equal(
+        step.model.weight.detach().numpy(), before
+    )  # back from the device, where nothing was computed
+
+
+def test_reading_a_state_brings_it_back_once(step: Any, driver: Any) -> None:
+    step(np.ones((16, 16), np.float32))
+    driver.calls()
+    step.model.weight.detach().numpy()
+    assert any("DtoH" in c for c in driver.calls())
+    step.model.weight.detach().numpy()
+    assert driver.calls() == []
+
+
+def test_without_a_driver_the_error_names_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu.gpu.cache_clear()
+    monkeypatch.setenv("GENESIS_LIBCUDA", str(tmp_path / "nothing.so"))
+    double = genesis.compile(lambda x: x * 2, backend="cuda")
+    with pytest.raises(DeviceError, match=r'no CUDA driver.*backend="c"'):
+        double(np.ones(3, np.float32))
