@@ -78,8 +78,12 @@ class Cell:
         """Make the cell a leaf with or without gradient."""
         changes.time += flag is not self.requires_grad
         self.requires_grad = flag
-        self.value = alias(self.value)
+        self.value = self._alone(self.value)
         self._make_leaf()
+
+    def _alone(self, value: Value) -> Value:
+        """The same contents without history, as a value of this cell only."""
+        return alias(value) if self.home is None else o.detach(value)
 
     @property
     def type(self) -> TensorType:
@@ -121,8 +125,8 @@ class Cell:
             rebound.time += 1
         self.version += 1
         if self.requires_grad and not value.requires_grad:
-            value = alias(value)
-            value.leaf, value.requires_grad = self, True
+            value = self._alone(value)
+            value.leaf, value.requires_grad, value.cut = self, True, False
         self.value = value
         self.remote = None
 

@@ -147,7 +147,7 @@ class Tensor:
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Make this leaf collect a gradient or not; in place."""
-        if self._views or self.value.producer is not None:
+        if self._views or not self.is_leaf:
             raise AutogradError("you can only change requires_grad flags of leaf variables.")
         if requires_grad and not self.dtype.is_floating_point:
             raise AutogradError("only Tensors of floating point dtype can require gradients")
