@@ -504,6 +504,21 @@ def test_a_scheduler_inside_the_step_steps_after_every_call() -> None:
     assert rates == [1.0, 0.5, 0.25, 0.125], "the rate that the step ran with"
 
 
+def test_vector_loops_keep_what_is_not_a_number() -> None:
+    """An optimiser that takes infinity times zero for zero would hide an overflow from the gradient scaler."""
+
+    @genesis.compile
+    def activations(x: Any) -> Any:
+        return F.silu(x), F.gelu(x), x * genesis.sigmoid(x), F.softplus(x), x.tanh()
+
+    for value in (float("-inf"), float("inf"), float("nan"), -0.0):
+        x = genesis.full((37,), value)
+        eager = (F.silu(x), F.gelu(x), x * genesis.sigmoid(x), F.softplus(x), x.tanh())
+        for got, expected in zip(activations(x), eager, strict=True):
+            np.testing.assert_array_equal(got.numpy(), expected.numpy())
+    assert activations.compiles == 1
+
+
 def test_random_numbers_move_on_as_in_eager_mode() -> None:
     def noisy() -> Any:
         return genesis.rand(4), genesis.randn(3), F.dropout(genesis.ones(8), 0.5)
