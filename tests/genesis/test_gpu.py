@@ -11,7 +11,7 @@ from compiler.errors import DeviceError
 from genesis import gpu, nn, optim
 from tests.runtime.devices.conftest import driver, library
 
-pytest.importorskip("triton")
+pytest.importorskip("triton", minversion="3.9")
 __all__ = ["driver", "library"]  # fixtures
 
 

@@ -20,7 +20,15 @@ from runtime.devices.pool import get_pool
 from runtime.toolchain import Compiler, find_compiler, march
 
 GUARD = 64  # bytes behind every buffer that no kernel may touch
-STRICT = ["-Wall", "-Wextra", "-Werror", "-Wno-unused", "-Wno-unknown-pragmas", "-Wno-sign-compare"]
+STRICT = [
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-unused",
+    "-Wno-unused-parameter",
+    "-Wno-unknown-pragmas",
+    "-Wno-sign-compare",
+]
 
 
 @cache

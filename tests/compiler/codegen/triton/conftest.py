@@ -7,11 +7,15 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
+import triton
 
 from compiler.codegen.triton.aot import load_module
 from compiler.codegen.triton.interpreter import run_kernel
 
 Interpret = Callable[..., list[Any]]
+
+if not triton.__version__.startswith("3.9."):  # the release the interpreter's corrections are for
+    collect_ignore_glob = ["test_*.py"]
 
 
 def run_source(
