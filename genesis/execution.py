@@ -57,6 +57,7 @@ class Program:
         self._scalars = self._scalar_order()
         self.clock = Clock()
         self.executor: Executor | Interpreted | CudaExecutor = self._executor(backend)
+        self.remote = isinstance(self.executor, CudaExecutor)
         self.bound: list[Value] = []
         self.time = -1
         self.outputs: list[np.ndarray] = []
@@ -69,19 +70,15 @@ class Program:
         for cell in traced.states:
             cell.bound += 1
 
-    def _scalar_order(self) -> list[Callable[[Sequence[Any]], float]]:
-        """How to read each scalar input of the graph, in the graph's order."""
+    def _scalar_order(self) -> list[tuple[int, Callable[[], float] | None]]:
+        """Each scalar input of the graph: which argument it is, or how to read it."""
         traced = self.traced
         arguments, numbers = iter(traced.float_arguments), iter(traced.scalars)
-        order: list[Callable[[Sequence[Any]], float]] = []
-        for param in traced.stages.latest.params:
-            if param.kind != "scalar":
-                continue
-            if param.value in traced.argument_scalars:
-                order.append(_argument_reader(next(arguments)))
-            else:
-                order.append(_outside_reader(next(numbers)))
-        return order
+        return [
+            (next(arguments), None) if param.value in traced.argument_scalars else (-1, next(numbers))
+            for param in traced.stages.latest.params
+            if param.kind == "scalar"
+        ]
 
     def _executor(self, backend: str) -> Executor | Interpreted | CudaExecutor:
         if backend == "cuda":
@@ -112,7 +109,7 @@ class Program:
 
     def grads_as_recorded(self) -> bool:
         """Whether the ``.grad`` that the step reads before it clears them are there, or missing, as when recorded."""
-        return all((cell.grad is None) == missing for cell, missing in self.traced.entry_grads)
+        return all([(cell.grad is None) == missing for cell, missing in self.traced.entry_grads])
 
     def run(self, arguments: Sequence[Any]) -> Any:
         """One call on the leaves of the arguments."""
@@ -120,12 +117,13 @@ class Program:
         if self.time != rebound.time:
             self._bind()
         inputs = [_array(arguments[i]) for i in traced.inputs]
-        inputs += [_given_grad(cell) for cell in traced.given_grads]
-        scalars = [read(arguments) for read in self._scalars]
+        if traced.given_grads:
+            inputs += [_given_grad(cell) for cell in traced.given_grads]
+        scalars = [read() if read is not None else float(arguments[i]) for i, read in self._scalars]
         results = self.executor.run(inputs, scalars)
         for clock in self.clocks:
             clock.time += 1
-        if isinstance(self.executor, CudaExecutor):
+        if self.remote:
             for cell in traced.written:
                 cell.remote = self.fetch
         self.outputs, self.scalars = results, scalars
@@ -143,7 +141,7 @@ class Program:
             cell.grad = None
         for action in traced.host_actions:
             action()
-        return traced.result([_result(a, t) for a, t in zip(results, self.result_types, strict=False)])
+        return traced.result(list(map(_result, results, self.result_types)))
 
     def fetch(self) -> None:
         """Bring the states back from the device they are on."""
@@ -207,14 +205,6 @@ class Program:
         return {"step.c": self.source("c"), "step_triton.py": self.source("triton")}
 
 
-def _argument_reader(position: int) -> Callable[[Sequence[Any]], float]:
-    return lambda arguments: float(arguments[position])
-
-
-def _outside_reader(read: Callable[[], float]) -> Callable[[Sequence[Any]], float]:
-    return lambda arguments: float(read())
-
-
 @functools.cache
 def _compiler_version() -> str:
     """Changes whenever a file of the compiler does."""
@@ -255,13 +245,12 @@ _OWNED: WeakSet[Value] = WeakSet()
 
 
 def _array(leaf: Any) -> np.ndarray:
-    array = (
-        leaf.value.data
-        if isinstance(leaf, Tensor)
-        else leaf
-        if isinstance(leaf, np.ndarray)
-        else tensor(leaf).value.data
-    )
+    if type(leaf) is np.ndarray:
+        array = leaf
+    else:
+        given = leaf if isinstance(leaf, Tensor) else tensor(leaf)
+        plain = not given._views and given._cell.home is None
+        array = (given._cell.fetched() if plain else given.value).data
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from compiler.errors import RecompileError, TraceError
 from compiler.ir.graph import Graph
+from compiler.ir.types import TensorType
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
 from genesis.context import Cell, current_recording, session
@@ -108,10 +109,10 @@ class CompiledFunction:
 
     def _now(self, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """What the next call is compared with, to find that nothing changed without building a key."""
-        if self._structure is None or self._surroundings is None or not all(map(_is_plain_tensor, args)):
+        kinds = [_plain_type(x) for x in args]
+        if self._structure is None or self._surroundings is None or None in kinds:
             return None
         here = session()
-        kinds = [x._cell.value.type for x in args]
         return kinds, here.grad_enabled, here.autocast, *self._structure[:2], self._surroundings.snapshot()
 
     def _as_before(self, args: tuple[Any, ...]) -> bool:
@@ -119,10 +120,8 @@ class CompiledFunction:
         if before is None or len(args) != len(before[0]):
             return False
         for x, kind in zip(args, before[0], strict=True):
-            if not _is_plain_tensor(x):
-                return False
-            found = x._cell.value.type
-            if found is not kind and (found.dtype is not kind.dtype or found.shape != kind.shape):
+            found = _plain_type(x)
+            if found is not kind and (found is None or found.dtype is not kind.dtype or found.shape != kind.shape):
                 return False
         here = session()
         assert self._surroundings is not None
@@ -226,9 +225,13 @@ class CompiledFunction:
         return [folder / name for name in texts]
 
 
-def _is_plain_tensor(x: Any) -> bool:
-    """A tensor that is no view, needs no gradient and has its contents at hand."""
-    return type(x) is Tensor and not x._views and x._cell.home is None and not x._cell.value.requires_grad
+def _plain_type(x: Any) -> TensorType | None:
+    """The type of a tensor that is no view, needs no gradient and has its contents at hand; None for others."""
+    if type(x) is not Tensor or x._views:
+        return None
+    cell = x._cell
+    value = cell.value
+    return None if cell.home is not None or value.requires_grad else value.type
 
 
 def _by_name(guards: tuple[Fixed, tuple[Any, ...]]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -184,6 +185,8 @@ class Tracer:
             return leaf
 
         pattern = map_leaves(collect, result)
+        if isinstance(pattern, _Hole):
+            return values, itemgetter(0)
 
         def rebuild(tensors: list[Tensor]) -> Any:
             return map_leaves(lambda _, leaf: tensors[leaf.index] if isinstance(leaf, _Hole) else leaf, pattern)

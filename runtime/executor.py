@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from struct import Struct
 
 import numpy as np
 
@@ -10,6 +12,9 @@ from compiler.ir.types import dtype
 from compiler.plan import Plan
 from runtime.device import Device, Program, pointers
 from runtime.devices.pool import num_threads
+
+SMALL = 1024
+"""Bytes of a result up to which copying it out is quicker than telling the step where a fresh array is."""
 
 
 class Executor:
@@ -30,17 +35,18 @@ class Executor:
         self._states = [i for i, k in enumerate(kinds) if k == "state"]
         self._scalars = [i for i, k in enumerate(kinds) if k == "scalar"]
         self._inputs = [i for i, k in enumerate(kinds) if k == "input"]
-        outputs = [(i, s.shape, dtype(s.dtype).numpy) for i, s in enumerate(plan.slots) if s.kind == "output"]
-        fresh = len(outputs) if fresh is None else fresh
-        self._outputs = outputs[:fresh]
+        outputs = [(i, np.empty(s.shape, dtype(s.dtype).numpy)) for i, s in enumerate(plan.slots) if s.kind == "output"]
+        self._results = [array for _, array in outputs]
+        self._small = [k for k, (_, array) in enumerate(outputs[:fresh]) if array.nbytes <= SMALL]
+        self._large = [(k, i) for k, (i, array) in enumerate(outputs[:fresh]) if array.nbytes > SMALL]
         self._args = pointers(len(plan.slots) + 2)
         self._numbers = np.zeros(max(len(self._scalars), 1), np.float64)
+        self._store_numbers = partial(Struct(f"{len(self._scalars)}d").pack_into, self._numbers, 0)
         for k, i in enumerate(self._scalars):
             self._args[i] = self._numbers[k:].ctypes.data
         self._arena = device.alloc(plan.arena_bytes)
         self._args[len(plan.slots)] = self._arena.ctypes.data
-        self._kept = [np.empty(shape, kind) for _, shape, kind in outputs[fresh:]]
-        for (i, _, _), array in zip(outputs[fresh:], self._kept, strict=True):
+        for i, array in outputs:
             self._args[i] = array.ctypes.data
         self._held: list[np.ndarray] = []
         self._given: list[np.ndarray | None] = [None] * len(self._inputs)
@@ -62,21 +68,21 @@ class Executor:
         threads = self.plan.threads or num_threads()
         if threads != self.threads:
             self._use_threads(threads)
-        if scalars:
-            self._numbers[:] = scalars
+        self._store_numbers(*scalars)
         given = self._given
         for k, array in enumerate(inputs):
             if array is not given[k]:
                 given[k] = array
                 args[self._inputs[k]] = array.__array_interface__["data"][0]
-        results = []
-        for i, shape, kind in self._outputs:
-            result = np.empty(shape, kind)
-            results.append(result)
+        results = self._results.copy()
+        for k, i in self._large:
+            result = results[k] = np.empty_like(results[k])
             args[i] = result.__array_interface__["data"][0]
         if self.program(args, threads):
             raise IndexError(self._finding())
-        return results + self._kept
+        for k in self._small:
+            results[k] = results[k].copy()
+        return results
 
     def _finding(self) -> str:
         status = self.program.status

@@ -42,7 +42,8 @@ class CpuProgram:
 
     def __call__(self, args: ctypes.Array[ctypes.c_void_p], threads: int) -> int:
         status = self._status
-        status[:] = [0, 0, 0, 0]
+        if status[0]:
+            status[:] = [0, 0, 0, 0]
         self._step(self._pool, threads, args, status)
         return status[0]
 
