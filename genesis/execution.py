@@ -109,7 +109,7 @@ class Program:
 
     def grads_as_recorded(self) -> bool:
         """Whether the ``.grad`` that the step reads before it clears them are there, or missing, as when recorded."""
-        return all([(cell.grad is None) == missing for cell, missing in self.traced.entry_grads])
+        return all((cell.grad is None) == missing for cell, missing in self.traced.entry_grads)
 
     def run(self, arguments: Sequence[Any]) -> Any:
         """One call on the leaves of the arguments."""
