@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from struct import Struct
+from ctypes import addressof, c_double, sizeof
 
 import numpy as np
 
@@ -40,10 +39,9 @@ class Executor:
         self._small = [k for k, (_, array) in enumerate(outputs[:fresh]) if array.nbytes <= SMALL]
         self._large = [(k, i) for k, (i, array) in enumerate(outputs[:fresh]) if array.nbytes > SMALL]
         self._args = pointers(len(plan.slots) + 2)
-        self._numbers = np.zeros(max(len(self._scalars), 1), np.float64)
-        self._store_numbers = partial(Struct(f"{len(self._scalars)}d").pack_into, self._numbers, 0)
+        self._numbers = (c_double * len(self._scalars))()
         for k, i in enumerate(self._scalars):
-            self._args[i] = self._numbers[k:].ctypes.data
+            self._args[i] = addressof(self._numbers) + k * sizeof(c_double)
         self._arena = device.alloc(plan.arena_bytes)
         self._args[len(plan.slots)] = self._arena.ctypes.data
         for i, array in outputs:
@@ -62,13 +60,13 @@ class Executor:
         self._scratch = self.device.alloc(self.plan.scratch_bytes(threads))
         self._args[len(self.plan.slots) + 1] = self._scratch.ctypes.data
 
-    def run(self, inputs: Sequence[np.ndarray], scalars: Sequence[float]) -> list[np.ndarray]:
+    def run(self, inputs: Sequence[np.ndarray], scalars: list[float]) -> list[np.ndarray]:
         """One call of the step."""
         args = self._args
         threads = self.plan.threads or num_threads()
         if threads != self.threads:
             self._use_threads(threads)
-        self._store_numbers(*scalars)
+        self._numbers[:] = scalars
         given = self._given
         for k, array in enumerate(inputs):
             if array is not given[k]:
