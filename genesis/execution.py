@@ -224,7 +224,7 @@ class Interpreted:
     def bind(self, states: Sequence[np.ndarray]) -> None:
         self.states = list(states)
 
-    def run(self, inputs: Sequence[np.ndarray], scalars: list[float]) -> list[np.ndarray]:
+    def run(self, inputs: Sequence[np.ndarray], scalars: Sequence[float]) -> list[np.ndarray]:
         """The same contract as :meth:`runtime.executor.Executor.run`."""
         sources = {"state": iter(self.states), "input": iter(inputs), "scalar": iter(np.float64(s) for s in scalars)}
         arguments = [np.asarray(next(sources[p.kind])) for p in self.graph.params]

@@ -60,13 +60,13 @@ class Executor:
         self._scratch = self.device.alloc(self.plan.scratch_bytes(threads))
         self._args[len(self.plan.slots) + 1] = self._scratch.ctypes.data
 
-    def run(self, inputs: Sequence[np.ndarray], scalars: list[float]) -> list[np.ndarray]:
+    def run(self, inputs: Sequence[np.ndarray], scalars: Sequence[float]) -> list[np.ndarray]:
         """One call of the step."""
         args = self._args
         threads = self.plan.threads or num_threads()
         if threads != self.threads:
             self._use_threads(threads)
-        self._numbers[:] = scalars
+        self._numbers[:] = [*scalars]
         given = self._given
         for k, array in enumerate(inputs):
             if array is not given[k]:
