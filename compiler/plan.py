@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
+from compiler.ir.location import Loc
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -36,14 +38,22 @@ class Check:
 
 @dataclass(frozen=True)
 class Launch:
-    """One kernel run, for people and for profiles: its function, IR ops, place, floating-point work and bytes moved."""
+    """One kernel run, for people and for profiles: its function, IR ops, location and work.
+
+    ``flops``: floating-point operations; ``nbytes``: bytes of memory read and written, each once.
+    """
 
     kernel: str
     kind: str
     ops: tuple[str, ...]
-    place: str
+    loc: Loc
     flops: int
     nbytes: int
+
+    @property
+    def place(self) -> str:
+        """The location as text, such as ``model.py:12 net.fc [grad]``."""
+        return str(self.loc)
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,9 @@ class Plan:
 
     ``source`` is one C translation unit whose entry ``step(pool, threads, args, status)`` takes the addresses of
     ``slots`` in order, then of the arena and of the scratch memory. Scratch is the largest of
-    ``shared + threads * private`` over ``scratch``. ``threads``: how many are worth using, 0 for all.
+    ``shared + threads * private`` over ``scratch``. ``threads``: how many are worth using, 0 for all. The source of a
+    timed plan also takes the address of f64[threads, launches, 2]: the seconds that each thread spends in each launch,
+    and waiting for the others behind it.
     """
 
     name: str
@@ -78,6 +90,8 @@ class Plan:
         data = json.loads(text)
         data["slots"] = tuple(Slot(**{**s, "shape": tuple(s["shape"])}) for s in data["slots"])
         data["scratch"] = tuple((a, b) for a, b in data["scratch"])
-        data["launches"] = tuple(Launch(**{**x, "ops": tuple(x["ops"])}) for x in data["launches"])
+        data["launches"] = tuple(
+            Launch(**{**x, "ops": tuple(x["ops"]), "loc": Loc(**x["loc"])}) for x in data["launches"]
+        )
         data["checks"] = tuple(Check(**c) for c in data["checks"])
         return Plan(**data)

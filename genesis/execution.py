@@ -30,6 +30,7 @@ from runtime.cache import cached_bytes
 from runtime.devices.cpu import CpuDevice, aligned_empty
 from runtime.devices.cuda_executor import CudaExecutor
 from runtime.executor import Executor
+from runtime.profile import Profile, profile
 from runtime.toolchain import find_compiler
 
 
@@ -93,17 +94,23 @@ class Program:
                     "no C compiler found: steps run in the NumPy interpreter, slowly", GenesisWarning, stacklevel=5
                 )
             return Interpreted(self.traced.stages.latest)
-        isa = isa_for(compiler.features)
-        start = self.traced.stages.latest
-        key = ("plan", _compiler_version(), isa.name, print_graph(start))
-
-        def make() -> bytes:
-            self._stages = Stages(start)
-            return pipeline.compile_c(self._stages, isa).to_json().encode()
-
-        self.plan = Plan.from_json(cached_bytes(key, make).decode())
+        self._isa = isa_for(compiler.features)
+        self.plan = self._plan()
         fresh = self.traced.outputs + len(self.traced.exports) + len(self.traced.argument_grads)
         return Executor(self.plan, CpuDevice(), fresh)
+
+    def _plan(self, timed: bool = False) -> Plan:
+        """The plan in C, from the cache where it is there."""
+        start = self.traced.stages.latest
+        key = ("timed plan" if timed else "plan", _compiler_version(), self._isa.name, print_graph(start))
+
+        def make() -> bytes:
+            if self._stages is None:
+                self._stages = Stages(start)
+                self._stages.run(pipeline.lowering(unit.claims))
+            return unit.emit(self._stages.latest, self._isa, timed).to_json().encode()
+
+        return Plan.from_json(cached_bytes(key, make).decode())
 
     # Running
 
@@ -166,6 +173,29 @@ class Program:
         self.bound = values
         self.executor.bind([v.data for v in values])
         self.time = rebound.time
+
+    def profile(self, runs: int) -> Profile:
+        """Time the kernels over ``runs`` runs on the arguments of the last call; states and results stay."""
+        if isinstance(self.executor, CudaExecutor):
+            raise NotImplementedError(
+                "profile() of a step on a GPU: its kernels are one CUDA graph, which is not timed yet. "
+                'Profile it with backend="c", or run the program under `nsys profile --cuda-graph-trace=node`.'
+            )
+        if isinstance(self.executor, Interpreted):
+            raise DeviceError(
+                "profile() times compiled kernels, and this step runs in the NumPy interpreter, which has none; "
+                'compile it with backend="c", which needs a C compiler (gcc, clang, or `pip install ziglang`)'
+            )
+        if self.time != rebound.time:
+            self._bind()
+        timed = self._plan(timed=True)
+        arrays = [*(cell.value.data for cell in self.traced.written), *self.outputs]
+        before = [array.copy() for array in arrays]
+        try:
+            return profile(self.executor, timed.source, runs)
+        finally:
+            for array, contents in zip(arrays, before, strict=True):
+                np.copyto(array, contents)
 
     def release(self) -> None:
         """Let go of the states."""

@@ -25,6 +25,7 @@ from genesis.surroundings import Fixed, Surroundings, described, token
 from genesis.tensor import Tensor, from_array
 from genesis.tracing import Tracer
 from genesis.trees import is_tensor_like, leaves, structure
+from runtime.profile import Profile
 
 MAX_PROGRAMS = 32
 MAX_RECOMPILES = 8
@@ -195,6 +196,17 @@ class CompiledFunction:
     def last(self) -> Last:
         """What the last call did; see :class:`Last`."""
         return self._latest().last()
+
+    def profile(self, n: int = 20) -> Profile:
+        """Measure where the time of the step goes, per kernel, module and source line; ``print`` what it returns.
+
+        Runs the last call's program ``n`` times on its arguments, in a form that takes the time of every kernel.
+        Parameters, moments, random numbers and everything else the step changes are put back to what they were.
+        """
+        if n < 1:
+            raise ValueError(f"profile({n}): the number of runs must be 1 or more")
+        with self._lock:
+            return self._latest().profile(n)
 
     @property
     def plan(self) -> Plan | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ctypes import addressof, c_double, sizeof
+from time import perf_counter
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Executor:
         self._results = [array for _, array in outputs]
         self._small = [k for k, (_, array) in enumerate(outputs[:fresh]) if array.nbytes <= SMALL]
         self._large = [(k, i) for k, (i, array) in enumerate(outputs[:fresh]) if array.nbytes > SMALL]
-        self._args = pointers(len(plan.slots) + 2)
+        self._args = pointers(len(plan.slots) + 3)  # the arena, scratch memory, and times where they are taken
         self._numbers = (c_double * len(self._scalars))()
         for k, i in enumerate(self._scalars):
             self._args[i] = addressof(self._numbers) + k * sizeof(c_double)
@@ -81,6 +82,25 @@ class Executor:
         for k in self._small:
             results[k] = results[k].copy()
         return results
+
+    def timed(self, program: Program, runs: int) -> tuple[np.ndarray, np.ndarray]:
+        """Run ``program``, the plan's in its timed form, on the arguments of the last run.
+
+        Returns seconds: f64[runs] of each run, and f64[runs, threads, launches, 2] as in :class:`Plan`.
+        """
+        calls = np.zeros(runs)
+        spent = np.zeros((runs, self.plan.threads or num_threads(), len(self.plan.launches), 2))
+        inputs, scalars = [x for x in self._given if x is not None], list(self._numbers)
+        untimed, self.program = self.program, program
+        try:
+            for i in range(runs):
+                self._args[len(self.plan.slots) + 2] = spent[i].ctypes.data
+                start = perf_counter()
+                self.run(inputs, scalars)
+                calls[i] = perf_counter() - start
+        finally:
+            self.program = untimed
+        return calls, spent
 
     def _finding(self) -> str:
         status = self.program.status

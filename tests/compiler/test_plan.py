@@ -1,5 +1,6 @@
 """Plans as data."""
 
+from compiler.ir.location import Loc
 from compiler.plan import Check, Launch, Plan, Slot
 
 PLAN = Plan(
@@ -14,7 +15,7 @@ PLAN = Plan(
     arena_bytes=128,
     scratch=((64, 10), (0, 40)),
     threads=0,
-    launches=(Launch("k0_dot", "contract", ("dot", "add"), "train.py:3", 24, 96),),
+    launches=(Launch("k0_dot", "contract", ("dot", "add"), Loc("/home/train.py", 3, "net.fc", "grad"), 24, 96),),
     checks=(Check("class index", 10, "train.py:4"), Check("embedding index", 7, "train.py:5", early=False)),
 )
 
@@ -22,6 +23,10 @@ PLAN = Plan(
 def test_a_plan_is_text_and_back() -> None:
     assert Plan.from_json(PLAN.to_json()) == PLAN
     assert hash(Plan.from_json(PLAN.to_json())) == hash(PLAN)
+
+
+def test_a_launch_has_a_place_for_people() -> None:
+    assert PLAN.launches[0].place == "train.py:3 net.fc [grad]"
 
 
 def test_scratch_grows_with_threads() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.codegen.c import gemm
+from compiler.codegen.c import gemm, work
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import LoopKernel, combine_text, loop_kernel
 from compiler.codegen.c.placement import Placement
@@ -40,9 +40,12 @@ def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     return query.shape[-1] == values.shape[-1] and query.type.size > 0 and values.type.size > 0
 
 
-def emit(graph: Graph, isa: Isa) -> Plan:
-    """C text and plan for a graph of fused nodes. Raises NotImplementedError for what C has no kernel for."""
-    return _Unit(graph, isa).plan()
+def emit(graph: Graph, isa: Isa, timed: bool = False) -> Plan:
+    """C text and plan for a graph of fused nodes; ``timed``: the text takes the time of every launch.
+
+    Raises NotImplementedError for what C has no kernel for.
+    """
+    return _Unit(graph, isa, timed).plan()
 
 
 @dataclass
@@ -57,8 +60,8 @@ class _Call:
 
 
 class _Unit:
-    def __init__(self, graph: Graph, isa: Isa) -> None:
-        self.graph, self.isa = graph, isa
+    def __init__(self, graph: Graph, isa: Isa, timed: bool) -> None:
+        self.graph, self.isa, self.timed = graph, isa, timed
         placement = Placement(graph, isa)
         self.runs, self.places = placement.runs, placement.places
         self.temporaries, self.copies, self.aliases = placement.temporaries, placement.copies, placement.aliases
@@ -93,11 +96,10 @@ class _Unit:
                 self._table_call(i, run, [k for k, _ in kernels if isinstance(k, LoopKernel)], names.pop())
                 continue
             for node, (kernel, name) in zip(run, kernels, strict=True):
-                launch = _launch(name, [node])
                 if isinstance(kernel, TeamKernel):
-                    self._team_call(i, node, kernel, name, launch)
+                    self._team_call(node, kernel, name)
                 else:
-                    self._loop_call(i, node, kernel, name, launch)
+                    self._loop_call(i, node, kernel, name)
 
     def _kernel(self, node: Node, early: bool) -> tuple[LoopKernel | TeamKernel, str]:
         """The kernel of a node and the name of its function."""
@@ -131,11 +133,8 @@ class _Unit:
             for begin in range(0, kernel.total, chunk):
                 pieces.append(f"{{{m}, {begin}, {min(begin + chunk, kernel.total)}}}")
             starts.append(len(pieces))
-        partials = {}
-        for sink in kernels[0].sinks:
-            partials[sink.output] = f"part{i}_{sink.output}"
-            kind = TensorType(sink.partial, (len(pieces),))
-            self.temporaries.append((partials[sink.output], kind, Lifetime(i, i, kind.nbytes)))
+        kinds = {s.output: TensorType(s.partial, (len(pieces),)) for s in kernels[0].sinks}
+        partials = self._partials(i, kinds)
         pointers = [x for x in kernels[0].operands if x[0] in ("in", "out")]
         rows = [", ".join(self._operand(node, x, {}) for x in pointers) for node in run]
         columns = {x: f"t[{k}]" for k, x in enumerate(pointers)}
@@ -158,7 +157,7 @@ class _Unit:
         reads = set().union(*(r for r, _ in effects))
         writes = set().union(*(w for _, w in effects))
         sinks = {self.places[n.outputs[s.output]].pointer for n in run for s in kernels[0].sinks}
-        launch = _launch(name, run)
+        launch = work.launch(name, run, kinds)
         self.calls.append(_Call(lines, reads, (writes - sinks) | set(partials.values()), launch))
         for sink in kernels[0].sinks:
             combine, text = combine_text(sink.op, sink.dtype)
@@ -176,9 +175,9 @@ class _Unit:
                 f"  {combine}(0, 1, {part} + first{i}_{sink.output}[m], first{i}_{sink.output}[m + 1] - "
                 f"first{i}_{sink.output}[m], 1, total{i}_{sink.output}[m]);",
             ]
-            self.calls.append(
-                _Call(lines, {part}, set(outs), Launch(combine, "combine", (sink.op,), launch.place, 0, 0))
-            )
+            results = [n.outputs[sink.output].type for n in run]
+            joined = work.combine(combine, sink.op, kinds[sink.output], results, launch.loc)
+            self.calls.append(_Call(lines, {part}, set(outs), joined))
 
     def _pointer(self, value: Value, offset: int = 0) -> str:
         text = self.places[value].pointer
@@ -197,7 +196,7 @@ class _Unit:
     def _effects(self, node: Node) -> tuple[set[str], set[str]]:
         return {self.places[v].pointer for v in node.inputs}, {self.places[v].pointer for v in node.outputs}
 
-    def _team_call(self, i: int, node: Node, kernel: TeamKernel, name: str, launch: Launch) -> None:
+    def _team_call(self, node: Node, kernel: TeamKernel, name: str) -> None:
         arguments = []
         for kind, k, offset in kernel.pointers:
             if kind == "status":
@@ -208,17 +207,19 @@ class _Unit:
         if kernel.shared or kernel.private:
             writes.add("scratch")
         line = f"{name}(pool, tid, nt, scratch, {', '.join(arguments)});"
-        self.calls.append(_Call([line], reads, writes, launch, bool(kernel.checks)))
+        self.calls.append(_Call([line], reads, writes, work.launch(name, [node]), bool(kernel.checks)))
 
-    def _loop_call(self, i: int, node: Node, kernel: LoopKernel, name: str, launch: Launch) -> None:
+    def _loop_call(self, i: int, node: Node, kernel: LoopKernel, name: str) -> None:
         reads, writes = self._effects(node)
         if kernel.chunks == 1 and all(s.partial is s.dtype for s in kernel.sinks):
             direct = {s.output: self._pointer(node.outputs[s.output]) for s in kernel.sinks}
             arguments = ", ".join("0" if x[0] == "chunk" else self._operand(node, x, direct) for x in kernel.operands)
             line = f"if (tid == 0) {name}(0, {kernel.total}, {arguments});"
-            self.calls.append(_Call([line], reads, writes, launch, bool(kernel.checks)))
+            self.calls.append(_Call([line], reads, writes, work.launch(name, [node]), bool(kernel.checks)))
             return
-        partials = {s.output: self._partials(i, s.output, kernel, node) for s in kernel.sinks}
+        kinds = {s.output: TensorType(s.partial, (max(kernel.chunks, 1), s.width)) for s in kernel.sinks}
+        partials = self._partials(i, kinds)
+        launch = work.launch(name, [node], kinds)
         arguments = ", ".join(self._operand(node, x, partials) for x in kernel.operands)
         if kernel.sinks:
             ranges = f"chunk * {kernel.chunk}, LEAST({kernel.total}, (chunk + 1) * {kernel.chunk})"
@@ -230,40 +231,39 @@ class _Unit:
             self.calls.append(
                 _Call([line], reads, (writes - sinks) | set(partials.values()), launch, bool(kernel.checks))
             )
-            self._combine(i, node, kernel, partials, launch)
+            self._combine(node, kernel, kinds, partials)
             return
         line = f"{name}(FROM({kernel.total}, {kernel.grain}), TO({kernel.total}, {kernel.grain}), {arguments});"
         if kernel.total <= kernel.grain:
             line = f"if (tid == 0) {name}(0, {kernel.total}, {arguments});"
         self.calls.append(_Call([line], reads, writes, launch, bool(kernel.checks)))
 
-    def _partials(self, i: int, output: int, kernel: LoopKernel, node: Node) -> str:
-        sink = next(s for s in kernel.sinks if s.output == output)
-        name = f"part{i}_{output}"
-        kind = TensorType(sink.partial, (max(kernel.chunks, 1), sink.width))
-        self.temporaries.append((name, kind, Lifetime(i, i, kind.nbytes)))
-        return name
+    def _partials(self, i: int, kinds: dict[int, TensorType]) -> dict[int, str]:
+        """Memory for the partial results that stand for outputs, by name."""
+        names = {output: f"part{i}_{output}" for output in kinds}
+        self.temporaries += [(names[k], kind, Lifetime(i, i, kind.nbytes)) for k, kind in kinds.items()]
+        return names
 
-    def _combine(self, i: int, node: Node, kernel: LoopKernel, partials: dict[int, str], launch: Launch) -> None:
+    def _combine(self, node: Node, kernel: LoopKernel, kinds: dict[int, TensorType], partials: dict[int, str]) -> None:
         for sink in kernel.sinks:
             name, text = combine_text(sink.op, sink.dtype)
             self.helpers[name] = text
-            out = self.places[node.outputs[sink.output]].pointer
+            result = node.outputs[sink.output]
+            out = self.places[result].pointer
             part = partials[sink.output]
             rest = f"{part}, {kernel.chunks}, {sink.width}, {out}"
             if sink.width <= 64:
                 line = f"if (tid == 0) {name}(0, {sink.width}, {rest});"
             else:
                 line = f"{name}(FROM({sink.width}, 16), TO({sink.width}, 16), {rest});"
+            launch = work.combine(name, sink.op, kinds[sink.output], [result.type], node.loc)
             self.calls.append(_Call([line], {part}, {out}, launch))
 
     def _emit_copies(self) -> None:
         for value, target in self.copies:
             source = self.places[value].pointer
-            nbytes = value.type.nbytes
-            line = f"if (tid == 0) memcpy({target.pointer}, {source}, {nbytes});"
-            launch = Launch("memcpy", "copy", (), "", 0, 2 * nbytes)
-            self.calls.append(_Call([line], {source}, {target.pointer}, launch))
+            line = f"if (tid == 0) memcpy({target.pointer}, {source}, {value.type.nbytes});"
+            self.calls.append(_Call([line], {source}, {target.pointer}, work.copy(value)))
 
     # Text
 
@@ -290,6 +290,7 @@ class _Unit:
             "   Generated by Genesis. */",
             prelude(self.isa, self.uses - _HELPERS.keys()),
             _FRAME,
+            _TIMING if self.timed else "",
             *(text for name, text in _HELPERS.items() if name in self.uses),
             gemm.micro_kernels(self.isa, self.specs) if self.specs else "",
             *(self.helpers[name] for name in sorted(self.helpers)),
@@ -326,6 +327,8 @@ class _Unit:
         for (name, kind, _), offset in zip(self.temporaries, offsets, strict=True):
             ctype = STORAGE[kind.dtype]
             out(f"{ctype} *const {name} = ({ctype} *)(arena + {offset}); /* {kind} */")
+        if self.timed:
+            out(f"double (*const spent)[2] = (double (*)[2])args[{end + 2}] + tid * {len(self.calls)};")
         out("(void)tid, (void)nt, (void)pool, (void)status, (void)arena, (void)scratch;")
         out()
         self._body(out, offsets)
@@ -371,11 +374,16 @@ class _Unit:
                 if y in spans
             )
 
+        if self.timed:
+            out("BARRIER; /* waking the threads belongs to no launch */")
+            out("double last = seconds();")
         last_place = ""
         for number, call in enumerate(self.calls):
             check = unread and bool(call.writes & states)
             if check or overlaps(call.reads | call.writes, writes) or overlaps(call.writes, reads):
                 out("BARRIER;")
+                if self.timed:
+                    out(f"MARK({number - 1}, 1);")
                 reads, writes = set(), set()
             if check:
                 self._leave_on_bad_input(out, later=any(c.checked for c in self.calls[number:]))
@@ -387,8 +395,13 @@ class _Unit:
             for line in call.lines:
                 for part in line.split("\n"):
                     out(part)
+            if self.timed:
+                out(f"MARK({number}, 0);")
             reads |= call.reads
             writes |= call.writes
+        if self.timed and self.calls:
+            out("BARRIER;")
+            out(f"MARK({len(self.calls) - 1}, 1);")
 
 
 def _main_op(node: Node) -> str:
@@ -427,26 +440,6 @@ def _commented(text: str, node: Node, any_size: bool) -> str:
     return f"/* {node.attrs['kind']}: {shown or 'copy'}\n   {shapes} -> {results} */\n{text}"
 
 
-def _launch(name: str, nodes: Sequence[Node]) -> Launch:
-    """What one run of a kernel does, over one or more nodes."""
-    inner = [n for node in nodes if node.body is not None for n in node.body.nodes]
-    ops = tuple(dict.fromkeys(n.op.name for n in inner if n.op.kind != "view"))
-    nbytes = sum(v.type.nbytes for node in nodes for v in (*node.inputs, *node.outputs))
-    return Launch(name, nodes[-1].attrs["kind"], ops, str(nodes[-1].loc), sum(map(_flops, inner)), nbytes)
-
-
-def _flops(node: Node) -> int:
-    """Floating-point operations, a comparison or an exponential counting as one."""
-    if node.op.name == "dot":
-        return 2 * node.output.type.size * node.inputs[0].shape[-1]
-    if node.op.kind in ("pointwise", "reduce"):
-        return max((v.type.size for v in (*node.inputs, *node.outputs)), default=0)
-    if node.op.kind == "composite":
-        q, k = node.inputs[:2]
-        return (4 if len(node.outputs) == 2 else 10) * q.type.size * k.shape[-2]
-    return 0
-
-
 _FRAME = """\
 /* Elements [begin, end) of one tensor of a table. */
 typedef struct {
@@ -459,6 +452,19 @@ typedef struct {
 #define TO(n, grain) LEAST(n, ((n) + (grain) - 1) / (grain) * (tid + 1) / nt * (grain))
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
 #define BARRIER if (nt > 1) pool->barrier(pool, nt)
+"""
+
+_TIMING = """\
+#include <time.h>
+
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec + now.tv_nsec * 1e-9;
+}
+
+/* The time since the last mark was spent in a launch (part 0) or in the barrier behind it (part 1). */
+#define MARK(launch, part) { const double now = seconds(); spent[launch][part] = now - last; last = now; }
 """
 
 _BOUNDED = """\

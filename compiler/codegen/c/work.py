@@ -1,0 +1,81 @@
+"""How much work a kernel run is: floating-point operations, and bytes of memory that it must read and write.
+
+Bytes are those of a machine with an endless cache: what a kernel reads of its operands and writes, each element once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from compiler.index import view_chain
+from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.location import Loc
+from compiler.ir.types import TensorType
+from compiler.passes.fuse import LOOKUPS
+from compiler.plan import Launch
+
+_NO_ARITHMETIC = frozenset((*LOOKUPS, "constant", "iota", "bounded", "cast"))
+_PRODUCTS = {"scaled_dot_product_attention": 2, "attention_backward": 5}
+"""Matrix products between queries and keys, or of their size."""
+
+
+def launch(name: str, nodes: Sequence[Node], partials: Mapping[int, TensorType] = MappingProxyType({})) -> Launch:
+    """One run of a kernel over one or more fused nodes; ``partials`` are written in place of outputs."""
+    bodies = [node.body for node in nodes if node.body is not None]
+    inner = [n for body in bodies for n in body.nodes]
+    ops = tuple(dict.fromkeys(n.op.name for n in inner if n.op.kind != "view"))
+    written = [v.type for node in nodes for i, v in enumerate(node.outputs) if i not in partials]
+    nbytes = sum(map(_read, bodies)) + sum(t.nbytes for t in (*written, *partials.values()))
+    return Launch(name, nodes[-1].attrs["kind"], ops, nodes[-1].loc, sum(map(_flops, inner)), nbytes)
+
+
+def combine(name: str, op: str, partial: TensorType, results: Sequence[TensorType], loc: Loc) -> Launch:
+    """The run that joins partial results."""
+    return Launch(name, "combine", (op,), loc, partial.size, partial.nbytes + sum(t.nbytes for t in results))
+
+
+def copy(value: Value) -> Launch:
+    """The run that copies a value to a second place."""
+    loc = value.producer.loc if value.producer is not None else Loc()
+    return Launch("memcpy", "copy", (), loc, 0, 2 * value.type.nbytes)
+
+
+def _read(body: Graph) -> int:
+    """Bytes of its operands that a kernel reads."""
+    windows: dict[Value, dict[Value, int]] = {v: {} for v in body.inputs()}
+
+    def read(value: Value, elements: int) -> None:
+        root, _ = view_chain(value)
+        if root in windows:
+            windows[root][value] = max(elements, windows[root].get(value, 0))
+
+    for node in body.nodes:
+        for position, value in enumerate(node.inputs):
+            if node.op.name in LOOKUPS and position == 0:
+                read(value, node.output.type.size)
+            elif node.op.kind != "view":
+                read(value, value.type.size)
+    for value in body.outputs:
+        read(value, value.type.size)
+    return sum(min(sum(w.values()), v.type.size) * v.dtype.itemsize for v, w in windows.items())
+
+
+def _flops(node: Node) -> int:
+    """Floating-point operations, a comparison or an exponential counting as one."""
+    name = node.op.name
+    if name == "dot":
+        return 2 * node.output.type.size * node.inputs[0].shape[-1]
+    if name in _PRODUCTS:
+        query, keys = (v.shape for v in node.inputs[:2])
+        pairs = query[-2] * keys[-2]
+        if node.attrs["causal"]:
+            pairs = sum(min(i + 1, keys[-2]) for i in range(query[-2]))
+        return 2 * _PRODUCTS[name] * node.inputs[0].type.size // query[-2] * pairs
+    if node.op.kind == "reduce":
+        return node.inputs[0].type.size
+    if name in ("scatter_rows", "scatter_add"):
+        return node.inputs[-1].type.size
+    if node.op.kind == "pointwise" and name not in _NO_ARITHMETIC:
+        return node.output.type.size
+    return 0

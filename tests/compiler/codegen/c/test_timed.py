@@ -1,0 +1,45 @@
+"""The timed form of a unit: the same text with a mark behind every launch and every barrier."""
+
+import re
+
+import compiler.ops.all  # noqa: F401
+from compiler.codegen.c import unit
+from compiler.codegen.c.isa import ISAS
+from compiler.pipeline import Stages, lowering
+from compiler.plan import Plan
+from compiler.text.parser import parse_graph
+
+TEXT = """\
+graph @step {
+  input  %x: f32[8,4]
+  state  %w: f32[3,4]
+  %0: f32[8,3] = linear(%x, %w)
+  %1: f32[8,3] = softmax(%0) {axis=1}
+  %2: f32[] = sum(%1) {axes=[0,1]}
+  return %1, %2
+}
+"""
+
+
+def body(plan: Plan) -> list[str]:
+    """The lines of the function that runs the kernels."""
+    source = plan.source[plan.source.index("static void run(") :]
+    return source[: source.index("\n}")].split("\n")
+
+
+def test_a_plan_is_timed_by_marks_alone() -> None:
+    fused = Stages(parse_graph(TEXT, "step.gir")).run(lowering(unit.claims))
+    plain, timed = (unit.emit(fused, ISAS["portable"], timed=t) for t in (False, True))
+    assert plain.launches == timed.launches and len(plain.launches) > 1
+    assert not re.search(r"clock|seconds|MARK", plain.source)
+    left = [line for line in body(timed) if not re.search(r"MARK|seconds|spent|waking", line)]
+    assert left == [*body(plain), "  BARRIER;"]
+
+
+def test_every_launch_is_marked_and_every_wait() -> None:
+    plan = unit.emit(Stages(parse_graph(TEXT, "step.gir")).run(lowering(unit.claims)), ISAS["portable"], timed=True)
+    text = "\n".join(body(plan))
+    assert [int(n) for n in re.findall(r"MARK\((\d+), 0\);", text)] == list(range(len(plan.launches)))
+    waits = [int(n) for n in re.findall(r"BARRIER;\n  MARK\((\d+), 1\);", text)]
+    assert len(waits) == text.count("BARRIER") - 1, "the first waits for threads to wake"
+    assert waits == sorted(set(waits)) and waits[-1] == len(plan.launches) - 1
