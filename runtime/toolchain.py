@@ -44,7 +44,7 @@ FLAGS = (
     "-pthread",
 )
 FAMILY_FLAGS: dict[Family, tuple[str, ...]] = {
-    "gcc": (),
+    "gcc": ("-fno-schedule-insns",),  # which on ARM loads early what then does not fit the registers beside a tile
     "clang": (),
     "zig": ("-fno-sanitize=all",),  # zig turns the undefined-behaviour sanitizer on by default
 }

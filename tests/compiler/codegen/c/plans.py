@@ -7,6 +7,7 @@ import hashlib
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from dataclasses import astuple
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import pytest
 from compiler.codegen.c.isa import Isa, isa_for
 from compiler.ir.types import dtype
 from compiler.plan import Plan
-from runtime.devices.pool import get_pool
+from runtime.device import Program, pointers
+from runtime.devices.cpu import CpuProgram
 from runtime.toolchain import Compiler, find_compiler, march
 
 GUARD = 64  # bytes behind every buffer that no kernel may touch
@@ -74,9 +76,14 @@ class Guarded:
         return bool((self.behind == 0xFF).all())
 
 
-def run(plan: Plan, arrays: Sequence[np.ndarray], threads: int = 1) -> tuple[list[np.ndarray], list[int]]:
-    """Every buffer after one call (states, scalars and inputs too), and the status. What is not written is NaN."""
-    library = load(plan)
+def run(
+    plan: Plan, arrays: Sequence[np.ndarray], threads: int = 1, program: Program | None = None
+) -> tuple[list[np.ndarray], list[int]]:
+    """Every buffer after one call (states, scalars and inputs too), and the status. What is not written is NaN.
+
+    ``program``: the plan as somebody else loaded it.
+    """
+    program = program or CpuProgram(load(plan))
     given = iter(arrays)
     buffers = []
     for slot in plan.slots:
@@ -85,10 +92,10 @@ def run(plan: Plan, arrays: Sequence[np.ndarray], threads: int = 1) -> tuple[lis
         filled = b"" if slot.kind == "output" else np.ascontiguousarray(next(given), kind).tobytes()
         buffers.append(Guarded(nbytes, filled))
     memory = [*buffers, Guarded(plan.arena_bytes), Guarded(plan.scratch_bytes(threads))]
-    pointers = (ctypes.c_void_p * len(memory))(*[m.bytes.ctypes.data for m in memory])
-    status = (ctypes.c_longlong * 4)()
-    library.step(get_pool(), ctypes.c_int(threads), pointers, status)
+    args = pointers(len(memory))
+    args[:] = [m.bytes.ctypes.data for m in memory]
+    program(args, threads)
     broken = [slot for slot, m in zip([*plan.slots, "arena", "scratch"], memory, strict=True) if not m.intact()]
     assert not broken, f"written behind the end of {broken}"
     results = [m.bytes.view(dtype(s.dtype).numpy).reshape(s.shape) for s, m in zip(plan.slots, buffers, strict=True)]
-    return results, list(status)
+    return results, list(astuple(program.status))

@@ -1,16 +1,19 @@
 """Every op, alone and with its gradient, as C: all samples in one translation unit, against the interpreter."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
 from compiler.codegen.c import unit
+from compiler.codegen.c.isa import Isa
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
 from compiler.ir.types import dtype
 from compiler.passes.autodiff import autodiff
 from compiler.pipeline import Stages, lowering
+from compiler.plan import Plan
+from runtime.device import Program
 from tests.compiler.codegen.c.plans import native, run
 from tests.samples import Sample, arguments, sample_graph, samples, with_gradient
 
@@ -35,7 +38,7 @@ def assert_close(got: np.ndarray, want: np.ndarray, what: str) -> None:
 class Table:
     """The samples as one graph of fused nodes; those of one op are next to each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, isa: Isa, load: Callable[[Plan], Program | None] = lambda plan: None) -> None:
         self.entries: list[tuple[Sample, Graph, list[np.ndarray]]] = []
         whole = Graph("samples")
         arrays: list[np.ndarray] = []
@@ -48,8 +51,8 @@ class Table:
             whole.outputs += fused.outputs
             arrays += given
             self.entries.append((sample, graph, given))
-        self.plan = unit.emit(whole, native())
-        results, self.status = run(self.plan, arrays, threads=2)
+        self.plan = unit.emit(whole, isa)
+        results, self.status = run(self.plan, arrays, threads=2, program=load(self.plan))
         self.results: Iterator[np.ndarray] = iter(results[len(arrays) :])
         self.by_op: dict[str, list[tuple[Sample, Graph, list[np.ndarray], list[np.ndarray]]]] = {}
         for sample, graph, given in self.entries:
@@ -59,15 +62,20 @@ class Table:
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    return Table()
+    return Table(native())
 
 
-@pytest.mark.parametrize("op", sorted({s.op for s in samples()}))
-def test_op_and_gradient_equal_the_interpreter(table: Table, op: str) -> None:
+def check(table: Table, op: str) -> None:
+    """Compare with the interpreter."""
     for sample, graph, given, outputs in table.by_op[op]:
         expected, _ = interpret(autodiff(graph), given)
         for i, (got, want) in enumerate(zip(outputs, expected, strict=True)):
             assert_close(got, want, f"result {i} of {sample.id}")
+
+
+@pytest.mark.parametrize("op", sorted({s.op for s in samples()}))
+def test_op_and_gradient_equal_the_interpreter(table: Table, op: str) -> None:
+    check(table, op)
 
 
 def test_no_sample_has_an_index_out_of_range(table: Table) -> None:
