@@ -45,10 +45,16 @@ from compiler.passes.expand import expand
 STRUCTURE = ("fused", "grad")
 """Ops without samples: what they mean is in their body, or is the work of a pass."""
 
-AUXILIARY = ("layer_norm", "rms_norm", "cross_entropy", "scaled_dot_product_attention")
+AUXILIARY = ("layer_norm", "rms_norm", "batch_norm", "group_norm", "cross_entropy", "scaled_dot_product_attention")
 """Ops whose results after the first are kept for the backward pass; no gradient flows through them."""
 
-FIXED = {"cross_entropy": (2,), "nll_loss": (2,), "scale_loss": (1,), "unscale": (-1,)}
+FIXED = {
+    "cross_entropy": (2,),
+    "nll_loss": (2,),
+    "scale_loss": (1,),
+    "unscale": (-1,),
+    "batch_norm_inference": (1, 2),
+}
 """Operands that are numbers of the recipe rather than of the model: they have no gradient."""
 
 
@@ -697,6 +703,27 @@ def _(op: str, d: Draw) -> Rows:
     yield "constant", [np.ones((2, 4), np.float32), d.floats(4)], {"ndim": 1}, False
     yield "no-rows", [d.floats(0, 5), d.floats(5)], {"ndim": 1}
     yield "bf16-f32-weight", [d.floats(3, 5, to=bf16), d.floats(5)], {"ndim": 1}
+
+
+@entry("batch_norm", "group_norm")
+def _(op: str, d: Draw) -> Rows:
+    grouped = {} if op == "batch_norm" else {"groups": 2}
+    yield "image", [d.floats(3, 4, 2, 3), d.floats(4), d.floats(4)], grouped
+    yield "features", [d.floats(5, 4), d.floats(4), d.floats(4)], {**grouped, "eps": 0.1}
+    yield "plain", [d.floats(3, 4, 5)], {**grouped, "eps": 0.1}
+    yield "weight", [d.floats(2, 2, 7), d.floats(2)], grouped
+    yield "constant", [np.ones((2, 4, 3), np.float32), d.floats(4)], grouped, False
+    yield "bf16-f32-weight", [d.floats(3, 4, 6, to=bf16), d.floats(4), d.floats(4)], grouped
+    if op == "group_norm":
+        yield "one group", [d.floats(3, 4, 5), d.floats(4)], {"groups": 1}
+        yield "no-rows", [d.floats(0, 4, 5), d.floats(4)], grouped
+
+
+@entry("batch_norm_inference")
+def _(op: str, d: Draw) -> Rows:
+    yield "image", [d.floats(3, 4, 2, 3), d.floats(4), d.positive(4), d.floats(4), d.floats(4)]
+    yield "features", [d.floats(5, 4), d.floats(4), d.positive(4)], {"eps": 0.1}
+    yield "bf16", [d.floats(3, 4, 6, to=bf16), d.floats(4), d.positive(4), d.floats(4)]
 
 
 _REDUCTIONS = ("mean", "sum", "none")

@@ -6,6 +6,7 @@ from compiler.ops import (  # noqa: F401
     elementwise,
     index,
     layout,
+    normalization,
     random,
     reduce,
     structure,

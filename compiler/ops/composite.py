@@ -1,4 +1,4 @@
-"""Composites: activations, normalisations and losses.
+"""Composites: activations, means, softmaxes and losses.
 
 They stay whole in the traced IR, so that it reads like the user's program and autocast decides on the op the user
 wrote; ``expand`` breaks them up. Every expansion computes in f32 for 16-bit inputs and rounds once, at its end.
@@ -145,15 +145,15 @@ def _infer_mean(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorTy
     )
 
 
-def _mean(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
+def mean(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
     return o.div(o.sum(x, axes=axes, keepdim=keepdim), float(count(x.shape, axes)))
 
 
-composite("mean", _mean, _infer_mean, attrs={"axes": REQUIRED, "keepdim": False})
+composite("mean", mean, _infer_mean, attrs={"axes": REQUIRED, "keepdim": False})
 
 
-def _var(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool, correction: float) -> Value:
-    centred = o.sub(x, _mean(o, x, axes, True))
+def var(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool, correction: float) -> Value:
+    centred = o.sub(x, mean(o, x, axes, True))
     return o.div(
         o.sum(o.mul(centred, centred), axes=axes, keepdim=keepdim), max(count(x.shape, axes) - correction, 0.0)
     )
@@ -161,7 +161,7 @@ def _var(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool, correction: flo
 
 composite(
     "var",
-    _var,
+    var,
     lambda x, correction, **a: _infer_mean(x, **a),
     attrs={"axes": REQUIRED, "keepdim": False, "correction": 1.0},
 )
@@ -225,122 +225,6 @@ def _logsumexp(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
 
 composite("logsumexp", _logsumexp, _infer_mean, attrs={"axes": REQUIRED, "keepdim": False}, autocast=FP32_ON_CUDA)
 
-# Normalisations
-
-
-def _infer_layer_norm(x: TensorType, *affine: TensorType, ndim: int, eps: float) -> tuple[TensorType, ...]:
-    if not 0 < ndim <= x.rank:
-        raise OpError(f"cannot normalise the last {ndim} dimensions of shape {list(x.shape)}")
-    for parameter in affine:
-        if parameter.shape != x.shape[x.rank - ndim :]:
-            raise OpError(
-                f"weight and bias of shape {list(parameter.shape)} do not match the normalised dimensions "
-                f"{list(x.shape[x.rank - ndim :])} of the input {list(x.shape)}"
-            )
-    statistic = TensorType(accumulator(floating(x).dtype), x.shape[: x.rank - ndim] + (1,) * ndim)
-    return x, statistic, statistic
-
-
-def _tail(x: Value, ndim: int) -> tuple[int, ...]:
-    return tuple(range(x.type.rank - ndim, x.type.rank))
-
-
-def _affine(o: Any, y: Value, affine: Sequence[Value]) -> Value:
-    if affine:
-        y = o.mul(y, o.cast(affine[0], to=y.dtype))
-    if len(affine) > 1:
-        y = o.add(y, o.cast(affine[1], to=y.dtype))
-    return y
-
-
-def _expand_layer_norm(o: Any, x: Value, *affine: Value, ndim: int, eps: float) -> tuple[Value, ...]:
-    """Ba, Kiros & Hinton, "Layer normalization", 2016."""
-    axes = _tail(x, ndim)
-    wide = o.cast(x, to=accumulator(x.dtype))
-    mean = _mean(o, wide, axes, True)
-    rstd = o.rsqrt(o.add(_var(o, wide, axes, True, 0.0), eps))
-    y = _affine(o, o.mul(o.sub(wide, mean), rstd), affine)
-    return o.cast(y, to=x.dtype), mean, rstd
-
-
-def _normalise_backward(o: Any, g: Value, normal: Value, rstd: Value, axes: tuple[int, ...], centre: bool) -> Value:
-    """Gradient through ``normal = (x - mean) * rstd`` (or ``x * rstd``)."""
-    along = _mean(o, o.mul(g, normal), axes, True)
-    d = o.sub(g, o.mul(normal, along))
-    if centre:
-        d = o.sub(d, _mean(o, g, axes, True))
-    return o.mul(d, rstd)
-
-
-def _norm_vjp(centre: bool) -> Callable[..., Any]:
-    def vjp(o: Any, node: Any, g: Value | None, *statistics: Value | None) -> tuple[Any, ...]:
-        x, *affine = node.inputs
-        axes = _tail(x, node.attrs["ndim"])
-        lead = tuple(range(x.type.rank - len(axes)))
-        wide = accumulator(x.dtype)
-        g = o.zeros(shape=x.shape, dtype=wide) if g is None else o.cast(g, to=wide)
-        rstd = node.outputs[-1]
-        shifted = o.cast(x, to=wide)
-        normal = o.mul(o.sub(shifted, node.outputs[1]) if centre else shifted, rstd)
-
-        def to_x() -> Value:
-            scaled = o.mul(g, o.cast(affine[0], to=wide)) if affine else g
-            d = _normalise_backward(o, scaled, normal, rstd, axes, centre)
-            return o.cast(_add_statistics(o, d, normal, rstd, statistics, count(x.shape, axes)), to=x.dtype)
-
-        to_affine = (
-            lambda: o.cast(o.sum(o.mul(g, normal), axes=lead), to=affine[0].dtype),
-            lambda: o.cast(o.sum(g, axes=lead), to=affine[1].dtype),
-        )
-        return (to_x, *to_affine[: len(affine)])
-
-    return vjp
-
-
-def _add_statistics(
-    o: Any, d: Value, normal: Value, rstd: Value, statistics: Sequence[Value | None], elements: int
-) -> Value:
-    """``d`` and the gradients through ``[mean,] rstd``: d mean/dx = 1/n, d rstd/dx = -rstd**2 * normal / n."""
-    *to_mean, to_rstd = statistics
-    if to_rstd is not None:
-        d = o.sub(d, o.mul(normal, o.div(o.mul(to_rstd, o.mul(rstd, rstd)), float(elements))))
-    for g in to_mean:
-        d = d if g is None else o.add(d, o.div(g, float(elements)))
-    return d
-
-
-register(
-    Op(
-        "layer_norm",
-        _infer_layer_norm,
-        "composite",
-        vjp=_norm_vjp(centre=True),
-        expand=_expand_layer_norm,
-        attrs={"ndim": REQUIRED, "eps": 1e-5},
-        autocast=FP32_ON_CUDA,
-    )
-)
-
-
-def _expand_rms_norm(o: Any, x: Value, *affine: Value, ndim: int, eps: float) -> tuple[Value, ...]:
-    """Zhang & Sennrich, "Root mean square layer normalization", 2019."""
-    wide = o.cast(x, to=accumulator(x.dtype))
-    rstd = o.rsqrt(o.add(_mean(o, o.mul(wide, wide), _tail(x, ndim), True), eps))
-    return o.cast(_affine(o, o.mul(wide, rstd), affine), to=x.dtype), rstd
-
-
-register(
-    Op(
-        "rms_norm",
-        lambda *types, **attrs: _infer_layer_norm(*types, **attrs)[:2],
-        "composite",
-        vjp=_norm_vjp(centre=False),
-        expand=_expand_rms_norm,
-        attrs={"ndim": REQUIRED, "eps": 1e-5},
-        autocast=FP32_ON_CUDA,
-    )
-)
-
 # Losses
 
 
@@ -348,7 +232,7 @@ def reduced(o: Any, loss: Value, reduction: str) -> Value:
     """``loss`` by ``reduction``: "none", "sum" or "mean"."""
     axes = tuple(range(loss.type.rank))
     if reduction == "mean":
-        return _mean(o, loss, axes, False)
+        return mean(o, loss, axes, False)
     return o.sum(loss, axes=axes) if reduction == "sum" else loss
 
 

@@ -30,6 +30,15 @@ from genesis.nn.activation import (
     Threshold,
 )
 from genesis.nn.attention import MultiheadAttention
+from genesis.nn.batchnorm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    SyncBatchNorm,
+)
 from genesis.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from genesis.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from genesis.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
@@ -46,7 +55,7 @@ from genesis.nn.loss import (
     SmoothL1Loss,
 )
 from genesis.nn.module import Module
-from genesis.nn.normalization import LayerNorm, RMSNorm
+from genesis.nn.normalization import GroupNorm, LayerNorm, RMSNorm
 from genesis.nn.sparse import Embedding
 from genesis.tensor import Parameter
 
@@ -58,6 +67,9 @@ __all__ = [
     "SELU",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Bilinear",
     "CosineSimilarity",
     "CrossEntropyLoss",
@@ -67,12 +79,16 @@ __all__ = [
     "Dropout3d",
     "Embedding",
     "Flatten",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
     "LayerNorm",
@@ -103,6 +119,7 @@ __all__ = [
     "Softplus",
     "Softshrink",
     "Softsign",
+    "SyncBatchNorm",
     "Tanh",
     "Tanhshrink",
     "Threshold",

@@ -9,8 +9,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 import genesis.functions as fn
 from compiler.errors import GenesisWarning, OpError
 from compiler.ir.op import castable, o
@@ -18,6 +16,12 @@ from compiler.ir.types import boolean, f32
 from compiler.ops.elementwise import broadcast_shapes
 from genesis.context import current_recording, grad_mode, session
 from genesis.functions import one_hot as one_hot
+from genesis.functions.normalization import batch_norm as batch_norm
+from genesis.functions.normalization import group_norm as group_norm
+from genesis.functions.normalization import instance_norm as instance_norm
+from genesis.functions.normalization import layer_norm as layer_norm
+from genesis.functions.normalization import normalize as normalize
+from genesis.functions.normalization import rms_norm as rms_norm
 from genesis.random import default_generator
 from genesis.tensor import Tensor, wrap
 
@@ -273,61 +277,6 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Dropout of whole channels of ``[N, C, D, H, W]``."""
     return _channel_dropout(input, p, training, inplace, 3)
-
-
-# Normalisation
-
-
-def _check_normalized(
-    input: Tensor, normalized_shape: Sequence[int], affine: Sequence[Tensor | None]
-) -> tuple[int, ...]:
-    shape = tuple(normalized_shape)
-    if not shape:
-        raise OpError("Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element")
-    for name, parameter in zip(("weight", "bias"), affine):
-        if parameter is not None and tuple(parameter.shape) != shape:
-            raise OpError(
-                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {_size(parameter)} "
-                f"and normalized_shape = {list(shape)}"
-            )
-    if tuple(input.shape[-len(shape) :]) != shape:
-        wanted = ", ".join(["*", *map(str, shape)])
-        raise OpError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [{wanted}], "
-            f"but got input of size{_size(input)}"
-        )
-    return shape
-
-
-def layer_norm(
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
-    """Zero mean and unit variance over the last dimensions, then ``* weight + bias``."""
-    shape = _check_normalized(input, normalized_shape, (weight, bias))
-    if weight is None and bias is not None:
-        weight = fn.ones_like(bias)
-    affine = [p.value for p in (weight, bias) if p is not None]
-    return wrap(o.layer_norm(input.value, *affine, ndim=len(shape), eps=float(eps))[0])
-
-
-def rms_norm(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
-) -> Tensor:
-    """``x / sqrt(mean(x²) + eps) * weight`` over the last dimensions; ``eps`` is the dtype's by default."""
-    shape = _check_normalized(input, normalized_shape, (weight,))
-    if eps is None:
-        eps = float(np.finfo(np.float64 if input.dtype.itemsize == 8 else np.float32).eps)
-    affine = () if weight is None else (weight.value,)
-    return wrap(o.rms_norm(input.value, *affine, ndim=len(shape), eps=float(eps))[0])
-
-
-def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """``x / max(norm(x), eps)`` along ``dim``."""
-    return fn.div(input, fn.clamp(fn.norm(input, p, dim, True), min=eps))
 
 
 # Attention

@@ -168,6 +168,45 @@ def test_self_attention() -> None:
     attention_agrees({"batch_first": True}, {"need_weights": False}, itself=True)
 
 
+# Normalisations with running statistics: constructor, shape of the input
+
+NORMS: dict[str, tuple[Any, ...]] = {
+    "BatchNorm1d of rows": (lambda n: n.BatchNorm1d(5), X),
+    "BatchNorm1d": (lambda n: n.BatchNorm1d(3, momentum=0.3), (4, 3, 5)),
+    "BatchNorm2d": (lambda n: n.BatchNorm2d(3, eps=0.01), (4, 3, 2, 5)),
+    "BatchNorm3d": (lambda n: n.BatchNorm3d(3), (4, 3, 2, 2, 5)),
+    "BatchNorm2d, cumulative": (lambda n: n.BatchNorm2d(3, momentum=None), (4, 3, 2, 5)),
+    "BatchNorm2d, not affine": (lambda n: n.BatchNorm2d(3, affine=False), (4, 3, 2, 5)),
+    "BatchNorm2d without bias": (lambda n: n.BatchNorm2d(3, bias=False), (4, 3, 2, 5)),
+    "BatchNorm2d without statistics": (lambda n: n.BatchNorm2d(3, track_running_stats=False), (4, 3, 2, 5)),
+    "InstanceNorm1d": (lambda n: n.InstanceNorm1d(3), (4, 3, 5)),
+    "InstanceNorm1d of one example": (lambda n: n.InstanceNorm1d(3, affine=True), (3, 5)),
+    "InstanceNorm2d with statistics": (lambda n: n.InstanceNorm2d(3, track_running_stats=True), (4, 3, 2, 5)),
+    "GroupNorm": (lambda n: n.GroupNorm(2, 4), (3, 4, 5)),
+    "GroupNorm, not affine": (lambda n: n.GroupNorm(2, 4, affine=False), (3, 4, 5)),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_a_normalisation_moves_its_statistics(name: str) -> None:
+    make, shape = NORMS[name]
+    mine, other = make(nn), make(torch.nn)
+    assert repr(mine) == repr(other)
+    state = {k: v.numpy() for k, v in other.state_dict().items()}
+    state |= {
+        k: v for (k, _), v in zip(other.named_parameters(), arrays_of(*(tuple(p.shape) for p in other.parameters())))
+    }
+    for layer, t in ((mine, genesis), (other, torch)):
+        layer.load_state_dict({k: t.tensor(v) for k, v in state.items()})
+    for seed in range(3):
+        agree(lambda t, x: (mine if t is genesis else other)(x), shape, seed=seed)
+    for (key, a), (_, b) in zip(mine.state_dict().items(), other.state_dict().items(), strict=True):
+        assert key in state
+        same(a, b)
+    mine.eval(), other.eval()
+    agree(lambda t, x: (mine if t is genesis else other)(x), shape, rtol=2e-5, seed=7)
+
+
 # Functions
 
 FUNCTIONS: dict[str, tuple[Any, ...]] = {
@@ -181,6 +220,23 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "rms_norm": (lambda f, x, w: f.rms_norm(x, (5,), w), X, (5,)),
     "rms_norm of tiny values": (lambda f, x: f.rms_norm(x * 1e-4, (5,)), X),
     "rms_norm of halves": (lambda f, x: f.rms_norm(x.half() * 1e-3, (5,)), X),
+    "batch_norm": (lambda f, x, w, b: f.batch_norm(x, None, None, w, b, training=True), (4, 3, 5, 2), (3,), (3,)),
+    "batch_norm with bias alone": (lambda f, x, b: f.batch_norm(x, None, None, None, b, training=True), X, (5,)),
+    "batch_norm of running statistics": (
+        lambda f, x, m, w: f.batch_norm(x, m.detach(), (m * m).detach(), w, eps=0.1),
+        (4, 3, 5),
+        (3,),
+        (3,),
+    ),
+    "batch_norm far from zero": (lambda f, x: f.batch_norm(x + 30, None, None, training=True), (64, 2, 9)),
+    "batch_norm of halves": (
+        lambda f, x, w, b: f.batch_norm(x.bfloat16(), None, None, w, b, training=True).float(),
+        (4, 3, 5),
+        (3,),
+        (3,),
+    ),
+    "group_norm": (lambda f, x, w, b: f.group_norm(x, 2, w, b), (3, 4, 5, 2), (4,), (4,)),
+    "instance_norm": (lambda f, x, w, b: f.instance_norm(x, None, None, w, b), (3, 4, 5, 2), (4,), (4,)),
     "normalize": (lambda f, x: f.normalize(x), X),
     "normalize 1": (lambda f, x: f.normalize(x, p=1, dim=0), X),
     "normalize zeros": (lambda f, x: f.normalize(x * 0), X),
@@ -367,6 +423,19 @@ ERRORS: dict[str, tuple[Any, ...]] = {
     "layer_norm shape": (lambda n, x: n.LayerNorm(4)(x), X),
     "layer_norm of nothing": (lambda n, x: n.functional.layer_norm(x, ()), X),
     "layer_norm weight": (lambda n, x, w: n.functional.layer_norm(x, (5,), w), X, (4,)),
+    "batch_norm of one value": (lambda n, x: n.BatchNorm1d(5)(x), (1, 5)),
+    "batch_norm rank": (lambda n, x: n.BatchNorm2d(5)(x), X),
+    "batch_norm channels": (lambda n, x: n.BatchNorm1d(4)(x), X),
+    "batch_norm weight": (lambda n, x, w: n.functional.batch_norm(x, None, None, w, training=True), X, (4,)),
+    "batch_norm without statistics": (lambda n, x: n.functional.batch_norm(x, None, None), X),
+    "batch_norm eps": (lambda n, x: n.functional.batch_norm(x, None, None, training=True, eps=0.0), X),
+    "batch_norm of a vector": (lambda n, x: n.functional.batch_norm(x, None, None, training=True), (5,)),
+    "group_norm groups": (lambda n, x: n.functional.group_norm(x, 2), X),
+    "group_norm weight": (lambda n, x, w: n.functional.group_norm(x, 5, w), X, (4,)),
+    "group_norm of a vector": (lambda n, x: n.functional.group_norm(x, 5), (5,)),
+    "group_norm layer": (lambda n: n.GroupNorm(2, 5),),
+    "instance_norm of one value": (lambda n, x: n.functional.instance_norm(x), (2, 3, 1)),
+    "instance_norm channels": (lambda n, x: n.InstanceNorm1d(4, affine=True)(x), (2, 3, 5)),
     "embedding index": (lambda n, i: n.Embedding(3, 2)(i), IDS),
     "embedding of floats": (lambda n, x: n.Embedding(3, 2)(x), X),
     "embedding padding": (lambda n: n.Embedding(3, 2, padding_idx=3),),

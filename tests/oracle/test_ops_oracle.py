@@ -97,6 +97,21 @@ def normalised(function: Function) -> Function:
     return norm
 
 
+def batch_norm(x: Any, *affine: Any, eps: float = 1e-5) -> Any:
+    wide, *parameters = same_type(x, *affine)
+    return F.batch_norm(wide, None, None, *parameters, training=True, eps=eps).to(x.dtype)
+
+
+def batch_norm_inference(x: Any, mean: Any, var: Any, *affine: Any, eps: float = 1e-5) -> Any:
+    wide, *rest = same_type(x, mean, var, *affine)
+    return F.batch_norm(wide, *rest, training=False, eps=eps).to(x.dtype)
+
+
+def group_norm(x: Any, *affine: Any, groups: int, eps: float = 1e-5) -> Any:
+    wide, *parameters = same_type(x, *affine)
+    return F.group_norm(wide, groups, *parameters, eps=eps).to(x.dtype)
+
+
 def pair(function: Function) -> Function:
     def loss(x: Any, y: Any, reduction: str = "mean", **options: Any) -> Any:
         return function(*same_type(*torch.broadcast_tensors(x, y)), reduction=reduction, **options)
@@ -207,6 +222,9 @@ TORCH: dict[str, Function] = {
     "log_sigmoid": plain(F.logsigmoid),
     "layer_norm": normalised(F.layer_norm),
     "rms_norm": normalised(F.rms_norm),
+    "batch_norm": batch_norm,
+    "batch_norm_inference": batch_norm_inference,
+    "group_norm": group_norm,
     "mse_loss": pair(F.mse_loss),
     "l1_loss": pair(F.l1_loss),
     "binary_cross_entropy_with_logits": binary_cross_entropy,
