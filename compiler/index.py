@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import gcd, prod
 
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import Shape
@@ -77,14 +77,30 @@ class Index:
             whole, rest = Index(), self
         if rest.top < by:
             return whole, rest
-        quotient = Var(f"q{by}", rest.top // by + 1, "/", rest, by)
-        remainder = Var(f"r{by}", by, "%", rest, by)
-        return whole + Index.of(quotient), Index.of(remainder)
+        step, low = rest._below(by)
+        if step > 1:
+            high = Index(tuple((v, c // step) for v, c in rest.terms if c % step == 0), rest.constant // step)
+            quotient, remainder = high.divmod(by // step)
+            return whole + quotient, remainder * step + low
+        opaque = Var(f"q{by}", rest.top // by + 1, "/", rest, by), Var(f"r{by}", by, "%", rest, by)
+        return whole + Index.of(opaque[0]), Index.of(opaque[1])
+
+    def _below(self, by: int) -> tuple[int, Index]:
+        """The largest divisor of ``by`` by which the index goes, but for a part that stays below it; and that part."""
+        for step in sorted({gcd(c, by) for _, c in self.terms}, reverse=True):
+            low = Index(tuple((v, c) for v, c in self.terms if c % step), self.constant % step)
+            if low.bottom >= 0 and low.top < step:
+                return step, low
+        return 1, Index()
 
     @property
     def affine(self) -> bool:
         """Whether only true loop variables occur."""
         return all(v.of is None for v, _ in self.terms)
+
+    def divided(self, var: Var) -> bool:
+        """Whether ``var`` occurs inside a quotient or a remainder."""
+        return any(v.of is not None and (v.of.coefficient(var) or v.of.divided(var)) for v, _ in self.terms)
 
     def coefficient(self, var: Var) -> int:
         return next((c for v, c in self.terms if v == var), 0)

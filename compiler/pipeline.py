@@ -20,6 +20,7 @@ from compiler.passes.expand import Claims, expand
 from compiler.passes.fuse import fuse
 from compiler.passes.horizontal import horizontal
 from compiler.passes.simplify import simplify
+from compiler.passes.split_reductions import split_reductions
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
 
@@ -34,6 +35,7 @@ PASSES: dict[str, Pass] = {
     "autodiff": autodiff,
     "expand": expand,
     "simplify": simplify,
+    "split_reductions": split_reductions,
     "cse": cse,
     "fuse": fuse,
     "horizontal": horizontal,

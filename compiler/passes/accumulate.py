@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from compiler.errors import TraceError
 from compiler.ir.ambient import using
@@ -41,12 +41,15 @@ def accumulate(graph: Graph, count: int, split: Sequence[Value], draws: int) -> 
         %8: f32[4] = sgd_update(%w, %7, %lr, %wd)
 
     Micro-batch i draws ``i * draws`` further on; gradients are added up as they come. Rank-0 results are averaged,
-    results with one row per example joined. Kernels that do not read the batch itself serve every micro-batch.
+    results with one row per example joined. States that the forward pass moves, such as running statistics, move once
+    per micro-batch. Kernels that do not read the batch itself serve every micro-batch.
     """
     grads = [i for i, n in enumerate(graph.nodes) if n.op.name == "grad"]
     if not grads:
         raise TraceError("accumulate= needs a step that calls backward()")
-    repeated = _needed(graph.nodes[: grads[-1] + 1], graph, grads)
+    forward = {v for n in graph.nodes[: grads[0]] for v in n.outputs}
+    moved = {u.state: u.value for u in graph.updates if u.value in forward}
+    repeated = _needed(graph.nodes[: grads[-1] + 1], graph, grads, moved.values())
     builder = GraphBuilder()
     inside = set(repeated)
     params, whole = _longer(graph.params, count, split)
@@ -55,8 +58,10 @@ def accumulate(graph: Graph, count: int, split: Sequence[Value], draws: int) -> 
         summed = [v for n in repeated for v in n.outputs if n.op.name == "grad" or (v in results and not v.type.rank)]
         totals: dict[Value, Value] = {}
         rows: dict[Value, list[Value]] = {v: [] for v in results if v.type.rank}
+        new: dict[Value, Value] = {}
         for k in range(count):
-            new = _round(builder, repeated, whole, k, draws)
+            states = {state: new[value] for state, value in moved.items()} if k else {}
+            new = _round(builder, repeated, whole, states, k, draws)
             builder.loc = repeated[-1].loc.noted("accumulate")
             for value in summed:
                 totals[value] = o.add(totals[value], new[value]) if k else new[value]
@@ -73,9 +78,9 @@ def accumulate(graph: Graph, count: int, split: Sequence[Value], draws: int) -> 
     return Graph(graph.name, params, builder.nodes, updates, [new.get(v, v) for v in graph.outputs])
 
 
-def _needed(nodes: Sequence[Node], graph: Graph, grads: Sequence[int]) -> list[Node]:
-    """The nodes that gradients and results in front of them come from."""
-    wanted = {v for i in grads for v in graph.nodes[i].outputs} | set(graph.outputs)
+def _needed(nodes: Sequence[Node], graph: Graph, grads: Sequence[int], moved: Iterable[Value]) -> list[Node]:
+    """The nodes that gradients, and results and new states in front of them, come from."""
+    wanted = {v for i in grads for v in graph.nodes[i].outputs} | set(graph.outputs) | set(moved)
     kept = []
     for node in reversed(nodes):
         if any(v in wanted for v in node.outputs):
@@ -98,10 +103,15 @@ def _longer(params: Sequence[Param], count: int, split: Sequence[Value]) -> tupl
 
 
 def _round(
-    builder: GraphBuilder, nodes: Sequence[Node], whole: dict[Value, Value], k: int, draws: int
+    builder: GraphBuilder,
+    nodes: Sequence[Node],
+    whole: dict[Value, Value],
+    states: dict[Value, Value],
+    k: int,
+    draws: int,
 ) -> dict[Value, Value]:
-    """Micro-batch ``k``: values of the step for one micro-batch -> their copies."""
-    env: dict[Value, Value] = {}
+    """Micro-batch ``k``, with ``states`` as the one before left them: values of one micro-batch -> their copies."""
+    env = dict(states)
     for value, long in whole.items():
         rows = value.shape[0]
         env[value] = slice_along(o, long, 0, k * rows, (k + 1) * rows)

@@ -26,6 +26,9 @@ from compiler.ir.types import bf16, f32
 ROW_LIMIT = 4096
 """A reduction of everything that keeps its dimensions, one row, is usable in its kernel up to this many elements."""
 
+FEWEST_ROWS = 64
+"""The inner loop of a pointwise kernel is made longer only where this many rows remain."""
+
 ANCHORED = {
     "dot": "contract",
     "scaled_dot_product_attention": "attention",
@@ -607,13 +610,45 @@ def _nowhere(position: int) -> Group:
 
 
 def _columns(body: Graph, size: int) -> int:
-    """The inner loop of a pointwise kernel: the last dimension that every view in it can be cut along."""
+    """The inner loop of a pointwise kernel: as many last dimensions as can be walked without a division.
+
+    At least the last one that every view in it can be cut along; the rows are what threads share.
+    """
     shapes = {v.shape for n in body.nodes for v in (*n.inputs, *n.outputs) if v.type.size == size}
     shapes |= {v.shape for v in body.outputs if v.type.size == size}
     common = refined(sorted(shapes)) if size else None
     if common is None:
         common = max(shapes, key=len, default=())
-    return common[-1] if common else size
+    if not common or not size:
+        return common[-1] if common else size
+    columns = common[-1]
+    for n in reversed(common[:-1]):
+        if size < columns * n * FEWEST_ROWS or not _walks(body, size, columns * n):
+            break
+        columns *= n
+    return columns
+
+
+def _walks(body: Graph, size: int, columns: int) -> bool:
+    """Whether no value of a pointwise body is read at a place that is found by dividing the column."""
+    column = Var("c", columns)
+    element = Index.of(Var("r", size // columns)) * columns + Index.of(column)
+    pending = [(v, element) for v in body.outputs]
+    seen = set(pending)
+    while pending:
+        value, index = pending.pop()
+        node = value.producer
+        if index.divided(column) or (node is not None and node.op.name in (*LOOKUPS, "iota")):
+            return False
+        if node is None:
+            continue
+        if node.op.kind == "view":
+            sources = [(node.inputs[0], through_view(node, index))]
+        else:
+            sources = [(v, broadcast(index, node.output.shape, v.shape)) for v in node.inputs]
+        pending += [s for s in sources if s not in seen]
+        seen.update(sources)
+    return True
 
 
 def _place_of(group: Group, outputs: list[Value]) -> Loc:

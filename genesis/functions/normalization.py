@@ -12,7 +12,7 @@ from compiler.ir.graph import Value
 from compiler.ir.op import o
 from genesis.context import grad_mode
 from genesis.functions.creation import ones_like
-from genesis.functions.pointwise import add, clamp, div, mul, sub
+from genesis.functions.pointwise import add, cast, clamp, div, mul, sub
 from genesis.functions.reductions import mean, norm
 from genesis.tensor import Tensor, wrap
 
@@ -169,7 +169,7 @@ def _move(running: Tensor | None, statistic: Tensor, momentum: float | Tensor) -
     if running is not None:
         with grad_mode(False):
             rest = mul(running, sub(1, momentum) if isinstance(momentum, Tensor) else 1 - momentum)
-            running.copy_(add(rest, mul(statistic, momentum)))
+            running.write(cast(add(rest, mul(statistic, momentum)), running.dtype).value)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:

@@ -66,6 +66,15 @@ def test_division_separates_what_it_can() -> None:
     assert quotient * 3 + remainder == Index.of(Y) * 6 + Index.of(X), "they recombine"
 
 
+def test_division_keeps_what_stays_below_out_of_it() -> None:
+    inner, outer = Var("c", 8), Var("r", 60)
+    quotient, remainder = (Index.of(outer) * 8 + Index.of(inner)).divmod(32)
+    alone, rest = Index.of(outer).divmod(4)
+    assert quotient == alone and remainder == rest * 8 + Index.of(inner)
+    assert not quotient.divided(inner) and quotient.divided(outer)
+    assert (Index.of(outer) * 8 + Index.of(inner)).divmod(12)[0].divided(inner)
+
+
 def test_a_dimension_of_size_zero_divides_nothing() -> None:
     assert Index.of(X).divmod(0) == (Index.of(X), Index())
     assert len(split(Index.of(Var("e", 0)), (3, 0, 2))) == 3

@@ -78,3 +78,25 @@ def test_the_decorator_splits_the_batch() -> None:
     assert np.allclose(losses(1), losses(3), rtol=1e-5)
     with pytest.raises(OpError, match="accumulate=4 does not divide the batch of argument x"):
         losses(4)
+
+
+def test_states_of_the_forward_pass_move_once_per_micro_batch() -> None:
+    def statistics(count: int, backend: str = "interpret") -> list[np.ndarray]:
+        genesis.manual_seed(0)
+        norm = genesis.nn.BatchNorm1d(4, momentum=None)
+
+        @genesis.compile(accumulate=count, backend=backend)
+        def step(x: genesis.Tensor) -> genesis.Tensor:
+            norm.zero_grad()
+            loss = (norm(x) ** 3).mean()
+            loss.backward()
+            return loss
+
+        x = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
+        for part in [x] if count > 1 else np.split(x, 2):
+            step(part)
+        return [b.numpy() for b in norm.buffers()]
+
+    for whole, parts in zip(statistics(2), statistics(1), strict=True):
+        assert whole.dtype == parts.dtype
+        np.testing.assert_allclose(whole, parts, rtol=1e-6)

@@ -79,3 +79,25 @@ def test_gradients_of_programs_keep_their_meaning(graph: Graph) -> None:
     after = fuse(before)
     assert_fused(after)
     assert_same_meaning(before, after, draw_inputs(graph))
+
+
+@pytest.mark.parametrize(
+    ("shape", "weight", "columns"),
+    [
+        ("32,4,6,5", "4,1,1", 30),  # a channel is a row
+        ("32,4,6,5", "6,5", 30),  # walked beside the channel
+        ("32,4,6,5", "5", 5),  # starts again every row
+        ("32,4,6,5", "6,1", 5),
+        ("2,3,4", "3,1", 4),
+        ("2,3,40,5", "1", 5),  # few rows to share
+    ],
+)
+def test_the_inner_loop_is_as_long_as_it_can_be(shape: str, weight: str, columns: int) -> None:
+    graph = read(f"""
+      input %x: f32[{shape}]
+      input %w: f32[{weight}]
+      %0: f32[{shape}] = mul(%x, %w)
+      return %0
+    """)
+    (kernel,) = fuse(graph).nodes
+    assert kernel.attrs["columns"] == columns
