@@ -173,7 +173,47 @@ def through_view(node: Node, linear: Index) -> Index:
     if name == "slice":
         starts, steps = node.attrs["start"], node.attrs["step"]
         return join([(c * s).shifted(a) for c, a, s in zip(coordinates, starts, steps, strict=True)], source)
+    if name == "slide":
+        return _through_slide(node, linear)
     raise NotImplementedError(f"the index map of view {name!r}")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A condition on an index: in ``[0, size)`` and, with ``step`` > 1, a multiple of it."""
+
+    index: Index
+    size: int
+    step: int
+
+    @property
+    def always(self) -> bool:
+        return self.step == 1 and self.index.bottom >= 0 and self.index.top < self.size
+
+
+def slide_bounds(node: Node, linear: Index) -> list[Bound]:
+    """For each dimension of an image, where in it element ``linear`` of a ``slide`` stands, in steps of its base."""
+    attrs, shape = node.attrs, node.output.shape
+    rank = len(attrs["size"])
+    coordinates = split(linear, shape)[len(shape) - 2 * rank :]
+    bounds = []
+    for d, (stride, dilation, padding, base) in enumerate(
+        zip(attrs["stride"], attrs["dilation"], attrs["padding"], attrs["base"], strict=True)
+    ):
+        place = (coordinates[rank + d] * stride + coordinates[d] * dilation).shifted(-padding)
+        bounds.append(Bound(place, node.inputs[0].shape[-rank + d] * base, base))
+    return bounds
+
+
+def _through_slide(node: Node, linear: Index) -> Index:
+    """Where a slide reads, if its bounds hold: each coordinate that might leave the image is a variable within it."""
+    source, shape = node.inputs[0].shape, node.output.shape
+    bounds = slide_bounds(node, linear)
+    inside = [
+        bound.index if bound.always else Index.of(Var("p", max(n, 2), "/", bound.index, bound.step))
+        for bound, n in zip(bounds, source[-len(bounds) :], strict=True)
+    ]
+    return join([*split(linear, shape)[: -len(bounds)], *inside], source)
 
 
 def view_chain(value: Value) -> tuple[Value, list[Node]]:

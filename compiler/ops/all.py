@@ -3,12 +3,15 @@
 from compiler.ops import (  # noqa: F401
     composite,
     contract,
+    conv,
     elementwise,
     index,
     layout,
     normalization,
+    pool,
     random,
     reduce,
     structure,
     training,
+    window,
 )

@@ -153,7 +153,7 @@ class _Fusion:
             if value in self.results:
                 return False
             for reader in self.readers.get(value, ()):
-                if reader.op.kind == "view":
+                if reader.op.kind == "view" and reader.op.name != "slide":
                     pending.append(reader.output)
                 elif reader.op.name != "dot":
                     return False
@@ -480,7 +480,8 @@ class _Fusion:
                     for root in self._roots(value):
                         if self.group.get(root) is not group:
                             readers.setdefault(root, set()).add(group)
-                            if node.op.name in ANCHORED or (node.op.name in LOOKUPS and position == 0):
+                            elsewhere = node.op.name in LOOKUPS and position == 0
+                            if node.op.name in ANCHORED or elsewhere or _slides(value):
                                 fixed.add(root)
         for node in reversed(self.nodes):
             value = node.outputs[0]
@@ -591,6 +592,11 @@ class _Fusion:
         if not reductions:
             return "pointwise"
         return "full" if all(n.output.type.size == 1 for n in reductions) else "column"
+
+
+def _slides(value: Value) -> bool:
+    """Whether ``value`` reads what is behind it, which must be in memory, at places that may not exist."""
+    return any(view.op.name == "slide" for view in view_chain(value)[1])
 
 
 def _checks(group: Group) -> bool:

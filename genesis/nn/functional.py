@@ -1,4 +1,4 @@
-"""Functions behind the layers: activations, normalisations, attention and losses.
+"""Functions behind the layers: activations, convolution, pooling, normalisations, attention, losses.
 
 Names, arguments and results are PyTorch's. Reductions are ``"none"``, ``"mean"`` or ``"sum"``.
 """
@@ -16,12 +16,32 @@ from compiler.ir.types import boolean, f32
 from compiler.ops.elementwise import broadcast_shapes
 from genesis.context import current_recording, grad_mode, session
 from genesis.functions import one_hot as one_hot
+from genesis.functions.convolution import conv1d as conv1d
+from genesis.functions.convolution import conv2d as conv2d
+from genesis.functions.convolution import conv3d as conv3d
+from genesis.functions.convolution import conv_transpose1d as conv_transpose1d
+from genesis.functions.convolution import conv_transpose2d as conv_transpose2d
+from genesis.functions.convolution import conv_transpose3d as conv_transpose3d
+from genesis.functions.convolution import fold as fold
+from genesis.functions.convolution import unfold as unfold
 from genesis.functions.normalization import batch_norm as batch_norm
 from genesis.functions.normalization import group_norm as group_norm
 from genesis.functions.normalization import instance_norm as instance_norm
 from genesis.functions.normalization import layer_norm as layer_norm
 from genesis.functions.normalization import normalize as normalize
 from genesis.functions.normalization import rms_norm as rms_norm
+from genesis.functions.pooling import adaptive_avg_pool1d as adaptive_avg_pool1d
+from genesis.functions.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
+from genesis.functions.pooling import adaptive_avg_pool3d as adaptive_avg_pool3d
+from genesis.functions.pooling import adaptive_max_pool1d as adaptive_max_pool1d
+from genesis.functions.pooling import adaptive_max_pool2d as adaptive_max_pool2d
+from genesis.functions.pooling import adaptive_max_pool3d as adaptive_max_pool3d
+from genesis.functions.pooling import avg_pool1d as avg_pool1d
+from genesis.functions.pooling import avg_pool2d as avg_pool2d
+from genesis.functions.pooling import avg_pool3d as avg_pool3d
+from genesis.functions.pooling import max_pool1d as max_pool1d
+from genesis.functions.pooling import max_pool2d as max_pool2d
+from genesis.functions.pooling import max_pool3d as max_pool3d
 from genesis.random import default_generator
 from genesis.tensor import Tensor, wrap
 

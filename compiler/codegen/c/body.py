@@ -6,7 +6,7 @@ import re
 
 from compiler.codegen.c.spelling import COMPUTE, index_text, literal, spell, variables
 from compiler.codegen.c.writer import Writer
-from compiler.index import Index, Var, broadcast, join, split, strides_of, through_view
+from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, strides_of, through_view
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import DType, bf16, f16
 
@@ -54,29 +54,65 @@ class Body:
         self.count += 1
         return f"{prefix}{self.count}"
 
-    def value(self, value: Value, linear: Index, scope: Scope) -> str:
-        """An expression (a name or a literal) for element ``linear`` of ``value``."""
+    def value(self, value: Value, linear: Index, scope: Scope, guard: str = "") -> str:
+        """An expression (a name or a literal) for element ``linear`` of ``value``.
+
+        ``guard`` is a condition under which memory may be read.
+        """
         node = value.producer
         if node is not None and node.op.name == "constant":
             return literal(node.attrs["value"], node.attrs["dtype"])
-        scope = self._home(linear, scope)
-        known = scope.find((value, linear))
+        scope = scope if guard else self._home(linear, scope)
+        known = scope.find((value, linear, guard)) if guard else scope.find((value, linear))
         if known is not None:
             return known
         if node is None:
             text = self._load(value, linear)
+            if guard:
+                text = f"{guard} ? {text} : 0"
         elif node.op.kind == "reduce":
             raise AssertionError(f"{node!r} is read before the loop that computes it")
+        elif node.op.name == "slide":
+            return self._slide(node, linear, scope, guard)
         elif node.op.kind == "view":
-            return self.value(node.inputs[0], through_view(node, linear), scope)
+            return self.value(node.inputs[0], through_view(node, linear), scope, guard)
         elif node.op.name in ("take", "gather"):
             return self._lookup(node, linear, scope)
         else:
             text = self._compute(node, linear, scope)
         name = self.fresh("t")
         scope.out(f"const {COMPUTE[value.dtype]} {name} = {text};")
-        scope.known[value, linear] = name
+        scope.known[(value, linear, guard) if guard else (value, linear)] = name
         return name
+
+    def _slide(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
+        """An element of an image, or what stands outside it; each bound is looked at as far out as it is known."""
+        place = through_view(node, linear)
+        names = [self._bound(b, scope) for b in slide_bounds(node, linear) if not b.always]
+        if not names:
+            return self.value(node.inputs[0], place, scope, guard)
+        inside = " & ".join([*([guard] if guard else []), *names])
+        fill = literal(node.attrs["fill"], node.output.dtype)
+        seen = self.value(node.inputs[0], place, scope, inside)
+        if node.attrs["fill"] == 0:
+            return seen
+        name = self.fresh("t")
+        scope.out(f"const {COMPUTE[node.output.dtype]} {name} = {inside} ? {seen} : {fill};")
+        return name
+
+    def _bound(self, bound: Bound, scope: Scope) -> str:
+        """The name of a condition."""
+        scope = self._home(bound.index, scope)
+        known = scope.find(bound)
+        if known is None:
+            place = index_text(bound.index)
+            tests = [f"{place} >= 0"] * (bound.index.bottom < 0) + [f"{place} < {bound.size}"] * (
+                bound.index.top >= bound.size
+            )
+            tests += [f"({place}) % {bound.step} == 0"] * (bound.step > 1)
+            known = scope.known[bound] = self.fresh("in")
+            scope.out(f"const int {known} = {' & '.join(f'({t})' for t in tests)};")
+        return known
 
     def _home(self, linear: Index, scope: Scope) -> Scope:
         """The outermost scope in which ``linear`` means something."""

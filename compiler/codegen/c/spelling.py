@@ -70,6 +70,8 @@ _DOUBLE = {
 def literal(value: float | int | bool, dtype: DType) -> str:
     """A constant of ``dtype``."""
     if dtype.kind != "float":
+        if value == -(2**63):
+            return "INT64_MIN"
         return f"INT64_C({int(value)})" if abs(int(value)) > 2**31 - 1 else str(int(value))
     number = float(value)
     if math.isnan(number):
@@ -95,7 +97,7 @@ def index_text(index: Index) -> str:
 def var_text(var: Var) -> str:
     if var.of is None or var.op == "=":
         return var.name
-    return f"(({index_text(var.of)}) {var.op} {var.by})"
+    return f"(({index_text(var.of)}) {var.op} {var.by})" if var.by > 1 else f"({index_text(var.of)})"
 
 
 def variables(index: Index) -> set[str]:

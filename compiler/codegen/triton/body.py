@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import prod
 
 from compiler.codegen.triton.spelling import COMPUTE, HELPED, TYPES, index_text, literal, spell, variables
-from compiler.index import Index, Var, broadcast, join, split, strides_of, through_view
+from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, strides_of, through_view
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import DType, f64
 
@@ -88,10 +88,12 @@ class Body:
         node = value.producer
         if node is not None and node.op.name == "constant":
             return literal(node.attrs["value"], node.attrs["dtype"])
-        scope = self._home(linear, scope)
+        scope = scope if guard else self._home(linear, scope)
         known = scope.find((value, linear, guard))
         if known is not None:
             return known
+        if node is not None and node.op.name == "slide":
+            return self._slide(node, linear, scope, guard)
         if node is not None and node.op.kind == "view":
             return self.value(node.inputs[0], through_view(node, linear), scope, guard)
         if node is None:
@@ -107,6 +109,29 @@ class Body:
             name = text if text in self.depends else self.assign(scope, node.op.name, text)
         scope.known[value, linear, guard] = name
         return name
+
+    def _slide(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
+        """Elements of an image, or what stands outside it."""
+        place = through_view(node, linear)
+        names = [self._bound(b, scope) for b in slide_bounds(node, linear) if not b.always]
+        if not names:
+            return self.value(node.inputs[0], place, scope, guard)
+        inside = " & ".join([*([guard] if guard else []), *names])
+        seen = self.value(node.inputs[0], place, scope, inside)
+        fill = literal(node.attrs["fill"], node.output.dtype)
+        return self.assign(scope, "seen", f"tl.where({inside}, {seen}, {fill})")
+
+    def _bound(self, bound: Bound, scope: Scope) -> str:
+        """The name of a condition."""
+        scope = self._home(bound.index, scope)
+        known = scope.find(bound)
+        if known is None:
+            place = index_text(bound.index)
+            tests = [f"({place} >= 0)"] * (bound.index.bottom < 0)
+            tests += [f"({place} < {bound.size})"] * (bound.index.top >= bound.size)
+            tests += [f"(({place}) % {bound.step} == 0)"] * (bound.step > 1)
+            known = scope.known[bound] = self.assign(scope, "inside", " & ".join(tests))
+        return known
 
     def assign(self, scope: Scope, prefix: str, text: str) -> str:
         """A new name for ``text``."""

@@ -111,6 +111,8 @@ def var_text(var: Var) -> str:
     if var.of is None:
         return var.name
     of = index_text(var.of)
+    if var.by == 1:
+        return of if of.isidentifier() else f"({of})"
     operator = "//" if var.op == "/" else "%"
     return f"{of} {operator} {var.by}" if of.isidentifier() else f"({of}) {operator} {var.by}"
 
