@@ -510,7 +510,7 @@ def combine_text(op: str, dtype: DType) -> tuple[str, str]:
     out = Writer()
     out("/* Joins the partial results of chunks, in their order. */")
     out.open(
-        f"static void {name}(long begin, long end, const {kind} *restrict partial, long chunks, long width, "
+        f"NOINLINE void {name}(long begin, long end, const {kind} *restrict partial, long chunks, long width, "
         f"{STORAGE[dtype]} *restrict out)"
     )
     out.open("for (long c = begin; c < end; c++)")

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.codegen.c import gemm, work
+from compiler.codegen.c.barriers import Access, Hazards
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.loops import LoopKernel, combine_text, loop_kernel
-from compiler.codegen.c.placement import Placement
+from compiler.codegen.c.loops import LoopKernel, Sink, combine_text, loop_kernel
+from compiler.codegen.c.placement import Place, Placement
 from compiler.codegen.c.prelude import prelude
 from compiler.codegen.c.spelling import STORAGE
+from compiler.codegen.c.tables import TABLE_CHUNK, Pieces, Table
 from compiler.codegen.c.templates import (
     Spec,
     TeamKernel,
@@ -29,7 +31,6 @@ from compiler.memory import Lifetime, assign_offsets
 from compiler.plan import Check, Launch, Plan, Slot
 
 SERIAL_WORK = 2_000_000  # floating-point operations of a step below which one thread is faster than several
-TABLE_CHUNK = 16384  # elements of a tensor that one entry of a table kernel covers
 
 
 def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
@@ -50,13 +51,14 @@ def emit(graph: Graph, isa: Isa, timed: bool = False) -> Plan:
 
 @dataclass
 class _Call:
-    """One or more runs of a kernel, as statements of the step, with what they read and write."""
+    """One or more runs of a kernel, as statements of the step. ``alone``: by thread 0, the others go on."""
 
     lines: list[str]
-    reads: set[str]
-    writes: set[str]
+    access: Access
     launch: Launch
+    alone: bool = False
     checked: bool = False
+    table: Table | None = None
 
 
 class _Unit:
@@ -126,58 +128,41 @@ class _Unit:
 
     def _table_call(self, i: int, run: list[Node], kernels: list[LoopKernel], name: str) -> None:
         """One kernel over pieces of several tensors."""
-        chunk = kernels[0].chunk or TABLE_CHUNK
-        pieces: list[str] = []
-        starts = [0]
-        for m, kernel in enumerate(kernels):
-            for begin in range(0, kernel.total, chunk):
-                pieces.append(f"{{{m}, {begin}, {min(begin + chunk, kernel.total)}}}")
-            starts.append(len(pieces))
-        kinds = {s.output: TensorType(s.partial, (len(pieces),)) for s in kernels[0].sinks}
+        first = kernels[0]
+        pieces = Pieces(i, [k.total for k in kernels], first.chunk or TABLE_CHUNK)
+        kinds = {s.output: TensorType(s.partial, (pieces.starts[-1],)) for s in first.sinks}
         partials = self._partials(i, kinds)
-        pointers = [x for x in kernels[0].operands if x[0] in ("in", "out")]
-        rows = [", ".join(self._operand(node, x, {}) for x in pointers) for node in run]
-        columns = {x: f"t[{k}]" for k, x in enumerate(pointers)}
+        pointers = [x for x in first.operands if x[0] in ("in", "out")]
+        table = Table(f"place{i}", [[self.places[_value(node, x)] for x in pointers] for node in run])
+        columns = {x: table.pointer(k) for k, x in enumerate(pointers)}
         arguments = ", ".join(
-            columns.get(x, "p" if x[0] == "chunk" else self._operand(run[0], x, partials)) for x in kernels[0].operands
+            columns.get(x, "p" if x[0] == "chunk" else self._operand(run[0], x, partials)) for x in first.operands
         )
-        lines = [
-            f"static const Piece pieces{i}[] = {{",
-            *_wrapped(pieces),
-            "};",
-            f"void *const table{i}[][{len(pointers)}] = {{",
-            *(f"  {{{row}}}," for row in rows),
-            "};",
-            f"for (long p = FROM({len(pieces)}, 1); p < TO({len(pieces)}, 1); p++) {{",
-            f"  void *const *t = table{i}[pieces{i}[p].tensor];",
-            f"  {name}(pieces{i}[p].begin, pieces{i}[p].end, {arguments});",
-            "}",
-        ]
+        lines = pieces.loop(lambda begin, end: f"{name}({begin}, {end}, {arguments});")
         effects = [self._effects(node) for node in run]
         reads = set().union(*(r for r, _ in effects))
         writes = set().union(*(w for _, w in effects))
-        sinks = {self.places[n.outputs[s.output]].pointer for n in run for s in kernels[0].sinks}
+        sinks = {self.places[n.outputs[s.output]].pointer for n in run for s in first.sinks}
+        access = Access(reads, (writes - sinks) | set(partials.values()))
         launch = work.launch(name, run, kinds)
-        self.calls.append(_Call(lines, reads, (writes - sinks) | set(partials.values()), launch))
-        for sink in kernels[0].sinks:
-            combine, text = combine_text(sink.op, sink.dtype)
-            self.helpers[combine] = text
-            part = partials[sink.output]
-            outs = [self.places[n.outputs[sink.output]].pointer for n in run]
-            lines = [
-                f"static const int first{i}_{sink.output}[] = {{",
-                *_wrapped([str(s) for s in starts]),
-                "};",
-                f"{STORAGE[sink.dtype]} *const total{i}_{sink.output}[] = {{",
-                *_wrapped(outs),
-                "};",
-                f"for (long m = FROM({len(run)}, 1); m < TO({len(run)}, 1); m++)",
-                f"  {combine}(0, 1, {part} + first{i}_{sink.output}[m], first{i}_{sink.output}[m + 1] - "
-                f"first{i}_{sink.output}[m], 1, total{i}_{sink.output}[m]);",
-            ]
-            results = [n.outputs[sink.output].type for n in run]
-            joined = work.combine(combine, sink.op, kinds[sink.output], results, launch.loc)
-            self.calls.append(_Call(lines, {part}, set(outs), joined))
+        self.calls.append(_Call([*pieces.arrays(), *lines], access, launch, table=table))
+        for sink in first.sinks:
+            self._table_combine(sink, partials[sink.output], kinds[sink.output], run, pieces)
+
+    def _table_combine(self, sink: Sink, part: str, kind: TensorType, run: list[Node], pieces: Pieces) -> None:
+        """Join the partial results of every tensor's pieces."""
+        combine, text = combine_text(sink.op, sink.dtype)
+        self.helpers[combine] = text
+        results = [n.outputs[sink.output] for n in run]
+        table = Table(f"total{pieces.run}_{sink.output}", [[self.places[v]] for v in results])
+        begin, end = f"{pieces.first}[m]", f"{pieces.first}[m + 1]"
+        lines = [
+            f"for (long m = FROM({len(run)}, 1); m < TO({len(run)}, 1); m++)",
+            f"  {combine}(0, 1, {part} + {begin}, {end} - {begin}, 1, {table.pointer(0)});",
+        ]
+        access = Access({part}, {self.places[v].pointer for v in results})
+        launch = work.combine(combine, sink.op, kind, [v.type for v in results], run[-1].loc)
+        self.calls.append(_Call(lines, access, launch, table=table))
 
     def _pointer(self, value: Value, offset: int = 0) -> str:
         text = self.places[value].pointer
@@ -185,10 +170,8 @@ class _Unit:
 
     def _operand(self, node: Node, what: tuple[str, int], partials: dict[int, str]) -> str:
         kind, i = what
-        if kind == "in":
-            return self._pointer(node.inputs[i])
-        if kind == "out":
-            return self._pointer(node.outputs[i])
+        if kind in ("in", "out"):
+            return self._pointer(_value(node, what))
         if kind == "partial":
             return partials[i]
         return kind
@@ -207,15 +190,17 @@ class _Unit:
         if kernel.shared or kernel.private:
             writes.add("scratch")
         line = f"{name}(pool, tid, nt, scratch, {', '.join(arguments)});"
-        self.calls.append(_Call([line], reads, writes, work.launch(name, [node]), bool(kernel.checks)))
+        launch = work.launch(name, [node])
+        self.calls.append(_Call([line], Access(reads, writes), launch, checked=bool(kernel.checks)))
 
     def _loop_call(self, i: int, node: Node, kernel: LoopKernel, name: str) -> None:
         reads, writes = self._effects(node)
         if kernel.chunks == 1 and all(s.partial is s.dtype for s in kernel.sinks):
             direct = {s.output: self._pointer(node.outputs[s.output]) for s in kernel.sinks}
             arguments = ", ".join("0" if x[0] == "chunk" else self._operand(node, x, direct) for x in kernel.operands)
-            line = f"if (tid == 0) {name}(0, {kernel.total}, {arguments});"
-            self.calls.append(_Call([line], reads, writes, work.launch(name, [node]), bool(kernel.checks)))
+            line = f"{name}(0, {kernel.total}, {arguments});"
+            launch = work.launch(name, [node])
+            self.calls.append(_Call([line], Access(reads, writes), launch, True, bool(kernel.checks)))
             return
         kinds = {s.output: TensorType(s.partial, (max(kernel.chunks, 1), s.width)) for s in kernel.sinks}
         partials = self._partials(i, kinds)
@@ -228,15 +213,13 @@ class _Unit:
                 f"    {name}({ranges}, {arguments});"
             )
             sinks = {self.places[node.outputs[s.output]].pointer for s in kernel.sinks}
-            self.calls.append(
-                _Call([line], reads, (writes - sinks) | set(partials.values()), launch, bool(kernel.checks))
-            )
+            access = Access(reads, (writes - sinks) | set(partials.values()))
+            self.calls.append(_Call([line], access, launch, checked=bool(kernel.checks)))
             self._combine(node, kernel, kinds, partials)
             return
-        line = f"{name}(FROM({kernel.total}, {kernel.grain}), TO({kernel.total}, {kernel.grain}), {arguments});"
-        if kernel.total <= kernel.grain:
-            line = f"if (tid == 0) {name}(0, {kernel.total}, {arguments});"
-        self.calls.append(_Call([line], reads, writes, launch, bool(kernel.checks)))
+        alone = kernel.total <= kernel.grain
+        line = f"{name}({_share(kernel.total, kernel.grain, alone)}, {arguments});"
+        self.calls.append(_Call([line], Access(reads, writes), launch, alone, bool(kernel.checks)))
 
     def _partials(self, i: int, kinds: dict[int, TensorType]) -> dict[int, str]:
         """Memory for the partial results that stand for outputs, by name."""
@@ -252,18 +235,16 @@ class _Unit:
             out = self.places[result].pointer
             part = partials[sink.output]
             rest = f"{part}, {kernel.chunks}, {sink.width}, {out}"
-            if sink.width <= 64:
-                line = f"if (tid == 0) {name}(0, {sink.width}, {rest});"
-            else:
-                line = f"{name}(FROM({sink.width}, 16), TO({sink.width}, 16), {rest});"
+            alone = sink.width <= 64
+            line = f"{name}({_share(sink.width, 16, alone)}, {rest});"
             launch = work.combine(name, sink.op, kinds[sink.output], [result.type], node.loc)
-            self.calls.append(_Call([line], {part}, {out}, launch))
+            self.calls.append(_Call([line], Access({part}, {out}), launch, alone))
 
     def _emit_copies(self) -> None:
         for value, target in self.copies:
             source = self.places[value].pointer
-            line = f"if (tid == 0) memcpy({target.pointer}, {source}, {value.type.nbytes});"
-            self.calls.append(_Call([line], {source}, {target.pointer}, work.copy(value)))
+            line = f"memcpy({target.pointer}, {source}, {value.type.nbytes});"
+            self.calls.append(_Call([line], Access({source}, {target.pointer}), work.copy(value), alone=True))
 
     # Text
 
@@ -322,7 +303,8 @@ class _Unit:
         for i, value in enumerate(self.graph.outputs):
             out(f"{STORAGE[value.dtype]} *const out{i} = args[{count + i}]; /* {value.type} */")
         end = count + len(self.graph.outputs)
-        out(f"char *const arena = args[{end}];")
+        out(f"enum {{ ARENA = {end} }};")
+        out("char *const arena = args[ARENA];")
         out(f"char *const scratch = args[{end + 1}];")
         for (name, kind, _), offset in zip(self.temporaries, offsets, strict=True):
             ctype = STORAGE[kind.dtype]
@@ -354,37 +336,31 @@ class _Unit:
 
     def _body(self, out: Writer, offsets: Sequence[int]) -> None:
         """The calls, with a barrier wherever one reads or overwrites what another thread may still be at."""
-        spans = {
-            name: (offset, offset + max(kind.nbytes, 1))
-            for (name, kind, _), offset in zip(self.temporaries, offsets, strict=True)
-        }
+        hazards = Hazards(
+            {
+                name: (offset, offset + max(kind.nbytes, 1))
+                for (name, kind, _), offset in zip(self.temporaries, offsets, strict=True)
+            }
+        )
         states = {self.places[v].pointer for v in self.graph.inputs("state")}
-        reads: set[str] = set()
-        writes: set[str] = set()
         unread = False  # whether a kernel since the last look at the status may have found a bad index
 
-        def overlaps(a: set[str], b: set[str]) -> bool:
-            if a & b:
-                return True
-            return any(
-                spans[x][0] < spans[y][1] and spans[y][0] < spans[x][1]
-                for x in a
-                if x in spans
-                for y in b
-                if y in spans
-            )
+        def slot(place: Place) -> str:
+            if place.kind == "temporary":
+                return f"{{ARENA, {offsets[place.index]}}}"
+            return f"{{{place.index}, 0}}"
 
         if self.timed:
             out("BARRIER; /* waking the threads belongs to no launch */")
             out("double last = seconds();")
         last_place = ""
         for number, call in enumerate(self.calls):
-            check = unread and bool(call.writes & states)
-            if check or overlaps(call.reads | call.writes, writes) or overlaps(call.writes, reads):
+            check = unread and not call.access.writes.isdisjoint(states)
+            if check or hazards.meets(call.access, call.alone):
                 out("BARRIER;")
                 if self.timed:
                     out(f"MARK({number - 1}, 1);")
-                reads, writes = set(), set()
+                hazards.clear()
             if check:
                 self._leave_on_bad_input(out, later=any(c.checked for c in self.calls[number:]))
                 unread = False
@@ -392,16 +368,28 @@ class _Unit:
             if call.launch.place != last_place:
                 out(f"/* {call.launch.place} */")
                 last_place = call.launch.place
+            for line in call.table.lines(slot) if call.table is not None else ():
+                out(line)
             for line in call.lines:
                 for part in line.split("\n"):
-                    out(part)
+                    out(f"if (tid == 0) {part}" if call.alone else part)
             if self.timed:
                 out(f"MARK({number}, 0);")
-            reads |= call.reads
-            writes |= call.writes
+            hazards.add(call.access, call.alone)
         if self.timed and self.calls:
             out("BARRIER;")
             out(f"MARK({len(self.calls) - 1}, 1);")
+
+
+def _share(total: int, grain: int, alone: bool) -> str:
+    """The range of [0, total) that a thread runs, as C arguments."""
+    return f"0, {total}" if alone else f"FROM({total}, {grain}), TO({total}, {grain})"
+
+
+def _value(node: Node, operand: tuple[str, int]) -> Value:
+    """What an ("in", i) or ("out", i) of a kernel stands for."""
+    kind, i = operand
+    return (node.inputs if kind == "in" else node.outputs)[i]
 
 
 def _main_op(node: Node) -> str:
@@ -414,17 +402,6 @@ def _main_op(node: Node) -> str:
     if kind == "contract":
         return "dot" + "".join("_" + n for n in dict.fromkeys(names) if n in ("maximum", "erf", "tanh", "exp"))
     return f"{kind}_{names[-1]}" if names else f"{kind}_copy"
-
-
-def _wrapped(items: Sequence[str], width: int = 110) -> list[str]:
-    """``items`` as lines of an initialiser."""
-    lines, line = [], "  "
-    for item in items:
-        if len(line) + len(item) > width:
-            lines.append(line.rstrip())
-            line = "  "
-        line += f"{item}, "
-    return [*lines, line.rstrip()]
 
 
 def _commented(text: str, node: Node, any_size: bool) -> str:
@@ -441,11 +418,12 @@ def _commented(text: str, node: Node, any_size: bool) -> str:
 
 
 _FRAME = """\
-/* Elements [begin, end) of one tensor of a table. */
+/* A place in memory: an argument of the step and an offset into it in bytes. */
 typedef struct {
-  int tensor;
-  long begin, end;
-} Piece;
+  int argument;
+  long offset;
+} Slot;
+#define AT(slot) ((void *)((char *)args[(slot).argument] + (slot).offset))
 
 /* A thread's share of a range of n, in multiples of a grain. */
 #define FROM(n, grain) LEAST(n, ((n) + (grain) - 1) / (grain) * tid / nt * (grain))

@@ -1,0 +1,98 @@
+"""Kernels that run over many tensors, such as the parameters of an optimizer, as loops over static tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from compiler.codegen.c.placement import Place
+
+TABLE_CHUNK = 16384
+"""Elements of a tensor that one piece of a table covers, where the kernel asks for no other number."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What stands where in memory for each of several tensors: ``places[m][k]`` for column k of tensor m.
+
+    A column of one place for all is no part of the table in C, which holds slots (an argument of the entry point and an
+    offset in bytes) in static memory: a compiler takes long over pointers that are put together on the stack.
+    """
+
+    name: str
+    places: Sequence[Sequence[Place]]
+
+    def __post_init__(self) -> None:
+        assert len({len(row) for row in self.places}) == 1
+
+    def _varies(self, column: int) -> bool:
+        return any(row[column].pointer != self.places[0][column].pointer for row in self.places)
+
+    @property
+    def columns(self) -> list[int]:
+        """The columns that differ between tensors; never none, so that the table exists."""
+        return [k for k in range(len(self.places[0])) if self._varies(k)] or [0]
+
+    def pointer(self, column: int) -> str:
+        """C text of the pointer in ``column`` for tensor m."""
+        if column not in self.columns:
+            return self.places[0][column].pointer
+        return f"AT({self.name}[m][{self.columns.index(column)}])"
+
+    def lines(self, slot: Callable[[Place], str]) -> list[str]:
+        """The static array; ``slot`` is the initialiser of a place."""
+        rows = ["{" + ", ".join(slot(row[k]) for k in self.columns) + "}" for row in self.places]
+        return [f"static const Slot {self.name}[][{len(self.columns)}] = {{", *wrapped(rows), "};"]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Tensors of ``sizes`` elements, cut into pieces of ``chunk``."""
+
+    run: int
+    sizes: Sequence[int]
+    chunk: int
+
+    @property
+    def starts(self) -> list[int]:
+        """The first piece of each tensor, and how many there are in all."""
+        return list(accumulate((-(-n // self.chunk) for n in self.sizes), initial=0))
+
+    @property
+    def first(self) -> str:
+        """Name of the array of ``starts``."""
+        return f"first{self.run}"
+
+    def arrays(self) -> list[str]:
+        """The static arrays of the cut."""
+        return [
+            f"static const int {self.first}[] = {{",
+            *wrapped([str(s) for s in self.starts]),
+            "};",
+            f"static const long size{self.run}[] = {{",
+            *wrapped([str(n) for n in self.sizes]),
+            "};",
+        ]
+
+    def loop(self, call: Callable[[str, str], str]) -> list[str]:
+        """A thread's share of the pieces p of tensors m; ``call`` is a statement over ``[begin, end)`` of tensor m."""
+        total = self.starts[-1]
+        return [
+            f"for (long p = FROM({total}, 1), m = 0; p < TO({total}, 1); p++) {{",
+            f"  while (p >= {self.first}[m + 1]) m++;",
+            f"  const long begin = (p - {self.first}[m]) * {self.chunk};",
+            "  " + call("begin", f"LEAST(begin + {self.chunk}, size{self.run}[m])"),
+            "}",
+        ]
+
+
+def wrapped(items: Sequence[str], width: int = 110) -> list[str]:
+    """``items`` as lines of an initialiser."""
+    lines, line = [], "  "
+    for item in items:
+        if len(line) + len(item) > width:
+            lines.append(line.rstrip())
+            line = "  "
+        line += f"{item}, "
+    return [*lines, line.rstrip()]

@@ -1,0 +1,40 @@
+from compiler.codegen.c.placement import Place
+from compiler.codegen.c.tables import Pieces, Table
+
+
+def slot(place: Place) -> str:
+    return f"{{{place.index}, 0}}"
+
+
+def test_a_column_of_one_place_is_no_part_of_the_table() -> None:
+    rate = Place("param", 9, "rate")
+    table = Table("t", [[Place("param", 0, "w"), rate], [Place("param", 1, "b"), rate]])
+    assert table.pointer(0) == "AT(t[m][0])"
+    assert table.pointer(1) == "rate"
+    assert table.lines(slot) == ["static const Slot t[][1] = {", "  {{0, 0}}, {{1, 0}},", "};"]
+
+
+def test_a_table_of_equal_rows_keeps_one_column() -> None:
+    rate = Place("param", 9, "rate")
+    assert Table("t", [[rate], [rate]]).columns == [0]
+
+
+def test_pieces_cover_every_element_once() -> None:
+    pieces = Pieces(3, [10, 0, 4, 7], 4)
+    assert pieces.starts == [0, 3, 3, 4, 6]
+    covered = [
+        range((p - first) * 4, min((p - first) * 4 + 4, size))
+        for first, end, size in zip(pieces.starts, pieces.starts[1:], pieces.sizes, strict=False)
+        for p in range(first, end)
+    ]
+    assert [len(c) for c in covered] == [4, 4, 2, 4, 4, 3]
+
+
+def test_the_loop_looks_for_the_tensor_of_a_piece() -> None:
+    assert Pieces(3, [10, 4], 4).loop(lambda begin, end: f"k({begin}, {end});") == [
+        "for (long p = FROM(4, 1), m = 0; p < TO(4, 1); p++) {",
+        "  while (p >= first3[m + 1]) m++;",
+        "  const long begin = (p - first3[m]) * 4;",
+        "  k(begin, LEAST(begin + 4, size3[m]));",
+        "}",
+    ]
