@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import RecompileError, TraceError
+from compiler.interpret import concrete
 from compiler.ir.graph import Graph
 from compiler.ir.types import TensorType
 from compiler.plan import Plan
@@ -77,6 +78,20 @@ class CompiledFunction:
             scale, tracker = from_array(np.array(start, np.float32)), from_array(np.array(0, np.int32))
             self._scale = scale._cell, tracker._cell
         return self._scale
+
+    def state_dict(self) -> dict[str, Any]:
+        """The loss scale and its growth tracker, under the names of ``GradScaler``; empty unless it is dynamic."""
+        if self.options.loss_scale != "dynamic":
+            return {}
+        scale, tracker = (cell.fetched().data.item() for cell in self.scale_cells())
+        return {"scale": scale, "_growth_tracker": tracker}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict`, or that of a ``GradScaler``, returned; KeyError where it lacks a part."""
+        if self.options.loss_scale == "dynamic":
+            numbers = state_dict["scale"], state_dict["_growth_tracker"]
+            for cell, number in zip(self.scale_cells(), numbers, strict=True):
+                cell.write(concrete(np.array(number, cell.type.dtype.numpy), cell.type))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:

@@ -240,3 +240,27 @@ def test_parameters_stay_in_f32_and_products_run_in_f16(native: Training) -> Non
     inside = [n for dot in dots for n in dot.body.nodes if n.op.name == "dot"]
     assert inside and all(v.dtype is genesis.float16 for n in inside for v in n.inputs)
     assert all(p.value.dtype is not genesis.float16 for p in traced.params)
+
+
+def test_a_dynamic_scale_goes_on_where_it_was_saved() -> None:
+    whole, first, second = (Training(plain, loss_scale="dynamic", dtype=genesis.float16) for _ in range(3))
+    for training in (whole, first):
+        training.step.load_state_dict({"scale": 2.0**10, "_growth_tracker": 1990})
+    genesis.manual_seed(1)
+    expected = [whole.step(*batch(i)).item() for i in range(STEPS)]
+    genesis.manual_seed(1)
+    for i in range(3):
+        first.step(*batch(i))
+    saved = first.step.state_dict()
+    assert saved["_growth_tracker"] == 1993
+    second.model.load_state_dict(first.model.state_dict())
+    second.optimizer.load_state_dict(first.optimizer.state_dict())
+    second.step.load_state_dict(saved)
+    assert [second.step(*batch(i)).item() for i in range(3, STEPS)] == expected[3:]
+    assert second.step.state_dict() == whole.step.state_dict()
+
+
+def test_only_a_dynamic_scale_is_state() -> None:
+    assert Training(plain, loss_scale=128.0).step.state_dict() == {}
+    with pytest.raises(KeyError, match="_growth_tracker"):
+        Training(plain, loss_scale="dynamic").step.load_state_dict({"scale": 2.0})
