@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -113,7 +114,10 @@ class Profile:
         return tuple(sorted((_sum(k, parts) for k, parts in groups.items()), key=lambda t: -t.seconds))
 
     def table(self, rows: int | None = ROWS) -> str:
-        """The three tables as text, each with at most ``rows`` rows; None shows all."""
+        """The three tables as text, each with at most ``rows`` rows; None shows all.
+
+        That of modules joins the blocks of a stack: ``model.blocks.*.fc``.
+        """
         waiting = sum(x.waiting for x in self.launches)
         lines = [
             f"{self.name}: {self.seconds * 1e3:.3f} ms a call on {self.threads} thread{'s' * (self.threads > 1)}, "
@@ -124,7 +128,7 @@ class Profile:
         ]
         for title, timings, describe in (
             ("kernel", self.kernels, _of_kernel),
-            ("module", self.by_module, _of_module),
+            ("module", self._grouped(_stack), _of_module),
             ("line", self.by_line, _of_line),
         ):
             lines += ["", *self._section(title, timings, rows, describe)]
@@ -190,6 +194,11 @@ def _sum(name: str, parts: Sequence[Timing]) -> Timing:
     return Timing(name, launches, seconds, waiting, backward)
 
 
+def _stack(launch: Launch) -> str:
+    """The module without the numbers of what it is in."""
+    return re.sub(r"\.\d+(?=\.)", ".*", launch.loc.scope)
+
+
 def _line(launch: Launch) -> str:
     return f"{os.path.basename(launch.loc.file)}:{launch.loc.line}" if launch.loc.file else "(unknown)"
 
@@ -208,7 +217,8 @@ def _parts(paths: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _of_kernel(timing: Timing) -> tuple[str, ...]:
-    ops = " ".join(timing.ops[:4]) + " …" * (len(timing.ops) > 4)
+    names = [op for op in timing.ops if op != "constant"]
+    ops = " ".join(names[:4]) + " …" * (len(names) > 4)
     lines = ", ".join(timing.lines[:2]) + ", …" * (len(timing.lines) > 2)
     return timing.name, ops or "copy", timing.scope, lines
 
