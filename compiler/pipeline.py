@@ -43,10 +43,15 @@ PASSES: dict[str, Pass] = {
 """The passes that need no setting, by name, in order."""
 
 
-def lowering(claims: Claims | None) -> list[Named]:
-    """The passes from a recorded step to fused kernels, for a target with whole kernels for what ``claims`` says."""
-    whole = partial(expand, claims=claims) if claims is not None else expand
-    return [(name, whole if name == "expand" else run) for name, run in PASSES.items()]
+def lowering(claims: Claims | None, product_sums: bool = False) -> list[Named]:
+    """The passes from a recorded step to fused kernels, for a target with whole kernels for what ``claims`` says.
+
+    With ``product_sums``, its matrix products also sum up their elements.
+    """
+    settings: dict[str, Pass] = {"fuse": partial(fuse, product_sums=product_sums)}
+    if claims is not None:
+        settings["expand"] = partial(expand, claims=claims)
+    return [(name, settings.get(name, run)) for name, run in PASSES.items()]
 
 
 class Stages:
@@ -76,7 +81,7 @@ class Stages:
 
 def compile_c(stages: Stages, isa: Isa) -> Plan:
     """Lower the latest graph of ``stages`` and emit C for ``isa``."""
-    return unit.emit(stages.run(lowering(unit.claims)), isa)
+    return unit.emit(stages.run(lowering(unit.claims, product_sums=True)), isa)
 
 
 def compile_triton(stages: Stages, target: str) -> TritonProgram:

@@ -107,7 +107,7 @@ class Program:
         def make() -> bytes:
             if self._stages is None:
                 self._stages = Stages(start)
-                self._stages.run(pipeline.lowering(unit.claims))
+                self._stages.run(pipeline.lowering(unit.claims, product_sums=True))
             return unit.emit(self._stages.latest, self._isa, timed).to_json().encode()
 
         return Plan.from_json(cached_bytes(key, make).decode())
@@ -218,7 +218,7 @@ class Program:
         before = dict(self.traced.stages.graphs)
         if self._stages is None:
             self._stages = Stages(self.traced.stages.latest)
-            self._stages.run(pipeline.lowering(unit.claims))
+            self._stages.run(pipeline.lowering(unit.claims, product_sums=True))
         stages = Stages(self.traced.stages.graphs["traced"])
         stages.graphs = {**before, **{k: g for k, g in self._stages.graphs.items() if k != "traced"}}
         return stages

@@ -53,7 +53,7 @@ CHEAP = frozenset(
 """Pointwise ops that cost less to compute again than to store and load."""
 
 
-def fuse(graph: Graph) -> Graph:
+def fuse(graph: Graph, product_sums: bool = False) -> Graph:
     """Group nodes into kernels.
 
     before::
@@ -73,9 +73,10 @@ def fuse(graph: Graph) -> Graph:
     A kernel of kind ``pointwise``, ``row``, ``column`` or ``full`` runs over a domain of ``rows`` x ``columns``: values
     in it have one element per place, per row, or one in all. ``row`` reductions run along a row and may be used in the
     same kernel; reductions over the rows (``column``) or over everything (``full``) are results only. Views and
-    constants belong to every kernel that reads them.
+    constants belong to every kernel that reads them. With ``product_sums``, f32 sums over all elements of a product are
+    results of its kernel.
     """
-    return _Fusion(graph).run()
+    return _Fusion(graph, product_sums).run()
 
 
 class Group:
@@ -124,8 +125,9 @@ def _element_map(value: Value, shape: tuple[int, ...], linear: Index) -> tuple[V
 
 
 class _Fusion:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, product_sums: bool) -> None:
         self.graph = graph
+        self.product_sums = product_sums
         self.nodes = live_nodes(graph)
         self.readers = users(Graph(graph.name, nodes=self.nodes))
         self.group: dict[Value, Group] = {}
@@ -261,7 +263,7 @@ class _Fusion:
         elif kind == "column":
             columns = size // columns if columns else 0
         group = self._linked(value, value.shape) if kind != "mixed" and size else None
-        if group is not None and group.anchor is None and self._fits(group, node, kind, columns):
+        if group is not None and self._fits(group, node, kind, columns):
             if self._acyclic(group, node):
                 per_element = root_size(value) == group.size
                 if per_element and kind != "full":
@@ -275,9 +277,10 @@ class _Fusion:
             fresh.sinks.add(node.output)
         self._add_group(fresh)
 
-    @staticmethod
-    def _fits(group: Group, node: Node, kind: str, columns: int) -> bool:
+    def _fits(self, group: Group, node: Node, kind: str, columns: int) -> bool:
         """Whether a reduction of a value of ``group`` can run in its kernel."""
+        if group.anchor is not None:
+            return self.product_sums and kind == "full" and node.op.name == "sum" and node.output.dtype is f32
         if root_size(node.inputs[0]) == group.size:
             return kind == "full" or group.columns in (None, columns)
         everything = reduction_class(node.inputs[0].shape, node.attrs["axes"]) == "full"

@@ -29,7 +29,7 @@ RESERVED = frozenset(
     {"pool", "tid", "nt", "scratch", "a", "b", "acc", "i", "j", "batch", "item", "packed", "packed_a", "packed_b"}
     | {"block", "turn", "tile", "partial", "a_matrix", "b_matrix", "by_rows", "first", "end", "left", "right", "panels"}
     | {"own", "own_end", "width"}
-    | {"start", "p", "q", "i0", "j0", "k0", "depth", "rows", "row", "col", "flat", "sums"}
+    | {"start", "p", "q", "i0", "j0", "k0", "depth", "rows", "row", "col", "flat", "sums", "total0", "total1"}
 )
 """Names the kernels use themselves, beside b0, b1, ..."""
 
@@ -55,6 +55,10 @@ class GemmSpec:
     `epilogue` is C statements run once for every element, in terms of `b0`, `b1`, ... (batch indices), `i`, `j` (all
     long) and `acc` (float). Different elements run in any order and many at once, so a statement may read and write
     its own element only. Parameters may have any name but those of `RESERVED`.
+
+    `result` is the parameter, an f32 array [batch..., m, n], that takes the sums themselves, or "": register tiles are
+    stored in it directly, and the epilogue runs behind. `totals` are sums over all elements: the parameter for partial
+    results, f32[:func:`parts`], and the term of one element, in terms of what the epilogue defines.
     """
 
     name: str
@@ -67,6 +71,8 @@ class GemmSpec:
     compute: str
     params: str
     epilogue: str
+    result: str = ""
+    totals: tuple[tuple[str, str], ...] = ()
 
     def tiles(self, isa: Isa) -> frozenset[Tile]:
         """Register tiles the kernel calls."""
@@ -79,7 +85,8 @@ class GemmSpec:
     def prelude_uses(self) -> set[str]:
         """Names of the prelude parts the kernel's own text calls, without those of the caller's epilogue."""
         conversions = {*CONVERSIONS[self.a.dtype], *CONVERSIONS[self.b.dtype]}
-        return {"vectors", *conversions} | ({"round_bf16"} if self.compute == "bf16" else set())
+        rounding = {"round_bf16"} if self.compute == "bf16" else set()
+        return {"vectors", *conversions, *rounding} | ({"sum_of"} if self.totals else set())
 
 
 class TileUser(Protocol):
@@ -115,6 +122,11 @@ def scratch_bytes(isa: Isa, spec: GemmSpec, threads: int) -> int:
     """Bytes of 64-byte aligned scratch the kernel needs when at most `threads` threads run it."""
     plan = _Plan(isa, spec)
     return plan.shared_bytes + threads * plan.private_bytes
+
+
+def parts(isa: Isa, spec: GemmSpec) -> int:
+    """The number of partial results of each total. It depends on shapes only."""
+    return _Plan(isa, spec).parts
 
 
 def gemm_kernel(isa: Isa, spec: GemmSpec) -> str:
@@ -212,6 +224,18 @@ class _Plan:
     def depth(self, k: int) -> int:
         """Elements of a panel along k: pairs of bf16 are one."""
         return _ceil(k, 2) if self.pairs else k
+
+    @cached_property
+    def parts(self) -> int:
+        """Pieces of the product that add up their share of a total: tiles, or blocks of dot products."""
+        if self.empty:
+            return 0
+        return self.batches * (self.dot_blocks if self.thin else self.row_panels * self.column_panels)
+
+    @cached_property
+    def dot_blocks(self) -> int:
+        """Blocks of four rows of the longer side of a thin product."""
+        return _ceil(max(self.m, self.n), 4)
 
     # Shared functions
 
@@ -351,9 +375,21 @@ class _Kernel:
         else:
             self.out(f"const long i = {row};")
 
-    def _epilogue(self) -> None:
+    def _epilogue(self, stored: bool = False, lane: str = "") -> None:
+        """What happens to one element; `stored`: the result has it already; `lane`: its place in the totals."""
+        if self.spec.result and not stored:
+            self.out(f"{self._result_element()} = acc;")
         for line in self.spec.epilogue.strip().splitlines():
             self.out(line)
+        for k, (_, term) in enumerate(self.spec.totals):
+            self.out(f"total{k}{lane} += {term};")
+
+    def _result_element(self) -> str:
+        """The element of the result, in terms of batch indices, row and column."""
+        spec = self.spec
+        sizes = (*spec.batch, spec.m, spec.n)
+        strides = {f"b{axis}": prod(sizes[axis + 1 :]) for axis in range(len(spec.batch))} | {"i": spec.n}
+        return f"{spec.result}[{' + '.join(f'{stride} * {index}' for index, stride in strides.items())} + j]"
 
     # Who computes what
 
@@ -489,7 +525,7 @@ class _Kernel:
 
     def _tile(self, vectors: int, block: str, width: int, skip: int) -> None:
         """One tile and its epilogue for `width` columns; an unpacked last tile begins `skip` columns early."""
-        plan, out = self.plan, self.out
+        plan, spec, out = self.plan, self.spec, self.out
         a, lda = "packed_a", plan.mr
         if plan.direct_a:
             a = address(self.a, ("i0", plan.a_strides[0]), ("k0" if plan.split_k else "0", plan.a_strides[1]))
@@ -497,12 +533,17 @@ class _Kernel:
         b, ldb = f"{block} + q * {plan.b_panel}", plan.nr
         if plan.direct_b:
             b, ldb = f"{self.b} + j0" + (f" - {skip}" if skip else ""), plan.b_strides[0]
+        stored = bool(spec.result) and not plan.split_k and width == vectors * plan.isa.lanes
+        c, ldc = "tile", plan.nr
+        if stored:
+            matrix = "batch" if plan.batch else "0"
+            c, ldc = address(spec.result, (matrix, plan.m * plan.n), ("i0", plan.n), ("j0", 1)), plan.n
         depth, add = str(plan.depth(plan.k)), "0"
         if plan.split_k:
             if plan.direct_b or plan.private:
                 b += f" + k0 / 2 * {ldb}" if plan.pairs else f" + k0 * {ldb}"
             depth, add = "(depth + 1) / 2" if plan.pairs else "depth", "k0 > 0"
-        arguments = f"({depth}, {a}, {lda}, {b}, {ldb}, tile, {plan.nr}, {add});"
+        arguments = f"({depth}, {a}, {lda}, {b}, {ldb}, {c}, {ldc}, {add});"
         full, rest = min(plan.mr, plan.m), plan.m % plan.mr
         if rest and plan.m > plan.mr:
             out(f"if (rows == {full})")
@@ -513,15 +554,23 @@ class _Kernel:
             out(f"{Tile(full, vectors, plan.a_kind).name}{arguments}")
         if plan.split_k:
             out(f"if (k0 + depth < {plan.k}) continue;")
+        if stored and not spec.epilogue.strip() and not spec.totals:
+            return
+        for k in range(len(spec.totals)):
+            out(f"float total{k}[{width}] = {{0}};")
         out.open("for (long row = 0; row < rows; ++row)")
         self._element("i0 + row")
         out("#pragma omp simd")
         out.open(f"for (long col = 0; col < {width}; ++col)")
         out("const long j = j0 + col;")
-        out(f"float acc = tile[row * {plan.nr} + col{f' + {skip}' if skip else ''}];")
-        self._epilogue()
+        place = self._result_element() if stored else f"tile[row * {plan.nr} + col{f' + {skip}' if skip else ''}]"
+        out(f"float acc = {place};")
+        self._epilogue(stored, "[col]")
         out.close()
         out.close()
+        panel = f"(batch * {plan.row_panels} + p)" if plan.batch else "p"
+        for k, (partial, _) in enumerate(spec.totals):
+            out(f"{partial}[{panel} * {plan.column_panels} + j0 / {plan.nr}] = sum_of(total{k}, {width});")
 
     # Thin products
 
@@ -530,7 +579,7 @@ class _Kernel:
         plan, out = self.plan, self.out
         by_columns = plan.m <= plan.n
         thin, wide = (plan.m, plan.n) if by_columns else (plan.n, plan.m)
-        blocks, pair = _ceil(wide, 4), min(thin, 2)
+        blocks, pair = plan.dot_blocks, min(thin, 2)
         items = plan.batches * blocks
         out.open(f"for (long item = {items}L * tid / nt; item < {items}L * (tid + 1) / nt; ++item)")
         if plan.batch:
@@ -538,6 +587,8 @@ class _Kernel:
             self._matrices()
         else:
             out("const long q = item * 4;")
+        for k in range(len(self.spec.totals)):
+            out(f"float total{k} = 0.0f;")
         out.open(f"for (long p = 0; p < {thin}; p += {pair})")
         out(f"float sums[{pair}][4];")
         self._dot_block(by_columns, thin, wide, pair)
@@ -547,8 +598,11 @@ class _Kernel:
         out(f"const long j = {'q + col' if by_columns else 'p + row'};")
         out("float acc = sums[row][col];")
         self._epilogue()
-        for _ in range(4):
+        for _ in range(3):
             out.close()
+        for k, (partial, _) in enumerate(self.spec.totals):
+            out(f"{partial}[item] = total{k};")
+        out.close()
 
     def _dot_block(self, by_columns: bool, thin: int, wide: int, pair: int) -> None:
         """`sums` from thin rows p, p + 1 and wide rows q to q + 3; past the end, the last row again."""

@@ -108,7 +108,7 @@ class _Loops:
     def _find_sinks(self) -> dict[Value, Sink]:
         found = {}
         for i, value in enumerate(self.outputs):
-            reduction = _reduction_of(value)
+            reduction = reduction_of(value)
             if reduction is None or (self.kind == "row" and not self._over_rows(reduction)):
                 continue
             found[reduction.output] = Sink(i, reduction.op.name, reduction.output.dtype, reduction.output.type.size)
@@ -176,7 +176,7 @@ class _Loops:
     def _reads_in_place(self) -> bool:
         place = Index.of(self.column)
         stores = all(
-            v.type.size == self.size for v in self.outputs if _reduction_of(v) not in {s.producer for s in self.sinks}
+            v.type.size == self.size for v in self.outputs if reduction_of(v) not in {s.producer for s in self.sinks}
         )
         lookups = any(n.op.name in ("take", "gather", "uniform") for n in self.graph.nodes)
         return stores and not lookups and all(i == place or v.type.size == 1 for v, i in self.body.loaded)
@@ -187,9 +187,9 @@ class _Loops:
         along = [n for n in self.graph.nodes if n.op.kind == "reduce" and n.output not in self.sinks]
         over = [s.producer for s in self.sinks]
         stores = {i: v for i, v in enumerate(self.outputs) if not self._is_sink(v)}
-        per_element = {i: v for i, v in stores.items() if v.type.size == self.size and _reduction_of(v) is None}
+        per_element = {i: v for i, v in stores.items() if v.type.size == self.size and reduction_of(v) is None}
         if self.columns == 1 or self.size == self.rows:
-            per_element = {i: v for i, v in stores.items() if _reduction_of(v) is None}
+            per_element = {i: v for i, v in stores.items() if reduction_of(v) is None}
         stages = sorted(
             {level[n.inputs[0]] for n in along}
             | {level[v] for v in per_element.values()}
@@ -226,7 +226,7 @@ class _Loops:
         return reduction.inputs[0].type.size == self.size and (self.columns > 1 or self.flat or self.kind != "row")
 
     def _is_sink(self, value: Value) -> bool:
-        reduction = _reduction_of(value)
+        reduction = reduction_of(value)
         return reduction is not None and reduction.output in self.sinks
 
     def _row_buffers(
@@ -462,7 +462,7 @@ class _Loops:
         return Index.of(self.row) * self.columns + Index.of(self.column)
 
 
-def _reduction_of(value: Value) -> Node | None:
+def reduction_of(value: Value) -> Node | None:
     """The reduction whose result ``value`` is, seen through reshapes."""
     while value.producer is not None and value.producer.op.name in ("reshape", "detach"):
         value = value.producer.inputs[0]

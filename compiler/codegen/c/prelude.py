@@ -386,6 +386,15 @@ INLINE float gen_cosf(float x) {
 }
 """
 
+_SUM_OF = """\
+INLINE float sum_of(const float *x, long n) {
+  float sum = 0.0f;
+#pragma omp simd reduction(+ : sum)
+  for (long i = 0; i < n; ++i) sum += x[i];
+  return sum;
+}
+"""
+
 _PARTS: dict[str, _Part] = {
     "float_bits": _Part(_BITS),
     "bf16_to_f32": _Part(_FROM_BF16, ("float_bits",)),
@@ -407,6 +416,7 @@ _PARTS: dict[str, _Part] = {
     "philox_block": _Part(_PHILOX),
     "philox_lane": _Part(_PHILOX_LANE, ("philox_block",)),
     "philox_fill": _Part(_PHILOX_FILL, ("philox_lane",)),
+    "sum_of": _Part(_SUM_OF),
 }
 
 _VECTORS = """\

@@ -8,7 +8,7 @@ from math import prod
 from compiler.codegen.c import attention, gemm
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.loops import LoopKernel
+from compiler.codegen.c.loops import LoopKernel, Sink, reduction_of
 from compiler.codegen.c.spelling import COMPUTE, STORAGE, index_text
 from compiler.codegen.c.writer import Writer
 from compiler.index import Index, Var, concat_starts, join, matrix_strides, place_in_concat, split, view_chain
@@ -23,7 +23,8 @@ Spec = gemm.GemmSpec | attention.AttentionSpec | attention.AttentionGradSpec
 class TeamKernel:
     """A kernel that all threads call with ``pool, tid, nt, scratch``; ``pointers`` are its memory operands in order.
 
-    Each pointer is ("in", i, element offset) or ("out", i, element offset). ``own_place`` as in :class:`LoopKernel`.
+    Each pointer is ("in", i, element offset), ("out", i, element offset) or ("partial", i, 0). ``sinks`` have one
+    partial result for each of ``chunks``. ``own_place`` as in :class:`LoopKernel`.
     """
 
     text: str
@@ -34,12 +35,18 @@ class TeamKernel:
     uses: set[str] = field(default_factory=set)
     checks: list[Node] = field(default_factory=list)
     own_place: frozenset[int] = frozenset()
+    sinks: list[Sink] = field(default_factory=list)
+    chunks: int = 0
 
 
 def _parameters(
-    body_inputs: list[Value], outputs: list[Value], aliases: dict[int, int], skip: set[int]
+    body_inputs: list[Value],
+    outputs: list[Value],
+    aliases: dict[int, int],
+    skip: set[int],
+    sinks: frozenset[int] = frozenset(),
 ) -> tuple[list[str], list[tuple[str, int, int]]]:
-    """Parameter text and pointers for what an epilogue reads and writes."""
+    """Parameter text and pointers for what an epilogue reads and writes; ``sinks`` are outputs with partial results."""
     text, pointers = [], []
     written = set(aliases.values())
     for i, value in enumerate(body_inputs):
@@ -48,7 +55,10 @@ def _parameters(
             text.append(f"{constant}{STORAGE[value.dtype]} *restrict a{i}")
             pointers.append(("in", i, 0))
     for i, value in enumerate(outputs):
-        if i not in aliases:
+        if i in sinks:
+            text.append(f"{STORAGE[value.dtype]} *restrict p{i}")
+            pointers.append(("partial", i, 0))
+        elif i not in aliases:
             text.append(f"{STORAGE[value.dtype]} *restrict o{i}")
             pointers.append(("out", i, 0))
     return text, pointers
@@ -81,27 +91,35 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: i
         body.uses.add(f"round_{dot.output.dtype.short}")
         acc = f"round_{dot.output.dtype.short}(acc)"
     inner.known[dot.output, place] = acc
-    texts = [body.to_store(value, place, inner) for value in graph.outputs]
-    for i, text in enumerate(texts):
+    sums = {i: found.inputs[0] for i, v in enumerate(graph.outputs) if (found := reduction_of(v)) is not None}
+    totals = tuple((f"p{i}", body.value(value, place, inner)) for i, value in sums.items())
+    texts = {i: body.to_store(v, place, inner) for i, v in enumerate(graph.outputs) if i not in sums}
+    result = next((i for i, text in texts.items() if text == "acc" and i not in aliases), None)
+    for i, text in texts.items():
         target = f"a{aliases[i]}" if i in aliases else f"o{i}"
-        out(f"{target}[{index_text(place)}] = {text};")
+        if i != result:
+            out(f"{target}[{index_text(place)}] = {text};")
     read = {v for v, _ in body.loaded}
     skip = {i for i, v in enumerate(params) if v not in read}
-    parameters, pointers = _parameters(params, graph.outputs, aliases, skip)
+    parameters, pointers = _parameters(params, graph.outputs, aliases, skip, frozenset(sums))
     if body.checks:
         parameters.append("long long *status")
         pointers.append(("status", 0, 0))
     operands = [gemm.Operand(root.dtype.short, strides) for root, _, strides in roots]
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
     spec = gemm.GemmSpec(
-        "NAME", tuple(batch), m, n, k, operands[0], operands[1], compute, ", ".join(parameters), out.text()
-    )
+        "NAME", tuple(batch), m, n, k, operands[0], operands[1], compute, ", ".join(parameters), out.text(),
+        "" if result is None else f"o{result}", totals,
+    )  # fmt: skip
     first = [("in", params.index(root), offset) for root, offset, _ in roots]
     none, one = gemm.scratch_bytes(isa, spec, 0), gemm.scratch_bytes(isa, spec, 1)
     uses = body.uses | gemm.prelude_uses(isa, [spec])
     own_place = body.read_only_at(place) - {i for _, i, _ in first}
     text = gemm.gemm_kernel(isa, spec)
-    return TeamKernel(text, first + pointers, spec, none, one - none, uses, body.checks, own_place)
+    sinks = [Sink(i, "sum", f32, 1) for i in sums]
+    return TeamKernel(
+        text, first + pointers, spec, none, one - none, uses, body.checks, own_place, sinks, gemm.parts(isa, spec)
+    )
 
 
 def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: int) -> LoopKernel:

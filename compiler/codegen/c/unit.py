@@ -99,7 +99,7 @@ class _Unit:
                 continue
             for node, (kernel, name) in zip(run, kernels, strict=True):
                 if isinstance(kernel, TeamKernel):
-                    self._team_call(node, kernel, name)
+                    self._team_call(i, node, kernel, name)
                 else:
                     self._loop_call(i, node, kernel, name)
 
@@ -179,19 +179,30 @@ class _Unit:
     def _effects(self, node: Node) -> tuple[set[str], set[str]]:
         return {self.places[v].pointer for v in node.inputs}, {self.places[v].pointer for v in node.outputs}
 
-    def _team_call(self, node: Node, kernel: TeamKernel, name: str) -> None:
+    def _team_call(self, i: int, node: Node, kernel: TeamKernel, name: str) -> None:
+        kinds = _partial_types(kernel)
+        partials = self._partials(i, kinds)
         arguments = []
         for kind, k, offset in kernel.pointers:
             if kind == "status":
                 arguments.append("status")
+            elif kind == "partial":
+                arguments.append(partials[k])
             else:
                 arguments.append(self._pointer((node.inputs if kind == "in" else node.outputs)[k], offset))
-        reads, writes = self._effects(node)
+        access = self._access(node, kernel, partials)
         if kernel.shared or kernel.private:
-            writes.add("scratch")
+            access.writes.add("scratch")
         line = f"{name}(pool, tid, nt, scratch, {', '.join(arguments)});"
-        launch = work.launch(name, [node])
-        self.calls.append(_Call([line], Access(reads, writes), launch, checked=bool(kernel.checks)))
+        launch = work.launch(name, [node], kinds)
+        self.calls.append(_Call([line], access, launch, checked=bool(kernel.checks)))
+        self._combine(node, kernel, kinds, partials)
+
+    def _access(self, node: Node, kernel: LoopKernel | TeamKernel, partials: dict[int, str]) -> Access:
+        """What a kernel reads and writes: partial results in place of the results of its sinks."""
+        reads, writes = self._effects(node)
+        sinks = {self.places[node.outputs[s.output]].pointer for s in kernel.sinks}
+        return Access(reads, (writes - sinks) | set(partials.values()))
 
     def _loop_call(self, i: int, node: Node, kernel: LoopKernel, name: str) -> None:
         reads, writes = self._effects(node)
@@ -202,7 +213,7 @@ class _Unit:
             launch = work.launch(name, [node])
             self.calls.append(_Call([line], Access(reads, writes), launch, True, bool(kernel.checks)))
             return
-        kinds = {s.output: TensorType(s.partial, (max(kernel.chunks, 1), s.width)) for s in kernel.sinks}
+        kinds = _partial_types(kernel)
         partials = self._partials(i, kinds)
         launch = work.launch(name, [node], kinds)
         arguments = ", ".join(self._operand(node, x, partials) for x in kernel.operands)
@@ -212,8 +223,7 @@ class _Unit:
                 f"for (long chunk = FROM({kernel.chunks}, 1); chunk < TO({kernel.chunks}, 1); chunk++)\n"
                 f"    {name}({ranges}, {arguments});"
             )
-            sinks = {self.places[node.outputs[s.output]].pointer for s in kernel.sinks}
-            access = Access(reads, (writes - sinks) | set(partials.values()))
+            access = self._access(node, kernel, partials)
             self.calls.append(_Call([line], access, launch, checked=bool(kernel.checks)))
             self._combine(node, kernel, kinds, partials)
             return
@@ -227,7 +237,9 @@ class _Unit:
         self.temporaries += [(names[k], kind, Lifetime(i, i, kind.nbytes)) for k, kind in kinds.items()]
         return names
 
-    def _combine(self, node: Node, kernel: LoopKernel, kinds: dict[int, TensorType], partials: dict[int, str]) -> None:
+    def _combine(
+        self, node: Node, kernel: LoopKernel | TeamKernel, kinds: dict[int, TensorType], partials: dict[int, str]
+    ) -> None:
         for sink in kernel.sinks:
             name, text = combine_text(sink.op, sink.dtype)
             self.helpers[name] = text
@@ -390,6 +402,11 @@ def _value(node: Node, operand: tuple[str, int]) -> Value:
     """What an ("in", i) or ("out", i) of a kernel stands for."""
     kind, i = operand
     return (node.inputs if kind == "in" else node.outputs)[i]
+
+
+def _partial_types(kernel: LoopKernel | TeamKernel) -> dict[int, TensorType]:
+    """The types of the partial results that stand for outputs."""
+    return {s.output: TensorType(s.partial, (max(kernel.chunks, 1), s.width)) for s in kernel.sinks}
 
 
 def _main_op(node: Node) -> str:

@@ -43,6 +43,21 @@ def test_golden(golden: Callable[[str, str], None]) -> None:
     golden("passes/fuse.gir", before_and_after(before, "fuse", fuse(before)))
 
 
+def test_a_product_sums_up_its_elements_where_its_kernel_can() -> None:
+    """The norm of a gradient reads no gradient. Other reductions, and targets that cannot, take another kernel."""
+    graph = read("""
+      input %x: f32[8,3]
+      input %w: f32[3,4]
+      %0: f32[8,4] = dot(%x, %w)
+      %1: f32[8,4] = mul(%0, %0)
+      %2: f32[] = sum(%1) {axes=[0, 1]}
+      %3: f32[] = amax(%0) {axes=[0, 1]}
+      return %0, %2, %3
+    """)
+    assert [n.attrs["kind"] for n in fuse(graph, product_sums=True).nodes] == ["contract", "full"]
+    assert [n.attrs["kind"] for n in fuse(graph).nodes] == ["contract", "full", "full"]
+
+
 def lowered(graph: Graph) -> Graph:
     return cse(simplify(expand(autodiff(graph))))
 

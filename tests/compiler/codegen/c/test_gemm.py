@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 import pytest
 
-from compiler.codegen.c.gemm import GemmSpec, Operand, gemm_kernel, micro_kernels, prelude_uses, scratch_bytes
+from compiler.codegen.c.gemm import GemmSpec, Operand, gemm_kernel, micro_kernels, parts, prelude_uses, scratch_bytes
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.codegen.c.prelude import prelude
 from tests.compiler.codegen.c.harness import NUMPY, POOL, build, call, element_strides, entry, isas, strided, zig
@@ -179,6 +179,36 @@ turned[j * {m} + i] = x;
     np.testing.assert_allclose(turned.T, x, atol=tolerance)
     np.testing.assert_allclose(total, start + np.maximum(x, 0), atol=tolerance)
     np.testing.assert_allclose(half.astype(np.float32), np.maximum(x, 0), rtol=5e-3, atol=tolerance)
+
+
+@pytest.mark.parametrize("isa", [isas()[0], ISAS["portable"]], ids=lambda isa: isa.name)
+def test_totals(isa: Isa) -> None:
+    """The product stored as it is, and sums over all its elements; the same bits whatever the number of threads."""
+    cases = [case(45, 64, 70, "TN"), case(33, 70, 50, "NT"), case(5, 90, 133, "NT"), case(20, 40, 1700)]
+    cases += [case(9, 40, 70, batch=(2, 3)), case(200, 1100, 900, "NT")]
+    specs = [
+        replace(
+            c.spec,
+            params="float *restrict c, float *restrict plain, float *restrict squares",
+            epilogue="const float square = acc * acc;",
+            result="c",
+            totals=(("plain", "acc"), ("squares", "square")),
+        )
+        for c in cases
+    ]
+    library = build(unit(isa, specs, 5), isa)
+    for c, spec in zip(cases, specs, strict=True):
+        found = []
+        for nt in (1, 2, 3):
+            out = np.full((*spec.batch, spec.m, spec.n), np.nan, np.float32)
+            plain, squares = np.full((2, parts(isa, spec)), np.nan, np.float32)
+            call(library, spec.name, nt, c.a, c.b, out, plain, squares)
+            found.append((out, plain, squares))
+        assert all(x.tobytes() == y.tobytes() for other in found[1:] for x, y in zip(found[0], other, strict=True))
+        out, plain, squares = found[0]
+        np.testing.assert_allclose(out, c.expected(), rtol=0, atol=1e-5 * spec.k**0.5)
+        np.testing.assert_allclose(plain.sum(), out.astype(np.float64).sum(), rtol=1e-4, atol=1e-5 * out.size)
+        np.testing.assert_allclose(squares.sum(), np.square(out.astype(np.float64)).sum(), rtol=1e-5)
 
 
 def test_tiles_are_shared() -> None:

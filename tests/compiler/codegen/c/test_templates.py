@@ -52,6 +52,10 @@ class Case:
         ]
 
 
+def with_squares(product: Value) -> tuple[Value, Value]:
+    return product, o.sum(o.mul(product, product), axes=tuple(range(product.type.rank)))
+
+
 def transposed(x: Value) -> Value:
     rank = x.type.rank
     return o.permute(x, dims=(*range(rank - 2), rank - 1, rank - 2))
@@ -75,6 +79,18 @@ def attention(x: Value) -> Value:
 
 
 CASES = {
+    "sum of squares": Case(
+        [(f32, (5, 40)), (f32, (5, 70))], lambda a, b: with_squares(o.dot(transposed(a), b)), ["contract"]
+    ),
+    "sum of squares, no product": Case(
+        [(f32, (40, 5)), (f32, (5, 9))], lambda a, b: with_squares(o.dot(a, b))[1], ["contract"]
+    ),
+    "sum of squares, batched": Case(
+        [(f32, (3, 4, 5)), (f32, (3, 5, 9))], lambda a, b: with_squares(o.dot(a, b)), ["contract"]
+    ),
+    "sum of squares, 16 bits": Case(
+        [(bf16, (30, 5)), (bf16, (5, 9))], lambda a, b: with_squares(o.cast(o.dot(a, b), to=f32)), ["contract"]
+    ),
     "plain": Case([(f32, (7, 5)), (f32, (5, 9))], o.dot, ["contract"]),
     "left transposed": Case([(f32, (5, 7)), (f32, (5, 9))], lambda a, b: o.dot(transposed(a), b), ["contract"]),
     "right transposed": Case([(f32, (7, 5)), (f32, (9, 5))], lambda a, b: o.dot(a, transposed(b)), ["contract"]),
@@ -200,7 +216,7 @@ def emitted(cases: dict[str, Case]) -> tuple[Plan, list[tuple[Graph, Graph, list
     made = []
     for number, case in enumerate(cases.values()):
         graph = case.graph(f"case{number}")
-        fused = Stages(graph).run(lowering(unit.claims))
+        fused = Stages(graph).run(lowering(unit.claims, product_sums=True))
         whole.params += fused.params
         whole.nodes += fused.nodes
         whole.outputs += fused.outputs
@@ -253,7 +269,7 @@ def test_a_product_may_overwrite_a_state_that_its_epilogue_reads() -> None:
     with using(GraphBuilder()) as builder:
         new = o.sub(state, o.dot(x, transposed(x)))
     graph.nodes, graph.updates = builder.nodes, [Update(state, new)]
-    plan = unit.emit(Stages(graph).run(lowering(unit.claims)), native())
+    plan = unit.emit(Stages(graph).run(lowering(unit.claims, product_sums=True)), native())
     assert plan.arena_bytes == 0, "no copy"
     arrays = [np.arange(16, dtype=np.float32).reshape(4, 4), np.ones((4, 3), np.float32)]
     (got, _), _ = run(plan, arrays)
@@ -266,7 +282,7 @@ def test_a_product_must_not_overwrite_a_state_that_it_multiplies() -> None:
     with using(GraphBuilder()) as builder:
         new = o.add(o.dot(state, state), state)
     graph.nodes, graph.updates = builder.nodes, [Update(state, new)]
-    plan = unit.emit(Stages(graph).run(lowering(unit.claims)), native())
+    plan = unit.emit(Stages(graph).run(lowering(unit.claims, product_sums=True)), native())
     assert plan.arena_bytes > 0
     w = np.arange(16, dtype=np.float32).reshape(4, 4)
     (got,), _ = run(plan, [w])
@@ -276,5 +292,5 @@ def test_a_product_must_not_overwrite_a_state_that_it_multiplies() -> None:
 @pytest.mark.parametrize("isa", ISAS)
 def test_every_instruction_set_has_text_for_every_template(isa: str) -> None:
     for number, case in enumerate(CASES.values()):
-        plan = unit.emit(Stages(case.graph(f"case{number}")).run(lowering(unit.claims)), ISAS[isa])
+        plan = unit.emit(Stages(case.graph(f"case{number}")).run(lowering(unit.claims, product_sums=True)), ISAS[isa])
         assert plan.target == f"c/{isa}" and "void step(" in plan.source

@@ -28,7 +28,7 @@ def body(plan: Plan) -> list[str]:
 
 
 def test_a_plan_is_timed_by_marks_alone() -> None:
-    fused = Stages(parse_graph(TEXT, "step.gir")).run(lowering(unit.claims))
+    fused = Stages(parse_graph(TEXT, "step.gir")).run(lowering(unit.claims, product_sums=True))
     plain, timed = (unit.emit(fused, ISAS["portable"], timed=t) for t in (False, True))
     assert plain.launches == timed.launches and len(plain.launches) > 1
     assert not re.search(r"clock|seconds|MARK", plain.source)
@@ -37,7 +37,11 @@ def test_a_plan_is_timed_by_marks_alone() -> None:
 
 
 def test_every_launch_is_marked_and_every_wait() -> None:
-    plan = unit.emit(Stages(parse_graph(TEXT, "step.gir")).run(lowering(unit.claims)), ISAS["portable"], timed=True)
+    plan = unit.emit(
+        Stages(parse_graph(TEXT, "step.gir")).run(lowering(unit.claims, product_sums=True)),
+        ISAS["portable"],
+        timed=True,
+    )
     text = "\n".join(body(plan))
     assert [int(n) for n in re.findall(r"MARK\((\d+), 0\);", text)] == list(range(len(plan.launches)))
     waits = [int(n) for n in re.findall(r"BARRIER;\n  MARK\((\d+), 1\);", text)]

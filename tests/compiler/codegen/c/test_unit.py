@@ -45,7 +45,7 @@ class Table:
         for sample in samples():
             graph = with_gradient(sample_graph(sample))
             given = arguments(sample, graph)
-            fused = Stages(graph).run(lowering(unit.claims))
+            fused = Stages(graph).run(lowering(unit.claims, product_sums=True))
             whole.params += fused.params
             whole.nodes += fused.nodes
             whole.outputs += fused.outputs
