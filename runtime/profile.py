@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,13 +105,17 @@ class Profile:
     @property
     def by_line(self) -> tuple[Timing, ...]:
         """The user's lines that own the launches, the longest first."""
-        return self._grouped(_line)
+        return self._grouped(_line, lambda launch: (launch.loc.file, launch.loc.line))
 
-    def _grouped(self, key: Callable[[Launch], str]) -> tuple[Timing, ...]:
-        groups: dict[str, list[Timing]] = {}
+    def _grouped(
+        self, name: Callable[[Launch], str], key: Callable[[Launch], Hashable] | None = None
+    ) -> tuple[Timing, ...]:
+        """The launches of one ``key``, by default of one ``name``, as one row each."""
+        groups: dict[Hashable, list[Timing]] = {}
         for timing in self.launches:
-            groups.setdefault(key(timing.launches[0]), []).append(timing)
-        return tuple(sorted((_sum(k, parts) for k, parts in groups.items()), key=lambda t: -t.seconds))
+            groups.setdefault((key or name)(timing.launches[0]), []).append(timing)
+        rows = [_sum(name(parts[0].launches[0]), parts) for parts in groups.values()]
+        return tuple(sorted(rows, key=lambda row: -row.seconds))
 
     def table(self, rows: int | None = ROWS) -> str:
         """The three tables as text, each with at most ``rows`` rows; None shows all.

@@ -81,6 +81,12 @@ def test_modules_of_different_depth_share_their_beginning() -> None:
     assert row.scope == "net.*.*"
 
 
+def test_lines_of_files_of_one_name_stay_apart() -> None:
+    launches = tuple(Launch("k", "row", (), Loc(f"/{folder}/model.py", 3), 0, 0) for folder in ("a", "b", "a"))
+    rows = summary(plan(launches), np.ones(1), np.ones((1, 1, 3, 2))).by_line
+    assert [(row.name, len(row.launches)) for row in rows] == [("model.py:3", 2), ("model.py:3", 1)]
+
+
 def test_the_faster_half_of_the_runs_counts() -> None:
     spent = measured(runs=5)
     spent[1] *= 100

@@ -77,11 +77,15 @@ class Guarded:
 
 
 def run(
-    plan: Plan, arrays: Sequence[np.ndarray], threads: int = 1, program: Program | None = None
+    plan: Plan,
+    arrays: Sequence[np.ndarray],
+    threads: int = 1,
+    program: Program | None = None,
+    spent: np.ndarray | None = None,
 ) -> tuple[list[np.ndarray], list[int]]:
     """Every buffer after one call (states, scalars and inputs too), and the status. What is not written is NaN.
 
-    ``program``: the plan as somebody else loaded it.
+    ``program``: the plan as somebody else loaded it; ``spent``: where a timed plan writes its seconds.
     """
     program = program or CpuProgram(load(plan))
     given = iter(arrays)
@@ -92,8 +96,8 @@ def run(
         filled = b"" if slot.kind == "output" else np.ascontiguousarray(next(given), kind).tobytes()
         buffers.append(Guarded(nbytes, filled))
     memory = [*buffers, Guarded(plan.arena_bytes), Guarded(plan.scratch_bytes(threads))]
-    args = pointers(len(memory))
-    args[:] = [m.bytes.ctypes.data for m in memory]
+    args = pointers(len(memory) + 1)
+    args[:] = [*(m.bytes.ctypes.data for m in memory), spent.ctypes.data if spent is not None else None]
     program(args, threads)
     broken = [slot for slot, m in zip([*plan.slots, "arena", "scratch"], memory, strict=True) if not m.intact()]
     assert not broken, f"written behind the end of {broken}"

@@ -2,12 +2,15 @@
 
 import re
 
+import numpy as np
+
 import compiler.ops.all  # noqa: F401
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import ISAS
 from compiler.pipeline import Stages, lowering
 from compiler.plan import Plan
 from compiler.text.parser import parse_graph
+from tests.compiler.codegen.c.plans import native, run
 
 TEXT = """\
 graph @step {
@@ -34,6 +37,19 @@ def test_a_plan_is_timed_by_marks_alone() -> None:
     assert not re.search(r"clock|seconds|MARK", plain.source)
     left = [line for line in body(timed) if not re.search(r"MARK|seconds|spent|waking", line)]
     assert left == [*body(plain), "  BARRIER;"]
+
+
+def test_every_thread_writes_times_of_its_own() -> None:
+    fused = Stages(parse_graph(TEXT, "step.gir")).run(lowering(unit.claims))
+    plain, timed = (unit.emit(fused, native(), timed=t) for t in (False, True))
+    x, w = np.arange(32, dtype=np.float32).reshape(8, 4), np.ones((3, 4), np.float32)
+    spent = np.full((4, len(timed.launches), 2), -1.0)
+    results, status = run(timed, [x, w], threads=3, spent=spent)
+    for got, want in zip(results, run(plain, [x, w], threads=3)[0], strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert status == [0, 0, 0, 0]
+    assert (spent[:3, :, 0] >= 0).all() and (spent[:3, -1, 1] >= 0).all()
+    assert (spent[3] == -1).all(), "there is no fourth thread"
 
 
 def test_every_launch_is_marked_and_every_wait() -> None:
