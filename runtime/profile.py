@@ -122,11 +122,11 @@ class Profile:
 
         That of modules joins the blocks of a stack: ``model.blocks.*.fc``.
         """
-        waiting = sum(x.waiting for x in self.launches)
+        waiting, count = sum(x.waiting for x in self.launches), len(self.launches)
         lines = [
-            f"{self.name}: {self.seconds * 1e3:.3f} ms a call on {self.threads} thread{'s' * (self.threads > 1)}, "
-            f"{self.target}; mean of the faster half of {self.runs} runs",
-            f"{self._share(self.total)}  in {len(self.launches)} kernel runs, of it",
+            f"{self.name}: {self.seconds * 1e3:.3f} ms a call on {self.threads} thread{'s' * (self.threads != 1)}, "
+            f"{self.target}; mean of the faster half of {self.runs} run{'s' * (self.runs != 1)}",
+            f"{self._share(self.total)}  in {count} kernel run{'s' * (count != 1)}, of it",
             f"{self._share(waiting)}  threads waiting for one another",
             f"{self._share(self.outside)}  outside kernels: waking threads, Python",
         ]
@@ -148,7 +148,8 @@ class Profile:
     ) -> Iterator[str]:
         """A table under its heading; ``describe`` gives the cells behind the numbers of a row."""
         yield f"{'us':>10}  share  calls  GFLOP/s    GB/s  wait  backward  {title}"
-        shown, rest = timings[:rows], timings[len(timings[:rows]) :]
+        shown = timings[:rows]
+        rest = timings[len(shown) :]
         cells = [describe(timing) for timing in shown]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         for timing, row in zip(shown, cells, strict=True):
