@@ -63,7 +63,7 @@ def row_table(row: Row) -> str:
         spread = "-".join(_digits(1e3 * seconds) for seconds in result.quartiles)
         start = f"{result.first_call:.2f}", f"{result.warm_start:.2f}"
         lines.append((result.peer, _digits(1e3 * result.step), spread, speed, *start, f"{result.memory / 1e6:.1f}"))
-    return "\n".join([title, *(_aligned(lines) if len(lines) > 1 else ()), *failures])
+    return "\n".join([title, *(aligned(lines) if len(lines) > 1 else ()), *failures])
 
 
 def summary(rows: Iterable[Row]) -> str:
@@ -90,7 +90,7 @@ def summary(rows: Iterable[Row]) -> str:
     lines += [
         (f"geometric mean {name}", f"{geometric_mean(ratios):.2f}x", "", "", "") for name, ratios in speeds.items()
     ]
-    return "\n".join([f"{OWN} against the best of the others", *_aligned(lines)]) if speeds else ""
+    return "\n".join([f"{OWN} against the best of the others", *aligned(lines)]) if speeds else ""
 
 
 def as_json(processors: Sequence[int], rows: Iterable[Row]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _digits(number: float) -> str:
     return f"{number:.{max(0, 2 - floor(log10(number)))}f}"
 
 
-def _aligned(lines: Sequence[tuple[str, ...]]) -> list[str]:
+def aligned(lines: Sequence[tuple[str, ...]]) -> list[str]:
     """Names to the left, figures to the right, in columns as wide as needed."""
     widths = [max(map(len, column)) for column in zip(*lines)]
     return [
