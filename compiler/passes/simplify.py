@@ -213,10 +213,14 @@ def _pieces(value: Value) -> list[Node] | None:
     if scatter is not None:
         return [scatter] if _is_zero(scatter.inputs[0]) else None
     total = _source(value, "add")
-    if total is None:
-        return None
-    left, right = (_pieces(v) for v in total.inputs)
-    return None if left is None or right is None else left + right
+    return None if total is None else _pieces_of_sum(*total.inputs)
+
+
+def _pieces_of_sum(left: Value, right: Value) -> list[Node] | None:
+    """The right one first: a long sum grows to the left."""
+    last = _pieces(right)
+    first = None if last is None else _pieces(left)
+    return None if first is None or last is None else first + last
 
 
 def _fewer_parts(node: Node, inputs: tuple[Value, ...]) -> Value | None:
@@ -249,10 +253,10 @@ def _scatter_wide(node: Node, inputs: tuple[Value, ...]) -> Value | None:
 
 def _sum_of_pieces(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """Gradients of slices that tile one axis, added up, are a concatenation."""
-    left, right = (_pieces(v) for v in inputs)
-    if left is None or right is None:
+    pieces = _pieces_of_sum(*inputs)
+    if pieces is None:
         return None
-    pieces, shape = left + right, node.output.shape
+    shape = node.output.shape
     axes = {a for p in pieces for a, n in enumerate(shape) if p.inputs[1].shape[a] != n}
     if len(axes) != 1 or any(s != 1 for p in pieces for s in p.attrs["step"]):
         return None

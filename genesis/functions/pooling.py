@@ -237,7 +237,7 @@ def _adaptive_max(
     return result, unbatched(o.reshape(index, shape=(*lead, *size)), had_batch)
 
 
-def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int | None]) -> Tensor:
+def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """Means of ``output_size`` windows that cover ``[N, C, L]``."""
     return _adaptive_avg(1, input, output_size)
 
@@ -253,7 +253,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: int | Sequence[int | None] |
 
 
 def adaptive_max_pool1d(
-    input: Tensor, output_size: int | Sequence[int | None], return_indices: bool = False
+    input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Largest elements of ``output_size`` windows that cover ``[N, C, L]``."""
     return _adaptive_max(1, input, output_size, return_indices)

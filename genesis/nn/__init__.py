@@ -40,6 +40,7 @@ from genesis.nn.batchnorm import (
     SyncBatchNorm,
 )
 from genesis.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from genesis.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from genesis.nn.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
 from genesis.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
 from genesis.nn.loss import (
@@ -56,6 +57,20 @@ from genesis.nn.loss import (
 )
 from genesis.nn.module import Module
 from genesis.nn.normalization import GroupNorm, LayerNorm, RMSNorm
+from genesis.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+)
 from genesis.nn.sparse import Embedding
 from genesis.tensor import Parameter
 
@@ -65,12 +80,27 @@ __all__ = [
     "GELU",
     "GLU",
     "SELU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
@@ -97,6 +127,9 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
     "Mish",
     "Module",
     "ModuleDict",

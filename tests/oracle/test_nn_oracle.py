@@ -40,6 +40,22 @@ LAYERS: dict[str, tuple[Any, ...]] = {
     "Linear without bias": (lambda n: n.Linear(5, 3, bias=False), (2, 3, 5)),
     "Linear of a vector": (lambda n: n.Linear(5, 3), (5,)),
     "Linear of an empty batch": (lambda n: n.Linear(5, 3), (0, 5)),
+    "Conv1d": (lambda n: n.Conv1d(4, 6, 3, 2, 1, 2, 2), (2, 4, 9)),
+    "Conv2d": (lambda n: n.Conv2d(3, 4, 3, padding=1), (2, 3, 5, 6)),
+    "Conv2d of one image": (lambda n: n.Conv2d(3, 4, (3, 2), bias=False), (3, 5, 6)),
+    "Conv2d same, reflect": (lambda n: n.Conv2d(3, 4, (3, 4), padding="same", padding_mode="reflect"), (2, 3, 5, 6)),
+    "Conv2d circular": (lambda n: n.Conv2d(3, 4, 3, padding=(1, 2), padding_mode="circular"), (2, 3, 5, 6)),
+    "Conv2d valid, replicate": (lambda n: n.Conv2d(3, 4, 3, padding="valid", padding_mode="replicate"), (2, 3, 5, 6)),
+    "Conv3d": (lambda n: n.Conv3d(2, 3, 2), (1, 2, 3, 4, 3)),
+    "ConvTranspose1d": (lambda n: n.ConvTranspose1d(3, 4, 3, 2, 1), (2, 3, 5)),
+    "ConvTranspose2d": (lambda n: n.ConvTranspose2d(4, 6, 3, 2, 1, 1, groups=2), (2, 4, 3, 5)),
+    "MaxPool1d": (lambda n: n.MaxPool1d(3, 2, 1, ceil_mode=True), (2, 3, 8)),
+    "MaxPool2d": (lambda n: n.MaxPool2d(2), (2, 3, 5, 6)),
+    "MaxPool2d with indices": (lambda n: n.MaxPool2d((2, 3), return_indices=True), (2, 3, 5, 6)),
+    "AvgPool1d": (lambda n: n.AvgPool1d(3, 2, 1), (2, 3, 8)),
+    "AvgPool2d": (lambda n: n.AvgPool2d(2, padding=1, count_include_pad=False), (2, 3, 5, 6)),
+    "AdaptiveAvgPool2d": (lambda n: n.AdaptiveAvgPool2d((2, None)), (2, 3, 5, 6)),
+    "AdaptiveMaxPool2d": (lambda n: n.AdaptiveMaxPool2d(2), (2, 3, 5, 6)),
     "Bilinear": (lambda n: n.Bilinear(5, 4, 3), (6, 5), (6, 4)),
     "Flatten": (lambda n: n.Flatten(), (2, 3, 4)),
     "Unflatten": (lambda n: n.Unflatten(1, (5, 1)), X),
@@ -205,6 +221,14 @@ def test_a_normalisation_moves_its_statistics(name: str) -> None:
         same(a, b)
     mine.eval(), other.eval()
     agree(lambda t, x: (mine if t is genesis else other)(x), shape, rtol=2e-5, seed=7)
+
+
+def test_a_transposed_convolution_of_a_chosen_size() -> None:
+    mine, other = nn.ConvTranspose1d(3, 4, 3, 2), torch.nn.ConvTranspose1d(3, 4, 3, 2)
+    state = dict(zip(mine.state_dict(), arrays_of((3, 4, 3), (4,)), strict=True))
+    mine.load_state_dict({k: genesis.tensor(v) for k, v in state.items()})
+    other.load_state_dict({k: torch.tensor(v) for k, v in state.items()})
+    agree(lambda t, x: (mine if t is genesis else other)(x, output_size=[12]), (2, 3, 5))
 
 
 # Functions
@@ -423,6 +447,12 @@ ERRORS: dict[str, tuple[Any, ...]] = {
     "layer_norm shape": (lambda n, x: n.LayerNorm(4)(x), X),
     "layer_norm of nothing": (lambda n, x: n.functional.layer_norm(x, ()), X),
     "layer_norm weight": (lambda n, x, w: n.functional.layer_norm(x, (5,), w), X, (4,)),
+    "conv groups": (lambda n: n.Conv2d(4, 6, 3, groups=3),),
+    "conv padding": (lambda n: n.Conv2d(4, 6, 3, padding="some"),),
+    "conv same with strides": (lambda n: n.Conv2d(4, 6, 3, 2, padding="same"),),
+    "conv padding mode": (lambda n: n.Conv2d(4, 6, 3, padding_mode="some"),),
+    "conv_transpose padding mode": (lambda n: n.ConvTranspose2d(4, 6, 3, padding_mode="reflect"),),
+    "conv_transpose size": (lambda n, x: n.ConvTranspose1d(4, 6, 3, 2)(x, output_size=[9]), (2, 4, 5)),
     "batch_norm of one value": (lambda n, x: n.BatchNorm1d(5)(x), (1, 5)),
     "batch_norm rank": (lambda n, x: n.BatchNorm2d(5)(x), X),
     "batch_norm channels": (lambda n, x: n.BatchNorm1d(4)(x), X),
@@ -545,8 +575,16 @@ def test_sparse_has_the_zeros_it_should() -> None:
     assert ((w == 0).sum(0) == 3).all()
 
 
-def test_linear_starts_in_torchs_range() -> None:
-    mine, other = nn.Linear(50, 200), torch.nn.Linear(50, 200)
+RANGES: dict[str, Any] = {
+    "Linear": lambda n: n.Linear(50, 200),
+    "Conv2d": lambda n: n.Conv2d(8, 200, 3, groups=2),
+    "ConvTranspose1d": lambda n: n.ConvTranspose1d(200, 400, 3),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_weights_start_in_torchs_range(name: str) -> None:
+    mine, other = RANGES[name](nn), RANGES[name](torch.nn)
     for a, b in zip(mine.parameters(), other.parameters(), strict=True):
         assert abs(a.detach().numpy()).max() == pytest.approx(float(b.detach().abs().max()), rel=0.1)
 

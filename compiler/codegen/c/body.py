@@ -10,6 +10,8 @@ from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, spl
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import DType, bf16, f16
 
+LONG = 100  # ops of a body from which on it is evaluated from the bottom
+
 
 class Scope:
     """A place where statements go, and what is known there. Names of the scope around it are known too."""
@@ -44,6 +46,7 @@ class Body:
         self.check_base = check_base
         self.count = 0
         self.loaded: set[tuple[Value, Index]] = set()
+        self.order = {n.outputs[0]: i for i, n in enumerate(graph.nodes)} if len(graph.nodes) > LONG else {}
 
     def read_only_at(self, place: Index) -> frozenset[int]:
         """Numbers of the inputs that are read at ``place`` and nowhere else."""
@@ -79,11 +82,30 @@ class Body:
         elif node.op.name in ("take", "gather"):
             return self._lookup(node, linear, scope)
         else:
+            if self.order and not guard:
+                self._from_the_bottom(value, linear, scope)
             text = self._compute(node, linear, scope)
         name = self.fresh("t")
         scope.out(f"const {COMPUTE[value.dtype]} {name} = {text};")
         scope.known[(value, linear, guard) if guard else (value, linear)] = name
         return name
+
+    def _from_the_bottom(self, value: Value, linear: Index, scope: Scope) -> None:
+        """Evaluate what ``value`` is computed from, in program order: a chain may be longer than Python's stack."""
+        found: set[tuple[Value, Index]] = set()
+        pending = [(value, linear)]
+        while pending:
+            step, index = pending.pop()
+            node = step.producer
+            if node is None or (step, index) in found or self._home(index, scope).find((step, index)) is not None:
+                continue
+            if node.op.kind == "view" and node.op.name != "slide":
+                pending.append((node.inputs[0], through_view(node, index)))
+            elif node.op.kind == "pointwise" and node.op.name not in ("take", "gather"):
+                found.add((step, index))
+                pending += [(v, broadcast(index, node.output.shape, v.shape)) for v in node.inputs]
+        for step, index in sorted(found - {(value, linear)}, key=lambda f: self.order[f[0]]):
+            self.value(step, index, scope)
 
     def _slide(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
         """An element of an image, or what stands outside it; each bound is looked at as far out as it is known."""
