@@ -14,6 +14,7 @@ from compiler.index import (
     matrix_strides,
     place_in_concat,
     refined,
+    strides_of,
     through_view,
     view_chain,
 )
@@ -31,6 +32,8 @@ FEWEST_ROWS = 64
 
 ANCHORED = {
     "dot": "contract",
+    "convolve": "convolution",
+    "convolve_weight": "convolution",
     "scaled_dot_product_attention": "attention",
     "attention_backward": "attention",
     "concat": "concat",
@@ -38,7 +41,10 @@ ANCHORED = {
     "scatter_rows": "scatter",
     "scatter_add": "scatter",
 }
-"""Ops with a template of their own, and its kind; only a contraction takes others in, as its epilogue."""
+"""Ops with a template of their own, and its kind."""
+
+PRODUCTS = ("dot", "convolve", "convolve_weight")
+"""Those of them that take others in, as their epilogue."""
 
 LOOKUPS = ("take", "gather")
 """Pointwise ops that read their first operand, a table in memory, at a computed place."""
@@ -231,7 +237,7 @@ class _Fusion:
         """The group whose kernel could compute a node of ``shape`` reading ``value`` in the same place."""
         root, _ = view_chain(value)
         group = self.group.get(root)
-        if group is None or root in group.sinks or (group.anchor is not None and group.anchor.op.name != "dot"):
+        if group is None or root in group.sinks or (group.anchor is not None and group.anchor.op.name not in PRODUCTS):
             return None
         size = prod(shape)
         if size == group.size and root.type.size == size:
@@ -280,7 +286,8 @@ class _Fusion:
     def _fits(self, group: Group, node: Node, kind: str, columns: int) -> bool:
         """Whether a reduction of a value of ``group`` can run in its kernel."""
         if group.anchor is not None:
-            return self.product_sums and kind == "full" and node.op.name == "sum" and node.output.dtype is f32
+            adds = self.product_sums and group.anchor.op.name == "dot"
+            return adds and kind == "full" and node.op.name == "sum" and node.output.dtype is f32
         if root_size(node.inputs[0]) == group.size:
             return kind == "full" or group.columns in (None, columns)
         everything = reduction_class(node.inputs[0].shape, node.attrs["axes"]) == "full"
@@ -375,6 +382,11 @@ class _Fusion:
     def _materialise_operands(self, node: Node) -> None:
         """Operands a template cannot read as a strided window of memory are copied first."""
         home = self.group[node.outputs[0]]
+        if node.op.name in ("convolve", "convolve_weight"):
+            for value in node.inputs:
+                if not self._as_it_lies(value):
+                    self._copy(value, home)
+            return
         if home.anchor is not node or node.op.name not in ("dot", "scaled_dot_product_attention", "attention_backward"):
             return
         through = ("cast",) if node.op.name == "dot" else ()
@@ -387,6 +399,15 @@ class _Fusion:
             stored = root.producer is None or lazy or not is_free(root.producer)
             if window is None or not stored or (node.op.name == "dot" and 1 not in window[2][-2:]):
                 self._copy(value, home)
+
+    def _as_it_lies(self, value: Value) -> bool:
+        """Whether a value is in memory with its elements in order."""
+        root, chain = view_chain(value)
+        if root.producer is not None and (is_free(root.producer) or self._is_lazy_cast(root.producer)):
+            return False
+        window = matrix_strides(value) if chain else (root, 0, strides_of(value.shape))
+        strides = zip(value.shape, window[2] if window else (), strides_of(value.shape), strict=window is not None)
+        return window is not None and all(n == 1 or a == b for n, a, b in strides)
 
     def _copy(self, value: Value, reader: Group) -> None:
         if value not in self.group:
@@ -437,7 +458,7 @@ class _Fusion:
             plain = all(v.op.name in ("reshape", "detach") for v in chain)
             if group is not None and root in group.sinks and not self._only_reader(root, chain):
                 plain = False
-            if group is not None and plain and (group.anchor is None or group.anchor.op.name == "dot"):
+            if group is not None and plain and (group.anchor is None or group.anchor.op.name in PRODUCTS):
                 found.setdefault(group, []).append(value)
             elif value.producer is not None or value in states or value in self.graph.outputs:
                 self._copy(value, _nowhere(len(self.nodes)))

@@ -16,7 +16,7 @@ from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, bf16, f16, f32
 from compiler.ops.contract import attention_scale
 
-Spec = gemm.GemmSpec | attention.AttentionSpec | attention.AttentionGradSpec
+Spec = gemm.TileUser
 
 
 @dataclass
@@ -39,7 +39,7 @@ class TeamKernel:
     chunks: int = 0
 
 
-def _parameters(
+def parameters_of(
     body_inputs: list[Value],
     outputs: list[Value],
     aliases: dict[int, int],
@@ -101,7 +101,7 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: i
             out(f"{target}[{index_text(place)}] = {text};")
     read = {v for v, _ in body.loaded}
     skip = {i for i, v in enumerate(params) if v not in read}
-    parameters, pointers = _parameters(params, graph.outputs, aliases, skip, frozenset(sums))
+    parameters, pointers = parameters_of(params, graph.outputs, aliases, skip, frozenset(sums))
     if body.checks:
         parameters.append("long long *status")
         pointers.append(("status", 0, 0))
@@ -144,7 +144,7 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: i
         text = body.to_store(value, place, after)
         target = f"a{aliases[i]}" if i in aliases else f"o{i}"
         after.out(f"{target}[{index_text(place)}] = {text};")
-    parameters, pointers = _parameters(params, graph.outputs, aliases, set())
+    parameters, pointers = parameters_of(params, graph.outputs, aliases, set())
     out = Writer()
     out.open(f"NOINLINE void NAME(long begin, long end, {', '.join(parameters)})")
     out.open("for (long r = begin; r < end; r++)")
@@ -185,7 +185,7 @@ def concat_kernel(node: Node, check_base: int) -> LoopKernel:
         width = prod(value.shape[1:])
         _copy_row(body, out, value, base, rows, width, Index.of(Var("r", rows)) * width, 0)
         _scatter_row(body, out, join_node, part, width)
-    parameters, pointers = _parameters(params, graph.outputs, {}, set())
+    parameters, pointers = parameters_of(params, graph.outputs, {}, set())
     text = Writer()
     text.open(f"NOINLINE void NAME(long begin, long end, {', '.join(parameters)})")
     text.open("for (long r = begin; r < end; r++)")
@@ -251,7 +251,7 @@ def scatter_kernel(node: Node, check_base: int) -> LoopKernel:
     params = graph.inputs()
     body = Body(graph, {v: f"a{i}" for i, v in enumerate(params)}, check_base)
     text, total = (_scatter_rows if scatter.op.name == "scatter_rows" else _scatter_add)(body, scatter)
-    parameters, pointers = _parameters(params, graph.outputs, {}, set())
+    parameters, pointers = parameters_of(params, graph.outputs, {}, set())
     head = Writer()
     head.open(f"NOINLINE void NAME(long begin, long end, {', '.join(parameters)})")
     head.extend(text)

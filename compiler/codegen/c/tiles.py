@@ -30,7 +30,7 @@ class Tile:
     """C[rows, vectors * lanes] (+)= A[rows, k] B[k, ...] in registers.
 
     `a` says how A lies: "rows" has neighbours along k at distance one, "columns" has them along the rows (as a packed
-    panel does), "pairs" is a packed panel of bf16 pairs.
+    panel does), "pairs" is a packed panel of bf16 pairs, "row_pairs" has them along k at distance one.
     """
 
     rows: int
@@ -38,29 +38,37 @@ class Tile:
     a: str
 
     @property
+    def pairs(self) -> bool:
+        """Whether elements are pairs of bf16."""
+        return self.a in ("pairs", "row_pairs")
+
+    @property
     def name(self) -> str:
         return f"tile_{self.rows}x{self.vectors}_{self.a}"
 
     def uses(self) -> set[str]:
         """Names of the prelude parts the text calls."""
-        return {"vectors", "bf16_dot"} if self.a == "pairs" else {"vectors"}
+        return {"vectors", "bf16_dot"} if self.pairs else {"vectors"}
 
     def text(self, isa: Isa) -> str:
         """The function; strides count elements, or pairs for packed bf16."""
-        element = "uint32_t" if self.a == "pairs" else "float"
+        pairs = self.pairs
+        element = "uint32_t" if pairs else "float"
         columns = self.vectors * isa.lanes
-        load_b = "vu" if self.a == "pairs" else "vf"
+        load_b = "vu" if pairs else "vf"
         value = {
             "rows": "a[i * lda + p]",
             "columns": "a[p * lda + i]",
             "pairs": "a[p * lda + i]",
+            "row_pairs": "a[i * lda + p]",
         }[self.a]
         where = {
             "rows": "A(i, p) is a[i * lda + p]",
             "columns": "A(i, p) is a[p * lda + i]",
             "pairs": "k counts pairs, A(i, p) is a[p * lda + i]",
+            "row_pairs": "k counts pairs, A(i, p) is a[i * lda + p]",
         }[self.a]
-        if self.a == "pairs":
+        if pairs:
             read = f"bv[j] = *(const {load_b} *)(b + p * ldb + LANES * j);"
             scalar = f"const vu av = {value} - (vu){{0}};"
             update = "acc[i][j] = dot_bf16(acc[i][j], av, bv[j]);"

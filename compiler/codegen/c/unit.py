@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.codegen.c import gemm, work
+from compiler.codegen.c import convolution, gemm, windows, work
 from compiler.codegen.c.barriers import Access, Hazards
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import LoopKernel, Sink, combine_text, loop_kernel
@@ -34,7 +34,9 @@ SERIAL_WORK = 2_000_000  # floating-point operations of a step below which one t
 
 
 def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
-    """The composites that have a C template of their own: attention whose values are as wide as its keys."""
+    """The composites with a C template of their own: convolutions, and attention whose values are as wide as its keys."""
+    if op.name in ("convolve", "convolve_weight"):
+        return convolution.claims(inputs, attrs, op.name)
     if op.name not in ("scaled_dot_product_attention", "attention_backward"):
         return False
     query, _, values = inputs[:3]
@@ -110,6 +112,8 @@ class _Unit:
         kernel: LoopKernel | TeamKernel
         if kind == "contract":
             kernel = contract_kernel(self.isa, node, aliases, base)
+        elif kind == "convolution":
+            kernel = convolution.convolution_kernel(self.isa, node, aliases, base)
         elif kind == "attention":
             kernel = attention_kernel(self.isa, node)
         elif kind == "concat":
@@ -510,6 +514,8 @@ def _real(text: str, kind: str, short: str) -> str:
 
 
 _HELPERS = {
+    "Run": windows.RUN,
+    **windows.COPIES,
     "gen_bounded": _BOUNDED,
     "gen_floor_divide": _FLOOR_DIVIDE,
     "gen_ipow": _IPOW,
@@ -518,4 +524,4 @@ _HELPERS = {
     "gen_floor_divide_f32": _real(_FLOOR_DIVIDE_REAL, "float", "f32"),
     "gen_floor_divide_f64": _real(_FLOOR_DIVIDE_REAL, "double", "f64"),
 }
-"""Functions that kernels may call, each written where one does."""
+"""Functions that kernels may call, and a type of theirs, each written where one does."""

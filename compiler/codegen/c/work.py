@@ -66,6 +66,10 @@ def _flops(node: Node) -> int:
     name = node.op.name
     if name == "dot":
         return 2 * node.output.type.size * node.inputs[0].shape[-1]
+    if name == "convolve":
+        return 2 * node.output.type.size * (node.inputs[1].type.size // node.inputs[1].shape[0])
+    if name == "convolve_weight":
+        return 2 * node.inputs[1].type.size * (node.output.type.size // node.output.shape[0])
     if name in _PRODUCTS:
         query, keys = (v.shape for v in node.inputs[:2])
         pairs = query[-2] * keys[-2]

@@ -1,0 +1,478 @@
+"""Convolutions as C text: the register tiles of matrix products, on panels filled from windows of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+from compiler.codegen.c import gemm
+from compiler.codegen.c.body import Body, Scope
+from compiler.codegen.c.isa import Isa
+from compiler.codegen.c.spelling import index_text
+from compiler.codegen.c.templates import TeamKernel, parameters_of
+from compiler.codegen.c.tiles import C_TYPE, CONVERSIONS, Pack, Tile
+from compiler.codegen.c.windows import Windows
+from compiler.codegen.c.writer import Writer
+from compiler.index import Index, Var, join, matrix_strides
+from compiler.ir.graph import Node, Value
+from compiler.ir.types import bf16
+
+_STRIP = 256  # places of a result that a weight gradient adds up at a time
+_ENOUGH = 2048  # places of a result that are worth partial sums of their own
+_ITEMS = 32  # shares of a weight gradient's work, at most
+_BLOCK = 8  # row panels that are worth a share of their own
+
+
+def _ceil(x: int, unit: int) -> int:
+    return -(-x // unit)
+
+
+def _round_up(x: int, unit: int) -> int:
+    return _ceil(x, unit) * unit
+
+
+@dataclass(frozen=True)
+class ConvolutionSpec:
+    """``images`` images of ``groups`` groups, seen through ``windows``, with ``channels`` channels of result in each.
+
+    ``weight`` is the storage type of the other operand: the weights ``[groups * channels, depth]``, or with
+    ``gradient`` the gradient of the result ``[images, groups * channels, places]``, whose product with the windows
+    gives the gradient of the weights. ``params`` is C parameter text for the epilogue, statements run once for every
+    element, in terms of ``acc`` (float) and of ``n``, ``i``, ``j`` (image, channel, place) or, with ``gradient``, of
+    ``i`` and ``j`` (channel, place in the window).
+    """
+
+    images: int
+    groups: int
+    channels: int
+    windows: Windows
+    weight: str
+    compute: str
+    params: str
+    epilogue: str
+    gradient: bool
+
+    def tiles(self, isa: Isa) -> frozenset[Tile]:
+        """Register tiles the kernel calls."""
+        return _plan(isa, self).tiles
+
+    def packs(self, isa: Isa) -> frozenset[Pack]:
+        """Packing functions the kernel calls."""
+        return frozenset({_plan(isa, self).pack})
+
+    def prelude_uses(self) -> set[str]:
+        """Names of the prelude parts and helpers the kernel's own text calls, without those of the epilogue."""
+        uses = {"vectors", *CONVERSIONS[self.weight], *self.windows.uses(), "Run"}
+        if self.windows.staged != "bf16":
+            return uses | {"window_rows_f32"}
+        return uses | {"bf16_dot", "window_rows_bf16" if self.gradient else "window_pairs"}
+
+
+class _Plan:
+    """What is decided from the shapes; ``rows`` x ``columns`` is one product, cut into tiles."""
+
+    def __init__(self, isa: Isa, spec: ConvolutionSpec, rows: int, columns: int) -> None:
+        self.isa, self.spec, self.windows = isa, spec, spec.windows
+        self.pairs = spec.windows.staged == "bf16"
+        self.form = "pairs" if self.pairs else "rounded" if spec.compute == "bf16" else "f32"
+        self.rows, self.columns = rows, columns
+        self.row_panels = _ceil(rows, isa.mr)
+        self.mr = _ceil(rows, self.row_panels)
+        self.row_panels = _ceil(rows, self.mr)
+        needed = _ceil(columns, isa.lanes)
+        self.nv = min(max((isa.registers - 1) // (self.mr + 1), 1), needed, 8)
+        self.nr = self.nv * isa.lanes
+        self.column_panels = _ceil(columns, self.nr)
+
+    @cached_property
+    def last_vectors(self) -> int:
+        return _ceil(self.columns % self.nr or self.nr, self.isa.lanes)
+
+    @property
+    def tiles(self) -> frozenset[Tile]:
+        """Full and last tiles in both directions."""
+        rows = {self.rows % self.mr or self.mr} | ({self.mr} if self.row_panels > 1 else set())
+        vectors = {self.last_vectors} | ({self.nv} if self.column_panels > 1 else set())
+        return frozenset(Tile(r, v, self.tile_kind) for r in rows for v in vectors)
+
+    tile_kind = "columns"
+    pack: Pack
+
+    def depth(self, k: int) -> int:
+        """Elements of a panel along k: pairs of bf16 are one."""
+        return _ceil(k, 2) if self.pairs else k
+
+    @property
+    def element(self) -> str:
+        return "uint32_t" if self.pairs else "float"
+
+    @property
+    def stage_bytes(self) -> int:
+        return _round_up(self.windows.stage_elements * (2 if self.pairs else 4), 64)
+
+    @property
+    def at_bytes(self) -> int:
+        return _round_up(4 * self.windows.depth, 64)
+
+    # Text that both kernels share
+
+    def open(self, out: Writer, what: str, other: str) -> None:
+        spec, windows = self.spec, self.windows
+        sizes = " x ".join(map(str, windows.image))
+        out(
+            f"/* {what}: {spec.images} images, {spec.groups * windows.channels} x {sizes} {windows.dtype}, windows of "
+            f"{' x '.join(map(str, windows.window))}, {spec.groups * spec.channels} x "
+            f"{' x '.join(map(str, windows.size))}, computed in {spec.compute} */"
+        )
+        out("NOINLINE void NAME(gen_pool *pool, int tid, int nt, char *scratch,")
+        params = f", {spec.params}" if spec.params else ""
+        out.open(f"    const {C_TYPE[windows.dtype]} *x, const {C_TYPE[spec.weight]} *{other}{params})")
+
+    def own(self, out: Writer, shared: int, private: int) -> None:
+        """The thread's own memory: where the windows look, and the stage, zero where no image will be."""
+        windows = self.windows
+        out(f"char *const own = scratch + {shared} + (long)tid * {private};")
+        out("int *const at = (int *)own;")
+        out(f"{windows.element} *const stage = ({windows.element} *)(own + {self.at_bytes});")
+        for line in windows.at_lines():
+            out(line)
+        out(f"memset(stage, 0, {windows.stage_elements * (2 if self.pairs else 4)});")
+
+    def tile(self, out: Writer, vectors: int, arguments: str) -> None:
+        """The call of the tile of row panel ``p``."""
+        last = self.rows % self.mr
+        full = Tile(self.mr, vectors, self.tile_kind).name
+        if not last or self.row_panels == 1:
+            out(f"{full}({arguments});")
+            return
+        out(f"if (rows == {self.mr})")
+        out(f"  {full}({arguments});")
+        out("else")
+        out(f"  {Tile(last, vectors, self.tile_kind).name}({arguments});")
+
+    def row_count(self) -> str:
+        last = self.rows % self.mr
+        return f"p < {self.row_panels - 1} ? {self.mr} : {last}" if last else str(self.mr)
+
+
+def _plan(isa: Isa, spec: ConvolutionSpec) -> _Forward | _Gradient:
+    return _Gradient(isa, spec) if spec.gradient else _Forward(isa, spec)
+
+
+class _Forward(_Plan):
+    """Weights [channels, depth] times windows [depth, places], for each image and group.
+
+    All threads pack the weights; then each takes panels of the result, stages the image, fills the panel from its
+    windows and runs all rows over it.
+    """
+
+    def __init__(self, isa: Isa, spec: ConvolutionSpec) -> None:
+        super().__init__(isa, spec, spec.channels, spec.windows.places)
+        self.tile_kind = "pairs" if self.pairs else "columns"
+        self.pack = Pack(self.mr, spec.weight, "rows", self.form)
+        self.k = spec.windows.depth
+        self.weight_panel = _round_up(self.depth(self.k) * self.mr, 16) + 16
+        self.panel_bytes = _round_up(4 * (self.depth(self.k) * self.nr + isa.lanes), 64)
+
+    @property
+    def shared_bytes(self) -> int:
+        return 4 * self.spec.groups * self.row_panels * self.weight_panel
+
+    @property
+    def private_bytes(self) -> int:
+        return self.at_bytes + self.stage_bytes + self.panel_bytes
+
+    def text(self) -> str:
+        spec, windows = self.spec, self.windows
+        helpers = windows.stage_text("NAME_stage") + windows.runs_text("NAME_runs")
+        out = Writer()
+        self.open(out, "convolution", "w")
+        out(f"{self.element} *const packed = ({self.element} *)scratch;")
+        self.own(out, self.shared_bytes, self.private_bytes)
+        out(f"{self.element} *const panel = ({self.element} *)(own + {self.at_bytes + self.stage_bytes});")
+        out(f"float tile[{self.mr * self.nr}] __attribute__((aligned(64)));")
+        out(f"Run runs[{windows.max_runs(self.nr)}];")
+        panels = spec.groups * self.row_panels
+        out.open(f"for (long p = {panels}L * tid / nt; p < {panels}L * (tid + 1) / nt; ++p)")
+        group = f"p / {self.row_panels}" if spec.groups > 1 else "0"
+        first = f"p % {self.row_panels} * {self.mr}" if spec.groups > 1 else f"p * {self.mr}"
+        out(f"const long first = {first}, rows = LEAST({self.mr}, {self.rows} - first);")
+        source = f"w + ({group} * {self.rows} + first) * {self.k}" if spec.groups > 1 else f"w + first * {self.k}"
+        out(
+            self.pack.call(
+                f"packed + p * {self.weight_panel}", self.weight_panel, "rows", str(self.k), source, (self.k, 1)
+            )
+        )
+        out.close()
+        out("if (nt > 1) pool->barrier(pool, nt);")
+        items = spec.images * spec.groups * self.column_panels
+        out("long staged = -1;")
+        out.open(f"for (long item = {items}L * tid / nt; item < {items}L * (tid + 1) / nt; ++item)")
+        out(f"const long source = item / {self.column_panels}, j0 = item % {self.column_panels} * {self.nr};")
+        self._indices(out)
+        out.open("if (staged != source)")
+        out(f"NAME_stage(stage, x + source * {windows.channels * prod(windows.image)}, {windows.channels});")
+        out("staged = source;")
+        out.close()
+        out(f"const long width = LEAST({self.nr}, {self.columns} - j0);")
+        out("const long count = NAME_runs(runs, j0, j0 + width);")
+        copy = "window_pairs" if self.pairs else "window_rows_f32"
+        out(f"{copy}(panel, {self.nr}, {self.k}, stage, at, runs, count);")
+        out.open(f"for (long p = 0; p < {self.row_panels}; ++p)")
+        out(f"const long i0 = p * {self.mr}, rows = {self.row_count()};")
+        out(f"const {self.element} *a = packed + (group * {self.row_panels} + p) * {self.weight_panel};")
+        self._panel(out)
+        for _ in range(3):
+            out.close()
+        return helpers + out.text()
+
+    def _indices(self, out: Writer) -> None:
+        groups = self.spec.groups
+        if groups == 1:
+            out("const long n = source, group = 0;")
+        else:
+            out(f"const long n = source / {groups}, group = source % {groups};")
+
+    def _panel(self, out: Writer) -> None:
+        arguments = f"{self.depth(self.k)}, a, {self.mr}, panel, {self.nr}, tile, {self.nr}, 0"
+        if self.last_vectors != self.nv and self.column_panels > 1:
+            out(f"if (width > {self.last_vectors * self.isa.lanes}) {{")
+            out.depth += 1
+            self.tile(out, self.nv, arguments)
+            out.depth -= 1
+            out.open("} else")
+            self.tile(out, self.last_vectors, arguments)
+            out.close()
+        else:
+            self.tile(out, self.last_vectors, arguments)
+        out.open("for (long row = 0; row < rows; ++row)")
+        channel = f"group * {self.rows} + i0 + row" if self.spec.groups > 1 else "i0 + row"
+        out(f"const long i = {channel};")
+        ragged = self.columns % self.nr
+        widths = ["width"] if ragged else [str(self.nr)]
+        if ragged and self.column_panels > 1:
+            widths = [str(self.nr), str(ragged)]
+        for number, width in enumerate(widths):
+            if len(widths) > 1:
+                out(f"if (width == {width})" if number == 0 else "else")
+            out("#pragma omp simd")
+            out.open(f"for (long col = 0; col < {width}; ++col)")
+            out("const long j = j0 + col;")
+            out(f"float acc = tile[row * {self.nr} + col];")
+            for line in self.spec.epilogue.strip().splitlines():
+                out(line)
+            out.close()
+        out.close()
+
+
+class _Gradient(_Plan):
+    """Windows [depth, images * places] times the result's gradient [images * places, channels], for each group.
+
+    The images are cut into chunks and the depth into blocks, by the shapes alone; each pair of them is one thread's
+    work. In the end the chunks' sums are joined in their order: the result never depends on the number of threads.
+    """
+
+    def __init__(self, isa: Isa, spec: ConvolutionSpec) -> None:
+        super().__init__(isa, spec, spec.windows.depth, spec.channels)
+        self.tile_kind = "row_pairs" if self.pairs else "rows"
+        self.pack = Pack(self.nr, spec.weight, "rows", self.form)
+        places = spec.windows.places
+        self.strip = min(_STRIP, places)
+        enough = _ceil(spec.images * places, _ENOUGH)
+        self.blocks = max(min(_ceil(self.row_panels, _BLOCK), _ceil(_ITEMS, spec.groups)), 1)
+        self.chunks = max(min(enough, spec.images, _ceil(_ITEMS, spec.groups * self.blocks)), 1)
+        self.b_panel = _round_up(self.depth(self.strip) * self.nr, 16) + 16
+        self.width = self.column_panels * self.nr
+        self.lda = _round_up(self.strip, 2 * isa.lanes) + 2 * isa.lanes
+
+    @property
+    def partial(self) -> int:
+        """Floats of one chunk's sums."""
+        return self.rows * self.width
+
+    @property
+    def shared_bytes(self) -> int:
+        return 4 * self.spec.groups * self.chunks * self.partial
+
+    @property
+    def b_bytes(self) -> int:
+        return 4 * self.column_panels * self.b_panel
+
+    @property
+    def private_bytes(self) -> int:
+        a = _round_up(self.mr * self.lda * (2 if self.pairs else 4) + 128, 64)
+        return self.at_bytes + self.stage_bytes + self.b_bytes + a
+
+    def text(self) -> str:
+        spec, windows = self.spec, self.windows
+        helpers = windows.stage_text("NAME_stage") + windows.runs_text("NAME_runs")
+        out = Writer()
+        self.open(out, "gradient of a convolution's weights", "g")
+        out("float *const partial = (float *)scratch;")
+        self.own(out, self.shared_bytes, self.private_bytes)
+        place = self.at_bytes + self.stage_bytes
+        out(f"{self.element} *const packed = ({self.element} *)(own + {place});")
+        out(f"{windows.element} *const rows_a = ({windows.element} *)(own + {place + self.b_bytes});")
+        out(f"Run runs[{windows.max_runs(self.strip)}];")
+        pieces = self.chunks * self.blocks
+        items = spec.groups * pieces
+        out.open(f"for (long item = {items}L * tid / nt; item < {items}L * (tid + 1) / nt; ++item)")
+        out(f"const long group = item / {pieces}, chunk = item / {self.blocks} % {self.chunks}, "
+            f"block = item % {self.blocks};")  # fmt: skip
+        for name, last, total, share, count in (
+            ("first", "end", spec.images, "chunk", self.chunks),
+            ("p0", "p1", self.row_panels, "block", self.blocks),
+        ):
+            out(f"const long {name} = {total}L * {share} / {count}, {last} = {total}L * ({share} + 1) / {count};")
+        out(f"float *const sums = partial + (group * {self.chunks} + chunk) * {self.partial}L;")
+        taps = prod(windows.window)
+        out(f"const long c0 = p0 * {self.mr} / {taps};")
+        out(f"const long c1 = LEAST({windows.channels}, (p1 * {self.mr} - 1) / {taps} + 1);")
+        out.open("for (long n = first; n < end; ++n)")
+        source = f"x + ((n * {spec.groups} + group) * {windows.channels} + c0) * {prod(windows.image)}"
+        out(f"NAME_stage(stage + c0 * {windows.channel}, {source}, c1 - c0);")
+        out.open(f"for (long j0 = 0; j0 < {windows.places}; j0 += {self.strip})")
+        out(f"const long depth = LEAST({self.strip}, {windows.places} - j0);")
+        source = f"g + (n * {spec.groups} + group) * {spec.channels * windows.places}L + j0"
+        out(self.pack.call("packed", self.b_panel, str(self.columns), "depth", source, (windows.places, 1)))
+        out("const long count = NAME_runs(runs, j0, j0 + depth);")
+        out.open("for (long p = p0; p < p1; ++p)")
+        out(f"const long i0 = p * {self.mr}, rows = {self.row_count()};")
+        copy = "window_rows_bf16" if self.pairs else "window_rows_f32"
+        out(f"{copy}(rows_a, {self.lda}, rows, stage, at + i0, runs, count);")
+        depth = "depth"
+        if self.pairs:
+            depth = "(depth + 1) / 2"
+            out("if (depth % 2)")
+            out(f"  for (long row = 0; row < rows; ++row) rows_a[row * {self.lda} + depth] = 0;")
+        out.open(f"for (long q = 0; q < {self.column_panels}; ++q)")
+        a = "(const uint32_t *)rows_a" if self.pairs else "rows_a"
+        lda = self.lda // 2 if self.pairs else self.lda
+        arguments = (
+            f"{depth}, {a}, {lda}, packed + q * {self.b_panel}, {self.nr}, "
+            f"sums + i0 * {self.width} + q * {self.nr}, {self.width}, n > first || j0 > 0"
+        )
+        if self.last_vectors != self.nv and self.column_panels > 1:
+            out.open(f"if (q < {self.column_panels - 1})")
+            self.tile(out, self.nv, arguments)
+            out.depth -= 1
+            out.open("} else")
+            self.tile(out, self.last_vectors, arguments)
+            out.close()
+        else:
+            self.tile(out, self.last_vectors, arguments)
+        for _ in range(5):
+            out.close()
+        out("if (nt > 1) pool->barrier(pool, nt);")
+        self._join(out)
+        out.close()
+        return helpers + out.text()
+
+    def _join(self, out: Writer) -> None:
+        """The sums of the chunks, in their order, and the epilogue."""
+        spec = self.spec
+        total = spec.groups * self.rows
+        out.open(f"for (long row = {total}L * tid / nt; row < {total}L * (tid + 1) / nt; ++row)")
+        group = f"row / {self.rows}" if spec.groups > 1 else "0"
+        out(f"const long group = {group}, j = row - group * {self.rows};")
+        out(f"const float *const sums = partial + group * {self.chunks * self.partial}L + j * {self.width};")
+        out.open(f"for (long col = 0; col < {self.columns}; ++col)")
+        out(f"const long i = group * {self.columns} + col;")
+        out("float acc = sums[col];")
+        if self.chunks > 1:
+            out(f"for (long chunk = 1; chunk < {self.chunks}; ++chunk) acc += sums[chunk * {self.partial}L + col];")
+        for line in self.spec.epilogue.strip().splitlines():
+            out(line)
+        out.close()
+        out.close()
+
+
+def claims(inputs: Any, attrs: dict[str, Any], name: str) -> bool:
+    """Whether a convolution, or the gradient of its weights, is a kernel of its own here.
+
+    Not where every channel is filtered by itself, nor where it is a plain product of matrices.
+    """
+    x, other = inputs[:2]
+    if x.dtype.kind != "float" or x.dtype.itemsize > 4 or any(b != 1 for b in attrs["base"]):
+        return False
+    gradient = name == "convolve_weight"
+    window = attrs["window"] if gradient else other.shape[2:]
+    size = other.shape[2:] if gradient else attrs["size"]
+    groups = attrs["groups"]
+    if not x.type.size or not other.type.size or not prod(size) or not prod(window):
+        return False
+    if groups > 1 and x.shape[1] == groups == other.shape[0 if not gradient else 1]:
+        return False
+    plain = prod(window) == 1 and all(s == 1 for s in attrs["stride"]) and not any(attrs["padding"])
+    return gradient or not (plain and size == x.shape[2:])
+
+
+def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: int) -> TeamKernel:
+    """A convolution, or the gradient of its weights, with everything fused behind it."""
+    graph = node.body
+    assert graph is not None
+    op = next(n for n in graph.nodes if n.op.name in ("convolve", "convolve_weight"))
+    gradient = op.op.name == "convolve_weight"
+    params = graph.inputs()
+    body = Body(graph, {v: f"a{i}" for i, v in enumerate(params)}, check_base)
+    shape = op.output.shape
+    flat = (shape[0], prod(shape[1:])) if gradient else (*shape[:2], prod(shape[2:]))
+    names = ("i", "j") if gradient else ("n", "i", "j")
+    place = join([Index.of(Var(x, size)) for x, size in zip(names, flat, strict=True)], flat)
+    out = Writer()
+    inner = Scope(out)
+    acc = "acc"
+    if op.output.dtype.is_half:
+        body.uses.add(f"round_{op.output.dtype.short}")
+        acc = f"round_{op.output.dtype.short}(acc)"
+    inner.known[op.output, place] = acc
+    texts = [body.to_store(value, place, inner) for value in graph.outputs]
+    for i, text in enumerate(texts):
+        out(f"{f'a{aliases[i]}' if i in aliases else f'o{i}'}[{index_text(place)}] = {text};")
+    read = {v for v, _ in body.loaded}
+    parameters, pointers = parameters_of(
+        params, graph.outputs, aliases, {i for i, v in enumerate(params) if v not in read}
+    )
+    if body.checks:
+        parameters.append("long long *status")
+        pointers.append(("status", 0, 0))
+    roots = [_memory(v) for v in op.inputs[:2]]
+    spec = _spec(isa, op, ", ".join(parameters), out.text())
+    plan = _plan(isa, spec)
+    first = [("in", params.index(root), offset) for root, offset in roots]
+    uses = body.uses | gemm.prelude_uses(isa, [spec])
+    own_place = body.read_only_at(place) - {i for _, i, _ in first}
+    return TeamKernel(
+        plan.text(), first + pointers, spec, plan.shared_bytes, plan.private_bytes, uses, body.checks, own_place
+    )
+
+
+def _memory(value: Value) -> tuple[Value, int]:
+    window = matrix_strides(value)
+    assert window is not None, "fuse copies operands that do not lie as they are"
+    return window[0], window[1]
+
+
+def _spec(isa: Isa, op: Node, params: str, epilogue: str) -> ConvolutionSpec:
+    attrs, gradient = op.attrs, op.op.name == "convolve_weight"
+    x, other = op.inputs[:2]
+    groups = attrs["groups"]
+    compute = "bf16" if x.dtype is bf16 else "f32"
+    staged = "f32" if compute == "f32" else "bf16" if isa.bf16_dot else "rounded"
+    windows = Windows(
+        x.shape[1] // groups,
+        x.shape[2:],
+        attrs["window"] if gradient else other.shape[2:],
+        other.shape[2:] if gradient else attrs["size"],
+        attrs["stride"],
+        attrs["dilation"],
+        attrs["padding"],
+        x.dtype.short,
+        staged,
+    )
+    channels = other.shape[1 if gradient else 0] // groups
+    return ConvolutionSpec(
+        x.shape[0], groups, channels, windows, other.dtype.short, compute, params, epilogue, gradient
+    )
