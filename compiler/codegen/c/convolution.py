@@ -19,6 +19,7 @@ from compiler.index import Index, Var, join, matrix_strides
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import bf16
 
+_BLOCK_BYTES = 1 << 19  # of panels that a thread fills before it runs the weights over them
 _STRIP = 256  # places of a result that a weight gradient adds up at a time
 _ENOUGH = 2048  # places of a result that are worth partial sums of their own
 _ITEMS = 32  # shares of a weight gradient's work, at most
@@ -174,7 +175,12 @@ class _Forward(_Plan):
         self.pack = Pack(self.mr, spec.weight, "rows", self.form)
         self.k = spec.windows.depth
         self.weight_panel = _round_up(self.depth(self.k) * self.mr, 16) + 16
-        self.panel_bytes = _round_up(4 * (self.depth(self.k) * self.nr + isa.lanes), 64)
+        self.ldb = self.nr + (isa.lanes if spec.windows.size[-1] % isa.lanes else 0)
+        self.panel = _round_up(self.depth(self.k) * self.ldb, 16)
+        fitting = max(min(_BLOCK_BYTES // (4 * self.panel), self.column_panels), 1)
+        shares = max(_ITEMS // (spec.images * spec.groups), 1)
+        self.block = _ceil(self.column_panels, max(_ceil(self.column_panels, fitting), min(shares, self.column_panels)))
+        self.blocks = _ceil(self.column_panels, self.block)
 
     @property
     def shared_bytes(self) -> int:
@@ -182,7 +188,7 @@ class _Forward(_Plan):
 
     @property
     def private_bytes(self) -> int:
-        return self.at_bytes + self.stage_bytes + self.panel_bytes
+        return self.at_bytes + self.stage_bytes + 4 * self.block * self.panel
 
     def text(self) -> str:
         spec, windows = self.spec, self.windows
@@ -191,7 +197,7 @@ class _Forward(_Plan):
         self.open(out, "convolution", "w")
         out(f"{self.element} *const packed = ({self.element} *)scratch;")
         self.own(out, self.shared_bytes, self.private_bytes)
-        out(f"{self.element} *const panel = ({self.element} *)(own + {self.at_bytes + self.stage_bytes});")
+        out(f"{self.element} *const panels = ({self.element} *)(own + {self.at_bytes + self.stage_bytes});")
         out(f"float tile[{self.mr * self.nr}] __attribute__((aligned(64)));")
         out(f"Run runs[{windows.max_runs(self.nr)}];")
         panels = spec.groups * self.row_panels
@@ -207,56 +213,56 @@ class _Forward(_Plan):
         )
         out.close()
         out("if (nt > 1) pool->barrier(pool, nt);")
-        items = spec.images * spec.groups * self.column_panels
+        items = spec.images * spec.groups * self.blocks
         out("long staged = -1;")
         out.open(f"for (long item = {items}L * tid / nt; item < {items}L * (tid + 1) / nt; ++item)")
-        out(f"const long source = item / {self.column_panels}, j0 = item % {self.column_panels} * {self.nr};")
+        if self.blocks > 1:
+            out(f"const long source = item / {self.blocks}, q0 = item % {self.blocks} * {self.block};")
+            out(f"const long q1 = LEAST({self.column_panels}, q0 + {self.block});")
+        else:
+            out(f"const long source = item, q0 = 0, q1 = {self.column_panels};")
         self._indices(out)
         out.open("if (staged != source)")
         out(f"NAME_stage(stage, x + source * {windows.channels * prod(windows.image)}, {windows.channels});")
         out("staged = source;")
         out.close()
-        out(f"const long width = LEAST({self.nr}, {self.columns} - j0);")
-        out("const long count = NAME_runs(runs, j0, j0 + width);")
+        out.open("for (long q = q0; q < q1; ++q)")
+        out(f"const long count = NAME_runs(runs, q * {self.nr}, LEAST({self.columns}, (q + 1) * {self.nr}));")
         copy = "window_pairs" if self.pairs else "window_rows_f32"
-        out(f"{copy}(panel, {self.nr}, {self.k}, stage, at, runs, count);")
+        out(f"{copy}(panels + (q - q0) * {self.panel}, {self.ldb}, {self.k}, stage, at, runs, count);")
+        out.close()
         out.open(f"for (long p = 0; p < {self.row_panels}; ++p)")
         out(f"const long i0 = p * {self.mr}, rows = {self.row_count()};")
-        out(f"const {self.element} *a = packed + (group * {self.row_panels} + p) * {self.weight_panel};")
+        row_panel = f"(group * {self.row_panels} + p)" if spec.groups > 1 else "p"
+        out(f"const {self.element} *a = packed + {row_panel} * {self.weight_panel};")
+        out.open("for (long q = q0; q < q1; ++q)")
+        out(f"const long j0 = q * {self.nr};")
+        out(f"const {self.element} *b = panels + (q - q0) * {self.panel};")
         self._panel(out)
-        for _ in range(3):
+        for _ in range(4):
             out.close()
         return helpers + out.text()
 
     def _indices(self, out: Writer) -> None:
         groups = self.spec.groups
         if groups == 1:
-            out("const long n = source, group = 0;")
+            out("const long n = source;")
         else:
             out(f"const long n = source / {groups}, group = source % {groups};")
 
     def _panel(self, out: Writer) -> None:
-        arguments = f"{self.depth(self.k)}, a, {self.mr}, panel, {self.nr}, tile, {self.nr}, 0"
-        if self.last_vectors != self.nv and self.column_panels > 1:
-            out(f"if (width > {self.last_vectors * self.isa.lanes}) {{")
-            out.depth += 1
-            self.tile(out, self.nv, arguments)
-            out.depth -= 1
-            out.open("} else")
-            self.tile(out, self.last_vectors, arguments)
-            out.close()
-        else:
-            self.tile(out, self.last_vectors, arguments)
-        out.open("for (long row = 0; row < rows; ++row)")
-        channel = f"group * {self.rows} + i0 + row" if self.spec.groups > 1 else "i0 + row"
-        out(f"const long i = {channel};")
+        """The tile of row panel ``p`` and column panel ``q``, and its epilogue."""
         ragged = self.columns % self.nr
-        widths = ["width"] if ragged else [str(self.nr)]
-        if ragged and self.column_panels > 1:
-            widths = [str(self.nr), str(ragged)]
-        for number, width in enumerate(widths):
+        widths = [(self.nv, self.nr)] if self.column_panels > 1 or not ragged else []
+        widths += [(self.last_vectors, ragged)] if ragged else []
+        for number, (vectors, width) in enumerate(widths):
             if len(widths) > 1:
-                out(f"if (width == {width})" if number == 0 else "else")
+                if number:
+                    out.depth -= 1
+                out.open("} else" if number else f"if (q < {self.column_panels - 1})")
+            self.tile(out, vectors, f"{self.depth(self.k)}, a, {self.mr}, b, {self.ldb}, tile, {self.nr}, 0")
+            out.open("for (long row = 0; row < rows; ++row)")
+            out(f"const long i = {f'group * {self.rows} + ' if self.spec.groups > 1 else ''}i0 + row;")
             out("#pragma omp simd")
             out.open(f"for (long col = 0; col < {width}; ++col)")
             out("const long j = j0 + col;")
@@ -264,7 +270,9 @@ class _Forward(_Plan):
             for line in self.spec.epilogue.strip().splitlines():
                 out(line)
             out.close()
-        out.close()
+            out.close()
+        if len(widths) > 1:
+            out.close()
 
 
 class _Gradient(_Plan):

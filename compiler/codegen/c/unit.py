@@ -34,7 +34,7 @@ SERIAL_WORK = 2_000_000  # floating-point operations of a step below which one t
 
 
 def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
-    """The composites with a C template of their own: convolutions, and attention whose values are as wide as its keys."""
+    """The composites with a C template: convolutions, and attention whose values are as wide as its keys."""
     if op.name in ("convolve", "convolve_weight"):
         return convolution.claims(inputs, attrs, op.name)
     if op.name not in ("scaled_dot_product_attention", "attention_backward"):

@@ -195,37 +195,37 @@ typedef struct {
 
 _ROWS = """\
 /* d[p][j]: what place p of the windows sees from place j. Runs are copied in whole vectors; the next one, stored
-   after, covers what that spills. */
+   after, covers what that spills, and behind the last one a row has room for it. */
 NOINLINE void window_rows_SHORT(TYPE *restrict d, long width, long k, const TYPE *restrict stage,
     const int *restrict at, const Run *restrict runs, long count) {
-  for (long p = 0; p < k; ++p, d += width)
-    for (long r = 0; r < count; ++r) {
-      const TYPE *from = stage + at[p] + runs[r].from;
-      TYPE *to = d + runs[r].to;
-      for (long i = 0; i < runs[r].length; i += STEP) COPY;
+  for (long r = 0; r < count; ++r)
+    for (long i = 0; i < runs[r].length; i += STEP) {
+      const TYPE *from = stage + runs[r].from + i;
+      TYPE *to = d + runs[r].to + i;
+      for (long p = 0; p < k; ++p, to += width) COPY;
     }
 }
 """
 
-_F32 = {"SHORT": "f32", "TYPE": "float", "STEP": "LANES", "COPY": "vstore(to + i, vload(from + i))"}
+_F32 = {"SHORT": "f32", "TYPE": "float", "STEP": "LANES", "COPY": "vstore(to, vload(from + at[p]))"}
 _BF16 = {
     "SHORT": "bf16",
     "TYPE": "bf16",
     "STEP": "2 * LANES",
-    "COPY": "vstore((float *)(to + i), vload((const float *)(from + i)))",
+    "COPY": "vstore((float *)to, vload((const float *)(from + at[p])))",
 }
 
 _PAIRS = """\
 /* Pairs d[p / 2][j] of what places p and p + 1 of the windows see from place j, as in window_rows. */
 NOINLINE void window_pairs(uint32_t *restrict d, long width, long k, const bf16 *restrict stage,
     const int *restrict at, const Run *restrict runs, long count) {
-  for (long p = 0; p < k; p += 2, d += width)
-    for (long r = 0; r < count; ++r) {
-      const bf16 *even = stage + at[p] + runs[r].from;
-      const bf16 *odd = p + 1 < k ? stage + at[p + 1] + runs[r].from : NULL;
-      uint32_t *to = d + runs[r].to;
-      for (long i = 0; i < runs[r].length; i += LANES)
-        vstore((float *)(to + i), (vf)pair_bf16(even + i, odd ? odd + i : NULL, LANES));
+  for (long r = 0; r < count; ++r)
+    for (long i = 0; i < runs[r].length; i += LANES) {
+      const bf16 *from = stage + runs[r].from + i;
+      uint32_t *to = d + runs[r].to + i;
+      for (long p = 0; p + 1 < k; p += 2, to += width)
+        vstore((float *)to, (vf)pair_bf16(from + at[p], from + at[p + 1], LANES));
+      if (k % 2) vstore((float *)to, (vf)pair_bf16(from + at[k - 1], NULL, LANES));
     }
 }
 """
