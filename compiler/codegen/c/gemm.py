@@ -23,6 +23,7 @@ _SMALL_B = 1 << 12  # elements every thread may pack for itself
 _PRIVATE_B = 1 << 18  # elements of one matrix of a batch that a thread packs for itself
 _PAGE_FLOATS = 1024  # rows this far apart compete for the same cache sets
 _THIN = 8  # rows or columns up to which dot products along k beat tiles
+_FEW = 128  # rows up to which packing all of B costs more than turning the result over
 
 
 RESERVED = frozenset(
@@ -30,6 +31,7 @@ RESERVED = frozenset(
     | {"block", "turn", "tile", "partial", "a_matrix", "b_matrix", "by_rows", "first", "end", "left", "right", "panels"}
     | {"own", "own_end", "width"}
     | {"start", "p", "q", "i0", "j0", "k0", "depth", "rows", "row", "col", "flat", "sums", "total0", "total1"}
+    | {"turned", "square"}
 )
 """Names the kernels use themselves, beside b0, b1, ..."""
 
@@ -104,7 +106,8 @@ def micro_kernels(isa: Isa, specs: Iterable[TileUser]) -> str:
     specs = list(specs)
     packs = sorted({pack for spec in specs for pack in spec.packs(isa)})
     tiles = sorted({tile for spec in specs for tile in spec.tiles(isa)})
-    texts = [transpose(isa)] if any(pack.order == "rows" for pack in packs) else []
+    turned = any(isinstance(spec, GemmSpec) and _Plan(isa, spec).turned for spec in specs)
+    texts = [transpose(isa)] if turned or any(pack.order == "rows" for pack in packs) else []
     texts += [pack.text(isa) for pack in packs] + [tile.text(isa) for tile in tiles]
     return "\n".join(texts)
 
@@ -163,8 +166,9 @@ class _Plan:
         self.thin = self.a_order == self.b_order == "rows" and min(self.m, self.n) <= _THIN and self.k >= 4 * isa.lanes
         self.pairs = spec.compute == "bf16" and isa.bf16_dot
         self.form = "pairs" if self.pairs else "rounded" if spec.compute == "bf16" else "f32"
-        self.mr = self._rows()
-        self.nv = self._vectors()
+        self.turned = self._turns()
+        self.mr = self._turned_rows() if self.turned else self._rows()
+        self.nv = self._vectors(self.m if self.turned else self.n)
         self.nr = self.nv * isa.lanes
         self.row_panels, self.column_panels = _ceil(self.m, self.mr), _ceil(self.n, self.nr)
         self.direct_a, self.direct_b = self._direct_a(), self._direct_b()
@@ -186,6 +190,16 @@ class _Plan:
             reach *= size
         return True
 
+    def _turns(self) -> bool:
+        """Whether to compute the transpose: with few rows of A, these are packed, and B, along k, is read in place."""
+        in_place = self.form == "f32" and self.spec.b.dtype == "f32" and self.b_order == "rows"
+        flat = not (self.batch or self.thin or self.n % self.isa.lanes or 4 * self.k > _K_BYTES)
+        return in_place and flat and self.m <= _FEW and 2 * self.m <= self.n
+
+    def _turned_rows(self) -> int:
+        """Rows of a tile of the transpose: some that make up a square of vectors, with room for two vectors across."""
+        return next(rows for rows in range(self.isa.registers // 4, 0, -1) if self.isa.lanes % rows == 0)
+
     def _rows(self) -> int:
         """Rows of the tile: those of the ISA, or fewer where they would leave a thin remainder."""
         m, mr = self.m, self.isa.mr
@@ -193,9 +207,9 @@ class _Plan:
             return max(min(m, mr), 1)
         return _ceil(m, _ceil(m, mr))
 
-    def _vectors(self) -> int:
+    def _vectors(self, columns: int) -> int:
         """Vectors across the tile: as many as registers allow beside one row of B and a broadcast."""
-        needed = _ceil(self.n, self.isa.lanes)
+        needed = _ceil(columns, self.isa.lanes)
         limit = max(min((self.isa.registers - 1) // (self.mr + 1), 8, needed), 1)
         even = next(vectors for vectors in range(limit, 0, -1) if needed % vectors == 0)
         return even if 2 * even > limit else limit
@@ -230,12 +244,24 @@ class _Plan:
         """Pieces of the product that add up their share of a total: tiles, or blocks of dot products."""
         if self.empty:
             return 0
+        if self.turned:
+            return self.squares * self.turned_panels
         return self.batches * (self.dot_blocks if self.thin else self.row_panels * self.column_panels)
 
     @cached_property
     def dot_blocks(self) -> int:
         """Blocks of four rows of the longer side of a thin product."""
         return _ceil(max(self.m, self.n), 4)
+
+    @cached_property
+    def squares(self) -> int:
+        """Of a transposed product, pieces as wide as a vector is long, which are turned over after the tiles."""
+        return self.n // self.isa.lanes
+
+    @cached_property
+    def turned_panels(self) -> int:
+        """Of a transposed product, panels of rows of A."""
+        return _ceil(self.m, self.nr)
 
     # Shared functions
 
@@ -253,13 +279,15 @@ class _Plan:
     def tiles(self) -> frozenset[Tile]:
         if self.empty or self.thin:
             return frozenset()
+        if self.turned:
+            return frozenset({Tile(self.mr, self.nv, "rows")})
         rows = {min(self.mr, self.m), self.m % self.mr or self.mr}
         vectors = {self.last_vectors} if self.n < self.nr else {self.nv, self.last_vectors}
         return frozenset(Tile(r, v, self.a_kind) for r in rows for v in vectors)
 
     @cached_property
     def pack_a(self) -> Pack:
-        return Pack(self.mr, self.spec.a.dtype, self.a_order, self.form)
+        return Pack(self.nr if self.turned else self.mr, self.spec.a.dtype, self.a_order, self.form)
 
     @cached_property
     def pack_b(self) -> Pack:
@@ -269,6 +297,8 @@ class _Plan:
     def packs(self) -> frozenset[Pack]:
         if self.empty or self.thin:
             return frozenset()
+        if self.turned:
+            return frozenset({self.pack_a})
         return frozenset(([] if self.direct_a else [self.pack_a]) + ([] if self.direct_b else [self.pack_b]))
 
     # Scratch, in elements of four bytes: [blocks of B, partial sums] [thread: its own B and partial sums, a panel of A]
@@ -289,6 +319,8 @@ class _Plan:
 
     @cached_property
     def a_panel(self) -> int:
+        if self.turned:
+            return _round_up(self.k * self.nr, 16) + 16
         return 0 if self.direct_a else _round_up(self.depth(self.k_step) * self.mr, 16) + 16
 
     @cached_property
@@ -302,12 +334,14 @@ class _Plan:
 
     @cached_property
     def shared_bytes(self) -> int:
-        return 0 if self.private or self.thin or self.empty else 4 * self.b_and_partial
+        return 0 if self.private or self.thin or self.turned or self.empty else 4 * self.b_and_partial
 
     @cached_property
     def private_bytes(self) -> int:
         if self.thin or self.empty:
             return 0
+        if self.turned:
+            return 4 * self.turned_panels * self.a_panel
         return 4 * ((self.b_and_partial if self.private else 0) + self.a_panel)
 
 
@@ -331,7 +365,8 @@ class _Kernel:
         out.open(f"    const {C_TYPE[spec.a.dtype]} *a, const {C_TYPE[spec.b.dtype]} *b{params})")
         out("(void)pool, (void)tid, (void)nt, (void)scratch;")
         if not plan.empty:
-            (self._dots if plan.thin else self._private if plan.private else self._shared)()
+            way = "dots" if plan.thin else "turned" if plan.turned else "private" if plan.private else "shared"
+            {"dots": self._dots, "turned": self._turned, "private": self._private, "shared": self._shared}[way]()
         out.close()
         return out.text()
 
@@ -490,6 +525,38 @@ class _Kernel:
         target = f"{block} + own * {plan.b_panel}"
         out(plan.pack_b.call(target, plan.b_panel, "width", depth, source, (columns, rows)))
 
+    def _turned(self) -> None:
+        """Threads share out the columns; each packs the few rows of A for itself, and turns its results over."""
+        plan, out, lanes = self.plan, self.out, self.plan.isa.lanes
+        out(f"float *const packed_a = (float *)(scratch + (long)tid * {plan.private_bytes});")
+        out(f"float tile[{lanes * plan.nr}] __attribute__((aligned({_ALIGN}))); /* of the transpose */")
+        out(f"float turned[{lanes * plan.nr}] __attribute__((aligned({_ALIGN})));")
+        out(f"const long first = {plan.squares}L * tid / nt, end = {plan.squares}L * (tid + 1) / nt;")
+        pack = plan.pack_a.call("packed_a", plan.a_panel, str(plan.m), str(plan.k), "a", plan.a_strides)
+        out(f"if (first < end) {pack}")
+        out.open("for (long p = first; p < end; ++p)")
+        out(f"const long j0 = p * {lanes};")
+        out.open(f"for (long q = 0; q < {plan.turned_panels}; ++q)")
+        rows = str(plan.nr)
+        if plan.m % plan.nr:
+            rows = f"{plan.m} - i0 < {plan.nr} ? {plan.m} - i0 : {plan.nr}"
+        out(f"const long i0 = q * {plan.nr}, rows = {rows};")
+        stride = plan.b_strides[1]
+        out(f"for (long col = 0; col < {lanes}; col += {plan.mr})")
+        out(
+            f"  {Tile(plan.mr, plan.nv, 'rows').name}({plan.k}, b + (j0 + col) * {stride}, {stride}, "
+            f"packed_a + q * {plan.a_panel}, {plan.nr}, tile + col * {plan.nr}, {plan.nr}, 0);"
+        )
+        out.open(f"for (long row = 0; row < {plan.nr}; row += LANES)")
+        out("vf square[LANES];")
+        out(f"UNROLL for (int l = 0; l < LANES; ++l) square[l] = vload(tile + l * {plan.nr} + row);")
+        out("transpose(square);")
+        out("UNROLL for (int l = 0; l < LANES; ++l) vstore(turned + (row + l) * LANES, square[l]);")
+        out.close()
+        self._finish_tile("turned", lanes, lanes, f"p * {plan.turned_panels} + q")
+        out.close()
+        out.close()
+
     # Tiles
 
     def _row_panel(self, start: str, left: str, right: str, block: str) -> None:
@@ -556,6 +623,13 @@ class _Kernel:
             out(f"if (k0 + depth < {plan.k}) continue;")
         if stored and not spec.epilogue.strip() and not spec.totals:
             return
+        panel = f"(batch * {plan.row_panels} + p)" if plan.batch else "p"
+        part = f"{panel} * {plan.column_panels} + j0 / {plan.nr}"
+        self._finish_tile("" if stored else "tile", plan.nr, width, part, skip)
+
+    def _finish_tile(self, tile: str, distance: int, width: int, part: str, skip: int = 0) -> None:
+        """The epilogue for `width` columns of `tile`, whose rows are `distance` apart, or "" if the result has it."""
+        spec, out = self.spec, self.out
         for k in range(len(spec.totals)):
             out(f"float total{k}[{width}] = {{0}};")
         out.open("for (long row = 0; row < rows; ++row)")
@@ -563,14 +637,13 @@ class _Kernel:
         out("#pragma omp simd")
         out.open(f"for (long col = 0; col < {width}; ++col)")
         out("const long j = j0 + col;")
-        place = self._result_element() if stored else f"tile[row * {plan.nr} + col{f' + {skip}' if skip else ''}]"
+        place = f"{tile}[row * {distance} + col{f' + {skip}' if skip else ''}]" if tile else self._result_element()
         out(f"float acc = {place};")
-        self._epilogue(stored, "[col]")
+        self._epilogue(not tile, "[col]")
         out.close()
         out.close()
-        panel = f"(batch * {plan.row_panels} + p)" if plan.batch else "p"
         for k, (partial, _) in enumerate(spec.totals):
-            out(f"{partial}[{panel} * {plan.column_panels} + j0 / {plan.nr}] = sum_of(total{k}, {width});")
+            out(f"{partial}[{part}] = sum_of(total{k}, {width});")
 
     # Thin products
 

@@ -97,6 +97,9 @@ def f32_cases() -> list[Case]:
         case(6, 50, 1800, batch=(3,)),
         case(60, 50, 2100),
         case(200, 1100, 900, "NT"),
+        case(33, 96, 70, "NT"),
+        case(20, 64, 45, "TT"),
+        case(100, 208, 50, "NT", gap=1),
     ]
     cases += [case(90, 70, 60, layout, batch=batch, gap=2) for layout in LAYOUTS for batch in ((5,), (2, 3))]
     cases += [case(40, 600, 500, "NT", batch=(3,)), case(2, 3, 4, batch=(2, 2, 2)), case(9, 8, 0), case(0, 3, 4)]
@@ -184,7 +187,13 @@ turned[j * {m} + i] = x;
 @pytest.mark.parametrize("isa", [isas()[0], ISAS["portable"]], ids=lambda isa: isa.name)
 def test_totals(isa: Isa) -> None:
     """The product stored as it is, and sums over all its elements; the same bits whatever the number of threads."""
-    cases = [case(45, 64, 70, "TN"), case(33, 70, 50, "NT"), case(5, 90, 133, "NT"), case(20, 40, 1700)]
+    cases = [
+        case(45, 64, 70, "TN"),
+        case(33, 70, 50, "NT"),
+        case(33, 96, 50, "NT"),
+        case(5, 90, 133, "NT"),
+        case(20, 40, 1700),
+    ]
     cases += [case(9, 40, 70, batch=(2, 3)), case(200, 1100, 900, "NT")]
     specs = [
         replace(
