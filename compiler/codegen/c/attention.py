@@ -1,7 +1,9 @@
 """Scaled dot-product attention and its gradient as C text, with no matrix of queries x keys beyond a block of rows.
 
 O = dropout(softmax(scale Q K^T + mask)) V for every (batch, head). The forward pass keeps L = log sum exp of each row;
-the backward pass computes the probabilities again from it (Dao et al., "FlashAttention", 2022).
+the backward pass computes the probabilities again from it (Dao et al., "FlashAttention", 2022). Where the machine
+multiplies bf16, products of bf16 operands run on pairs of them with f32 sums, and the probabilities and the gradients
+of the scores are rounded to bf16 for the products they enter; all else is f32.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from compiler.codegen.c.tiles import C_TYPE, CONVERSIONS, FROM_F32, TO_F32, Pack
 
 Strides = tuple[int, int, int, int]
 
-_GROUP = 4  # row panels of a block of queries
-_KEYS = 256  # keys of a block in the backward pass, at most
+_GROUP = 4  # row panels of a block of queries in the backward pass
+_KEYS = 448  # keys of a block in the backward pass, about
+_LOG2_E = 1.4426950408889634
+_LN_2 = 0.6931471805599453
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Mask:
 
 @dataclass(frozen=True)
 class AttentionSpec:
-    """q [B,H,T,D], k and v [B,H,S,D], o [B,H,T,D] of one storage dtype, any strides in elements; f32 arithmetic.
+    """q [B,H,T,D], k and v [B,H,S,D], o [B,H,T,D] of one storage dtype, any strides in elements.
 
     Element (b, h, t, s) of the dropout mask has the uniform of its row-major index and is kept when that is >= dropout.
     A row without any key that takes part is 0, its log-sum-exp -inf. With `causal`, query t sees keys s <= t.
@@ -57,7 +61,8 @@ class AttentionSpec:
 
     def packs(self, isa: Isa) -> frozenset[Pack]:
         """Packing functions the kernel calls."""
-        return frozenset({_Layout(isa, self).pack(self.k)})
+        layout = _Layout(isa, self)
+        return frozenset({layout.pack_rows(self.q), layout.pack_keys(self.k), layout.pack_values(self.v)})
 
     def prelude_uses(self) -> set[str]:
         """Names of the prelude parts the kernel's own text calls."""
@@ -77,13 +82,13 @@ class AttentionGradSpec:
 
     def tiles(self, isa: Isa) -> frozenset[Tile]:
         """Register tiles the kernel calls."""
-        layout = _Layout(isa, self.forward)
-        return layout.forward_tiles() | layout.backward_tiles()
+        return _Layout(isa, self.forward).backward_tiles()
 
     def packs(self, isa: Isa) -> frozenset[Pack]:
         """Packing functions the kernel calls."""
-        layout = _Layout(isa, self.forward)
-        return frozenset({layout.pack(self.forward.k), layout.pack(self.forward.v)})
+        layout, q, k, v = _Layout(isa, self.forward), self.forward.q, self.forward.k, self.forward.v
+        packs = {layout.pack_rows(s) for s in (q, self.do)} | {layout.pack_keys(s) for s in (k, v)}
+        return frozenset(packs | {layout.pack_values(s) for s in (q, k, self.do)})
 
     def prelude_uses(self) -> set[str]:
         """Names of the prelude parts the kernel's own text calls."""
@@ -94,7 +99,7 @@ def _uses(spec: AttentionSpec) -> set[str]:
     conversions = {"bf16": {"bf16_to_f32", "f32_to_bf16"}, "f16": {"f16_to_f32", "f32_to_f16"}}
     mask = CONVERSIONS.get(spec.mask.dtype, ()) if spec.mask else ()
     return (
-        {"vectors", "gen_expf", *mask}
+        {"vectors", "exp2_flushed", *mask}
         | conversions.get(spec.dtype, set())
         | ({"philox_fill"} if spec.dropout else set())
     )
@@ -104,98 +109,115 @@ def scratch_bytes(isa: Isa, spec: AttentionSpec | AttentionGradSpec, threads: in
     """Bytes of 64-byte aligned scratch the kernel needs when at most `threads` threads run it."""
     if isinstance(spec, AttentionSpec):
         return threads * _Layout(isa, spec).forward_buffers().bytes
-    return threads * _Layout(isa, spec.forward).backward_buffers(spec).bytes
+    return threads * _Layout(isa, spec.forward).backward_buffers().bytes
 
 
 class _Buffers:
-    """Float arrays of one thread, one after the other in the scratch."""
+    """Arrays of one thread, one after the other in the scratch; sizes in elements of four bytes."""
 
     def __init__(self) -> None:
-        self.floats = 0
+        self.size = 0
         self.lines: list[str] = []
 
-    def add(self, name: str, floats: int) -> None:
-        self.lines.append(f"float *const {name} = {_column('own', self.floats)};")
-        self.floats += -(-floats // 16) * 16
+    def add(self, name: str, size: int, element: str = "float") -> None:
+        cast = "" if element == "float" else f"({element} *)"
+        place = _column("own", self.size)
+        self.lines.append(f"{element} *const {name} = {cast}{f'({place})' if cast and self.size else place};")
+        self.size += -(-size // 16) * 16
 
     @property
     def bytes(self) -> int:
-        return 4 * self.floats
+        return 4 * self.size
 
 
 class _Layout:
-    """Tile sizes and buffers for one attention."""
+    """Tile sizes, panels and buffers for one attention.
+
+    A product's left side is packed in panels of `mr` rows, or lies in rows of the scratch; its right side is packed in
+    panels of `nr` columns.
+    """
 
     def __init__(self, isa: Isa, spec: AttentionSpec):
         self.isa, self.spec = isa, spec
         self.mr, self.nr = isa.mr, isa.nr
+        self.pairs = spec.dtype == "bf16" and isa.bf16_dot
+        self.element = "uint32_t" if self.pairs else "float"
         self.rows = _GROUP * self.mr
         self.width = -(-spec.dim // isa.lanes) * isa.lanes  # a row of D, padded to vectors
-        self.key_block = _KEYS // lcm(self.mr, self.nr) * lcm(self.mr, self.nr)
         self.key_panels = -(-spec.keys // self.nr)
-        self.panel = spec.dim * self.nr + 16
+        unit = lcm(self.rows, self.nr)
+        blocks = max(spec.keys // _KEYS, 1)
+        self.key_block = -(-spec.keys // blocks // unit) * unit
 
-    def direct(self, strides: Strides) -> bool:
-        """Whether rows of D can be read in place as f32 vectors."""
-        return self.spec.dtype == "f32" and strides[3] == 1 and self.spec.dim % self.isa.lanes == 0
+    def depth(self, length: int) -> int:
+        """Elements along k of a packed operand."""
+        return -(-length // 2) if self.pairs else length
 
-    def pack(self, strides: Strides) -> Pack:
-        order = "rows" if strides[3] == 1 else "columns" if strides[2] == 1 else "strided"
-        return Pack(self.nr, self.spec.dtype, order, "f32")
+    def depth_text(self, length: str) -> str:
+        return f"({length} + 1) / 2" if self.pairs else length
+
+    def at(self, position: str) -> str:
+        """An even position along k in a packed operand."""
+        return f"({position}) / 2" if self.pairs else f"({position})"
+
+    def panel(self, length: int) -> int:
+        """Elements of a panel of a right side that is `length` long along k."""
+        return self.depth(length) * self.nr + 16
+
+    def columns(self) -> list[tuple[int, int, int]]:
+        """(panel, first column, vectors) of the tiles across a row of D."""
+        lanes, most = self.isa.lanes, self.nr // self.isa.lanes
+        return [(c // self.nr, c, min(most, (self.width - c) // lanes)) for c in range(0, self.width, self.nr)]
+
+    # Packs and tiles
+
+    def _pack(self, width: int, across: int, along: int) -> Pack:
+        """The function for panels of operands with these strides across the panel and along k."""
+        order = "rows" if along == 1 else "columns" if across == 1 else "strided"
+        return Pack(width, self.spec.dtype, order, "pairs" if self.pairs else "f32")
+
+    def pack_rows(self, strides: Strides) -> Pack:
+        """For rows of D as left side."""
+        return self._pack(self.mr, strides[2], strides[3])
+
+    def pack_keys(self, strides: Strides) -> Pack:
+        """For rows of D as columns of a right side."""
+        return self._pack(self.nr, strides[2], strides[3])
+
+    def pack_values(self, strides: Strides) -> Pack:
+        """For rows of D as rows of a right side."""
+        return self._pack(self.nr, strides[3], strides[2])
+
+    def pack_rows_call(self, panel: str, rows: str, source: str, strides: Strides) -> str:
+        return self.pack_rows(strides).call(panel, 0, rows, str(self.spec.dim), source, strides[2:])
+
+    def pack_keys_call(self, panels: str, keys: str, source: str, strides: Strides) -> str:
+        distance = self.panel(self.spec.dim)
+        return self.pack_keys(strides).call(panels, distance, keys, str(self.spec.dim), source, strides[2:])
+
+    def pack_values_call(self, panels: str, most: int, length: str, source: str, strides: Strides) -> str:
+        pack, distance = self.pack_values(strides), self.panel(most)
+        return pack.call(panels, distance, str(self.spec.dim), length, source, (strides[3], strides[2]))
+
+    @property
+    def _packed(self) -> str:
+        return "pairs" if self.pairs else "columns"
+
+    @property
+    def _in_rows(self) -> str:
+        return "row_pairs" if self.pairs else "rows"
 
     def _tile_rows(self, length: int) -> set[int]:
         return ({self.mr} if length >= self.mr else set()) | ({length % self.mr} if length % self.mr else set())
 
-    def column_tiles(self) -> list[tuple[int, int]]:
-        """(first column, vectors) of the tiles across a row of D."""
-        lanes, most = self.isa.lanes, self.nr // self.isa.lanes
-        return [(c, min(most, (self.width - c) // lanes)) for c in range(0, self.width, self.nr)]
-
     def forward_tiles(self) -> frozenset[Tile]:
-        vectors = {self.nr // self.isa.lanes} | {v for _, v in self.column_tiles()}
-        return frozenset(Tile(r, v, "rows") for r in self._tile_rows(self.spec.queries) for v in vectors)
+        rows = self._tile_rows(self.spec.queries)
+        scores = {Tile(r, self.nr // self.isa.lanes, self._packed) for r in rows}
+        return frozenset(scores | {Tile(r, v, self._in_rows) for r in rows for _, _, v in self.columns()})
 
     def backward_tiles(self) -> frozenset[Tile]:
-        vectors = {v for _, v in self.column_tiles()}
-        return frozenset(Tile(r, v, "columns") for r in self._tile_rows(self.spec.keys) for v in vectors)
-
-    def forward_buffers(self) -> _Buffers:
-        spec, buffers = self.spec, _Buffers()
-        self.row_stride = self.key_panels * self.nr + 16
-        buffers.add("keys", self.key_panels * self.panel)
-        if not self.direct(spec.v):
-            buffers.add("values", spec.keys * self.width)
-        if not self.direct(spec.q):
-            buffers.add("queries", self.mr * self.width)
-        buffers.add("scores", self.mr * self.row_stride)
-        buffers.add("out", self.mr * self.width)
-        if spec.dropout:
-            buffers.add("uniform", self.row_stride)
-        return buffers
-
-    def backward_buffers(self, grad: AttentionGradSpec) -> _Buffers:
-        spec, buffers = self.spec, _Buffers()
-        self.row_stride = self.key_block + 16
-        buffers.add("keys", self.key_panels * self.panel)
-        buffers.add("values", self.key_panels * self.panel)
-        for name, strides, length in (
-            ("queries", spec.q, spec.queries),
-            ("grads", grad.do, spec.queries),
-            ("key_rows", spec.k, spec.keys),
-        ):
-            if not self.direct(strides):
-                buffers.add(name, length * self.width)
-        buffers.add("probs", self.rows * self.row_stride)
-        buffers.add("ds", self.rows * self.row_stride)
-        buffers.add("dq_rows", self.rows * self.width)
-        buffers.add("dk_rows", spec.keys * self.width)
-        buffers.add("dv_rows", spec.keys * self.width)
-        buffers.add("delta", self.rows)
-        if spec.dropout:
-            buffers.add("uniform", self.row_stride)
-        return buffers
-
-    # Pieces of text
+        keys = self._tile_rows(self.spec.keys)
+        return self.forward_tiles() | {Tile(r, v, self._packed) for r in keys for _, _, v in self.columns()}
 
     def tile(self, length: int, rows: str, vectors: int, kind: str, arguments: str) -> str:
         """A call of the tile with as many rows as `rows` says, one of those that `length` leaves."""
@@ -205,21 +227,78 @@ class _Layout:
             return calls[0]
         return f"if ({rows} == {choices[0]})\n  {calls[0]}\nelse\n  {calls[1]}"
 
-    def pack_call(self, panels: str, strides: Strides, source: str) -> str:
-        """The call that packs one head's rows of D into panels."""
-        keys, dim = str(self.spec.keys), str(self.spec.dim)
-        return self.pack(strides).call(panels, self.panel, keys, dim, source, strides[2:])
+    def score_tile(self, left: str, right: str, target: str, stride: int) -> str:
+        """`target` = the packed rows `left` times panel `right`."""
+        depth, vectors = self.depth(self.spec.dim), self.nr // self.isa.lanes
+        arguments = f"{depth}, {left}, {self.mr}, {right}, {self.nr}, {target}, {stride}, 0"
+        return self.tile(self.spec.queries, "rows", vectors, self._packed, arguments)
 
-    def copy(self, target: str, source: str, rows: str, strides: Strides) -> str:
-        """The loop that converts rows of D to f32 rows of the padded width."""
-        value = TO_F32[self.spec.dtype].format(f"{source}[{times('t', strides[2])} + {times('d', strides[3])}]")
-        dim = self.spec.dim
-        if dim < self.width:
-            value = f"d < {dim} ? {value} : 0.0f"
-        return (
-            f"for (long t = 0; t < {rows}; ++t)\n  for (long d = 0; d < {self.width}; ++d) "
-            f"{target}[t * {self.width} + d] = {value};"
-        )
+    def row_tiles(self, depth: str, left: str, stride: int, right: str, most: int, target: str, add: str) -> list[str]:
+        """Rows of D `target` (+)= rows `left` of the scratch times panels `right`, which are `most` long."""
+        return [
+            self.tile(
+                self.spec.queries, "rows", v, self._in_rows,
+                f"{depth}, {left}, {stride}, {_column(right, p * self.panel(most))}, {self.nr}, "
+                f"{_column(target, c)}, {self.width}, {add}",
+            )
+            for p, c, v in self.columns()
+        ]  # fmt: skip
+
+    def key_tiles(self, depth: str, left: str, stride: int, right: str, most: int, target: str) -> list[str]:
+        """Rows of D `target` += the transpose of `left` times panels `right`, which are `most` long."""
+        return [
+            self.tile(
+                self.spec.keys, "keys_here", v, self._packed,
+                f"{depth}, {left}, {stride}, {_column(right, p * self.panel(most))}, {self.nr}, "
+                f"{_column(target, c)}, {self.width}, 1",
+            )
+            for p, c, v in self.columns()
+        ]  # fmt: skip
+
+    # Buffers
+
+    def forward_buffers(self) -> _Buffers:
+        spec, buffers = self.spec, _Buffers()
+        self.row_stride = self.key_panels * self.nr + 16
+        buffers.add("keys", self.key_panels * self.panel(spec.dim), self.element)
+        buffers.add("values", len(self.columns()) * self.panel(spec.keys), self.element)
+        buffers.add("queries", self.depth(spec.dim) * self.mr + 16, self.element)
+        buffers.add("scores", self.mr * self.row_stride)
+        if self.pairs:
+            buffers.add("probs", self.mr * self.row_stride // 2, self.element)
+        buffers.add("out", self.mr * self.width)
+        if spec.dropout:
+            buffers.add("uniform", self.row_stride)
+        return buffers
+
+    def backward_buffers(self) -> _Buffers:
+        spec, buffers = self.spec, _Buffers()
+        panels = -(-min(self.key_block, spec.keys) // self.nr)
+        columns = len(self.columns())
+        self.row_stride = panels * self.nr + 16
+        for name in ("queries", "grads"):
+            buffers.add(name, columns * self.panel(spec.queries), self.element)
+        for name in ("keys", "values"):
+            buffers.add(name, panels * self.panel(spec.dim), self.element)
+        buffers.add("key_rows", columns * self.panel(self.key_block), self.element)
+        for name in ("q_rows", "do_rows"):
+            buffers.add(name, self.depth(spec.dim) * self.mr + 16, self.element)
+        rows = self.mr if self.pairs else self.rows
+        buffers.add("probs", rows * self.row_stride)
+        buffers.add("ds", rows * self.row_stride)
+        if self.pairs:
+            buffers.add("ds_rows", self.mr * self.row_stride // 2, self.element)
+            buffers.add("probs_pairs", self.rows // 2 * self.row_stride, self.element)
+            buffers.add("ds_pairs", self.rows // 2 * self.row_stride, self.element)
+        buffers.add("dq_rows", spec.queries * self.width)
+        buffers.add("dk_rows", self.key_block * self.width)
+        buffers.add("dv_rows", self.key_block * self.width)
+        buffers.add("delta", spec.queries)
+        if spec.dropout:
+            buffers.add("uniform", self.row_stride)
+        return buffers
+
+    # Pieces of text
 
     def store(self, target: str, source: str, rows: str, strides: Strides, factor: str = "") -> str:
         """The loop that writes f32 rows of the padded width to an output."""
@@ -230,24 +309,20 @@ class _Layout:
             f"  for (long d = 0; d < {self.spec.dim}; ++d) {target}[{place}] = {value};"
         )
 
-    def score(self, value: str, j: str) -> str:
-        """The score of key `j` (an index into `mask_row`) from its raw product."""
+    def masked_scores(self, row: str, query: str, first: str) -> list[str]:
+        """Statements that make raw products `row` of a query, from key `first` on, scores."""
         spec = self.spec
-        scaled = f"{value} * {_float(spec.scale)}"
-        if spec.mask is None:
-            return scaled
-        element = f"mask_row[{times(j, spec.mask.strides[3])}]"
-        if spec.mask.dtype == "bool":
-            return f"({element} ? {scaled} : -INFINITY)"
-        return f"({scaled} + {TO_F32[spec.mask.dtype].format(element)})"
-
-    def mask_row(self, query: str, first: str) -> list[str]:
-        mask = self.spec.mask
-        if mask is None:
-            return []
-        ctype = "uint8_t" if mask.dtype == "bool" else C_TYPE[mask.dtype]
-        row = address("mask", *zip(("b", "h", f"({query})", first), mask.strides))
-        return [f"const {ctype} *mask_row = {row};"]
+        value, lines = f"{row}[j] * {_float(spec.scale)}", []
+        if spec.mask:
+            ctype = "uint8_t" if spec.mask.dtype == "bool" else C_TYPE[spec.mask.dtype]
+            place = address("mask", *zip(("b", "h", f"({query})", first), spec.mask.strides))
+            lines = [f"const {ctype} *mask_row = {place};"]
+            element = f"mask_row[{times('j', spec.mask.strides[3])}]"
+            if spec.mask.dtype == "bool":
+                value = f"{element} ? {value} : -INFINITY"
+            else:
+                value = f"{value} + {TO_F32[spec.mask.dtype].format(element)}"
+        return [*lines, "#pragma omp simd", f"for (long j = 0; j < seen; ++j) {row}[j] = {value};"]
 
     def params(self) -> str:
         """Parameters for the operands, the mask and the random state."""
@@ -292,55 +367,33 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     """
     layout = _Layout(isa, spec)
     buffers = layout.forward_buffers()
-    ctype, mr, nr, width, lds = C_TYPE[spec.dtype], layout.mr, layout.nr, layout.width, layout.row_stride
+    ctype, mr, nr, lds = C_TYPE[spec.dtype], layout.mr, layout.nr, layout.row_stride
     heads, blocks = spec.batch * spec.heads, -(-spec.queries // layout.rows)
-    q_direct, v_direct = layout.direct(spec.q), layout.direct(spec.v)
     limit = f"(t0 + rows < {spec.keys} ? t0 + rows : {spec.keys})" if spec.causal else str(spec.keys)
     row_limit = f"t0 + r < {spec.keys} ? t0 + r + 1 : {spec.keys}" if spec.causal else str(spec.keys)
-    query_copy = (
-        [layout.copy("queries", f"({address('q_head', ('t0', spec.q[2]))})", "rows", spec.q)] if not q_direct else []
-    )
-    value_copy = [layout.copy("values", "v_head", str(spec.keys), spec.v)] if not v_direct else []
-    q_at = address("q_head", ("t0", spec.q[2])) if q_direct else "queries"
-    scores = layout.tile(
-        spec.queries,
-        "rows",
-        nr // isa.lanes,
-        "rows",
-        f"{spec.dim}, {q_at}, {spec.q[2] if q_direct else width}, keys + p * {layout.panel}, {nr}, "
-        f"scores + p * {nr}, {lds}, 0",
-    )
-    v_at, ldv = ("v_head", spec.v[2]) if v_direct else ("values", width)
-    products = [
-        layout.tile(
-            spec.queries,
-            "rows",
-            v,
-            "rows",
-            f"limit, scores, {lds}, {_column(v_at, c)}, {ldv}, {_column('out', c)}, {width}, 0",
-        )
-        for c, v in layout.column_tiles()
-    ]
+    scores = layout.score_tile("queries", f"keys + p * {layout.panel(spec.dim)}", f"scores + p * {nr}", lds)
+    probs, stride = ("probs", lds // 2) if layout.pairs else ("scores", lds)
+    products = layout.row_tiles(layout.depth_text("limit"), probs, stride, "values", spec.keys, "out", "0")
     first = f"(uint64_t)((bh * {spec.queries} + t0 + r) * {spec.keys}L)"
     softmax = [
         f"const long seen = {row_limit}, wide = (seen + LANES - 1) / LANES * LANES;",
         f"float *row = scores + r * {lds};",
-        *layout.mask_row("t0 + r", "0"),
     ]
-    if spec.mask or spec.scale <= 0:
-        softmax += ["#pragma omp simd", f"for (long j = 0; j < seen; ++j) row[j] = {layout.score('row[j]', 'j')};"]
-        scaled, shift = "row[j] - shift", "peak == -INFINITY ? 0.0f : peak" if spec.mask else "peak"
-    else:
-        scaled, shift = f"row[j] * {_float(spec.scale)} - shift", f"peak * {_float(spec.scale)}"
+    factor, scored = spec.scale * _LOG2_E, spec.mask is not None or spec.scale <= 0
+    if scored:
+        softmax += layout.masked_scores("row", "t0 + r", "0")
+        factor = _LOG2_E
     softmax += [
         "for (long j = seen; j < wide; ++j) row[j] = -INFINITY;",
         "vf peaks = vload(row);",
         "for (long j = LANES; j < wide; j += LANES) peaks = vmax(peaks, vload(row + j));",
-        "float peak = peaks[0], total = 0.0f;",
-        "for (int l = 1; l < LANES; ++l) peak = peaks[l] > peak ? peaks[l] : peak;",
-        f"const float shift = {shift};",
+        f"const float peak = vpeak(peaks), shift = {'peak == -INFINITY ? 0.0f : ' * bool(spec.mask)}"
+        f"peak * {_float(factor)};",
+        "float total = 0.0f;",
         "#pragma omp simd reduction(+ : total)",
-        f"for (long j = 0; j < wide; ++j) total += row[j] = gen_expf({scaled});",
+        f"for (long j = 0; j < wide; ++j) total += row[j] = exp2_flushed(row[j] * {_float(factor)} - shift);",
+        "shifts[r] = shift;",
+        "totals[r] = total;",
     ]
     if spec.dropout:
         softmax += [
@@ -348,19 +401,20 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
             "#pragma omp simd",
             f"for (long j = 0; j < seen; ++j) row[j] = uniform[j] >= {_float(spec.dropout)} ? row[j] : 0.0f;",
         ]
-    softmax += [
-        "for (long j = wide; j < limit; ++j) row[j] = 0.0f;",
-        f"inverse[r] = {_guarded(spec, '0.0f', _float(_keep_scale(spec)) + ' / total')};",
-        f"lse[bh * {spec.queries} + t0 + r] = {_guarded(spec, '-INFINITY', 'shift + gen_logf(total)')};",
-    ]
+    softmax += [f"for (long j = wide; j < limit{' + 1' * layout.pairs}; ++j) row[j] = 0.0f;"]
+    if layout.pairs:
+        softmax += [
+            f"float *const pairs = (float *)(probs + r * {lds // 2});",
+            "for (long j = 0; j < limit; j += 2 * LANES) vstore(pairs + j / 2, (vf)row_pairs_f32(row + j));",
+        ]
     return f"""\
 {_title(spec, "attention")}
 NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
     {ctype} *restrict o, float *restrict lse) {{
   (void)pool;
-  float *const own = (float *)scratch + (long)tid * {buffers.floats};
+  float *const own = (float *)scratch + (long)tid * {buffers.size};
 {_indent(buffers.lines, 1)}
-  float inverse[{mr}];
+  float shifts[{mr}], totals[{mr}]; /* of a row, in powers of two: its largest score and the sum of what is under it */
   const int by_heads = {heads} % nt == 0 || {heads} >= 4 * nt;
   const long head_first = by_heads ? {heads}L * tid / nt : 0, head_end = by_heads ? {heads}L * (tid + 1) / nt : {heads};
   const long block_first = by_heads ? 0 : tid, block_step = by_heads ? 1 : nt;
@@ -369,14 +423,14 @@ NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layou
     const {ctype} *const q_head = {layout.head(spec.q, "q")};
     const {ctype} *const k_head = {layout.head(spec.k, "k")};
     const {ctype} *const v_head = {layout.head(spec.v, "v")};
-    {layout.pack_call("keys", spec.k, "k_head")}
-{_indent(value_copy, 2)}
+    {layout.pack_keys_call("keys", str(spec.keys), "k_head", spec.k)}
+    {layout.pack_values_call("values", spec.keys, str(spec.keys), "v_head", spec.v)}
     for (long block = block_first; block < {blocks}; block += block_step) {{
       const long begin = block * {layout.rows};
       const long block_end = begin + {layout.rows} < {spec.queries} ? begin + {layout.rows} : {spec.queries};
       for (long t0 = begin; t0 < block_end; t0 += {mr}) {{
         const long rows = block_end - t0 < {mr} ? block_end - t0 : {mr}, limit = {limit};
-{_indent(query_copy, 4)}
+        {layout.pack_rows_call("queries", "rows", address("q_head", ("t0", spec.q[2])), spec.q)}
         for (long p = 0; p * {nr} < limit; ++p) {{
 {_indent([scores], 5)}
         }}
@@ -384,8 +438,12 @@ NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layou
 {_indent(softmax, 5)}
         }}
 {_indent(products, 4)}
+        for (long r = 0; r < rows; ++r) {{
+          lse[bh * {spec.queries} + t0 + r] = {_guarded(spec, "-INFINITY", f"shifts[r] * {_float(_LN_2)} + gen_logf(totals[r])")};
+          totals[r] = {_guarded(spec, "0.0f", f"{_float(_keep_scale(spec))} / totals[r]")};
+        }}
         {ctype} *const o_rows = {layout.head(spec.o, "o")} + t0 * {spec.o[2]};
-{_indent([layout.store("o_rows", "out", "rows", spec.o, " * inverse[t]")], 4)}
+{_indent([layout.store("o_rows", "out", "rows", spec.o, " * totals[t]")], 4)}
       }}
     }}
   }}
@@ -395,7 +453,7 @@ NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layou
 
 def _guarded(spec: AttentionSpec, nothing: str, value: str) -> str:
     """`value`, or `nothing` for a row whose keys are all masked."""
-    return f"total == 0.0f ? {nothing} : {value}" if spec.mask else value
+    return f"totals[r] == 0.0f ? {nothing} : {value}" if spec.mask else value
 
 
 def _keep_scale(spec: AttentionSpec) -> float:
@@ -409,100 +467,92 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
     """
     f = spec.forward
     layout = _Layout(isa, f)
-    buffers = layout.backward_buffers(spec)
+    buffers = layout.backward_buffers()
     ctype, mr, nr, width, lds = C_TYPE[f.dtype], layout.mr, layout.nr, layout.width, layout.row_stride
-    heads, step = f.batch * f.heads, layout.key_block
-    queries, grads, key_rows = (
-        (name, strides[2]) if layout.direct(strides) else (buffer, width)
-        for name, strides, buffer in (
-            ("q_head", f.q, "queries"),
-            ("do_head", spec.do, "grads"),
-            ("k_head", f.k, "key_rows"),
-        )
-    )
-    copies = [
-        layout.copy(buffer, source, str(length), strides)
-        for buffer, source, length, strides in (
-            ("queries", "q_head", f.queries, f.q),
-            ("grads", "do_head", f.queries, spec.do),
-            ("key_rows", "k_head", f.keys, f.k),
-        )
-        if not layout.direct(strides)
-    ]
-    key_end = f"t0 + block < {f.keys} ? t0 + block : {f.keys}" if f.causal else str(f.keys)
-    tile_end = "t0 + i + rows < k_end ? t0 + i + rows : k_end" if f.causal else "k_end"
-    vectors = nr // isa.lanes
+    heads, step, panel, pairs = f.batch * f.heads, layout.key_block, layout.panel(f.dim), layout.pairs
+    row_at = "r" if pairs else "(i + r)"
+    here = "" if pairs else f" + i * {lds}"
     raw = [
-        layout.tile(
-            f.queries,
-            "rows",
-            vectors,
-            "rows",
-            f"{f.dim}, {a} + (t0 + i) * {lda}, {lda}, {panels} + p * {layout.panel}, {nr}, "
-            f"{target} + i * {lds} + p * {nr} - k0, {lds}, 0",
-        )
-        for (a, lda), panels, target in ((queries, "keys", "probs"), (grads, "values", "ds"))
+        layout.score_tile(left, f"{right} + p * {panel}", f"{target}{here} + p * {nr}", lds)
+        for left, right, target in (("q_rows", "keys", "probs"), ("do_rows", "values", "ds"))
     ]
-    first = f"(uint64_t)((bh * {f.queries} + t0 + r) * {f.keys}L + k0)"
+    first = f"(uint64_t)((bh * {f.queries} + t0 + i + r) * {f.keys}L + k0)"
     row = [
-        f"const long seen = {'t0 + r + 1 < k_end ? t0 + r + 1 - k0 : k_end - k0' if f.causal else 'k_end - k0'};",
-        "const long wide = seen > 0 ? (seen + LANES - 1) / LANES * LANES : 0; /* computed in whole vectors */",
-        f"float *restrict p_row = probs + r * {lds}, *restrict ds_row = ds + r * {lds};",
-        f"const float l = lse[bh * {f.queries} + t0 + r], d = delta[r];",
-        *layout.mask_row("t0 + r", "k0"),
+        f"const long t = t0 + i + r, seen = {'(t + 1 < k_end ? t + 1 : k_end) - k0' if f.causal else 'k_end - k0'};",
+        "const long wide = (seen + LANES - 1) / LANES * LANES; /* computed in whole vectors */",
+        f"float *restrict p_row = probs + {row_at} * {lds}, *restrict ds_row = ds + {row_at} * {lds};",
     ]
-    probability = f"gen_expf({layout.score('p_row[j]', 'j')} - l)"
+    shift, factor = f"lse[bh * {f.queries} + t] * {_float(_LOG2_E)}", f.scale * _LOG2_E
     if f.mask:
-        row[3] = f"const float sum = lse[bh * {f.queries} + t0 + r], l = sum == -INFINITY ? 0.0f : sum, d = delta[r];"
-        row += ["#pragma omp simd", f"for (long j = 0; j < seen; ++j) p_row[j] = {layout.score('p_row[j]', 'j')};"]
-        probability = "gen_expf(p_row[j] - l)"
+        row += layout.masked_scores("p_row", "t", "k0")
+        row += [f"const float sum = lse[bh * {f.queries} + t];"]
+        shift, factor = f"sum == -INFINITY ? 0.0f : sum * {_float(_LOG2_E)}", _LOG2_E
+    row += [f"const float shift = {shift}, d = delta[t];"]
+    probability = f"exp2_flushed(p_row[j] * {_float(factor)} - shift)"
     if f.dropout:
-        row += [f"if (seen > 0) philox_fill(*seed, *offset + {f.draw}, {first}, seen, uniform);"]
-        keep = f"const float keep = uniform[j] >= {_float(f.dropout)} ? {_float(_keep_scale(f))} : 0.0f;"
-        body = [keep, f"const float e = {probability};", "p_row[j] = e * keep;"]
-        body += [f"ds_row[j] = e * (ds_row[j] * keep - d) * {_float(f.scale)};"]
-    else:
+        row += [f"philox_fill(*seed, *offset + {f.draw}, {first}, seen, uniform);"]
         body = [
+            f"const float keep = uniform[j] >= {_float(f.dropout)} ? {_float(_keep_scale(f))} : 0.0f;",
             f"const float e = {probability};",
-            "p_row[j] = e;",
-            f"ds_row[j] = e * (ds_row[j] - d) * {_float(f.scale)};",
+            "p_row[j] = e * keep;",
+            "ds_row[j] = e * (ds_row[j] * keep - d);",
         ]
+    else:
+        body = [f"const float e = {probability};", "p_row[j] = e;", "ds_row[j] = e * (ds_row[j] - d);"]
     row += ["#pragma omp simd", "for (long j = 0; j < wide; ++j) {", *("  " + line for line in body), "}"]
-    row += ["for (long j = seen > 0 ? seen : 0; j < filled; ++j) p_row[j] = ds_row[j] = 0.0f;"]
-    dq = [
-        layout.tile(
-            f.queries,
-            "rows",
-            v,
-            "rows",
-            f"end - k0, ds + i * {lds}, {lds}, {_column(f'{key_rows[0]} + k0 * {key_rows[1]}', c)}, {key_rows[1]}, "
-            f"{_column(f'dq_rows + i * {width}', c)}, {width}, k0 > 0",
-        )
-        for c, v in layout.column_tiles()
-    ]
-    skip = "const long skip = s > t0 ? s - t0 : 0;" if f.causal else "const long skip = 0;"
+    row += ["for (long j = seen; j < filled; ++j) p_row[j] = ds_row[j] = 0.0f;"]
+    if pairs:
+        row += [
+            f"float *const in_row = (float *)(ds_rows + r * {lds // 2});",
+            "for (long j = 0; j < filled; j += 2 * LANES) vstore(in_row + j / 2, (vf)row_pairs_f32(ds_row + j));",
+        ]
+    interleave = []
+    if pairs:
+        odd = " + ".join
+        interleave = [
+            "for (long r = 0; r < rows; r += 2)",
+            "  for (long j = 0; j < filled; j += LANES) {",
+            f"    const long at = r * {lds} + j, to = (i + r) / 2 * {lds} + j;",
+        ]
+        for source in ("probs", "ds"):
+            odd = f"{source} + at + {lds}"
+            odd = f"r + 1 < rows ? {odd} : NULL" if f.queries % 2 else odd
+            interleave += [f"    vstore((float *)({source}_pairs + to), (vf)pair_f32({source} + at, {odd}, LANES));"]
+        interleave += ["  }"]
+    dq = layout.row_tiles(
+        layout.depth_text("(end - k0)") if not pairs else "(end - k0 + 1) / 2",
+        "ds_rows" if pairs else f"ds + i * {lds}",
+        lds // 2 if pairs else lds,
+        "key_rows",
+        step,
+        f"dq_rows + (t0 + i) * {width}",
+        "k0 > 0",
+    )
     dkv = [
-        layout.tile(
-            f.keys,
-            "keys_here",
-            v,
-            "columns",
-            f"block - skip, {source} + skip * {lds} + s - k0, {lds}, "
-            f"{_column(f'{b} + (t0 + skip) * {ldb}', c)}, {ldb}, "
-            f"{_column(f'{target} + s * {width}', c)}, {width}, 1",
+        line
+        for left, right, target in (("ds", "queries", "dk_rows"), ("probs", "grads", "dv_rows"))
+        for line in layout.key_tiles(
+            "(block - skip + 1) / 2" if pairs else "block - skip",
+            f"{left}{'_pairs' * pairs} + {'skip / 2' if pairs else 'skip'} * {lds} + s - k0",
+            lds,
+            f"{right} + {layout.at('t0 + skip')} * {nr}",
+            f.queries,
+            f"{target} + (s - k0) * {width}",
         )
-        for source, (b, ldb), target in (("ds", queries, "dk_rows"), ("probs", grads, "dv_rows"))
-        for c, v in layout.column_tiles()
     ]
+    end = "t0 + i + rows < k_end ? t0 + i + rows : k_end" if f.causal else "k_end"
+    s_end = "t0 + block < k_end ? t0 + block : k_end" if f.causal else "k_end"
+    skip = "s > t0 ? s - t0 : 0" if f.causal else "0"
     o_value = TO_F32[f.dtype].format(f"o_row[{times('d', f.o[3])}]")
     do_value = TO_F32[f.dtype].format(f"do_row[{times('d', spec.do[3])}]")
+    scale = f" * {_float(f.scale)}"
     return f"""\
 {_title(f, "attention gradient")}
 NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
     const {ctype} *o, const float *lse, const {ctype} *do_,
     {ctype} *restrict dq, {ctype} *restrict dk, {ctype} *restrict dv) {{
   (void)pool;
-  float *const own = (float *)scratch + (long)tid * {buffers.floats};
+  float *const own = (float *)scratch + (long)tid * {buffers.size};
 {_indent(buffers.lines, 1)}
   for (long bh = {heads}L * tid / nt; bh < {heads}L * (tid + 1) / nt; ++bh) {{
     const long b = bh / {f.heads}, h = bh % {f.heads};
@@ -511,49 +561,51 @@ NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layou
     const {ctype} *const v_head = {layout.head(f.v, "v")};
     const {ctype} *const o_head = {layout.head(f.o, "o")};
     const {ctype} *const do_head = {layout.head(spec.do, "do_")};
-    {layout.pack_call("keys", f.k, "k_head")}
-    {layout.pack_call("values", f.v, "v_head")}
-{_indent(copies, 2)}
-    memset(dk_rows, 0, {4 * f.keys * width});
-    memset(dv_rows, 0, {4 * f.keys * width});
-    for (long t0 = 0; t0 < {f.queries}; t0 += {layout.rows}) {{
-      const long block = {f.queries} - t0 < {layout.rows} ? {f.queries} - t0 : {layout.rows};
-      for (long r = 0; r < block; ++r) {{ /* sum of P dP over the keys = O . dO */
-        const {ctype} *const o_row = o_head + (t0 + r) * {f.o[2]}, *const do_row = do_head + (t0 + r) * {spec.do[2]};
-        float sum = 0.0f;
+    {layout.pack_values_call("queries", f.queries, str(f.queries), "q_head", f.q)}
+    {layout.pack_values_call("grads", f.queries, str(f.queries), "do_head", spec.do)}
+    for (long t = 0; t < {f.queries}; ++t) {{ /* sum of P dP over the keys = O . dO */
+      const {ctype} *const o_row = {address("o_head", ("t", f.o[2]))}, *const do_row = {address("do_head", ("t", spec.do[2]))};
+      float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
-        for (long d = 0; d < {f.dim}; ++d) sum += {o_value} * {do_value};
-        delta[r] = sum;
-      }}
-      const long last = {key_end};
-      for (long k0 = 0; k0 < last; k0 += {step}) {{
-        const long k_end = last - k0 < {step} ? last : k0 + {step};
-        const long filled = (k_end - k0 + {mr - 1}) / {mr} * {mr}; /* whole tiles of keys: zero where nothing is seen */
+      for (long d = 0; d < {f.dim}; ++d) sum += {o_value} * {do_value};
+      delta[t] = sum;
+    }}
+    memset(dq_rows, 0, {4 * f.queries * width});
+    for (long k0 = 0; k0 < {f.keys}; k0 += {step}) {{
+      const long k_end = {f.keys} - k0 < {step} ? {f.keys} : k0 + {step};
+      {layout.pack_keys_call("keys", "k_end - k0", address("k_head", ("k0", f.k[2])), f.k)}
+      {layout.pack_keys_call("values", "k_end - k0", address("v_head", ("k0", f.v[2])), f.v)}
+      {layout.pack_values_call("key_rows", step, "k_end - k0", address("k_head", ("k0", f.k[2])), f.k)}
+      memset(dk_rows, 0, {4 * width} * (k_end - k0));
+      memset(dv_rows, 0, {4 * width} * (k_end - k0));
+      for (long t0 = {"k0" if f.causal else "0"}; t0 < {f.queries}; t0 += {layout.rows}) {{
+        const long block = {f.queries} - t0 < {layout.rows} ? {f.queries} - t0 : {layout.rows};
         for (long i = 0; i < block; i += {mr}) {{
-          const long rows = block - i < {mr} ? block - i : {mr}, end = {tile_end};
-          for (long p = k0 / {nr}; p * {nr} < end; ++p) {{
+          const long rows = block - i < {mr} ? block - i : {mr}, end = {end};
+          const long filled = (end - k0 + {mr - 1}) / {mr} * {mr}; /* whole tiles of keys: zero where nothing is seen */
+          {layout.pack_rows_call("q_rows", "rows", address("q_head", ("(t0 + i)", f.q[2])), f.q)}
+          {layout.pack_rows_call("do_rows", "rows", address("do_head", ("(t0 + i)", spec.do[2])), spec.do)}
+          for (long p = 0; k0 + p * {nr} < end; ++p) {{
 {_indent(raw, 6)}
           }}
-          for (long r = i; r < i + rows; ++r) {{
+          for (long r = 0; r < rows; ++r) {{
 {_indent(row, 6)}
           }}
-          if (end > k0) {{
-{_indent(dq, 6)}
-          }}
+{_indent(interleave, 5)}
+{_indent(dq, 5)}
         }}
-        for (long s = k0; s < k_end; s += {mr}) {{
-          const long keys_here = {f.keys} - s < {mr} ? {f.keys} - s : {mr};
-          {skip}
+        for (long s = k0; s < {"(" + s_end + ")" if f.causal else s_end}; s += {mr}) {{
+          const long keys_here = {f.keys} - s < {mr} ? {f.keys} - s : {mr}, skip = {skip};
 {_indent(dkv, 5)}
         }}
       }}
-      {ctype} *const dq_head = {layout.head(spec.dq, "dq")} + t0 * {spec.dq[2]};
-{_indent([layout.store("dq_head", "dq_rows", "block", spec.dq)], 3)}
+      {ctype} *const dk_block = {layout.head(spec.dk, "dk")} + k0 * {spec.dk[2]};
+      {ctype} *const dv_block = {layout.head(spec.dv, "dv")} + k0 * {spec.dv[2]};
+{_indent([layout.store("dk_block", "dk_rows", "k_end - k0", spec.dk, scale)], 3)}
+{_indent([layout.store("dv_block", "dv_rows", "k_end - k0", spec.dv)], 3)}
     }}
-    {ctype} *const dk_head = {layout.head(spec.dk, "dk")};
-    {ctype} *const dv_head = {layout.head(spec.dv, "dv")};
-{_indent([layout.store("dk_head", "dk_rows", str(f.keys), spec.dk)], 2)}
-{_indent([layout.store("dv_head", "dv_rows", str(f.keys), spec.dv)], 2)}
+    {ctype} *const dq_head = {layout.head(spec.dq, "dq")};
+{_indent([layout.store("dq_head", "dq_rows", str(f.queries), spec.dq, scale)], 2)}
   }}
 }}
 """.replace("\n\n", "\n")

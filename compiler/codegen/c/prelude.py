@@ -150,6 +150,23 @@ INLINE float gen_expf(float x) {
 }
 """
 
+# 2^r = 1 + r P(r) on [-1/2, 1/2]; the coefficients of P are a minimax fit, relative error 9.1e-8.
+_EXP2 = """\
+/* 2^x for x < 128; what is below 2^-126 becomes zero. */
+INLINE float exp2_flushed(float x) {
+  const float round = 12583039.0f; /* 1.5 * 2^23 + 127: the last bits of the sum are a biased exponent */
+  const float shifted = x + round;
+  const float r = x - (shifted - round);
+  float p = 1.326472032815218e-3f;
+  p = p * r + 9.671513922512531e-3f;
+  p = p * r + 5.550733953714371e-2f;
+  p = p * r + 2.4022242426872253e-1f;
+  p = p * r + 6.931470036506653e-1f;
+  p = p * r + 1.0f;
+  return x < -126.0f ? 0.0f : p * bits_float(float_bits(shifted) << 23);
+}
+"""
+
 _EXPM1 = """\
 INLINE float gen_expm1f(float x) {
   float t = x < -20.0f ? -20.0f : x;
@@ -405,6 +422,7 @@ _PARTS: dict[str, _Part] = {
     "round_f16": _Part(_ROUND_F16, ("f16_to_f32", "f32_to_f16")),
     "exp_reduced": _Part(_EXP_SERIES, ("float_bits",)),
     "gen_expf": _Part(_EXP, ("exp_reduced",)),
+    "exp2_flushed": _Part(_EXP2, ("float_bits",)),
     "gen_expm1f": _Part(_EXPM1, ("exp_reduced",)),
     "gen_logf": _Part(_LOG, ("float_bits",)),
     "gen_log1pf": _Part(_LOG1P, ("gen_logf",)),
@@ -433,7 +451,24 @@ INLINE vf vmax(vf x, vf y) {{
   const vi larger = x > y;
   return (vf)(((vi)x & larger) | ((vi)y & ~larger));
 }}
+
+/* The largest lane. */
+INLINE float vpeak(vf x) {{
+{halving}
+  return x[0];
+}}
 """
+
+
+def _vectors(lanes: int) -> str:
+    """Vector types of the ISA; `vpeak` compares each half with the other."""
+    steps = [lanes >> step for step in range(1, lanes.bit_length())]
+    halving = "\n".join(
+        f"  x = vmax(x, __builtin_shufflevector(x, x, {', '.join(str(lane ^ step) for lane in range(lanes))}));"
+        for step in steps
+    )
+    return _VECTORS.format(lanes=lanes, size=4 * lanes, halving=halving)
+
 
 _BF16_DOT = """\
 /* Two rows as pairs of bf16: the first in the low halves. n lanes are read, the others are zero. */
@@ -472,7 +507,7 @@ def prelude(isa: Isa, uses: set[str]) -> str:
     `bf16_dot` for the bf16 dot product of an ISA that has it.
     """
     parts = _PARTS | {
-        "vectors": _Part(_VECTORS.format(lanes=isa.lanes, size=4 * isa.lanes)),
+        "vectors": _Part(_vectors(isa.lanes)),
         "bf16_dot": _Part(_BF16_DOT, ("vectors",)),
     }
     unknown = uses - parts.keys()
