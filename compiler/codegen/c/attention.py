@@ -17,7 +17,8 @@ from compiler.codegen.c.tiles import C_TYPE, CONVERSIONS, FROM_F32, TO_F32, Pack
 Strides = tuple[int, int, int, int]
 
 _GROUP = 4  # row panels of a block of queries in the backward pass
-_KEYS = 448  # keys of a block in the backward pass, about
+_KEYS = 448  # keys of a block in the backward pass, at most
+_FETCHED = 1 << 17  # bytes of an operand's head up to which the next one is fetched ahead
 _LOG2_E = 1.4426950408889634
 _LN_2 = 0.6931471805599453
 
@@ -62,7 +63,7 @@ class AttentionSpec:
     def packs(self, isa: Isa) -> frozenset[Pack]:
         """Packing functions the kernel calls."""
         layout = _Layout(isa, self)
-        return frozenset({layout.pack_rows(self.q), layout.pack_keys(self.k), layout.pack_values(self.v)})
+        return frozenset({layout.pack_left(self.q), layout.pack_keys(self.k), layout.pack_right(self.v)})
 
     def prelude_uses(self) -> set[str]:
         """Names of the prelude parts the kernel's own text calls."""
@@ -87,8 +88,8 @@ class AttentionGradSpec:
     def packs(self, isa: Isa) -> frozenset[Pack]:
         """Packing functions the kernel calls."""
         layout, q, k, v = _Layout(isa, self.forward), self.forward.q, self.forward.k, self.forward.v
-        packs = {layout.pack_rows(s) for s in (q, self.do)} | {layout.pack_keys(s) for s in (k, v)}
-        return frozenset(packs | {layout.pack_values(s) for s in (q, k, self.do)})
+        packs = {layout.pack_left(s) for s in (q, self.do)} | {layout.pack_keys(s) for s in (k, v)}
+        return frozenset(packs | {layout.pack_right(s) for s in (q, k, self.do)})
 
     def prelude_uses(self) -> set[str]:
         """Names of the prelude parts the kernel's own text calls."""
@@ -99,7 +100,7 @@ def _uses(spec: AttentionSpec) -> set[str]:
     conversions = {"bf16": {"bf16_to_f32", "f32_to_bf16"}, "f16": {"f16_to_f32", "f32_to_f16"}}
     mask = CONVERSIONS.get(spec.mask.dtype, ()) if spec.mask else ()
     return (
-        {"vectors", "exp2_flushed", *mask}
+        {"vectors", "exp2_flushed", "fetch_row", *mask}
         | conversions.get(spec.dtype, set())
         | ({"philox_fill"} if spec.dropout else set())
     )
@@ -131,10 +132,10 @@ class _Buffers:
 
 
 class _Layout:
-    """Tile sizes, panels and buffers for one attention.
+    """Tile sizes, packed operands and buffers for one attention.
 
-    A product's left side is packed in panels of `mr` rows, or lies in rows of the scratch; its right side is packed in
-    panels of `nr` columns.
+    Rows of D enter products in three ways: as left side, whose rows go through f32 as they are and as panels of `mr`
+    rows of pairs; as columns of the right side, in panels of `nr`; and as rows of the right side, `width` wide.
     """
 
     def __init__(self, isa: Isa, spec: AttentionSpec):
@@ -144,125 +145,138 @@ class _Layout:
         self.element = "uint32_t" if self.pairs else "float"
         self.rows = _GROUP * self.mr
         self.width = -(-spec.dim // isa.lanes) * isa.lanes  # a row of D, padded to vectors
+        self.depth = self.half(spec.dim)
         self.key_panels = -(-spec.keys // self.nr)
+        self.key_panel = self.depth * self.nr + 16
         unit = lcm(self.rows, self.nr)
-        blocks = max(spec.keys // _KEYS, 1)
-        self.key_block = -(-spec.keys // blocks // unit) * unit
+        self.key_block = max(_KEYS // unit, 1) * unit
+        self.half_panel = spec.causal and self.nr == 2 * isa.lanes
+        self.left_panel = self.depth * self.mr + 16 if self.pairs else self.mr * self.width
+        self.left_kind, self.left_stride = ("pairs", self.mr) if self.pairs else ("rows", self.width)
+        self.rows_kind, self.columns_kind = ("row_pairs", "pairs") if self.pairs else ("rows", "columns")
 
-    def depth(self, length: int) -> int:
-        """Elements along k of a packed operand."""
+    def half(self, length: int) -> int:
+        """Elements of a packed operand along k: pairs are one."""
         return -(-length // 2) if self.pairs else length
 
-    def depth_text(self, length: str) -> str:
+    def halved(self, length: str) -> str:
         return f"({length} + 1) / 2" if self.pairs else length
 
-    def at(self, position: str) -> str:
-        """An even position along k in a packed operand."""
-        return f"({position}) / 2" if self.pairs else f"({position})"
-
-    def panel(self, length: int) -> int:
-        """Elements of a panel of a right side that is `length` long along k."""
-        return self.depth(length) * self.nr + 16
-
-    def columns(self) -> list[tuple[int, int, int]]:
-        """(panel, first column, vectors) of the tiles across a row of D."""
+    def tiles_across(self) -> list[tuple[int, int]]:
+        """(first column, vectors) of the tiles across a row of D."""
         lanes, most = self.isa.lanes, self.nr // self.isa.lanes
-        return [(c // self.nr, c, min(most, (self.width - c) // lanes)) for c in range(0, self.width, self.nr)]
+        return [(c, min(most, (self.width - c) // lanes)) for c in range(0, self.width, self.nr)]
 
-    # Packs and tiles
+    # Packs
 
     def _pack(self, width: int, across: int, along: int) -> Pack:
-        """The function for panels of operands with these strides across the panel and along k."""
+        """The function for panels of an operand with these strides across the panel and along k."""
         order = "rows" if along == 1 else "columns" if across == 1 else "strided"
         return Pack(width, self.spec.dtype, order, "pairs" if self.pairs else "f32")
 
-    def pack_rows(self, strides: Strides) -> Pack:
-        """For rows of D as left side."""
-        return self._pack(self.mr, strides[2], strides[3])
+    def pack_left(self, strides: Strides) -> Pack:
+        return self._pack(self.mr, strides[2], strides[3]) if self.pairs else self.pack_right(strides)
 
     def pack_keys(self, strides: Strides) -> Pack:
-        """For rows of D as columns of a right side."""
         return self._pack(self.nr, strides[2], strides[3])
 
-    def pack_values(self, strides: Strides) -> Pack:
-        """For rows of D as rows of a right side."""
-        return self._pack(self.nr, strides[3], strides[2])
+    def pack_right(self, strides: Strides) -> Pack:
+        return self._pack(self.width, strides[3], strides[2])
 
-    def pack_rows_call(self, panel: str, rows: str, source: str, strides: Strides) -> str:
-        return self.pack_rows(strides).call(panel, 0, rows, str(self.spec.dim), source, strides[2:])
+    def left(self, target: str, rows: str, source: str, strides: Strides) -> str:
+        """The call that packs rows of D as a left side."""
+        if not self.pairs:
+            return self.right(target, rows, source, strides)
+        pack, dim = self.pack_left(strides), str(self.spec.dim)
+        return pack.call(target, self.left_panel, rows, dim, source, strides[2:])
 
-    def pack_keys_call(self, panels: str, keys: str, source: str, strides: Strides) -> str:
-        distance = self.panel(self.spec.dim)
-        return self.pack_keys(strides).call(panels, distance, keys, str(self.spec.dim), source, strides[2:])
+    def keys(self, target: str, source: str, strides: Strides) -> str:
+        """The call that packs the keys' rows of D as columns of a right side."""
+        keys, dim = str(self.spec.keys), str(self.spec.dim)
+        return self.pack_keys(strides).call(target, self.key_panel, keys, dim, source, strides[2:])
 
-    def pack_values_call(self, panels: str, most: int, length: str, source: str, strides: Strides) -> str:
-        pack, distance = self.pack_values(strides), self.panel(most)
-        return pack.call(panels, distance, str(self.spec.dim), length, source, (strides[3], strides[2]))
+    def right(self, target: str, rows: str, source: str, strides: Strides) -> str:
+        """The call that packs rows of D as rows of a right side."""
+        dim = str(self.spec.dim)
+        return self.pack_right(strides).call(target, 0, dim, rows, source, (strides[3], strides[2]))
 
-    @property
-    def _packed(self) -> str:
-        return "pairs" if self.pairs else "columns"
-
-    @property
-    def _in_rows(self) -> str:
-        return "row_pairs" if self.pairs else "rows"
+    # Tiles
 
     def _tile_rows(self, length: int) -> set[int]:
         return ({self.mr} if length >= self.mr else set()) | ({length % self.mr} if length % self.mr else set())
 
     def forward_tiles(self) -> frozenset[Tile]:
         rows = self._tile_rows(self.spec.queries)
-        scores = {Tile(r, self.nr // self.isa.lanes, self._packed) for r in rows}
-        return frozenset(scores | {Tile(r, v, self._in_rows) for r in rows for _, _, v in self.columns()})
+        vectors = {self.nr // self.isa.lanes} | ({1} if self.half_panel else set())
+        scores = {Tile(r, v, self.left_kind) for r in rows for v in vectors}
+        return frozenset(scores | {Tile(r, v, self.rows_kind) for r in rows for _, v in self.tiles_across()})
 
     def backward_tiles(self) -> frozenset[Tile]:
         keys = self._tile_rows(self.spec.keys)
-        return self.forward_tiles() | {Tile(r, v, self._packed) for r in keys for _, _, v in self.columns()}
+        return self.forward_tiles() | {Tile(r, v, self.columns_kind) for r in keys for _, v in self.tiles_across()}
 
-    def tile(self, length: int, rows: str, vectors: int, kind: str, arguments: str) -> str:
-        """A call of the tile with as many rows as `rows` says, one of those that `length` leaves."""
+    def _calls(self, length: int, rows: str, kind: str, calls: list[tuple[int, str]]) -> list[str]:
+        """Calls of tiles (vectors, arguments) with as many rows as `rows` says, one of those that `length` leaves."""
         choices = sorted(self._tile_rows(length), reverse=True)
-        calls = [f"{Tile(r, vectors, kind).name}({arguments});" for r in choices]
-        if len(calls) == 1:
-            return calls[0]
-        return f"if ({rows} == {choices[0]})\n  {calls[0]}\nelse\n  {calls[1]}"
+        texts = [[f"{Tile(r, v, kind).name}({arguments});" for v, arguments in calls] for r in choices]
+        if len(texts) == 1:
+            return texts[0]
+        first, second = (["  " + line for line in text] for text in texts)
+        return [f"if ({rows} == {choices[0]}) {{", *first, "} else {", *second, "}"]
 
-    def score_tile(self, left: str, right: str, target: str, stride: int) -> str:
-        """`target` = the packed rows `left` times panel `right`."""
-        depth, vectors = self.depth(self.spec.dim), self.nr // self.isa.lanes
-        arguments = f"{depth}, {left}, {self.mr}, {right}, {self.nr}, {target}, {stride}, 0"
-        return self.tile(self.spec.queries, "rows", vectors, self._packed, arguments)
+    def score_tiles(self, products: list[tuple[str, str, str]], first: str, end: str) -> list[str]:
+        """The loop over panels of keys that stores each (left side, keys, target) product up to key `end`.
 
-    def row_tiles(self, depth: str, left: str, stride: int, right: str, most: int, target: str, add: str) -> list[str]:
-        """Rows of D `target` (+)= rows `left` of the scratch times panels `right`, which are `most` long."""
+        Of the last panel only half is computed where that is enough, which counts where few keys are seen.
+        """
+
+        def tiles(p: str, vectors: int) -> list[str]:
+            calls = [
+                f"{self.depth}, {left}, {self.left_stride}, {keys} + {p} * {self.key_panel}, {self.nr}, "
+                f"{target.format(f'{p} * {self.nr}')}, {self.row_stride}, 0"
+                for left, keys, target in products
+            ]
+            return self._calls(self.spec.queries, "rows", self.left_kind, [(vectors, call) for call in calls])
+
+        if not self.half_panel:
+            loop = f"for (long p = {first}; p * {self.nr} < {end}; ++p) {{"
+            return [loop, _indent(tiles("p", self.nr // self.isa.lanes), 1), "}"]
         return [
-            self.tile(
-                self.spec.queries, "rows", v, self._in_rows,
-                f"{depth}, {left}, {stride}, {_column(right, p * self.panel(most))}, {self.nr}, "
-                f"{_column(target, c)}, {self.width}, {add}",
-            )
-            for p, c, v in self.columns()
-        ]  # fmt: skip
+            f"const long whole = ({end} + LANES - 1) / {self.nr};",
+            f"for (long p = {first}; p < whole; ++p) {{",
+            _indent(tiles("p", 2), 1),
+            "}",
+            f"if (whole * {self.nr} < {end}) {{",
+            _indent(tiles("whole", 1), 1),
+            "}",
+        ]
 
-    def key_tiles(self, depth: str, left: str, stride: int, right: str, most: int, target: str) -> list[str]:
-        """Rows of D `target` += the transpose of `left` times panels `right`, which are `most` long."""
+    def _across(self, k: str, left: str, stride: int, right: str, target: str, add: str) -> list[tuple[int, str]]:
+        """Vectors and arguments of the tiles that make rows of D `target` (+)= `left` times a right side."""
+        rest = f"{self.width}, {add}"
         return [
-            self.tile(
-                self.spec.keys, "keys_here", v, self._packed,
-                f"{depth}, {left}, {stride}, {_column(right, p * self.panel(most))}, {self.nr}, "
-                f"{_column(target, c)}, {self.width}, 1",
-            )
-            for p, c, v in self.columns()
-        ]  # fmt: skip
+            (v, f"{k}, {left}, {stride}, {_column(right, c)}, {self.width}, {_column(target, c)}, {rest}")
+            for c, v in self.tiles_across()
+        ]
+
+    def row_tiles(self, k: str, rows: str, stride: int, right: str, target: str, add: str) -> list[str]:
+        """Rows of D `target` (+)= rows of the scratch times a right side."""
+        calls = self._across(k, rows, stride, right, target, add)
+        return self._calls(self.spec.queries, "rows", self.rows_kind, calls)
+
+    def column_tiles(self, k: str, columns: str, stride: int, right: str, target: str, add: str) -> list[str]:
+        """Rows of D `target` (+)= columns of the scratch, one a key, times a right side."""
+        calls = self._across(k, columns, stride, right, target, add)
+        return self._calls(self.spec.keys, "keys_here", self.columns_kind, calls)
 
     # Buffers
 
     def forward_buffers(self) -> _Buffers:
         spec, buffers = self.spec, _Buffers()
         self.row_stride = self.key_panels * self.nr + 16
-        buffers.add("keys", self.key_panels * self.panel(spec.dim), self.element)
-        buffers.add("values", len(self.columns()) * self.panel(spec.keys), self.element)
-        buffers.add("queries", self.depth(spec.dim) * self.mr + 16, self.element)
+        buffers.add("keys", self.key_panels * self.key_panel, self.element)
+        buffers.add("values", self.half(spec.keys) * self.width, self.element)
+        buffers.add("queries", self.left_panel, self.element)
         buffers.add("scores", self.mr * self.row_stride)
         if self.pairs:
             buffers.add("probs", self.mr * self.row_stride // 2, self.element)
@@ -273,27 +287,25 @@ class _Layout:
 
     def backward_buffers(self) -> _Buffers:
         spec, buffers = self.spec, _Buffers()
-        panels = -(-min(self.key_block, spec.keys) // self.nr)
-        columns = len(self.columns())
-        self.row_stride = panels * self.nr + 16
-        for name in ("queries", "grads"):
-            buffers.add(name, columns * self.panel(spec.queries), self.element)
-        for name in ("keys", "values"):
-            buffers.add(name, panels * self.panel(spec.dim), self.element)
-        buffers.add("key_rows", columns * self.panel(self.key_block), self.element)
-        for name in ("q_rows", "do_rows"):
-            buffers.add(name, self.depth(spec.dim) * self.mr + 16, self.element)
-        rows = self.mr if self.pairs else self.rows
-        buffers.add("probs", rows * self.row_stride)
-        buffers.add("ds", rows * self.row_stride)
+        self.row_stride = -(-min(self.key_block, spec.keys) // self.nr) * self.nr + 16
+        buffers.add("keys", self.key_panels * self.key_panel, self.element)
+        buffers.add("values", self.key_panels * self.key_panel, self.element)
+        buffers.add("key_rows", self.half(spec.keys) * self.width, self.element)
+        buffers.add("queries", self.half(self.rows) * self.width, self.element)
+        buffers.add("grads", self.half(self.rows) * self.width, self.element)
         if self.pairs:
+            buffers.add("query_panels", _GROUP * self.left_panel, self.element)
+            buffers.add("grad_panels", _GROUP * self.left_panel, self.element)
             buffers.add("ds_rows", self.mr * self.row_stride // 2, self.element)
             buffers.add("probs_pairs", self.rows // 2 * self.row_stride, self.element)
             buffers.add("ds_pairs", self.rows // 2 * self.row_stride, self.element)
-        buffers.add("dq_rows", spec.queries * self.width)
-        buffers.add("dk_rows", self.key_block * self.width)
-        buffers.add("dv_rows", self.key_block * self.width)
-        buffers.add("delta", spec.queries)
+        rows = self.mr if self.pairs else self.rows
+        buffers.add("probs", rows * self.row_stride)
+        buffers.add("ds", rows * self.row_stride)
+        buffers.add("dq_rows", self.rows * self.width)
+        buffers.add("dk_rows", spec.keys * self.width)
+        buffers.add("dv_rows", spec.keys * self.width)
+        buffers.add("delta", self.rows)
         if spec.dropout:
             buffers.add("uniform", self.row_stride)
         return buffers
@@ -309,7 +321,7 @@ class _Layout:
             f"  for (long d = 0; d < {self.spec.dim}; ++d) {target}[{place}] = {value};"
         )
 
-    def masked_scores(self, row: str, query: str, first: str) -> list[str]:
+    def scale_and_mask(self, row: str, query: str, first: str) -> list[str]:
         """Statements that make raw products `row` of a query, from key `first` on, scores."""
         spec = self.spec
         value, lines = f"{row}[j] * {_float(spec.scale)}", []
@@ -333,6 +345,14 @@ class _Layout:
         if spec.dropout:
             text += ", const int64_t *seed, const int64_t *offset"
         return text
+
+    def fetches(self, *operands: tuple[str, Strides]) -> list[str]:
+        """Statements that fetch row t of the next head of each operand."""
+        size = 4 if self.spec.dtype == "f32" else 2
+        if max(self.spec.queries, self.spec.keys) * self.spec.dim * size > _FETCHED:
+            return []
+        rows = [(address(f"{name}_head", ("t", s[2])), s) for name, s in operands if s[3] == 1 and s[1]]
+        return [f"fetch_row({row} + {s[1]}, {self.spec.dim * size});" for row, s in rows]
 
     def head(self, strides: Strides, name: str) -> str:
         return address(name, ("b", strides[0]), ("h", strides[1]))
@@ -367,33 +387,34 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     """
     layout = _Layout(isa, spec)
     buffers = layout.forward_buffers()
-    ctype, mr, nr, lds = C_TYPE[spec.dtype], layout.mr, layout.nr, layout.row_stride
+    ctype, mr, lds = C_TYPE[spec.dtype], layout.mr, layout.row_stride
     heads, blocks = spec.batch * spec.heads, -(-spec.queries // layout.rows)
     limit = f"(t0 + rows < {spec.keys} ? t0 + rows : {spec.keys})" if spec.causal else str(spec.keys)
-    row_limit = f"t0 + r < {spec.keys} ? t0 + r + 1 : {spec.keys}" if spec.causal else str(spec.keys)
-    scores = layout.score_tile("queries", f"keys + p * {layout.panel(spec.dim)}", f"scores + p * {nr}", lds)
+    row_limit = f"t < {spec.keys} ? t + 1 : {spec.keys}" if spec.causal else str(spec.keys)
+    scores = layout.score_tiles([("queries", "keys", "scores + {}")], "0", "limit")
     probs, stride = ("probs", lds // 2) if layout.pairs else ("scores", lds)
-    products = layout.row_tiles(layout.depth_text("limit"), probs, stride, "values", spec.keys, "out", "0")
-    first = f"(uint64_t)((bh * {spec.queries} + t0 + r) * {spec.keys}L)"
+    products = layout.row_tiles(layout.halved("limit"), probs, stride, "values", "out", "0")
+    first = f"(uint64_t)((bh * {spec.queries} + t) * {spec.keys}L)"
     softmax = [
-        f"const long seen = {row_limit}, wide = (seen + LANES - 1) / LANES * LANES;",
+        f"const long t = t0 + r, seen = {row_limit}, wide = (seen + LANES - 1) / LANES * LANES;",
         f"float *row = scores + r * {lds};",
+        *layout.fetches(("q", spec.q), ("k", spec.k), ("v", spec.v)),
     ]
-    factor, scored = spec.scale * _LOG2_E, spec.mask is not None or spec.scale <= 0
-    if scored:
-        softmax += layout.masked_scores("row", "t0 + r", "0")
+    factor = spec.scale * _LOG2_E
+    if spec.mask or spec.scale <= 0:
+        softmax += layout.scale_and_mask("row", "t", "0")
         factor = _LOG2_E
+    nothing = "peak == -INFINITY ? 0.0f : " if spec.mask else ""
     softmax += [
         "for (long j = seen; j < wide; ++j) row[j] = -INFINITY;",
-        "vf peaks = vload(row);",
+        "vf peaks = vload(row), sums = {0};",
         "for (long j = LANES; j < wide; j += LANES) peaks = vmax(peaks, vload(row + j));",
-        f"const float peak = vpeak(peaks), shift = {'peak == -INFINITY ? 0.0f : ' * bool(spec.mask)}"
-        f"peak * {_float(factor)};",
-        "float total = 0.0f;",
-        "#pragma omp simd reduction(+ : total)",
-        f"for (long j = 0; j < wide; ++j) total += row[j] = exp2_flushed(row[j] * {_float(factor)} - shift);",
+        f"const float peak = vpeak(peaks), shift = {nothing}peak * {_float(factor)};",
+        "#pragma omp simd",
+        f"for (long j = 0; j < wide; ++j) row[j] = exp2_flushed(row[j] * {_float(factor)} - shift);",
+        "for (long j = 0; j < wide; j += LANES) sums += vload(row + j);",
         "shifts[r] = shift;",
-        "totals[r] = total;",
+        "totals[r] = vtotal(sums);",
     ]
     if spec.dropout:
         softmax += [
@@ -407,6 +428,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
             f"float *const pairs = (float *)(probs + r * {lds // 2});",
             "for (long j = 0; j < limit; j += 2 * LANES) vstore(pairs + j / 2, (vf)row_pairs_f32(row + j));",
         ]
+    logarithm = f"shifts[r] * {_float(_LN_2)} + gen_logf(totals[r])"
     return f"""\
 {_title(spec, "attention")}
 NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
@@ -423,23 +445,21 @@ NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layou
     const {ctype} *const q_head = {layout.head(spec.q, "q")};
     const {ctype} *const k_head = {layout.head(spec.k, "k")};
     const {ctype} *const v_head = {layout.head(spec.v, "v")};
-    {layout.pack_keys_call("keys", str(spec.keys), "k_head", spec.k)}
-    {layout.pack_values_call("values", spec.keys, str(spec.keys), "v_head", spec.v)}
+    {layout.keys("keys", "k_head", spec.k)}
+    {layout.right("values", str(spec.keys), "v_head", spec.v)}
     for (long block = block_first; block < {blocks}; block += block_step) {{
       const long begin = block * {layout.rows};
       const long block_end = begin + {layout.rows} < {spec.queries} ? begin + {layout.rows} : {spec.queries};
       for (long t0 = begin; t0 < block_end; t0 += {mr}) {{
         const long rows = block_end - t0 < {mr} ? block_end - t0 : {mr}, limit = {limit};
-        {layout.pack_rows_call("queries", "rows", address("q_head", ("t0", spec.q[2])), spec.q)}
-        for (long p = 0; p * {nr} < limit; ++p) {{
-{_indent([scores], 5)}
-        }}
+        {layout.left("queries", "rows", address("q_head", ("t0", spec.q[2])), spec.q)}
+{_indent(scores, 4)}
         for (long r = 0; r < rows; ++r) {{
 {_indent(softmax, 5)}
         }}
 {_indent(products, 4)}
         for (long r = 0; r < rows; ++r) {{
-          lse[bh * {spec.queries} + t0 + r] = {_guarded(spec, "-INFINITY", f"shifts[r] * {_float(_LN_2)} + gen_logf(totals[r])")};
+          lse[bh * {spec.queries} + t0 + r] = {_guarded(spec, "-INFINITY", logarithm)};
           totals[r] = {_guarded(spec, "0.0f", f"{_float(_keep_scale(spec))} / totals[r]")};
         }}
         {ctype} *const o_rows = {layout.head(spec.o, "o")} + t0 * {spec.o[2]};
@@ -469,82 +489,52 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
     layout = _Layout(isa, f)
     buffers = layout.backward_buffers()
     ctype, mr, nr, width, lds = C_TYPE[f.dtype], layout.mr, layout.nr, layout.width, layout.row_stride
-    heads, step, panel, pairs = f.batch * f.heads, layout.key_block, layout.panel(f.dim), layout.pairs
-    row_at = "r" if pairs else "(i + r)"
-    here = "" if pairs else f" + i * {lds}"
+    heads, step, pairs = f.batch * f.heads, layout.key_block, layout.pairs
+    packs = [
+        layout.right("queries", "block", "q_block", f.q),
+        layout.right("grads", "block", "do_block", spec.do),
+    ]
+    if pairs:
+        packs += [
+            layout.left("query_panels", "block", "q_block", f.q),
+            layout.left("grad_panels", "block", "do_block", spec.do),
+        ]
+    left = f"i / {mr} * {layout.left_panel}" if pairs else f"i * {width}"
+    from_i = "" if pairs else f" + i * {lds}"
+    sides = ("query_panels", "grad_panels") if pairs else ("queries", "grads")
     raw = [
-        layout.score_tile(left, f"{right} + p * {panel}", f"{target}{here} + p * {nr}", lds)
-        for left, right, target in (("q_rows", "keys", "probs"), ("do_rows", "values", "ds"))
+        (f"{rows} + {left}", keys, f"{target}{from_i} + {{}} - k0")
+        for rows, keys, target in zip(sides, ("keys", "values"), ("probs", "ds"))
     ]
-    first = f"(uint64_t)((bh * {f.queries} + t0 + i + r) * {f.keys}L + k0)"
-    row = [
-        f"const long t = t0 + i + r, seen = {'(t + 1 < k_end ? t + 1 : k_end) - k0' if f.causal else 'k_end - k0'};",
-        "const long wide = (seen + LANES - 1) / LANES * LANES; /* computed in whole vectors */",
-        f"float *restrict p_row = probs + {row_at} * {lds}, *restrict ds_row = ds + {row_at} * {lds};",
-    ]
-    shift, factor = f"lse[bh * {f.queries} + t] * {_float(_LOG2_E)}", f.scale * _LOG2_E
-    if f.mask:
-        row += layout.masked_scores("p_row", "t", "k0")
-        row += [f"const float sum = lse[bh * {f.queries} + t];"]
-        shift, factor = f"sum == -INFINITY ? 0.0f : sum * {_float(_LOG2_E)}", _LOG2_E
-    row += [f"const float shift = {shift}, d = delta[t];"]
-    probability = f"exp2_flushed(p_row[j] * {_float(factor)} - shift)"
-    if f.dropout:
-        row += [f"philox_fill(*seed, *offset + {f.draw}, {first}, seen, uniform);"]
-        body = [
-            f"const float keep = uniform[j] >= {_float(f.dropout)} ? {_float(_keep_scale(f))} : 0.0f;",
-            f"const float e = {probability};",
-            "p_row[j] = e * keep;",
-            "ds_row[j] = e * (ds_row[j] * keep - d);",
-        ]
-    else:
-        body = [f"const float e = {probability};", "p_row[j] = e;", "ds_row[j] = e * (ds_row[j] - d);"]
-    row += ["#pragma omp simd", "for (long j = 0; j < wide; ++j) {", *("  " + line for line in body), "}"]
-    row += ["for (long j = seen; j < filled; ++j) p_row[j] = ds_row[j] = 0.0f;"]
-    if pairs:
-        row += [
-            f"float *const in_row = (float *)(ds_rows + r * {lds // 2});",
-            "for (long j = 0; j < filled; j += 2 * LANES) vstore(in_row + j / 2, (vf)row_pairs_f32(ds_row + j));",
-        ]
-    interleave = []
-    if pairs:
-        odd = " + ".join
-        interleave = [
-            "for (long r = 0; r < rows; r += 2)",
-            "  for (long j = 0; j < filled; j += LANES) {",
-            f"    const long at = r * {lds} + j, to = (i + r) / 2 * {lds} + j;",
-        ]
-        for source in ("probs", "ds"):
-            odd = f"{source} + at + {lds}"
-            odd = f"r + 1 < rows ? {odd} : NULL" if f.queries % 2 else odd
-            interleave += [f"    vstore((float *)({source}_pairs + to), (vf)pair_f32({source} + at, {odd}, LANES));"]
-        interleave += ["  }"]
+    scores = layout.score_tiles(raw, f"k0 / {nr}", "end")
     dq = layout.row_tiles(
-        layout.depth_text("(end - k0)") if not pairs else "(end - k0 + 1) / 2",
+        layout.halved("end - k0"),
         "ds_rows" if pairs else f"ds + i * {lds}",
         lds // 2 if pairs else lds,
-        "key_rows",
-        step,
-        f"dq_rows + (t0 + i) * {width}",
+        f"key_rows + k0 / 2 * {width}" if pairs else f"key_rows + k0 * {width}",
+        f"dq_rows + i * {width}",
         "k0 > 0",
     )
+    skipped = "skip / 2" if pairs else "skip"
     dkv = [
         line
-        for left, right, target in (("ds", "queries", "dk_rows"), ("probs", "grads", "dv_rows"))
-        for line in layout.key_tiles(
-            "(block - skip + 1) / 2" if pairs else "block - skip",
-            f"{left}{'_pairs' * pairs} + {'skip / 2' if pairs else 'skip'} * {lds} + s - k0",
+        for columns, right, target in (("ds", "queries", "dk_rows"), ("probs", "grads", "dv_rows"))
+        for line in layout.column_tiles(
+            layout.halved("block - skip"),
+            f"{columns}{'_pairs' * pairs} + {skipped} * {lds} + s - k0",
             lds,
-            f"{right} + {layout.at('t0 + skip')} * {nr}",
-            f.queries,
-            f"{target} + (s - k0) * {width}",
+            f"{right} + {skipped} * {width}",
+            f"{target} + s * {width}",
+            "s < t0" if f.causal else "t0 > 0",
         )
     ]
     end = "t0 + i + rows < k_end ? t0 + i + rows : k_end" if f.causal else "k_end"
-    s_end = "t0 + block < k_end ? t0 + block : k_end" if f.causal else "k_end"
+    key_end = f"t0 + block < {f.keys} ? t0 + block : {f.keys}" if f.causal else str(f.keys)
+    unseen = []
+    if f.causal and f.keys > f.queries:
+        size = 4 * (f.keys - f.queries) * width
+        unseen = [f"memset({rows} + {f.queries * width}, 0, {size});" for rows in ("dk_rows", "dv_rows")]
     skip = "s > t0 ? s - t0 : 0" if f.causal else "0"
-    o_value = TO_F32[f.dtype].format(f"o_row[{times('d', f.o[3])}]")
-    do_value = TO_F32[f.dtype].format(f"do_row[{times('d', spec.do[3])}]")
     scale = f" * {_float(f.scale)}"
     return f"""\
 {_title(f, "attention gradient")}
@@ -561,51 +551,109 @@ NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layou
     const {ctype} *const v_head = {layout.head(f.v, "v")};
     const {ctype} *const o_head = {layout.head(f.o, "o")};
     const {ctype} *const do_head = {layout.head(spec.do, "do_")};
-    {layout.pack_values_call("queries", f.queries, str(f.queries), "q_head", f.q)}
-    {layout.pack_values_call("grads", f.queries, str(f.queries), "do_head", spec.do)}
-    for (long t = 0; t < {f.queries}; ++t) {{ /* sum of P dP over the keys = O . dO */
-      const {ctype} *const o_row = {address("o_head", ("t", f.o[2]))}, *const do_row = {address("do_head", ("t", spec.do[2]))};
-      float sum = 0.0f;
-#pragma omp simd reduction(+ : sum)
-      for (long d = 0; d < {f.dim}; ++d) sum += {o_value} * {do_value};
-      delta[t] = sum;
-    }}
-    memset(dq_rows, 0, {4 * f.queries * width});
-    for (long k0 = 0; k0 < {f.keys}; k0 += {step}) {{
-      const long k_end = {f.keys} - k0 < {step} ? {f.keys} : k0 + {step};
-      {layout.pack_keys_call("keys", "k_end - k0", address("k_head", ("k0", f.k[2])), f.k)}
-      {layout.pack_keys_call("values", "k_end - k0", address("v_head", ("k0", f.v[2])), f.v)}
-      {layout.pack_values_call("key_rows", step, "k_end - k0", address("k_head", ("k0", f.k[2])), f.k)}
-      memset(dk_rows, 0, {4 * width} * (k_end - k0));
-      memset(dv_rows, 0, {4 * width} * (k_end - k0));
-      for (long t0 = {"k0" if f.causal else "0"}; t0 < {f.queries}; t0 += {layout.rows}) {{
-        const long block = {f.queries} - t0 < {layout.rows} ? {f.queries} - t0 : {layout.rows};
+    {layout.keys("keys", "k_head", f.k)}
+    {layout.keys("values", "v_head", f.v)}
+    {layout.right("key_rows", str(f.keys), "k_head", f.k)}
+{_indent(unseen, 2)}
+    for (long t0 = 0; t0 < {f.queries}; t0 += {layout.rows}) {{
+      const long block = {f.queries} - t0 < {layout.rows} ? {f.queries} - t0 : {layout.rows};
+      const {ctype} *const q_block = {address("q_head", ("t0", f.q[2]))};
+      const {ctype} *const do_block = {address("do_head", ("t0", spec.do[2]))};
+{_indent(packs, 3)}
+{_indent(_delta(layout, spec), 3)}
+      const long last = {key_end};
+      for (long k0 = 0; k0 < last; k0 += {step}) {{
+        const long k_end = last - k0 < {step} ? last : k0 + {step};
         for (long i = 0; i < block; i += {mr}) {{
           const long rows = block - i < {mr} ? block - i : {mr}, end = {end};
           const long filled = (end - k0 + {mr - 1}) / {mr} * {mr}; /* whole tiles of keys: zero where nothing is seen */
-          {layout.pack_rows_call("q_rows", "rows", address("q_head", ("(t0 + i)", f.q[2])), f.q)}
-          {layout.pack_rows_call("do_rows", "rows", address("do_head", ("(t0 + i)", spec.do[2])), spec.do)}
-          for (long p = 0; k0 + p * {nr} < end; ++p) {{
-{_indent(raw, 6)}
-          }}
+{_indent(scores, 5)}
           for (long r = 0; r < rows; ++r) {{
-{_indent(row, 6)}
+{_indent(_score_gradient(layout, spec), 6)}
           }}
-{_indent(interleave, 5)}
+{_indent(_interleaved(layout) if pairs else [], 5)}
 {_indent(dq, 5)}
         }}
-        for (long s = k0; s < {"(" + s_end + ")" if f.causal else s_end}; s += {mr}) {{
+        for (long s = k0; s < k_end; s += {mr}) {{
           const long keys_here = {f.keys} - s < {mr} ? {f.keys} - s : {mr}, skip = {skip};
 {_indent(dkv, 5)}
         }}
       }}
-      {ctype} *const dk_block = {layout.head(spec.dk, "dk")} + k0 * {spec.dk[2]};
-      {ctype} *const dv_block = {layout.head(spec.dv, "dv")} + k0 * {spec.dv[2]};
-{_indent([layout.store("dk_block", "dk_rows", "k_end - k0", spec.dk, scale)], 3)}
-{_indent([layout.store("dv_block", "dv_rows", "k_end - k0", spec.dv)], 3)}
+      {ctype} *const dq_block = {layout.head(spec.dq, "dq")} + t0 * {spec.dq[2]};
+{_indent([layout.store("dq_block", "dq_rows", "block", spec.dq, scale)], 3)}
     }}
-    {ctype} *const dq_head = {layout.head(spec.dq, "dq")};
-{_indent([layout.store("dq_head", "dq_rows", str(f.queries), spec.dq, scale)], 2)}
+    {ctype} *const dk_head = {layout.head(spec.dk, "dk")};
+    {ctype} *const dv_head = {layout.head(spec.dv, "dv")};
+{_indent([layout.store("dk_head", "dk_rows", str(f.keys), spec.dk, scale)], 2)}
+{_indent([layout.store("dv_head", "dv_rows", str(f.keys), spec.dv)], 2)}
   }}
 }}
 """.replace("\n\n", "\n")
+
+
+def _delta(layout: _Layout, spec: AttentionGradSpec) -> list[str]:
+    """Of every row of a block of queries the sum of P dP over the keys, which is O . dO."""
+    f, width = spec.forward, layout.width
+    o_value = TO_F32[f.dtype].format(f"o_row[{times('d', f.o[3])}]")
+    do_value = TO_F32[f.dtype].format(f"do_row[{times('d', spec.do[3])}]")
+    return [
+        "for (long r = 0; r < block; ++r) { /* sum of P dP over the keys = O . dO */",
+        f"  const {C_TYPE[f.dtype]} *const o_row = {address('o_head', ('(t0 + r)', f.o[2]))};",
+        f"  const {C_TYPE[f.dtype]} *const do_row = {address('do_block', ('r', spec.do[2]))};",
+        f"  float terms[{width}]{' = {0}' if f.dim < width else ''};",
+        "#pragma omp simd",
+        f"  for (long d = 0; d < {f.dim}; ++d) terms[d] = {o_value} * {do_value};",
+        "  vf sums = vload(terms);",
+        f"  for (long d = LANES; d < {width}; d += LANES) sums += vload(terms + d);",
+        "  delta[r] = vtotal(sums);",
+        "}",
+    ]
+
+
+def _score_gradient(layout: _Layout, spec: AttentionGradSpec) -> list[str]:
+    """Row r of a panel: the probabilities P from the raw scores, dS / scale = P (dP - delta) from dP."""
+    f, lds, row = spec.forward, layout.row_stride, "r" if layout.pairs else "(i + r)"
+    lines = [
+        f"const long t = t0 + i + r, seen = {'(t + 1 < k_end ? t + 1 : k_end) - k0' if f.causal else 'k_end - k0'};",
+        "const long wide = (seen + LANES - 1) / LANES * LANES; /* computed in whole vectors */",
+        f"float *restrict p_row = probs + {row} * {lds}, *restrict ds_row = ds + {row} * {lds};",
+        *layout.fetches(("q", f.q), ("k", f.k), ("v", f.v), ("o", f.o), ("do", spec.do)),
+    ]
+    shift, factor = f"lse[bh * {f.queries} + t] * {_float(_LOG2_E)}", f.scale * _LOG2_E
+    if f.mask:
+        lines += layout.scale_and_mask("p_row", "t", "k0")
+        lines += [f"const float sum = lse[bh * {f.queries} + t];"]
+        shift, factor = f"sum == -INFINITY ? 0.0f : sum * {_float(_LOG2_E)}", _LOG2_E
+    lines += [f"const float shift = {shift}, d = delta[i + r];"]
+    body = [f"const float e = exp2_flushed(p_row[j] * {_float(factor)} - shift);"]
+    if f.dropout:
+        first = f"(uint64_t)((bh * {f.queries} + t) * {f.keys}L + k0)"
+        lines += [f"philox_fill(*seed, *offset + {f.draw}, {first}, seen, uniform);"]
+        body += [f"const float keep = uniform[j] >= {_float(f.dropout)} ? {_float(_keep_scale(f))} : 0.0f;"]
+        body += ["p_row[j] = e * keep;", "ds_row[j] = e * (ds_row[j] * keep - d);"]
+    else:
+        body += ["p_row[j] = e;", "ds_row[j] = e * (ds_row[j] - d);"]
+    lines += ["#pragma omp simd", "for (long j = 0; j < wide; ++j) {", *("  " + line for line in body), "}"]
+    lines += ["for (long j = seen; j < filled; ++j) p_row[j] = ds_row[j] = 0.0f;"]
+    if layout.pairs:
+        lines += [
+            f"float *const pairs = (float *)(ds_rows + r * {lds // 2});",
+            "for (long j = 0; j < end - k0; j += 2 * LANES) vstore(pairs + j / 2, (vf)row_pairs_f32(ds_row + j));",
+        ]
+    return lines
+
+
+def _interleaved(layout: _Layout) -> list[str]:
+    """P and dS of a panel as pairs of bf16 along the queries."""
+    lds = layout.row_stride
+    lines = [
+        "for (long r = 0; r < rows; r += 2)",
+        "  for (long j = 0; j < filled; j += LANES) {",
+        f"    const long at = r * {lds} + j, to = (i + r) / 2 * {lds} + j;",
+    ]
+    for name in ("probs", "ds"):
+        odd = f"{name} + at + {lds}"
+        if layout.spec.queries % 2:
+            odd = f"r + 1 < rows ? {odd} : NULL"
+        lines += [f"    vstore((float *)({name}_pairs + to), (vf)pair_f32({name} + at, {odd}, LANES));"]
+    return [*lines, "  }"]

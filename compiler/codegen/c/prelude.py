@@ -152,7 +152,7 @@ INLINE float gen_expf(float x) {
 
 # 2^r = 1 + r P(r) on [-1/2, 1/2]; the coefficients of P are a minimax fit, relative error 9.1e-8.
 _EXP2 = """\
-/* 2^x for x < 128; what is below 2^-126 becomes zero. */
+/* 2^x for x < 127.5; what is below 2^-126 becomes zero. */
 INLINE float exp2_flushed(float x) {
   const float round = 12583039.0f; /* 1.5 * 2^23 + 127: the last bits of the sum are a biased exponent */
   const float shifted = x + round;
@@ -243,6 +243,12 @@ INLINE float gen_erff(float x) {
   q = q * z + 1.0f;
   const float y = t * p / q;
   return fabsf(x) >= 3.92f ? copysignf(1.0f, x) : y;
+}
+"""
+
+_FETCH_ROW = """\
+INLINE void fetch_row(const void *row, long bytes) {
+  for (long i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)row + i, 0, 2);
 }
 """
 
@@ -431,6 +437,7 @@ _PARTS: dict[str, _Part] = {
     "quarter_reduced": _Part(_reduction(), ("float_bits",)),
     "gen_sinf": _Part(_SIN, ("quarter_reduced",)),
     "gen_cosf": _Part(_COS, ("quarter_reduced",)),
+    "fetch_row": _Part(_FETCH_ROW),
     "philox_block": _Part(_PHILOX),
     "philox_lane": _Part(_PHILOX_LANE, ("philox_block",)),
     "philox_fill": _Part(_PHILOX_FILL, ("philox_lane",)),
@@ -452,22 +459,25 @@ INLINE vf vmax(vf x, vf y) {{
   return (vf)(((vi)x & larger) | ((vi)y & ~larger));
 }}
 
-/* The largest lane. */
+/* The largest lane, and the sum of the lanes. */
 INLINE float vpeak(vf x) {{
-{halving}
+{peaks}
+  return x[0];
+}}
+
+INLINE float vtotal(vf x) {{
+{sums}
   return x[0];
 }}
 """
 
 
 def _vectors(lanes: int) -> str:
-    """Vector types of the ISA; `vpeak` compares each half with the other."""
+    """Vector types of the ISA; its vectors are reduced by halves."""
     steps = [lanes >> step for step in range(1, lanes.bit_length())]
-    halving = "\n".join(
-        f"  x = vmax(x, __builtin_shufflevector(x, x, {', '.join(str(lane ^ step) for lane in range(lanes))}));"
-        for step in steps
-    )
-    return _VECTORS.format(lanes=lanes, size=4 * lanes, halving=halving)
+    swapped = [f"__builtin_shufflevector(x, x, {', '.join(str(i ^ step) for i in range(lanes))})" for step in steps]
+    peaks, sums = ("\n".join(f"  {line.format(x)};" for x in swapped) for line in ("x = vmax(x, {})", "x += {}"))
+    return _VECTORS.format(lanes=lanes, size=4 * lanes, peaks=peaks, sums=sums)
 
 
 _BF16_DOT = """\

@@ -27,9 +27,12 @@ CONVERSIONS = {
 }
 
 
+FUNCTIONS = (*MAX_ULP, "exp2_flushed")
+
+
 def loops() -> str:
     text = ""
-    for name, (source, target) in {**CONVERSIONS, **dict.fromkeys(MAX_ULP, ("float", "float"))}.items():
+    for name, (source, target) in {**CONVERSIONS, **dict.fromkeys(FUNCTIONS, ("float", "float"))}.items():
         text += f"""
 void run_{name}(long n, const {source} *restrict x, {target} *restrict y) {{
 #pragma omp simd
@@ -49,7 +52,7 @@ void lanes(uint64_t seed, uint64_t offset, uint64_t first, long n, uint32_t *w) 
 
 
 def library(isa: Isa, compiler: tuple[str, ...] = ("gcc",)) -> ctypes.CDLL:
-    return build(prelude(isa, {*CONVERSIONS, *MAX_ULP, "philox_lane", "philox_fill"}) + loops(), isa, compiler)
+    return build(prelude(isa, {*CONVERSIONS, *FUNCTIONS, "philox_lane", "philox_fill"}) + loops(), isa, compiler)
 
 
 def apply(lib: ctypes.CDLL, name: str, x: np.ndarray, result: type) -> np.ndarray:
@@ -112,6 +115,17 @@ def check_functions(apply: Apply) -> None:
         assert error.max() <= limit, (name, error.max(), x[finite][error.argmax()])
 
 
+def check_flushed(apply: Apply) -> None:
+    """2^x below 127.5: within two and a half units in the last place, and zero where 2^x is subnormal."""
+    x = floats()
+    x = x[x < 127.5]
+    got, exact = apply("exp2_flushed", x, np.float32), np.exp2(x.astype(np.float64))
+    assert not got[x < -126].any()
+    error = np.abs(got - exact)[x >= -126]
+    assert (error <= 2.5 * np.spacing(exact[x >= -126].astype(np.float32))).all()
+    assert np.isnan(apply("exp2_flushed", np.full(1, np.nan, np.float32), np.float32)).all()
+
+
 def check_conversions(apply: Apply) -> None:
     x = floats()
     with np.errstate(all="ignore"):
@@ -142,6 +156,7 @@ def check_philox(lib: ctypes.CDLL) -> None:
 def test_prelude(isa: Isa) -> None:
     lib = library(isa)
     check_functions(partial(apply, lib))
+    check_flushed(partial(apply, lib))
     check_conversions(partial(apply, lib))
     check_philox(lib)
 
@@ -149,6 +164,7 @@ def test_prelude(isa: Isa) -> None:
 def test_zig() -> None:
     lib = library(isas()[0], tuple(zig()))
     check_functions(partial(apply, lib))
+    check_flushed(partial(apply, lib))
     check_conversions(partial(apply, lib))
     check_philox(lib)
 
