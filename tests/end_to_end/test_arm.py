@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from compiler.codegen.c.isa import ISAS
-from compiler.codegen.c.prelude import MAX_ULP, prelude
+from compiler.codegen.c.prelude import prelude
 from genesis import execution
 from runtime.executor import Executor
 from runtime.toolchain import Compiler
@@ -46,7 +46,7 @@ def test_every_op() -> None:
 
 def test_prelude_functions() -> None:
     """Vectorised: every exponent, subnormals, infinities and NaN."""
-    names = [*test_prelude.CONVERSIONS, *MAX_ULP]
+    names = [*test_prelude.CONVERSIONS, *test_prelude.FUNCTIONS]
     calls = "\n".join(f"  if (which == {i}) run_{name}(n, args[1], args[2]);" for i, name in enumerate(names))
     text = f"""{prelude(NEON, {*names, "philox_lane", "philox_fill"})}{test_prelude.loops()}
 void step(gen_pool *pool, int threads, void *const *args, long long *status) {{
@@ -62,4 +62,5 @@ void step(gen_pool *pool, int threads, void *const *args, long long *status) {{
         return y
 
     test_prelude.check_functions(apply)
+    test_prelude.check_flushed(apply)
     test_prelude.check_conversions(apply)
