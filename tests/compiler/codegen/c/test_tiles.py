@@ -61,7 +61,7 @@ def inner_loop(assembly: str, machine: str, length: int) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "a"),
     [(name, a) for name in ("avx512bf16", "avx512", "avx2", "neon") for a in ("rows", "columns")]
-    + [("avx512bf16", a) for a in ("pairs", "pair_rows")],
+    + [("avx512bf16", a) for a in ("pairs", "row_pairs")],
 )
 def test_sums_stay_in_registers(name: str, a: str, compiler: str, tmp_path: Path) -> None:
     isa = ISAS[name]
