@@ -60,9 +60,9 @@ def row_table(row: Row) -> str:
             failures.append(f"  {result.peer}: {result.failure}")
             continue
         speed = f"{best / result.step:.2f}x" if best else "-"
-        spread = "-".join(_digits(1e3 * seconds) for seconds in result.quartiles)
+        spread = "-".join(digits(1e3 * seconds) for seconds in result.quartiles)
         start = f"{result.first_call:.2f}", f"{result.warm_start:.2f}"
-        lines.append((result.peer, _digits(1e3 * result.step), spread, speed, *start, f"{result.memory / 1e6:.1f}"))
+        lines.append((result.peer, digits(1e3 * result.step), spread, speed, *start, f"{result.memory / 1e6:.1f}"))
     return "\n".join([title, *(aligned(lines) if len(lines) > 1 else ()), *failures])
 
 
@@ -104,7 +104,7 @@ def as_json(processors: Sequence[int], rows: Iterable[Row]) -> dict[str, Any]:
     }
 
 
-def _digits(number: float) -> str:
+def digits(number: float) -> str:
     """Three significant digits, or all that are left of the point."""
     return f"{number:.{max(0, 2 - floor(log10(number)))}f}"
 

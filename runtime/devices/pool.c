@@ -1,9 +1,10 @@
 // The threads of this process: one pool, made on first use, that runs one function on several threads at once. Calls
 // from several threads take turns. A body must not call run itself.
 //
-// A thread that waits spins for some tens of microseconds, then sleeps: a free machine answers in a fraction of a
-// microsecond, a crowded one still gets its work done. There is no sched_yield in between: on a crowded processor Linux
-// lets a thread that yields wait for a whole time slice of the others, while one that slept is back soon.
+// A thread that waits spins for a while, then sleeps: on a free machine it goes on in a fraction of a microsecond, on a
+// crowded one others get the processor. Sleeping costs: to wake takes some 40 microseconds, and on a crowded machine
+// often until the next time slice. There is no sched_yield in between: Linux lets a thread that yields wait for a whole
+// slice of the others, while one that slept is back sooner.
 #define _GNU_SOURCE
 #include <fenv.h>
 #include <pthread.h>
@@ -11,8 +12,13 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
-enum { MAX_THREADS = 1024, SPINS = 2000, STACK_BYTES = 8 << 20 };
+enum { MAX_THREADS = 1024, STACK_BYTES = 8 << 20 };
+
+// How long a thread spins, in nanoseconds: at a barrier; between two runs, where a training loop has its Python; and
+// between runs after a pause that was longer than that.
+enum { AT_BARRIER = 50000, BETWEEN_RUNS = 500000, AFTER_A_PAUSE = 10000 };
 
 typedef struct gen_pool gen_pool;
 struct gen_pool {
@@ -49,16 +55,26 @@ static void relax(void) {
 #endif
 }
 
-static void await(event *e, unsigned seen) {
-  for (int i = 0; i < SPINS; i++) {
-    if (atomic_load_explicit(&e->value, memory_order_acquire) != seen) return;
-    relax();
-  }
+static int64_t nanoseconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+// Wait until the value is another than was seen, the first `patience` nanoseconds without sleep; returns how long.
+static int64_t await(event *e, unsigned seen, int64_t patience) {
+  int64_t began = nanoseconds(), waited = 0;
+  for (; waited < patience; waited = nanoseconds() - began)
+    for (int i = 0; i < 16; i++) {
+      if (atomic_load_explicit(&e->value, memory_order_acquire) != seen) return waited;
+      relax();
+    }
   pthread_mutex_lock(&e->mutex);
   atomic_fetch_add(&e->sleepers, 1);
   while (atomic_load(&e->value) == seen) pthread_cond_wait(&e->changed, &e->mutex);
   atomic_fetch_sub(&e->sleepers, 1);
   pthread_mutex_unlock(&e->mutex);
+  return nanoseconds() - began;
 }
 
 // A waiter counts itself among the sleepers and then looks at the value; here it is the other way round. Both being
@@ -83,7 +99,7 @@ static void barrier(gen_pool *pool, int nt) {
   (void)pool;
   if (nt == 1) return;
   unsigned seen = atomic_load(&phase.value);
-  if (!arrive(nt)) await(&phase, seen);
+  if (!arrive(nt)) await(&phase, seen, AT_BARRIER);
 }
 
 static int processor(void) {
@@ -111,8 +127,10 @@ static void move_away_from(int taken) {
 
 static void *work(void *arg) {
   int tid = (int)(intptr_t)arg;
+  int64_t patience = BETWEEN_RUNS;
   for (unsigned seen = 0;; seen++) {
-    await(&start[tid], seen);
+    int64_t waited = await(&start[tid], seen, patience);
+    patience = waited < BETWEEN_RUNS ? BETWEEN_RUNS : AFTER_A_PAUSE;  // the next run comes as soon as this one did
     int nt = job.threads;
     move_away_from(job.processor);
     fesetenv(&job.arithmetic);
