@@ -18,7 +18,7 @@ enum { MAX_THREADS = 1024, STACK_BYTES = 8 << 20 };
 
 // How long a thread spins, in nanoseconds: at a barrier; between two runs, where a training loop has its Python; and
 // between runs after a pause that was longer than that.
-enum { AT_BARRIER = 50000, BETWEEN_RUNS = 500000, AFTER_A_PAUSE = 10000 };
+enum { AT_BARRIER = 100000, BETWEEN_RUNS = 500000, AFTER_A_PAUSE = 10000 };
 
 typedef struct gen_pool gen_pool;
 struct gen_pool {
