@@ -109,7 +109,8 @@ class ArmProgram:
         plan = self._plan
         slots = [prod(slot.shape) * dtype(slot.dtype).numpy.itemsize for slot in plan.slots]
         sizes = [size + self._guard for size in (*slots, plan.arena_bytes, plan.scratch_bytes(threads))]
-        memory = [(ctypes.c_uint8 * size).from_address(place or 0) for place, size in zip(args, sizes, strict=True)]
+        places = args[: len(sizes)]  # behind them is only that of the times, which are not taken
+        memory = [(ctypes.c_uint8 * size).from_address(place) for place, size in zip(places, sizes, strict=True)]
         self.status = emulate(self._executable, [np.ctypeslib.as_array(one) for one in memory], threads)
         return self.status.code
 
