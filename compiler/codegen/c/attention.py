@@ -400,18 +400,19 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
         f"float *row = scores + r * {lds};",
         *layout.fetches(("q", spec.q), ("k", spec.k), ("v", spec.v)),
     ]
-    factor = spec.scale * _LOG2_E
-    if spec.mask or spec.scale <= 0:
+    factor = _float(spec.scale * _LOG2_E)
+    shift, exponent, unit = f"peak * {factor}", f"row[j] * {factor} - shift", f" * {_float(_LN_2)}"
+    if spec.mask or spec.scale <= 0:  # subtracted before they are scaled: a mask may hold the lowest finite number
         softmax += layout.scale_and_mask("row", "t", "0")
-        factor = _LOG2_E
-    nothing = "peak == -INFINITY ? 0.0f : " if spec.mask else ""
+        shift = "peak == -INFINITY ? 0.0f : peak" if spec.mask else "peak"
+        exponent, unit = f"(row[j] - shift) * {_float(_LOG2_E)}", ""
     softmax += [
         "for (long j = seen; j < wide; ++j) row[j] = -INFINITY;",
         "vf peaks = vload(row), sums = {0};",
         "for (long j = LANES; j < wide; j += LANES) peaks = vmax(peaks, vload(row + j));",
-        f"const float peak = vpeak(peaks), shift = {nothing}peak * {_float(factor)};",
+        f"const float peak = vpeak(peaks), shift = {shift};",
         "#pragma omp simd",
-        f"for (long j = 0; j < wide; ++j) row[j] = exp2_flushed(row[j] * {_float(factor)} - shift);",
+        f"for (long j = 0; j < wide; ++j) row[j] = exp2_flushed({exponent});",
         "for (long j = 0; j < wide; j += LANES) sums += vload(row + j);",
         "shifts[r] = shift;",
         "totals[r] = vtotal(sums);",
@@ -428,7 +429,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
             f"float *const pairs = (float *)(probs + r * {lds // 2});",
             "for (long j = 0; j < limit; j += 2 * LANES) vstore(pairs + j / 2, (vf)row_pairs_f32(row + j));",
         ]
-    logarithm = f"shifts[r] * {_float(_LN_2)} + gen_logf(totals[r])"
+    logarithm = f"shifts[r]{unit} + gen_logf(totals[r])"
     return f"""\
 {_title(spec, "attention")}
 NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
@@ -436,7 +437,7 @@ NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layou
   (void)pool;
   float *const own = (float *)scratch + (long)tid * {buffers.size};
 {_indent(buffers.lines, 1)}
-  float shifts[{mr}], totals[{mr}]; /* of a row, in powers of two: its largest score and the sum of what is under it */
+  float shifts[{mr}], totals[{mr}]; /* of a row: its largest score, the sum of exponentials of what is below it */
   const int by_heads = {heads} % nt == 0 || {heads} >= 4 * nt;
   const long head_first = by_heads ? {heads}L * tid / nt : 0, head_end = by_heads ? {heads}L * (tid + 1) / nt : {heads};
   const long block_first = by_heads ? 0 : tid, block_step = by_heads ? 1 : nt;
@@ -619,13 +620,14 @@ def _score_gradient(layout: _Layout, spec: AttentionGradSpec) -> list[str]:
         f"float *restrict p_row = probs + {row} * {lds}, *restrict ds_row = ds + {row} * {lds};",
         *layout.fetches(("q", f.q), ("k", f.k), ("v", f.v), ("o", f.o), ("do", spec.do)),
     ]
-    shift, factor = f"lse[bh * {f.queries} + t] * {_float(_LOG2_E)}", f.scale * _LOG2_E
+    shift = f"lse[bh * {f.queries} + t] * {_float(_LOG2_E)}"
+    exponent = f"p_row[j] * {_float(f.scale * _LOG2_E)} - shift"
     if f.mask:
         lines += layout.scale_and_mask("p_row", "t", "k0")
         lines += [f"const float sum = lse[bh * {f.queries} + t];"]
-        shift, factor = f"sum == -INFINITY ? 0.0f : sum * {_float(_LOG2_E)}", _LOG2_E
+        shift, exponent = "sum == -INFINITY ? 0.0f : sum", f"(p_row[j] - shift) * {_float(_LOG2_E)}"
     lines += [f"const float shift = {shift}, d = delta[i + r];"]
-    body = [f"const float e = exp2_flushed(p_row[j] * {_float(factor)} - shift);"]
+    body = [f"const float e = exp2_flushed({exponent});"]
     if f.dropout:
         first = f"(uint64_t)((bh * {f.queries} + t) * {f.keys}L + k0)"
         lines += [f"philox_fill(*seed, *offset + {f.draw}, {first}, seen, uniform);"]

@@ -199,3 +199,14 @@ def test_fully_masked_row_is_zero() -> None:
         assert not o[0, 0, 2].any() and not dq[0, 0, 2].any() and lse[0, 0, 2] == -np.inf
         assert all(np.isfinite(x).all() for x in (o, dq, dk, dv))
         assert np.delete(o[0, 0], 2, axis=0).all()
+
+
+def test_row_masked_with_the_lowest_number_is_uniform() -> None:
+    """As softmax has it; the score itself is lost in the sum."""
+    isa = ISAS["portable"]
+    mask = np.zeros((1, 1, 6, 20), np.float32)
+    mask[0, 0, 2] = np.finfo(np.float32).min
+    case = Case("lowest", (1, 1, 6, 20, 16), mask=mask)
+    o, _, *grads = case.run(build(unit(isa, [case]), isa), 1)
+    np.testing.assert_allclose(o[0, 0, 2], case.v[0, 0].mean(0), atol=1e-5)
+    assert all(np.isfinite(x).all() for x in grads)
