@@ -78,13 +78,14 @@ static int64_t await(event *e, unsigned seen, int64_t patience) {
 }
 
 // A waiter counts itself among the sleepers and then looks at the value; here it is the other way round. Both being
-// sequentially consistent, one of the two sees the other, and no waiter is left asleep.
+// sequentially consistent, one of the two sees the other, and no waiter is left asleep: whoever has looked too early is
+// asleep once the mutex is free. It is left free, so that nobody wakes only to wait for it.
 static void advance(event *e) {
   atomic_fetch_add(&e->value, 1);
   if (atomic_load(&e->sleepers) == 0) return;
   pthread_mutex_lock(&e->mutex);
-  pthread_cond_broadcast(&e->changed);
   pthread_mutex_unlock(&e->mutex);
+  pthread_cond_broadcast(&e->changed);
 }
 
 // True for the last of nt threads, which lets the others go.
