@@ -98,6 +98,14 @@ class Index:
         """Whether only true loop variables occur."""
         return all(v.of is None for v, _ in self.terms)
 
+    def divisors(self, var: Var) -> set[int]:
+        """The numbers by which indices that ``var`` occurs in are divided."""
+        found: set[int] = set()
+        for v, _ in self.terms:
+            if v.of is not None:
+                found |= v.of.divisors(var) | ({v.by} if v.by > 1 and v.of.coefficient(var) else set())
+        return found
+
     def divided(self, var: Var) -> bool:
         """Whether ``var`` occurs inside a quotient or a remainder."""
         return any(v.of is not None and (v.of.coefficient(var) or v.of.divided(var)) for v, _ in self.terms)
@@ -180,7 +188,7 @@ def through_view(node: Node, linear: Index) -> Index:
 
 @dataclass(frozen=True)
 class Bound:
-    """A condition on an index: in ``[0, size)`` and, with ``step`` > 1, a multiple of it."""
+    """A condition on an index: in ``[0, size)``, which may be nowhere, and, with ``step`` > 1, a multiple of it."""
 
     index: Index
     size: int
@@ -201,8 +209,17 @@ def slide_bounds(node: Node, linear: Index) -> list[Bound]:
         zip(attrs["stride"], attrs["dilation"], attrs["padding"], attrs["base"], strict=True)
     ):
         place = (coordinates[rank + d] * stride + coordinates[d] * dilation).shifted(-padding)
-        bounds.append(Bound(place, node.inputs[0].shape[-rank + d] * base, base))
+        bounds.append(_bound(place, node.inputs[0].shape[-rank + d], base))
     return bounds
+
+
+def _bound(place: Index, size: int, step: int) -> Bound:
+    """The condition that ``place / step`` is in ``[0, size)``, divided now where that is known to leave no rest."""
+    if any(c % step for _, c in place.terms):
+        return Bound(place, size * step, step)
+    if place.constant % step:
+        return Bound(Index(), 0, 1)
+    return Bound(Index(tuple((v, c // step) for v, c in place.terms), place.constant // step), size, 1)
 
 
 def _through_slide(node: Node, linear: Index) -> Index:

@@ -27,6 +27,9 @@ from compiler.ir.types import bf16, f32
 ROW_LIMIT = 4096
 """A reduction of everything that keeps its dimensions, one row, is usable in its kernel up to this many elements."""
 
+SHORT = 4
+"""An inner loop of so few elements takes in the dimension around it."""
+
 FEWEST_ROWS = 64
 """The inner loop of a pointwise kernel is made longer only where this many rows remain."""
 
@@ -653,7 +656,7 @@ def _columns(body: Graph, size: int) -> int:
         return common[-1] if common else size
     columns = common[-1]
     for n in reversed(common[:-1]):
-        if size < columns * n * FEWEST_ROWS or not _walks(body, size, columns * n):
+        if size < columns * n * FEWEST_ROWS or not (columns <= SHORT or _walks(body, size, columns * n)):
             break
         columns *= n
     return columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from compiler.codegen.c.spelling import COMPUTE, index_text, literal, spell, variables
+from compiler.codegen.c.spelling import CHOICES, COMPUTE, index_text, literal, spell, variables
 from compiler.codegen.c.writer import Writer
 from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, strides_of, through_view
 from compiler.ir.graph import Graph, Node, Value
@@ -110,7 +110,10 @@ class Body:
     def _slide(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
         """An element of an image, or what stands outside it; each bound is looked at as far out as it is known."""
         place = through_view(node, linear)
-        names = [self._bound(b, scope) for b in slide_bounds(node, linear) if not b.always]
+        bounds = slide_bounds(node, linear)
+        if any(b.size == 0 for b in bounds):
+            return literal(node.attrs["fill"], node.output.dtype)
+        names = [self._bound(b, scope) for b in bounds if not b.always]
         if not names:
             return self.value(node.inputs[0], place, scope, guard)
         inside = " & ".join([*([guard] if guard else []), *names])
@@ -177,7 +180,7 @@ class Body:
         """The result of ``node``, rounded to its type."""
         text = self._exact(node, linear, scope)
         dtype = node.output.dtype
-        if dtype.is_half:
+        if dtype.is_half and node.op.name not in CHOICES:
             self.uses.add(f"round_{dtype.short}")
             return f"round_{dtype.short}({text})"
         return text

@@ -7,17 +7,19 @@ columns (``column``), or, where there are sums over the rows, chunks of a grid t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE, STORAGE, index_text, literal
 from compiler.codegen.c.writer import Writer
-from compiler.index import Index, Var, join, split
+from compiler.index import Index, Var, join, refined, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, f32, i32
 from compiler.passes.fuse import reduction_class
 
 FLAT_CHUNK = 8192  # elements of a flat kernel that make one chunk of partial results
 ROW_CHUNKS = 16  # partial results of sums over the rows, at most
+UNROLLED = 4  # places of a row that are written out next to each other, at most, where that saves divisions
 BUFFER_LIMIT = 16384  # columns up to which a row buffer stands on the stack
 
 _START = {"sum": 0, "amax": float("-inf"), "amin": float("inf"), "prod": 1, "any": 0, "all": 1}
@@ -79,13 +81,29 @@ def loop_kernel(node: Node, aliases: dict[int, int], check_base: int) -> LoopKer
         flat = _Loops(node, aliases, check_base, flat=True).kernel()
         if flat is not None:
             return flat
-    kernel = _Loops(node, aliases, check_base, flat=False).kernel()
+    loops = _Loops(node, aliases, check_base, flat=False)
+    kernel = loops.kernel()
+    walk = loops.better_walk()
+    if walk is not None:
+        kernel = _Loops(node, aliases, check_base, flat=False, walk=walk).kernel()
     assert kernel is not None
     return kernel
 
 
 class _Loops:
-    def __init__(self, node: Node, aliases: dict[int, int], check_base: int, flat: bool) -> None:
+    """``walk`` are three sizes whose product is the columns: two nested loops, and statements for each of the third.
+
+    So places that a division of the column would find are known without one.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        aliases: dict[int, int],
+        check_base: int,
+        flat: bool,
+        walk: tuple[int, int, int] | None = None,
+    ) -> None:
         assert node.body is not None
         self.node, self.graph, self.aliases, self.flat = node, node.body, aliases, flat
         self.kind = node.attrs["kind"]
@@ -99,6 +117,13 @@ class _Loops:
         self.size = self.rows * self.columns
         self.row = Var("r", self.rows)
         self.column = Var("i" if flat else "c", self.columns)
+        self.outer = Var("y", walk[0] if walk else 1)
+        self.places = [Index.of(self.column)]
+        if walk:
+            self.column = Var("c", walk[1])
+            start = Index.of(self.outer) * (walk[1] * walk[2]) + Index.of(self.column) * walk[2]
+            self.places = [start.shifted(u) for u in range(walk[2])]
+        self.at = self.places[0]
         self.sinks = self._find_sinks()
         self.by_columns = self.kind == "column" and all(s.width > 1 for s in self.sinks.values())
         self.chunked = bool(self.sinks) and not self.by_columns
@@ -173,6 +198,29 @@ class _Loops:
             self._store_partials(function)
         return self._finish(function)
 
+    def better_walk(self) -> tuple[int, int, int] | None:
+        """How to walk along the columns where some place read is found by dividing them, or None."""
+        divisors = set().union(*(index.divisors(self.column) for _, index in self.body.loaded))
+        arguments = any(n.op.name in ("argmax", "argmin") for n in self.graph.nodes)
+        if not divisors or arguments or self.by_columns or self.rows == 1:
+            return None
+        values = [v for n in self.graph.nodes for v in (*n.inputs, *n.outputs)]
+        common = refined(sorted({v.shape for v in values if v.type.size == self.size}))
+        tail: list[int] = []
+        for n in reversed(common or ()):
+            if prod(tail) < self.columns:
+                tail.insert(0, n)
+        if prod(tail) != self.columns:
+            return None
+        last = tail[-1]
+        if last <= UNROLLED:
+            loop, unrolled = (tail[-2] if len(tail) > 1 else 1), last
+        else:
+            unrolled = min((d for d in divisors if d <= UNROLLED and last % d == 0), default=1)
+            loop = last // unrolled
+        outer = self.columns // (loop * unrolled)
+        return None if loop == 1 or outer == unrolled == 1 else (outer, loop, unrolled)
+
     def _reads_in_place(self) -> bool:
         place = Index.of(self.column)
         stores = all(
@@ -183,7 +231,6 @@ class _Loops:
 
     def _row_work(self, rows: Scope) -> None:
         level = self._levels()
-        element = self._place()
         along = [n for n in self.graph.nodes if n.op.kind == "reduce" and n.output not in self.sinks]
         over = [s.producer for s in self.sinks]
         stores = {i: v for i, v in enumerate(self.outputs) if not self._is_sink(v)}
@@ -206,7 +253,7 @@ class _Loops:
             rows.out(f"{COMPUTE[value.dtype]} {buffers[value]}[{self.columns}];")
         filled: set[Value] = set()
         for reductions, sums, outs in plans:
-            self._stage(rows, reductions, sums, outs, element, buffers, filled)
+            self._stage(rows, reductions, sums, outs, buffers, filled)
         for i, value in stores.items():
             if i not in per_element:
                 linear = Index.of(self.row) if value.type.size == self.rows else Index()
@@ -254,58 +301,79 @@ class _Loops:
         reductions: list[Node],
         sums: list[Node],
         outs: dict[int, Value],
-        element: Index,
         buffers: dict[Value, str],
         filled: set[Value],
     ) -> None:
         """One pass over the columns: reductions along the row, sums over the rows, stores."""
         out = rows.out
-        inner = Scope(Writer(out.depth + 1), frozenset({self.column.name}), rows)
-        for value in filled:
-            inner.known[value, element] = f"{buffers[value]}[{self.column.name}]"
+        nested = self.outer.size > 1
+        outer = Scope(Writer(out.depth + 1), frozenset({self.outer.name}), rows) if nested else rows
+        inner = Scope(Writer(out.depth + 1 + nested), frozenset({self.column.name}), outer)
         clauses: list[str] = []
         joins: list[str] = []
         after: list[str] = []
-        places: list[tuple[Node, str]] = []
-        for node in reductions:
-            name = self._reduce(node, inner, rows, clauses, joins, after)
-            places.append((node, name))
-        for node in sums:
-            sink = self.sinks[node.output]
-            text = self.body.value(node.inputs[0], element, inner)
-            if sink.width == 1:
-                self._simd_join(sink.op, sink.dtype, f"s{sink.output}", text, out, clauses, joins, after)
-            else:
-                joins.append(_join(sink.op, sink.dtype, f"s{sink.output}[{self.column.name}]", text))
-        for i, value in outs.items():
-            text = self.body.to_store(value, element, inner)
-            joins.append(f"{self._out(i)}[{index_text(element)}] = {text};")
-        for value, buffer in buffers.items():
-            known = inner.known.get((value, element))
-            if known is not None and value not in filled:
-                joins.append(f"{buffer}[{self.column.name}] = {known};")
-                filled.add(value)
+        names: dict[Node, str] = {}
+        known = set(filled)
+        for first, place in ((at is self.places[0], at) for at in self.places):
+            self.at, element = place, Index.of(self.row) * self.columns + place
+            for value in known:
+                inner.known[value, element] = f"{buffers[value]}[{index_text(self.at)}]"
+            for node in reductions:
+                names[node] = self._reduce(node, inner, rows, clauses, joins, after, names.get(node))
+            for node in sums:
+                sink = self.sinks[node.output]
+                text = self.body.value(node.inputs[0], element, inner)
+                if sink.width == 1:
+                    if first:
+                        self._simd_start(sink.op, sink.dtype, f"s{sink.output}", out, clauses, after)
+                    joins += self._simd_join(sink.op, sink.dtype, f"s{sink.output}", text)
+                else:
+                    joins.append(_join(sink.op, sink.dtype, f"s{sink.output}[{index_text(self.at)}]", text))
+            for i, value in outs.items():
+                text = self.body.to_store(value, element, inner)
+                joins.append(f"{self._out(i)}[{index_text(element)}] = {text};")
+            for value, buffer in buffers.items():
+                computed = inner.known.get((value, element))
+                if computed is not None and value not in known:
+                    joins.append(f"{buffer}[{index_text(self.at)}] = {computed};")
+                    filled.add(value)
         scalar = any(n.op.name in ("argmax", "argmin") for n in reductions)
+        if nested:
+            y = self.outer.name
+            out.open(f"for (long {y} = 0; {y} < {self.outer.size}; {y}++)")
+            out.extend(outer.out)
         if not scalar and self.columns > 1:
             out(f"#pragma omp simd{''.join(' ' + c for c in clauses)}")
-        start, stop = ("begin", "end") if self.flat else ("0", str(self.columns))
+        start, stop = ("begin", "end") if self.flat else ("0", str(self.column.size))
         c = self.column.name
         out.open(f"for (long {c} = {start}; {c} < {stop}; {c}++)")
         out.extend(inner.out)
         for line in joins:
             out(line)
         out.close()
+        if nested:
+            out.close()
         for line in after:
             out(line)
-        for node, name in places:
+        for node, name in names.items():
             rows.known[node.output, self._row_place(node.output)] = name
 
     def _reduce(
-        self, node: Node, inner: Scope, rows: Scope, clauses: list[str], joins: list[str], after: list[str]
+        self,
+        node: Node,
+        inner: Scope,
+        rows: Scope,
+        clauses: list[str],
+        joins: list[str],
+        after: list[str],
+        started: str | None,
     ) -> str:
         """Start a reduction along the row before the loop, continue it inside; returns the name of its result."""
         text = self.body.value(node.inputs[0], self._operand_place(node), inner)
         op, dtype = node.op.name, node.inputs[0].dtype
+        if started is not None:
+            joins += self._simd_join(op, node.output.dtype, started, text)
+            return started
         name = self.body.fresh("m")
         if op in ("argmax", "argmin"):
             sign = ">" if op == "argmax" else "<"
@@ -318,32 +386,30 @@ class _Loops:
             return name
         result = node.output.dtype
         rows.out(f"{COMPUTE[result]} {name} = {_start(op, result)};")
-        self._simd_join(op, result, name, text, rows.out, clauses, joins, after)
+        self._simd_start(op, result, name, rows.out, clauses, after)
+        joins += self._simd_join(op, result, name, text)
         if node.output.dtype.is_half:
             self.body.uses.add(f"round_{node.output.dtype.short}")
             after.append(f"{name} = round_{node.output.dtype.short}({name});")
         return name
 
     @staticmethod
-    def _simd_join(
-        op: str,
-        dtype: DType,
-        total: str,
-        term: str,
-        before: Writer,
-        clauses: list[str],
-        joins: list[str],
-        after: list[str],
-    ) -> None:
-        """Join ``term`` to ``total`` in a vector loop, whose max and min forget a NaN: it goes into a flag."""
+    def _simd_start(op: str, dtype: DType, total: str, before: Writer, clauses: list[str], after: list[str]) -> None:
+        """Prepare to join terms to ``total`` in a vector loop, whose max and min forget a NaN: it goes into a flag."""
         clauses.append(f"reduction({_CLAUSE[op]}:{total})")
-        joins.append(_JOIN[op].format(total, term))
         if op in ("amax", "amin") and dtype.kind == "float":
             flag = f"nan_{total}"
             before(f"int {flag} = 0;")
             clauses.append(f"reduction(|:{flag})")
-            joins.append(f"{flag} |= {term} != {term};")
             after.append(f"if ({flag}) {total} = NAN;")
+
+    @staticmethod
+    def _simd_join(op: str, dtype: DType, total: str, term: str) -> list[str]:
+        """Join ``term`` to ``total`` inside the loop."""
+        lines = [_JOIN[op].format(total, term)]
+        if op in ("amax", "amin") and dtype.kind == "float":
+            lines.append(f"nan_{total} |= {term} != {term};")
+        return lines
 
     def _operand_place(self, node: Node) -> Index:
         """Where the operand of a reduction along the row is read, for any position of the reduced axes."""
@@ -352,7 +418,7 @@ class _Loops:
             return self._place()
         gone = tuple(shape[a] for a in axes)
         kept = tuple(n for a, n in enumerate(shape) if a not in axes)
-        inside = iter(split(Index.of(self.column), gone))
+        inside = iter(split(self.at, gone))
         outside = iter(split(Index.of(self.row), kept))
         return join([next(inside) if a in axes else next(outside) for a in range(len(shape))], shape)
 
@@ -459,7 +525,7 @@ class _Loops:
 
     def _place(self) -> Index:
         """The running element."""
-        return Index.of(self.row) * self.columns + Index.of(self.column)
+        return Index.of(self.row) * self.columns + self.at
 
 
 def reduction_of(value: Value) -> Node | None:

@@ -49,6 +49,10 @@ EXPENSIVE = frozenset(["exp", "expm1", "log", "log1p", "log2", "sin", "cos", "ta
 """Worth keeping in a row buffer when two passes over a row need them."""
 
 
+CHOICES = frozenset(["where", "maximum", "minimum", "neg", "abs"])
+"""Their result is an operand, but for its sign: it needs no rounding."""
+
+
 def spell(op: str, dtype: DType, operands: list[str]) -> str:
     """The expression for ``op`` on operands of ``dtype``. Raises KeyError where C has no spelling."""
     table = ANY if op in ANY else FLOAT if dtype.kind == "float" else INTEGER

@@ -113,7 +113,10 @@ class Body:
     def _slide(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
         """Elements of an image, or what stands outside it."""
         place = through_view(node, linear)
-        names = [self._bound(b, scope) for b in slide_bounds(node, linear) if not b.always]
+        bounds = slide_bounds(node, linear)
+        if any(b.size == 0 for b in bounds):
+            return literal(node.attrs["fill"], node.output.dtype)
+        names = [self._bound(b, scope) for b in bounds if not b.always]
         if not names:
             return self.value(node.inputs[0], place, scope, guard)
         inside = " & ".join([*([guard] if guard else []), *names])
