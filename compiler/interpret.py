@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from compiler.ir import ambient
 from compiler.ir.ambient import using
 from compiler.ir.builder import Builder
 from compiler.ir.graph import Graph, Node, Value
@@ -44,6 +45,8 @@ class Evaluator(Builder):
         attrs: dict[str, Any],
         body: Graph | None = None,
     ) -> tuple[Value, ...]:
+        if body is not None:
+            return _iterate(body, inputs, types, attrs)
         target = attrs.get("autocast")
         if target is not None:
             inputs = tuple([o.cast(v, to=target) if castable(v.dtype) else v for v in inputs])
@@ -79,10 +82,30 @@ def run(graph: Graph, inputs: Sequence[Value]) -> dict[Value, Value]:
     return env
 
 
+def _iterate(
+    body: Graph, inputs: Sequence[Value], types: Sequence[TensorType], attrs: dict[str, Any]
+) -> tuple[Value, ...]:
+    """The results of a loop."""
+    length, carries, slices = attrs["length"], attrs["carries"], attrs["carries"] + attrs["sequences"]
+    carried = list(inputs[:carries])
+    stacks = [np.empty(t.shape, t.dtype.numpy) for t in types[carries:]]
+    for t in reversed(range(length)) if attrs["reverse"] else range(length):
+        pieces = [concrete(np.asarray(v.data[t]), TensorType(v.dtype, v.shape[1:])) for v in inputs[carries:slices]]
+        env = run(body, [*carried, *pieces, *inputs[slices:]])
+        carried = [env[v] for v in body.outputs[:carries]]
+        for stack, value in zip(stacks, body.outputs[carries:], strict=True):
+            stack[t] = env[value].data
+    return *carried, *(concrete(a, t) for a, t in zip(stacks, types[carries:], strict=True))
+
+
 def _run_node(node: Node, inputs: Sequence[Value]) -> Sequence[Value]:
-    if node.body is not None and node.op.name == "fused":
-        env = run(node.body, inputs)
-        return [env[v] for v in node.body.outputs]
+    if node.body is not None:
+        if node.op.name == "fused":
+            env = run(node.body, inputs)
+            return [env[v] for v in node.body.outputs]
+        return ambient.builder().emit(
+            node.op, tuple(inputs), tuple(v.type for v in node.outputs), node.attrs, node.body
+        )
     attrs = node.attrs
     if "autocast" in attrs:
         target = attrs["autocast"]

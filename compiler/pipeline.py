@@ -12,12 +12,14 @@ from compiler.codegen.c import unit
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.errors import VerifyError
 from compiler.ir.graph import Graph
+from compiler.ir.replay import in_loops
 from compiler.ir.verify import verify
 from compiler.passes.autocast import autocast
 from compiler.passes.autodiff import autodiff
 from compiler.passes.cse import cse
 from compiler.passes.expand import Claims, expand
 from compiler.passes.fuse import fuse
+from compiler.passes.hoist import hoist
 from compiler.passes.horizontal import horizontal
 from compiler.passes.simplify import simplify
 from compiler.passes.split_reductions import split_reductions
@@ -31,16 +33,17 @@ Pass = Callable[[Graph], Graph]
 Named = tuple[str, Pass]
 
 PASSES: dict[str, Pass] = {
-    "autocast": autocast,
-    "autodiff": autodiff,
-    "expand": expand,
-    "simplify": simplify,
-    "split_reductions": split_reductions,
-    "cse": cse,
-    "fuse": fuse,
+    "autocast": in_loops(autocast),
+    "autodiff": in_loops(autodiff),
+    "expand": in_loops(expand),
+    "simplify": in_loops(simplify),
+    "hoist": in_loops(hoist),
+    "split_reductions": in_loops(split_reductions),
+    "cse": in_loops(cse),
+    "fuse": in_loops(fuse),
     "horizontal": horizontal,
 }
-"""The passes that need no setting, by name, in order."""
+"""The passes that need no setting, by name, in order; most run on the bodies of loops too."""
 
 
 def lowering(claims: Claims | None, product_sums: bool = False) -> list[Named]:
@@ -48,9 +51,9 @@ def lowering(claims: Claims | None, product_sums: bool = False) -> list[Named]:
 
     With ``product_sums``, its matrix products also sum up their elements.
     """
-    settings: dict[str, Pass] = {"fuse": partial(fuse, product_sums=product_sums)}
+    settings: dict[str, Pass] = {"fuse": in_loops(partial(fuse, product_sums=product_sums))}
     if claims is not None:
-        settings["expand"] = partial(expand, claims=claims)
+        settings["expand"] = in_loops(partial(expand, claims=claims))
     return [(name, settings.get(name, run)) for name, run in PASSES.items()]
 
 
@@ -100,7 +103,7 @@ def emit(graph: Graph, target: str) -> str:
 
     A graph of fused nodes is taken as it is, any other is lowered first.
     """
-    fused = all(n.op.name == "fused" for n in graph.nodes)
+    fused = all(n.op.name in ("fused", "loop") for n in graph.nodes)
     if target == "c":
         return (unit.emit(graph, ISAS["portable"]) if fused else compile_c(Stages(graph), ISAS["portable"])).source
     if target == "triton":

@@ -120,6 +120,7 @@ from genesis.functions import (
     reshape,
     round,
     rsqrt,
+    scan,
     scatter_add,
     select,
     sigmoid,

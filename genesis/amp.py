@@ -60,7 +60,7 @@ class autocast(ContextDecorator):
     def __enter__(self) -> autocast:
         here = session()
         self._outside.append(here.autocast)
-        target = self.device_type if self.device_type is not None else getattr(here, "target", "cpu")
+        target = self.device_type if self.device_type is not None else here.target
         here.autocast = (self.dtype or _DEFAULT_DTYPE[target], target) if self.enabled else None
         return self
 

@@ -96,18 +96,16 @@ class Cell:
     def read(self) -> Value:
         """The value a new op sees."""
         recording = current_recording()
-        if self.home is not None:
-            if self.home is not recording:
-                node = self.value.producer
-                made = f"\n  it was made at {node.loc}" if node is not None else ""
-                raise TraceError(
-                    "a tensor made while a step was being compiled is used outside that step; "
-                    f"return it from the step instead of storing it{made}"
-                )
-            return self.value
-        if recording is not None:
+        if self.home is recording:
+            return self.fetched()
+        if recording is not None and recording.is_outside(self):
             return recording.read(self)
-        return self.fetched()
+        node = self.value.producer
+        made = f"\n  it was made at {node.loc}" if node is not None else ""
+        raise TraceError(
+            "a tensor made while a step was being compiled is used outside that step; "
+            f"return it from the step instead of storing it{made}"
+        )
 
     def fetched(self) -> Value:
         """The value, its array up to date."""
@@ -118,7 +116,7 @@ class Cell:
     def write(self, value: Value) -> None:
         """Every alias sees ``value`` from now on."""
         recording = current_recording()
-        if recording is not None and self.home is None:
+        if recording is not None and recording.is_outside(self):
             recording.write(self, value)
             return
         if self.bound:
@@ -152,8 +150,15 @@ class Taped(Node):
 
     __slots__ = ("ages", "hooks")
 
-    def __init__(self, op: Op, inputs: tuple[Value, ...], types: tuple[TensorType, ...], attrs: dict[str, Any]) -> None:
-        super().__init__(op, inputs, types, attrs)
+    def __init__(
+        self,
+        op: Op,
+        inputs: tuple[Value, ...],
+        types: tuple[TensorType, ...],
+        attrs: dict[str, Any],
+        body: Graph | None = None,
+    ) -> None:
+        super().__init__(op, inputs, types, attrs, body)
         self.ages = [(v.leaf, v.leaf.age()) for v in inputs if v.leaf is not None and v.leaf.clock is not None]
         self.hooks: dict[Value, dict[float, Hook]] | None = None
 
@@ -162,6 +167,7 @@ class EagerBuilder(Evaluator):
     """Evaluates every op at once and, where a gradient is needed, keeps its node."""
 
     recording = None
+    target = "cpu"
 
     def location(self) -> Loc:
         return user_location()
@@ -187,7 +193,7 @@ class EagerBuilder(Evaluator):
             outputs = super().emit(op, inputs, types, attrs, body)
         if not records:
             return outputs
-        node = Taped(op, inputs, types, attrs)
+        node = Taped(op, inputs, types, attrs, body)
         for value, computed in zip(node.outputs, outputs, strict=True):
             value.data = computed.data
             value.requires_grad = value.dtype.is_floating_point
@@ -225,11 +231,12 @@ ambient.set_default(EagerBuilder)
 
 
 class RecordingBuilder(TraceBuilder):
-    """A trace builder that knows its recording."""
+    """A trace builder that knows its recording, and the device it is for."""
 
     def __init__(self, recording: Recording, grad_enabled: bool) -> None:
         super().__init__(grad_enabled)
         self.recording = recording
+        self.target = "cpu"
 
 
 def session() -> EagerBuilder | RecordingBuilder:
@@ -290,6 +297,10 @@ class Recording:
         self.module_names: dict[Any, str] = {}
         self.hooks: dict[Any, dict[float, Hook]] = {}
         self.customs: dict[Value, Node] = {}
+
+    def is_outside(self, cell: Cell) -> bool:
+        """Whether ``cell`` was there before the recording began."""
+        return cell.home is None
 
     def read(self, cell: Cell) -> Value:
         found = self.current.get(cell)
@@ -362,6 +373,54 @@ class Recording:
             Update(self.state[c], self.current[c]) for c in self.written if self.current[c] is not self.state[c]
         ]
         return self.graph
+
+
+class BodyRecording(Recording):
+    """The trace of a loop's body. Cells of the outside are invariants: inputs of the body for what they hold before it.
+
+    ``outside``: the value before the loop of each cell in ``state``.
+    """
+
+    def __init__(self, name: str) -> None:
+        here = session()
+        super().__init__(name, here.grad_enabled)
+        self.around = here
+        self.outside: dict[Cell, Value] = {}
+        self.builder.autocast = here.autocast
+        self.builder.target = here.target
+        if here.recording is not None:
+            self.module_names = here.recording.module_names
+            self.builder.scopes += here.recording.builder.scopes
+
+    def is_outside(self, cell: Cell) -> bool:
+        recording = self.around.recording
+        return cell.home is recording or (recording is not None and recording.is_outside(cell))
+
+    def read(self, cell: Cell) -> Value:
+        found = self.current.get(cell)
+        if found is None:
+            with ambient.using(self.around):
+                outside = cell.read()
+            found = self.graph.add_param(cell.type, "input", "", cell.label)
+            found.requires_grad = outside.requires_grad
+            self.outside[cell] = outside
+            self.state[cell] = self.current[cell] = found
+        return found
+
+    def write(self, cell: Cell, value: Value) -> None:
+        raise TraceError(
+            f"{cell.label or 'a tensor'} {cell.type}, made outside the loop, is written in its body\n"
+            f"  at {user_location()}\n  carry it instead: take it from the carry and return the new one"
+        )
+
+    def scalar(self, label: str, read: Callable[[], float]) -> Value:
+        raise NotImplementedError(f"optimizers in the body of a loop ({label})\n  at {user_location()}")
+
+    def grad_of(self, cell: Cell) -> Any:
+        raise NotImplementedError(f"gradients (.grad, backward()) in the body of a loop\n  at {user_location()}")
+
+    def set_grad(self, cell: Cell, grad: Any) -> None:
+        self.grad_of(cell)
 
 
 def read_scalar(label: str, read: Callable[[], float]) -> Any:

@@ -17,7 +17,7 @@ from compiler.errors import AutogradError
 from compiler.ir.builder import constant
 from compiler.ir.graph import Node, Value
 from compiler.ir.op import Op, o
-from compiler.vjp import pull_back
+from compiler.ops.vjp import pull_back
 from genesis.context import Hook, Taped, changes, current_recording, grad_mode, session
 
 Grads = dict[Value, Value]

@@ -93,6 +93,12 @@ def set_rng_state(state: Any) -> None:
     default_generator.set_state(tuple(state))
 
 
+def advance_by(generator: Generator, draws: int) -> Value:
+    """Reserve ``draws`` draws, i64[]: the first offset among them."""
+    _, start, index = generator.reserve(draws)
+    return o.add(start, index)
+
+
 def advance_recorded(recording: Any, times: int = 1) -> None:
     """At the end of a recording: every generator's offset moves on by what the step drew, ``times`` over."""
     with grad_mode(False):

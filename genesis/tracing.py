@@ -76,7 +76,7 @@ class Tracer:
         self.surroundings.label()
         recording.module_names = {m: n for n, m in self.surroundings.named_modules()}
         recording.builder.autocast = session().autocast
-        recording.builder.target = "cuda" if options.backend == "cuda" else "cpu"  # type: ignore[attr-defined]
+        recording.builder.target = "cuda" if options.backend == "cuda" else "cpu"
         self.count = 0
         args, kwargs = map_leaves(self._argument, (args, kwargs))
         low = PRECISIONS[options.precision] if options.precision else None

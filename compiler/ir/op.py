@@ -19,7 +19,7 @@ from compiler.ir import ambient
 from compiler.ir.types import DTYPES, DType, TensorType, dtype, f32
 
 if TYPE_CHECKING:
-    from compiler.ir.graph import Value
+    from compiler.ir.graph import Graph, Value
 
 REQUIRED: Any = object()
 """Default of an attribute that must be given."""
@@ -32,6 +32,7 @@ class Op:
     """One op.
 
     infer: ``(*types, **attrs) -> type or tuple of types``; raises :class:`OpError` for what the op does not accept.
+    infer_body: the type rule of an op with a body, ``(types, body, attrs) -> tuple of types``.
     reference: ``(*arrays, **attrs) -> array or tuple``, the definition in NumPy. 16-bit floats arrive as f32 and the
         result is rounded once to the result type, unless ``raw``.
     vjp: ``(o, node, *output_grads) -> one gradient or None per input``, written with the op set ``o``.
@@ -55,6 +56,7 @@ class Op:
     prepare: Callable[[Sequence[Any]], Sequence[Any]] | None = None
     differentiable: bool = True
     raw: bool = False
+    infer_body: Callable[..., tuple[TensorType, ...]] | None = None
 
     def __call__(self, *operands: Any, **attrs: Any) -> Any:
         """Record the op with the ambient builder; returns its value, or a tuple when it has several outputs."""
@@ -81,8 +83,12 @@ class Op:
             takes = f"{low}" if low == high else f"at least {low}" if high == inf else f"{low} to {high:.0f}"
             raise OpError(f"{self.name} takes {takes} operand{'' if low == 1 else 's'}, not {count}")
 
-    def result_types(self, types: Sequence[TensorType], attrs: dict[str, Any]) -> tuple[TensorType, ...]:
+    def result_types(
+        self, types: Sequence[TensorType], attrs: dict[str, Any], body: Graph | None = None
+    ) -> tuple[TensorType, ...]:
         """The types of the outputs; ``attrs`` may carry the universal attribute ``autocast``."""
+        if self.infer_body is not None and body is not None:
+            return self.infer_body(types, body, attrs)
         target = attrs.get("autocast")
         if target is not None:
             types = [t.with_dtype(target) if castable(t.dtype) else t for t in types]

@@ -13,12 +13,14 @@ from compiler.ir.graph import Graph, Node, Update, Value
 Rewrite = Callable[[Node, tuple[Value, ...]], "Sequence[Value] | None"]
 
 
-def copy_node(builder: GraphBuilder, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-    """Append ``node`` as it is, on other inputs."""
-    if inputs == node.inputs:
+def copy_node(
+    builder: GraphBuilder, node: Node, inputs: tuple[Value, ...], body: Graph | None = None
+) -> tuple[Value, ...]:
+    """Append ``node`` as it is, on other inputs or with another body."""
+    if inputs == node.inputs and body is None:
         builder.nodes.append(node)
         return node.outputs
-    copied = Node(node.op, inputs, tuple(v.type for v in node.outputs), node.attrs, node.body, node.loc)
+    copied = Node(node.op, inputs, tuple(v.type for v in node.outputs), node.attrs, body or node.body, node.loc)
     for old, new in zip(node.outputs, copied.outputs, strict=True):
         new.name = old.name
     builder.nodes.append(copied)
@@ -78,6 +80,22 @@ def inline(body: Graph, arguments: Sequence[Value]) -> list[Value]:
         results = (result,) if isinstance(result, Value) else result
         env.update(zip(node.outputs, results, strict=True))
     return [env[v] for v in body.outputs]
+
+
+def in_loops(run: Callable[[Graph], Graph]) -> Callable[[Graph], Graph]:
+    """The pass ``run``, applied to the bodies of loops as well, innermost first."""
+
+    def everywhere(graph: Graph) -> Graph:
+        def enter(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+            if node.op.name != "loop" or node.body is None:
+                return None
+            builder = ambient.builder()
+            assert isinstance(builder, GraphBuilder)
+            return copy_node(builder, node, inputs, everywhere(node.body))
+
+        return run(rewrite(graph, enter) if any(n.op.name == "loop" for n in graph.nodes) else graph)
+
+    return everywhere
 
 
 def live_nodes(graph: Graph) -> list[Node]:

@@ -54,14 +54,8 @@ def _check_node(graph: Graph, index: int, node: Node, defined: set[Value]) -> No
             raise fail(f"input {value!r} is not defined before its use")
     if node.body is not None:
         verify(node.body)
-        inner = node.body.inputs()
-        if [v.type for v in inner] != [v.type for v in node.inputs] and node.op.name == "fused":
-            raise fail("the body's inputs have other types than the node's")
-        if node.op.name == "fused" and [v.type for v in node.body.outputs] != [v.type for v in node.outputs]:
-            raise fail("the body's outputs have other types than the node's")
-        return
     try:
-        types = node.op.result_types([v.type for v in node.inputs], node.attrs)
+        types = node.op.result_types([v.type for v in node.inputs], node.attrs, node.body)
     except OpError as error:
         raise fail(str(error)) from None
     if types != tuple(v.type for v in node.outputs):

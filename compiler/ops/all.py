@@ -7,6 +7,7 @@ from compiler.ops import (  # noqa: F401
     elementwise,
     index,
     layout,
+    loop,
     normalization,
     pool,
     random,

@@ -16,6 +16,14 @@ from compiler.ir.types import DType, Shape, TensorType, boolean, f32, i64, promo
 FP32_ON_CUDA = {"cuda": "fp32"}
 NOT_FLOAT = ("bool", "int")
 
+CHEAP = frozenset(
+    (
+        "add sub mul neg abs maximum minimum where cast eq ne lt le gt ge logical_and logical_or logical_not isinf "
+        "isnan isfinite sign"
+    ).split()
+)
+"""Pointwise ops that cost less to compute again than to store and load."""
+
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """NumPy's broadcasting; raises :class:`OpError` with the shapes when they do not fit."""

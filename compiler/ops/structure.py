@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from compiler.errors import OpError
+from compiler.ir.graph import Graph
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import TensorType
 
@@ -47,6 +49,12 @@ def _fused_infer(*types: TensorType, kind: str, **attrs: Any) -> tuple[TensorTyp
     raise OpError("the results of a fused node are those of its body")
 
 
+def _fused_types(types: Sequence[TensorType], body: Graph, attrs: dict[str, Any]) -> tuple[TensorType, ...]:
+    if [v.type for v in body.inputs()] != list(types):
+        raise OpError("the body's inputs have other types than the node's")
+    return tuple([v.type for v in body.outputs])
+
+
 register(
     Op(
         "fused",
@@ -54,6 +62,7 @@ register(
         "structure",
         attrs={"kind": REQUIRED, "rows": 0, "columns": 0, "table": 0},
         differentiable=False,
+        infer_body=_fused_types,
     )
 )
 

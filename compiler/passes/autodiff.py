@@ -7,7 +7,8 @@ from compiler.ir.builder import GraphBuilder, constant
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import o
 from compiler.ir.replay import copy_node, with_nodes
-from compiler.vjp import pull_back
+from compiler.ops.loop import save_residuals
+from compiler.ops.vjp import pull_back
 
 
 def autodiff(graph: Graph) -> Graph:
@@ -24,7 +25,8 @@ def autodiff(graph: Graph) -> Graph:
         ...
         %9: f32[4] = mul(%8, %x)              # [grad]
 
-    Composites on the way that have no gradient rule are replaced by their expansion first.
+    Composites on the way that have no gradient rule are replaced by their expansion first. A loop on the way returns
+    also what the loop that computes its gradient reads of each iteration.
     """
     builder = GraphBuilder()
     new: dict[Value, Value] = {}
@@ -36,6 +38,8 @@ def autodiff(graph: Graph) -> Graph:
                 outputs = _gradients(builder, node, inputs)
             elif node.op.vjp is None and node.op.expand is not None and node.op.differentiable:
                 outputs = _expanded(node, inputs)
+            elif node.op.name == "loop":
+                outputs = copy_node(builder, node, inputs, node.body)  # its own: gradients let it return more
             else:
                 outputs = copy_node(builder, node, inputs)
             new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
@@ -63,6 +67,9 @@ def _gradients(builder: GraphBuilder, node: Node, inputs: tuple[Value, ...]) -> 
     leaves = set(sources)
     nodes = [n for n in builder.nodes if not leaves.intersection(n.outputs)]
     dependent = _dependent(nodes, leaves)
+    for inner in nodes:
+        if inner.op.name == "loop" and any(v in dependent for v in inner.outputs):
+            save_residuals(inner)
     builder.loc = node.loc.noted("grad")
     seed = rest[0] if node.attrs["seed"] else o.expand(constant(1.0, loss.dtype), shape=loss.shape)
     adjoints = {loss: seed}

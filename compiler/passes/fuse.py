@@ -23,6 +23,7 @@ from compiler.ir.location import Loc
 from compiler.ir.op import OPS
 from compiler.ir.replay import live_nodes
 from compiler.ir.types import bf16, f32
+from compiler.ops.elementwise import CHEAP
 
 ROW_LIMIT = 4096
 """A reduction of everything that keeps its dimensions, one row, is usable in its kernel up to this many elements."""
@@ -43,6 +44,7 @@ ANCHORED = {
     "slice_scatter": "concat",
     "scatter_rows": "scatter",
     "scatter_add": "scatter",
+    "loop": "loop",
 }
 """Ops with a template of their own, and its kind."""
 
@@ -51,15 +53,6 @@ PRODUCTS = ("dot", "convolve", "convolve_weight")
 
 LOOKUPS = ("take", "gather")
 """Pointwise ops that read their first operand, a table in memory, at a computed place."""
-
-
-CHEAP = frozenset(
-    (
-        "add sub mul neg abs maximum minimum where cast eq ne lt le gt ge logical_and logical_or logical_not isinf "
-        "isnan isfinite sign"
-    ).split()
-)
-"""Pointwise ops that cost less to compute again than to store and load."""
 
 
 def fuse(graph: Graph, product_sums: bool = False) -> Graph:
@@ -142,6 +135,7 @@ class _Fusion:
         self.group: dict[Value, Group] = {}
         self.groups: dict[Group, None] = {}
         self.results = set(graph.results())
+        self.reshaped: set[Value] = set()
 
     def run(self) -> Graph:
         for position, node in enumerate(self.nodes):
@@ -428,11 +422,15 @@ class _Fusion:
 
     def _assemble(self) -> Graph:
         aliases = self._result_views()
+        self._loop_operands(aliases)
         read = self._values_read(aliases)
         self._recompute(read)
         new: dict[Value, Value] = {p.value: p.value for p in self.graph.params}
         nodes = []
         for group in self._ordered():
+            if group.anchor is not None and group.anchor.op.name == "loop":
+                nodes.append(_loop_on(group.anchor, new))
+                continue
             whole = group.anchor is not None and ANCHORED[group.anchor.op.name] == "attention"
             if whole:
                 outputs = list(group.nodes[-1].outputs)
@@ -448,6 +446,23 @@ class _Fusion:
             [Update(u.state, new[u.value]) for u in self.graph.updates],
             [new[v] for v in self.graph.outputs],
         )
+
+    def _loop_operands(self, aliases: dict[Group, list[Value]]) -> None:
+        """Loops read memory: their operands are stored as they are; a mere reshape by the kernel of its root."""
+        for home in [g for g in self.groups if g.anchor is not None and g.anchor.op.name == "loop"]:
+            assert home.anchor is not None
+            for value in dict.fromkeys(home.anchor.inputs):
+                root, chain = view_chain(value)
+                group = self.group.get(root)
+                if value in self.group or value in self.reshaped or (value.producer is None and not chain):
+                    continue
+                plain = all(v.op.name in ("reshape", "detach") for v in chain)
+                takes = group is not None and (group.anchor is None or group.anchor.op.name == "dot")
+                if group is not None and takes and plain and root not in group.sinks:
+                    aliases.setdefault(group, []).append(value)
+                    self.reshaped.add(value)
+                else:
+                    self._copy(value, home)
 
     def _result_views(self) -> dict[Group, list[Value]]:
         """Results that are views: stored by the kernel of their root when it is a mere reshape, else copied."""
@@ -486,7 +501,7 @@ class _Fusion:
 
     def _roots(self, value: Value) -> list[Value]:
         """What a kernel loads to have ``value``."""
-        while value not in self.group and value.producer is not None:
+        while value not in self.group and value not in self.reshaped and value.producer is not None:
             node = value.producer
             if not node.inputs:
                 return []
@@ -577,7 +592,7 @@ class _Fusion:
                 return inside[value]
             node = value.producer
             outside = self.group.get(value)
-            if node is None or (outside is not None and outside is not group and value in new):
+            if node is None or (outside is not group and value in new):
                 inside[value] = body.add_param(value.type, "input", "", f"a{len(operands)}")
                 operands.append(new[value])
             else:
@@ -624,6 +639,14 @@ class _Fusion:
 def _slides(value: Value) -> bool:
     """Whether ``value`` reads what is behind it, which must be in memory, at places that may not exist."""
     return any(view.op.name == "slide" for view in view_chain(value)[1])
+
+
+def _loop_on(loop: Node, new: dict[Value, Value]) -> Node:
+    """``loop`` on the values that kernels have made."""
+    inputs = tuple([new[v] for v in loop.inputs])
+    copied = Node(loop.op, inputs, tuple(v.type for v in loop.outputs), loop.attrs, loop.body, loop.loc)
+    new.update(zip(loop.outputs, copied.outputs, strict=True))
+    return copied
 
 
 def _checks(group: Group) -> bool:

@@ -90,8 +90,10 @@ def _copy(node: Node, attrs: dict[str, object], new: dict[Value, Value]) -> Node
 def _signature(node: Node) -> Hashable | None:
     """The body without sizes, for kernels that run over the elements of their tensors one by one."""
     body = node.body
+    if body is None or node.op.name != "fused":
+        return None
     size = node.attrs["rows"] * node.attrs["columns"]
-    if body is None or node.attrs["kind"] not in ("pointwise", "full") or size <= 1:
+    if node.attrs["kind"] not in ("pointwise", "full") or size <= 1:
         return None
     number: dict[Value, int] = {}
     parts: list[Hashable] = []

@@ -6,6 +6,7 @@ and errors are PyTorch's; shapes broadcast and dtypes promote as there.
 
 # ruff: noqa: F403
 
+from genesis.functions.control import *
 from genesis.functions.conversion import *
 from genesis.functions.creation import *
 from genesis.functions.indexing import *

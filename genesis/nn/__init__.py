@@ -71,6 +71,7 @@ from genesis.nn.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
+from genesis.nn.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from genesis.nn.sparse import Embedding
 from genesis.tensor import Parameter
 
@@ -79,6 +80,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -109,6 +113,7 @@ __all__ = [
     "Dropout3d",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
@@ -121,6 +126,7 @@ __all__ = [
     "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -141,6 +147,7 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "ReLU6",
     "Sequential",

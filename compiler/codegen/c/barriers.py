@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+State = tuple[frozenset[str], ...]
+
 
 @dataclass
 class Access:
@@ -27,6 +29,15 @@ class Hazards:
     def clear(self) -> None:
         """As after a barrier."""
         self.alone, self.together = Access(), Access()
+
+    def state(self) -> State:
+        """What there is, to come back to."""
+        return tuple(frozenset(x) for past in (self.alone, self.together) for x in (past.reads, past.writes))
+
+    def restore(self, state: State) -> None:
+        """As when :meth:`state` gave ``state``."""
+        a, b, c, d = map(set, state)
+        self.alone, self.together = Access(a, b), Access(c, d)
 
     def meets(self, call: Access, alone: bool) -> bool:
         """Whether ``call`` reads or overwrites what another thread may still be at; thread 0 never waits for itself."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import loop_kernel
+from compiler.codegen.c.spelling import STORAGE
 from compiler.codegen.c.templates import contract_kernel
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import TensorType
 from compiler.memory import Lifetime
+from compiler.ops.loop import Parts
 
 
 @dataclass
@@ -21,6 +23,9 @@ class Place:
     kind: str
     index: int
     pointer: str
+
+
+Temporary = tuple[str, TensorType, Lifetime]
 
 
 class Placement:
@@ -46,7 +51,7 @@ class Placement:
                 for value in node.inputs:
                     self.last_read[value] = i
         self.places: dict[Value, Place] = {}
-        self.temporaries: list[tuple[str, TensorType, Lifetime]] = []
+        self.temporaries: list[Temporary] = []
         self.copies: list[tuple[Value, Place]] = []
         self.aliases: dict[Node, dict[int, int]] = {}
         self.first_write = len(self.runs)
@@ -79,23 +84,30 @@ class Placement:
         for update in self.graph.updates:
             value, state = update.value, update.state
             at = self.position.get(value)
-            last = self.last_read.get(state, -1)
-            direct = at is not None and value not in results and value not in self.places and last <= at
-            if direct and at is not None and last == at:
-                node = self.maker[value]
-                reads = [i for i, v in enumerate(node.inputs) if v is state]
-                others = any(state in n.inputs for n in self.runs[at] if n is not node)
-                out = node.outputs.index(value)
-                direct = len(reads) == 1 and not others and self._in_place(node, reads[0], out)
-                if direct:
-                    self.aliases.setdefault(node, {})[out] = reads[0]
-            if direct and at is not None:
+            loop = at is not None and self.maker[value].op.name == "loop"
+            if value not in results and not loop and self._overwrites(value, state):
                 self.places[value] = self.places[state]
-                self.first_write = min(self.first_write, at)
+                self.first_write = min(self.first_write, self.position[value])
             else:
                 self.copies.append((value, self.places[state]))
                 if value in self.position and value not in self.places:
                     self._temporary(value, self.position[value], len(self.runs))
+
+    def _overwrites(self, value: Value, state: Value) -> bool:
+        """Whether ``value`` can be written where ``state`` is: nobody needs that any more."""
+        at, last = self.position.get(value), self.last_read.get(state, -1)
+        if at is None or value in self.places or last > at:
+            return False
+        if last < at:
+            return True
+        node = self.maker[value]
+        reads = [i for i, v in enumerate(node.inputs) if v is state]
+        others = any(state in n.inputs for n in self.runs[at] if n is not node)
+        out = node.outputs.index(value)
+        if len(reads) != 1 or others or not self._in_place(node, reads[0], out):
+            return False
+        self.aliases.setdefault(node, {})[out] = reads[0]
+        return True
 
     def _in_place(self, node: Node, operand: int, output: int) -> bool:
         """Whether ``output`` can overwrite ``operand``: every element is read only where it is written."""
@@ -110,12 +122,116 @@ class Placement:
         return operand in kernel.own_place
 
 
+@dataclass(frozen=True)
+class Move:
+    """A copy of ``value`` from ``source``, a place in ``buffer``, to ``target``."""
+
+    value: Value
+    buffer: str
+    source: str
+    target: str
+
+
+class BodyPlacement(Placement):
+    """The places of the values of a loop's body: slices of stacked values, carries, temporaries.
+
+    The next carry stands in its slice of a stacked result, where it is one; or where the carry stands; or in one of two
+    buffers in turn, the last time in that of the loop's result.
+
+    Attributes:
+        locals: declarations of pointers, the same for every iteration but for the number ``i`` of the iteration and
+            its position ``t`` along stacked values.
+        buffers: pointer -> names of all that it may point into.
+        before: copies to be made before the loop.
+        after: the same, behind it.
+    """
+
+    def __init__(self, loop: Node, isa: Isa, around: Placement, at: int, number: int, used: Sequence[bool]) -> None:
+        assert loop.body is not None
+        self.loop, self.around, self.at, self.number, self.used = loop, around, at, number, used
+        self.locals: list[str] = []
+        self.buffers: dict[str, frozenset[str]] = {}
+        self.before: list[Move] = []
+        self.after: list[Move] = []
+        super().__init__(loop.body, isa)
+
+    def _assign(self) -> None:
+        self.temporaries = self.around.temporaries
+        parts = Parts.of(self.loop)
+        carried, sliced, fixed = parts.split(parts.body.inputs())
+        starts, sequences, invariants = parts.split(self.loop.inputs)
+        for inner, outer in zip(fixed, invariants, strict=True):
+            self.places[inner] = self.around.places[outer]
+        for inner, outer in zip(sliced, sequences, strict=True):
+            self._slice(inner, self.around.places[outer].pointer, "const ")
+        for value, stack in zip(parts.slices, parts.stacks, strict=True):
+            pointer = self.around.places[stack].pointer
+            if value in self.places:
+                self.copies.append((value, self._local(value, f"{pointer} + {self._offset(value)}", {pointer})))
+            else:
+                self._slice(value, pointer)
+        stacks = {v: self.around.places[s].pointer for v, s in zip(parts.slices, parts.stacks, strict=True)}
+        first = self.around.places
+        for i, (inner, value) in enumerate(zip(carried, parts.next, strict=True)):
+            start, last = first[starts[i]].pointer, first[self.loop.outputs[i]].pointer
+            if value in stacks:
+                self._carry_in_stack(inner, value, start, last, stacks[value], self.used[i])
+            elif self._overwrites(value, inner):
+                self.before.append(Move(value, start, start, last))
+                self.places[inner] = self.places[value] = Place("carry", i, last)
+            else:
+                self._carry_in_turns(inner, value, start, last)
+        for run in self.runs:
+            for value in [v for node in run for v in node.outputs]:
+                if value not in self.places:
+                    self._temporary(value, self.at, self.at)
+
+    def behind(self, pointers: set[str]) -> set[str]:
+        """``pointers`` with all that they may point into in place of the loop's own."""
+        return {b for p in pointers for b in self.buffers.get(p, (p,))}
+
+    def _offset(self, value: Value, t: str = "") -> str:
+        return f"{t or f't{self.number}'} * {value.type.size}"
+
+    def _local(self, value: Value, where: str, buffers: set[str], constant: str = "") -> Place:
+        """A pointer that is set at the start of each iteration."""
+        name = f"l{self.number}_{len(self.locals)}"
+        self.locals.append(f"{constant}{STORAGE[value.dtype]} *const {name} = {where}; /* {value.type} */")
+        self.buffers[name] = frozenset(buffers)
+        return Place("local", 0, name)
+
+    def _slice(self, value: Value, stack: str, constant: str = "") -> None:
+        self.places[value] = self._local(value, f"{stack} + {self._offset(value)}", {stack}, constant)
+
+    def _carry_in_stack(self, inner: Value, value: Value, start: str, last: str, stack: str, used: bool) -> None:
+        """The slice that the iteration before has written."""
+        length, t = self.loop.attrs["length"], f"t{self.number}"
+        before, end = (f"({t} + 1)", "0") if self.loop.attrs["reverse"] else (f"({t} - 1)", f"{length - 1}")
+        where = f"i{self.number} ? {stack} + {self._offset(value, before)} : {start}"
+        self.places[inner] = self._local(inner, where, {stack, start}, "const ")
+        if used:
+            self.after.append(Move(value, stack, f"{stack} + {self._offset(value, end)}", last))
+
+    def _carry_in_turns(self, inner: Value, value: Value, start: str, last: str) -> None:
+        """Two buffers, of which the last iteration writes the loop's result."""
+        other = f"x{len(self.temporaries)}"
+        self.temporaries.append((other, value.type, Lifetime(self.at, self.at, value.type.nbytes)))
+        turn = f"({self.loop.attrs['length'] - 1} - i{self.number}) % 2"
+        where = f"i{self.number} ? {turn} ? {last} : {other} : {start}"
+        self.places[inner] = self._local(inner, where, {last, other, start}, "const ")
+        place = self._local(value, f"{turn} ? {other} : {last}", {last, other})
+        if value in self.places:
+            self.copies.append((value, place))
+        else:
+            self.places[value] = place
+
+
 def _runs(nodes: Sequence[Node]) -> list[list[Node]]:
     """Nodes that run together: those of one table, every other one by itself."""
     runs: list[list[Node]] = []
     for node in nodes:
-        table = node.attrs["table"]
-        if table and runs and runs[-1][-1].attrs["table"] == table:
+        table = node.attrs.get("table", 0)
+        if table and runs and runs[-1][-1].attrs.get("table", 0) == table:
             runs[-1].append(node)
         else:
             runs.append([node])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from compiler.codegen.c import convolution, gemm, windows, work
-from compiler.codegen.c.barriers import Access, Hazards
+from compiler.codegen.c.barriers import Access
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import LoopKernel, Sink, combine_text, loop_kernel
-from compiler.codegen.c.placement import Place, Placement
+from compiler.codegen.c.placement import BodyPlacement, Move, Place, Placement
 from compiler.codegen.c.prelude import prelude
+from compiler.codegen.c.schedule import Call, Item, Repeat, Schedule, calls
 from compiler.codegen.c.spelling import STORAGE
 from compiler.codegen.c.tables import TABLE_CHUNK, Pieces, Table
 from compiler.codegen.c.templates import (
@@ -28,7 +29,7 @@ from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import Op
 from compiler.ir.types import TensorType
 from compiler.memory import Lifetime, assign_offsets
-from compiler.plan import Check, Launch, Plan, Slot
+from compiler.plan import Check, Plan, Slot
 
 SERIAL_WORK = 2_000_000  # floating-point operations of a step below which one thread is faster than several
 
@@ -51,32 +52,27 @@ def emit(graph: Graph, isa: Isa, timed: bool = False) -> Plan:
     return _Unit(graph, isa, timed).plan()
 
 
-@dataclass
-class _Call:
-    """One or more runs of a kernel, as statements of the step. ``alone``: by thread 0, the others go on."""
-
-    lines: list[str]
-    access: Access
-    launch: Launch
-    alone: bool = False
-    checked: bool = False
-    table: Table | None = None
-
-
 class _Unit:
     def __init__(self, graph: Graph, isa: Isa, timed: bool) -> None:
-        self.graph, self.isa, self.timed = graph, isa, timed
-        placement = Placement(graph, isa)
-        self.runs, self.places = placement.runs, placement.places
-        self.temporaries, self.copies, self.aliases = placement.temporaries, placement.copies, placement.aliases
-        self.first_write = placement.first_write
+        self.isa, self.timed = isa, timed
+        self._enter(Placement(graph, isa))
         self.texts: dict[str, str] = {}
         self.helpers: dict[str, str] = {}
         self.specs: list[Spec] = []
         self.uses: set[str] = set()
         self.scratch: set[tuple[int, int]] = set()
         self.checks: list[Check] = []
-        self.calls: list[_Call] = []
+        self.calls: list[Item] = []
+        self.loops = 0
+        self.at: int | None = None  # the run of the outermost loop around
+        self.prefix = ""  # of names that are the loop's own
+
+    def _enter(self, placement: Placement) -> None:
+        """From now on, ``placement`` says where values are."""
+        self.placement, self.graph = placement, placement.graph
+        self.runs, self.places = placement.runs, placement.places
+        self.temporaries, self.copies, self.aliases = placement.temporaries, placement.copies, placement.aliases
+        self.first_write = placement.first_write
 
     def _slots(self) -> list[Slot]:
         slots = [Slot(p.kind, p.label, p.value.dtype.short, p.value.shape) for p in self.graph.params]
@@ -93,6 +89,9 @@ class _Unit:
 
     def _emit_runs(self) -> None:
         for i, run in enumerate(self.runs):
+            if run[0].op.name == "loop":
+                self._loop(i, run[0])
+                continue
             kernels = [self._kernel(node, early=i < self.first_write) for node in run]
             names = {name for _, name in kernels}
             first = kernels[0][0]
@@ -104,6 +103,36 @@ class _Unit:
                     self._team_call(i, node, kernel, name)
                 else:
                     self._loop_call(i, node, kernel, name)
+
+    def _loop(self, i: int, node: Node) -> None:
+        """The kernels of the body, in a loop around them."""
+        around, items, outermost, prefix = self.placement, self.calls, self.at, self.prefix
+        number, length = self.loops, node.attrs["length"]
+        wanted = {*around.last_read, *self.graph.results()}
+        at = i if outermost is None else outermost
+        body = BodyPlacement(node, self.isa, around, at, number, [v in wanted for v in node.outputs])
+        body.first_write = len(body.runs) if i < self.first_write else 0
+        self.loops, self.calls, self.at, self.prefix = number + 1, [], at, f"{number}_"
+        self._enter(body)
+        self._emit_runs()
+        self._emit_copies()
+        inside, self.calls, self.at, self.prefix = self.calls, items, outermost, prefix
+        self._enter(around)
+        for call in calls(inside):
+            call.access = Access(body.behind(call.access.reads), body.behind(call.access.writes))
+            launch = call.launch
+            call.launch = replace(launch, flops=length * launch.flops, nbytes=length * launch.nbytes)
+        self.calls += [self._copy(move) for move in body.before]
+        head = f"for (long i{number} = 0; i{number} < {length}; i{number}++)"
+        position = f"{length - 1} - i{number}" if node.attrs["reverse"] else f"i{number}"
+        start = [f"const long t{number} = {position};", *body.locals, f"(void)t{number};"]
+        self.calls.append(Repeat(head, start, inside))
+        self.calls += [self._copy(move) for move in body.after]
+
+    @staticmethod
+    def _copy(move: Move) -> Call:
+        line = f"memcpy({move.target}, {move.source}, {move.value.type.nbytes});"
+        return Call([line], Access({move.buffer}, {move.target}), work.copy(move.value), alone=True)
 
     def _kernel(self, node: Node, early: bool) -> tuple[LoopKernel | TeamKernel, str]:
         """The kernel of a node and the name of its function."""
@@ -149,7 +178,7 @@ class _Unit:
         sinks = {self.places[n.outputs[s.output]].pointer for n in run for s in first.sinks}
         access = Access(reads, (writes - sinks) | set(partials.values()))
         launch = work.launch(name, run, kinds)
-        self.calls.append(_Call([*pieces.arrays(), *lines], access, launch, table=table))
+        self.calls.append(Call([*pieces.arrays(), *lines], access, launch, table=table))
         for sink in first.sinks:
             self._table_combine(sink, partials[sink.output], kinds[sink.output], run, pieces)
 
@@ -166,7 +195,7 @@ class _Unit:
         ]
         access = Access({part}, {self.places[v].pointer for v in results})
         launch = work.combine(combine, sink.op, kind, [v.type for v in results], run[-1].loc)
-        self.calls.append(_Call(lines, access, launch, table=table))
+        self.calls.append(Call(lines, access, launch, table=table))
 
     def _pointer(self, value: Value, offset: int = 0) -> str:
         text = self.places[value].pointer
@@ -199,7 +228,7 @@ class _Unit:
             access.writes.add("scratch")
         line = f"{name}(pool, tid, nt, scratch, {', '.join(arguments)});"
         launch = work.launch(name, [node], kinds)
-        self.calls.append(_Call([line], access, launch, checked=bool(kernel.checks)))
+        self.calls.append(Call([line], access, launch, checked=bool(kernel.checks)))
         self._combine(node, kernel, kinds, partials)
 
     def _access(self, node: Node, kernel: LoopKernel | TeamKernel, partials: dict[int, str]) -> Access:
@@ -215,7 +244,7 @@ class _Unit:
             arguments = ", ".join("0" if x[0] == "chunk" else self._operand(node, x, direct) for x in kernel.operands)
             line = f"{name}(0, {kernel.total}, {arguments});"
             launch = work.launch(name, [node])
-            self.calls.append(_Call([line], Access(reads, writes), launch, True, bool(kernel.checks)))
+            self.calls.append(Call([line], Access(reads, writes), launch, True, bool(kernel.checks)))
             return
         kinds = _partial_types(kernel)
         partials = self._partials(i, kinds)
@@ -228,17 +257,18 @@ class _Unit:
                 f"    {name}({ranges}, {arguments});"
             )
             access = self._access(node, kernel, partials)
-            self.calls.append(_Call([line], access, launch, checked=bool(kernel.checks)))
+            self.calls.append(Call([line], access, launch, checked=bool(kernel.checks)))
             self._combine(node, kernel, kinds, partials)
             return
         alone = kernel.total <= kernel.grain
         line = f"{name}({_share(kernel.total, kernel.grain, alone)}, {arguments});"
-        self.calls.append(_Call([line], Access(reads, writes), launch, alone, bool(kernel.checks)))
+        self.calls.append(Call([line], Access(reads, writes), launch, alone, bool(kernel.checks)))
 
     def _partials(self, i: int, kinds: dict[int, TensorType]) -> dict[int, str]:
         """Memory for the partial results that stand for outputs, by name."""
-        names = {output: f"part{i}_{output}" for output in kinds}
-        self.temporaries += [(names[k], kind, Lifetime(i, i, kind.nbytes)) for k, kind in kinds.items()]
+        names = {output: f"part{self.prefix}{i}_{output}" for output in kinds}
+        at = i if self.at is None else self.at
+        self.temporaries += [(names[k], kind, Lifetime(at, at, kind.nbytes)) for k, kind in kinds.items()]
         return names
 
     def _combine(
@@ -254,13 +284,12 @@ class _Unit:
             alone = sink.width <= 64
             line = f"{name}({_share(sink.width, 16, alone)}, {rest});"
             launch = work.combine(name, sink.op, kinds[sink.output], [result.type], node.loc)
-            self.calls.append(_Call([line], Access({part}, {out}), launch, alone))
+            self.calls.append(Call([line], Access({part}, {out}), launch, alone))
 
     def _emit_copies(self) -> None:
         for value, target in self.copies:
             source = self.places[value].pointer
-            line = f"memcpy({target.pointer}, {source}, {value.type.nbytes});"
-            self.calls.append(_Call([line], Access({source}, {target.pointer}), work.copy(value), alone=True))
+            self.calls.append(self._copy(Move(value, source, source, target.pointer)))
 
     # Text
 
@@ -268,7 +297,8 @@ class _Unit:
         self._emit_runs()
         self._emit_copies()
         offsets, arena = assign_offsets([life for _, _, life in self.temporaries])
-        flops = sum(c.launch.flops for c in self.calls)
+        launches = tuple(c.launch for c in calls(self.calls))
+        flops = sum(x.flops for x in launches)
         return Plan(
             name=self.graph.name,
             target=f"c/{self.isa.name}",
@@ -277,13 +307,14 @@ class _Unit:
             arena_bytes=arena,
             scratch=tuple(sorted(self.scratch)),
             threads=1 if flops < SERIAL_WORK else 0,
-            launches=tuple(c.launch for c in self.calls),
+            launches=launches,
             checks=tuple(self.checks),
         )
 
     def _source(self, offsets: Sequence[int]) -> str:
+        count = len(list(calls(self.calls)))
         parts = [
-            f"/* {self.graph.name}: {len(self.calls)} kernel runs of {len(self.texts)} kernels, {self.isa.name}.\n"
+            f"/* {self.graph.name}: {count} kernel runs of {len(self.texts)} kernels, {self.isa.name}.\n"
             "   Generated by Genesis. */",
             prelude(self.isa, self.uses - _HELPERS.keys()),
             _FRAME,
@@ -326,10 +357,16 @@ class _Unit:
             ctype = STORAGE[kind.dtype]
             out(f"{ctype} *const {name} = ({ctype} *)(arena + {offset}); /* {kind} */")
         if self.timed:
-            out(f"double (*const spent)[2] = (double (*)[2])args[{end + 2}] + tid * {len(self.calls)};")
+            out(f"double (*const spent)[2] = (double (*)[2])args[{end + 2}] + tid * {len(list(calls(self.calls)))};")
         out("(void)tid, (void)nt, (void)pool, (void)status, (void)arena, (void)scratch;")
         out()
-        self._body(out, offsets)
+
+        def slot(place: Place) -> str:
+            if place.kind == "temporary":
+                return f"{{ARENA, {offsets[place.index]}}}"
+            return f"{{{place.index}, 0}}"
+
+        self._body(offsets).write(out, slot, self.timed)
         out.close()
         out()
         out.open("void step(gen_pool *pool, int threads, void *const *args, long long *status)")
@@ -338,63 +375,12 @@ class _Unit:
         out.close()
         return out.text()
 
-    @staticmethod
-    def _leave_on_bad_input(out: Writer, later: bool) -> None:
-        """Return, all threads alike, before the first write to a state. ``later``: the status may change again."""
-        if not later:
-            out("if (status[0]) return; /* bad input: leave the states as they were */")
-            return
-        out.open("")
-        out("const long long bad = status[0];")
-        out("BARRIER; /* all have read it before anyone writes it again */")
-        out("if (bad) return; /* bad input: leave the states as they were */")
-        out.close()
-
-    def _body(self, out: Writer, offsets: Sequence[int]) -> None:
-        """The calls, with a barrier wherever one reads or overwrites what another thread may still be at."""
-        hazards = Hazards(
-            {
-                name: (offset, offset + max(kind.nbytes, 1))
-                for (name, kind, _), offset in zip(self.temporaries, offsets, strict=True)
-            }
-        )
-        states = {self.places[v].pointer for v in self.graph.inputs("state")}
-        unread = False  # whether a kernel since the last look at the status may have found a bad index
-
-        def slot(place: Place) -> str:
-            if place.kind == "temporary":
-                return f"{{ARENA, {offsets[place.index]}}}"
-            return f"{{{place.index}, 0}}"
-
-        if self.timed:
-            out("BARRIER; /* waking the threads belongs to no launch */")
-            out("double last = seconds();")
-        last_place = ""
-        for number, call in enumerate(self.calls):
-            check = unread and not call.access.writes.isdisjoint(states)
-            if check or hazards.meets(call.access, call.alone):
-                out("BARRIER;")
-                if self.timed:
-                    out(f"MARK({number - 1}, 1);")
-                hazards.clear()
-            if check:
-                self._leave_on_bad_input(out, later=any(c.checked for c in self.calls[number:]))
-                unread = False
-            unread = unread or call.checked
-            if call.launch.place != last_place:
-                out(f"/* {call.launch.place} */")
-                last_place = call.launch.place
-            for line in call.table.lines(slot) if call.table is not None else ():
-                out(line)
-            for line in call.lines:
-                for part in line.split("\n"):
-                    out(f"if (tid == 0) {part}" if call.alone else part)
-            if self.timed:
-                out(f"MARK({number}, 0);")
-            hazards.add(call.access, call.alone)
-        if self.timed and self.calls:
-            out("BARRIER;")
-            out(f"MARK({len(self.calls) - 1}, 1);")
+    def _body(self, offsets: Sequence[int]) -> Schedule:
+        spans = {
+            name: (offset, offset + max(kind.nbytes, 1))
+            for (name, kind, _), offset in zip(self.temporaries, offsets, strict=True)
+        }
+        return Schedule(self.calls, spans, {self.places[v].pointer for v in self.graph.inputs("state")})
 
 
 def _share(total: int, grain: int, alone: bool) -> str:
@@ -463,7 +449,7 @@ static double seconds(void) {
 }
 
 /* The time since the last mark was spent in a launch (part 0) or in the barrier behind it (part 1). */
-#define MARK(launch, part) { const double now = seconds(); spent[launch][part] = now - last; last = now; }
+#define MARK(launch, part) { const double now = seconds(); spent[launch][part] += now - last; last = now; }
 """
 
 _BOUNDED = """\
