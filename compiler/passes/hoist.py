@@ -68,7 +68,6 @@ def hoist(graph: Graph) -> Graph:
         for node in graph.nodes:
             inputs = tuple([new.get(v, v) for v in node.inputs])
             if node.op.name == "loop":
-                builder.loc = node.loc.noted("hoist")
                 outputs = tuple(_Loop(builder, node, inputs).results())
             else:
                 outputs = copy_node(builder, node, inputs)
@@ -281,12 +280,15 @@ class _Loop:
         assert after is not None
         carry = self.carried[place]
         if product.op.name == "sum":
+            operand = self._all(product.inputs[0])
+            self._at(product.output)
             axes = (0, *(a + 1 for a in product.attrs["axes"]))
             keepdim = product.attrs["keepdim"]
-            total = o.sum(self._all(product.inputs[0]), axes=axes)
+            total = o.sum(operand, axes=axes)
             total = o.reshape(total, shape=product.output.shape) if keepdim else total
         else:
             a, b = (self._all(v) for v in product.inputs)
+            self._at(product.output)
             steps, m, k = a.shape
             a = o.reshape(o.permute(a, dims=(1, 0, 2)), shape=(m, steps * k))
             b = o.reshape(b, shape=(steps * k, b.shape[2]))
@@ -303,12 +305,19 @@ class _Loop:
 
     # The values outside
 
+    def _at(self, value: Value) -> Node:
+        """The node that makes ``value``; what is recorded next stands for it."""
+        assert value.producer is not None
+        self.builder.loc = value.producer.loc.noted("hoist")
+        return value.producer
+
     def _lift(self, value: Value) -> Value:
         """A fixed value, computed outside."""
         if value not in self.outside:
+            assert value.producer is not None
             node = value.producer
-            assert node is not None
-            self.outside[value] = node.op(*[self._lift(v) for v in node.inputs], **node.attrs)
+            inputs = [self._lift(v) for v in node.inputs]
+            self.outside[value] = self._at(value).op(*inputs, **node.attrs)
         return self.outside[value]
 
     def _all(self, value: Value) -> Value:
@@ -317,9 +326,7 @@ class _Loop:
             lifted = self._lift(value)
             return o.expand(lifted, shape=(self.length, *lifted.shape))
         if value not in self.stacks:
-            node = value.producer
-            assert node is not None
-            self.stacks[value] = self._on_all(node)
+            self.stacks[value] = self._on_all(self._at(value))
         return self.stacks[value]
 
     def _on_all(self, node: Node) -> Value:
@@ -327,11 +334,14 @@ class _Loop:
         name, attrs, shape, n = node.op.name, node.attrs, node.output.shape, self.length
         if name == "dot" and node.inputs[1] in self.fixed:
             a, b = self._all(node.inputs[0]), self._lift(node.inputs[1])
+            self._at(node.output)
             rows = o.reshape(a, shape=(n * a.shape[1], a.shape[2]))
             return o.reshape(o.dot(rows, b, **attrs), shape=(n, *shape))
         if node.op.kind == "pointwise":
-            return node.op(*[self._aligned(v, len(shape)) for v in node.inputs], **attrs)
+            operands = [self._aligned(v, len(shape)) for v in node.inputs]
+            return self._at(node.output).op(*operands, **attrs)
         x = self._all(node.inputs[0])
+        self._at(node.output)
         if name == "reshape":
             return o.reshape(x, shape=(n, *shape))
         if name == "permute":
@@ -347,8 +357,8 @@ class _Loop:
         """All iterations of an operand that broadcasts to ``rank`` dimensions; a fixed one by itself."""
         if value in self.fixed:
             return self._lift(value)
-        x = self._all(value)
-        return o.reshape(x, shape=(self.length, *(1,) * (rank - value.type.rank), *value.shape))
+        x, missing = self._all(value), rank - value.type.rank
+        return o.reshape(x, shape=(self.length, *(1,) * missing, *value.shape)) if missing else x
 
     # The loop that is left
 
@@ -367,6 +377,7 @@ class _Loop:
         params = [Param(v, "input") for group in self.params for v in group]
         body = Graph(self.body.name, params, self.nodes, [], outputs)
         operands = [v for group in self.operands for v in group]
+        self.builder.loc = self.node.loc
         results = loop(operands, body, self.length, len(carries), len(self.params[1]), self.node.attrs["reverse"])
         names = [self.node.outputs[i].name for i in carries]
         for result, name in zip(results, names, strict=False):

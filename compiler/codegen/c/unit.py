@@ -125,8 +125,9 @@ class _Unit:
         self.calls += [self._copy(move) for move in body.before]
         head = f"for (long i{number} = 0; i{number} < {length}; i{number}++)"
         position = f"{length - 1} - i{number}" if node.attrs["reverse"] else f"i{number}"
-        start = [f"const long t{number} = {position};", *body.locals, f"(void)t{number};"]
-        self.calls.append(Repeat(head, start, inside))
+        uses = any(f"t{number} " in line or f"t{number})" in line for line in body.locals)
+        start = [f"const long t{number} = {position};"] if uses else []
+        self.calls.append(Repeat(head, [*start, *body.locals], inside))
         self.calls += [self._copy(move) for move in body.after]
 
     @staticmethod

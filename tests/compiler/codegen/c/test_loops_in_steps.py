@@ -1,0 +1,116 @@
+"""Loops in C: carries in their places, slices, barriers, at any number of threads."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from compiler.codegen.c import unit
+from compiler.codegen.c.barriers import Access
+from compiler.codegen.c.schedule import Call, Repeat, Schedule
+from compiler.interpret import interpret
+from compiler.ir.graph import Graph
+from compiler.ir.location import Loc
+from compiler.ir.replay import in_loops
+from compiler.passes.autodiff import autodiff
+from compiler.pipeline import Stages, lowering
+from compiler.plan import Launch, Plan
+from tests.compiler.codegen.c.plans import native, run
+from tests.compiler.loops import LOOPS, loop_graph, with_gradients
+from tests.compiler.passes.graphs import draw_inputs, read
+from tests.samples import assert_same
+
+
+def plan_of(graph: Graph, timed: bool = False) -> Plan:
+    return unit.emit(Stages(graph).run(lowering(unit.claims)), native(), timed)
+
+
+@cache
+def case(name: str, reverse: bool, gradients: bool) -> tuple[Graph, Plan]:
+    graph = loop_graph(name, reverse)
+    graph = with_gradients(graph) if gradients else graph
+    return graph, plan_of(graph)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("gradients", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", LOOPS)
+def test_c_agrees_with_the_interpreter(name: str, reverse: bool, gradients: bool, threads: int) -> None:
+    graph, plan = case(name, reverse, gradients)
+    arrays = draw_inputs(graph)
+    results, _ = run(plan, arrays, threads)
+    expected, _ = interpret(in_loops(autodiff)(graph), arrays)
+    for actual, wanted in zip(results[len(arrays) :], expected, strict=True):
+        assert_same(actual, wanted, 1e-5, 1e-5, plan.source)
+
+
+def test_a_total_is_added_up_in_place() -> None:
+    graph = read("""
+      input %total: f32[64]
+      input %xs: f32[7,64]
+      %0: f32[64] = loop(%total, %xs) {length=7, carries=1, sequences=1} @body {
+        input %total: f32[64]
+        input %x: f32[64]
+        %0: f32[64] = exp(%x)
+        %1: f32[64] = add(%total, %0)
+        return %1
+      }
+      return %0
+    """)
+    plan = plan_of(graph)
+    assert plan.arena_bytes == 0, "the result is the only memory"
+    (total, xs) = draw_inputs(graph)
+    np.testing.assert_allclose(run(plan, [total, xs])[0][2], total + np.exp(xs).sum(0), 1e-6)
+
+
+def test_a_bad_index_in_a_loop_leaves_the_states_alone() -> None:
+    graph = read("""
+      state %s: f32[3]
+      input %table: f32[4,3]
+      input %ids: i64[5]
+      %0: f32[3] = loop(%s, %ids, %table) {length=5, carries=1, sequences=1} @body {
+        input %s: f32[3]
+        input %id: i64[]
+        input %table: f32[4,3]
+        %0: f32[3] = embedding(%table, %id)
+        %1: f32[3] = add(%s, %0)
+        return %1
+      }
+      update %s = %0
+    """)
+    plan = plan_of(graph)
+    state, table = np.ones(3, np.float32), np.ones((4, 3), np.float32)
+    (after, *_), status = run(plan, [state, table, np.array([0, 3, 1, 2, 0])], 2)
+    assert status[0] == 0 and (after == 6).all()
+    (after, *_), status = run(plan, [state, table, np.array([0, 3, 4, 2, 0])], 2)
+    assert status[0] == 1 and status[3] == 4 and (after == 1).all()
+
+
+def test_flops_count_every_iteration() -> None:
+    graph = loop_graph("nested")
+    assert sum(x.flops for x in plan_of(graph).launches) == 3 * (2 * 3 * 4 + 4)
+
+
+def call(reads: str = "", writes: str = "") -> Call:
+    return Call([f"{reads}->{writes}"], Access(set(reads), set(writes)), Launch("k", "pointwise", (), Loc(), 0, 0))
+
+
+def test_a_turn_waits_for_what_the_one_before_it_did() -> None:
+    turn = [call("c", "a"), call("x", "y"), call("a", "b")]
+    assert Schedule(turn, {}, set()).waiting == {turn[2]}
+    behind = call("x", "z")
+    waiting = Schedule([Repeat("", [], turn), behind], {}, set()).waiting
+    assert waiting == {turn[0], turn[2]}, "the start waits for the end, which reads what it overwrites"
+
+
+def test_a_loop_meets_what_came_before_it_and_leaves_something_behind() -> None:
+    before, inside, behind = call("", "a"), call("a", "b"), call("b", "c")
+    schedule = Schedule([before, Repeat("", [], [inside]), behind], {}, set())
+    assert schedule.waiting == {inside, behind}
+
+
+def test_timing_adds_up_every_turn() -> None:
+    plan = plan_of(loop_graph("cell"), timed=True)
+    assert "spent[launch][part] +=" in plan.source
+    assert plan.source.count("MARK(") > len(plan.launches)
