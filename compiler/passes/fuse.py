@@ -457,7 +457,7 @@ class _Fusion:
                 if value in self.group or value in self.reshaped or (value.producer is None and not chain):
                     continue
                 plain = all(v.op.name in ("reshape", "detach") for v in chain)
-                takes = group is not None and (group.anchor is None or group.anchor.op.name == "dot")
+                takes = group is not None and (group.anchor is None or group.anchor.op.name in PRODUCTS)
                 if group is not None and takes and plain and root not in group.sinks:
                     aliases.setdefault(group, []).append(value)
                     self.reshaped.add(value)

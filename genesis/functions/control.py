@@ -51,7 +51,9 @@ def scan(
         tensors = [wrap(v) for v in inputs]
         result = f(_filled(first, tensors[: len(start)]), _filled(whole, tensors[len(start) :]))
         if not isinstance(result, tuple) or len(result) != 2:
-            raise OpError(f"scan: the body returns a pair (carry, y), not a {type(result).__name__}\n  at {user_location()}")
+            raise OpError(
+                f"scan: the body returns a pair (carry, y), not a {type(result).__name__}\n  at {user_location()}"
+            )
         last, after = _flat(result[0])
         pattern, ys = _flat(result[1])
     _check_carry(first, start, last, after)

@@ -44,8 +44,18 @@ def tasks_of(node: Node, target: str, windows: Windows) -> list[Task | Mergeable
     raise NotImplementedError(f"a Triton kernel of kind {kind!r}\n  at {node.loc}")
 
 
+def _refuse_loops(graph: Graph) -> None:
+    for node in graph.nodes:
+        if node.op.name == "loop":
+            raise NotImplementedError(
+                "loops (genesis.scan, recurrent layers) on a GPU; compile the step for the processor, with backend='c'"
+                f"\n  at {node.loc}"
+            )
+
+
 class _Module:
     def __init__(self, graph: Graph, target: str) -> None:
+        _refuse_loops(graph)
         self.graph, windows = arrange(graph)
         self.target = target
         self.tasks = schedule([t for node in self.graph.nodes for t in tasks_of(node, target, windows)])

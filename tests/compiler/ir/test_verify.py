@@ -90,7 +90,7 @@ BROKEN: dict[str, tuple[Callable[[Graph], object], str]] = {
     ),
     "body's outputs": (
         lambda g: body(g).outputs.append(body(g).outputs[0]),
-        r"results are typed f32\\[4\\], the op gives",
+        r"results are typed f32\[4\], the op gives f32\[4\], f32\[4\]",
     ),
 }
 
