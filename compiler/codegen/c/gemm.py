@@ -23,6 +23,7 @@ _SMALL_B = 1 << 12  # elements every thread may pack for itself
 _PRIVATE_B = 1 << 18  # elements of one matrix of a batch that a thread packs for itself
 _PAGE_FLOATS = 1024  # rows this far apart compete for the same cache sets
 _THIN = 8  # rows or columns up to which dot products along k beat tiles
+_LONG = 256  # depth of a product from which a tile's shape counts less than even shares
 _FEW = 128  # rows up to which packing all of B costs more than turning the result over
 
 
@@ -168,7 +169,7 @@ class _Plan:
         self.form = "pairs" if self.pairs else "rounded" if spec.compute == "bf16" else "f32"
         self.turned = self._turns()
         self.mr = self._turned_rows() if self.turned else self._rows()
-        self.nv = self._vectors(self.m if self.turned else self.n)
+        self.nv = self._vectors(self.mr, self.m if self.turned else self.n)
         self.nr = self.nv * isa.lanes
         self.row_panels, self.column_panels = _ceil(self.m, self.mr), _ceil(self.n, self.nr)
         self.direct_a, self.direct_b = self._direct_a(), self._direct_b()
@@ -201,16 +202,20 @@ class _Plan:
         return next(rows for rows in range(self.isa.registers // 4, 0, -1) if self.isa.lanes % rows == 0)
 
     def _rows(self) -> int:
-        """Rows of the tile: those of the ISA, or fewer where they would leave a thin remainder."""
+        """Rows of the tile: those of the ISA, or fewer where they would leave a remainder, thin or of uneven shares."""
         m, mr = self.m, self.isa.mr
-        if m > 4 * mr or m % mr == 0 or m % mr > mr // 2:
+        if m <= 4 * mr and m % mr and m % mr <= mr // 2:
+            return _ceil(m, _ceil(m, mr))
+        if m <= 4 * mr or m % mr == 0 or self.k < _LONG or self.pairs:
             return max(min(m, mr), 1)
-        return _ceil(m, _ceil(m, mr))
+        sums = {rows: rows * self._vectors(rows, self.n) for rows in range(mr // 2, mr + 1)}
+        even = [rows for rows in sums if m % rows == 0 and 4 * sums[rows] >= 3 * sums[mr]]
+        return max(even, key=lambda rows: (sums[rows], -rows), default=mr)
 
-    def _vectors(self, columns: int) -> int:
-        """Vectors across the tile: as many as registers allow beside one row of B and a broadcast."""
+    def _vectors(self, rows: int, columns: int) -> int:
+        """Vectors across a tile of `rows`: as many as registers allow beside one row of B and a broadcast."""
         needed = _ceil(columns, self.isa.lanes)
-        limit = max(min((self.isa.registers - 1) // (self.mr + 1), 8, needed), 1)
+        limit = max(min((self.isa.registers - 1) // (rows + 1), 8, needed), 1)
         even = next(vectors for vectors in range(limit, 0, -1) if needed % vectors == 0)
         return even if 2 * even > limit else limit
 
