@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.driver import Result
+from benchmarks.models import FIRST_CALL, MEMORY, TARGETS, WARM_START
 
 OWN = "genesis"
 COMPILER = "compile"
@@ -68,7 +69,8 @@ def row_table(row: Row) -> str:
 
 def summary(rows: Iterable[Row]) -> str:
     """Genesis beside the best of the others, a line for every row, and the geometric means."""
-    lines = [("", "step", "first call", "warm start s", "memory")]
+    first, warm, memory = f"at least {FIRST_CALL:g}x", f"at most {WARM_START:g}", f"at most {MEMORY:g}x"
+    lines = [("", "step", "target", "first call", "warm start s", "memory"), ("target", "", "", first, warm, memory)]
     speeds: dict[str, list[float]] = {}
     for row in rows:
         measured = row.measured()
@@ -82,13 +84,14 @@ def summary(rows: Iterable[Row]) -> str:
             (
                 f"{row.name} {row.precision}",
                 f"{best / own.step:.2f}x",
+                f"{TARGETS[row.name][row.precision]:.1f}x",
                 f"{compiler.first_call / own.first_call:.1f}x" if compiler else "-",
                 f"{own.warm_start:.2f}",
                 f"{own.memory / leanest:.2f}x" if leanest > 0 else "-",
             )
         )
     lines += [
-        (f"geometric mean {name}", f"{geometric_mean(ratios):.2f}x", "", "", "") for name, ratios in speeds.items()
+        (f"geometric mean {name}", f"{geometric_mean(ratios):.2f}x", *[""] * 4) for name, ratios in speeds.items()
     ]
     return "\n".join([f"{OWN} against the best of the others", *aligned(lines)]) if speeds else ""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 ALIGNMENT = 64
 PAGE = 4096
 
@@ -25,26 +27,24 @@ def assign_offsets(lifetimes: Sequence[Lifetime]) -> tuple[list[int], int]:
     deep neural net inference", 2020). Offsets are multiples of 64 bytes; large buffers are kept from starting at the
     same place within a page, where they would compete for the same cache sets.
     """
+    order = sorted(range(len(lifetimes)), key=lambda i: -lifetimes[i].nbytes)
+    lives = [lifetimes[i] for i in order]
+    starts, ends = np.array([x.start for x in lives]), np.array([x.end for x in lives])
     offsets = [0] * len(lifetimes)
-    placed: list[int] = []
+    taken: list[tuple[int, int]] = []
     total = 0
-    for order, i in enumerate(sorted(range(len(lifetimes)), key=lambda i: -lifetimes[i].nbytes)):
-        life = lifetimes[i]
+    for n, (i, life) in enumerate(zip(order, lives, strict=True)):
         size = -(-max(life.nbytes, 1) // ALIGNMENT) * ALIGNMENT
         if size >= PAGE:
-            size += ALIGNMENT * (1 + order % 7)
-        busy = sorted(
-            (offsets[j], offsets[j] + _room(lifetimes[j]))
-            for j in placed
-            if lifetimes[j].start <= life.end and life.start <= lifetimes[j].end
-        )
+            size += ALIGNMENT * (1 + n % 7)
+        together = np.flatnonzero((starts[:n] <= life.end) & (ends[:n] >= life.start))
         offset = 0
-        for start, end in busy:
+        for start, end in sorted(taken[j] for j in together):
             if offset + size <= start:
                 break
             offset = max(offset, end)
         offsets[i] = offset
-        placed.append(i)
+        taken.append((offset, offset + _room(life)))
         total = max(total, offset + size)
     return offsets, total
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,8 @@ class Model(ABC):
 
 
 def _draw(random: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
-    """Matrices of variance 1 / columns; scales of a norm near 1; biases near 0, so that one left out is noticed."""
-    scale = shape[-1] ** -0.5 if len(shape) == 2 else 0.02
+    """Matrices and windows of variance 1 / fan in; scales of a norm near 1; biases near 0, so that none is left out."""
+    scale = prod(shape[1:]) ** -0.5 if len(shape) > 1 else 0.02
     mean = 1.0 if len(shape) == 1 and name.endswith(".weight") else 0.0
     return random.normal(mean, scale, shape).astype(np.float32)
 
@@ -57,7 +58,7 @@ def linear(name: str, inputs: int, outputs: int) -> Shapes:
 
 
 def norm(name: str, width: int) -> Shapes:
-    """Parameters of a layer norm."""
+    """Parameters of a layer norm or a batch norm."""
     return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
 
 

@@ -41,7 +41,9 @@ class TorchStyleProgram(Program):
     def __init__(self, model: Model, weights: dict[str, Array], batches: Batches, precision: str) -> None:
         framework = self.framework
         module = model.module(framework)
-        module.load_state_dict({name: framework.from_numpy(weight) for name, weight in weights.items()})
+        module.load_state_dict(
+            {name: framework.from_numpy(weight) for name, weight in weights.items()}, strict=False
+        )  # running statistics stay as they are made
         parameters = list(module.parameters())
         optimizer = framework.optim.AdamW(
             parameters, lr=LEARNING_RATE, betas=BETAS, eps=EPSILON, weight_decay=WEIGHT_DECAY, fused=True

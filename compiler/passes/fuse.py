@@ -131,6 +131,7 @@ class _Fusion:
         self.graph = graph
         self.product_sums = product_sums
         self.nodes = live_nodes(graph)
+        self.order = {n: i for i, n in enumerate(self.nodes)}
         self.readers = users(Graph(graph.name, nodes=self.nodes))
         self.group: dict[Value, Group] = {}
         self.groups: dict[Group, None] = {}
@@ -599,8 +600,7 @@ class _Fusion:
                 self._clone(node, body, inside, have)
             return inside[value]
 
-        order = {n: i for i, n in enumerate(self.nodes)}
-        for node in sorted(group.nodes, key=order.__getitem__):
+        for node in sorted(group.nodes, key=self.order.__getitem__):
             self._clone(node, body, inside, have)
         body.outputs = [have(v) for v in outputs]
         kind = self._kind(group)

@@ -72,8 +72,9 @@ def test_the_table() -> None:
     ]
     assert summary([row]).splitlines() == [
         "genesis against the best of the others",
-        "                        step  first call  warm start s  memory",
-        "  tiny fp32            2.00x        8.0x          0.10   0.50x",
+        "                        step  target   first call  warm start s        memory",
+        "  target                              at least 8x   at most 0.5  at most 0.7x",
+        "  tiny fp32            2.00x    4.0x         8.0x          0.10         0.50x",
         "  geometric mean fp32  2.00x",
     ]
     assert as_json([0, 1], [row])["rows"][0]["results"][2]["rounds"] == [1e-3] * 4

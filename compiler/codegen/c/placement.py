@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,6 +55,7 @@ class Placement:
         self.temporaries: list[Temporary] = []
         self.copies: list[tuple[Value, Place]] = []
         self.aliases: dict[Node, dict[int, int]] = {}
+        self.readers: dict[int, Counter[Value]] = {}
         self.first_write = len(self.runs)
         self._assign()
 
@@ -102,12 +104,18 @@ class Placement:
             return True
         node = self.maker[value]
         reads = [i for i, v in enumerate(node.inputs) if v is state]
-        others = any(state in n.inputs for n in self.runs[at] if n is not node)
+        others = self._readers_in(at)[state] > 1
         out = node.outputs.index(value)
         if len(reads) != 1 or others or not self._in_place(node, reads[0], out):
             return False
         self.aliases.setdefault(node, {})[out] = reads[0]
         return True
+
+    def _readers_in(self, at: int) -> Counter[Value]:
+        """How many nodes of a run read each value."""
+        if at not in self.readers:
+            self.readers[at] = Counter(v for node in self.runs[at] for v in set(node.inputs))
+        return self.readers[at]
 
     def _in_place(self, node: Node, operand: int, output: int) -> bool:
         """Whether ``output`` can overwrite ``operand``: every element is read only where it is written."""

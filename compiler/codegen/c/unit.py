@@ -32,6 +32,7 @@ from compiler.memory import Lifetime, assign_offsets
 from compiler.plan import Check, Plan, Slot
 
 SERIAL_WORK = 2_000_000  # floating-point operations of a step below which one thread is faster than several
+LONG = 100  # calls of a step from which on the list of them is not optimised: gcc takes long over it
 
 
 def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
@@ -338,7 +339,7 @@ class _Unit:
         out("} Frame;")
         out()
         out("/* Thread tid of nt runs its share of every kernel. */")
-        out.open("static void run(int tid, int nt, void *context)")
+        out.open(f"{'PLAIN' if len(self.calls) > LONG else 'static'} void run(int tid, int nt, void *context)")
         out("const Frame *frame = context;")
         out("gen_pool *pool = frame->pool;")
         out("void *const *args = frame->args;")
