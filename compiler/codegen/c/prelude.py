@@ -51,11 +51,11 @@ typedef uint16_t f16;
 #define INLINE static inline __attribute__((always_inline)) /* or the loop around the call is not vectorised */
 #ifdef __clang__
 #define NOINLINE static __attribute__((noinline))
-#define PLAIN static __attribute__((noinline, optnone)) /* long, and nothing to gain in it */
+#define PLAIN __attribute__((noinline, optnone)) /* long, and nothing to gain in it */
 #define UNROLL _Pragma("unroll")
 #else
 #define NOINLINE static __attribute__((noinline, noclone))
-#define PLAIN static __attribute__((noinline, optimize("O0"))) /* long, and nothing to gain in it */
+#define PLAIN __attribute__((noinline, optimize("O0"))) /* long, and nothing to gain in it */
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
 

@@ -339,7 +339,7 @@ class _Unit:
         out("} Frame;")
         out()
         out("/* Thread tid of nt runs its share of every kernel. */")
-        out.open(f"{'PLAIN' if len(self.calls) > LONG else 'static'} void run(int tid, int nt, void *context)")
+        out.open(f"{'PLAIN ' if len(self.calls) > LONG else ''}static void run(int tid, int nt, void *context)")
         out("const Frame *frame = context;")
         out("gen_pool *pool = frame->pool;")
         out("void *const *args = frame->args;")

@@ -8,8 +8,11 @@ import pytest
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import Isa
 from compiler.interpret import interpret
+from compiler.ir.ambient import using
+from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph
-from compiler.ir.types import dtype
+from compiler.ir.op import o
+from compiler.ir.types import TensorType, dtype, f32
 from compiler.passes.autodiff import autodiff
 from compiler.pipeline import Stages, lowering
 from compiler.plan import Plan
@@ -80,3 +83,31 @@ def test_op_and_gradient_equal_the_interpreter(table: Table, op: str) -> None:
 
 def test_no_sample_has_an_index_out_of_range(table: Table) -> None:
     assert table.status == [0, 0, 0, 0]
+
+
+def test_a_chain_of_ops_may_be_longer_than_pythons_stack() -> None:
+    graph = Graph("chain")
+    x = graph.add_param(TensorType(f32, (8,)), "input", "", "x")
+    with using(GraphBuilder()) as builder:
+        y = x
+        for _ in range(1200):
+            y = o.add(o.mul(y, 0.5), x)
+    graph.nodes, graph.outputs = builder.nodes, [y]
+    given = [np.linspace(-1, 1, 8, dtype=np.float32)]
+    plan = unit.emit(Stages(graph).run(lowering(unit.claims)), native())
+    (_, got), _ = run(plan, given, threads=1)
+    np.testing.assert_allclose(got, interpret(graph, given)[0][0], rtol=1e-6)
+
+
+def test_the_list_of_kernels_is_optimised_only_while_it_is_short() -> None:
+    def source(kernels: int) -> str:
+        graph = Graph("many")
+        with using(GraphBuilder()) as builder:
+            for n in range(kernels):
+                x = graph.add_param(TensorType(f32, (n + 3, n + 2)), "input", "", f"x{n}")
+                graph.outputs.append(o.sum(x, axes=(1,)))
+        graph.nodes = builder.nodes
+        return unit.emit(Stages(graph).run(lowering(unit.claims)), native()).source
+
+    assert "PLAIN static void run(" not in source(5)
+    assert "PLAIN static void run(" in source(120)
