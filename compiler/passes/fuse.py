@@ -700,6 +700,8 @@ def _walks(body: Graph, size: int, columns: int) -> bool:
             continue
         if node.op.kind == "view":
             sources = [(node.inputs[0], through_view(node, index))]
+        elif node.op.kind == "reduce":
+            sources = [(node.inputs[0], element)]
         else:
             sources = [(v, broadcast(index, node.output.shape, v.shape)) for v in node.inputs]
         pending += [s for s in sources if s not in seen]

@@ -116,3 +116,16 @@ def test_the_inner_loop_is_as_long_as_it_can_be(shape: str, weight: str, columns
     """)
     (kernel,) = fuse(graph).nodes
     assert kernel.attrs["columns"] == columns
+
+
+def test_a_sum_of_everything_in_many_rows_is_walked_row_by_row() -> None:
+    graph = read("""
+      input %x: f32[64,32,256]
+      input %y: f32[64,32,256]
+      %0: f32[64,32,256] = sub(%x, %y)
+      %1: f32[64,32,256] = mul(%0, %0)
+      %2: f32[] = sum(%1) {axes=[0,1,2]}
+      return %2, %0
+    """)
+    (node,) = fuse(graph).nodes
+    assert node.attrs["kind"] == "full" and node.attrs["rows"] * node.attrs["columns"] == 64 * 32 * 256
