@@ -43,5 +43,9 @@ class RecompileError(GenesisError, RuntimeError):
     """The same guard failed too often: the step would be compiled anew on almost every call."""
 
 
+class MemoryBudgetError(GenesisError, MemoryError):
+    """A step does not fit in the memory it was given, whatever it computes a second time."""
+
+
 class DeviceError(GenesisError, RuntimeError):
     """A device, driver or compiler that was asked for is not there, or failed."""

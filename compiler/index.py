@@ -168,7 +168,7 @@ def through_view(node: Node, linear: Index) -> Index:
     """Where element ``linear`` of a view's result stands in the view's operand."""
     source, shape = node.inputs[0].shape, node.output.shape
     name = node.op.name
-    if name in ("reshape", "detach"):
+    if name in ("reshape", "detach", "reload"):
         return linear
     if name == "expand":
         return broadcast(linear, shape, source)

@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 
 Pass = Callable[[Graph], Graph]
 Named = tuple[str, Pass]
+Emit = Callable[[Graph], "Plan | TritonProgram"]
+
+
+def remat(graph: Graph, budget: float | None = None, arena: Callable[[Graph], int] | None = None) -> Graph:
+    """The pass of this name; its module needs networkx, which a plan from the cache does without."""
+    found: Graph = import_module("compiler.passes.remat").remat(graph, budget, arena)
+    return found
+
 
 PASSES: dict[str, Pass] = {
     "autocast": in_loops(autocast),
@@ -40,20 +48,31 @@ PASSES: dict[str, Pass] = {
     "hoist": in_loops(hoist),
     "split_reductions": in_loops(split_reductions),
     "cse": in_loops(cse),
+    "remat": remat,
     "fuse": in_loops(fuse),
     "horizontal": horizontal,
 }
 """The passes that need no setting, by name, in order; most run on the bodies of loops too."""
 
 
-def lowering(claims: Claims | None, product_sums: bool = False) -> list[Named]:
+def lowering(
+    claims: Claims | None, product_sums: bool = False, budget: float | None = None, emit: Emit | None = None
+) -> list[Named]:
     """The passes from a recorded step to fused kernels, for a target with whole kernels for what ``claims`` says.
 
-    With ``product_sums``, its matrix products also sum up their elements.
+    With ``product_sums``, its matrix products also sum up their elements. ``budget`` is what its temporaries may take,
+    in bytes or (float) as a part of what they take without one; ``emit`` tells how much that is.
     """
     settings: dict[str, Pass] = {"fuse": in_loops(partial(fuse, product_sums=product_sums))}
+
+    def arena(graph: Graph) -> int:
+        assert emit is not None
+        return emit(horizontal(settings["fuse"](graph))).arena_bytes
+
     if claims is not None:
         settings["expand"] = in_loops(partial(expand, claims=claims))
+    if budget is not None:
+        settings["remat"] = partial(remat, budget=budget, arena=arena)
     return [(name, settings.get(name, run)) for name, run in PASSES.items()]
 
 
@@ -87,10 +106,12 @@ def compile_c(stages: Stages, isa: Isa) -> Plan:
     return unit.emit(stages.run(lowering(unit.claims, product_sums=True)), isa)
 
 
-def compile_triton(stages: Stages, target: str) -> TritonProgram:
-    """Lower the latest graph of ``stages`` and emit Triton for ``target`` ("sm_80", "sm_90", ...)."""
+def compile_triton(stages: Stages, target: str, budget: float | None = None) -> TritonProgram:
+    """Lower the latest graph of ``stages`` and emit Triton for ``target`` ("sm_80", ...); see :func:`lowering`."""
     triton = _triton()
-    return triton.emit(stages.run(lowering(triton.claims)), target)
+    emit = partial(triton.emit, target=target)
+    program: TritonProgram = emit(stages.run(lowering(triton.claims, budget=budget, emit=emit)))
+    return program
 
 
 def _triton() -> Any:

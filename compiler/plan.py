@@ -64,7 +64,8 @@ class Plan:
     ``slots`` in order, then of the arena and of the scratch memory. Scratch is the largest of
     ``shared + threads * private`` over ``scratch``. ``threads``: how many are worth using, 0 for all. The source of a
     timed plan also takes the address of f64[threads, launches, 2]: the seconds that each thread spends in each launch,
-    and waiting for the others behind it.
+    and waiting for the others behind it. ``kept_bytes``: what the forward pass leaves in the arena for the backward
+    pass.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Plan:
     threads: int
     launches: tuple[Launch, ...]
     checks: tuple[Check, ...] = field(default=())
+    kept_bytes: int = 0
 
     def scratch_bytes(self, threads: int) -> int:
         return max((shared + threads * private for shared, private in self.scratch), default=0)

@@ -18,17 +18,19 @@ from compiler.codegen.c.isa import isa_for
 from compiler.errors import AutogradError, DeviceError, GenesisWarning
 from compiler.interpret import concrete, interpret
 from compiler.ir.graph import Graph, Value
-from compiler.ir.types import TensorType
+from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import Stages
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
 from genesis.context import Cell, Clock, rebound
 from genesis.gpu import gpu_executor
+from genesis.options import Options
 from genesis.tensor import GradientStaysInside, Tensor, accumulate_grad, from_array, tensor
 from genesis.tracing import Traced
 from runtime.cache import cached_bytes
 from runtime.devices.cpu import CpuDevice, aligned_empty
 from runtime.devices.cuda_executor import CudaExecutor
+from runtime.devices.pool import num_threads
 from runtime.executor import Executor
 from runtime.profile import Profile, profile
 from runtime.toolchain import find_compiler
@@ -48,16 +50,34 @@ class Last:
     lr: float | None
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What a step takes, in bytes.
+
+    ``arena``: all temporaries, at their peak; ``kept``: those of them that the forward pass leaves for the backward
+    pass; ``scratch``: what kernels pack and buffer in; ``states``: parameters, moments and what else lives from call to
+    call; ``outputs``: what a call returns.
+    """
+
+    arena: int
+    kept: int
+    scratch: int
+    states: int
+    outputs: int
+
+
 class Program:
     """One traced signature, compiled for one backend, bound to its states."""
 
-    def __init__(self, traced: Traced, backend: str) -> None:
+    def __init__(self, traced: Traced, options: Options) -> None:
         self.traced = traced
+        self.options = options
         self.plan: Plan | None = None
         self._stages: Stages | None = None
+        self._passes = pipeline.lowering(unit.claims, product_sums=True)
         self._scalars = self._scalar_order()
         self.clock = Clock()
-        self.executor: Executor | Interpreted | CudaExecutor = self._executor(backend)
+        self.executor: Executor | Interpreted | CudaExecutor = self._executor()
         self.remote = isinstance(self.executor, CudaExecutor)
         self.bound: list[Value] = []
         self.time = -1
@@ -81,34 +101,37 @@ class Program:
             if param.kind == "scalar"
         ]
 
-    def _executor(self, backend: str) -> Executor | Interpreted | CudaExecutor:
+    def _executor(self) -> Executor | Interpreted | CudaExecutor:
+        backend, budget = self.options.backend, self.options.budget()
         if backend == "cuda":
             self._stages = Stages(self.traced.stages.latest)
-            return gpu_executor(self._stages)
+            return gpu_executor(self._stages, budget)
         compiler = find_compiler() if backend in ("auto", "c") else None
         if compiler is None:
             if backend == "c":
                 raise DeviceError("backend='c' needs a C compiler; install gcc or clang, or `pip install ziglang`")
+            if budget is not None:
+                raise DeviceError(
+                    "activation_memory= needs a C compiler or backend='cuda'; the interpreter plans no memory"
+                )
             if backend == "auto":
                 warnings.warn(
                     "no C compiler found: steps run in the NumPy interpreter, slowly", GenesisWarning, stacklevel=5
                 )
             return Interpreted(self.traced.stages.latest)
         self._isa = isa_for(compiler.features)
+        self._passes = pipeline.lowering(unit.claims, True, budget, functools.partial(unit.emit, isa=self._isa))
         self.plan = self._plan()
         fresh = self.traced.outputs + len(self.traced.exports) + len(self.traced.argument_grads)
         return Executor(self.plan, CpuDevice(), fresh)
 
     def _plan(self, timed: bool = False) -> Plan:
         """The plan in C, from the cache where it is there."""
-        start = self.traced.stages.latest
-        key = ("timed plan" if timed else "plan", _compiler_version(), self._isa.name, print_graph(start))
+        kind, budget = "timed plan" if timed else "plan", repr(self.options.budget())
+        key = (kind, budget, _compiler_version(), self._isa.name, print_graph(self.traced.stages.latest))
 
         def make() -> bytes:
-            if self._stages is None:
-                self._stages = Stages(start)
-                self._stages.run(pipeline.lowering(unit.claims, product_sums=True))
-            return unit.emit(self._stages.latest, self._isa, timed).to_json().encode()
+            return unit.emit(self._lowered().latest, self._isa, timed).to_json().encode()
 
         return Plan.from_json(cached_bytes(key, make).decode())
 
@@ -213,15 +236,31 @@ class Program:
 
     # Inspecting
 
+    def memory(self) -> Memory:
+        plan = self.plan
+        if plan is None:
+            raise NotImplementedError("memory() of a step that is not compiled to C")
+
+        def slots(kind: str) -> int:
+            return sum(TensorType(dtype(s.dtype), s.shape).nbytes for s in plan.slots if s.kind == kind)
+
+        scratch = plan.scratch_bytes(plan.threads or num_threads())
+        return Memory(plan.arena_bytes, plan.kept_bytes, scratch, slots("state"), slots("output"))
+
     def stages(self) -> Stages:
         """Every stage; passes are run again if the plan came from the cache."""
         before = dict(self.traced.stages.graphs)
-        if self._stages is None:
-            self._stages = Stages(self.traced.stages.latest)
-            self._stages.run(pipeline.lowering(unit.claims, product_sums=True))
         stages = Stages(self.traced.stages.graphs["traced"])
-        stages.graphs = {**before, **{k: g for k, g in self._stages.graphs.items() if k != "traced"}}
+        stages.graphs = {**before, **{k: g for k, g in self._lowered().graphs.items() if k != "traced"}}
         return stages
+
+    def _lowered(self) -> Stages:
+        """The stages from the recorded graph with the decorator's passes on."""
+        if self._stages is None:
+            stages = Stages(self.traced.stages.latest)
+            stages.run(self._passes)
+            self._stages = stages
+        return self._stages
 
     def source(self, language: str) -> str:
         if language == "c":

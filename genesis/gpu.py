@@ -18,10 +18,10 @@ def gpu() -> tuple[CudaDevice, StateStore]:
     return device, StateStore(device)
 
 
-def gpu_executor(stages: Stages) -> CudaExecutor:
-    """Lower the latest graph of ``stages`` and compile it for the GPU of this machine."""
+def gpu_executor(stages: Stages, budget: float | None = None) -> CudaExecutor:
+    """Lower the latest graph of ``stages``, within ``budget`` bytes of temporaries, and compile it for this GPU."""
     device, store = gpu()
-    step = pipeline.compile_triton(stages, device.target())
+    step = pipeline.compile_triton(stages, device.target(), budget)
     compiled = import_module("compiler.codegen.triton.aot").compile_program(step)  # needs triton
     images = [
         KernelImage(k.name, k.cubin, tuple(kind for _, kind in k.parameters), k.num_warps, k.shared, k.global_scratch)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from compiler.ir.types import bf16, f16
@@ -21,6 +23,7 @@ class Options:
     accumulate: int = 1
     backend: str = "auto"
     keep_grads: bool = False
+    activation_memory: int | float | str | None = None
 
     def __post_init__(self) -> None:
         if self.precision is not None and self.precision not in PRECISIONS:
@@ -31,3 +34,24 @@ class Options:
             raise ValueError(f"loss_scale={self.loss_scale!r}; it is 'dynamic' or a number")
         if self.accumulate < 1:
             raise ValueError(f"accumulate={self.accumulate}; it is the number of micro-batches, at least 1")
+        self.budget()
+
+    def budget(self) -> int | float | None:
+        """``activation_memory`` in bytes, or as a float part of what the step takes without it."""
+        amount = self.activation_memory
+        if isinstance(amount, str):
+            found = re.fullmatch(r"\s*([\d.]+)\s*([kKMGT]?)(i?)B\s*", amount)
+            if found is not None:
+                number, prefix, binary = found.groups()
+                with suppress(ValueError):
+                    return int(float(number) * (1024 if binary else 1000) ** " KMGT".index(prefix.upper() or " "))
+        elif (
+            amount is None
+            or (isinstance(amount, int) and amount > 0)
+            or (isinstance(amount, float) and 0 < amount <= 1)
+        ):
+            return amount
+        raise ValueError(
+            f"activation_memory={amount!r}; it is a number of bytes, a text like '512MB' or '1.5GiB', or a float up to "
+            "1.0: the part of what the step takes without it"
+        )

@@ -19,7 +19,7 @@ from compiler.plan import Plan
 from compiler.text.printer import print_graph
 from genesis.context import Cell, current_recording, session
 from genesis.context import changes as module_changes
-from genesis.execution import Last, Program
+from genesis.execution import Last, Memory, Program
 from genesis.optim.optimizer import changes as optimizer_changes
 from genesis.options import Options
 from genesis.surroundings import Fixed, Surroundings, described, token
@@ -43,6 +43,8 @@ def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     accumulate: split the batch into this many micro-batches and add up their gradients.
     backend: "auto" (C where there is a compiler, else the NumPy interpreter), "c", "interpret" or "cuda".
     keep_grads: make ``.grad`` readable after a call.
+    activation_memory: what the temporaries of a call may take: bytes, a text like "512MB" or "1GiB", or a float, the
+        part of what they would take. More is computed a second time until it fits; see ``step.memory()``.
 
     Modules, optimizers, scalers and values that the function refers to are found by themselves; their state stays
     where it is and is updated in place. Shapes, dtypes and plain Python values are guarded: a call with others compiles
@@ -177,7 +179,7 @@ class CompiledFunction:
         self._count_recompile(kinds, guards)
         assert self._surroundings is not None
         traced = Tracer(self.function, self.options, self._surroundings, self.scale_cells).run(args, kwargs)
-        program = Program(traced, self.options.backend)
+        program = Program(traced, self.options)
         self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
         self.programs[kinds, guards, self._missing_grads()] = program
         self.compiles += 1
@@ -227,6 +229,10 @@ class CompiledFunction:
     def plan(self) -> Plan | None:
         """The plan of the last program; None when the interpreter runs it."""
         return self._latest().plan
+
+    def memory(self) -> Memory:
+        """What the last call's program takes, in bytes; see :class:`Memory`."""
+        return self._latest().memory()
 
     def graph(self, stage: str = "traced") -> Graph:
         """The graph of the last call's program: "traced", after a pass by name, or "fused" after the last."""

@@ -407,7 +407,7 @@ def _(op: str, d: Draw) -> Rows:
     yield "large-i64-f16", [np.array([70000, -70000, 2049, 2**40])], {"to": f16}
 
 
-@entry("detach")
+@entry("detach", "reload")
 def _(op: str, d: Draw) -> Rows:
     yield "matrix", [d.floats(2, 3)]
     yield "rank0", [d.ints()]

@@ -1,4 +1,7 @@
-"""Constants and the ops that hold a program together: ``detach``, ``grad``, ``fused``."""
+"""Constants and the ops that hold a program together: ``detach``, ``reload``, ``grad``, ``fused``.
+
+``reload`` is its operand read back from memory: its readers run in later kernels than the operand's maker.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ register(
 )
 
 register(Op("detach", lambda x: x, "view", lambda x: x, differentiable=False, raw=True))
+register(Op("reload", lambda x: x, "view", lambda x: x, differentiable=False, raw=True))
 
 
 def _infer_grad(loss: TensorType, *rest: TensorType, seed: bool) -> tuple[TensorType, ...]:

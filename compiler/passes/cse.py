@@ -26,14 +26,16 @@ def cse(graph: Graph) -> Graph:
         %1: f32[4] = add(%0, %0)
         return %1
 
-    Draws from the generator are left apart: a dropout mask is cheaper drawn again than kept.
+    Draws from the generator are left apart: a dropout mask is cheaper drawn again than kept. So is what ``remat``
+    computes a second time on purpose.
     """
     builder = GraphBuilder()
     new: dict[Value, Value] = {}
     seen: dict[tuple[Any, ...], tuple[Value, ...]] = {}
     for node in graph.nodes:
         inputs = tuple([new.get(v, v) for v in node.inputs])
-        key = (node.op.name, inputs, repr(node.attrs))  # as text, 0.0 is not -0.0, nor 1 True
+        again = "remat" in node.loc.note.split(" ")
+        key = (node.op.name, inputs, again, repr(node.attrs))  # as text, 0.0 is not -0.0, nor 1 True
         outputs = seen.get(key)
         if outputs is None:
             outputs = copy_node(builder, node, inputs)

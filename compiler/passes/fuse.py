@@ -233,8 +233,10 @@ class _Fusion:
 
     def _linked(self, value: Value, shape: tuple[int, ...]) -> Group | None:
         """The group whose kernel could compute a node of ``shape`` reading ``value`` in the same place."""
-        root, _ = view_chain(value)
+        root, chain = view_chain(value)
         group = self.group.get(root)
+        if any(view.op.name == "reload" for view in chain):
+            return None
         if group is None or root in group.sinks or (group.anchor is not None and group.anchor.op.name not in PRODUCTS):
             return None
         size = prod(shape)
@@ -564,11 +566,17 @@ class _Fusion:
         return value.type.size * 8 <= size
 
     def _ordered(self) -> list[Group]:
-        """Groups, each after those it reads; those that check an index as early as they can."""
+        """Groups, each after those it reads; those that check an index as early as they can.
+
+        A product runs where it stands, whatever its kernel does with the result for later readers: what it reads need
+        not be kept.
+        """
+        position = {n: i for i, n in enumerate(self.nodes)}
+        time = {g: g.last if g.anchor is None else position[g.anchor] for g in self.groups}
         order: list[Group] = []
         done: set[Group] = set()
-        for start in sorted(self.groups, key=lambda g: (not _checks(g), g.last, bool(g.nodes))):
-            stack = [(start, iter(sorted(start.sources, key=lambda g: g.last)))]
+        for start in sorted(self.groups, key=lambda g: (not _checks(g), time[g], bool(g.nodes))):
+            stack = [(start, iter(sorted(start.sources, key=time.__getitem__)))]
             while stack:
                 group, sources = stack[-1]
                 if group in done:
@@ -580,7 +588,7 @@ class _Fusion:
                     order.append(group)
                     stack.pop()
                 elif following not in done:
-                    stack.append((following, iter(sorted(following.sources, key=lambda g: g.last))))
+                    stack.append((following, iter(sorted(following.sources, key=time.__getitem__))))
         return order
 
     def _fused(self, group: Group, outputs: list[Value], new: dict[Value, Value]) -> Node:
@@ -593,7 +601,9 @@ class _Fusion:
                 return inside[value]
             node = value.producer
             outside = self.group.get(value)
-            if node is None or (outside is not group and value in new):
+            if node is not None and node.op.name == "reload":
+                inside[value] = have(node.inputs[0])
+            elif node is None or (outside is not group and value in new):
                 inside[value] = body.add_param(value.type, "input", "", f"a{len(operands)}")
                 operands.append(new[value])
             else:

@@ -248,6 +248,7 @@ TORCH: dict[str, Function] = {
         "logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite", "matmul", "relu",
         "sigmoid", "detach",
     )},
+    "reload": torch.Tensor.detach,
     "where": lambda c, a, b: torch.where(c.bool(), a, b),
     "cast": lambda x, to: x.to(torch_dtype(to)),
     "zeros": lambda shape, dtype: torch.zeros(shape, dtype=torch_dtype(dtype)),

@@ -80,6 +80,12 @@ class Placement:
         self.places[value] = Place("temporary", len(self.temporaries), name)
         self.temporaries.append((name, value.type, Lifetime(start, end, value.type.nbytes)))
 
+    def kept_bytes(self) -> int:
+        """The size of the temporaries that the forward pass makes and the backward pass reads."""
+        backward = {n for n in self.graph.nodes if {"grad", "remat"}.intersection(n.loc.note.split(" "))}
+        read = {v for n in backward for v in n.inputs if self.maker.get(v) not in backward}
+        return sum(v.type.nbytes for v in read if self.places[v].kind == "temporary")
+
     def _place_updates(self) -> None:
         """New states go straight into the state's memory where nobody needs the old contents any more."""
         results = list(self.graph.outputs)

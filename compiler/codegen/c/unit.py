@@ -56,7 +56,9 @@ def emit(graph: Graph, isa: Isa, timed: bool = False) -> Plan:
 class _Unit:
     def __init__(self, graph: Graph, isa: Isa, timed: bool) -> None:
         self.isa, self.timed = isa, timed
-        self._enter(Placement(graph, isa))
+        placement = Placement(graph, isa)
+        self.kept_bytes = placement.kept_bytes()
+        self._enter(placement)
         self.texts: dict[str, str] = {}
         self.helpers: dict[str, str] = {}
         self.specs: list[Spec] = []
@@ -311,6 +313,7 @@ class _Unit:
             threads=1 if flops < SERIAL_WORK else 0,
             launches=launches,
             checks=tuple(self.checks),
+            kept_bytes=self.kept_bytes,
         )
 
     def _source(self, offsets: Sequence[int]) -> str:
