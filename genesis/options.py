@@ -40,16 +40,12 @@ class Options:
         """``activation_memory`` in bytes, or as a float part of what the step takes without it."""
         amount = self.activation_memory
         if isinstance(amount, str):
-            found = re.fullmatch(r"\s*([\d.]+)\s*([kKMGT]?)(i?)B\s*", amount)
+            found = re.fullmatch(r"\s*([\d.]+)\s*([kKMGT]?)(i?)B?\s*", amount)
             if found is not None:
                 number, prefix, binary = found.groups()
                 with suppress(ValueError):
                     return int(float(number) * (1024 if binary else 1000) ** " KMGT".index(prefix.upper() or " "))
-        elif (
-            amount is None
-            or (isinstance(amount, int) and amount > 0)
-            or (isinstance(amount, float) and 0 < amount <= 1)
-        ):
+        elif amount is None or (type(amount) is int and amount > 0) or (isinstance(amount, float) and 0 < amount <= 1):
             return amount
         raise ValueError(
             f"activation_memory={amount!r}; it is a number of bytes, a text like '512MB' or '1.5GiB', or a float up to "

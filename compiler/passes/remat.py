@@ -19,7 +19,7 @@ from compiler.ir.location import Loc
 from compiler.ir.op import OPS
 from compiler.ir.replay import with_nodes
 
-COSTLY = {"uniform": 16, "erf": 12, "tanh": 12, "pow": 12, "sin": 8, "cos": 8, "exp": 6, "log": 6, "log1p": 6}
+COSTLY = {"uniform": 8, "erf": 12, "tanh": 12, "pow": 12, "sin": 8, "cos": 8, "exp": 6, "log": 6, "log1p": 6}
 """Operations per element of a pointwise op, where these are not one."""
 
 PRICE = 1 / 16
