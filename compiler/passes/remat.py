@@ -286,7 +286,9 @@ def _on(node: Node, inputs: tuple[Value, ...], loc: Loc, fresh: bool = False) ->
 def _operations(node: Node) -> int:
     if node.op.name == "dot":
         return 2 * node.output.type.size * node.inputs[0].shape[-1]
-    if node.op.kind == "composite":
+    if node.op.name == "convolve":
+        return 2 * node.output.type.size * (node.inputs[1].type.size // node.inputs[1].shape[0])
+    if node.op.name == "scaled_dot_product_attention":
         return 4 * node.inputs[0].type.size * node.inputs[1].shape[-2]
     return COSTLY.get(node.op.name, 1) * max(v.type.size for v in (*node.inputs, *node.outputs))
 
