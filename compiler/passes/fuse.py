@@ -601,11 +601,11 @@ class _Fusion:
                 return inside[value]
             node = value.producer
             outside = self.group.get(value)
-            if node is not None and node.op.name == "reload":
-                inside[value] = have(node.inputs[0])
-            elif node is None or (outside is not group and value in new):
+            if node is None or (outside is not group and value in new):
                 inside[value] = body.add_param(value.type, "input", "", f"a{len(operands)}")
                 operands.append(new[value])
+            elif node.op.name == "reload":
+                inside[value] = have(node.inputs[0])
             else:
                 self._clone(node, body, inside, have)
             return inside[value]

@@ -141,6 +141,8 @@ def _rematerialised(graph: Graph, efforts: Sequence[Effort]) -> Graph:
                 phase = _Phase(graph, start, turn, efforts)
                 start = len(phase.forward)
             inputs = tuple([phase.read(v, nodes, new) for v in node.inputs])
+            if node.op.kind == "structure":  # never part of a kernel
+                inputs = tuple(map(_unloaded, inputs))
         copied = _on(node, inputs, node.loc)
         new.update((a, b) for a, b in zip(node.outputs, copied.outputs, strict=True) if a is not b)
         nodes.append(copied)
@@ -263,6 +265,11 @@ class _Phase:
             self.copies[value] = copy.output
         nodes.append(copy)
         return self.copies[value]
+
+
+def _unloaded(value: Value) -> Value:
+    node = value.producer
+    return node.inputs[0] if node is not None and node.op.name == "reload" else value
 
 
 def _is_backward(node: Node) -> bool:
