@@ -21,8 +21,6 @@ def _check_window(x: TensorType, window: Shape, stride: Shape, padding: Shape, d
         raise OpError(
             f"pooling over {rank} dimensions needs as many of each attribute, and no image of {list(x.shape)}"
         )
-    if any(n < 1 for n in (*window, *stride, *dilation)):
-        raise OpError(f"window {list(window)}, stride {list(stride)} and dilation {list(dilation)} should be positive")
     for p, w, d in zip(padding, window, dilation, strict=True):
         if not 0 <= 2 * p <= d * (w - 1) + 1:
             raise OpError(
@@ -39,6 +37,8 @@ def pooled_size(
     image: Shape, window: Shape, stride: Shape, padding: Shape, dilation: Shape, ceil_mode: bool = False
 ) -> Shape:
     """Places of a window. With ``ceil_mode`` the last one may reach beyond the end, if it does not begin there."""
+    if any(n < 1 for n in (*window, *stride, *dilation)):
+        raise OpError(f"window {list(window)}, stride {list(stride)} and dilation {list(dilation)} should be positive")
     size = []
     for n, span, s, p in zip(image, window_span(window, dilation), stride, padding, strict=True):
         places = (n + 2 * p - span + (s - 1) * ceil_mode) // s + 1
