@@ -7,25 +7,15 @@ goes to a small buffer, from which a plain loop, which the compiler vectorises, 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 from typing import Protocol
 
+from compiler.codegen.c.gemm_plan import GemmSpec, Plan
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import C_TYPE, CONVERSIONS, TO_F32, Pack, Tile, address, transpose
+from compiler.codegen.c.tiles import C_TYPE, TO_F32, Pack, Tile, address, transpose
 from compiler.codegen.c.writer import Writer
 
 _ALIGN = 64
-_BLOCK_BYTES = 1 << 21  # of packed B
-_K_BYTES = 6144  # one row of a panel's k range, before it is split
-_SMALL_B = 1 << 12  # elements every thread may pack for itself
-_PRIVATE_B = 1 << 18  # elements of one matrix of a batch that a thread packs for itself
-_PAGE_FLOATS = 1024  # rows this far apart compete for the same cache sets
-_THIN = 8  # rows or columns up to which dot products along k beat tiles
-_LONG = 256  # depth of a product from which a tile's shape counts less than even shares
-_FEW = 128  # rows up to which packing all of B costs more than turning the result over
-
 
 RESERVED = frozenset(
     {"pool", "tid", "nt", "scratch", "a", "b", "acc", "i", "j", "batch", "item", "packed", "packed_a", "packed_b"}
@@ -35,61 +25,6 @@ RESERVED = frozenset(
     | {"turned", "square"}
 )
 """Names the kernels use themselves, beside b0, b1, ..."""
-
-
-@dataclass(frozen=True)
-class Operand:
-    """A matrix or batch of them: storage dtype ("f32", "bf16", "f16"), strides (batch..., row, column) in elements."""
-
-    dtype: str
-    strides: tuple[int, ...]
-
-    @property
-    def matrix(self) -> tuple[int, int]:
-        """Row and column strides."""
-        return self.strides[-2], self.strides[-1]
-
-
-@dataclass(frozen=True)
-class GemmSpec:
-    """One product.
-
-    `compute` is "f32" or "bf16" (operands rounded to bf16, f32 sums). `params` is C parameter text for the epilogue.
-    `epilogue` is C statements run once for every element, in terms of `b0`, `b1`, ... (batch indices), `i`, `j` (all
-    long) and `acc` (float). Different elements run in any order and many at once, so a statement may read and write
-    its own element only. Parameters may have any name but those of `RESERVED`.
-
-    `result` is the parameter, an f32 array [batch..., m, n], that takes the sums themselves, or "": register tiles are
-    stored in it directly, and the epilogue runs behind. `totals` are sums over all elements: the parameter for partial
-    results, f32[:func:`parts`], and the term of one element, in terms of what the epilogue defines.
-    """
-
-    name: str
-    batch: tuple[int, ...]
-    m: int
-    n: int
-    k: int
-    a: Operand
-    b: Operand
-    compute: str
-    params: str
-    epilogue: str
-    result: str = ""
-    totals: tuple[tuple[str, str], ...] = ()
-
-    def tiles(self, isa: Isa) -> frozenset[Tile]:
-        """Register tiles the kernel calls."""
-        return _Plan(isa, self).tiles
-
-    def packs(self, isa: Isa) -> frozenset[Pack]:
-        """Packing functions the kernel calls."""
-        return _Plan(isa, self).packs
-
-    def prelude_uses(self) -> set[str]:
-        """Names of the prelude parts the kernel's own text calls, without those of the caller's epilogue."""
-        conversions = {*CONVERSIONS[self.a.dtype], *CONVERSIONS[self.b.dtype]}
-        rounding = {"round_bf16"} if self.compute == "bf16" else set()
-        return {"vectors", *conversions, *rounding} | ({"sum_of"} if self.totals else set())
 
 
 class TileUser(Protocol):
@@ -107,7 +42,7 @@ def micro_kernels(isa: Isa, specs: Iterable[TileUser]) -> str:
     specs = list(specs)
     packs = sorted({pack for spec in specs for pack in spec.packs(isa)})
     tiles = sorted({tile for spec in specs for tile in spec.tiles(isa)})
-    turned = any(isinstance(spec, GemmSpec) and _Plan(isa, spec).turned for spec in specs)
+    turned = any(isinstance(spec, GemmSpec) and Plan(isa, spec).turned for spec in specs)
     texts = [transpose(isa)] if turned or any(pack.order == "rows" for pack in packs) else []
     texts += [pack.text(isa) for pack in packs] + [tile.text(isa) for tile in tiles]
     return "\n".join(texts)
@@ -124,13 +59,13 @@ def prelude_uses(isa: Isa, specs: Iterable[TileUser]) -> set[str]:
 
 def scratch_bytes(isa: Isa, spec: GemmSpec, threads: int) -> int:
     """Bytes of 64-byte aligned scratch the kernel needs when at most `threads` threads run it."""
-    plan = _Plan(isa, spec)
+    plan = Plan(isa, spec)
     return plan.shared_bytes + threads * plan.private_bytes
 
 
 def parts(isa: Isa, spec: GemmSpec) -> int:
     """The number of partial results of each total. It depends on shapes only."""
-    return _Plan(isa, spec).parts
+    return Plan(isa, spec).parts
 
 
 def gemm_kernel(isa: Isa, spec: GemmSpec) -> str:
@@ -139,221 +74,13 @@ def gemm_kernel(isa: Isa, spec: GemmSpec) -> str:
     It takes the inputs as visible and ends without a barrier. Between two kernels that use the same scratch, and before
     anyone reads the outputs, the caller puts `pool->barrier(pool, nt)`.
     """
-    return _Kernel(_Plan(isa, spec)).text()
-
-
-def _ceil(x: int, unit: int) -> int:
-    return -(-x // unit)
-
-
-def _round_up(x: int, unit: int) -> int:
-    return _ceil(x, unit) * unit
-
-
-class _Plan:
-    """Everything decided from the shapes: tile, blocking, what is packed and by whom."""
-
-    def __init__(self, isa: Isa, spec: GemmSpec):
-        self.isa, self.spec = isa, spec
-        self.n, self.k = spec.n, spec.k
-        self.empty = min(spec.m, spec.n, prod(spec.batch)) == 0
-        self.folded = self._folds()
-        self.batch = () if self.folded else spec.batch
-        self.batches = prod(self.batch)
-        self.m = spec.m * prod(spec.batch) if self.folded else spec.m
-        self.a_strides, self.b_strides = spec.a.matrix, spec.b.matrix
-        self.a_order = self._order(self.a_strides[0], self.a_strides[1])
-        self.b_order = self._order(self.b_strides[1], self.b_strides[0])
-        self.thin = self.a_order == self.b_order == "rows" and min(self.m, self.n) <= _THIN and self.k >= 4 * isa.lanes
-        self.pairs = spec.compute == "bf16" and isa.bf16_dot
-        self.form = "pairs" if self.pairs else "rounded" if spec.compute == "bf16" else "f32"
-        self.turned = self._turns()
-        self.mr = self._turned_rows() if self.turned else self._rows()
-        self.nv = self._vectors(self.mr, self.m if self.turned else self.n)
-        self.nr = self.nv * isa.lanes
-        self.row_panels, self.column_panels = _ceil(self.m, self.mr), _ceil(self.n, self.nr)
-        self.direct_a, self.direct_b = self._direct_a(), self._direct_b()
-        self.private = self._private()
-        self.split_k = 4 * self.depth(self.k) > _K_BYTES
-        self.k_step = _K_BYTES // 8 * (2 if self.pairs else 1) if self.split_k else self.k
-        self.whole_rows = self.private or (self.direct_b and not self.split_k)
-        block = _BLOCK_BYTES // (4 * max(self.depth(self.k_step), 1) * self.nr)
-        most = self.column_panels if self.whole_rows else max(block, 1)
-        self.block_panels = _ceil(self.column_panels, max(_ceil(self.column_panels, most), 1))  # blocks of one size
-
-    def _folds(self) -> bool:
-        """Whether the batch is only more rows: one B for all, and rows of A that follow on from matrix to matrix."""
-        spec = self.spec
-        reach = spec.m * spec.a.strides[-2]
-        for size, a, b in reversed(list(zip(spec.batch, spec.a.strides, spec.b.strides))):
-            if size > 1 and (a != reach or b != 0):
-                return False
-            reach *= size
-        return True
-
-    def _turns(self) -> bool:
-        """Whether to compute the transpose: with few rows of A, these are packed, and B, along k, is read in place."""
-        in_place = self.form == "f32" and self.spec.b.dtype == "f32" and self.b_order == "rows"
-        flat = not (self.batch or self.thin or self.n % self.isa.lanes or 4 * self.k > _K_BYTES)
-        return in_place and flat and self.m <= _FEW and 2 * self.m <= self.n
-
-    def _turned_rows(self) -> int:
-        """Rows of a tile of the transpose: some that make up a square of vectors, with room for two vectors across."""
-        return next(rows for rows in range(self.isa.registers // 4, 0, -1) if self.isa.lanes % rows == 0)
-
-    def _rows(self) -> int:
-        """Rows of the tile: those of the ISA, or fewer where they would leave a remainder, thin or of uneven shares."""
-        m, mr = self.m, self.isa.mr
-        if m <= 4 * mr and m % mr and m % mr <= mr // 2:
-            return _ceil(m, _ceil(m, mr))
-        if m <= 4 * mr or m % mr == 0 or self.k < _LONG or self.pairs:
-            return max(min(m, mr), 1)
-        sums = {rows: rows * self._vectors(rows, self.n) for rows in range(mr // 2, mr + 1)}
-        even = [rows for rows in sums if m % rows == 0 and 4 * sums[rows] >= 3 * sums[mr]]
-        return max(even, key=lambda rows: (sums[rows], -rows), default=mr)
-
-    def _vectors(self, rows: int, columns: int) -> int:
-        """Vectors across a tile of `rows`: as many as registers allow beside one row of B and a broadcast."""
-        needed = _ceil(columns, self.isa.lanes)
-        limit = max(min((self.isa.registers - 1) // (rows + 1), 8, needed), 1)
-        even = next(vectors for vectors in range(limit, 0, -1) if needed % vectors == 0)
-        return even if 2 * even > limit else limit
-
-    @staticmethod
-    def _order(along: int, across: int) -> str:
-        """What lies at distance one: neighbours across the panel's rows (along k), or down its columns."""
-        return "rows" if across == 1 else "columns" if along == 1 else "strided"
-
-    def _direct_a(self) -> bool:
-        if self.form != "f32" or self.spec.a.dtype != "f32" or self.a_order == "strided":
-            return False
-        near = self.a_order == "rows" and self.a_strides[0] % _PAGE_FLOATS != 0
-        return near or self.column_panels <= 4 or self.k <= 128
-
-    def _direct_b(self) -> bool:
-        if self.form != "f32" or self.spec.b.dtype != "f32" or self.b_strides[1] != 1 or self.n < self.nr:
-            return False
-        return self.m <= 128 or (self.k <= 800 and self.b_strides[0] % _PAGE_FLOATS != 0)
-
-    def _private(self) -> bool:
-        """Whether threads share out matrices and row panels, and each packs B for itself, so that none waits."""
-        small = self.k * self.n <= (_PRIVATE_B if self.batches > 1 else _SMALL_B)
-        return small or (self.direct_b and self.batches > 1)
-
-    def depth(self, k: int) -> int:
-        """Elements of a panel along k: pairs of bf16 are one."""
-        return _ceil(k, 2) if self.pairs else k
-
-    @cached_property
-    def parts(self) -> int:
-        """Pieces of the product that add up their share of a total: tiles, or blocks of dot products."""
-        if self.empty:
-            return 0
-        if self.turned:
-            return self.squares * self.turned_panels
-        return self.batches * (self.dot_blocks if self.thin else self.row_panels * self.column_panels)
-
-    @cached_property
-    def dot_blocks(self) -> int:
-        """Blocks of four rows of the longer side of a thin product."""
-        return _ceil(max(self.m, self.n), 4)
-
-    @cached_property
-    def squares(self) -> int:
-        """Of a transposed product, pieces as wide as a vector is long, which are turned over after the tiles."""
-        return self.n // self.isa.lanes
-
-    @cached_property
-    def turned_panels(self) -> int:
-        """Of a transposed product, panels of rows of A."""
-        return _ceil(self.m, self.nr)
-
-    # Shared functions
-
-    @cached_property
-    def a_kind(self) -> str:
-        return "pairs" if self.pairs else self.a_order if self.direct_a else "columns"
-
-    @cached_property
-    def last_vectors(self) -> int:
-        """Vectors of the last column tile: fewer than the others where few tiles make the waste count."""
-        last = self.n % self.nr
-        return self.nv if self.direct_b or last == 0 or self.column_panels > 8 else _ceil(last, self.isa.lanes)
-
-    @cached_property
-    def tiles(self) -> frozenset[Tile]:
-        if self.empty or self.thin:
-            return frozenset()
-        if self.turned:
-            return frozenset({Tile(self.mr, self.nv, "rows")})
-        rows = {min(self.mr, self.m), self.m % self.mr or self.mr}
-        vectors = {self.last_vectors} if self.n < self.nr else {self.nv, self.last_vectors}
-        return frozenset(Tile(r, v, self.a_kind) for r in rows for v in vectors)
-
-    @cached_property
-    def pack_a(self) -> Pack:
-        return Pack(self.nr if self.turned else self.mr, self.spec.a.dtype, self.a_order, self.form)
-
-    @cached_property
-    def pack_b(self) -> Pack:
-        return Pack(self.nr, self.spec.b.dtype, self.b_order, self.form)
-
-    @cached_property
-    def packs(self) -> frozenset[Pack]:
-        if self.empty or self.thin:
-            return frozenset()
-        if self.turned:
-            return frozenset({self.pack_a})
-        return frozenset(([] if self.direct_a else [self.pack_a]) + ([] if self.direct_b else [self.pack_b]))
-
-    # Scratch, in elements of four bytes: [blocks of B, partial sums] [thread: its own B and partial sums, a panel of A]
-
-    @cached_property
-    def b_panel(self) -> int:
-        return _round_up(self.depth(self.k if self.private else self.k_step) * self.nr, 16) + 16
-
-    @cached_property
-    def b_block(self) -> int:
-        return 0 if self.direct_b else self.block_panels * self.b_panel
-
-    @cached_property
-    def turns(self) -> bool:
-        # Scratch in elements of four bytes: [blocks of B, partial sums] [thread: its own B, partial sums, a panel of A]
-        more = self.block_panels < self.column_panels or self.batches > 1 or self.split_k
-        return more and not (self.private or self.direct_b)
-
-    @cached_property
-    def a_panel(self) -> int:
-        if self.turned:
-            return _round_up(self.k * self.nr, 16) + 16
-        return 0 if self.direct_a else _round_up(self.depth(self.k_step) * self.mr, 16) + 16
-
-    @cached_property
-    def partial(self) -> int:
-        rows = 1 if self.private else self.row_panels
-        return rows * self.block_panels * self.mr * self.nr if self.split_k else 0
-
-    @cached_property
-    def b_and_partial(self) -> int:
-        return _round_up((2 if self.turns else 1) * self.b_block + self.partial, 16)
-
-    @cached_property
-    def shared_bytes(self) -> int:
-        return 0 if self.private or self.thin or self.turned or self.empty else 4 * self.b_and_partial
-
-    @cached_property
-    def private_bytes(self) -> int:
-        if self.thin or self.empty:
-            return 0
-        if self.turned:
-            return 4 * self.turned_panels * self.a_panel
-        return 4 * ((self.b_and_partial if self.private else 0) + self.a_panel)
+    return _Kernel(Plan(isa, spec)).text()
 
 
 class _Kernel:
     """Writes the loops around the tiles, or dot products, of one product."""
 
-    def __init__(self, plan: _Plan):
+    def __init__(self, plan: Plan):
         self.plan, self.spec = plan, plan.spec
         self.out = Writer()
         self.a, self.b = ("a_matrix", "b_matrix") if plan.batch else ("a", "b")

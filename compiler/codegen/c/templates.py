@@ -7,6 +7,7 @@ from math import prod
 
 from compiler.codegen.c import attention, gemm
 from compiler.codegen.c.body import Body, Scope
+from compiler.codegen.c.gemm_plan import GemmSpec, Operand
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import LoopKernel, Sink, reduction_of
 from compiler.codegen.c.spelling import COMPUTE, STORAGE, index_text
@@ -105,9 +106,9 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: i
     if body.checks:
         parameters.append("long long *status")
         pointers.append(("status", 0, 0))
-    operands = [gemm.Operand(root.dtype.short, strides) for root, _, strides in roots]
+    operands = [Operand(root.dtype.short, strides) for root, _, strides in roots]
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
-    spec = gemm.GemmSpec(
+    spec = GemmSpec(
         "NAME", tuple(batch), m, n, k, operands[0], operands[1], compute, ", ".join(parameters), out.text(),
         "" if result is None else f"o{result}", totals,
     )  # fmt: skip

@@ -8,7 +8,8 @@ from math import prod
 import numpy as np
 import pytest
 
-from compiler.codegen.c.gemm import GemmSpec, Operand, gemm_kernel, micro_kernels, parts, prelude_uses, scratch_bytes
+from compiler.codegen.c.gemm import gemm_kernel, micro_kernels, parts, prelude_uses, scratch_bytes
+from compiler.codegen.c.gemm_plan import GemmSpec, Operand
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.codegen.c.prelude import prelude
 from tests.compiler.codegen.c.harness import NUMPY, POOL, build, call, element_strides, entry, isas, strided, zig
