@@ -9,7 +9,7 @@ import numpy as np
 
 from compiler.ir import ambient
 from compiler.ir.ambient import using
-from compiler.ir.builder import Builder
+from compiler.ir.builder import Builder, Call
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import Op, castable, o
 from compiler.ir.types import TensorType
@@ -37,14 +37,8 @@ def _stored(result: Any, type: TensorType) -> np.ndarray:
 class Evaluator(Builder):
     """A builder that computes every value as it is recorded; a composite without a reference runs its expansion."""
 
-    def emit(
-        self,
-        op: Op,
-        inputs: tuple[Value, ...],
-        types: tuple[TensorType, ...],
-        attrs: dict[str, Any],
-        body: Graph | None = None,
-    ) -> tuple[Value, ...]:
+    def emit(self, call: Call) -> tuple[Value, ...]:
+        op, inputs, types, attrs, body = call
         if body is not None:
             return _iterate(body, inputs, types, attrs)
         target = attrs.get("autocast")
@@ -103,9 +97,8 @@ def _run_node(node: Node, inputs: Sequence[Value]) -> Sequence[Value]:
         if node.op.name == "fused":
             env = run(node.body, inputs)
             return [env[v] for v in node.body.outputs]
-        return ambient.builder().emit(
-            node.op, tuple(inputs), tuple(v.type for v in node.outputs), node.attrs, node.body
-        )
+        types = tuple(v.type for v in node.outputs)
+        return ambient.builder().emit(Call(node.op, tuple(inputs), types, node.attrs, node.body))
     attrs = node.attrs
     if "autocast" in attrs:
         target = attrs["autocast"]

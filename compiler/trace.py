@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from compiler.ir.builder import GraphBuilder
-from compiler.ir.graph import Graph, Value
+from compiler.ir.builder import Call, GraphBuilder
+from compiler.ir.graph import Value
 from compiler.ir.location import Loc, user_location
-from compiler.ir.op import OPS, Op
-from compiler.ir.types import TensorType
+from compiler.ir.op import OPS
 
 
 class TraceBuilder(GraphBuilder):
@@ -27,17 +24,11 @@ class TraceBuilder(GraphBuilder):
     def location(self) -> Loc:
         return user_location(self.scopes[-1] if self.scopes else "")
 
-    def emit(
-        self,
-        op: Op,
-        inputs: tuple[Value, ...],
-        types: tuple[TensorType, ...],
-        attrs: dict[str, Any],
-        body: Graph | None = None,
-    ) -> tuple[Value, ...]:
-        if self.grad_enabled and any(v.cut for v in inputs):
-            inputs = tuple([self._detach(v) if v.cut else v for v in inputs])
-        outputs = super().emit(op, inputs, types, attrs, body)
+    def emit(self, call: Call) -> tuple[Value, ...]:
+        if self.grad_enabled and any(v.cut for v in call.inputs):
+            call = call._replace(inputs=tuple([self._detach(v) if v.cut else v for v in call.inputs]))
+        op, inputs = call.op, call.inputs
+        outputs = super().emit(call)
         if any(v.requires_grad for v in inputs):
             for value in outputs:
                 if op.differentiable and value.dtype.is_floating_point:
@@ -51,5 +42,5 @@ class TraceBuilder(GraphBuilder):
     def _detach(self, value: Value) -> Value:
         found = self._detached.get(value)
         if found is None:
-            found = self._detached[value] = super().emit(OPS["detach"], (value,), (value.type,), {})[0]
+            found = self._detached[value] = super().emit(Call(OPS["detach"], (value,), (value.type,), {}))[0]
         return found

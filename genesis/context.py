@@ -14,6 +14,7 @@ from typing import Any
 from compiler.errors import TraceError
 from compiler.interpret import Evaluator, concrete
 from compiler.ir import ambient
+from compiler.ir.builder import Call
 from compiler.ir.graph import Graph, Node, Update, Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.op import Op, castable, o
@@ -150,16 +151,9 @@ class Taped(Node):
 
     __slots__ = ("ages", "hooks")
 
-    def __init__(
-        self,
-        op: Op,
-        inputs: tuple[Value, ...],
-        types: tuple[TensorType, ...],
-        attrs: dict[str, Any],
-        body: Graph | None = None,
-    ) -> None:
-        super().__init__(op, inputs, types, attrs, body)
-        self.ages = [(v.leaf, v.leaf.age()) for v in inputs if v.leaf is not None and v.leaf.clock is not None]
+    def __init__(self, call: Call) -> None:
+        super().__init__(*call)
+        self.ages = [(v.leaf, v.leaf.age()) for v in call.inputs if v.leaf is not None and v.leaf.clock is not None]
         self.hooks: dict[Value, dict[float, Hook]] | None = None
 
 
@@ -177,23 +171,17 @@ class EagerBuilder(Evaluator):
         self.grad_enabled = True
         self.weight_casts: dict[tuple[Value, DType], Value] = {}
 
-    def emit(
-        self,
-        op: Op,
-        inputs: tuple[Value, ...],
-        types: tuple[TensorType, ...],
-        attrs: dict[str, Any],
-        body: Graph | None = None,
-    ) -> tuple[Value, ...]:
+    def emit(self, call: Call) -> tuple[Value, ...]:
+        op, inputs = call.op, call.inputs
         records = self.grad_enabled and op.differentiable and any(v.requires_grad for v in inputs)
         if records and op.vjp is None and op.expand is not None:
-            result = op.expand(o, *inputs, **attrs)
+            result = op.expand(o, *inputs, **call.attrs)
             return result if isinstance(result, tuple) else (result,)
         with self._quiet():
-            outputs = super().emit(op, inputs, types, attrs, body)
+            outputs = super().emit(call)
         if not records:
             return outputs
-        node = Taped(op, inputs, types, attrs, body)
+        node = Taped(call)
         for value, computed in zip(node.outputs, outputs, strict=True):
             value.data = computed.data
             value.requires_grad = value.dtype.is_floating_point

@@ -14,7 +14,7 @@ from math import inf
 from typing import Any
 
 from compiler.errors import AutogradError
-from compiler.ir.builder import constant
+from compiler.ir.builder import Call, constant
 from compiler.ir.graph import Node, Value
 from compiler.ir.op import Op, o
 from compiler.ops.vjp import pull_back
@@ -93,7 +93,7 @@ def custom(name: str, inputs: Sequence[Value], results: Sequence[Value], pull: P
     recording = current_recording()
     types = tuple(v.type for v in results)
     if recording is None:
-        taped = Taped(op, tuple(inputs), types, {})
+        taped = Taped(Call(op, tuple(inputs), types, {}))
         for value, result in zip(taped.outputs, results, strict=True):
             value.data, value.requires_grad = result.data, True
         return list(taped.outputs)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from compiler.errors import OpError
-from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.graph import Attrs, Graph, Node, Value
 from compiler.ir.location import UNKNOWN, Loc
 from compiler.ir.op import OPS, Op, autocast_target
 from compiler.ir.types import DType, TensorType
+
+
+class Call(NamedTuple):
+    """A checked call of an op: what a node is made of. ``types`` are those of its outputs."""
+
+    op: Op
+    inputs: tuple[Value, ...]
+    types: tuple[TensorType, ...]
+    attrs: Attrs
+    body: Graph | None = None
 
 
 class Builder:
@@ -34,7 +44,7 @@ class Builder:
             types = op.result_types([v.type for v in operands], full)
         except OpError as error:
             raise self.explain(op, operands, error) from None
-        outputs = self.emit(op, tuple(operands), types, full)
+        outputs = self.emit(Call(op, tuple(operands), types, full))
         return outputs[0] if len(outputs) == 1 else outputs
 
     def explain(self, op: Op, operands: Sequence[Any], error: OpError) -> OpError:
@@ -51,14 +61,8 @@ class Builder:
     def location(self) -> Loc:
         return UNKNOWN
 
-    def emit(
-        self,
-        op: Op,
-        inputs: tuple[Value, ...],
-        types: tuple[TensorType, ...],
-        attrs: dict[str, Any],
-        body: Graph | None = None,
-    ) -> tuple[Value, ...]:
+    def emit(self, call: Call) -> tuple[Value, ...]:
+        """The values of a call: how builders differ."""
         raise NotImplementedError
 
 
@@ -73,15 +77,8 @@ class GraphBuilder(Builder):
     def location(self) -> Loc:
         return self.loc
 
-    def emit(
-        self,
-        op: Op,
-        inputs: tuple[Value, ...],
-        types: tuple[TensorType, ...],
-        attrs: dict[str, Any],
-        body: Graph | None = None,
-    ) -> tuple[Value, ...]:
-        node = Node(op, inputs, types, attrs, body, self.location())
+    def emit(self, call: Call) -> tuple[Value, ...]:
+        node = Node(call.op, call.inputs, call.types, call.attrs, call.body, self.location())
         self.nodes.append(node)
         return node.outputs
 

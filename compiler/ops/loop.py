@@ -14,7 +14,7 @@ from typing import Any
 from compiler.errors import OpError
 from compiler.ir import ambient
 from compiler.ir.ambient import using
-from compiler.ir.builder import GraphBuilder
+from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Node, Param, Value
 from compiler.ir.op import REQUIRED, Op, o, register
 from compiler.ir.replay import copy_node, live_nodes, rewrite
@@ -36,7 +36,7 @@ def loop(
 ) -> tuple[Value, ...]:
     """Record a loop with the ambient builder."""
     attrs = {"length": length, "carries": carries, "sequences": sequences, "reverse": reverse}
-    return ambient.builder().emit(LOOP, tuple(inputs), result_types(body, length, carries), attrs, body)
+    return ambient.builder().emit(Call(LOOP, tuple(inputs), result_types(body, length, carries), attrs, body))
 
 
 def result_types(body: Graph, length: int, carries: int) -> tuple[TensorType, ...]:

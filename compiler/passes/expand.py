@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from compiler.ir.ambient import using
-from compiler.ir.builder import GraphBuilder
+from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Value
 from compiler.ir.op import Op, o
 from compiler.ir.replay import copy_node, with_nodes
-from compiler.ir.types import TensorType
 
 Claims = Callable[[Op, Sequence[Value], dict[str, Any]], bool]
 """Whether a target has a kernel of its own for an op on these inputs with these attributes."""
@@ -27,17 +26,10 @@ class _Expanding(GraphBuilder):
         super().__init__()
         self.claims = claims
 
-    def emit(
-        self,
-        op: Op,
-        inputs: tuple[Value, ...],
-        types: tuple[TensorType, ...],
-        attrs: dict[str, Any],
-        body: Graph | None = None,
-    ) -> tuple[Value, ...]:
-        if op.expand is None or self.claims(op, inputs, attrs):
-            return super().emit(op, inputs, types, attrs, body)
-        result = op.expand(o, *inputs, **attrs)
+    def emit(self, call: Call) -> tuple[Value, ...]:
+        if call.op.expand is None or self.claims(call.op, call.inputs, call.attrs):
+            return super().emit(call)
+        result = call.op.expand(o, *call.inputs, **call.attrs)
         return (result,) if isinstance(result, Value) else tuple(result)
 
 

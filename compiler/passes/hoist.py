@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from compiler.ir.ambient import using
-from compiler.ir.builder import GraphBuilder
-from compiler.ir.graph import Attrs, Graph, Node, Param, Value
-from compiler.ir.op import Op, o
+from compiler.ir.builder import Call, GraphBuilder
+from compiler.ir.graph import Graph, Node, Param, Value
+from compiler.ir.op import o
 from compiler.ir.replay import copy_node, live_nodes, with_nodes
-from compiler.ir.types import TensorType
 from compiler.ops.loop import Parts, loop
 from compiler.ops.structure import is_constant
 
@@ -87,18 +86,11 @@ class _Numbering(GraphBuilder):
         if node.body is None and node.op.kind not in ("random", "structure"):
             self.known.setdefault((node.op.name, inputs, repr(node.attrs)), tuple(outputs))
 
-    def emit(
-        self,
-        op: Op,
-        inputs: tuple[Value, ...],
-        types: tuple[TensorType, ...],
-        attrs: Attrs,
-        body: Graph | None = None,
-    ) -> tuple[Value, ...]:
-        found = self.known.get((op.name, inputs, repr(attrs))) if body is None else None
+    def emit(self, call: Call) -> tuple[Value, ...]:
+        found = self.known.get((call.op.name, call.inputs, repr(call.attrs))) if call.body is None else None
         if found is None:
-            found = super().emit(op, inputs, types, attrs, body)
-            self.remember(self.nodes[-1], inputs, found)
+            found = super().emit(call)
+            self.remember(self.nodes[-1], call.inputs, found)
         return found
 
 

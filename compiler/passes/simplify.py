@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from compiler.interpret import evaluate
 from compiler.ir.ambient import using
-from compiler.ir.builder import GraphBuilder
+from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Node, Value
-from compiler.ir.op import Op, o
+from compiler.ir.op import o
 from compiler.ir.replay import copy_node, with_nodes
-from compiler.ir.types import DType, TensorType, f32, f64
+from compiler.ir.types import DType, f32, f64
 from compiler.ops.layout import slice_length
 from compiler.ops.structure import is_constant
 
@@ -50,16 +49,9 @@ def simplify(graph: Graph) -> Graph:
 class _Simplifying(GraphBuilder):
     """Simplifies what the rules record in turn."""
 
-    def emit(
-        self,
-        op: Op,
-        inputs: tuple[Value, ...],
-        types: tuple[TensorType, ...],
-        attrs: dict[str, Any],
-        body: Graph | None = None,
-    ) -> tuple[Value, ...]:
-        found = _simpler(Node(op, inputs, types, attrs), inputs)
-        return super().emit(op, inputs, types, attrs, body) if found is None else (found,)
+    def emit(self, call: Call) -> tuple[Value, ...]:
+        found = _simpler(Node(call.op, call.inputs, call.types, call.attrs), call.inputs)
+        return super().emit(call) if found is None else (found,)
 
 
 def _simpler(node: Node, inputs: tuple[Value, ...]) -> Value | None:

@@ -7,7 +7,7 @@ import pytest
 import compiler.ops.all  # noqa: F401
 from compiler.errors import VerifyError
 from compiler.ir.ambient import using
-from compiler.ir.builder import GraphBuilder
+from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Node, Param, Update, Value
 from compiler.ir.location import Loc
 from compiler.ir.op import OPS, Op, o
@@ -29,7 +29,7 @@ def sound() -> Graph:
     body.nodes = inner.nodes
     with using(GraphBuilder(Loc("/a/train.py", 3, "fc"))) as builder:
         total = o.add(w, x)
-        (result,) = builder.emit(OPS["fused"], (total,), (VECTOR,), {"kind": "pointwise"}, body)
+        (result,) = builder.emit(Call(OPS["fused"], (total,), (VECTOR,), {"kind": "pointwise"}, body))
     graph.nodes = builder.nodes
     graph.updates = [Update(w, total)]
     graph.outputs = [result]

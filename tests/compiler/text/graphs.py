@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import compiler.ops.all  # noqa: F401
 from compiler.ir.ambient import using
-from compiler.ir.builder import GraphBuilder
+from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Update, Value
 from compiler.ir.location import Loc
 from compiler.ir.op import OPS, o
@@ -14,9 +14,8 @@ from compiler.ir.types import DTYPES, TensorType, bf16, f16, f32, f64, i64
 
 
 def fused(builder: GraphBuilder, body: Graph, *inputs: Value) -> Value:
-    (result,) = builder.emit(
-        OPS["fused"], inputs, (body.outputs[0].type,), OPS["fused"].complete({"kind": "pointwise"}), body
-    )
+    attrs = OPS["fused"].complete({"kind": "pointwise"})
+    (result,) = builder.emit(Call(OPS["fused"], inputs, (body.outputs[0].type,), attrs, body))
     return result
 
 
@@ -49,7 +48,7 @@ def train_step() -> Graph:
         loss, _ = o.cross_entropy(o.cast(scores, to=f32), y, label_smoothing=0.1)
         loss.name = "loss"
         builder.loc = builder.loc.noted("grad")
-        (gradient,) = builder.emit(OPS["grad"], (loss, w), (w.type,), {"seed": False})
+        (gradient,) = builder.emit(Call(OPS["grad"], (loss, w), (w.type,), {"seed": False}))
         builder.loc = Loc("/lib/train.py", 5, "", "update")
         new = o.sgd_update(w, gradient, lr, decay)
     graph.nodes = builder.nodes
@@ -109,7 +108,7 @@ def graphs(draw: st.DrawFn, depth: int = 1) -> Graph:
                 values.extend(o.scaled_dot_product_attention(q, q, q, scale=draw(attributes)))
             elif made == "autocast":
                 values.extend(
-                    builder.emit(OPS["relu"], (x,), (x.type.with_dtype(f16),), {"autocast": f16})
+                    builder.emit(Call(OPS["relu"], (x,), (x.type.with_dtype(f16),), {"autocast": f16}))
                     if x.dtype is f32
                     else ()
                 )
@@ -118,7 +117,9 @@ def graphs(draw: st.DrawFn, depth: int = 1) -> Graph:
                 inputs = [o.zeros(shape=p.value.shape, dtype=p.value.dtype) for p in body.params]
                 types = tuple(v.type for v in body.outputs)
                 values.extend(
-                    builder.emit(OPS["fused"], tuple(inputs), types, OPS["fused"].complete({"kind": draw(names)}), body)
+                    builder.emit(
+                        Call(OPS["fused"], tuple(inputs), types, OPS["fused"].complete({"kind": draw(names)}), body)
+                    )
                 )
             for value in values[-1:]:
                 if value.producer is not None:
