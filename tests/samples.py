@@ -42,7 +42,7 @@ from compiler.ops.elementwise import cast_array
 from compiler.passes.autodiff import autodiff
 from compiler.passes.expand import expand
 
-STRUCTURE = ("fused", "grad")
+STRUCTURE = ("fused", "grad", "loop")
 """Ops without samples: what they mean is in their body, or is the work of a pass."""
 
 AUXILIARY = ("layer_norm", "rms_norm", "batch_norm", "group_norm", "cross_entropy", "scaled_dot_product_attention")

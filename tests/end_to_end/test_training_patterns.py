@@ -174,7 +174,7 @@ def micro_batches(compiled: Any) -> Made:
 def noisy_attention(compiled: Any) -> Made:
     """Dropout of attention's probabilities."""
     project = nn.Linear(8, 24)
-    optimizer = optim.SGD(project.parameters(), lr=0.1)
+    optimizer = optim.SGD(project.parameters(), lr=0.01)
 
     @compiled
     def step(x: Any) -> Any:

@@ -252,7 +252,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
         (3,),
         (3,),
     ),
-    "batch_norm far from zero": (lambda f, x: f.batch_norm(x + 30, None, None, training=True), (64, 2, 9)),
+    "batch_norm far from zero": (lambda f, x: f.batch_norm(x + 30, None, None, training=True) * 0.1, (64, 2, 9)),
     "batch_norm of halves": (
         lambda f, x, w, b: f.batch_norm(x.bfloat16(), None, None, w, b, training=True).float(),
         (4, 3, 5),
