@@ -1,6 +1,7 @@
 """The head of a generated C file: types, conversions, elementary functions, random bits and the thread-pool ABI.
 
 Functions are branch-free so that a compiler vectorises the loops they are inlined in; none needs -ffast-math or libm.
+Arguments out of range are not clamped: what comes of them is replaced, which takes fewer instructions.
 """
 
 from __future__ import annotations
@@ -80,17 +81,17 @@ INLINE float bf16_to_f32(bf16 h) { return bits_float((uint32_t)h << 16); }
 """
 
 _TO_BF16 = """\
-/* Round to nearest even; a NaN stays a quiet NaN. */
-INLINE bf16 f32_to_bf16(float x) {
+/* In the upper half the nearest bf16, ties to even; a NaN stays a quiet NaN. */
+INLINE uint32_t nearest_bf16(float x) {
   const uint32_t u = float_bits(x);
-  const uint32_t rounded = (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
-  const uint32_t nan = u >> 16 | 0x40u;
-  return (bf16)((u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
+  return x == x ? u + 0x7fffu + (u >> 16 & 1u) : u | 0x400000u;
 }
+
+INLINE bf16 f32_to_bf16(float x) { return (bf16)(nearest_bf16(x) >> 16); }
 """
 
 _ROUND_BF16 = """\
-INLINE float round_bf16(float x) { return bf16_to_f32(f32_to_bf16(x)); }
+INLINE float round_bf16(float x) { return bits_float(nearest_bf16(x) & 0xffff0000u); }
 """
 
 _FROM_F16 = """\
@@ -122,7 +123,7 @@ INLINE float round_f16(float x) { return f16_to_f32(f32_to_f16(x)); }
 
 # exp(f) = 1 + f + f^2 P(f) on [-ln2/2, ln2/2]; the coefficients of P are a minimax fit, relative error 3.3e-9.
 _EXP_SERIES = """\
-/* x = n ln2 + f; returns (exp(f) - 1) and sets n, given that n fits 22 bits. */
+/* x = n ln2 + f; returns (exp(f) - 1) and sets n, which mean nothing unless n fits 22 bits. */
 INLINE float exp_reduced(float x, int32_t *n) {
   const float round = 12582912.0f; /* 1.5 * 2^23: the sum keeps no fraction */
   const float shifted = x * 1.44269504f + round;
@@ -143,12 +144,12 @@ INLINE float exp2i(int32_t n) { return bits_float((uint32_t)(n + 127) << 23); }
 _EXP = """\
 /* Scaled in two steps, so that neither overflow nor a subnormal result comes early. */
 INLINE float gen_expf(float x) {
-  float t = x < -104.5f ? -104.5f : x;
-  t = t > 88.8f ? 88.8f : t;
   int32_t n;
-  const float p = exp_reduced(t, &n) + 1.0f;
+  const float p = exp_reduced(x, &n) + 1.0f;
   const int32_t half = n >> 1;
-  return p * exp2i(half) * exp2i(n - half);
+  float y = p * exp2i(half) * exp2i(n - half);
+  y = x < -104.5f ? 0.0f : y;
+  return x > 88.8f ? INFINITY : y;
 }
 """
 
@@ -171,12 +172,12 @@ INLINE float exp2_flushed(float x) {
 
 _EXPM1 = """\
 INLINE float gen_expm1f(float x) {
-  float t = x < -20.0f ? -20.0f : x;
-  t = t > 88.8f ? 88.8f : t;
   int32_t n;
-  const float p = exp_reduced(t, &n);
+  const float p = exp_reduced(x, &n);
   const float half_scale = exp2i(n - 1);
-  return 2.0f * (half_scale * p + (half_scale - 0.5f));
+  float y = 2.0f * (half_scale * p + (half_scale - 0.5f));
+  y = x < -20.0f ? -1.0f : y;
+  return x > 88.8f ? INFINITY : y;
 }
 """
 
@@ -219,7 +220,7 @@ INLINE float gen_log1pf(float x) {
 _TANH = """\
 INLINE float gen_tanhf(float x) {
   const float a = fabsf(x);
-  const float e = gen_expm1f(2.0f * (a > 9.1f ? 9.1f : a));
+  const float e = gen_expm1f(2.0f * a);
   const float y = a > 9.1f ? 1.0f : e / (e + 2.0f);
   return copysignf(y, x);
 }
@@ -228,9 +229,7 @@ INLINE float gen_tanhf(float x) {
 # erf(x) = x P(x^2) / Q(x^2) for |x| < 3.92, beyond which erf rounds to one; minimax fit, relative error 3.1e-8.
 _ERF = """\
 INLINE float gen_erff(float x) {
-  float t = x > 3.92f ? 3.92f : x;
-  t = t < -3.92f ? -3.92f : t;
-  const float z = t * t;
+  const float z = x * x;
   float p = 2.3103270173e-4f;
   p = p * z + 3.6441592113e-3f;
   p = p * z + 5.1698134291e-2f;
@@ -243,7 +242,7 @@ INLINE float gen_erff(float x) {
   q = q * z + 1.1345564519e-1f;
   q = q * z + 5.0290248977e-1f;
   q = q * z + 1.0f;
-  const float y = t * p / q;
+  const float y = x * p / q;
   return fabsf(x) >= 3.92f ? copysignf(1.0f, x) : y;
 }
 """
@@ -424,7 +423,7 @@ _PARTS: dict[str, _Part] = {
     "float_bits": _Part(_BITS),
     "bf16_to_f32": _Part(_FROM_BF16, ("float_bits",)),
     "f32_to_bf16": _Part(_TO_BF16, ("float_bits",)),
-    "round_bf16": _Part(_ROUND_BF16, ("bf16_to_f32", "f32_to_bf16")),
+    "round_bf16": _Part(_ROUND_BF16, ("f32_to_bf16",)),
     "f16_to_f32": _Part(_FROM_F16, ("float_bits",)),
     "f32_to_f16": _Part(_TO_F16, ("float_bits",)),
     "round_f16": _Part(_ROUND_F16, ("f16_to_f32", "f32_to_f16")),
