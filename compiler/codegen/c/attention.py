@@ -282,7 +282,7 @@ class _Layout:
             buffers.add("probs", self.mr * self.row_stride // 2, self.element)
         buffers.add("out", self.mr * self.width)
         if spec.dropout:
-            buffers.add("uniform", self.row_stride)
+            buffers.add("draws", self.row_stride + 2 * self.isa.lanes)
         return buffers
 
     def backward_buffers(self) -> _Buffers:
@@ -307,7 +307,7 @@ class _Layout:
         buffers.add("dv_rows", spec.keys * self.width)
         buffers.add("delta", self.rows)
         if spec.dropout:
-            buffers.add("uniform", self.row_stride)
+            buffers.add("draws", self.row_stride + 2 * self.isa.lanes)
         return buffers
 
     # Pieces of text
@@ -419,7 +419,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     ]
     if spec.dropout:
         softmax += [
-            f"philox_fill(*seed, *offset + {spec.draw}, {first}, seen, uniform);",
+            f"const float *const uniform = philox_fill(*seed, *offset + {spec.draw}, {first}, seen, draws);",
             "#pragma omp simd",
             f"for (long j = 0; j < seen; ++j) row[j] = uniform[j] >= {_float(spec.dropout)} ? row[j] : 0.0f;",
         ]
@@ -630,7 +630,7 @@ def _score_gradient(layout: _Layout, spec: AttentionGradSpec) -> list[str]:
     body = [f"const float e = exp2_flushed({exponent});"]
     if f.dropout:
         first = f"(uint64_t)((bh * {f.queries} + t) * {f.keys}L + k0)"
-        lines += [f"philox_fill(*seed, *offset + {f.draw}, {first}, seen, uniform);"]
+        lines += [f"const float *const uniform = philox_fill(*seed, *offset + {f.draw}, {first}, seen, draws);"]
         body += [f"const float keep = uniform[j] >= {_float(f.dropout)} ? {_float(_keep_scale(f))} : 0.0f;"]
         body += ["p_row[j] = e * keep;", "ds_row[j] = e * (ds_row[j] * keep - d);"]
     else:

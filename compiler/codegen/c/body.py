@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from compiler.codegen.c.spelling import CHOICES, COMPUTE, index_text, literal, spell, variables
 from compiler.codegen.c.writer import Writer
@@ -31,12 +32,29 @@ class Scope:
         return None
 
 
+@dataclass(frozen=True)
+class Run:
+    """Neighbours that a loop goes through: ``element`` is number ``at`` of the ``length`` elements from ``start`` on.
+
+    ``at`` and ``length``, a constant, are C text. Random bits are drawn for all of them at once, in ``scope``.
+    """
+
+    element: Index
+    start: Index
+    at: str
+    length: str
+    scope: Scope
+
+
 class Body:
     """The expressions of one body graph.
 
     ``names`` gives the C name of each body input. ``uses`` collects the prelude functions called. Values that a loop
-    has produced before (reductions, row buffers) are put into a scope's ``known`` under ``(value, index)``.
+    has produced before (reductions, row buffers) are put into a scope's ``known`` under ``(value, index)``. ``run`` is
+    what the loop being written goes through, if that is known.
     """
+
+    run: Run | None = None
 
     def __init__(self, graph: Graph, names: dict[Value, str], check_base: int = 0) -> None:
         self.graph = graph
@@ -217,12 +235,28 @@ class Body:
         return f"gen_bounded(status, {number}, {operand}, {node.attrs['size']}, {index_text(linear)})"
 
     def _uniform(self, node: Node, linear: Index, scope: Scope) -> str:
-        seed, offset = (self.value(v, Index(), scope) for v in node.inputs)
+        if self.run is not None and linear == self.run.element:
+            return f"{self._drawn(node, self.run)}[{self.run.at}]"
         self.uses.add("philox_lane")
-        return (
-            f"(float)(philox_lane((uint64_t){seed}, (uint64_t){offset} + {node.attrs['index']}, "
-            f"{index_text(linear)}) >> 8) * 0x1p-24f"
-        )
+        return f"(float)(philox_lane({self._stream(node, scope)}, {index_text(linear)}) >> 8) * 0x1p-24f"
+
+    def _drawn(self, node: Node, run: Run) -> str:
+        """The name of the uniforms of a run."""
+        known = run.scope.find((node, run.start))
+        if known is None:
+            known = run.scope.known[node, run.start] = self.fresh("u")
+            self.uses.add("philox_fill")
+            run.scope.out(f"float draws_{known}[PHILOX_ROOM({run.length})];")
+            run.scope.out(
+                f"const float *const {known} = philox_fill({self._stream(node, run.scope)}, {index_text(run.start)}, "
+                f"{run.length}, draws_{known});"
+            )
+        return known
+
+    def _stream(self, node: Node, scope: Scope) -> str:
+        """The arguments that say which random numbers a node draws."""
+        seed, offset = (self.value(v, Index(), scope) for v in node.inputs)
+        return f"(uint64_t){seed}, (uint64_t){offset} + {node.attrs['index']}"
 
     def _lookup(self, node: Node, linear: Index, scope: Scope) -> str:
         """The table's value at a place that the index tells at run time."""

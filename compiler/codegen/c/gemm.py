@@ -142,6 +142,13 @@ class _Kernel:
         else:
             self.out(f"const long i = {row};")
 
+    def _ahead(self, width: int) -> None:
+        """What comes before the epilogue of `width` neighbours."""
+        if self.spec.ahead:
+            self.out(f"enum {{ width = {width} }};")
+        for line in self.spec.ahead.splitlines():
+            self.out(line)
+
     def _epilogue(self, stored: bool = False, lane: str = "") -> None:
         """What happens to one element; `stored`: the result has it already; `lane`: its place in the totals."""
         if self.spec.result and not stored:
@@ -366,6 +373,7 @@ class _Kernel:
             out(f"float total{k}[{width}] = {{0}};")
         out.open("for (long row = 0; row < rows; ++row)")
         self._element("i0 + row")
+        self._ahead(width)
         out("#pragma omp simd")
         out.open(f"for (long col = 0; col < {width}; ++col)")
         out("const long j = j0 + col;")
@@ -401,6 +409,9 @@ class _Kernel:
         out.open(f"for (long col = 0; col < 4 && q + col < {wide}; ++col)")
         self._element("p + row" if by_columns else "q + col")
         out(f"const long j = {'q + col' if by_columns else 'p + row'};")
+        if self.spec.ahead:
+            out("const long j0 = j;")
+            self._ahead(1)
         out("float acc = sums[row][col];")
         self._epilogue()
         for _ in range(3):

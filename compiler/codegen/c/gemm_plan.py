@@ -51,7 +51,8 @@ class GemmSpec:
 
     `result` is the parameter, an f32 array [batch..., m, n], that takes the sums themselves, or "": register tiles are
     stored in it directly, and the epilogue runs behind. `totals` are sums over all elements: the parameter for partial
-    results, f32[:func:`parts`], and the term of one element, in terms of what the epilogue defines.
+    results, f32[:func:`parts`], and the term of one element, in terms of what the epilogue defines. `ahead` are
+    statements run before the epilogue of neighbours in a row, `width` (a constant) columns from `j0` on.
     """
 
     name: str
@@ -66,6 +67,7 @@ class GemmSpec:
     epilogue: str
     result: str = ""
     totals: tuple[tuple[str, str], ...] = ()
+    ahead: str = ""
 
     def tiles(self, isa: Isa) -> frozenset[Tile]:
         """Register tiles the kernel calls."""

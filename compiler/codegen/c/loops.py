@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
-from compiler.codegen.c.body import Body, Scope
+from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE, STORAGE, index_text, literal
 from compiler.codegen.c.writer import Writer
 from compiler.index import Index, Var, join, refined, split
@@ -290,8 +290,7 @@ class _Loops:
         found: dict[Value, str] = {}
         for node in self.graph.nodes:
             value = node.outputs[0]
-            heavy = node.op.name in EXPENSIVE or node.op.name == "uniform"
-            if heavy and passes.get(value, 0) > 1 and value.type.size == self.size:
+            if node.op.name in EXPENSIVE and passes.get(value, 0) > 1 and value.type.size == self.size:
                 found[value] = f"row{len(found)}"
         return found
 
@@ -316,6 +315,9 @@ class _Loops:
         known = set(filled)
         for first, place in ((at is self.places[0], at) for at in self.places):
             self.at, element = place, Index.of(self.row) * self.columns + place
+            if self.columns <= BUFFER_LIMIT:
+                row = Index.of(self.row) * self.columns
+                self.body.run = Run(element, row, index_text(place), str(self.columns), rows)
             for value in known:
                 inner.known[value, element] = f"{buffers[value]}[{index_text(self.at)}]"
             for node in reductions:

@@ -273,8 +273,6 @@ INLINE philox_words philox_block(uint64_t seed, uint64_t offset, uint64_t block)
   }
   return (philox_words){x, y, z, w};
 }
-
-INLINE float philox_uniform(uint32_t word) { return (float)(int32_t)(word >> 8) * 0x1p-24f; }
 """
 
 _PHILOX_LANE = """\
@@ -286,25 +284,55 @@ INLINE uint32_t philox_lane(uint64_t seed, uint64_t offset, uint64_t element) {
 """
 
 _PHILOX_FILL = """\
-/* u[i] = uniform of element first + i, for i < n. */
-INLINE void philox_fill(uint64_t seed, uint64_t offset, uint64_t first, long n, float *u) {
-  long head = (long)(-first & 3);
-  head = head < n ? head : n;
-  for (long i = 0; i < head; ++i) u[i] = philox_uniform(philox_lane(seed, offset, first + (uint64_t)i));
-  const uint64_t block = (first + 3) >> 2;
-  const long blocks = (n - head) >> 2;
-  float *v = u + head;
-#pragma omp simd
-  for (long i = 0; i < blocks; ++i) {
-    const philox_words r = philox_block(seed, offset, block + (uint64_t)i);
-    v[4 * i] = philox_uniform(r.x);
-    v[4 * i + 1] = philox_uniform(r.y);
-    v[4 * i + 2] = philox_uniform(r.z);
-    v[4 * i + 3] = philox_uniform(r.w);
-  }
-  for (long i = head + 4 * blocks; i < n; ++i) u[i] = philox_uniform(philox_lane(seed, offset, first + (uint64_t)i));
-}
+#define PHILOX_ROOM(n) (((n) + 3 + 2 * LANES - 1) / (2 * LANES) * (2 * LANES)) /* for n uniforms */
+typedef uint64_t vq __attribute__((vector_size(4 * LANES)));
+
+/* Products of the low halves of x and m. */
+INLINE vq low_product(vq x, uint64_t m) {{ return {product}; }}
+
+INLINE vf philox_uniforms(vq words) {{ return __builtin_convertvector((vi)((vu)words >> 8), vf) * 0x1p-24f; }}
+
+/* Uniforms of elements first to first + n - 1; returns where in u, which has PHILOX_ROOM(n), the first one stands.
+   A block is a 64-bit lane, of which only the low half counts before the last round. */
+INLINE const float *philox_fill(uint64_t seed, uint64_t offset, uint64_t first, long n, float *u) {{
+  const long skip = (long)(first & 3);
+  for (long i = 0; i < skip + n; i += 2 * LANES) {{
+    const vq block = ((first + (uint64_t)i) >> 2) + (vq){{{numbers}}};
+    vq x = block, y = block >> 32, z = (vq){{0}} + offset, w = z >> 32;
+    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+    UNROLL for (int round = 0; round < 10; ++round) {{
+      const vq p = low_product(x, 0xD2511F53u), q = low_product(z, 0xCD9E8D57u);
+      x = q >> 32 ^ y ^ k0;
+      y = q;
+      z = p >> 32 ^ w ^ k1;
+      w = p;
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }}
+    const vq xy = (x & 0xffffffffu) | y << 32, zw = (z & 0xffffffffu) | w << 32;
+    vstore(u + i, philox_uniforms(__builtin_shufflevector(xy, zw, {low})));
+    vstore(u + i + LANES, philox_uniforms(__builtin_shufflevector(xy, zw, {high})));
+  }}
+  return u + skip;
+}}
 """
+
+_LOW_PRODUCT = {
+    "avx512bf16": "(vq)_mm512_mul_epu32((__m512i)x, _mm512_set1_epi64((long long)m))",
+    "avx512": "(vq)_mm512_mul_epu32((__m512i)x, _mm512_set1_epi64((long long)m))",
+    "avx2": "(vq)_mm256_mul_epu32((__m256i)x, _mm256_set1_epi64x((long long)m))",
+    "neon": "(vq)vmull_n_u32(vmovn_u64((uint64x2_t)x), (uint32_t)m)",
+    "portable": "(x & 0xffffffffu) * m",
+}
+
+
+def _philox_fill(isa: Isa) -> str:
+    """Philox with a block in each 64-bit lane of a vector, for the ISA's multiplication of 32 bits to 64."""
+    blocks = isa.lanes // 2
+    zipped = [i // 2 + i % 2 * blocks for i in range(2 * blocks)]
+    numbers, low, high = (", ".join(map(str, x)) for x in (range(blocks), zipped[:blocks], zipped[blocks:]))
+    return _PHILOX_FILL.format(product=_LOW_PRODUCT[isa.name], numbers=numbers, low=low, high=high)
+
 
 _TURN_SHIFT = 30
 _TURN_ENTRIES = 135
@@ -441,7 +469,6 @@ _PARTS: dict[str, _Part] = {
     "fetch_row": _Part(_FETCH_ROW),
     "philox_block": _Part(_PHILOX),
     "philox_lane": _Part(_PHILOX_LANE, ("philox_block",)),
-    "philox_fill": _Part(_PHILOX_FILL, ("philox_lane",)),
     "sum_of": _Part(_SUM_OF),
 }
 
@@ -519,6 +546,7 @@ def prelude(isa: Isa, uses: set[str]) -> str:
     """
     parts = _PARTS | {
         "vectors": _Part(_vectors(isa.lanes)),
+        "philox_fill": _Part(_philox_fill(isa), ("vectors",)),
         "bf16_dot": _Part(_BF16_DOT, ("vectors",)),
     }
     unknown = uses - parts.keys()
@@ -531,5 +559,6 @@ def prelude(isa: Isa, uses: set[str]) -> str:
         if name not in needed:
             needed.add(name)
             pending.extend(parts[name].needs)
-    intrinsics = "#include <immintrin.h>\n" if "bf16_dot" in needed else ""
+    header = {"neon": "arm_neon.h", "portable": ""}.get(isa.name, "immintrin.h")
+    intrinsics = f"#include <{header}>\n" if header and needed & {"bf16_dot", "philox_fill"} else ""
     return "\n".join([intrinsics + _HEAD + POOL_ABI, *(part.text for name, part in parts.items() if name in needed)])

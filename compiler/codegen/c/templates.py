@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from compiler.codegen.c import attention, gemm
-from compiler.codegen.c.body import Body, Scope
+from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.gemm_plan import GemmSpec, Operand
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import LoopKernel, Sink, reduction_of
@@ -82,11 +82,13 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: i
     n = dot.inputs[1].shape[-1]
     body = Body(graph, {v: f"a{i}" for i, v in enumerate(params)}, check_base)
     names = [f"b{d}" for d in range(len(batch))]
-    place = join(
-        [Index.of(Var(x, size)) for x, size in zip((*names, "i", "j"), dot.output.shape, strict=True)], dot.output.shape
+    place, first_place = (
+        join([Index.of(Var(x, s)) for x, s in zip((*names, "i", j), dot.output.shape, strict=True)], dot.output.shape)
+        for j in ("j", "j0")
     )
-    out = Writer()
+    out, ahead = Writer(), Writer()
     inner = Scope(out)
+    body.run = Run(place, first_place, "j - j0", "width", Scope(ahead))
     acc = "acc"
     if dot.output.dtype.is_half:
         body.uses.add(f"round_{dot.output.dtype.short}")
@@ -110,7 +112,7 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: i
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
     spec = GemmSpec(
         "NAME", tuple(batch), m, n, k, operands[0], operands[1], compute, ", ".join(parameters), out.text(),
-        "" if result is None else f"o{result}", totals,
+        "" if result is None else f"o{result}", totals, ahead.text(),
     )  # fmt: skip
     first = [("in", params.index(root), offset) for root, offset, _ in roots]
     none, one = gemm.scratch_bytes(isa, spec, 0), gemm.scratch_bytes(isa, spec, 1)

@@ -42,7 +42,10 @@ void run_{name}(long n, const {source} *restrict x, {target} *restrict y) {{
     return (
         text
         + """
-void fill(uint64_t seed, uint64_t offset, uint64_t first, long n, float *u) { philox_fill(seed, offset, first, n, u); }
+void fill(uint64_t seed, uint64_t offset, uint64_t first, long n, float *u) {
+  float draws[PHILOX_ROOM(n)];
+  memcpy(u, philox_fill(seed, offset, first, n, draws), sizeof(float) * n);
+}
 void lanes(uint64_t seed, uint64_t offset, uint64_t first, long n, uint32_t *w) {
 #pragma omp simd
   for (long i = 0; i < n; ++i) w[i] = philox_lane(seed, offset, first + (uint64_t)i);
@@ -143,7 +146,7 @@ def check_conversions(apply: Apply) -> None:
 
 def check_philox(lib: ctypes.CDLL) -> None:
     seed, offset = 0xFEDCBA9876543210, (7 << 32) + 5
-    for first, n in ((0, 64), (1, 3), (2, 1001), ((1 << 34) + 3, 77), (5, 0), (3, 2)):
+    for first, n in ((0, 64), (1, 3), (2, 1001), ((1 << 34) + 3, 77), ((1 << 34) - 7, 77), (5, 0), (3, 2)):
         words, uniforms = np.empty(n, np.uint32), np.empty(n, np.float32)
         head = (ctypes.c_uint64(seed), ctypes.c_uint64(offset), ctypes.c_uint64(first), ctypes.c_long(n))
         lib.lanes(*head, ctypes.c_void_p(words.ctypes.data))
