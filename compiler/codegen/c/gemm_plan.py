@@ -9,13 +9,15 @@ from math import prod
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.tiles import CONVERSIONS, Pack, Tile
 
-# What was measured with AVX-512, on two cores that reach 486 GFLOP/s in f32 and about twice that in pairs of bf16:
+# What was measured with AVX-512 on two cores:
 #
-#   tile           14 x 32 best. In f32 8 x 48 equals it and 6 x 64 is close; in pairs 8 x 48 loses 20 %
-#   B in place     488 against 412 packed, where its rows are contiguous and m <= 128 or k <= 800
-#   A in place     no worse than packed, but where its rows are a multiple of 4 KB apart
-#   shares         by rows from four row panels a thread on, by columns below
-#   cast in pack   f32 operands as pairs cost 2 to 12 % of the product
+#   tile          14 x 32 is best. In f32 8 x 48 equals it and 6 x 64 is close; in pairs of bf16 8 x 48 loses up to 20 %
+#   even shares   in pairs 12 x 32, where it divides the rows, gains 3 to 5 % of 384 rows and loses nothing of 1536
+#   B in place    488 GFLOP/s against 412 packed, where its rows are contiguous and m <= 128 or k <= 800
+#   A in place    no worse than packed, but where its rows are a multiple of 4 KB apart
+#   packing       1 to 3 % of 600 million multiply-adds in pairs, casts from f32 included
+#   blocks of B   of 512 KB to 2 MB make no difference
+#   shares        by rows from four row panels a thread on, by columns below
 
 _BLOCK_BYTES = 1 << 21  # of packed B
 _K_BYTES = 6144  # one row of a panel's k range, before it is split
@@ -148,10 +150,13 @@ class Plan:
         m, mr = self.m, self.isa.mr
         if m <= 4 * mr and m % mr and m % mr <= mr // 2:
             return _ceil(m, _ceil(m, mr))
-        if m <= 4 * mr or m % mr == 0 or self.k < _LONG or self.pairs:
+        if m <= 4 * mr or m % mr == 0 or self.k < _LONG:
             return max(min(m, mr), 1)
-        sums = {rows: rows * self._vectors(rows, self.n) for rows in range(mr // 2, mr + 1)}
+        across = {rows: self._vectors(rows, self.n) for rows in range(mr // 2, mr + 1)}
+        sums = {rows: rows * vectors for rows, vectors in across.items()}
         even = [rows for rows in sums if m % rows == 0 and 4 * sums[rows] >= 3 * sums[mr]]
+        if self.pairs:
+            even = [rows for rows in even if across[rows] == across[mr]]
         return max(even, key=lambda rows: (sums[rows], -rows), default=mr)
 
     def _vectors(self, rows: int, columns: int) -> int:

@@ -119,6 +119,7 @@ def mixed_cases() -> list[Case]:
     cases += [case(5, 7, 3, layout, types[0], "bf16") for layout in LAYOUTS]
     cases += [case(30, 40, 3301, layout, types[i], "bf16") for layout in ("NN", "TT") for i in (0, 3)]
     cases += [case(70, 50, 65, "NT", types[0], "bf16", batch=(4,)), case(40, 720, 3300, "NT", types[3], "bf16")]
+    cases += [case(60, 70, 260, "TN", types[1], "bf16")]
     return cases
 
 
@@ -219,6 +220,13 @@ def test_totals(isa: Isa) -> None:
         np.testing.assert_allclose(out, c.expected(), rtol=0, atol=1e-5 * spec.k**0.5)
         np.testing.assert_allclose(plain.sum(), out.astype(np.float64).sum(), rtol=1e-4, atol=1e-5 * out.size)
         np.testing.assert_allclose(squares.sum(), np.square(out.astype(np.float64)).sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("compute", "m", "rows"), [("bf16", 384, 12), ("bf16", 1024, 14), ("f32", 1024, 8)])
+def test_rows_of_tiles(compute: str, m: int, rows: int) -> None:
+    """Deep products divide their rows evenly; those of bf16 pairs only if the tile stays as wide."""
+    tiles = case(m, 96, 256, "TN", compute=compute).spec.tiles(ISAS["avx512bf16"])
+    assert max(tile.rows for tile in tiles) == rows
 
 
 def test_tiles_are_shared() -> None:
