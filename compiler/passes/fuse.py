@@ -569,13 +569,22 @@ class _Fusion:
         """Groups, each after those it reads; those that check an index as early as they can.
 
         A product runs where it stands, whatever its kernel does with the result for later readers: what it reads need
-        not be kept.
+        not be kept. Where its epilogue waits for a later product, it runs after that.
         """
         position = {n: i for i, n in enumerate(self.nodes)}
-        time = {g: g.last if g.anchor is None else position[g.anchor] for g in self.groups}
+        ready = {g: 0 if g.anchor is None else position[g.anchor] for g in self.groups}
+        for group in self._after_sources(self.groups, ready):
+            ready[group] = max([ready[group], *(ready[source] for source in group.sources)])
+        time = {g: g.last if g.anchor is None else ready[g] for g in self.groups}
+        starts = sorted(self.groups, key=lambda g: (not _checks(g), time[g], bool(g.nodes)))
+        return self._after_sources(starts, time)
+
+    @staticmethod
+    def _after_sources(starts: Iterable[Group], time: dict[Group, int]) -> list[Group]:
+        """``starts`` in order, each after all it reads, directly or not, the earlier of these first."""
         order: list[Group] = []
         done: set[Group] = set()
-        for start in sorted(self.groups, key=lambda g: (not _checks(g), time[g], bool(g.nodes))):
+        for start in starts:
             stack = [(start, iter(sorted(start.sources, key=time.__getitem__)))]
             while stack:
                 group, sources = stack[-1]
