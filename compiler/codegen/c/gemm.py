@@ -77,6 +77,17 @@ def gemm_kernel(isa: Isa, spec: GemmSpec) -> str:
     return _Kernel(Plan(isa, spec)).text()
 
 
+def packed_bytes(isa: Isa, spec: GemmSpec) -> int:
+    """Bytes of B in panels, where all of it is packed before the product begins; else 0."""
+    plan = Plan(isa, spec)
+    return 4 * plan.b_block if plan.packs_once else 0
+
+
+def pack_kernel(isa: Isa, spec: GemmSpec) -> str:
+    """The function `void NAME_pack(tid, nt, b, packed)`, which all nt threads call before kernels with `packed`."""
+    return _Kernel(Plan(isa, spec)).pack_text()
+
+
 class _Kernel:
     """Writes the loops around the tiles, or dot products, of one product."""
 
@@ -94,7 +105,8 @@ class _Kernel:
         )
         out(f"NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch,")
         params = f", {spec.params}" if spec.params else ""
-        out.open(f"    const {C_TYPE[spec.a.dtype]} *a, const {C_TYPE[spec.b.dtype]} *b{params})")
+        b = "void *packed" if spec.packed else f"{C_TYPE[spec.b.dtype]} *b"
+        out.open(f"    const {C_TYPE[spec.a.dtype]} *a, const {b}{params})")
         out("(void)pool, (void)tid, (void)nt, (void)scratch;")
         if not plan.empty:
             way = "dots" if plan.thin else "turned" if plan.turned else "private" if plan.private else "shared"
@@ -102,14 +114,26 @@ class _Kernel:
         out.close()
         return out.text()
 
+    def pack_text(self) -> str:
+        plan, out = self.plan, self.out
+        out(f"/* B of {self.spec.name}, [{plan.k},{plan.n}] {self.spec.b.dtype}, in panels of {plan.nr} columns. */")
+        b = f"const {C_TYPE[self.spec.b.dtype]} *b"
+        out.open(f"NOINLINE void {self.spec.name}_pack(int tid, int nt, {b}, void *packed)")
+        out(f"{plan.element} *const packed_b = packed;")
+        self._share(plan.block_panels, f"{plan.column_panels}L")
+        self._pack_own("packed_b", "0")
+        out.close()
+        return out.text()
+
     # Pieces
 
     def _buffers(self) -> None:
-        plan, out = self.plan, self.out
-        element = "uint32_t" if plan.pairs else "float"
+        plan, out, element = self.plan, self.out, self.plan.element
         own = f"scratch + {plan.shared_bytes} + (long)tid * {plan.private_bytes}"
         common = own if plan.private else "scratch"
-        if not plan.direct_b:
+        if self.spec.packed:
+            out(f"const {element} *const packed_b = packed;")
+        elif not plan.direct_b:
             out(f"{element} *const packed_b = ({element} *)({common});")
         if plan.split_k:
             out(f"float *const partial = (float *)({common}) + {(2 if plan.turns else 1) * plan.b_block}L;")
@@ -229,9 +253,9 @@ class _Kernel:
             self._open_k()
         if plan.turns:
             block = "block"
-            out(f"{'uint32_t' if plan.pairs else 'float'} *const block = packed_b + turn * {plan.b_block}L;")
+            out(f"{plan.element} *const block = packed_b + turn * {plan.b_block}L;")
             out("turn ^= 1;")
-        if not plan.direct_b:
+        if not (plan.direct_b or self.spec.packed):
             self._pack_own(block, start)
             out("if (nt > 1 && by_rows) pool->barrier(pool, nt);")
         out.open("for (long p = first; p < end; ++p)")

@@ -55,6 +55,9 @@ class GemmSpec:
     stored in it directly, and the epilogue runs behind. `totals` are sums over all elements: the parameter for partial
     results, f32[:func:`parts`], and the term of one element, in terms of what the epilogue defines. `ahead` are
     statements run before the epilogue of neighbours in a row, `width` (a constant) columns from `j0` on.
+
+    `packed`: the kernel takes B as the function of :func:`pack_kernel` has laid it out, for a product that runs often
+    with the same B; only where :func:`packed_bytes` is not 0.
     """
 
     name: str
@@ -70,6 +73,7 @@ class GemmSpec:
     result: str = ""
     totals: tuple[tuple[str, str], ...] = ()
     ahead: str = ""
+    packed: bool = False
 
     def tiles(self, isa: Isa) -> frozenset[Tile]:
         """Register tiles the kernel calls."""
@@ -187,6 +191,11 @@ class Plan:
         small = self.k * self.n <= (_PRIVATE_B if self.batches > 1 else _SMALL_B)
         return small or (self.direct_b and self.batches > 1)
 
+    @property
+    def element(self) -> str:
+        """The C type of a packed element."""
+        return "uint32_t" if self.pairs else "float"
+
     def depth(self, k: int) -> int:
         """Elements of a panel along k: pairs of bf16 are one."""
         return _ceil(k, 2) if self.pairs else k
@@ -270,6 +279,11 @@ class Plan:
         return more and not (self.private or self.direct_b)
 
     @cached_property
+    def packs_once(self) -> bool:
+        """Whether threads pack B together, all of it before the first tile."""
+        return self.pack_b in self.packs and not (self.private or self.turned or self.turns)
+
+    @cached_property
     def a_panel(self) -> int:
         if self.turned:
             return _round_up(self.k * self.nr, 16) + 16
@@ -282,7 +296,8 @@ class Plan:
 
     @cached_property
     def b_and_partial(self) -> int:
-        return _round_up((2 if self.turns else 1) * self.b_block + self.partial, 16)
+        blocks = 0 if self.spec.packed else 2 if self.turns else 1
+        return _round_up(blocks * self.b_block + self.partial, 16)
 
     @cached_property
     def shared_bytes(self) -> int:

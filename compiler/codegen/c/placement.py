@@ -39,6 +39,7 @@ class Placement:
         copies: values to be copied to a second place at the end.
         aliases: node -> {output: operand whose memory it overwrites}.
         first_write: the first run that writes into a state.
+        fixed: values that are the same in every run of the graph, a loop's body.
     """
 
     def __init__(self, graph: Graph, isa: Isa) -> None:
@@ -57,6 +58,7 @@ class Placement:
         self.aliases: dict[Node, dict[int, int]] = {}
         self.readers: dict[int, Counter[Value]] = {}
         self.first_write = len(self.runs)
+        self.fixed: set[Value] = set()
         self._assign()
 
     def _assign(self) -> None:
@@ -174,6 +176,7 @@ class BodyPlacement(Placement):
         parts = Parts.of(self.loop)
         carried, sliced, fixed = parts.split(parts.body.inputs())
         starts, sequences, invariants = parts.split(self.loop.inputs)
+        self.fixed = set(fixed)
         for inner, outer in zip(fixed, invariants, strict=True):
             self.places[inner] = self.around.places[outer]
         for inner, outer in zip(sliced, sequences, strict=True):

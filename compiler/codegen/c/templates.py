@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 from compiler.codegen.c import attention, gemm
@@ -25,7 +25,8 @@ class TeamKernel:
     """A kernel that all threads call with ``pool, tid, nt, scratch``; ``pointers`` are its memory operands in order.
 
     Each pointer is ("in", i, element offset), ("out", i, element offset) or ("partial", i, 0). ``sinks`` have one
-    partial result for each of ``chunks``. ``own_place`` as in :class:`LoopKernel`.
+    partial result for each of ``chunks``. ``own_place`` as in :class:`LoopKernel`. With ``packed_bytes``, the kernel
+    takes the second operand as ``NAME_pack(tid, nt, operand, packed)``, also in ``text``, has laid it out.
     """
 
     text: str
@@ -38,6 +39,7 @@ class TeamKernel:
     own_place: frozenset[int] = frozenset()
     sinks: list[Sink] = field(default_factory=list)
     chunks: int = 0
+    packed_bytes: int = 0
 
 
 def parameters_of(
@@ -65,8 +67,10 @@ def parameters_of(
     return text, pointers
 
 
-def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: int) -> TeamKernel | LoopKernel:
-    """A matrix product with everything fused behind it."""
+def contract_kernel(
+    isa: Isa, node: Node, aliases: dict[int, int], check_base: int, fixed: frozenset[int] = frozenset()
+) -> TeamKernel | LoopKernel:
+    """A matrix product with everything fused behind it; operands in ``fixed`` are the same in many runs."""
     graph = node.body
     assert graph is not None
     dot = next(n for n in graph.nodes if n.op.name == "dot")
@@ -115,14 +119,17 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: i
         "" if result is None else f"o{result}", totals, ahead.text(),
     )  # fmt: skip
     first = [("in", params.index(root), offset) for root, offset, _ in roots]
+    packed_bytes = gemm.packed_bytes(isa, spec) if first[1][1] in fixed else 0
+    spec = replace(spec, packed=packed_bytes > 0)
     none, one = gemm.scratch_bytes(isa, spec, 0), gemm.scratch_bytes(isa, spec, 1)
     uses = body.uses | gemm.prelude_uses(isa, [spec])
     own_place = body.read_only_at(place) - {i for _, i, _ in first}
-    text = gemm.gemm_kernel(isa, spec)
+    text = (gemm.pack_kernel(isa, spec) + "\n" if spec.packed else "") + gemm.gemm_kernel(isa, spec)
     sinks = [Sink(i, "sum", f32, 1) for i in sums]
     return TeamKernel(
-        text, first + pointers, spec, none, one - none, uses, body.checks, own_place, sinks, gemm.parts(isa, spec)
-    )
+        text, first + pointers, spec, none, one - none, uses, body.checks, own_place, sinks, gemm.parts(isa, spec),
+        packed_bytes,
+    )  # fmt: skip
 
 
 def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: int) -> LoopKernel:

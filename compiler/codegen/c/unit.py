@@ -27,7 +27,7 @@ from compiler.codegen.c.templates import (
 from compiler.codegen.c.writer import Writer
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import Op
-from compiler.ir.types import TensorType
+from compiler.ir.types import TensorType, f32
 from compiler.memory import Lifetime, assign_offsets
 from compiler.plan import Check, Plan, Slot
 
@@ -66,6 +66,7 @@ class _Unit:
         self.scratch: set[tuple[int, int]] = set()
         self.checks: list[Check] = []
         self.calls: list[Item] = []
+        self.packs: list[Call] = []  # what is packed in front of the loop
         self.loops = 0
         self.at: int | None = None  # the run of the outermost loop around
         self.prefix = ""  # of names that are the loop's own
@@ -109,23 +110,25 @@ class _Unit:
 
     def _loop(self, i: int, node: Node) -> None:
         """The kernels of the body, in a loop around them."""
-        around, items, outermost, prefix = self.placement, self.calls, self.at, self.prefix
+        around, items, packs, outermost, prefix = self.placement, self.calls, self.packs, self.at, self.prefix
         number, length = self.loops, node.attrs["length"]
         wanted = {*around.last_read, *self.graph.results()}
         at = i if outermost is None else outermost
         body = BodyPlacement(node, self.isa, around, at, number, [v in wanted for v in node.outputs])
         body.first_write = len(body.runs) if i < self.first_write else 0
-        self.loops, self.calls, self.at, self.prefix = number + 1, [], at, f"{number}_"
+        self.loops, self.calls, self.packs, self.at, self.prefix = number + 1, [], [], at, f"{number}_"
         self._enter(body)
         self._emit_runs()
         self._emit_copies()
-        inside, self.calls, self.at, self.prefix = self.calls, items, outermost, prefix
+        inside, packed = self.calls, self.packs
+        self.calls, self.packs, self.at, self.prefix = items, packs, outermost, prefix
         self._enter(around)
         for call in calls(inside):
             call.access = Access(body.behind(call.access.reads), body.behind(call.access.writes))
             launch = call.launch
             call.launch = replace(launch, flops=length * launch.flops, nbytes=length * launch.nbytes)
         self.calls += [self._copy(move) for move in body.before]
+        self.calls += packed
         head = f"for (long i{number} = 0; i{number} < {length}; i{number}++)"
         position = f"{length - 1} - i{number}" if node.attrs["reverse"] else f"i{number}"
         uses = any(f"t{number} " in line or f"t{number})" in line for line in body.locals)
@@ -144,7 +147,8 @@ class _Unit:
         aliases = self.aliases.get(node, {})
         kernel: LoopKernel | TeamKernel
         if kind == "contract":
-            kernel = contract_kernel(self.isa, node, aliases, base)
+            fixed = frozenset(i for i, v in enumerate(node.inputs) if v in self.placement.fixed)
+            kernel = contract_kernel(self.isa, node, aliases, base, fixed)
         elif kind == "convolution":
             kernel = convolution.convolution_kernel(self.isa, node, aliases, base)
         elif kind == "attention":
@@ -228,12 +232,27 @@ class _Unit:
             else:
                 arguments.append(self._pointer((node.inputs if kind == "in" else node.outputs)[k], offset))
         access = self._access(node, kernel, partials)
+        if kernel.packed_bytes:
+            arguments[1] = self._pack(i, node, kernel, name, arguments[1])
+            access.reads.add(arguments[1])
         if kernel.shared or kernel.private:
             access.writes.add("scratch")
         line = f"{name}(pool, tid, nt, scratch, {', '.join(arguments)});"
         launch = work.launch(name, [node], kinds)
         self.calls.append(Call([line], access, launch, checked=bool(kernel.checks)))
         self._combine(node, kernel, kinds, partials)
+
+    def _pack(self, i: int, node: Node, kernel: TeamKernel, name: str, operand: str) -> str:
+        """Pack an operand of a product in front of the loop; returns the name of its memory there."""
+        assert self.at is not None
+        packed = f"packed{self.prefix}{i}"
+        kind = TensorType(f32, (kernel.packed_bytes // 4,))
+        self.temporaries.append((packed, kind, Lifetime(self.at, self.at, kind.nbytes)))
+        value = node.inputs[kernel.pointers[1][1]]
+        line = f"{name}_pack(tid, nt, {operand}, {packed});"
+        access = Access({self.places[value].pointer}, {packed})
+        self.packs.append(Call([line], access, work.pack(f"{name}_pack", node, value, kernel.packed_bytes)))
+        return packed
 
     def _access(self, node: Node, kernel: LoopKernel | TeamKernel, partials: dict[int, str]) -> Access:
         """What a kernel reads and writes: partial results in place of the results of its sinks."""

@@ -41,6 +41,11 @@ def copy(value: Value) -> Launch:
     return Launch("memcpy", "copy", (), loc, 0, 2 * value.type.nbytes)
 
 
+def pack(name: str, product: Node, operand: Value, packed_bytes: int) -> Launch:
+    """The run that packs an operand of a product."""
+    return Launch(name, "pack", (), product.loc, 0, operand.type.nbytes + packed_bytes)
+
+
 def _read(body: Graph) -> int:
     """Bytes of its operands that a kernel reads."""
     windows: dict[Value, dict[Value, int]] = {v: {} for v in body.inputs()}

@@ -7,6 +7,7 @@ import pytest
 
 from compiler.codegen.c import unit
 from compiler.codegen.c.barriers import Access
+from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.schedule import Call, Repeat, Schedule
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
@@ -15,14 +16,15 @@ from compiler.ir.replay import in_loops
 from compiler.passes.autodiff import autodiff
 from compiler.pipeline import Stages, lowering
 from compiler.plan import Launch, Plan
+from tests.compiler.codegen.c.harness import isas
 from tests.compiler.codegen.c.plans import native, run
 from tests.compiler.loops import LOOPS, loop_graph, with_gradients
 from tests.compiler.passes.graphs import draw_inputs, read
 from tests.samples import assert_same
 
 
-def plan_of(graph: Graph, timed: bool = False) -> Plan:
-    return unit.emit(Stages(graph).run(lowering(unit.claims)), native(), timed)
+def plan_of(graph: Graph, timed: bool = False, isa: Isa | None = None) -> Plan:
+    return unit.emit(Stages(graph).run(lowering(unit.claims)), isa or native(), timed)
 
 
 @cache
@@ -62,6 +64,31 @@ def test_a_total_is_added_up_in_place() -> None:
     assert plan.arena_bytes == 0, "the result is the only memory"
     (total, xs) = draw_inputs(graph)
     np.testing.assert_allclose(run(plan, [total, xs])[0][2], total + np.exp(xs).sum(0), 1e-6)
+
+
+@pytest.mark.parametrize("isa", isas(), ids=lambda isa: isa.name)
+def test_an_invariant_operand_is_packed_in_front_of_the_loop(isa: Isa) -> None:
+    graph = read("""
+      input %h: f32[6,96]
+      input %w: f32[96,96]
+      %0: f32[6,96] = loop(%h, %w) {length=4, carries=1, sequences=0} @body {
+        input %h: f32[6,96]
+        input %w: f32[96,96]
+        %0: bf16[6,96] = cast(%h) {to=bf16}
+        %1: bf16[96,96] = cast(%w) {to=bf16}
+        %2: f32[6,96] = dot(%0, %1) {dtype=f32}
+        %3: f32[6,96] = tanh(%2)
+        return %3
+      }
+      return %0
+    """)
+    plan = plan_of(graph, isa=isa)
+    before, inside = plan.source.partition("static void run(")[2].split("for (long i0")
+    assert "_pack(" in before and "_pack(" not in inside
+    arrays = draw_inputs(graph)
+    results = [run(plan, arrays, threads)[0][2] for threads in (1, 2, 5)]
+    assert all(r.tobytes() == results[0].tobytes() for r in results)
+    assert_same(results[0], interpret(graph, arrays)[0][0], 1e-2, 1e-2, plan.source)
 
 
 def test_a_bad_index_in_a_loop_leaves_the_states_alone() -> None:
