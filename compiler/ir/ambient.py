@@ -5,12 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from compiler.ir.builder import Builder
 
-    B = TypeVar("B", bound=Builder)
+class Builder(Protocol):
+    """What ops and their users ask of a builder; :class:`compiler.ir.builder.Builder` is the base of them all."""
+
+    def call(self, op: Any, operands: Any, attrs: Any) -> Any: ...
+
+    def emit(self, call: Any) -> Any: ...
+
+
+B = TypeVar("B", bound=Builder)
 
 
 class _Ambient(threading.local):

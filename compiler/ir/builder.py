@@ -38,7 +38,7 @@ class Builder:
             if op.prepare is not None:
                 operands = op.prepare(operands)
             if self.autocast is not None and op.autocast:
-                target = autocast_target(op, operands, *self.autocast)
+                target = autocast_target(op, [v.type for v in operands], *self.autocast)
                 if target is not None:
                     operands, full = self.cast_for(op, operands, full, target)
             types = op.result_types([v.type for v in operands], full)

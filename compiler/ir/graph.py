@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from compiler.ir.location import UNKNOWN, Loc
+from compiler.ir.op import Op
 from compiler.ir.types import DType, Shape, TensorType
-
-if TYPE_CHECKING:
-    from compiler.ir.op import Op
 
 Attrs = dict[str, Any]
 

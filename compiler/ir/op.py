@@ -10,16 +10,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from inspect import Parameter, signature
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from compiler.errors import OpError
 from compiler.ir import ambient
 from compiler.ir.types import DTYPES, DType, TensorType, dtype, f32
-
-if TYPE_CHECKING:
-    from compiler.ir.graph import Graph, Value
 
 REQUIRED: Any = object()
 """Default of an attribute that must be given."""
@@ -84,7 +81,7 @@ class Op:
             raise OpError(f"{self.name} takes {takes} operand{'' if low == 1 else 's'}, not {count}")
 
     def result_types(
-        self, types: Sequence[TensorType], attrs: dict[str, Any], body: Graph | None = None
+        self, types: Sequence[TensorType], attrs: dict[str, Any], body: Any = None
     ) -> tuple[TensorType, ...]:
         """The types of the outputs; ``attrs`` may carry the universal attribute ``autocast``."""
         if self.infer_body is not None and body is not None:
@@ -152,7 +149,7 @@ def castable(dtype: DType) -> bool:
     return dtype is f32 or dtype.is_half
 
 
-def autocast_target(op: Op, values: Sequence[Value], low: DType, device: str) -> DType | None:
+def autocast_target(op: Op, types: Sequence[TensorType], low: DType, device: str) -> DType | None:
     """The type autocast brings the floating inputs of ``op`` to, or None when the op is not listed for ``device``.
 
     Classes: ``lower`` computes in the region's type, ``fp32`` in f32, ``promote`` in the widest type among the
@@ -161,7 +158,7 @@ def autocast_target(op: Op, values: Sequence[Value], low: DType, device: str) ->
     rule = op.autocast.get(device)
     if rule is None:
         return None
-    floats = [v.type.dtype for v in values if castable(v.type.dtype)]
+    floats = [t.dtype for t in types if castable(t.dtype)]
     if rule == "lower":
         target = low
     elif rule == "fp32" or any(d is f32 for d in floats):

@@ -6,15 +6,14 @@ import warnings
 from typing import Any
 
 import genesis.nn.functional as F
-import genesis.nn.init as init
 from compiler.errors import GenesisWarning
 from compiler.ir.types import i64
-from genesis.functions import empty, ones, reciprocal, squeeze, unsqueeze, zeros
-from genesis.nn.module import Module
-from genesis.tensor import Parameter, Tensor
+from genesis.functions import ones, reciprocal, squeeze, unsqueeze, zeros
+from genesis.nn.normalization import Affine
+from genesis.tensor import Tensor
 
 
-class _ChannelNorm(Module):
+class _ChannelNorm(Affine):
     """Parameters and buffers ``[num_features]``; ``RANKS`` are the numbers of dimensions an input may have."""
 
     RANKS: tuple[int, ...]
@@ -36,9 +35,7 @@ class _ChannelNorm(Module):
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        for name, present in (("weight", affine), ("bias", affine and bias)):
-            parameter = Parameter(empty(num_features, dtype=dtype, device=device)) if present else None
-            self.register_parameter(name, parameter)
+        self._register_affine((num_features,), affine, affine and bias, device, dtype)
         for name, make in (("running_mean", zeros), ("running_var", ones)):
             buffer = make(num_features, dtype=dtype, device=device) if track_running_stats else None
             self.register_buffer(name, buffer)
@@ -55,10 +52,7 @@ class _ChannelNorm(Module):
     def reset_parameters(self) -> None:
         """Weight one, bias zero, and the running statistics."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
     def _check_rank(self, input: Tensor) -> None:
         if input.ndim not in self.RANKS:

@@ -109,8 +109,8 @@ class _Kernel:
         out.open(f"    const {C_TYPE[spec.a.dtype]} *a, const {b}{params})")
         out("(void)pool, (void)tid, (void)nt, (void)scratch;")
         if not plan.empty:
-            way = "dots" if plan.thin else "turned" if plan.turned else "private" if plan.private else "shared"
-            {"dots": self._dots, "turned": self._turned, "private": self._private, "shared": self._shared}[way]()
+            loops = [(plan.thin, self._dots), (plan.turned, self._turned), (plan.private, self._private)]
+            next((write for applies, write in loops if applies), self._shared)()
         out.close()
         return out.text()
 

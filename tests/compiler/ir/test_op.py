@@ -82,8 +82,8 @@ def test_autocast_retypes_the_floats_it_may_touch(dtype: DType, result: DType) -
 )
 def test_the_autocast_decision(rule: str | None, dtypes: list[DType], target: DType | None) -> None:
     op = Op("op", scaled, "pointwise", autocast={"cpu": rule} if rule else {})
-    assert autocast_target(op, [value(d, 4) for d in dtypes], bf16, "cpu") is target
-    assert autocast_target(op, [value(d, 4) for d in dtypes], bf16, "cuda") is None
+    assert autocast_target(op, [TensorType(d, (4,)) for d in dtypes], bf16, "cpu") is target
+    assert autocast_target(op, [TensorType(d, (4,)) for d in dtypes], bf16, "cuda") is None
 
 
 def test_the_registry_holds_a_name_once() -> None:
