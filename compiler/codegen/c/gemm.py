@@ -22,6 +22,7 @@ RESERVED = frozenset(
     | {"block", "turn", "tile", "partial", "a_matrix", "b_matrix", "by_rows", "first", "end", "left", "right", "panels"}
     | {"own", "own_end", "width"}
     | {"start", "p", "q", "i0", "j0", "k0", "depth", "rows", "row", "col", "flat", "sums", "total0", "total1"}
+    | {"p0", "p_end", "i_first", "more", "next", "apart"}
     | {"turned", "square"}
 )
 """Names the kernels use themselves, beside b0, b1, ..."""
@@ -216,10 +217,11 @@ class _Kernel:
             if pack:
                 out(f"if (first < end) {pack}")
             out.open("for (long p = first; p < end; ++p)")
-        out(f"const long i0 = p * {plan.mr}, rows = {self._rows()};")
+        self._rows()
         if plan.split_k:
             self._open_k()
-        self._row_panel("0", "0", str(plan.column_panels), "packed_b")
+        self._pack_a("i0", "rows")
+        self._tiles("0", "0", str(plan.column_panels), "packed_b")
         if plan.split_k:
             out.close()
         out.close()
@@ -258,10 +260,7 @@ class _Kernel:
         if not (plan.direct_b or self.spec.packed):
             self._pack_own(block, start)
             out("if (nt > 1 && by_rows) pool->barrier(pool, nt);")
-        out.open("for (long p = first; p < end; ++p)")
-        out(f"const long i0 = p * {plan.mr}, rows = {self._rows()};")
-        self._row_panel(start, "left", "right", block)
-        out.close()
+        self._row_panels(start, block)
         for opened in (plan.split_k, step < columns, plan.batch):
             if opened:
                 out.close()
@@ -322,15 +321,50 @@ class _Kernel:
 
     # Tiles
 
-    def _row_panel(self, start: str, left: str, right: str, block: str) -> None:
-        """The tiles of row panel `p` in column panels [left, right) of the block that begins at column `start`."""
+    def _row_panels(self, start: str, block: str) -> None:
+        """The tiles of this thread's row panels, some of which are packed at once and meet each panel of B in turn."""
         plan, out = self.plan, self.out
-        if not plan.direct_a:
-            source = address(self.a, ("i0", plan.a_strides[0]), ("k0" if plan.split_k else "0", plan.a_strides[1]))
-            depth = "depth" if plan.split_k else str(plan.k)
-            out(plan.pack_a.call("packed_a", plan.a_panel, "rows", depth, source, plan.a_strides))
+        if plan.group == 1:
+            out.open("for (long p = first; p < end; ++p)")
+            self._rows()
+            self._pack_a("i0", "rows")
+        else:
+            out.open(f"for (long p0 = first; p0 < end; p0 += {plan.group})")
+            out(f"const long p_end = p0 + {plan.group} < end ? p0 + {plan.group} : end, i_first = p0 * {plan.mr};")
+            last = f"p_end * {plan.mr}"
+            if plan.m % plan.mr:
+                last = f"({last} < {plan.m} ? {last} : {plan.m})"
+            self._pack_a("i_first", f"{last} - i_first")
+        self._tiles(start, "left", "right", block)
+        out.close()
+
+    def _rows(self) -> None:
+        """Place and number of the rows of row panel `p`."""
+        mr, m = self.plan.mr, self.plan.m
+        rows = f"p < {m // mr} ? {mr} : {m % mr}" if m % mr else str(mr)
+        self.out(f"const long i0 = p * {mr}, rows = {rows};")
+
+    def _pack_a(self, first: str, rows: str) -> None:
+        """Packs `rows` rows of A from row `first` on, unless A is read in place."""
+        plan = self.plan
+        if plan.direct_a:
+            return
+        source = address(self.a, (first, plan.a_strides[0]), ("k0" if plan.split_k else "0", plan.a_strides[1]))
+        depth = "depth" if plan.split_k else str(plan.k)
+        self.out(plan.pack_a.call("packed_a", plan.a_panel, rows, depth, source, plan.a_strides))
+
+    def _tiles(self, start: str, left: str, right: str, block: str) -> None:
+        """The tiles in column panels [left, right) of the block that begins at column `start`.
+
+        Those of row panel `p`, or of all in [p0, p_end) where these have been packed at once.
+        """
+        plan, out = self.plan, self.out
         out.open(f"for (long q = {left}; q < {right}; ++q)")
         out(f"const long j0 = {start + ' + ' if start != '0' else ''}q * {plan.nr};")
+        if plan.group > 1:
+            out.open("for (long p = p0; p < p_end; ++p)")
+            self._rows()
+        self._fetch(right)
         if plan.split_k:
             place = "q" if plan.private else f"(p * {plan.block_panels} + q)"
             out(f"float *const tile = partial + {place} * {plan.mr * plan.nr};")
@@ -346,17 +380,33 @@ class _Kernel:
             out.open("} else")
             self._tile(plan.last_vectors, block, last, plan.nr - last if plan.direct_b else 0)
             out.close()
+        if plan.group > 1:
+            out.close()
         out.close()
 
-    def _rows(self) -> str:
-        """Rows of row panel `p`."""
-        mr, m = self.plan.mr, self.plan.m
-        return f"p < {m // mr} ? {mr} : {m % mr}" if m % mr else str(mr)
+    def _fetch(self, right: str) -> None:
+        """Fetches what the epilogue of the next tile needs; `next` is what will be read after the tile."""
+        plan, spec, out = self.plan, self.spec, self.out
+        if spec.streams:
+            out.open("for (long row = 0; row < rows; ++row)")
+            matrix = "batch" if plan.batch else "0"
+            for name, size in spec.streams:
+                row = address(name, (matrix, plan.m * plan.n), ("(i0 + row)", plan.n), ("j0", 1))
+                out(f"fetch_row({row}, {plan.nr * size});")
+            out.close()
+        if not plan.fetches:
+            return
+        rows, columns = plan.a_strides
+        next_a = address(self.a, (f"(i0 + {plan.group * plan.mr})", rows), ("k0" if plan.split_k else "0", columns))
+        next_b, b_apart = (f"{self.b} + j0 + {plan.nr}", 4 * plan.b_strides[0]) if plan.direct_b else (self.a, 0)
+        out(f"const int more = q + 1 < {right};")
+        out(f"const void *const next = more ? (const void *)({next_b}) : {next_a};")
+        out(f"const long apart = more ? {b_apart} : {plan.a_apart};")
 
     def _tile(self, vectors: int, block: str, width: int, skip: int) -> None:
         """One tile and its epilogue for `width` columns; an unpacked last tile begins `skip` columns early."""
         plan, spec, out = self.plan, self.spec, self.out
-        a, lda = "packed_a", plan.mr
+        a, lda = f"packed_a + (p - p0) * {plan.a_panel}" if plan.group > 1 else "packed_a", plan.mr
         if plan.direct_a:
             a = address(self.a, ("i0", plan.a_strides[0]), ("k0" if plan.split_k else "0", plan.a_strides[1]))
             lda = plan.a_strides[0] if plan.a_order == "rows" else plan.a_strides[1]
@@ -373,15 +423,16 @@ class _Kernel:
             if plan.direct_b or plan.private:
                 b += f" + k0 / 2 * {ldb}" if plan.pairs else f" + k0 * {ldb}"
             depth, add = "(depth + 1) / 2" if plan.pairs else "depth", "k0 > 0"
-        arguments = f"({depth}, {a}, {lda}, {b}, {ldb}, {c}, {ldc}, {add});"
+        fetched = f", next, apart, {plan.across}" if plan.fetches else ""
+        arguments = f"({depth}, {a}, {lda}, {b}, {ldb}, {c}, {ldc}, {add}{fetched});"
         full, rest = min(plan.mr, plan.m), plan.m % plan.mr
         if rest and plan.m > plan.mr:
             out(f"if (rows == {full})")
-            out(f"  {Tile(full, vectors, plan.a_kind).name}{arguments}")
+            out(f"  {plan.tile(full, vectors).name}{arguments}")
             out("else")
-            out(f"  {Tile(rest, vectors, plan.a_kind).name}{arguments}")
+            out(f"  {plan.tile(rest, vectors).name}{arguments}")
         else:
-            out(f"{Tile(full, vectors, plan.a_kind).name}{arguments}")
+            out(f"{plan.tile(full, vectors).name}{arguments}")
         if plan.split_k:
             out(f"if (k0 + depth < {plan.k}) continue;")
         if stored and not spec.epilogue.strip() and not spec.totals:

@@ -7,7 +7,7 @@ from functools import cached_property
 from math import prod
 
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import CONVERSIONS, Pack, Tile
+from compiler.codegen.c.tiles import BYTES, CONVERSIONS, Pack, Tile
 
 # What was measured with AVX-512 on two cores:
 #
@@ -17,6 +17,8 @@ from compiler.codegen.c.tiles import CONVERSIONS, Pack, Tile
 #   A in place    no worse than packed, but where its rows are a multiple of 4 KB apart
 #   packing       1 to 3 % of 600 million multiply-adds in pairs, casts from f32 included
 #   blocks of B   of 512 KB to 2 MB make no difference
+#   fetching      C and what the next tile reads gains 3 to 9 % of 1024 rows, up to 40 % of 64 rows where B comes from
+#                 the third level of caches; with 64 multiply-adds to an element it costs 6 %
 #   shares        by rows from four row panels a thread on, by columns below
 
 _BLOCK_BYTES = 1 << 21  # of packed B
@@ -26,6 +28,9 @@ _PRIVATE_B = 1 << 18  # elements of one matrix of a batch that a thread packs fo
 _PAGE_FLOATS = 1024  # rows this far apart compete for the same cache sets
 _THIN = 8  # rows or columns up to which dot products along k beat tiles
 _LONG = 256  # depth of a product from which a tile's shape counts less than even shares
+_GROUP_BYTES = 1 << 18  # of row panels of A that are packed at once: part of a cache of the second level
+LINE = 64  # bytes of memory that are fetched at once
+_DEEP = 128  # depth from which a tile is long enough to fetch ahead
 _FEW = 128  # rows up to which packing all of B costs more than turning the result over
 
 
@@ -54,7 +59,8 @@ class GemmSpec:
     `result` is the parameter, an f32 array [batch..., m, n], that takes the sums themselves, or "": register tiles are
     stored in it directly, and the epilogue runs behind. `totals` are sums over all elements: the parameter for partial
     results, f32[:func:`parts`], and the term of one element, in terms of what the epilogue defines. `ahead` are
-    statements run before the epilogue of neighbours in a row, `width` (a constant) columns from `j0` on.
+    statements run before the epilogue of neighbours in a row, `width` (a constant) columns from `j0` on. `streams` are
+    the arrays [batch..., m, n], row-major, of which the epilogue reads or writes its own element: name, bytes of one.
 
     `packed`: the kernel takes B as the function of :func:`pack_kernel` has laid it out, for a product that runs often
     with the same B; only where :func:`packed_bytes` is not 0.
@@ -73,6 +79,7 @@ class GemmSpec:
     result: str = ""
     totals: tuple[tuple[str, str], ...] = ()
     ahead: str = ""
+    streams: tuple[tuple[str, int], ...] = ()
     packed: bool = False
 
     def tiles(self, isa: Isa) -> frozenset[Tile]:
@@ -87,7 +94,8 @@ class GemmSpec:
         """Names of the prelude parts the kernel's own text calls, without those of the caller's epilogue."""
         conversions = {*CONVERSIONS[self.a.dtype], *CONVERSIONS[self.b.dtype]}
         rounding = {"round_bf16"} if self.compute == "bf16" else set()
-        return {"vectors", *conversions, *rounding} | ({"sum_of"} if self.totals else set())
+        fetches = {"fetch_row"} if self.streams else set()
+        return {"vectors", *conversions, *rounding, *fetches} | ({"sum_of"} if self.totals else set())
 
 
 def _ceil(x: int, unit: int) -> int:
@@ -244,7 +252,34 @@ class Plan:
             return frozenset({Tile(self.mr, self.nv, "rows")})
         rows = {min(self.mr, self.m), self.m % self.mr or self.mr}
         vectors = {self.last_vectors} if self.n < self.nr else {self.nv, self.last_vectors}
-        return frozenset(Tile(r, v, self.a_kind) for r in rows for v in vectors)
+        return frozenset(self.tile(r, v) for r in rows for v in vectors)
+
+    def tile(self, rows: int, vectors: int) -> Tile:
+        """The tile of this size."""
+        return Tile(rows, vectors, self.a_kind, self.fetches)
+
+    # What tiles fetch meanwhile: the rows of A that come next, where these are no further apart than k, and B in place
+
+    @cached_property
+    def fetches(self) -> bool:
+        return self.k >= _DEEP and (self.direct_b or self.a_apart > 0)
+
+    @cached_property
+    def a_apart(self) -> int:
+        """Bytes between the lines of A that a tile fetches at one step along k and the next; 0: none."""
+        size, step = BYTES[self.spec.a.dtype], self.k_per_step
+        if self.a_order == "columns":
+            return step * size * self.a_strides[1]
+        return _round_up(step * size * self.mr, LINE) if self.a_strides == (self.k, 1) else 0
+
+    @cached_property
+    def across(self) -> int:
+        """Bytes between the lines that are fetched at one step."""
+        return self.a_apart // 2 if self.pairs and self.a_order == "columns" else LINE
+
+    @cached_property
+    def k_per_step(self) -> int:
+        return 2 if self.pairs else 1
 
     @cached_property
     def pack_a(self) -> Pack:
@@ -290,6 +325,13 @@ class Plan:
         return 0 if self.direct_a else _round_up(self.depth(self.k_step) * self.mr, 16) + 16
 
     @cached_property
+    def group(self) -> int:
+        """Row panels of A that are packed at once: enough to read whole lines of memory, and to reuse panels of B."""
+        if self.direct_a or self.private or self.turned or self.thin:
+            return 1
+        return max(min(_GROUP_BYTES // (4 * self.a_panel), self.row_panels // 4), 1)
+
+    @cached_property
     def partial(self) -> int:
         rows = 1 if self.private else self.row_panels
         return rows * self.block_panels * self.mr * self.nr if self.split_k else 0
@@ -309,4 +351,4 @@ class Plan:
             return 0
         if self.turned:
             return 4 * self.turned_panels * self.a_panel
-        return 4 * ((self.b_and_partial if self.private else 0) + self.a_panel)
+        return 4 * ((self.b_and_partial if self.private else 0) + self.group * self.a_panel)

@@ -247,9 +247,14 @@ INLINE float gen_erff(float x) {
 }
 """
 
+_FETCH = """\
+/* Brings a line of memory near that will be read soon. What is not there does no harm. */
+#define FETCH(place) __builtin_prefetch(place, 0, 2)
+"""
+
 _FETCH_ROW = """\
 INLINE void fetch_row(const void *row, long bytes) {
-  for (long i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)row + i, 0, 2);
+  for (long i = 0; i < bytes; i += 64) FETCH((const char *)row + i);
 }
 """
 
@@ -466,7 +471,8 @@ _PARTS: dict[str, _Part] = {
     "quarter_reduced": _Part(_reduction(), ("float_bits",)),
     "gen_sinf": _Part(_SIN, ("quarter_reduced",)),
     "gen_cosf": _Part(_COS, ("quarter_reduced",)),
-    "fetch_row": _Part(_FETCH_ROW),
+    "fetch": _Part(_FETCH),
+    "fetch_row": _Part(_FETCH_ROW, ("fetch",)),
     "philox_block": _Part(_PHILOX),
     "philox_lane": _Part(_PHILOX_LANE, ("philox_block",)),
     "sum_of": _Part(_SUM_OF),

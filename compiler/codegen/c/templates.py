@@ -107,6 +107,8 @@ def contract_kernel(
         if i != result:
             out(f"{target}[{index_text(place)}] = {text};")
     read = {v for v, _ in body.loaded}
+    streams = [(f"a{i}", v.dtype.itemsize) for i, v in enumerate(params) if (v, place) in body.loaded]
+    streams += [(f"o{i}", graph.outputs[i].dtype.itemsize) for i in texts if i not in aliases]
     skip = {i for i, v in enumerate(params) if v not in read}
     parameters, pointers = parameters_of(params, graph.outputs, aliases, skip, frozenset(sums))
     if body.checks:
@@ -116,7 +118,7 @@ def contract_kernel(
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
     spec = GemmSpec(
         "NAME", tuple(batch), m, n, k, operands[0], operands[1], compute, ", ".join(parameters), out.text(),
-        "" if result is None else f"o{result}", totals, ahead.text(),
+        "" if result is None else f"o{result}", totals, ahead.text(), tuple(streams),
     )  # fmt: skip
     first = [("in", params.index(root), offset) for root, offset, _ in roots]
     packed_bytes = gemm.packed_bytes(isa, spec) if first[1][1] in fixed else 0

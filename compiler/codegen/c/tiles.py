@@ -12,6 +12,7 @@ from compiler.codegen.c.isa import Isa
 C_TYPE = {"f32": "float", "bf16": "bf16", "f16": "f16"}
 TO_F32 = {"f32": "{}", "bf16": "bf16_to_f32({})", "f16": "f16_to_f32({})"}
 FROM_F32 = {"f32": "{}", "bf16": "f32_to_bf16({})", "f16": "f32_to_f16({})"}
+BYTES = {"f32": 4, "bf16": 2, "f16": 2}
 CONVERSIONS: dict[str, tuple[str, ...]] = {"f32": (), "bf16": ("bf16_to_f32",), "f16": ("f16_to_f32",)}
 
 
@@ -31,11 +32,15 @@ class Tile:
 
     `a` says how A lies: "rows" has neighbours along k at distance one, "columns" has them along the rows (as a packed
     panel does), "pairs" is a packed panel of bf16 pairs, "row_pairs" has them along k at distance one.
+
+    With ``ahead``, the function fetches on its way lines of memory that will be read after it: next + p * apart +
+    j * across, in bytes, for every p in k and every vector j.
     """
 
     rows: int
     vectors: int
     a: str
+    ahead: bool = False
 
     @property
     def pairs(self) -> bool:
@@ -44,11 +49,11 @@ class Tile:
 
     @property
     def name(self) -> str:
-        return f"tile_{self.rows}x{self.vectors}_{self.a}"
+        return f"tile_{self.rows}x{self.vectors}_{self.a}{'_ahead' * self.ahead}"
 
     def uses(self) -> set[str]:
         """Names of the prelude parts the text calls."""
-        return {"vectors", "bf16_dot"} if self.pairs else {"vectors"}
+        return {"vectors"} | ({"bf16_dot"} if self.pairs else set()) | ({"fetch"} if self.ahead else set())
 
     def text(self, isa: Isa) -> str:
         """The function; strides count elements, or pairs for packed bf16."""
@@ -76,14 +81,19 @@ class Tile:
             read = "bv[j] = vload(b + p * ldb + LANES * j);"
             scalar = f"const float av = {value};"
             update = "acc[i][j] += av * bv[j];"
+        parameter, fetch = "", ""
+        if self.ahead:
+            parameter = ", const char *next, long apart, long across"
+            fetch = f"""
+    UNROLL for (int j = 0; j < {self.vectors}; ++j) FETCH(next + p * apart + j * across);"""
         return f"""\
 /* C[{self.rows},{columns}] = A[{self.rows},k] B[k,{columns}], plus C if `add`; {where}. */
 NOINLINE void {self.name}(long k, const {element} *a, long lda, const {element} *b, long ldb,
-    float *c, long ldc, int add) {{
+    float *c, long ldc, int add{parameter}) {{
   vf acc[{self.rows}][{self.vectors}];
   UNROLL for (int i = 0; i < {self.rows}; ++i)
     UNROLL for (int j = 0; j < {self.vectors}; ++j) acc[i][j] = (vf){{0}};
-  for (long p = 0; p < k; ++p) {{
+  for (long p = 0; p < k; ++p) {{{fetch}
     {load_b} bv[{self.vectors}];
     UNROLL for (int j = 0; j < {self.vectors}; ++j) {read}
     UNROLL for (int i = 0; i < {self.rows}; ++i) {{
