@@ -10,7 +10,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import machine
+from benchmarks import machine, peak
 from benchmarks.driver import TOLERANCE, Effort, measure
 from benchmarks.models import ROWS
 from benchmarks.peers import PEERS
@@ -28,7 +28,8 @@ def main() -> None:
     usual = QUICK if arguments.quick else Effort()
     effort = Effort(arguments.rounds or usual.rounds, usual.seconds, usual.most_steps, arguments.steps)
 
-    print(header(processors))
+    highest = peak.measure(len(processors))
+    print(f"{header(processors)}\npeak       {highest}")
     if missing:
         print(f"absent     {', '.join(missing)} (not installed)")
     rows: list[Row] = []
@@ -39,11 +40,13 @@ def main() -> None:
             results = measure(model, precision, peers, processors, effort, progress)
             _progress()
             rows.append(Row(name, str(model), precision, (load, machine.load()), results))
-            print(f"\n{row_table(rows[-1])}", flush=True)
+            highest = highest.or_higher(peak.measure(len(processors)))
+            print(f"\n{row_table(rows[-1], highest)}", flush=True)
     versions = {name: text for row in rows for result in row.results for name, text in result.versions.items()}
-    print(f"\n{summary(rows)}\n\nversions   {', '.join(f'{name} {text}' for name, text in versions.items())}")
+    print(f"\n{summary(rows, highest)}\n\npeak       {highest}")
+    print(f"versions   {', '.join(f'{name} {text}' for name, text in versions.items())}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(as_json(processors, rows), indent=1) + "\n")
+        arguments.json.write_text(json.dumps(as_json(processors, rows, highest), indent=1) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:

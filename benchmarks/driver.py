@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-from benchmarks.messages import Failed, Started, Task
+from benchmarks.messages import Failed, Finished, Started, Task
 from benchmarks.models.model import Model
 from benchmarks.peers import Peer
 
@@ -55,7 +55,8 @@ class Result:
 
     ``first_call`` starts from an empty cache. ``warm_start`` is the first call of another process, which finds that
     cache filled, less one step. ``memory`` is by how much the peak of that process grew after the imports;
-    ``memory_cold`` the same of the process of the first call.
+    ``memory_cold`` the same of the process of the first call. ``products`` are the floating-point operations of its
+    step's products, by the dtype of their operands, if it tells them.
     """
 
     peer: str
@@ -63,6 +64,7 @@ class Result:
     warm_start: float = 0.0
     memory: int = 0
     memory_cold: int = 0
+    products: dict[str, int] | None = None
     losses: list[float] = field(default_factory=list)
     rounds: list[float] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
@@ -107,8 +109,8 @@ class Worker:
         self._pipe.send(count)
         return self._answer()
 
-    def finish(self) -> int:
-        """Let the process end; the bytes by which its peak of memory grew."""
+    def finish(self) -> Finished:
+        """Let the process end; what it says last."""
         self._pipe.send(None)
         return self._answer()
 
@@ -168,7 +170,7 @@ def _course(task: Task, cache: Path, effort: Effort, result: Result) -> Iterator
     try:
         with Worker(task, cache) as worker:
             result.first_call = worker.started().first_call
-            result.memory_cold = worker.finish()
+            result.memory_cold = worker.finish().memory
         with Worker(task, cache) as worker:
             started = worker.started()
             result.warm_start = max(0.0, started.first_call - started.step)
@@ -177,7 +179,8 @@ def _course(task: Task, cache: Path, effort: Effort, result: Result) -> Iterator
             for _ in range(effort.rounds):
                 yield
                 result.rounds.append(worker.step(count))
-            result.memory = worker.finish()
+            finished = worker.finish()
+            result.memory, result.products = finished.memory, finished.products
     except (PeerFailed, BrokenPipeError) as error:
         result.failure = str(error)
 

@@ -28,6 +28,14 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Finished:
+    """The end. ``memory`` is by how many bytes its peak grew; ``products`` are those of the peer's program."""
+
+    memory: int
+    products: dict[str, int] | None
+
+
+@dataclass(frozen=True)
 class Failed:
     """Why there is no figure, in one line."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.driver import Result
 from benchmarks.models import FIRST_CALL, MEMORY, TARGETS, WARM_START
+from benchmarks.peak import Peak
 
 OWN = "genesis"
 COMPILER = "compile"
@@ -36,6 +37,16 @@ class Row:
         """Seconds of a step of the fastest peer, Genesis aside."""
         return min((result.step for name, result in self.measured().items() if name != OWN), default=None)
 
+    def least(self, peak: Peak) -> float | None:
+        """Seconds that the products of a step take at ``peak``: no step is done earlier."""
+        work = next((result.products for result in self.measured().values() if result.products), None)
+        return peak.seconds(work) if work else None
+
+    def limit(self, peak: Peak) -> float | None:
+        """How many times faster than the fastest peer, Genesis aside, a step can be at most."""
+        best, least = self.best_other(), self.least(peak)
+        return best / least if best and least else None
+
 
 def header(processors: Sequence[int]) -> str:
     """The machine, as far as the figures depend on it."""
@@ -50,8 +61,8 @@ def header(processors: Sequence[int]) -> str:
     )
 
 
-def row_table(row: Row) -> str:
-    """One row: a line for every peer."""
+def row_table(row: Row, peak: Peak) -> str:
+    """One row: a line for every peer, and what the processor allows."""
     title = f"{row.name} {row.precision}  ({row.description}; load {row.load[0]:.1f} to {row.load[1]:.1f})"
     best = row.best_other()
     lines = [("", "step ms", "quartiles", "speed", "first s", "warm s", "memory MB")]
@@ -64,13 +75,20 @@ def row_table(row: Row) -> str:
         spread = "-".join(digits(1e3 * seconds) for seconds in result.quartiles)
         start = f"{result.first_call:.2f}", f"{result.warm_start:.2f}"
         lines.append((result.peer, digits(1e3 * result.step), spread, speed, *start, f"{result.memory / 1e6:.1f}"))
-    return "\n".join([title, *(aligned(lines) if len(lines) > 1 else ()), *failures])
+    bound = []
+    if least := row.least(peak):
+        faster = f", {digits(best / least)}x" if best else ""
+        bound = [f"  products alone at the peak: {digits(1e3 * least)} ms{faster}"]
+    return "\n".join([title, *(aligned(lines) if len(lines) > 1 else ()), *bound, *failures])
 
 
-def summary(rows: Iterable[Row]) -> str:
+def summary(rows: Iterable[Row], peak: Peak) -> str:
     """Genesis beside the best of the others, a line for every row, and the geometric means."""
     first, warm, memory = f"at least {FIRST_CALL:g}x", f"at most {WARM_START:g}", f"at most {MEMORY:g}x"
-    lines = [("", "step", "target", "first call", "warm start s", "memory"), ("target", "", "", first, warm, memory)]
+    lines: list[tuple[str, ...]] = [
+        ("", "step", "target", "limit", "of limit", "first call", "warm start s", "memory"),
+        ("target", "", "", "", "", first, warm, memory),
+    ]
     speeds: dict[str, list[float]] = {}
     for row in rows:
         measured = row.measured()
@@ -78,32 +96,35 @@ def summary(rows: Iterable[Row]) -> str:
         if own is None or best is None:
             continue
         speeds.setdefault(row.precision, []).append(best / own.step)
-        compiler = measured.get(COMPILER)
+        compiler, least, limit = measured.get(COMPILER), row.least(peak), row.limit(peak)
         leanest = min(result.memory for result in measured.values())
         lines.append(
             (
                 f"{row.name} {row.precision}",
                 f"{best / own.step:.2f}x",
                 f"{TARGETS[row.name][row.precision]:.1f}x",
+                f"{digits(limit)}x" if limit else "-",
+                f"{least / own.step:.0%}" if least else "-",
                 f"{compiler.first_call / own.first_call:.1f}x" if compiler else "-",
                 f"{own.warm_start:.2f}",
                 f"{own.memory / leanest:.2f}x" if leanest > 0 else "-",
             )
         )
     lines += [
-        (f"geometric mean {name}", f"{geometric_mean(ratios):.2f}x", *[""] * 4) for name, ratios in speeds.items()
+        (f"geometric mean {name}", f"{geometric_mean(ratios):.2f}x", *[""] * 6) for name, ratios in speeds.items()
     ]
     return "\n".join([f"{OWN} against the best of the others", *aligned(lines)]) if speeds else ""
 
 
-def as_json(processors: Sequence[int], rows: Iterable[Row]) -> dict[str, Any]:
-    """Everything that was measured, in seconds and bytes."""
+def as_json(processors: Sequence[int], rows: Iterable[Row], peak: Peak) -> dict[str, Any]:
+    """Everything that was measured, in seconds, bytes and floating-point operations a second."""
     return {
         "processor": machine.cpu(),
         "flags": machine.flags(),
         "threads": len(processors),
         "python": platform.python_version(),
-        "rows": [asdict(row) for row in rows],
+        "peak": dict(peak.rates),
+        "rows": [asdict(row) | {"least": row.least(peak), "limit": row.limit(peak)} for row in rows],
     }
 
 

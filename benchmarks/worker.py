@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from time import perf_counter
 
 from benchmarks import memory
-from benchmarks.messages import Failed, Started, Task
+from benchmarks.messages import Failed, Finished, Started, Task
 
 BATCHES = 16
 FIRST_STEPS = 8
@@ -19,7 +19,7 @@ FIRST_STEPS = 8
 def main() -> None:
     """Read a :class:`Task`, answer :class:`Started`; then for every number n, answer the seconds of a step among n.
 
-    For None, answer the peak of memory in bytes and end. Answers :class:`Failed` where anything goes wrong.
+    For None, answer :class:`Finished` and end. Answers :class:`Failed` where anything goes wrong.
     """
     connection: Connection = Connection(int(sys.argv[1]))
     try:
@@ -53,7 +53,8 @@ def serve(connection: Connection) -> None:
         start = perf_counter()
         program.steps(count)
         connection.send((perf_counter() - start) / count)
-    connection.send(memory.peak() - before)
+    grown = memory.peak() - before
+    connection.send(Finished(grown, program.products()))
 
 
 if __name__ == "__main__":

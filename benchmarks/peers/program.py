@@ -32,6 +32,10 @@ class Program(ABC):
     def steps(self, count: int) -> float:
         """Train for ``count`` steps; when the last is done, its loss."""
 
+    def products(self) -> dict[str, int] | None:
+        """Floating-point operations of a step's products, by the dtype of their operands, from who can tell."""
+        return None
+
 
 class TorchStyleProgram(Program):
     """The step as a user of PyTorch writes it. ``framework`` is ``torch`` or ``genesis``."""

@@ -18,3 +18,6 @@ class Program(program.Program):
     def steps(self, count: int) -> float:
         time.sleep(1e-4 * count)
         return self._loss
+
+    def products(self) -> dict[str, int]:
+        return {"f32": 3000}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks import peak
 from benchmarks.peers import Peer
 
 PEERS = {
@@ -21,6 +22,7 @@ PEERS = {
 @pytest.fixture(autouse=True)
 def peers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "PEERS", PEERS)
+    monkeypatch.setattr(peak, "RUNS", 1)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -33,6 +35,7 @@ def test_table_and_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     run(monkeypatch, "--rows", "tiny", "--precision", "bf16", "--rounds", "2", "--threads", "1", "--json", str(file))
     printed = capsys.readouterr().out
     assert "absent     absent (not installed)" in printed
+    assert "\npeak       " in printed
     assert "\ntiny bf16  (MLP 64-64-10, batch 32; load" in printed
     assert "geometric mean bf16" in printed
     assert "stub 1.0" in printed

@@ -66,8 +66,8 @@ def _read(body: Graph) -> int:
     return sum(min(sum(w.values()), v.type.size) * v.dtype.itemsize for v, w in windows.items())
 
 
-def _flops(node: Node) -> int:
-    """Floating-point operations, a comparison or an exponential counting as one."""
+def product(node: Node) -> int:
+    """Floating-point operations of a matrix product, a convolution or attention; 0 for any other op."""
     name = node.op.name
     if name == "dot":
         return 2 * node.output.type.size * node.inputs[0].shape[-1]
@@ -81,6 +81,14 @@ def _flops(node: Node) -> int:
         if node.attrs["causal"]:
             pairs = sum(min(i + 1, keys[-2]) for i in range(query[-2]))
         return 2 * _PRODUCTS[name] * node.inputs[0].type.size // query[-2] * pairs
+    return 0
+
+
+def _flops(node: Node) -> int:
+    """Floating-point operations, a comparison or an exponential counting as one."""
+    if flops := product(node):
+        return flops
+    name = node.op.name
     if node.op.kind == "reduce":
         return node.inputs[0].type.size
     if name in ("scatter_rows", "scatter_add"):
