@@ -17,8 +17,8 @@ RUNS = 20
 WORK = 2**29
 """Operations of a thread in one run: some milliseconds, so that a moment at full speed is enough."""
 
-_OTHER_BF16 = {"amx_bf16", "bf16"}
-"""Instructions for bf16 that Genesis does not use and others do, so that the peak is not known."""
+_BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Flags of instructions for bf16. With one that Genesis does not use, as others may, the peak is not known."""
 
 _OPERATIONS = {"f32": 2, "bf16": 4}  # in each lane of an instruction
 _INSTRUCTION = {
@@ -75,7 +75,8 @@ def measure(threads: int) -> Peak:
         return Peak(threads, {})
     isa = isa_for(compiler.features)
     rates = {"f32": _rate("f32", isa, threads)}
-    if not _OTHER_BF16.intersection(machine.flags()):
+    used = {"avx512_bf16"} if isa.bf16_dot else set()
+    if not _BF16.intersection(machine.flags()) - used:
         rates["bf16"] = _rate("bf16", isa, threads) if isa.bf16_dot else rates["f32"]
     return Peak(threads, rates)
 
