@@ -23,11 +23,30 @@ class Lifetime:
 def assign_offsets(lifetimes: Sequence[Lifetime]) -> tuple[list[int], int]:
     """Offsets in one arena such that temporaries alive at the same time do not overlap, and the arena's size.
 
-    Largest first, each at the lowest offset free during its life (Pisarchyk & Lee, "Efficient memory management for
-    deep neural net inference", 2020). Offsets are multiples of 64 bytes; large buffers are kept from starting at the
-    same place within a page, where they would compete for the same cache sets.
+    The smaller of two arenas. In one the largest come first, of equals the longest-lived, each at the lowest offset
+    that is free (Pisarchyk & Lee, "Efficient memory management for deep neural net inference", 2020); in the other
+    those that live at the most crowded time come first, each in the tightest gap. Offsets are multiples of 64 bytes;
+    large buffers do not start at the same place within a page, where they would compete for the same cache sets.
     """
-    order = sorted(range(len(lifetimes)), key=lambda i: -lifetimes[i].nbytes)
+    crowd = _crowd(lifetimes)
+    numbers = range(len(lifetimes))
+    by_size = sorted(numbers, key=lambda i: (-lifetimes[i].nbytes, lifetimes[i].start - lifetimes[i].end))
+    by_crowd = sorted(numbers, key=lambda i: (-crowd[i], -lifetimes[i].nbytes))
+    return min(_placed(lifetimes, by_size, False), _placed(lifetimes, by_crowd, True), key=lambda found: found[1])
+
+
+def _crowd(lifetimes: Sequence[Lifetime]) -> list[int]:
+    """For each temporary, the most bytes that live at any time of its life."""
+    change = np.zeros(max((x.end for x in lifetimes), default=0) + 2, np.int64)
+    for x in lifetimes:
+        change[x.start] += x.nbytes
+        change[x.end + 1] -= x.nbytes
+    alive = change.cumsum()
+    return [int(alive[x.start : x.end + 1].max()) for x in lifetimes]
+
+
+def _placed(lifetimes: Sequence[Lifetime], order: Sequence[int], tight: bool) -> tuple[list[int], int]:
+    """Offsets given in this order: in the lowest gap, or in the tightest, between those that have theirs already."""
     lives = [lifetimes[i] for i in order]
     starts, ends = np.array([x.start for x in lives]), np.array([x.end for x in lives])
     offsets = [0] * len(lifetimes)
@@ -38,14 +57,14 @@ def assign_offsets(lifetimes: Sequence[Lifetime]) -> tuple[list[int], int]:
         if size >= PAGE:
             size += ALIGNMENT * (1 + n % 7)
         together = np.flatnonzero((starts[:n] <= life.end) & (ends[:n] >= life.start))
-        offset = 0
+        gaps, free = [], 0
         for start, end in sorted(taken[j] for j in together):
-            if offset + size <= start:
-                break
-            offset = max(offset, end)
-        offsets[i] = offset
-        taken.append((offset, offset + _room(life)))
-        total = max(total, offset + size)
+            if free + size <= start:
+                gaps.append((start - free if tight else 0, free))
+            free = max(free, end)
+        offsets[i] = min(gaps)[1] if gaps else free
+        taken.append((offsets[i], offsets[i] + _room(life)))
+        total = max(total, offsets[i] + size)
     return offsets, total
 
 
