@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from compiler.codegen.c.gemm import gemm_kernel, micro_kernels, parts, prelude_uses, scratch_bytes
-from compiler.codegen.c.gemm_plan import GemmSpec, Operand
+from compiler.codegen.c.gemm_plan import GemmSpec, Operand, Plan
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.codegen.c.prelude import prelude
 from tests.compiler.codegen.c.harness import NUMPY, POOL, build, call, element_strides, entry, isas, strided, zig
@@ -160,7 +160,7 @@ def test_rows_over_a_batch() -> None:
 
 
 @pytest.mark.parametrize("isa", [isas()[0], ISAS["portable"]], ids=lambda isa: isa.name)
-@pytest.mark.parametrize(("m", "n", "k", "layout"), [(37, 70, 50, "NN"), (60, 45, 1700, "TT")])
+@pytest.mark.parametrize(("m", "n", "k", "layout"), [(37, 70, 50, "NN"), (60, 45, 1700, "TT"), (130, 300, 200, "TN")])
 def test_epilogue(isa: Isa, m: int, n: int, k: int, layout: str) -> None:
     """Bias, activation, residual, accumulation and a second output in bf16, as several statements."""
     product = case(m, n, k, layout)
@@ -174,6 +174,7 @@ sum[i * {n} + j] += y;
 half[i * {n} + j] = f32_to_bf16(y);
 turned[j * {m} + i] = x;
 """,
+        streams=(("sum", 4), ("half", 2)),
     )
     bias, start = RNG.standard_normal(n).astype(np.float32), RNG.standard_normal((m, n)).astype(np.float32)
     total, half, turned = start.copy(), np.zeros((m, n), NUMPY["bf16"]), np.zeros((n, m), np.float32)
@@ -227,6 +228,20 @@ def test_rows_of_tiles(compute: str, m: int, rows: int) -> None:
     """Deep products divide their rows evenly; those of bf16 pairs only if the tile stays as wide."""
     tiles = case(m, 96, 256, "TN", compute=compute).spec.tiles(ISAS["avx512bf16"])
     assert max(tile.rows for tile in tiles) == rows
+
+
+def test_row_panels_are_packed_some_at_a_time() -> None:
+    """Where threads share B, so many that they stay in a cache, and that every thread has several times as many."""
+    isa = ISAS["avx512bf16"]
+    assert Plan(isa, case(1536, 384, 1024, "TN").spec).group == 7
+    assert Plan(isa, case(130, 300, 200, "TN").spec).group == 2
+    assert Plan(isa, case(1024, 384, 500, "NT").spec).group == 1, "A is read in place"
+    assert Plan(isa, case(90, 70, 60, "TN", batch=(5,)).spec).group == 1, "a thread packs for itself"
+
+
+def test_deep_tiles_fetch_what_comes_next() -> None:
+    tiles = [case(64, 512, k).spec.tiles(ISAS["avx512"]) for k in (64, 256)]
+    assert [all(tile.ahead for tile in found) for found in tiles] == [False, True]
 
 
 def test_tiles_are_shared() -> None:
