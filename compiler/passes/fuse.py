@@ -32,7 +32,11 @@ SHORT = 4
 """An inner loop of so few elements takes in the dimension around it."""
 
 FEWEST_ROWS = 64
-"""The inner loop of a pointwise kernel is made longer only where this many rows remain."""
+"""The inner loop of a pointwise kernel is made longer only where this many rows remain; a product takes in sums of its
+columns only where it has as many."""
+
+FEWEST_COLUMNS = 16
+"""Columns of a product from which on it takes in their sums."""
 
 ANCHORED = {
     "dot": "contract",
@@ -75,8 +79,8 @@ def fuse(graph: Graph, product_sums: bool = False) -> Graph:
     A kernel of kind ``pointwise``, ``row``, ``column`` or ``full`` runs over a domain of ``rows`` x ``columns``: values
     in it have one element per place, per row, or one in all. ``row`` reductions run along a row and may be used in the
     same kernel; reductions over the rows (``column``) or over everything (``full``) are results only. Views and
-    constants belong to every kernel that reads them. With ``product_sums``, f32 sums over all elements of a product are
-    results of its kernel.
+    constants belong to every kernel that reads them. With ``product_sums``, f32 sums over all elements of a product, or
+    over its rows, are results of its kernel.
     """
     return _Fusion(graph, product_sums).run()
 
@@ -272,7 +276,7 @@ class _Fusion:
         if group is not None and self._fits(group, node, kind, columns):
             if self._acyclic(group, node):
                 per_element = root_size(value) == group.size
-                if per_element and kind != "full":
+                if per_element and kind != "full" and group.anchor is None:
                     group.columns = columns
                 self._join(group, node, position)
                 if kind in ("column", "full") or not per_element:
@@ -287,7 +291,8 @@ class _Fusion:
         """Whether a reduction of a value of ``group`` can run in its kernel."""
         if group.anchor is not None:
             adds = self.product_sums and group.anchor.op.name == "dot"
-            return adds and kind == "full" and node.op.name == "sum" and node.output.dtype is f32
+            wide = kind == "full" or (kind == "column" and _tall(group.anchor.output.shape, columns))
+            return adds and wide and node.op.name == "sum" and node.output.dtype is f32
         if root_size(node.inputs[0]) == group.size:
             return kind == "full" or group.columns in (None, columns)
         everything = reduction_class(node.inputs[0].shape, node.attrs["axes"]) == "full"
@@ -653,6 +658,11 @@ class _Fusion:
         if not reductions:
             return "pointwise"
         return "full" if all(n.output.type.size == 1 for n in reductions) else "column"
+
+
+def _tall(shape: tuple[int, ...], columns: int) -> bool:
+    """Whether a product has ``columns`` columns, some, and many rows."""
+    return columns == shape[-1] >= FEWEST_COLUMNS and prod(shape[:-1]) >= FEWEST_ROWS
 
 
 def _slides(value: Value) -> bool:

@@ -69,6 +69,11 @@ def parts(isa: Isa, spec: GemmSpec) -> int:
     return Plan(isa, spec).parts
 
 
+def row_parts(isa: Isa, spec: GemmSpec) -> int:
+    """The number of partial results of each column's total. It depends on shapes only."""
+    return Plan(isa, spec).row_parts
+
+
 def gemm_kernel(isa: Isa, spec: GemmSpec) -> str:
     """The function `void NAME(pool, tid, nt, scratch, a, b, PARAMS)`, which all nt threads call.
 
@@ -180,7 +185,7 @@ class _Kernel:
             self.out(f"{self._result_element()} = acc;")
         for line in self.spec.epilogue.strip().splitlines():
             self.out(line)
-        for k, (_, term) in enumerate(self.spec.totals):
+        for k, (_, term) in enumerate(self.spec.all_totals):
             self.out(f"total{k}{lane} += {term};")
 
     def _result_element(self) -> str:
@@ -315,7 +320,7 @@ class _Kernel:
         out("transpose(square);")
         out("UNROLL for (int l = 0; l < LANES; ++l) vstore(turned + (row + l) * LANES, square[l]);")
         out.close()
-        self._finish_tile("turned", lanes, lanes, f"p * {plan.turned_panels} + q")
+        self._finish_tile("turned", lanes, lanes, "q", f"p * {plan.turned_panels} + q")
         out.close()
         out.close()
 
@@ -435,16 +440,16 @@ class _Kernel:
             out(f"{plan.tile(full, vectors).name}{arguments}")
         if plan.split_k:
             out(f"if (k0 + depth < {plan.k}) continue;")
-        if stored and not spec.epilogue.strip() and not spec.totals:
+        if stored and not spec.epilogue.strip() and not spec.all_totals:
             return
         panel = f"(batch * {plan.row_panels} + p)" if plan.batch else "p"
         part = f"{panel} * {plan.column_panels} + j0 / {plan.nr}"
-        self._finish_tile("" if stored else "tile", plan.nr, width, part, skip)
+        self._finish_tile("" if stored else "tile", plan.nr, width, panel, part, skip)
 
-    def _finish_tile(self, tile: str, distance: int, width: int, part: str, skip: int = 0) -> None:
+    def _finish_tile(self, tile: str, distance: int, width: int, panel: str, part: str, skip: int = 0) -> None:
         """The epilogue for `width` columns of `tile`, whose rows are `distance` apart, or "" if the result has it."""
         spec, out = self.spec, self.out
-        for k in range(len(spec.totals)):
+        for k in range(len(spec.all_totals)):
             out(f"float total{k}[{width}] = {{0}};")
         out.open("for (long row = 0; row < rows; ++row)")
         self._element("i0 + row")
@@ -459,6 +464,9 @@ class _Kernel:
         out.close()
         for k, (partial, _) in enumerate(spec.totals):
             out(f"{partial}[{part}] = sum_of(total{k}, {width});")
+        for k, (partial, _) in enumerate(spec.column_totals, len(spec.totals)):
+            place = address(partial, (panel, self.plan.n), ("j0", 1))
+            out(f"memcpy({place}, total{k}, sizeof total{k});")
 
     # Thin products
 

@@ -58,7 +58,8 @@ class GemmSpec:
 
     `result` is the parameter, an f32 array [batch..., m, n], that takes the sums themselves, or "": register tiles are
     stored in it directly, and the epilogue runs behind. `totals` are sums over all elements: the parameter for partial
-    results, f32[:func:`parts`], and the term of one element, in terms of what the epilogue defines. `ahead` are
+    results, f32[:func:`parts`], and the term of one element, in terms of what the epilogue defines. `column_totals` are
+    sums over batch and rows, with partial results f32[:func:`row_parts`, n]; not for thin products. `ahead` are
     statements run before the epilogue of neighbours in a row, `width` (a constant) columns from `j0` on. `streams` are
     the arrays [batch..., m, n], row-major, of which the epilogue reads or writes its own element: name, bytes of one.
 
@@ -78,9 +79,15 @@ class GemmSpec:
     epilogue: str
     result: str = ""
     totals: tuple[tuple[str, str], ...] = ()
+    column_totals: tuple[tuple[str, str], ...] = ()
     ahead: str = ""
     streams: tuple[tuple[str, int], ...] = ()
     packed: bool = False
+
+    @property
+    def all_totals(self) -> tuple[tuple[str, str], ...]:
+        """Those of everything, then those of columns."""
+        return self.totals + self.column_totals
 
     def tiles(self, isa: Isa) -> frozenset[Tile]:
         """Register tiles the kernel calls."""
@@ -216,6 +223,13 @@ class Plan:
         if self.turned:
             return self.squares * self.turned_panels
         return self.batches * (self.dot_blocks if self.thin else self.row_panels * self.column_panels)
+
+    @cached_property
+    def row_parts(self) -> int:
+        """Pieces of a product that is not thin which add up their share of a column's total: panels of rows."""
+        if self.empty:
+            return 0
+        return self.batches * (self.turned_panels if self.turned else self.row_panels)
 
     @cached_property
     def dot_blocks(self) -> int:

@@ -36,12 +36,16 @@ _CLAUSE = {"sum": "+", "prod": "*", "amax": "max", "amin": "min", "any": "|", "a
 
 @dataclass
 class Sink:
-    """A reduction over rows: ``width`` partial results per chunk, then ``combine``."""
+    """A reduction over rows: ``width`` partial results per chunk, then ``combine``.
+
+    ``chunks``: how many these are; 0: as many as those of the kernel.
+    """
 
     output: int
     op: str
     dtype: DType
     width: int
+    chunks: int = 0
 
     @property
     def partial(self) -> DType:

@@ -99,7 +99,10 @@ def contract_kernel(
         acc = f"round_{dot.output.dtype.short}(acc)"
     inner.known[dot.output, place] = acc
     sums = {i: found.inputs[0] for i, v in enumerate(graph.outputs) if (found := reduction_of(v)) is not None}
-    totals = tuple((f"p{i}", body.value(value, place, inner)) for i, value in sums.items())
+    terms = {i: (f"p{i}", body.value(value, place, inner)) for i, value in sums.items()}
+    by_column = {i for i in sums if graph.outputs[i].type.size > 1}
+    totals = tuple(term for i, term in terms.items() if i not in by_column)
+    column_totals = tuple(term for i, term in terms.items() if i in by_column)
     texts = {i: body.to_store(v, place, inner) for i, v in enumerate(graph.outputs) if i not in sums}
     result = next((i for i, text in texts.items() if text == "acc" and i not in aliases), None)
     for i, text in texts.items():
@@ -118,7 +121,7 @@ def contract_kernel(
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
     spec = GemmSpec(
         "NAME", tuple(batch), m, n, k, operands[0], operands[1], compute, ", ".join(parameters), out.text(),
-        "" if result is None else f"o{result}", totals, ahead.text(), tuple(streams),
+        "" if result is None else f"o{result}", totals, column_totals, ahead.text(), tuple(streams),
     )  # fmt: skip
     first = [("in", params.index(root), offset) for root, offset, _ in roots]
     packed_bytes = gemm.packed_bytes(isa, spec) if first[1][1] in fixed else 0
@@ -127,7 +130,9 @@ def contract_kernel(
     uses = body.uses | gemm.prelude_uses(isa, [spec])
     own_place = body.read_only_at(place) - {i for _, i, _ in first}
     text = (gemm.pack_kernel(isa, spec) + "\n" if spec.packed else "") + gemm.gemm_kernel(isa, spec)
-    sinks = [Sink(i, "sum", f32, 1) for i in sums]
+    sinks = [
+        Sink(i, "sum", f32, n, gemm.row_parts(isa, spec)) if i in by_column else Sink(i, "sum", f32, 1) for i in sums
+    ]
     return TeamKernel(
         text, first + pointers, spec, none, one - none, uses, body.checks, own_place, sinks, gemm.parts(isa, spec),
         packed_bytes,

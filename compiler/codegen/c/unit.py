@@ -303,7 +303,7 @@ class _Unit:
             result = node.outputs[sink.output]
             out = self.places[result].pointer
             part = partials[sink.output]
-            rest = f"{part}, {kernel.chunks}, {sink.width}, {out}"
+            rest = f"{part}, {kinds[sink.output].shape[0]}, {sink.width}, {out}"
             alone = sink.width <= 64
             line = f"{name}({_share(sink.width, 16, alone)}, {rest});"
             launch = work.combine(name, sink.op, kinds[sink.output], [result.type], node.loc)
@@ -420,7 +420,7 @@ def _value(node: Node, operand: tuple[str, int]) -> Value:
 
 def _partial_types(kernel: LoopKernel | TeamKernel) -> dict[int, TensorType]:
     """The types of the partial results that stand for outputs."""
-    return {s.output: TensorType(s.partial, (max(kernel.chunks, 1), s.width)) for s in kernel.sinks}
+    return {s.output: TensorType(s.partial, (max(s.chunks or kernel.chunks, 1), s.width)) for s in kernel.sinks}
 
 
 def _main_op(node: Node) -> str:

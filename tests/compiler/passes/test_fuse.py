@@ -58,6 +58,25 @@ def test_a_product_sums_up_its_elements_where_its_kernel_can() -> None:
     assert [n.attrs["kind"] for n in fuse(graph).nodes] == ["contract", "full", "full"]
 
 
+def test_a_tall_product_sums_up_its_columns() -> None:
+    """The gradient of a bias reads no gradient, nor does that of a norm's weight store what it adds up."""
+    text = """
+      input %x: f32[2,ROWS,8]
+      input %w: f32[8,16]
+      input %n: f32[2,ROWS,16]
+      %v: f32[2,8,16] = expand(%w) {shape=[2,8,16]}
+      %0: f32[2,ROWS,16] = dot(%x, %v)
+      %1: f32[16] = sum(%0) {axes=[0, 1]}
+      %2: f32[2,ROWS,16] = mul(%0, %n)
+      %3: f32[16] = sum(%2) {axes=[0, 1]}
+      return %0, %1, %3
+    """
+    tall, short = (read(text.replace("ROWS", rows)) for rows in ("32", "8"))
+    (kernel,) = fuse(tall, product_sums=True).nodes
+    assert [v.shape for v in kernel.outputs] == [(2, 32, 16), (16,), (16,)]
+    assert [n.attrs["kind"] for n in fuse(short, product_sums=True).nodes] == ["contract", "column", "column"]
+
+
 def lowered(graph: Graph) -> Graph:
     return cse(simplify(expand(autodiff(graph))))
 

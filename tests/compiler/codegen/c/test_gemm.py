@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 import pytest
 
-from compiler.codegen.c.gemm import gemm_kernel, micro_kernels, parts, prelude_uses, scratch_bytes
+from compiler.codegen.c.gemm import gemm_kernel, micro_kernels, parts, prelude_uses, row_parts, scratch_bytes
 from compiler.codegen.c.gemm_plan import GemmSpec, Operand, Plan
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.codegen.c.prelude import prelude
@@ -221,6 +221,38 @@ def test_totals(isa: Isa) -> None:
         np.testing.assert_allclose(out, c.expected(), rtol=0, atol=1e-5 * spec.k**0.5)
         np.testing.assert_allclose(plain.sum(), out.astype(np.float64).sum(), rtol=1e-4, atol=1e-5 * out.size)
         np.testing.assert_allclose(squares.sum(), np.square(out.astype(np.float64)).sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("isa", [isas()[0], ISAS["portable"]], ids=lambda isa: isa.name)
+def test_column_totals(isa: Isa) -> None:
+    """Sums of columns over the rows, and over a batch; the last tile narrow, packed or not; of a transposed product."""
+    cases = [case(70, 64, 70, "TN"), case(133, 70, 50, "NT"), case(100, 50, 1700), case(30, 40, 70, batch=(2, 3))]
+    cases += [case(64, 256, 100, "NT"), case(90, 200, 40)]
+    specs = [
+        replace(
+            c.spec,
+            params="float *restrict total, float *restrict columns, float *restrict squares",
+            epilogue="const float square = acc * acc;",
+            totals=(("total", "acc"),),
+            column_totals=(("columns", "acc"), ("squares", "square")),
+        )
+        for c in cases
+    ]
+    library = build(unit(isa, specs, 5), isa)
+    for c, spec in zip(cases, specs, strict=True):
+        found = []
+        for nt in (1, 2, 3):
+            total = np.full(parts(isa, spec), np.nan, np.float32)
+            columns, squares = np.full((2, row_parts(isa, spec), spec.n), np.nan, np.float32)
+            call(library, spec.name, nt, c.a, c.b, total, columns, squares)
+            found.append((total, columns, squares))
+        assert all(x.tobytes() == y.tobytes() for other in found[1:] for x, y in zip(found[0], other, strict=True))
+        total, columns, squares = found[0]
+        rows = c.expected().reshape(-1, spec.n)
+        tolerance = 1e-5 * (len(rows) * spec.k) ** 0.5
+        np.testing.assert_allclose(total.sum(), rows.sum(), rtol=1e-4, atol=tolerance * spec.n)
+        np.testing.assert_allclose(columns.sum(0), rows.sum(0), rtol=1e-4, atol=tolerance)
+        np.testing.assert_allclose(squares.sum(0), np.square(rows).sum(0), rtol=1e-4)
 
 
 @pytest.mark.parametrize(("compute", "m", "rows"), [("bf16", 384, 12), ("bf16", 1024, 14), ("f32", 1024, 8)])
