@@ -8,13 +8,15 @@ from time import perf_counter
 
 import numpy as np
 
-from compiler.ir.types import dtype
-from compiler.plan import Plan
+from compiler.ir.types import TensorType, dtype
+from compiler.plan import Plan, Slot
 from runtime.device import Device, Program, pointers
 from runtime.devices.pool import num_threads
 
 SMALL = 1024
 """Bytes of a result up to which copying it out is quicker than telling the step where a fresh array is."""
+SMALL_INPUT = 16384
+"""Bytes of an input up to which copying it in is quicker than asking NumPy for its address."""
 
 
 class Executor:
@@ -34,7 +36,7 @@ class Executor:
         kinds = [s.kind for s in plan.slots]
         self._states = [i for i, k in enumerate(kinds) if k == "state"]
         self._scalars = [i for i, k in enumerate(kinds) if k == "scalar"]
-        self._inputs = [i for i, k in enumerate(kinds) if k == "input"]
+        self._inputs = [(i, self._room(s)) for i, s in enumerate(plan.slots) if s.kind == "input"]
         outputs = [(i, np.empty(s.shape, dtype(s.dtype).numpy)) for i, s in enumerate(plan.slots) if s.kind == "output"]
         self._results = [array for _, array in outputs]
         self._small = [k for k, (_, array) in enumerate(outputs[:fresh]) if array.nbytes <= SMALL]
@@ -47,8 +49,18 @@ class Executor:
         self._args[len(plan.slots)] = self._arena.ctypes.data
         for i, array in outputs:
             self._args[i] = array.ctypes.data
+        for i, room in self._inputs:
+            if room is not None:
+                self._args[i] = room.ctypes.data
         self._held: list[np.ndarray] = []
         self._given: list[np.ndarray | None] = [None] * len(self._inputs)
+
+    def _room(self, slot: Slot) -> np.ndarray | None:
+        """Memory for a small input; None for one that stays where it is."""
+        kind = TensorType(dtype(slot.dtype), slot.shape)
+        if kind.nbytes > SMALL_INPUT:
+            return None
+        return self.device.alloc(kind.nbytes).view(kind.dtype.numpy).reshape(kind.shape)
 
     def bind(self, states: Sequence[np.ndarray]) -> None:
         """Use ``states`` from now on; they are kept alive."""
@@ -69,10 +81,13 @@ class Executor:
             self._use_threads(threads)
         self._numbers[:] = [*scalars]
         given = self._given
-        for k, array in enumerate(inputs):
-            if array is not given[k]:
-                given[k] = array
-                args[self._inputs[k]] = array.__array_interface__["data"][0]
+        for k, (i, room) in enumerate(self._inputs):
+            array = inputs[k]
+            if room is not None:
+                room[...] = given[k] = array
+            elif array is not given[k]:
+                given[k] = array = np.ascontiguousarray(array)
+                args[i] = array.__array_interface__["data"][0]
         results = self._results.copy()
         for k, i in self._large:
             result = results[k] = np.empty_like(results[k])

@@ -10,6 +10,7 @@ from runtime.device import Status
 from runtime.devices.pool import get_pool, load_library
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+SUCCESS = Status(0, 0, 0, 0)
 
 
 class CpuProgram:
@@ -22,30 +23,29 @@ class CpuProgram:
     points to alive, and does not run one program from two threads at once; different programs may share the pool.
     """
 
-    __slots__ = ("_pool", "_status", "_step")
+    __slots__ = ("_finding", "_pool", "_step", "status")
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        self._step = library.step
-        self._step.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+        self._step = library.step  # its arguments have C types already: no ``argtypes`` that would convert them
         self._step.restype = None
         self._pool = get_pool()
-        self._status = (ctypes.c_longlong * 4)()
+        self._finding = (ctypes.c_longlong * 4)()
+        self.status = SUCCESS
 
     @classmethod
     def build(cls, source: str) -> CpuProgram:
         """Build and load ``source``; raise ``CompileError``, or ``DeviceError`` without a compiler."""
         return cls(load_library(source))
 
-    @property
-    def status(self) -> Status:
-        return Status(*self._status)
-
     def __call__(self, args: ctypes.Array[ctypes.c_void_p], threads: int) -> int:
-        status = self._status
-        if status[0]:
-            status[:] = [0, 0, 0, 0]
-        self._step(self._pool, threads, args, status)
-        return status[0]
+        finding = self._finding
+        self._step(self._pool, threads, args, finding)
+        if not finding[0]:
+            self.status = SUCCESS
+            return 0
+        self.status = Status(*finding)
+        finding[:] = [0, 0, 0, 0]
+        return self.status.code
 
 
 class CpuDevice:

@@ -12,7 +12,7 @@ import pytest
 from compiler.plan import Check, Plan, Slot
 from runtime.device import Status
 from runtime.devices.pool import num_threads, set_num_threads
-from runtime.executor import Executor
+from runtime.executor import SMALL_INPUT, Executor
 
 Body = Callable[[list[np.ndarray], int], Status | None]
 
@@ -33,7 +33,7 @@ class Scripted:
 
     def alloc(self, nbytes: int) -> np.ndarray:
         self.allocated.append(nbytes)
-        return np.zeros(nbytes + 1, np.uint8)
+        return np.zeros(nbytes + 1, np.uint8)[:nbytes]
 
     def __call__(self, args: Any, threads: int) -> int:
         arrays = []
@@ -46,10 +46,10 @@ class Scripted:
         return self.status.code
 
 
-def plan(threads: int = 1, **changes: Any) -> Plan:
+def plan(threads: int = 1, size: int = 3, **changes: Any) -> Plan:
     slots = (
-        Slot("state", "w", "f32", (3,)),
-        Slot("input", "x", "f32", (3,)),
+        Slot("state", "w", "f32", (size,)),
+        Slot("input", "x", "f32", (size,)),
         Slot("scalar", "lr", "f64", ()),
         Slot("state", "n", "i64", ()),
         Slot("scalar", "decay", "f64", ()),
@@ -120,15 +120,17 @@ def test_results_are_fresh_unless_they_need_not_be() -> None:
     assert not np.shares_memory(first[0], second[0]) and np.shares_memory(first[1], second[1])
 
 
-def test_an_array_given_again_is_read_again() -> None:
-    executor, _ = made()
-    w = np.zeros(3, np.float32)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [3, SMALL_INPUT])
+def test_an_array_given_again_is_read_again(size: int, stride: int) -> None:
+    executor, _ = made(size=size)
+    w = np.zeros(size, np.float32)
     executor.bind([w, np.array(0)])
-    x = X.copy()
+    x = np.arange(size * stride, dtype=np.float32)[::stride]
     executor.run([x], [1.0, 0.0])
     x *= 10
     executor.run([x], [1.0, 0.0])
-    np.testing.assert_array_equal(w, -11 * X)
+    np.testing.assert_array_equal(w, -1.1 * x)
 
 
 FINDINGS = [
@@ -160,7 +162,8 @@ def test_threads_are_the_plans_or_all_that_may_be_used() -> None:
             for count in (2, 5, 5):
                 set_num_threads(count)
                 executor.run([X], [1.0, 0.0])
-            assert device.allocated == ([256, 110] if threads else [256, 120, 150]), "arena, and scratch when it grows"
+            scratch = [110] if threads else [120, 150]
+            assert device.allocated == [X.nbytes, 256, *scratch], "room for x, the arena, and scratch when it grows"
     finally:
         set_num_threads(before)
     assert seen == [1, 1, 1, 2, 5, 5]
