@@ -139,7 +139,8 @@ class Program:
 
     def grads_as_recorded(self) -> bool:
         """Whether the ``.grad`` that the step reads before it clears them are there, or missing, as when recorded."""
-        return all((cell.grad is None) == missing for cell, missing in self.traced.entry_grads)
+        found = self.traced.entry_grads
+        return not found or all((cell.grad is None) == missing for cell, missing in found)
 
     def run(self, arguments: Sequence[Any]) -> Any:
         """One call on the leaves of the arguments."""
@@ -157,6 +158,18 @@ class Program:
             for cell in traced.written:
                 cell.remote = self.fetch
         self.outputs, self.scalars = results, scalars
+        if traced.exports or traced.argument_grads:
+            self._hand_out_grads(arguments, results)
+        for cell in traced.consumed:
+            cell.grad = _CONSUMED
+        for cell in traced.dropped:
+            cell.grad = None
+        for action in traced.host_actions:
+            action()
+        return traced.result(list(map(_result, results, self.result_types)))
+
+    def _hand_out_grads(self, arguments: Sequence[Any], results: Sequence[np.ndarray]) -> None:
+        traced = self.traced
         for cell, array in zip(traced.exports, results[traced.outputs :], strict=False):
             if cell in traced.given_grads:
                 cell.grad._cell.write(concrete(array, cell.grad._type))
@@ -165,13 +178,6 @@ class Program:
         first = traced.outputs + len(traced.exports)
         for position, array in zip(traced.argument_grads, results[first:], strict=False):
             accumulate_grad(arguments[position]._cell, from_array(array).value)
-        for cell in traced.consumed:
-            cell.grad = _CONSUMED
-        for cell in traced.dropped:
-            cell.grad = None
-        for action in traced.host_actions:
-            action()
-        return traced.result(list(map(_result, results, self.result_types)))
 
     def fetch(self) -> None:
         """Bring the states back from the device they are on."""
@@ -315,12 +321,10 @@ _OWNED: WeakSet[Value] = WeakSet()
 
 def _array(leaf: Any) -> np.ndarray:
     if type(leaf) is np.ndarray:
-        array = leaf
-    else:
-        given = leaf if isinstance(leaf, Tensor) else tensor(leaf)
-        plain = not given._views and given._cell.home is None
-        array = (given._cell.fetched() if plain else given.value).data
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+        return leaf
+    given = leaf if isinstance(leaf, Tensor) else tensor(leaf)
+    plain = not given._views and given._cell.home is None
+    return (given._cell.fetched() if plain else given.value).data
 
 
 def _given_grad(cell: Cell) -> np.ndarray:

@@ -17,16 +17,19 @@ from compiler.ir.graph import Graph
 from compiler.ir.types import TensorType
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
-from genesis.context import Cell, current_recording, session
+from genesis.context import Cell, EagerBuilder, RecordingBuilder, session
 from genesis.context import changes as module_changes
 from genesis.execution import Last, Memory, Program
 from genesis.optim.optimizer import changes as optimizer_changes
 from genesis.options import Options
-from genesis.surroundings import Fixed, Surroundings, described, token
+from genesis.surroundings import Fixed, Snapshot, Surroundings, described, token
 from genesis.tensor import Tensor, from_array
 from genesis.tracing import Tracer
 from genesis.trees import is_tensor_like, leaves, structure
 from runtime.profile import Profile
+
+_Before = tuple[list[TensorType], bool, Any, int, int, Snapshot]
+"""Types of the arguments, grad mode, autocast region, the clocks of modules and optimizers, and what is around."""
 
 MAX_PROGRAMS = 32
 MAX_RECOMPILES = 8
@@ -69,7 +72,7 @@ class CompiledFunction:
         self._program: Program | None = None
         self._changes: dict[str, int] = {}
         self._scale: tuple[Cell, Cell] | None = None
-        self._before: tuple[Any, ...] | None = None
+        self._before: _Before | None = None
         self._watched: dict[Cell, None] = {}
         self._lock = RLock()
 
@@ -106,14 +109,14 @@ class CompiledFunction:
         return bound
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if current_recording() is not None:
+        here = session()
+        if getattr(here, "recording", None) is not None:
             return self.function(*args, **kwargs)
         with self._lock:
             program = self._program
-            if program is not None and not kwargs and self._as_before(args) and program.grads_as_recorded():
+            if program is not None and not kwargs and self._as_before(args, here) and program.grads_as_recorded():
                 return program.run(args)
             arguments = leaves((args, kwargs))
-            here = session()
             signatures = tuple([_signature(leaf) for _, leaf in arguments])
             kinds = structure((args, kwargs)), signatures, here.grad_enabled, here.autocast
             program = self._find(kinds)
@@ -125,31 +128,31 @@ class CompiledFunction:
 
     # Choosing a program
 
-    def _now(self, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    def _now(self, args: tuple[Any, ...]) -> _Before | None:
         """What the next call is compared with, to find that nothing changed without building a key."""
-        kinds = [_plain_type(x) for x in args]
-        if self._structure is None or self._surroundings is None or None in kinds:
+        kinds = [kind for x in args if (kind := _plain_type(x)) is not None]
+        if self._structure is None or self._surroundings is None or len(kinds) < len(args):
             return None
         here = session()
         return kinds, here.grad_enabled, here.autocast, *self._structure[:2], self._surroundings.snapshot()
 
-    def _as_before(self, args: tuple[Any, ...]) -> bool:
-        before = self._before
-        if before is None or len(args) != len(before[0]):
+    def _as_before(self, args: tuple[Any, ...], here: EagerBuilder | RecordingBuilder) -> bool:
+        if self._before is None:
             return False
-        for x, kind in zip(args, before[0], strict=True):
+        kinds, grad_enabled, autocast, module_time, optimizer_time, surroundings = self._before
+        if (
+            module_time != module_changes.time
+            or optimizer_time != optimizer_changes.time
+            or grad_enabled is not here.grad_enabled
+            or autocast != here.autocast
+            or len(args) != len(kinds)
+        ):
+            return False
+        for x, kind in zip(args, kinds):
             found = _plain_type(x)
             if found is not kind and (found is None or found.dtype is not kind.dtype or found.shape != kind.shape):
                 return False
-        here = session()
-        assert self._surroundings is not None
-        return (
-            before[3] == module_changes.time
-            and before[4] == optimizer_changes.time
-            and before[1] is here.grad_enabled
-            and before[2] == here.autocast
-            and self._surroundings.unchanged(before[5])
-        )
+        return surroundings.holds()
 
     def _guards(self) -> tuple[Any, ...]:
         times = module_changes.time, optimizer_changes.time

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from dis import get_instructions, hasname
 from functools import cache, partial
+from operator import is_
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -95,10 +96,6 @@ def _items(thing: Any) -> Collection[Any] | None:
     return None
 
 
-def _is_open(thing: Any) -> bool:
-    return isinstance(thing, Tensor) or _items(thing) is not None
-
-
 def described(token: Hashable) -> str:
     """A token for a message."""
     match token:
@@ -108,6 +105,56 @@ def described(token: Hashable) -> str:
             return repr(flag)
         case _:
             return repr(token)
+
+
+class Snapshot:
+    """The objects that ``reads`` found, and what the containers among them held.
+
+    It tells without tokens that nothing changed: by identity. Whether a tensor requires a gradient is not looked at,
+    as that does not change without the clock of modules ticking.
+    """
+
+    __slots__ = ("_cells", "_contents", "_others")
+
+    def __init__(self, reads: Iterable[Read]) -> None:
+        self._cells: list[tuple[CellType, Any]] = []  # variables of closures, which are read without a call
+        self._others: list[tuple[Read, Any]] = []
+        self._contents: list[tuple[Any, int, tuple[Any, ...]]] = []
+        for read in reads:
+            thing = read()
+            if isinstance(read, partial) and read.func is _contents and thing is not None:
+                self._cells.append((read.args[0], thing))
+            else:
+                self._others.append((read, thing))
+            self._contents += _holdings(thing, DEPTH)
+
+    def holds(self) -> bool:
+        """Whether the same objects stand there now, and hold the same; may say no where only tokens would say yes."""
+        try:
+            for cell, thing in self._cells:
+                if cell.cell_contents is not thing:
+                    return False
+        except ValueError:  # the variable was deleted
+            return False
+        for read, thing in self._others:
+            if read() is not thing:
+                return False
+        for container, length, items in self._contents:
+            now = _items(container) or ()
+            if len(now) != length or not all(map(is_, now, items)):
+                return False
+        return True
+
+
+def _holdings(thing: Any, depth: int) -> Iterator[tuple[Any, int, tuple[Any, ...]]]:
+    """The containers that a token looks into, how many items each has, and those that count."""
+    items = _items(thing)
+    if items is None or not depth:
+        return
+    counting = tuple(items) if len(items) <= LARGE else ()
+    yield thing, len(items), counting
+    for item in counting:
+        yield from _holdings(item, depth - 1)
 
 
 class Surroundings:
@@ -136,19 +183,9 @@ class Surroundings:
         """What stands under each name of ``plain`` now, as tokens."""
         return tuple([token(read()) for read in self._reads])
 
-    def snapshot(self) -> list[tuple[Any, Hashable]]:
-        """What stands under each name of ``plain`` now; with the token of what can change while staying the same."""
-        return [(x, token(x) if _is_open(x) else None) for x in [read() for read in self._reads]]
-
-    def unchanged(self, snapshot: list[tuple[Any, Hashable]]) -> bool:
-        """Whether the same objects, with the same contents, stand there as in ``snapshot``; quick to say yes."""
-        if len(snapshot) != len(self._reads):
-            return False
-        for read, (thing, before) in zip(self._reads, snapshot):
-            now = read()
-            if now is not thing or (before is not None and token(now) != before):
-                return False
-        return True
+    def snapshot(self) -> Snapshot:
+        """What stands under each name of ``plain`` now."""
+        return Snapshot(self._reads)
 
     # Finding
 

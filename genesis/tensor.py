@@ -43,6 +43,9 @@ class Tensor:
 
     __array_priority__ = 1000
     __slots__ = ("__dict__", "__weakref__", "_base", "_cell", "_kept", "_retains", "_shown", "_tracks", "_views")
+    _base: Value | None
+    _shown: Value | None
+    _kept: Tensor | None
 
     def __init__(self, data: Any = (), *, dtype: Any = None, requires_grad: bool = False) -> None:
         source = tensor(data, dtype=dtype)
@@ -51,11 +54,10 @@ class Tensor:
     def _start(self, cell: Cell, views: tuple[View, ...]) -> None:
         self._cell = cell
         self._views = views
-        self._base: Value | None = None
-        self._shown: Value | None = None
-        self._tracks = session().grad_enabled
         self._retains = False
-        self._kept: Tensor | None = None
+        if views:
+            self._tracks = session().grad_enabled
+            self._base = self._shown = None
 
     @property
     def value(self) -> Value:
@@ -301,7 +303,7 @@ class Tensor:
                 tensor._kept = fresh if tensor._kept is None else wrap(o.add(tensor._kept.value, g))
 
         add_hook(self.value, keep, last=True)
-        self._retains = True
+        self._retains, self._kept = True, None
 
 
 class GradientStaysInside:

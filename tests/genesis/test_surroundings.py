@@ -215,6 +215,41 @@ def test_membership_of_containers() -> None:
     assert run(step) == 12
 
 
+def test_contents_of_nested_containers() -> None:
+    table: dict[str, Any] = {"a": [1.0, (2.0, [3.0])], "b": {4.0}}
+    step = compiled(lambda x: x * (table["a"][0] + table["a"][1][1][0] + max(table["b"])))
+    for change, result in (
+        (lambda: None, 16),
+        (lambda: table["a"].__setitem__(0, 2.0), 18),
+        (lambda: table["a"][1][1].__setitem__(0, 4.0), 20),
+        (lambda: table["b"].add(5.0), 22),
+        (lambda: table.update(a=[2.0, (0.0, [4.0])]), 22),
+    ):
+        change()
+        assert run(step) == run(step) == result
+    assert step.compiles == 5
+
+
+def test_a_container_filled_again_with_the_same() -> None:
+    factors = [1000.5]
+    step = compiled(lambda x: x * factors[0])
+    for _ in range(3):
+        factors[:] = [float("1000.5")]
+        assert run(step) == 2001
+    assert step.compiles == 1
+
+
+def test_a_deleted_variable() -> None:
+    factor = 2.0
+    step = compiled(lambda x: x * factor)
+    assert run(step) == run(step) == 4
+    del factor
+    with pytest.raises(NameError):
+        run(step)
+    factor = 3.0
+    assert run(step) == 6
+
+
 def test_a_rebound_module_brings_its_own_guards() -> None:
     net, other = Net(), Net()
     step = compiled(lambda x: net(x))
