@@ -23,6 +23,11 @@ class Scope:
         self.around = around
         self.known: dict[object, str] = {}
 
+    def define(self, kind: str, name: str, text: str) -> str:
+        """Give an expression of the C type ``kind`` a name here; returns how it is spelled."""
+        self.out(f"const {kind} {name} = {text};")
+        return name
+
     def find(self, key: object) -> str | None:
         scope: Scope | None = self
         while scope is not None:
@@ -103,8 +108,7 @@ class Body:
             if self.order and not guard:
                 self._from_the_bottom(value, linear, scope)
             text = self._compute(node, linear, scope)
-        name = self.fresh("t")
-        scope.out(f"const {COMPUTE[value.dtype]} {name} = {text};")
+        name = scope.define(COMPUTE[value.dtype], self.fresh("t"), text)
         scope.known[(value, linear, guard) if guard else (value, linear)] = name
         return name
 
@@ -139,9 +143,7 @@ class Body:
         seen = self.value(node.inputs[0], place, scope, inside)
         if node.attrs["fill"] == 0:
             return seen
-        name = self.fresh("t")
-        scope.out(f"const {COMPUTE[node.output.dtype]} {name} = {inside} ? {seen} : {fill};")
-        return name
+        return scope.define(COMPUTE[node.output.dtype], self.fresh("t"), f"{inside} ? {seen} : {fill}")
 
     def _bound(self, bound: Bound, scope: Scope) -> str:
         """The name of a condition."""
@@ -153,8 +155,8 @@ class Body:
                 bound.index.top >= bound.size
             )
             tests += [f"({place}) % {bound.step} == 0"] * (bound.step > 1)
-            known = scope.known[bound] = self.fresh("in")
-            scope.out(f"const int {known} = {' & '.join(f'({t})' for t in tests)};")
+            known = scope.define("int", self.fresh("in"), " & ".join(f"({t})" for t in tests))
+            scope.known[bound] = known
         return known
 
     def _home(self, linear: Index, scope: Scope) -> Scope:
@@ -190,9 +192,7 @@ class Body:
             return self.stored(value, self.value(value, linear, scope))
         assert node is not None
         name = self.fresh("t")
-        text = self._exact(node, linear, scope)
-        scope.out(f"const float {name} = {text};")
-        return self.stored(value, name)
+        return self.stored(value, scope.define("float", name, self._exact(node, linear, scope)))
 
     def _compute(self, node: Node, linear: Index, scope: Scope) -> str:
         """The result of ``node``, rounded to its type."""

@@ -33,6 +33,9 @@ _JOIN = {
 }
 _CLAUSE = {"sum": "+", "prod": "*", "amax": "max", "amin": "min", "any": "|", "all": "&"}
 
+Pass = tuple[list[Node], list[Node], dict[int, Value]]
+"""Reductions along the row, sums over the rows, and the values stored per element, by the number of the result."""
+
 
 @dataclass
 class Sink:
@@ -82,23 +85,25 @@ def loop_kernel(node: Node, aliases: dict[int, int], check_base: int) -> LoopKer
     """The kernel of a fused node. ``aliases``: outputs that share memory with an input, element by element."""
     assert node.body is not None
     if node.attrs["kind"] in ("pointwise", "full"):
-        flat = _Loops(node, aliases, check_base, flat=True).kernel()
+        flat = Loops(node, aliases, check_base, flat=True).kernel()
         if flat is not None:
             return flat
-    loops = _Loops(node, aliases, check_base, flat=False)
+    loops = Loops(node, aliases, check_base, flat=False)
     kernel = loops.kernel()
     walk = loops.better_walk()
     if walk is not None:
-        kernel = _Loops(node, aliases, check_base, flat=False, walk=walk).kernel()
+        kernel = Loops(node, aliases, check_base, flat=False, walk=walk).kernel()
     assert kernel is not None
     return kernel
 
 
-class _Loops:
+class Loops:
     """``walk`` are three sizes whose product is the columns: two nested loops, and statements for each of the third.
 
     So places that a division of the column would find are known without one.
     """
+
+    grain = 1  # rows that belong together
 
     def __init__(
         self,
@@ -159,22 +164,17 @@ class _Loops:
                 level[value] = base + (node.op.kind == "reduce" and value not in self.sinks)
         return level
 
-    def _closure(self, targets: list[Value], skip: set[Value]) -> set[Value]:
+    def _closure(self, targets: list[Value]) -> set[Value]:
         """Per-element values evaluated for ``targets``, without going through reductions along the row."""
         found: set[Value] = set()
         pending = list(targets)
         while pending:
             value = pending.pop()
             node = value.producer
-            if (
-                value in found
-                or value in skip
-                or node is None
-                or (node.op.kind == "reduce" and value not in self.sinks)
-            ):
+            if value in found or (node is not None and node.op.kind == "reduce" and value not in self.sinks):
                 continue
             found.add(value)
-            pending += node.inputs
+            pending += node.inputs if node is not None else ()
         return found
 
     # Writing
@@ -233,33 +233,42 @@ class _Loops:
         lookups = any(n.op.name in ("take", "gather", "uniform") for n in self.graph.nodes)
         return stores and not lookups and all(i == place or v.type.size == 1 for v, i in self.body.loaded)
 
-    def _row_work(self, rows: Scope) -> None:
+    def _passes(self) -> list[Pass]:
+        """What is done in one walk along a row each, in order."""
         level = self._levels()
         along = [n for n in self.graph.nodes if n.op.kind == "reduce" and n.output not in self.sinks]
         over = [s.producer for s in self.sinks]
-        stores = {i: v for i, v in enumerate(self.outputs) if not self._is_sink(v)}
-        per_element = {i: v for i, v in stores.items() if v.type.size == self.size and reduction_of(v) is None}
-        if self.columns == 1 or self.size == self.rows:
-            per_element = {i: v for i, v in stores.items() if reduction_of(v) is None}
+        per_element = self._stored_per_element()
         stages = sorted(
             {level[n.inputs[0]] for n in along}
             | {level[v] for v in per_element.values()}
             | {level[n.inputs[0]] for n in over if n is not None and self._per_element(n)}
         )
-        plans = []
+        found = []
         for stage in stages:
             reductions = [n for n in along if level[n.inputs[0]] == stage]
             sums = [n for n in over if n is not None and self._per_element(n) and level[n.inputs[0]] == stage]
             outs = {i: v for i, v in per_element.items() if level[v] == stage}
-            plans.append((reductions, sums, outs))
-        buffers = self._row_buffers(plans, level)
-        for value in buffers:
-            rows.out(f"{COMPUTE[value.dtype]} {buffers[value]}[{self.columns}];")
+            found.append((reductions, sums, outs))
+        return found
+
+    def _stored_per_element(self) -> dict[int, Value]:
+        """The results with a value for every element, by number."""
+        stores = {i: v for i, v in enumerate(self.outputs) if not self._is_sink(v) and reduction_of(v) is None}
+        if self.columns == 1 or self.size == self.rows:
+            return stores
+        return {i: v for i, v in stores.items() if v.type.size == self.size}
+
+    def _row_work(self, rows: Scope) -> None:
+        passes = self._passes()
+        buffers = self._row_buffers(passes)
+        self._declare(buffers, rows)
         filled: set[Value] = set()
-        for reductions, sums, outs in plans:
+        for reductions, sums, outs in passes:
             self._stage(rows, reductions, sums, outs, buffers, filled)
-        for i, value in stores.items():
-            if i not in per_element:
+        per_element = self._stored_per_element()
+        for i, value in enumerate(self.outputs):
+            if i not in per_element and not self._is_sink(value):
                 linear = Index.of(self.row) if value.type.size == self.rows else Index()
                 place = index_text(linear)
                 rows.out(f"{self._out(i)}[{place}] = {self.body.to_store(value, linear, rows)};")
@@ -268,7 +277,15 @@ class _Loops:
             assert node is not None
             if not self._per_element(node):
                 name = self.body.value(node.inputs[0], self._row_place(node.inputs[0]), rows)
-                rows.out(_join(sink.op, sink.dtype, f"s{sink.output}", name))
+                self._add_row(sink, name, rows)
+
+    def _declare(self, buffers: dict[Value, str], rows: Scope) -> None:
+        for value, buffer in buffers.items():
+            rows.out(f"{COMPUTE[value.dtype]} {buffer}[{self.columns}];")
+
+    def _add_row(self, sink: Sink, term: str, rows: Scope) -> None:
+        """Add what a row gives to a sum over the rows."""
+        rows.out(join_text(sink.op, sink.dtype, f"s{sink.output}", term))
 
     def _row_place(self, value: Value) -> Index:
         return Index.of(self.row) if value.type.size == self.rows else Index()
@@ -280,23 +297,23 @@ class _Loops:
         reduction = reduction_of(value)
         return reduction is not None and reduction.output in self.sinks
 
-    def _row_buffers(
-        self, plans: list[tuple[list[Node], list[Node], dict[int, Value]]], level: dict[Value, int]
-    ) -> dict[Value, str]:
+    def _row_buffers(self, passes: list[Pass]) -> dict[Value, str]:
         """Expensive values that more than one pass over the row needs."""
         if self.flat or self.columns > BUFFER_LIMIT:
             return {}
-        passes: dict[Value, int] = {}
-        for reductions, sums, outs in plans:
+        needed: dict[Value, int] = {}
+        for reductions, sums, outs in passes:
             targets = [n.inputs[0] for n in (*reductions, *sums)] + list(outs.values())
-            for value in self._closure(targets, set()):
-                passes[value] = passes.get(value, 0) + 1
+            for value in self._closure(targets):
+                needed[value] = needed.get(value, 0) + 1
         found: dict[Value, str] = {}
-        for node in self.graph.nodes:
-            value = node.outputs[0]
-            if node.op.name in EXPENSIVE and passes.get(value, 0) > 1 and value.type.size == self.size:
+        for value in (*self.params, *(n.outputs[0] for n in self.graph.nodes)):
+            if self._is_expensive(value) and needed.get(value, 0) > 1 and value.type.size == self.size:
                 found[value] = f"row{len(found)}"
         return found
+
+    def _is_expensive(self, value: Value) -> bool:
+        return value.producer is not None and value.producer.op.name in EXPENSIVE
 
     def _stage(
         self,
@@ -323,7 +340,7 @@ class _Loops:
                 row = Index.of(self.row) * self.columns
                 self.body.run = Run(element, row, index_text(place), str(self.columns), rows)
             for value in known:
-                inner.known[value, element] = f"{buffers[value]}[{index_text(self.at)}]"
+                inner.known[value, element] = self._kept(buffers[value])
             for node in reductions:
                 names[node] = self._reduce(node, inner, rows, clauses, joins, after, names.get(node))
             for node in sums:
@@ -334,14 +351,12 @@ class _Loops:
                         self._simd_start(sink.op, sink.dtype, f"s{sink.output}", out, clauses, after)
                     joins += self._simd_join(sink.op, sink.dtype, f"s{sink.output}", text)
                 else:
-                    joins.append(_join(sink.op, sink.dtype, f"s{sink.output}[{index_text(self.at)}]", text))
-            for i, value in outs.items():
-                text = self.body.to_store(value, element, inner)
-                joins.append(f"{self._out(i)}[{index_text(element)}] = {text};")
+                    joins.append(join_text(sink.op, sink.dtype, f"s{sink.output}[{index_text(self.at)}]", text))
+            joins += self._stores(outs, inner)
             for value, buffer in buffers.items():
                 computed = inner.known.get((value, element))
                 if computed is not None and value not in known:
-                    joins.append(f"{buffer}[{index_text(self.at)}] = {computed};")
+                    joins.append(f"{self._kept(buffer)} = {computed};")
                     filled.add(value)
         scalar = any(n.op.name in ("argmax", "argmin") for n in reductions)
         if nested:
@@ -363,6 +378,15 @@ class _Loops:
             out(line)
         for node, name in names.items():
             rows.known[node.output, self._row_place(node.output)] = name
+
+    def _stores(self, outs: dict[int, Value], inner: Scope) -> list[str]:
+        element = self._place()
+        place = index_text(element)
+        return [f"{self._out(i)}[{place}] = {self.body.to_store(value, element, inner)};" for i, value in outs.items()]
+
+    def _kept(self, buffer: str) -> str:
+        """The place of the running element in a row buffer."""
+        return f"{buffer}[{index_text(self.at)}]"
 
     def _reduce(
         self,
@@ -391,7 +415,7 @@ class _Loops:
             joins.append(f"if ({c} == 0 || {text} {sign} {best}{nan}) {best} = {text}, {name} = {c};")
             return name
         result = node.output.dtype
-        rows.out(f"{COMPUTE[result]} {name} = {_start(op, result)};")
+        rows.out(f"{COMPUTE[result]} {name} = {start_text(op, result)};")
         self._simd_start(op, result, name, rows.out, clauses, after)
         joins += self._simd_join(op, result, name, text)
         if node.output.dtype.is_half:
@@ -436,7 +460,7 @@ class _Loops:
         function.open(f"for (long from = begin; from < end; from += {block})")
         function(f"const long to = from + {block} < end ? from + {block} : end;")
         for sink in self.sinks.values():
-            function(f"for (long c = from; c < to; c++) s{sink.output}[c - from] = {_start(sink.op, sink.dtype)};")
+            function(f"for (long c = from; c < to; c++) s{sink.output}[c - from] = {start_text(sink.op, sink.dtype)};")
         rows = Scope(Writer(3), frozenset({"r"}), Scope(Writer(2)))
         assert rows.around is not None
         inner = Scope(Writer(4), frozenset({"c"}), rows)
@@ -446,7 +470,7 @@ class _Loops:
             node = value.producer
             assert node is not None
             text = self.body.value(node.inputs[0], element, inner)
-            joins.append(_join(sink.op, sink.dtype, f"s{sink.output}[c - from]", text))
+            joins.append(join_text(sink.op, sink.dtype, f"s{sink.output}[c - from]", text))
         for i, value in enumerate(self.outputs):
             if not self._is_sink(value):
                 text = self.body.to_store(value, element, inner)
@@ -503,19 +527,19 @@ class _Loops:
         text.open(f"NOINLINE void NAME({', '.join(parameters)})")
         for sink in sinks.values():
             if sink.width == 1:
-                text(f"{_partial_type(sink)} s{sink.output} = {_start(sink.op, sink.dtype)};")
+                text(f"{_partial_type(sink)} s{sink.output} = {start_text(sink.op, sink.dtype)};")
             else:
                 text(f"{_partial_type(sink)} *restrict const s{sink.output} = p{sink.output} + chunk * {sink.width};")
-                text(f"for (long c = 0; c < {sink.width}; c++) s{sink.output}[c] = {_start(sink.op, sink.dtype)};")
+                text(f"for (long c = 0; c < {sink.width}; c++) s{sink.output}[c] = {start_text(sink.op, sink.dtype)};")
         text.extend(function)
         text.close()
-        total, grain, chunk = self.rows, 1, 0
+        total, grain, chunk = self.rows, self.grain, 0
         if self.flat:
             total, grain, chunk = self.columns, 16, FLAT_CHUNK if self.chunked else 0
         elif self.by_columns:
             total, grain = self.columns, 16
         elif self.chunked:
-            chunk = max(-(-self.rows // ROW_CHUNKS), 1)
+            chunk = max(-(-self.rows // (ROW_CHUNKS * self.grain)), 1) * self.grain
         return LoopKernel(
             text.text(),
             operands,
@@ -549,7 +573,7 @@ def _trailing(reduction: Node) -> bool:
     return not kept or not gone or max(kept) < min(gone)
 
 
-def _join(op: str, dtype: DType, total: str, term: str) -> str:
+def join_text(op: str, dtype: DType, total: str, term: str) -> str:
     """Join ``term`` to ``total``, one after the other; a NaN stays."""
     if op in ("amax", "amin") and dtype.kind == "float":
         sign = ">" if op == "amax" else "<"
@@ -557,7 +581,7 @@ def _join(op: str, dtype: DType, total: str, term: str) -> str:
     return _JOIN[op].format(total, term)
 
 
-def _start(op: str, dtype: DType) -> str:
+def start_text(op: str, dtype: DType) -> str:
     value = _START[op]
     if dtype.kind == "bool":
         return str(int(op in ("amin", "all", "prod")))
@@ -586,9 +610,9 @@ def combine_text(op: str, dtype: DType) -> tuple[str, str]:
         f"{STORAGE[dtype]} *restrict out)"
     )
     out.open("for (long c = begin; c < end; c++)")
-    out(f"{kind} total = {_start(op, dtype)};")
+    out(f"{kind} total = {start_text(op, dtype)};")
     out.open("for (long chunk = 0; chunk < chunks; chunk++)")
-    out(_join(op, dtype, "total", "partial[chunk * width + c]"))
+    out(join_text(op, dtype, "total", "partial[chunk * width + c]"))
     out.close()
     out("out[c] = total;" if not dtype.is_half else f"out[c] = f32_to_{dtype.short}(total);")
     out.close()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from compiler.codegen.c import convolution, gemm, windows, work
+from compiler.codegen.c import convolution, gemm, short_rows, windows, work
 from compiler.codegen.c.barriers import Access
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import LoopKernel, Sink, combine_text, loop_kernel
@@ -157,6 +157,8 @@ class _Unit:
             kernel = concat_kernel(node, base)
         elif kind == "scatter":
             kernel = scatter_kernel(node, base)
+        elif short_rows.claims(node):
+            kernel = short_rows.ShortRows(node, aliases, base, flat=False).kernel()
         else:
             kernel = loop_kernel(node, aliases, base)
         self.uses |= kernel.uses

@@ -1,0 +1,163 @@
+"""Row kernels whose rows are shorter than a vector: a block of rows at a time, each in a lane.
+
+Softmax and cross-entropy over few classes. Along such a row a vector would be half empty, and a sum of its lanes, the
+logarithm of one number and the like would be waited for once per row.
+"""
+
+from __future__ import annotations
+
+from compiler.codegen.c.body import Scope
+from compiler.codegen.c.loops import LoopKernel, Loops, Sink, join_text, start_text
+from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE
+from compiler.codegen.c.writer import Writer
+from compiler.ir.graph import Node, Value
+from compiler.passes.fuse import LOOKUPS
+
+LANES = 16  # rows of a block, and columns up to which a row is short: as many floats as the widest vector has
+
+
+def claims(node: Node) -> bool:
+    """Whether a fused node has short rows, enough of them, and so much to compute that turning them pays off."""
+    assert node.body is not None
+    rows, columns = node.attrs["rows"], node.attrs["columns"]
+    if node.attrs["kind"] != "row" or rows < LANES or not 1 < columns <= LANES:
+        return False
+    nodes = node.body.nodes
+    sizes = {v.type.size for v in node.body.outputs}
+    alike = all(n.op.kind != "random" and n.op.name not in (*LOOKUPS, "argmax", "argmin") for n in nodes)
+    expensive = any(n.op.name in EXPENSIVE and n.output.type.size == rows * columns for n in nodes)
+    return alike and expensive and sizes <= {1, columns, rows, rows * columns}
+
+
+class Lanes(Scope):
+    """Statements for each row ``l`` of a block. What they name is an array: later loops over the rows read it."""
+
+    def __init__(self, block: Writer, around: Scope) -> None:
+        super().__init__(Writer(block.depth + 1), frozenset({"r"}), around)
+        self.block = block
+        self.arrays: list[str] = []
+        self.clauses: list[str] = []
+        self.after: list[str] = []
+
+    def define(self, kind: str, name: str, text: str) -> str:
+        self.arrays.append(f"{kind} {name}[{LANES}];")
+        self.out(f"{name}[l] = {text};")
+        return f"{name}[l]"
+
+    def flush(self) -> None:
+        """Write the loop over the rows that the statements so far make."""
+        if self.out.lines:
+            open_lanes(self.block, self.clauses)
+            self.block.extend(self.out)
+            self.block.close()
+            for line in self.after:
+                self.block(line)
+        self.out, self.clauses, self.after = Writer(self.block.depth + 1), [], []
+
+
+def open_lanes(out: Writer, clauses: list[str]) -> None:
+    out(f"#pragma omp simd{''.join(' ' + c for c in clauses)}")
+    out.open("for (long l = 0; l < lanes; l++)")
+    out("const long r = from + l;")
+
+
+class ShortRows(Loops):
+    """The kernel of a node that :func:`claims` accepts."""
+
+    grain = LANES
+
+    def kernel(self) -> LoopKernel:
+        function, block = Writer(1), Writer(2)
+        rows = Lanes(block, Scope(function))
+        self._row_work(rows)
+        rows.flush()
+        function.open(f"for (long from = begin; from < end; from += {LANES})")
+        whole = self.rows % LANES == 0
+        function(f"const long lanes = {LANES if whole else f'end - from < {LANES} ? end - from : {LANES}'};")
+        for array in rows.arrays:
+            function(array)
+        function.extend(block)
+        function.close()
+        if self.chunked:
+            self._store_partials(function)
+        return self._finish(function)
+
+    def _declare(self, buffers: dict[Value, str], rows: Scope) -> None:
+        """Buffers are declared when they are filled."""
+
+    def _kept(self, buffer: str) -> str:
+        return f"{buffer}[c][l]"
+
+    def _is_expensive(self, value: Value) -> bool:
+        """Also what lies in memory: the neighbours of a lane are a row away."""
+        return value.producer is None or super()._is_expensive(value)
+
+    def _add_row(self, sink: Sink, term: str, rows: Scope) -> None:
+        assert isinstance(rows, Lanes)
+        total = f"s{sink.output}"
+        self._simd_start(sink.op, sink.dtype, total, rows.block, rows.clauses, rows.after)
+        for line in self._simd_join(sink.op, sink.dtype, total, term):
+            rows.out(line)
+
+    def _stage(
+        self,
+        rows: Scope,
+        reductions: list[Node],
+        sums: list[Node],
+        outs: dict[int, Value],
+        buffers: dict[Value, str],
+        filled: set[Value],
+    ) -> None:
+        """One pass over the columns, for all rows of the block at each."""
+        assert isinstance(rows, Lanes)
+        block, element = rows.block, self._place()
+        column, inner = Writer(3), Scope(Writer(4), frozenset({"c"}), rows)
+        clauses: list[str] = []
+        joins: list[str] = []
+        after_lanes: list[str] = []
+        after: list[str] = []
+        for value in filled:
+            inner.known[value, element] = self._kept(buffers[value])
+        totals: dict[Node, str] = {}
+        for node in reductions:
+            op, dtype = node.op.name, node.output.dtype
+            term = self.body.value(node.inputs[0], self._operand_place(node), inner)
+            totals[node] = rows.define(COMPUTE[dtype], self.body.fresh("m"), start_text(op, dtype))
+            joins.append(join_text(op, dtype, totals[node], term))
+        for node in sums:
+            sink = self.sinks[node.output]
+            op, dtype, total = sink.op, sink.dtype, f"s{sink.output}"
+            term = self.body.value(node.inputs[0], element, inner)
+            if sink.width == 1:
+                self._simd_start(op, dtype, total, block, clauses, after)
+                joins += self._simd_join(op, dtype, total, term)
+                continue
+            column(f"{COMPUTE[dtype]} lanes_{total} = {start_text(op, dtype)};")
+            self._simd_start(op, dtype, f"lanes_{total}", column, clauses, after_lanes)
+            joins += self._simd_join(op, dtype, f"lanes_{total}", term)
+            after_lanes.append(join_text(op, dtype, f"{total}[c]", f"lanes_{total}"))
+        joins += self._stores(outs, inner)
+        for value, buffer in buffers.items():
+            computed = inner.known.get((value, element))
+            if computed is not None and value not in filled:
+                rows.arrays.append(f"{COMPUTE[value.dtype]} {buffer}[{self.columns}][{LANES}];")
+                joins.append(f"{self._kept(buffer)} = {computed};")
+                filled.add(value)
+        rows.flush()
+        block.open(f"for (long c = 0; c < {self.columns}; c++)")
+        block.extend(column)
+        open_lanes(block, clauses)
+        block.extend(inner.out)
+        for line in joins:
+            block(line)
+        block.close()
+        for line in after_lanes:
+            block(line)
+        block.close()
+        for line in after:
+            block(line)
+        for node, name in totals.items():
+            if node.output.dtype.is_half:
+                self.body.uses.add(f"round_{node.output.dtype.short}")
+                rows.out(f"{name} = round_{node.output.dtype.short}({name});")
+            rows.known[node.output, self._row_place(node.output)] = name
