@@ -262,8 +262,7 @@ class Loops:
     def _row_work(self, rows: Scope) -> None:
         passes = self._passes()
         buffers = self._row_buffers(passes)
-        self._declare(buffers, rows)
-        filled: set[Value] = set()
+        filled = self._declare(buffers, rows)
         for reductions, sums, outs in passes:
             self._stage(rows, reductions, sums, outs, buffers, filled)
         per_element = self._stored_per_element()
@@ -279,9 +278,11 @@ class Loops:
                 name = self.body.value(node.inputs[0], self._row_place(node.inputs[0]), rows)
                 self._add_row(sink, name, rows)
 
-    def _declare(self, buffers: dict[Value, str], rows: Scope) -> None:
+    def _declare(self, buffers: dict[Value, str], rows: Scope) -> set[Value]:
+        """Declare the row buffers; returns the values that are in theirs already."""
         for value, buffer in buffers.items():
             rows.out(f"{COMPUTE[value.dtype]} {buffer}[{self.columns}];")
+        return set()
 
     def _add_row(self, sink: Sink, term: str, rows: Scope) -> None:
         """Add what a row gives to a sum over the rows."""

@@ -6,6 +6,9 @@ logarithm of one number and the like would be waited for once per row.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from compiler.codegen.c.body import Scope
 from compiler.codegen.c.loops import LoopKernel, Loops, Sink, join_text, start_text
 from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE
@@ -47,18 +50,20 @@ class Lanes(Scope):
     def flush(self) -> None:
         """Write the loop over the rows that the statements so far make."""
         if self.out.lines:
-            open_lanes(self.block, self.clauses)
-            self.block.extend(self.out)
-            self.block.close()
+            loop(self.block, self.clauses, self.out.lines)
             for line in self.after:
                 self.block(line)
         self.out, self.clauses, self.after = Writer(self.block.depth + 1), [], []
 
 
-def open_lanes(out: Writer, clauses: list[str]) -> None:
+def loop(out: Writer, clauses: Sequence[str], lines: Sequence[str]) -> None:
+    """A loop over the rows of a block, around indented lines."""
     out(f"#pragma omp simd{''.join(' ' + c for c in clauses)}")
     out.open("for (long l = 0; l < lanes; l++)")
-    out("const long r = from + l;")
+    if any(re.search(r"\br\b", line) for line in lines):
+        out("const long r = from + l;")
+    out.lines += lines
+    out.close()
 
 
 class ShortRows(Loops):
@@ -82,8 +87,15 @@ class ShortRows(Loops):
             self._store_partials(function)
         return self._finish(function)
 
-    def _declare(self, buffers: dict[Value, str], rows: Scope) -> None:
-        """Buffers are declared when they are filled."""
+    def _declare(self, buffers: dict[Value, str], rows: Scope) -> set[Value]:
+        assert isinstance(rows, Lanes)
+        rows.arrays += [f"{COMPUTE[v.dtype]} {buffer}[{self.columns}][{LANES}];" for v, buffer in buffers.items()]
+        turned = [v for v in buffers if v.producer is None]
+        if turned:
+            inner = Scope(Writer(4), frozenset({"c"}), rows)
+            lines = [f"{self._kept(buffers[v])} = {self.body.value(v, self._place(), inner)};" for v in turned]
+            self._walk(rows, inner, lines)
+        return set(turned)
 
     def _kept(self, buffer: str) -> str:
         return f"{buffer}[c][l]"
@@ -111,7 +123,7 @@ class ShortRows(Loops):
         """One pass over the columns, for all rows of the block at each."""
         assert isinstance(rows, Lanes)
         block, element = rows.block, self._place()
-        column, inner = Writer(3), Scope(Writer(4), frozenset({"c"}), rows)
+        before_lanes, inner = Writer(3), Scope(Writer(4), frozenset({"c"}), rows)
         clauses: list[str] = []
         joins: list[str] = []
         after_lanes: list[str] = []
@@ -132,28 +144,17 @@ class ShortRows(Loops):
                 self._simd_start(op, dtype, total, block, clauses, after)
                 joins += self._simd_join(op, dtype, total, term)
                 continue
-            column(f"{COMPUTE[dtype]} lanes_{total} = {start_text(op, dtype)};")
-            self._simd_start(op, dtype, f"lanes_{total}", column, clauses, after_lanes)
+            before_lanes(f"{COMPUTE[dtype]} lanes_{total} = {start_text(op, dtype)};")
+            self._simd_start(op, dtype, f"lanes_{total}", before_lanes, clauses, after_lanes)
             joins += self._simd_join(op, dtype, f"lanes_{total}", term)
             after_lanes.append(join_text(op, dtype, f"{total}[c]", f"lanes_{total}"))
         joins += self._stores(outs, inner)
         for value, buffer in buffers.items():
             computed = inner.known.get((value, element))
             if computed is not None and value not in filled:
-                rows.arrays.append(f"{COMPUTE[value.dtype]} {buffer}[{self.columns}][{LANES}];")
                 joins.append(f"{self._kept(buffer)} = {computed};")
                 filled.add(value)
-        rows.flush()
-        block.open(f"for (long c = 0; c < {self.columns}; c++)")
-        block.extend(column)
-        open_lanes(block, clauses)
-        block.extend(inner.out)
-        for line in joins:
-            block(line)
-        block.close()
-        for line in after_lanes:
-            block(line)
-        block.close()
+        self._walk(rows, inner, joins, clauses, before_lanes, after_lanes)
         for line in after:
             block(line)
         for node, name in totals.items():
@@ -161,3 +162,25 @@ class ShortRows(Loops):
                 self.body.uses.add(f"round_{node.output.dtype.short}")
                 rows.out(f"{name} = round_{node.output.dtype.short}({name});")
             rows.known[node.output, self._row_place(node.output)] = name
+
+    def _walk(
+        self,
+        rows: Lanes,
+        inner: Scope,
+        joins: list[str],
+        clauses: Sequence[str] = (),
+        before: Writer | None = None,
+        after: Sequence[str] = (),
+    ) -> None:
+        """A loop over the columns, and in it one over the rows; ``before`` and ``after`` stand round the latter."""
+        block = rows.block
+        rows.flush()
+        block.open(f"for (long c = 0; c < {self.columns}; c++)")
+        if before is not None:
+            block.extend(before)
+        for line in joins:
+            inner.out(line)
+        loop(block, clauses, inner.out.lines)
+        for line in after:
+            block(line)
+        block.close()
