@@ -142,12 +142,13 @@ class Program:
         found = self.traced.entry_grads
         return not found or all((cell.grad is None) == missing for cell, missing in found)
 
-    def run(self, arguments: Sequence[Any]) -> Any:
-        """One call on the leaves of the arguments."""
+    def run(self, arguments: Sequence[Any], inputs: list[np.ndarray] | None = None) -> Any:
+        """One call on the leaves of the arguments; ``inputs``: their arrays, where all are tensors."""
         traced = self.traced
         if self.time != rebound.time:
             self._bind()
-        inputs = [_array(arguments[i]) for i in traced.inputs]
+        if inputs is None:
+            inputs = [_array(arguments[i]) for i in traced.inputs]
         if traced.given_grads:
             inputs += [_given_grad(cell) for cell in traced.given_grads]
         scalars = [read() if read is not None else float(arguments[i]) for i, read in self._scalars]

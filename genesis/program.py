@@ -13,7 +13,7 @@ import numpy as np
 
 from compiler.errors import RecompileError, TraceError
 from compiler.interpret import concrete
-from compiler.ir.graph import Graph
+from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
@@ -114,8 +114,10 @@ class CompiledFunction:
             return self.function(*args, **kwargs)
         with self._lock:
             program = self._program
-            if program is not None and not kwargs and self._as_before(args, here) and program.grads_as_recorded():
-                return program.run(args)
+            if program is not None and not kwargs:
+                inputs = self._inputs_as_before(args, here)
+                if inputs is not None and program.grads_as_recorded():
+                    return program.run(args, inputs)
             arguments = leaves((args, kwargs))
             signatures = tuple([_signature(leaf) for _, leaf in arguments])
             kinds = structure((args, kwargs)), signatures, here.grad_enabled, here.autocast
@@ -130,15 +132,18 @@ class CompiledFunction:
 
     def _now(self, args: tuple[Any, ...]) -> _Before | None:
         """What the next call is compared with, to find that nothing changed without building a key."""
-        kinds = [kind for x in args if (kind := _plain_type(x)) is not None]
+        kinds = [value.type for x in args if (value := _plain_value(x)) is not None]
         if self._structure is None or self._surroundings is None or len(kinds) < len(args):
             return None
         here = session()
         return kinds, here.grad_enabled, here.autocast, *self._structure[:2], self._surroundings.snapshot()
 
-    def _as_before(self, args: tuple[Any, ...], here: EagerBuilder | RecordingBuilder) -> bool:
+    def _inputs_as_before(
+        self, args: tuple[Any, ...], here: EagerBuilder | RecordingBuilder
+    ) -> list[np.ndarray] | None:
+        """The arrays of the arguments; None where something may be other than at the last call."""
         if self._before is None:
-            return False
+            return None
         kinds, grad_enabled, autocast, module_time, optimizer_time, surroundings = self._before
         if (
             module_time != module_changes.time
@@ -147,12 +152,17 @@ class CompiledFunction:
             or autocast != here.autocast
             or len(args) != len(kinds)
         ):
-            return False
+            return None
+        inputs = []
         for x, kind in zip(args, kinds):
-            found = _plain_type(x)
-            if found is not kind and (found is None or found.dtype is not kind.dtype or found.shape != kind.shape):
-                return False
-        return surroundings.holds()
+            value = _plain_value(x)
+            if value is None:
+                return None
+            found = value.type
+            if found is not kind and (found.dtype is not kind.dtype or found.shape != kind.shape):
+                return None
+            inputs.append(value.data)
+        return inputs if surroundings.holds() else None
 
     def _guards(self) -> tuple[Any, ...]:
         times = module_changes.time, optimizer_changes.time
@@ -261,13 +271,13 @@ class CompiledFunction:
         return [folder / name for name in texts]
 
 
-def _plain_type(x: Any) -> TensorType | None:
-    """The type of a tensor that is no view, needs no gradient and has its contents at hand; None for others."""
+def _plain_value(x: Any) -> Value | None:
+    """The value of a tensor that is no view, needs no gradient and has its contents at hand; None for others."""
     if type(x) is not Tensor or x._views:
         return None
     cell = x._cell
     value = cell.value
-    return None if cell.home is not None or value.requires_grad else value.type
+    return None if cell.home is not None or cell.remote is not None or value.requires_grad else value
 
 
 def _by_name(guards: tuple[Fixed, tuple[Any, ...]]) -> dict[str, Any]:

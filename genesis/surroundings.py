@@ -19,6 +19,7 @@ from genesis.optim.optimizer import Optimizer
 from genesis.tensor import Tensor
 
 PLAIN = (int, float, str, bool, type(None))
+COLLECTIONS = (list, tuple, set, frozenset)
 LARGE = 256
 """Items up to which the contents of a container guard a program; of a longer one only the object and its length do."""
 DEPTH = 4
@@ -87,7 +88,7 @@ def token(thing: Any, depth: int = DEPTH) -> Hashable:
 
 def _items(thing: Any) -> Collection[Any] | None:
     """What a container holds, keys and values of a dict, fields of a dataclass; None for any other object."""
-    if isinstance(thing, list | tuple | set | frozenset):
+    if isinstance(thing, COLLECTIONS):
         return thing
     if isinstance(thing, dict):
         return [*thing.keys(), *thing.values()]
