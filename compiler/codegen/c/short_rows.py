@@ -1,6 +1,6 @@
-"""Row kernels whose rows are shorter than a vector: a block of rows at a time, each in a lane.
+"""Row kernels whose rows are shorter than two vectors: a block of rows at a time, each in a lane.
 
-Softmax and cross-entropy over few classes. Along such a row a vector would be half empty, and a sum of its lanes, the
+Softmax and cross-entropy over few classes. Along such a row much would be done outside vectors, and a sum of lanes, the
 logarithm of one number and the like would be waited for once per row.
 """
 
@@ -16,14 +16,14 @@ from compiler.codegen.c.writer import Writer
 from compiler.ir.graph import Node, Value
 from compiler.passes.fuse import LOOKUPS
 
-LANES = 16  # rows of a block, and columns up to which a row is short: as many floats as the widest vector has
+LANES = 16  # rows of a block: as many floats as the widest vector has
 
 
 def claims(node: Node) -> bool:
     """Whether a fused node has short rows, enough of them, and so much to compute that turning them pays off."""
     assert node.body is not None
     rows, columns = node.attrs["rows"], node.attrs["columns"]
-    if node.attrs["kind"] != "row" or rows < LANES or not 1 < columns <= LANES:
+    if node.attrs["kind"] != "row" or rows < LANES or not 1 < columns < 2 * LANES:
         return False
     nodes = node.body.nodes
     sizes = {v.type.size for v in node.body.outputs}
