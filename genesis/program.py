@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -191,8 +193,9 @@ class CompiledFunction:
         guards = self._guards()
         self._count_recompile(kinds, guards)
         assert self._surroundings is not None
-        traced = Tracer(self.function, self.options, self._surroundings, self.scale_cells).run(args, kwargs)
-        program = Program(traced, self.options)
+        with _uncollected():
+            traced = Tracer(self.function, self.options, self._surroundings, self.scale_cells).run(args, kwargs)
+            program = Program(traced, self.options)
         self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
         self.programs[kinds, guards, self._missing_grads()] = program
         self.compiles += 1
@@ -269,6 +272,18 @@ class CompiledFunction:
         for name, text in texts.items():
             (folder / name).write_text(text)
         return [folder / name for name in texts]
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which while graphs grow walks over all their nodes again and again for nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _plain_value(x: Any) -> Value | None:
