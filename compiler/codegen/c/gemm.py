@@ -392,13 +392,10 @@ class _Kernel:
     def _fetch(self, right: str) -> None:
         """Fetches what the epilogue of the next tile needs; `next` is what will be read after the tile."""
         plan, spec, out = self.plan, self.spec, self.out
-        if spec.streams:
-            out.open("for (long row = 0; row < rows; ++row)")
-            matrix = "batch" if plan.batch else "0"
-            for name, size in spec.streams:
-                row = address(name, (matrix, plan.m * plan.n), ("(i0 + row)", plan.n), ("j0", 1))
-                out(f"fetch_row({row}, {plan.nr * size});")
-            out.close()
+        matrix = "batch" if plan.batch else "0"
+        for name, size in spec.streams:
+            first = address(name, (matrix, plan.m * plan.n), ("i0", plan.n), ("j0", 1))
+            out(f"fetch_rows({first}, rows, {plan.n * size}, {plan.nr * size});")
         if not plan.fetches:
             return
         rows, columns = plan.a_strides

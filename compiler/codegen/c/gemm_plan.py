@@ -101,7 +101,7 @@ class GemmSpec:
         """Names of the prelude parts the kernel's own text calls, without those of the caller's epilogue."""
         conversions = {*CONVERSIONS[self.a.dtype], *CONVERSIONS[self.b.dtype]}
         rounding = {"round_bf16"} if self.compute == "bf16" else set()
-        fetches = {"fetch_row"} if self.streams else set()
+        fetches = {"fetch_rows"} if self.streams else set()
         return {"vectors", *conversions, *rounding, *fetches} | ({"sum_of"} if self.totals else set())
 
 

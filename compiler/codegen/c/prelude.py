@@ -258,6 +258,13 @@ INLINE void fetch_row(const void *row, long bytes) {
 }
 """
 
+_FETCH_ROWS = """\
+/* Fetches rows of a tile, `apart` bytes from one another. */
+NOINLINE void fetch_rows(const void *first, long rows, long apart, long bytes) {
+  for (long row = 0; row < rows; ++row) fetch_row((const char *)first + row * apart, bytes);
+}
+"""
+
 _PHILOX = """\
 /* Philox4x32-10 (Salmon et al., 2011): key = seed, counter = (block, offset), four words. */
 typedef struct {
@@ -473,6 +480,7 @@ _PARTS: dict[str, _Part] = {
     "gen_cosf": _Part(_COS, ("quarter_reduced",)),
     "fetch": _Part(_FETCH),
     "fetch_row": _Part(_FETCH_ROW, ("fetch",)),
+    "fetch_rows": _Part(_FETCH_ROWS, ("fetch_row",)),
     "philox_block": _Part(_PHILOX),
     "philox_lane": _Part(_PHILOX_LANE, ("philox_block",)),
     "sum_of": _Part(_SUM_OF),
