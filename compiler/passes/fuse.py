@@ -473,11 +473,15 @@ class _Fusion:
                     self._copy(value, home)
 
     def _result_views(self) -> dict[Group, list[Value]]:
-        """Results that are views: stored by the kernel of their root when it is a mere reshape, else copied."""
+        """Results that are views: stored by the kernel of their root when it is a mere reshape, else copied.
+
+        Inputs are left to the renderer, which may have them where the result should be.
+        """
         found: dict[Group, list[Value]] = {}
         states = {u.value for u in self.graph.updates}
+        there = set(self.graph.inputs("input")) - states
         for value in dict.fromkeys(self.graph.results()):
-            if value in self.group:
+            if value in self.group or value in there:
                 continue
             root, chain = view_chain(value)
             group = self.group.get(root)
@@ -486,7 +490,7 @@ class _Fusion:
                 plain = False
             if group is not None and plain and (group.anchor is None or group.anchor.op.name in PRODUCTS):
                 found.setdefault(group, []).append(value)
-            elif value.producer is not None or value in states or value in self.graph.outputs:
+            else:
                 self._copy(value, _nowhere(len(self.nodes)))
         return found
 

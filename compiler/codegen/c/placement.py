@@ -13,7 +13,7 @@ from compiler.codegen.c.spelling import STORAGE
 from compiler.codegen.c.templates import contract_kernel
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import TensorType
-from compiler.memory import Lifetime
+from compiler.memory import Lifetime, assign_offsets
 from compiler.ops.loop import Parts
 
 
@@ -26,7 +26,23 @@ class Place:
     pointer: str
 
 
-Temporary = tuple[str, TensorType, Lifetime]
+@dataclass(frozen=True)
+class Temporary:
+    """Memory in the arena: its own for a time, or, with ``whole``, what is ``offset`` bytes into that temporary."""
+
+    name: str
+    type: TensorType
+    life: Lifetime
+    whole: int | None = None
+    offset: int = 0
+
+
+def offsets_of(temporaries: Sequence[Temporary]) -> tuple[list[int], int]:
+    """Where in the arena each of ``temporaries`` begins, and the arena's size, in bytes."""
+    own = [i for i, t in enumerate(temporaries) if t.whole is None]
+    found, arena = assign_offsets([temporaries[i].life for i in own])
+    start = dict(zip(own, found, strict=True))
+    return [start[i if t.whole is None else t.whole] + t.offset for i, t in enumerate(temporaries)], arena
 
 
 class Placement:
@@ -35,10 +51,11 @@ class Placement:
     Attributes:
         runs: nodes that run together.
         places: value -> where it is.
-        temporaries: name, type and life of each temporary.
+        temporaries: the memory of what is in the arena.
         copies: values to be copied to a second place at the end.
         aliases: node -> {output: operand whose memory it overwrites}.
         first_write: the first run that writes into a state.
+        histories: stack of a carry as iterations find it -> pointer to the stack of the same as they leave it.
         fixed: values that are the same in every run of the graph, a loop's body.
     """
 
@@ -54,6 +71,7 @@ class Placement:
                     self.last_read[value] = i
         self.places: dict[Value, Place] = {}
         self.temporaries: list[Temporary] = []
+        self.histories: dict[Value, str] = {}
         self.copies: list[tuple[Value, Place]] = []
         self.aliases: dict[Node, dict[int, int]] = {}
         self.readers: dict[int, Counter[Value]] = {}
@@ -73,20 +91,53 @@ class Placement:
             else:
                 self.places[value] = place
         for i, run in enumerate(self.runs):
-            for value in [v for node in run for v in node.outputs]:
-                if value not in self.places:
-                    self._temporary(value, i, self.last_read.get(value, i))
+            self._place_results(run, i)
 
-    def _temporary(self, value: Value, start: int, end: int) -> None:
-        name = f"x{len(self.temporaries)}"
-        self.places[value] = Place("temporary", len(self.temporaries), name)
-        self.temporaries.append((name, value.type, Lifetime(start, end, value.type.nbytes)))
+    def _place_results(self, run: Sequence[Node], at: int) -> None:
+        """Memory for what the run at ``at`` makes and nothing else has a place for."""
+        for node in run:
+            if node.op.name == "loop":
+                self._place_histories(node, at)
+        for value in [v for node in run for v in node.outputs]:
+            if value not in self.places:
+                self.places[value] = self._new(value.type, self._life(value, at))
+
+    def _life(self, value: Value, at: int) -> Lifetime:
+        """The life of a value that is made at ``at``."""
+        return Lifetime(at, self.last_read.get(value, at), value.type.nbytes)
+
+    def _new(self, kind: TensorType, life: Lifetime, whole: int | None = None, offset: int = 0) -> Place:
+        index = len(self.temporaries)
+        name = f"x{index}"
+        self.temporaries.append(Temporary(name, kind, life, whole, offset))
+        return Place("temporary", index, name)
+
+    def _place_histories(self, loop: Node, at: int) -> None:
+        """Where a carry is stacked as iterations find it, one memory for that and for what they leave.
+
+        They are the same but for the first and the last: the memory has a slice more than there are iterations.
+        """
+        for before, after in _histories(loop):
+            stacks = [before] if after is None else [before, after]
+            if any(v in self.places for v in stacks):
+                continue
+            length, *shape = before.shape
+            kind = TensorType(before.dtype, (length + 1, *shape))
+            life = Lifetime(at, max(self._life(v, at).end for v in stacks), kind.nbytes)
+            first = self._new(kind, life)
+            second = self._new(before.type, life, first.index, before.type.nbytes // length)
+            self.places[before], left = (second, first) if loop.attrs["reverse"] else (first, second)
+            self.histories[before] = left.pointer
+            if after is not None:
+                self.places[after] = left
 
     def kept_bytes(self) -> int:
         """The size of the temporaries that the forward pass makes and the backward pass reads."""
         backward = {n for n in self.graph.nodes if {"grad", "remat"}.intersection(n.loc.note.split(" "))}
         read = {v for n in backward for v in n.inputs if self.maker.get(v) not in backward}
-        return sum(v.type.nbytes for v in read if self.places[v].kind == "temporary")
+        kept = {self.places[v].index for v in read if self.places[v].kind == "temporary"}
+        memory = {i if (whole := self.temporaries[i].whole) is None else whole for i in kept}
+        return sum(self.temporaries[i].type.nbytes for i in memory)
 
     def _place_updates(self) -> None:
         """New states go straight into the state's memory where nobody needs the old contents any more."""
@@ -101,7 +152,8 @@ class Placement:
             else:
                 self.copies.append((value, self.places[state]))
                 if value in self.position and value not in self.places:
-                    self._temporary(value, self.position[value], len(self.runs))
+                    life = Lifetime(self.position[value], len(self.runs), value.type.nbytes)
+                    self.places[value] = self._new(value.type, life)
 
     def _overwrites(self, value: Value, state: Value) -> bool:
         """Whether ``value`` can be written where ``state`` is: nobody needs that any more."""
@@ -140,12 +192,13 @@ class Placement:
 
 @dataclass(frozen=True)
 class Move:
-    """A copy of ``value`` from ``source``, a place in ``buffer``, to ``target``."""
+    """A copy of ``value`` from one buffer to another, to or from so many elements behind their starts."""
 
     value: Value
-    buffer: str
     source: str
     target: str
+    source_offset: int = 0
+    target_offset: int = 0
 
 
 class BodyPlacement(Placement):
@@ -181,27 +234,32 @@ class BodyPlacement(Placement):
             self.places[inner] = self.around.places[outer]
         for inner, outer in zip(sliced, sequences, strict=True):
             self._slice(inner, self.around.places[outer].pointer, "const ")
+        self.carries = set(carried)
         for value, stack in zip(parts.slices, parts.stacks, strict=True):
             pointer = self.around.places[stack].pointer
-            if value in self.places:
+            if value in self.places or (value in self.carries and stack not in self.around.histories):
                 self.copies.append((value, self._local(value, f"{pointer} + {self._offset(value)}", {pointer})))
             else:
                 self._slice(value, pointer)
-        stacks = {v: self.around.places[s].pointer for v, s in zip(parts.slices, parts.stacks, strict=True)}
+        stacks, returned = dict(zip(parts.slices, parts.stacks, strict=True)), set(parts.body.outputs)
         first = self.around.places
         for i, (inner, value) in enumerate(zip(carried, parts.next, strict=True)):
             start, last = first[starts[i]].pointer, first[self.loop.outputs[i]].pointer
-            if value in stacks:
-                self._carry_in_stack(inner, value, start, last, stacks[value], self.used[i])
-            elif self._overwrites(value, inner):
-                self.before.append(Move(value, start, start, last))
+            if stacks.get(inner) in self.around.histories:
+                self._carry_in_history(value, stacks[inner], start, last, self.used[i])
+            elif value in stacks:
+                self._carry_in_stack(inner, value, start, last, first[stacks[value]].pointer, self.used[i])
+            elif inner not in returned and self._overwrites(value, inner):
+                self.before.append(Move(value, start, last))
                 self.places[inner] = self.places[value] = Place("carry", i, last)
             else:
                 self._carry_in_turns(inner, value, start, last)
         for run in self.runs:
-            for value in [v for node in run for v in node.outputs]:
-                if value not in self.places:
-                    self._temporary(value, self.at, self.at)
+            self._place_results(run, self.at)
+
+    def _life(self, value: Value, at: int) -> Lifetime:
+        """The life of a value of an iteration is that of the loop."""
+        return Lifetime(self.at, self.at, value.type.nbytes)
 
     def behind(self, pointers: set[str]) -> set[str]:
         """``pointers`` with all that they may point into in place of the loop's own."""
@@ -220,27 +278,50 @@ class BodyPlacement(Placement):
     def _slice(self, value: Value, stack: str, constant: str = "") -> None:
         self.places[value] = self._local(value, f"{stack} + {self._offset(value)}", {stack}, constant)
 
+    def _carry_in_history(self, value: Value, before: Value, start: str, last: str, used: bool) -> None:
+        """The next slice of what iterations find is what this one leaves."""
+        found, left = self.around.places[before].pointer, self.around.histories[before]
+        if value not in self.places:
+            self._slice(value, left)
+        slices = [0, (self.loop.attrs["length"] - 1) * value.type.size]
+        opening, closing = reversed(slices) if self.loop.attrs["reverse"] else slices
+        self.before.append(Move(value, start, found, target_offset=opening))
+        if used:
+            self.after.append(Move(value, left, last, source_offset=closing))
+
     def _carry_in_stack(self, inner: Value, value: Value, start: str, last: str, stack: str, used: bool) -> None:
         """The slice that the iteration before has written."""
         length, t = self.loop.attrs["length"], f"t{self.number}"
-        before, end = (f"({t} + 1)", "0") if self.loop.attrs["reverse"] else (f"({t} - 1)", f"{length - 1}")
+        before, end = (f"({t} + 1)", 0) if self.loop.attrs["reverse"] else (f"({t} - 1)", length - 1)
         where = f"i{self.number} ? {stack} + {self._offset(value, before)} : {start}"
         self.places[inner] = self._local(inner, where, {stack, start}, "const ")
         if used:
-            self.after.append(Move(value, stack, f"{stack} + {self._offset(value, end)}", last))
+            self.after.append(Move(value, stack, last, source_offset=end * value.type.size))
 
     def _carry_in_turns(self, inner: Value, value: Value, start: str, last: str) -> None:
         """Two buffers, of which the last iteration writes the loop's result."""
-        other = f"x{len(self.temporaries)}"
-        self.temporaries.append((other, value.type, Lifetime(self.at, self.at, value.type.nbytes)))
+        other = self._new(value.type, self._life(value, self.at)).pointer
         turn = f"({self.loop.attrs['length'] - 1} - i{self.number}) % 2"
         where = f"i{self.number} ? {turn} ? {last} : {other} : {start}"
         self.places[inner] = self._local(inner, where, {last, other, start}, "const ")
         place = self._local(value, f"{turn} ? {other} : {last}", {last, other})
-        if value in self.places:
+        if value in self.places or value in self.carries:
             self.copies.append((value, place))
         else:
             self.places[value] = place
+
+
+def _histories(loop: Node) -> list[tuple[Value, Value | None]]:
+    """Stacks of carries as iterations find them, each with that of what the iterations leave, if there is one."""
+    parts = Parts.of(loop)
+    stacks = dict(zip(parts.slices, parts.stacks, strict=True))
+    made = {v for n in parts.body.nodes for v in n.outputs}
+    found = {}
+    for inner, value in zip(parts.split(parts.body.inputs())[0], parts.next, strict=True):
+        if inner in stacks and value in made:
+            made.remove(value)
+            found[stacks[inner]] = stacks.get(value)
+    return list(found.items())
 
 
 def _runs(nodes: Sequence[Node]) -> list[list[Node]]:

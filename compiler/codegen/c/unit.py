@@ -11,7 +11,7 @@ from compiler.codegen.c import convolution, gemm, short_rows, windows, work
 from compiler.codegen.c.barriers import Access
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import LoopKernel, Sink, combine_text, loop_kernel
-from compiler.codegen.c.placement import BodyPlacement, Move, Place, Placement
+from compiler.codegen.c.placement import BodyPlacement, Move, Place, Placement, Temporary, offsets_of
 from compiler.codegen.c.prelude import prelude
 from compiler.codegen.c.schedule import Call, Item, Repeat, Schedule, calls
 from compiler.codegen.c.spelling import STORAGE
@@ -28,7 +28,7 @@ from compiler.codegen.c.writer import Writer
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import Op
 from compiler.ir.types import TensorType, f32
-from compiler.memory import Lifetime, assign_offsets
+from compiler.memory import Lifetime
 from compiler.plan import Check, Plan, Slot
 
 SERIAL_WORK = 2_000_000  # floating-point operations of a step below which one thread is faster than several
@@ -138,8 +138,9 @@ class _Unit:
 
     @staticmethod
     def _copy(move: Move) -> Call:
-        line = f"memcpy({move.target}, {move.source}, {move.value.type.nbytes});"
-        return Call([line], Access({move.buffer}, {move.target}), work.copy(move.value), alone=True)
+        target, source = _moved(move.target, move.target_offset), _moved(move.source, move.source_offset)
+        line = f"memcpy({target}, {source}, {move.value.type.nbytes});"
+        return Call([line], Access({move.source}, {move.target}), work.copy(move.value), alone=True)
 
     def _kernel(self, node: Node, early: bool) -> tuple[LoopKernel | TeamKernel, str]:
         """The kernel of a node and the name of its function."""
@@ -208,8 +209,7 @@ class _Unit:
         self.calls.append(Call(lines, access, launch, table=table))
 
     def _pointer(self, value: Value, offset: int = 0) -> str:
-        text = self.places[value].pointer
-        return f"{text} + {offset}" if offset else text
+        return _moved(self.places[value].pointer, offset)
 
     def _operand(self, node: Node, what: tuple[str, int], partials: dict[int, str]) -> str:
         kind, i = what
@@ -249,7 +249,7 @@ class _Unit:
         assert self.at is not None
         packed = f"packed{self.prefix}{i}"
         kind = TensorType(f32, (kernel.packed_bytes // 4,))
-        self.temporaries.append((packed, kind, Lifetime(self.at, self.at, kind.nbytes)))
+        self.temporaries.append(Temporary(packed, kind, Lifetime(self.at, self.at, kind.nbytes)))
         value = node.inputs[kernel.pointers[1][1]]
         line = f"{name}_pack(tid, nt, {operand}, {packed});"
         access = Access({self.places[value].pointer}, {packed})
@@ -293,7 +293,7 @@ class _Unit:
         """Memory for the partial results that stand for outputs, by name."""
         names = {output: f"part{self.prefix}{i}_{output}" for output in kinds}
         at = i if self.at is None else self.at
-        self.temporaries += [(names[k], kind, Lifetime(at, at, kind.nbytes)) for k, kind in kinds.items()]
+        self.temporaries += [Temporary(names[k], kind, Lifetime(at, at, kind.nbytes)) for k, kind in kinds.items()]
         return names
 
     def _combine(
@@ -314,14 +314,14 @@ class _Unit:
     def _emit_copies(self) -> None:
         for value, target in self.copies:
             source = self.places[value].pointer
-            self.calls.append(self._copy(Move(value, source, source, target.pointer)))
+            self.calls.append(self._copy(Move(value, source, target.pointer)))
 
     # Text
 
     def plan(self) -> Plan:
         self._emit_runs()
         self._emit_copies()
-        offsets, arena = assign_offsets([life for _, _, life in self.temporaries])
+        offsets, arena = offsets_of(self.temporaries)
         launches = tuple(c.launch for c in calls(self.calls))
         flops = sum(x.flops for x in launches)
         return Plan(
@@ -379,9 +379,9 @@ class _Unit:
         out(f"enum {{ ARENA = {end} }};")
         out("char *const arena = args[ARENA];")
         out(f"char *const scratch = args[{end + 1}];")
-        for (name, kind, _), offset in zip(self.temporaries, offsets, strict=True):
-            ctype = STORAGE[kind.dtype]
-            out(f"{ctype} *const {name} = ({ctype} *)(arena + {offset}); /* {kind} */")
+        for temporary, offset in zip(self.temporaries, offsets, strict=True):
+            ctype = STORAGE[temporary.type.dtype]
+            out(f"{ctype} *const {temporary.name} = ({ctype} *)(arena + {offset}); /* {temporary.type} */")
         if self.timed:
             out(f"double (*const spent)[2] = (double (*)[2])args[{end + 2}] + tid * {len(list(calls(self.calls)))};")
         out("(void)tid, (void)nt, (void)pool, (void)status, (void)arena, (void)scratch;")
@@ -403,10 +403,14 @@ class _Unit:
 
     def _body(self, offsets: Sequence[int]) -> Schedule:
         spans = {
-            name: (offset, offset + max(kind.nbytes, 1))
-            for (name, kind, _), offset in zip(self.temporaries, offsets, strict=True)
+            temporary.name: (offset, offset + max(temporary.type.nbytes, 1))
+            for temporary, offset in zip(self.temporaries, offsets, strict=True)
         }
         return Schedule(self.calls, spans, {self.places[v].pointer for v in self.graph.inputs("state")})
+
+
+def _moved(pointer: str, offset: int) -> str:
+    return f"{pointer} + {offset}" if offset else pointer
 
 
 def _share(total: int, grain: int, alone: bool) -> str:

@@ -66,6 +66,36 @@ def test_a_total_is_added_up_in_place() -> None:
     np.testing.assert_allclose(run(plan, [total, xs])[0][2], total + np.exp(xs).sum(0), 1e-6)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_carry_is_stacked_once_for_those_who_read_it_before_and_after(reverse: bool) -> None:
+    graph = read(f"""
+      input %h: f32[64]
+      input %c: f32[64]
+      input %xs: f32[7,64]
+      %0: f32[64], %1: f32[64], %2: f32[7,64], %3: f32[7,64], %4: f32[7,64] = loop(%h, %c, %xs)
+      {{length=7, carries=2, sequences=1, reverse={str(reverse).lower()}}} @body {{
+        input %h: f32[64]
+        input %c: f32[64]
+        input %x: f32[64]
+        %0: f32[64] = mul(%c, %x)
+        %1: f32[64] = add(%h, %0)
+        %2: f32[64] = sub(%x, %1)
+        return %1, %2, %h, %1, %c
+      }}
+      %5: f32[7,64] = mul(%2, %3)
+      %6: f32[7,64] = add(%4, %5)
+      %7: f32[7] = sum(%6) {{axes=[1]}}
+      return %7, %0, %1
+    """)
+    plan = plan_of(graph)
+    assert plan.source.split("for (long i0")[1].split("  }\n")[0].count("(FROM(") == 1, "one kernel and no copies"
+    assert plan.arena_bytes < 3 * 8 * 64 * 4, "two stacks of eight"
+    arrays = draw_inputs(graph)
+    for threads in (1, 3):
+        for actual, wanted in zip(run(plan, arrays, threads)[0][3:], interpret(graph, arrays)[0], strict=True):
+            assert_same(actual, wanted, 1e-5, 1e-5, plan.source)
+
+
 @pytest.mark.parametrize("isa", isas(), ids=lambda isa: isa.name)
 def test_an_invariant_operand_is_packed_in_front_of_the_loop(isa: Isa) -> None:
     graph = read("""
