@@ -326,3 +326,13 @@ def concat_starts(concat: Node) -> list[int]:
         starts.append(position)
         position += value.shape[concat.attrs["axis"]]
     return starts
+
+
+def parts_in_concat(concat: Node, linear: Index) -> list[tuple[Value, Index]]:
+    """Each operand with the place in the result of its element ``linear``."""
+    axis, found = concat.attrs["axis"], []
+    for part, start in zip(concat.inputs, concat_starts(concat), strict=True):
+        coordinates = list(split(linear, part.shape))
+        coordinates[axis] = coordinates[axis].shifted(start)
+        found.append((part, join(coordinates, concat.output.shape)))
+    return found

@@ -60,10 +60,11 @@ def lowering(
 ) -> list[Named]:
     """The passes from a recorded step to fused kernels, for a target with whole kernels for what ``claims`` says.
 
-    With ``product_sums``, its matrix products also sum up their elements. ``budget`` is what its temporaries may take,
-    in bytes or (float) as a part of what they take without one; ``emit`` tells how much that is.
+    With ``product_sums``, its matrix products also sum up their elements, and its loops write what they make straight
+    to its place in a concatenation. ``budget`` is what its temporaries may take, in bytes or (float) as a part of what
+    they take without one; ``emit`` tells how much that is.
     """
-    settings: dict[str, Pass] = {"fuse": in_loops(partial(fuse, product_sums=product_sums))}
+    settings: dict[str, Pass] = {"fuse": in_loops(partial(fuse, product_sums=product_sums, joins=product_sums))}
 
     def arena(graph: Graph) -> int:
         assert emit is not None

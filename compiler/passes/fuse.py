@@ -12,6 +12,7 @@ from compiler.index import (
     broadcast,
     concat_starts,
     matrix_strides,
+    parts_in_concat,
     place_in_concat,
     refined,
     strides_of,
@@ -59,7 +60,7 @@ LOOKUPS = ("take", "gather")
 """Pointwise ops that read their first operand, a table in memory, at a computed place."""
 
 
-def fuse(graph: Graph, product_sums: bool = False) -> Graph:
+def fuse(graph: Graph, product_sums: bool = False, joins: bool = False) -> Graph:
     """Group nodes into kernels.
 
     before::
@@ -80,9 +81,9 @@ def fuse(graph: Graph, product_sums: bool = False) -> Graph:
     in it have one element per place, per row, or one in all. ``row`` reductions run along a row and may be used in the
     same kernel; reductions over the rows (``column``) or over everything (``full``) are results only. Views and
     constants belong to every kernel that reads them. With ``product_sums``, f32 sums over all elements of a product, or
-    over its rows, are results of its kernel.
+    over its rows, are results of its kernel; with ``joins``, a concatenation of values of one kernel is, too.
     """
-    return _Fusion(graph, product_sums).run()
+    return _Fusion(graph, product_sums, joins).run()
 
 
 class Group:
@@ -131,9 +132,9 @@ def _element_map(value: Value, shape: tuple[int, ...], linear: Index) -> tuple[V
 
 
 class _Fusion:
-    def __init__(self, graph: Graph, product_sums: bool) -> None:
+    def __init__(self, graph: Graph, product_sums: bool, joins: bool) -> None:
         self.graph = graph
-        self.product_sums = product_sums
+        self.product_sums, self.joins = product_sums, joins
         self.nodes = live_nodes(graph)
         self.order = {n: i for i, n in enumerate(self.nodes)}
         self.readers = users(Graph(graph.name, nodes=self.nodes))
@@ -172,7 +173,7 @@ class _Fusion:
 
     def _place(self, node: Node, position: int) -> None:
         name = node.op.name
-        if name == "concat" and self._written_in_place(node, position):
+        if self._written_in_place(node, position) or self._joined(node, position):
             return
         if name in ANCHORED:
             group = Group(node, position, node.outputs[0].type.size)
@@ -212,7 +213,7 @@ class _Fusion:
     def _written_in_place(self, concat: Node, position: int) -> bool:
         """Whether attention's gradients, packed by ``concat``, can be written to their place in it by attention."""
         roots = [view_chain(v)[0] for v in concat.inputs]
-        group = self.group.get(roots[0])
+        group = self.group.get(roots[0]) if concat.op.name == "concat" else None
         if group is None or group.anchor is None or group.anchor.op.name != "attention_backward":
             return False
         if set(roots) != set(group.anchor.outputs) or len(roots) != len(group.anchor.outputs) or len(group.nodes) > 1:
@@ -223,6 +224,22 @@ class _Fusion:
             if not alone or place_in_concat(root, part, concat, start) is None:
                 return False
         self._join(group, concat, position)
+        return True
+
+    def _joined(self, node: Node, position: int) -> bool:
+        """Whether ``node``, a concatenation of what one kernel makes or a cast of that, is one more of its results."""
+        group = self.group.get(node.inputs[0]) if node.inputs else None
+        if not self.joins or group is None or group.anchor is not None:
+            return False
+        if node.op.name == "concat":
+            if any(
+                self.group.get(v) is not group or v in group.sinks or v.type.size != group.size for v in node.inputs
+            ):
+                return False
+        elif node.op.name != "cast" or concat_of(node.inputs[0]) is None:
+            return False
+        self._join(group, node, position)
+        group.sinks.add(node.output)
         return True
 
     def _only_read_through(self, root: Value, part: Value) -> bool:
@@ -669,6 +686,14 @@ def _tall(shape: tuple[int, ...], columns: int) -> bool:
     return columns == shape[-1] >= FEWEST_COLUMNS and prod(shape[:-1]) >= FEWEST_ROWS
 
 
+def concat_of(value: Value) -> Node | None:
+    """The concatenation that ``value`` is, seen through reshapes and casts."""
+    while value.producer is not None and value.producer.op.name in ("reshape", "detach", "cast"):
+        value = value.producer.inputs[0]
+    node = value.producer
+    return node if node is not None and node.op.name == "concat" else None
+
+
 def _slides(value: Value) -> bool:
     """Whether ``value`` reads what is behind it, which must be in memory, at places that may not exist."""
     return any(view.op.name == "slide" for view in view_chain(value)[1])
@@ -722,7 +747,13 @@ def _walks(body: Graph, size: int, columns: int) -> bool:
     """Whether no value of a pointwise body is read at a place that is found by dividing the column."""
     column = Var("c", columns)
     element = Index.of(Var("r", size // columns)) * columns + Index.of(column)
-    pending = [(v, element) for v in body.outputs]
+    pending = []
+    for value in body.outputs:
+        concat = concat_of(value)
+        parts = [] if concat is None else parts_in_concat(concat, element)
+        if any(place.divided(column) for _, place in parts):
+            return False
+        pending += [(v, element) for v in ([part for part, _ in parts] or [value])]
     seen = set(pending)
     while pending:
         value, index = pending.pop()

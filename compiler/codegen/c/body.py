@@ -112,6 +112,10 @@ class Body:
         scope.known[(value, linear, guard) if guard else (value, linear)] = name
         return name
 
+    def know(self, value: Value, linear: Index, name: str, scope: Scope) -> None:
+        """``name`` is element ``linear`` of ``value`` in ``scope``."""
+        self._home(linear, scope).known[value, linear] = name
+
     def _from_the_bottom(self, value: Value, linear: Index, scope: Scope) -> None:
         """Evaluate what ``value`` is computed from, in program order: a chain may be longer than Python's stack."""
         found: set[tuple[Value, Index]] = set()

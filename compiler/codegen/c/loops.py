@@ -12,10 +12,10 @@ from math import prod
 from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE, STORAGE, index_text, literal
 from compiler.codegen.c.writer import Writer
-from compiler.index import Index, Var, join, refined, split
+from compiler.index import Index, Var, join, parts_in_concat, refined, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, f32, i32
-from compiler.passes.fuse import reduction_class
+from compiler.passes.fuse import concat_of, reduction_class
 
 FLAT_CHUNK = 8192  # elements of a flat kernel that make one chunk of partial results
 ROW_CHUNKS = 16  # partial results of sums over the rows, at most
@@ -257,7 +257,7 @@ class Loops:
         stores = {i: v for i, v in enumerate(self.outputs) if not self._is_sink(v) and reduction_of(v) is None}
         if self.columns == 1 or self.size == self.rows:
             return stores
-        return {i: v for i, v in stores.items() if v.type.size == self.size}
+        return {i: v for i, v in stores.items() if v.type.size == self.size or concat_of(v) is not None}
 
     def _row_work(self, rows: Scope) -> None:
         passes = self._passes()
@@ -353,7 +353,7 @@ class Loops:
                     joins += self._simd_join(sink.op, sink.dtype, f"s{sink.output}", text)
                 else:
                     joins.append(join_text(sink.op, sink.dtype, f"s{sink.output}[{index_text(self.at)}]", text))
-            joins += self._stores(outs, inner)
+            joins += self._stores(outs, element, inner)
             for value, buffer in buffers.items():
                 computed = inner.known.get((value, element))
                 if computed is not None and value not in known:
@@ -379,11 +379,6 @@ class Loops:
             out(line)
         for node, name in names.items():
             rows.known[node.output, self._row_place(node.output)] = name
-
-    def _stores(self, outs: dict[int, Value], inner: Scope) -> list[str]:
-        element = self._place()
-        place = index_text(element)
-        return [f"{self._out(i)}[{place}] = {self.body.to_store(value, element, inner)};" for i, value in outs.items()]
 
     def _kept(self, buffer: str) -> str:
         """The place of the running element in a row buffer."""
@@ -472,10 +467,7 @@ class Loops:
             assert node is not None
             text = self.body.value(node.inputs[0], element, inner)
             joins.append(join_text(sink.op, sink.dtype, f"s{sink.output}[c - from]", text))
-        for i, value in enumerate(self.outputs):
-            if not self._is_sink(value):
-                text = self.body.to_store(value, element, inner)
-                joins.append(f"{self._out(i)}[{index_text(element)}] = {text};")
+        joins += self._stores({i: v for i, v in enumerate(self.outputs) if not self._is_sink(v)}, element, inner)
         function.extend(rows.around.out)
         function.open(f"for (long r = 0; r < {self.rows}; r++)")
         function.extend(rows.out)
@@ -490,6 +482,20 @@ class Loops:
             stored = self.body.stored(value, f"s{sink.output}[c - from]")
             function(f"for (long c = from; c < to; c++) o{sink.output}[c] = {stored};")
         function.close()
+
+    def _stores(self, outs: dict[int, Value], element: Index, scope: Scope) -> list[str]:
+        """Statements that write results, by number, for the running element: of a concatenation, one for each part."""
+        lines = []
+        for i, value in outs.items():
+            concat, places = concat_of(value), [element]
+            if concat is not None:
+                parts = parts_in_concat(concat, element)
+                places = [place for _, place in parts]
+                for part, place in parts:
+                    self.body.know(concat.output, place, self.body.value(part, element, scope), scope)
+            texts = [(index_text(place), self.body.to_store(value, place, scope)) for place in places]
+            lines += [f"{self._out(i)}[{place}] = {text};" for place, text in texts]
+        return lines
 
     def _store_partials(self, function: Writer) -> None:
         for sink in self.sinks.values():

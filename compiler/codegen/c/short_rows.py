@@ -148,7 +148,7 @@ class ShortRows(Loops):
             self._simd_start(op, dtype, f"lanes_{total}", before_lanes, clauses, after_lanes)
             joins += self._simd_join(op, dtype, f"lanes_{total}", term)
             after_lanes.append(join_text(op, dtype, f"{total}[c]", f"lanes_{total}"))
-        joins += self._stores(outs, inner)
+        joins += self._stores(outs, element, inner)
         for value, buffer in buffers.items():
             computed = inner.known.get((value, element))
             if computed is not None and value not in filled:

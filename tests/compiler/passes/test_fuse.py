@@ -77,6 +77,27 @@ def test_a_tall_product_sums_up_its_columns() -> None:
     assert [n.attrs["kind"] for n in fuse(short, product_sums=True).nodes] == ["contract", "column", "column"]
 
 
+def test_a_concatenation_is_written_by_the_kernel_that_makes_its_parts() -> None:
+    """And rounded by it. Parts of other kernels, or without an element for each place, are copied."""
+    graph = read("""
+      input %x: f32[8,4]
+      input %y: f32[8,2]
+      %0: f32[8,4] = exp(%x)
+      %1: f32[8,4] = sin(%0)
+      %2: f32[8,8] = concat(%0, %1) {axis=1}
+      %3: bf16[8,8] = cast(%2) {to=bf16}
+      %4: f32[8,2] = exp(%y)
+      %5: f32[8,6] = concat(%1, %4) {axis=1}
+      %6: f32[8,1] = sum(%1) {axes=[1], keepdim=true}
+      %7: f32[8,5] = concat(%1, %6) {axis=1}
+      return %3, %5, %7
+    """)
+    kinds = [n.attrs["kind"] for n in fuse(graph, joins=True).nodes]
+    assert sorted(kinds) == ["concat", "concat", "pointwise", "row"]
+    assert sorted(n.attrs["kind"] for n in fuse(graph).nodes) == ["concat"] * 3 + ["pointwise"] * 2 + ["row"]
+    assert_same_meaning(graph, fuse(graph, joins=True), draw_inputs(graph))
+
+
 def lowered(graph: Graph) -> Graph:
     return cse(simplify(expand(autodiff(graph))))
 

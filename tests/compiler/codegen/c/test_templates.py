@@ -161,6 +161,26 @@ CASES = {
         lambda a: o.concat(transposed(a), o.slice(transposed(a), start=(1, 0), stop=(6, 4), step=(2, 1)), axis=0),
         ["concat"],
     ),
+    "concat of one kernel's values": Case(
+        [(f32, (6, 5))], lambda a: (y := o.exp(a), o.concat(y, o.sin(y), axis=1)), ["pointwise"]
+    ),
+    "concat of one kernel's values, rounded": Case(
+        [(f32, (6, 5))], lambda a: o.cast(o.concat(y := o.exp(a), o.sin(y), axis=0), to=bf16), ["pointwise"]
+    ),
+    "concat of one kernel's values, between others": Case(
+        [(f32, (2, 3, 4))], lambda a: o.reshape(o.concat(y := o.exp(a), o.neg(y), axis=1), shape=(4, 12)), ["pointwise"]
+    ),
+    "concat of one kernel's columns": Case(
+        [(f32, (7, 1))], lambda a: o.concat(y := o.exp(a), o.sin(y), o.neg(y), axis=1), ["pointwise"]
+    ),
+    "concat of one kernel's rows and sums": Case(
+        [(f32, (40, 5))],
+        lambda a: (
+            o.concat(y := o.exp(o.sub(a, o.amax(a, axes=(1,), keepdim=True))), z := o.sin(y), axis=1),
+            o.sum(z, axes=(0,)),
+        ),
+        ["row"],
+    ),
     "concat f16": Case([(f16, (3,)), (f16, (2,))], lambda a, b: o.concat(a, b, axis=0), ["concat"]),
     "slice scatter": Case(
         [(f32, (5, 6)), (f32, (2, 3))],
