@@ -228,18 +228,22 @@ class _Fusion:
 
     def _joined(self, node: Node, position: int) -> bool:
         """Whether ``node``, a concatenation of what one kernel makes or a cast of that, is one more of its results."""
-        group = self.group.get(node.inputs[0]) if node.inputs else None
-        if not self.joins or group is None or group.anchor is not None:
+        groups = dict.fromkeys(self.group.get(v) for v in node.inputs)
+        made = [g for g in groups if g is not None and g.anchor is None]
+        if not self.joins or not made or len(made) < len(groups):
             return False
         if node.op.name == "concat":
-            if any(
-                self.group.get(v) is not group or v in group.sinks or v.type.size != group.size for v in node.inputs
-            ):
+            if any(v in self.group[v].sinks or v.type.size != self.group[v].size for v in node.inputs):
                 return False
-        elif node.op.name != "cast" or concat_of(node.inputs[0]) is None:
+            home = self._merge(made, node, position)
+            if home is None or any(self.group[v] is not home for v in node.inputs):
+                return False
+        elif node.op.name == "cast" and concat_of(node.inputs[0]) is not None:
+            home = made[0]
+        else:
             return False
-        self._join(group, node, position)
-        group.sinks.add(node.output)
+        self._join(home, node, position)
+        home.sinks.add(node.output)
         return True
 
     def _only_read_through(self, root: Value, part: Value) -> bool:
