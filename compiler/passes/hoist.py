@@ -13,6 +13,9 @@ from compiler.ir.replay import copy_node, live_nodes, with_nodes
 from compiler.ops.loop import Parts, loop
 from compiler.ops.structure import is_constant
 
+DEEP = 1024
+"""Rows of a weight up to which a product reads it transposed as well as laid out, or once for all iterations."""
+
 
 def hoist(graph: Graph) -> Graph:
     """Take out of every loop what does not need one iteration to follow the other.
@@ -362,7 +365,7 @@ class _Loop:
             if node.outputs[0] in self.fixed or node.outputs[0] in self.ready:
                 continue
             inputs = [self._use(v) for v in node.inputs]
-            if node.op.name == "dot" and node.inputs[1] in self.fixed and _turned(node.inputs[1]):
+            if node.op.name == "dot" and node.inputs[1] in self.fixed and _lies_badly(node.inputs[1]):
                 inputs[1] = self._param(2, node.inputs[1], self._lift(node.inputs[1]))
             self._copy(node, tuple(inputs))
         outputs = [self._use(v) for v in (*following, *self.slices)]
@@ -426,8 +429,10 @@ def _widens(node: Node) -> bool:
     return node.op.name == "cast" and node.inputs[0].dtype.is_half and not node.output.dtype.is_half
 
 
-def _turned(value: Value) -> bool:
-    """Whether memory holds ``value`` otherwise than row by row."""
+def _lies_badly(value: Value) -> bool:
+    """Whether memory holds ``value``, the right side of a deep product, otherwise than row by row."""
+    if value.shape[-2] <= DEEP:
+        return False
     while value.producer is not None and value.producer.op.kind == "view":
         if value.producer.op.name != "reshape":
             return True

@@ -9,7 +9,7 @@ from compiler.ir.replay import in_loops
 from compiler.passes.autodiff import autodiff
 from compiler.passes.cse import cse
 from compiler.passes.expand import expand
-from compiler.passes.hoist import hoist
+from compiler.passes.hoist import DEEP, hoist
 from compiler.passes.simplify import simplify
 from tests.compiler.loops import LOOPS, loop_graph, with_gradients
 from tests.compiler.passes.graphs import assert_same_meaning, before_and_after, draw_inputs, ops, read
@@ -68,10 +68,25 @@ def test_what_is_the_same_every_time_is_done_once() -> None:
     assert ops(loops(after)[0].body) == ["mul"]
 
 
-def test_a_transposed_weight_is_laid_out_before_the_loop() -> None:
-    body = "%0: f32[2,2] = permute(%w) {dims=[1,0]}\n%1: f32[2,2] = dot(%h0, %0)\nreturn %1"
-    after = check(body_text(body, "%r: f32[2,2]", sequences=""))
-    assert ops(after) == ["permute", "loop"]
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_transposed_weight_of_a_deep_product_is_laid_out_before_the_loop(deep: bool) -> None:
+    n = DEEP + deep
+    after = check(
+        read(f"""
+        input %h0: f32[1,{n}]
+        input %w: f32[{n},{n}]
+        %r: f32[1,{n}] = loop(%h0, %w) {{length=2, carries=1, sequences=0}} @body {{
+          input %h0: f32[1,{n}]
+          input %w: f32[{n},{n}]
+          %0: f32[{n},{n}] = permute(%w) {{dims=[1,0]}}
+          %1: f32[1,{n}] = dot(%h0, %0)
+          %2: f32[1,{n}] = tanh(%1)
+          return %2
+        }}
+        return %r
+        """)
+    )
+    assert ops(after) == ["permute", "loop"][not deep :]
 
 
 def test_views_and_numbers_stay_where_they_are_read() -> None:
