@@ -21,6 +21,8 @@ from compiler.passes.expand import Claims, expand
 from compiler.passes.fuse import fuse
 from compiler.passes.hoist import hoist
 from compiler.passes.horizontal import horizontal
+from compiler.passes.last_steps import last_steps
+from compiler.passes.narrow import narrow
 from compiler.passes.simplify import simplify
 from compiler.passes.split_reductions import split_reductions
 from compiler.plan import Plan
@@ -42,9 +44,11 @@ def remat(graph: Graph, budget: float | None = None, arena: Callable[[Graph], in
 
 PASSES: dict[str, Pass] = {
     "autocast": in_loops(autocast),
+    "last_steps": in_loops(last_steps),
     "autodiff": in_loops(autodiff),
     "expand": in_loops(expand),
     "simplify": in_loops(simplify),
+    "narrow": in_loops(narrow),
     "hoist": in_loops(hoist),
     "split_reductions": in_loops(split_reductions),
     "cse": in_loops(cse),
