@@ -59,7 +59,8 @@ class _Unit:
         placement = Placement(graph, isa)
         self.kept_bytes = placement.kept_bytes()
         self._enter(placement)
-        self.texts: dict[str, str] = {}
+        self.names: dict[str, str] = {}
+        self.texts: list[str] = []
         self.helpers: dict[str, str] = {}
         self.specs: list[Spec] = []
         self.uses: set[str] = set()
@@ -84,12 +85,12 @@ class _Unit:
 
     # Kernels
 
-    def _function(self, text: str, name: str) -> str:
-        """Register a kernel's text; kernels of one text are one function."""
-        found = self.texts.get(text)
-        if found is None:
-            found = self.texts[text] = f"k{len(self.texts)}_{name}"
-        return found
+    def _function(self, text: str, node: Node, any_size: bool) -> str:
+        """Register the text of a node's kernel; kernels of one text are one function, and the first comments on it."""
+        if text not in self.names:
+            self.names[text] = name = f"k{len(self.names)}_{_main_op(node)}"
+            self.texts.append(_commented(text.replace("NAME", name), node, any_size))
+        return self.names[text]
 
     def _emit_runs(self) -> None:
         for i, run in enumerate(self.runs):
@@ -168,7 +169,7 @@ class _Unit:
             self.specs.append(kernel.spec)
             self.scratch.add((kernel.shared, kernel.private))
         any_size = isinstance(kernel, LoopKernel) and kernel.flat
-        return kernel, self._function(_commented(kernel.text, node, any_size), _main_op(node))
+        return kernel, self._function(kernel.text, node, any_size)
 
     def _table_call(self, i: int, run: list[Node], kernels: list[LoopKernel], name: str) -> None:
         """One kernel over pieces of several tensors."""
@@ -349,9 +350,7 @@ class _Unit:
             gemm.micro_kernels(self.isa, self.specs) if self.specs else "",
             *(self.helpers[name] for name in sorted(self.helpers)),
         ]
-        for text, name in self.texts.items():
-            parts.append(text.replace("NAME", name))
-        parts.append(self._step(offsets))
+        parts += [*self.texts, self._step(offsets)]
         return "\n".join(p for p in parts if p)
 
     def _step(self, offsets: Sequence[int]) -> str:
