@@ -7,9 +7,10 @@ from typing import Any
 
 from compiler.ir.ambient import using
 from compiler.ir.builder import Call, GraphBuilder
-from compiler.ir.graph import Graph, Node, Param, Value
+from compiler.ir.graph import Graph, Node, Param, Value, users
 from compiler.ir.op import o
 from compiler.ir.replay import copy_node, live_nodes, with_nodes
+from compiler.ir.types import bf16, f32
 from compiler.ops.loop import Parts, loop
 from compiler.ops.structure import is_constant
 
@@ -191,6 +192,7 @@ class _Loop:
         self.starts, sequences, others = self.parts.split(inputs)
         self.outside = dict(zip(invariants, others, strict=True))
         self.stacks = dict(zip(sliced, sequences, strict=True))
+        self.readers = users(self.body)
         self.uses: dict[Value, int] = {}
         for value in [*(v for n in self.body.nodes for v in n.inputs), *self.body.outputs]:
             self.uses[value] = self.uses.get(value, 0) + 1
@@ -393,12 +395,28 @@ class _Loop:
             self.new[value] = param
         return self.new[value]
 
+    def _rounded_by_products(self, node: Node) -> bool:
+        """Whether ``node`` rounds a weight to bf16 for products only, which do so as they pack it."""
+        if node.op.name != "cast" or node.output.dtype is not bf16 or node.inputs[0].dtype is not f32:
+            return False
+        pending = [node.output]
+        while pending:
+            value = pending.pop()
+            if value in self.body.outputs:
+                return False
+            for reader in self.readers.get(value, ()):
+                if reader.op.kind == "view":
+                    pending.append(reader.output)
+                elif reader.op.name != "dot" or reader.inputs[0] in self.fixed:
+                    return False
+        return True
+
     def _use(self, value: Value) -> Value:
         """``value`` in the new body."""
         if value in self.new:
             return self.new[value]
         node = value.producer
-        if value in self.fixed and (node is None or not _free(node)):
+        if value in self.fixed and (node is None or not (_free(node) or self._rounded_by_products(node))):
             return self._param(2, value, self._lift(value))
         if value in self.ready or node is None:
             return self._param(1, value, self._all(value))

@@ -89,6 +89,18 @@ def test_the_transposed_weight_of_a_deep_product_is_laid_out_before_the_loop(dee
     assert ops(after) == ["permute", "loop"][not deep :]
 
 
+def test_what_rounds_a_weight_for_products_stays_with_them() -> None:
+    """They pack it once. Where something else reads it as well, it is rounded before the loop."""
+    body = (
+        "%0: bf16[2,2] = cast(%w) {to=bf16}\n%1: bf16[2,2] = permute(%0) {dims=[1,0]}\n"
+        "%2: bf16[2,2] = cast(%h0) {to=bf16}\n%3: f32[2,2] = dot(%2, %1) {dtype=f32}\n"
+    )
+    after = check(body_text(f"{body}return %3", "%r: f32[2,2]", sequences=""))
+    assert ops(after) == ["loop"]
+    more = "%4: f32[2,2] = cast(%0) {to=f32}\n%5: f32[2,2] = add(%3, %4)\nreturn %5"
+    assert ops(check(body_text(body + more, "%r: f32[2,2]", sequences=""))) == ["cast", "cast", "loop"]
+
+
 def test_views_and_numbers_stay_where_they_are_read() -> None:
     body = (
         "%0: f32[4] = reshape(%w) {shape=[4]}\n%1: f32[] = constant() {value=2.0, dtype=f32}\n"
