@@ -17,6 +17,9 @@ from compiler.ops.structure import is_constant
 DEEP = 1024
 """Rows of a weight up to which a product reads it transposed as well as laid out, or once for all iterations."""
 
+FEW = 8
+"""Rows of a product up to which it reads its weight anew in every iteration."""
+
 
 def hoist(graph: Graph) -> Graph:
     """Take out of every loop what does not need one iteration to follow the other.
@@ -41,7 +44,7 @@ def hoist(graph: Graph) -> Graph:
 
     after::
 
-        %0: f32[4,4] = permute(%w) {dims=[1,0]}
+        %0: f32[4,4] = permute(%w) {dims=[1,0]}   # because %h has few rows
         %1: f32[18,3] = reshape(%xs) {shape=[18,3]}
         %2: f32[18,4] = dot(%1, %u)
         %3: f32[9,2,4] = reshape(%2) {shape=[9,2,4]}
@@ -56,11 +59,11 @@ def hoist(graph: Graph) -> Graph:
         %4: f32[4,9,2] = permute(%hs) {dims=[2,0,1]}
         %5: f32[4,4] = dot(reshape(%4), reshape(%before))
 
-    Out come: ops on invariants only; transposed weights, so that memory holds them as a product reads them; products of
-    a sequence with an invariant, as one product over all iterations, and what follows them elementwise; products that
-    only a stacked result needs, or that are only added up. Sums over all iterations at once add in another order.
-    Results, carries and operands that nobody needs are dropped. A sum over rows is taken out where its operand is
-    stacked anyway.
+    Out come: ops on invariants only; transposed weights of deep products or such of few rows, so that memory holds them
+    as a product reads them; products of a sequence with an invariant, as one product over all iterations, and what
+    follows them elementwise; products that only a stacked result needs, or that are only added up. Sums over all
+    iterations at once add in another order. Results, carries and operands that nobody needs are dropped. A sum over
+    rows is taken out where its operand is stacked anyway.
     """
     if not any(n.op.name == "loop" for n in graph.nodes):
         return graph
@@ -367,7 +370,7 @@ class _Loop:
             if node.outputs[0] in self.fixed or node.outputs[0] in self.ready:
                 continue
             inputs = [self._use(v) for v in node.inputs]
-            if node.op.name == "dot" and node.inputs[1] in self.fixed and _lies_badly(node.inputs[1]):
+            if node.op.name == "dot" and node.inputs[1] in self.fixed and _lies_badly(node):
                 inputs[1] = self._param(2, node.inputs[1], self._lift(node.inputs[1]))
             self._copy(node, tuple(inputs))
         outputs = [self._use(v) for v in (*following, *self.slices)]
@@ -407,7 +410,7 @@ class _Loop:
             for reader in self.readers.get(value, ()):
                 if reader.op.kind == "view":
                     pending.append(reader.output)
-                elif reader.op.name != "dot" or reader.inputs[0] in self.fixed:
+                elif reader.op.name != "dot" or reader.inputs[0] in self.fixed or reader.output.shape[-2] <= FEW:
                     return False
         return True
 
@@ -447,9 +450,10 @@ def _widens(node: Node) -> bool:
     return node.op.name == "cast" and node.inputs[0].dtype.is_half and not node.output.dtype.is_half
 
 
-def _lies_badly(value: Value) -> bool:
-    """Whether memory holds ``value``, the right side of a deep product, otherwise than row by row."""
-    if value.shape[-2] <= DEEP:
+def _lies_badly(product: Node) -> bool:
+    """Whether memory holds the right side of ``product`` otherwise than row by row, and that matters."""
+    value = product.inputs[1]
+    if product.output.shape[-2] > FEW and value.shape[-2] <= DEEP:
         return False
     while value.producer is not None and value.producer.op.kind == "view":
         if value.producer.op.name != "reshape":
