@@ -83,7 +83,7 @@ def test_recomputation_changes_no_loss(model: Any, precision: str, monkeypatch: 
     monkeypatch.setitem(pipeline.PASSES, "remat", lambda graph: graph)
     monkeypatch.setattr(execution, "_compiler_version", lambda: "without remat")
     without, expected = train(model, precision=precision)
-    assert with_it.memory().arena <= without.memory().arena
+    assert with_it.memory().arena <= without.memory().arena + 512  # large buffers start at different lines of a page
     assert with_it.memory().kept <= without.memory().kept
     assert_same_losses(results, expected, 1e-6 if precision == "fp32" else 1e-3)
 
