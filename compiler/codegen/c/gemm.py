@@ -45,7 +45,7 @@ def micro_kernels(isa: Isa, specs: Iterable[TileUser]) -> str:
     tiles = sorted({tile for spec in specs for tile in spec.tiles(isa)})
     turned = any(isinstance(spec, GemmSpec) and Plan(isa, spec).turned for spec in specs)
     texts = [transpose(isa)] if turned or any(pack.order == "rows" for pack in packs) else []
-    texts += [pack.text(isa) for pack in packs] + [tile.text(isa) for tile in tiles]
+    texts += [*dict.fromkeys(pack.text(isa) for pack in packs)] + [tile.text(isa) for tile in tiles]
     return "\n".join(texts)
 
 

@@ -54,10 +54,12 @@ typedef uint16_t f16;
 #define NOINLINE static __attribute__((noinline))
 #define PLAIN __attribute__((noinline, optnone)) /* long, and nothing to gain in it */
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("nounroll") /* in many places: text that is short compiles fast */
 #else
 #define NOINLINE static __attribute__((noinline, noclone))
 #define PLAIN __attribute__((noinline, optimize("O0"))) /* long, and nothing to gain in it */
 #define UNROLL _Pragma("GCC unroll 32")
+#define ROLLED _Pragma("GCC unroll 1") /* in many places: text that is short compiles fast */
 #endif
 
 """
@@ -260,8 +262,8 @@ INLINE void fetch_row(const void *row, long bytes) {
 
 _FETCH_ROWS = """\
 /* Fetches rows of a tile, `apart` bytes from one another. */
-NOINLINE void fetch_rows(const void *first, long rows, long apart, long bytes) {
-  for (long row = 0; row < rows; ++row) fetch_row((const char *)first + row * apart, bytes);
+INLINE void fetch_rows(const void *first, long rows, long apart, long bytes) {
+  ROLLED for (long row = 0; row < rows; ++row) fetch_row((const char *)first + row * apart, bytes);
 }
 """
 

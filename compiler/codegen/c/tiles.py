@@ -125,13 +125,19 @@ class Pack:
     form: str
 
     @property
+    def by_squares(self) -> bool:
+        """Whether the function is one for all widths, which transposes squares of vectors."""
+        return self.order == "rows" and not (self.form == "pairs" and self.dtype == "f16")
+
+    @property
     def name(self) -> str:
-        return f"pack_{self.order}_{self.dtype}_{self.form}_{self.width}"
+        return f"pack_{self.order}_{self.dtype}_{self.form}" + ("" if self.by_squares else f"_{self.width}")
 
     def call(self, panels: str, distance: int, w: str, k: str, source: str, strides: tuple[int, int]) -> str:
         """The call that packs rows at `source` of the given (row, k) strides to `panels`, `distance` elements apart."""
         apart = {"rows": strides[:1], "columns": strides[1:], "strided": strides}[self.order]
-        return f"{self.name}({', '.join([panels, str(distance), w, k, source, *map(str, apart)])});"
+        width = [str(self.width)] * self.by_squares
+        return f"{self.name}({', '.join([panels, str(distance), *width, w, k, source, *map(str, apart)])});"
 
     def uses(self) -> set[str]:
         """Names of the prelude parts the text calls."""
@@ -144,14 +150,15 @@ class Pack:
         strides = {"rows": "long rs", "columns": "long ks", "strided": "long rs, long ks"}[self.order]
         if self.order == "columns" and not (pairs and self.dtype == "f16"):
             body = self._columns(isa)
-        elif self.order == "rows" and not (pairs and self.dtype == "f16"):
-            body = self._rows(isa)
+        elif self.by_squares:
+            body = self._squares()
         else:
-            body = self._elements("0")
+            body = self._elements()
+        width = "long width, " if self.by_squares else ""
         return f"""\
 /* {"pairs of neighbours along k" if pairs else "d[p][i]"} = {self._at("i", "p")}, i < w, p < k, \
-{self.width} rows to a panel. */
-NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long panel, long w, long k,
+{"width" if self.by_squares else self.width} rows to a panel. */
+NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long panel, {width}long w, long k,
     const {C_TYPE[self.dtype]} *restrict s, {strides}) {{
 {body}}}
 """
@@ -170,19 +177,22 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
         """Half a pair from an element of the matrix."""
         return element if self.dtype == "bf16" else FROM_F32["bf16"].format(TO_F32[self.dtype].format(element))
 
-    def _elements(self, first: str) -> str:
-        """One element at a time, from k = `first` on."""
-        width, step = self.width, 1 + (self.form == "pairs")
+    def _element(self) -> str:
+        """An element of a panel, of row `row` and from k = `p` on."""
         if self.form == "pairs":
             here, following = self._half(self._at("row", "p")), self._half(self._at("row", "(p + 1)"))
-            value = f"{here} | (uint32_t)(p + 1 < k ? {following} : 0) << 16"
-        else:
-            value = self._value(self._at("row", "p"))
+            return f"{here} | (uint32_t)(p + 1 < k ? {following} : 0) << 16"
+        return self._value(self._at("row", "p"))
+
+    def _elements(self) -> str:
+        """One element at a time."""
+        width, (here, each) = self.width, ("p / 2", 2) if self.form == "pairs" else ("p", 1)
+        place = f"i0 / {width} * panel + {here} * {width} + i"
         return f"""\
   for (long i0 = 0; i0 < w; i0 += {width})
     for (long i = 0; i < {width}; ++i) {{
       const long row = i0 + i < w ? i0 + i : w - 1;
-      for (long p = {first}; p < k; p += {step}) d[i0 / {width} * panel + p / {step} * {width} + i] = {value};
+      for (long p = 0; p < k; p += {each}) d[{place}] = {self._element()};
     }}
 """
 
@@ -219,11 +229,11 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
   }}
 """
 
-    def _rows(self, isa: Isa) -> str:
-        """Square blocks, transposed in registers."""
-        width = self.width
+    def _squares(self) -> str:
+        """Square blocks, transposed in registers, and what these leave of k."""
         row = "s + (i0 + i + l < w ? i0 + i + l : w - 1) * rs + p"
-        if self.form == "pairs":
+        pairs = self.form == "pairs"
+        if pairs:
             load = f"r[l] = (vf)row_pairs_{self.dtype}({row});"
         elif self.dtype == "f32" and self.form == "f32":
             load = f"r[l] = vload({row});"
@@ -235,20 +245,24 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
           for (int q = 0; q < LANES; ++q) t[q] = {self._value("row[q]")};
           r[l] = vload(t);
         }}"""
-        step = "2 * LANES" if self.form == "pairs" else "LANES"
-        at = "e + p / 2 + l" if self.form == "pairs" else "e + p + l"
+        step, here, each = ("2 * LANES", "p / 2", 2) if pairs else ("LANES", "p", 1)
+        at = ("(float *)(d + {})" if pairs else "d + {}").format(f"({here} + l) * width + i")
         return f"""\
   const long whole = k / ({step}) * ({step});
-  for (long i0 = 0; i0 < w; i0 += {width})
+  for (long i0 = 0; i0 < w; i0 += width, d += panel) {{
     for (long p = 0; p < whole; p += {step})
-      for (long i = 0; i < {width}; i += LANES) {{
-        {"uint32_t" if self.form == "pairs" else "float"} *e = d + i0 / {width} * panel;
+      for (long i = (width - 1) / LANES * LANES; i >= 0; i -= LANES) {{ /* what spills over is stored after that */
         vf r[LANES]; /* rows past w repeat the last */
         UNROLL for (int l = 0; l < LANES; ++l) {load}
         transpose(r);
-        UNROLL for (int l = 0; l < LANES; ++l) {self._store(isa, at, "r[l]")}
+        UNROLL for (int l = 0; l < LANES; ++l) vstore({at}, r[l]);
       }}
-{self._elements("whole")}"""
+    for (long i = 0; i < width; ++i) {{
+      const long row = i0 + i < w ? i0 + i : w - 1;
+      for (long p = whole; p < k; p += {each}) d[{here} * width + i] = {self._element()};
+    }}
+  }}
+"""
 
     def _store(self, isa: Isa, row: str, value: str) -> str:
         """Stores a vector at column i of a row; a row shorter than a vector spills into the next, stored after it."""
