@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import gc
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -19,6 +17,7 @@ from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
+from genesis.collector import without_collector
 from genesis.context import Cell, EagerBuilder, RecordingBuilder, session
 from genesis.context import changes as module_changes
 from genesis.execution import Last, Memory, Program
@@ -193,7 +192,7 @@ class CompiledFunction:
         guards = self._guards()
         self._count_recompile(kinds, guards)
         assert self._surroundings is not None
-        with _uncollected():
+        with without_collector():
             traced = Tracer(self.function, self.options, self._surroundings, self.scale_cells).run(args, kwargs)
             program = Program(traced, self.options)
         self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
@@ -272,18 +271,6 @@ class CompiledFunction:
         for name, text in texts.items():
             (folder / name).write_text(text)
         return [folder / name for name in texts]
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which while graphs grow walks over all their nodes again and again for nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _plain_value(x: Any) -> Value | None:

@@ -335,9 +335,9 @@ def test_a_backward_pass_over_values_that_a_step_has_overwritten_is_an_error(pai
     pair.evaluate(ONES)
     loss = (pair.weight * pair.weight).sum()
     pair.step(ONES)
+    pair.optimizer.zero_grad()
     with pytest.raises(AutogradError, match="modified by an inplace operation"):
         loss.backward()
-    pair.optimizer.zero_grad()
 
 
 # Gradients after a call
