@@ -277,8 +277,12 @@ class Program:
         return pipeline.emit(self.traced.stages.latest, language)
 
     def sources(self) -> dict[str, str]:
-        """File name -> text of the generated code."""
-        return {"step.c": self.source("c"), "step_triton.py": self.source("triton")}
+        """File name -> text of the generated code; instead of Triton kernels that cannot be, the reason."""
+        try:
+            triton = self.source("triton")
+        except NotImplementedError as missing:
+            triton = "".join(f"# {line}\n" for line in str(missing).splitlines())
+        return {"step.c": self.source("c"), "step_triton.py": triton}
 
 
 @functools.cache
