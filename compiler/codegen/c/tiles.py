@@ -245,10 +245,10 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
           for (int q = 0; q < LANES; ++q) t[q] = {self._value("row[q]")};
           r[l] = vload(t);
         }}"""
-        step, here, each = ("2 * LANES", "p / 2", 2) if pairs else ("LANES", "p", 1)
+        step, here, following = ("(2 * LANES)", "p / 2", "p += 2") if pairs else ("LANES", "p", "++p")
         at = ("(float *)(d + {})" if pairs else "d + {}").format(f"({here} + l) * width + i")
         return f"""\
-  const long whole = k / ({step}) * ({step});
+  const long whole = k / {step} * {step};
   for (long i0 = 0; i0 < w; i0 += width, d += panel) {{
     for (long p = 0; p < whole; p += {step})
       for (long i = (width - 1) / LANES * LANES; i >= 0; i -= LANES) {{ /* what spills over is stored after that */
@@ -259,7 +259,7 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
       }}
     for (long i = 0; i < width; ++i) {{
       const long row = i0 + i < w ? i0 + i : w - 1;
-      for (long p = whole; p < k; p += {each}) d[{here} * width + i] = {self._element()};
+      for (long p = whole; p < k; {following}) d[{here} * width + i] = {self._element()};
     }}
   }}
 """
