@@ -23,7 +23,7 @@ from compiler.ir.graph import Graph, Node, Update, Value, users
 from compiler.ir.location import Loc
 from compiler.ir.op import OPS
 from compiler.ir.replay import live_nodes
-from compiler.ir.types import bf16, f32
+from compiler.ir.types import TensorType, bf16, f32
 from compiler.ops.elementwise import CHEAP
 
 ROW_LIMIT = 4096
@@ -562,8 +562,8 @@ class _Fusion:
             value = node.outputs[0]
             if value not in stored or value in fixed or value in self.group[value].sinks:
                 continue
-            sources = self._cheap_sources(value, stored - {value}, value.type.size, 6)
-            if sources is None or sum(s.type.size * 8 > value.type.size for s in sources) > 1:
+            sources = self._cheap_sources(value, stored - {value}, value.type, 6)
+            if sources is None or self._dearer(value, sources, stored, readers):
                 continue
             stored.remove(value)
             for source in sources:
@@ -574,22 +574,55 @@ class _Fusion:
                         reader.sources.add(self.group[source])
                         readers.setdefault(source, set()).add(reader)
 
-    def _cheap_sources(self, value: Value, stored: set[Value], size: int, depth: int) -> set[Value] | None:
-        """What must be in memory to compute ``value`` by at most ``depth`` levels of cheap ops, or None."""
+    def _cheap_sources(self, value: Value, stored: set[Value], kind: TensorType, depth: int) -> set[Value] | None:
+        """What must be in memory to compute ``value`` by at most ``depth`` levels of cheap ops, or None.
+
+        That is what is there anyway, or takes at most half of the memory of a tensor of ``kind``.
+        """
         node = value.producer
         if node is None or value not in self.group or node.op.name not in CHEAP or depth == 0:
             return None
         found: set[Value] = set()
         for operand in node.inputs:
             for root in self._roots(operand):
-                if root.producer is None or root in stored or self._small(root, size):
+                if root.producer is None or root in stored or self._small(root, kind.size):
                     found.add(root)
                     continue
-                deeper = self._cheap_sources(root, stored, size, depth - 1)
+                deeper = self._cheap_sources(root, stored, kind, depth - 1)
+                if deeper is None and 2 * root.type.nbytes <= kind.nbytes:
+                    deeper = {root}
                 if deeper is None:
                     return None
                 found |= deeper
         return found
+
+    def _dearer(
+        self, value: Value, sources: set[Value], stored: set[Value], readers: dict[Value, set[Group]]
+    ) -> bool:
+        """Whether computing ``value`` where it is read costs more than storing it.
+
+        Not where one tensor takes its place for every reader. Else it is a matter of bytes moved (a write counts twice,
+        since memory is fetched before it is written) if all are read at the same place, and the forward pass never
+        keeps several tensors in place of one.
+        """
+        size = value.type.size
+        moved = sum(2 * s.type.nbytes for s in sources if s in self.group and s not in stored)
+        most = 0
+        for reader in readers[value]:
+            more = [s for s in sources if self.group.get(s) is not reader and reader not in readers.get(s, ())]
+            moved += sum(s.type.nbytes for s in more)
+            most = max(most, sum(not self._small(s, size) for s in more))
+        if most <= 1:
+            return False
+        moves_more = moved > (2 + len(readers[value])) * value.type.nbytes
+        return moves_more or self._kept(value) or any(s.type.size != size and not self._small(s, size) for s in sources)
+
+    def _kept(self, value: Value) -> bool:
+        """Whether the backward pass reads it back."""
+        return any(
+            reader.op.name == "reload" or (reader.op.kind == "view" and self._kept(reader.output))
+            for reader in self.readers.get(value, ())
+        )
 
     def _small(self, value: Value, size: int) -> bool:
         """Storing it costs little next to a tensor of ``size``."""
