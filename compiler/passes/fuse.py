@@ -596,9 +596,7 @@ class _Fusion:
                 found |= deeper
         return found
 
-    def _dearer(
-        self, value: Value, sources: set[Value], stored: set[Value], readers: dict[Value, set[Group]]
-    ) -> bool:
+    def _dearer(self, value: Value, sources: set[Value], stored: set[Value], readers: dict[Value, set[Group]]) -> bool:
         """Whether computing ``value`` where it is read costs more than storing it.
 
         Not where one tensor takes its place for every reader. Else it is a matter of bytes moved (a write counts twice,
