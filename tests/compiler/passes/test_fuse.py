@@ -77,6 +77,61 @@ def test_a_tall_product_sums_up_its_columns() -> None:
     assert [n.attrs["kind"] for n in fuse(short, product_sums=True).nodes] == ["contract", "column", "column"]
 
 
+def stored(graph: Graph) -> list[list[str]]:
+    """The types of what each kernel stores."""
+    return [[str(v.type) for v in n.outputs] for n in fuse(graph).nodes]
+
+
+def test_readers_compute_what_they_have_the_parts_of() -> None:
+    """As in the backward pass of a LayerNorm: of three values of the product's size one is stored."""
+    graph = read("""
+      input %x: f32[64,3]
+      input %w: f32[3,32]
+      input %y: f32[64,32]
+      input %mean: f32[64,1]
+      %g: f32[64,32] = dot(%x, %w)
+      %c: f32[64,32] = sub(%y, %mean)
+      %p: f32[64,32] = mul(%g, %c)
+      %a: f32[64,1] = sum(%p) {axes=[1], keepdim=true}
+      %b: f32[64,1] = sum(%g) {axes=[1], keepdim=true}
+      %d: f32[64,32] = mul(%c, %a)
+      %e: f32[64,32] = add(%d, %b)
+      %f: f32[64,32] = add(%e, %g)
+      return %f
+    """)
+    assert stored(graph) == [["f32[64,32]"], ["f32[64,32]"]]
+
+
+def test_several_tensors_do_not_take_the_place_of_one_that_is_kept() -> None:
+    graph = read("""
+      input %x: f32[64,3]
+      input %w: f32[3,32]
+      input %y: f32[64,32]
+      input %z: f32[64,32]
+      %0: f32[64,32] = mul(%y, %z)
+      %1: f32[64,32] = exp(%0)
+      %2: f32[64,32] = reload(%0)
+      %3: f32[64,32] = dot(%x, %w)
+      %4: f32[64,32] = mul(%3, %2)
+      return %1, %4
+    """)
+    assert stored(graph) == [["f32[64,32]", "f32[64,32]"], ["f32[64,32]"]]
+
+
+def test_a_rounded_value_is_stored_in_its_narrow_type() -> None:
+    graph = read("""
+      input %x: f32[64,3]
+      input %w: f32[3,32]
+      %0: f32[64,32] = dot(%x, %w)
+      %1: bf16[64,32] = cast(%0) {to=bf16}
+      %2: f32[64,32] = cast(%1) {to=f32}
+      %3: f32[64,1] = amax(%2) {axes=[1], keepdim=true}
+      %4: f32[64,32] = sub(%2, %3)
+      return %4
+    """)
+    assert stored(graph) == [["bf16[64,32]"], ["f32[64,32]"]]
+
+
 def test_a_concatenation_is_written_by_the_kernel_that_makes_its_parts() -> None:
     """And rounded by it. Parts of other kernels, or without an element for each place, are copied."""
     graph = read("""

@@ -75,7 +75,7 @@ def test_one_launch_updates_all_parameters() -> None:
     fused = lowered(record(*gpt())[0])
     program = emit(fused)
     adam = [x for x in program.launches if {"sqrt", "div"} <= set(x.ops) and len(x.places) == 1 and x.grid[0] > 1]
-    assert len(adam) <= 2, "one for gradients rounded to 16 bits, one for those in float32"
+    assert len(adam) <= 3, "gradients stored in 16 bits, those rounded to 16 bits when read, those in float32"
     assert len(program.launches) < len(fused.nodes) * 2 / 3
 
 
