@@ -325,12 +325,19 @@ class _Fusion:
         home: Group | None = None
         for group in candidates:
             if home is None:
-                if self._acyclic(group, node):
+                if self._acyclic(group, node) and not self._keeps_waiting(group, node):
                     home = group
             elif self._mergeable(home, group) and not self._path(home, group) and not self._path(group, home):
                 if all(not self._reaches(g, {group}) for g in self._outside(node, home, group)):
                     home = self._union(home, group)
         return home
+
+    def _keeps_waiting(self, group: Group, node: Node) -> bool:
+        """Whether ``node`` would have a product wait for another template, with operands larger than its result."""
+        anchor = group.anchor
+        if anchor is None or not any(g.anchor and g.first > group.last for g in self._outside(node, group)):
+            return False
+        return sum(v.type.nbytes for v in anchor.inputs) > anchor.outputs[0].type.nbytes
 
     def _outside(self, node: Node, *inside: Group) -> list[Group]:
         found = [self.group.get(view_chain(v)[0]) for v in node.inputs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import loop_kernel
@@ -77,6 +77,7 @@ class Placement:
         self.readers: dict[int, Counter[Value]] = {}
         self.first_write = len(self.runs)
         self.fixed: set[Value] = set()
+        self.replaced: set[Value] = set()
         self._assign()
 
     def _assign(self) -> None:
@@ -99,8 +100,29 @@ class Placement:
             if node.op.name == "loop":
                 self._place_histories(node, at)
         for value in [v for node in run for v in node.outputs]:
-            if value not in self.places:
+            if value not in self.places and not (len(run) == 1 and self._replaces_operand(value, at)):
                 self.places[value] = self._new(value.type, self._life(value, at))
+
+    def _replaces_operand(self, value: Value, at: int) -> bool:
+        """Whether ``value`` stands in the memory of an operand of its kernel that nobody reads later."""
+        maker = self.maker[value]
+        for operand in maker.inputs:
+            if self._is_free_after(operand, at) and self._overwrites(value, operand):
+                place = self.places[value] = self.places[operand]
+                memory = self.temporaries[place.index]
+                life = Lifetime(memory.life.start, self._life(value, at).end, memory.life.nbytes)
+                self.temporaries[place.index] = replace(memory, life=life)
+                self.replaced.add(operand)
+                return True
+        return False
+
+    def _is_free_after(self, value: Value, at: int) -> bool:
+        """Whether the memory of ``value`` is the value's own, and free behind the run at ``at``."""
+        if self.places[value].kind != "temporary" or value not in self.position or value in self.replaced:
+            return False
+        made_by_loop = self.maker[value].op.name == "loop"  # which may stack two values in one memory
+        copied = any(source is value for source, _ in self.copies)
+        return self.last_read[value] == at and not made_by_loop and not copied
 
     def _life(self, value: Value, at: int) -> Lifetime:
         """The life of a value that is made at ``at``."""
@@ -155,16 +177,16 @@ class Placement:
                     life = Lifetime(self.position[value], len(self.runs), value.type.nbytes)
                     self.places[value] = self._new(value.type, life)
 
-    def _overwrites(self, value: Value, state: Value) -> bool:
-        """Whether ``value`` can be written where ``state`` is: nobody needs that any more."""
-        at, last = self.position.get(value), self.last_read.get(state, -1)
+    def _overwrites(self, value: Value, old: Value) -> bool:
+        """Whether ``value`` can be written where ``old`` is: nobody needs that any more."""
+        at, last = self.position.get(value), self.last_read.get(old, -1)
         if at is None or value in self.places or last > at:
             return False
         if last < at:
             return True
         node = self.maker[value]
-        reads = [i for i, v in enumerate(node.inputs) if v is state]
-        others = self._readers_in(at)[state] > 1
+        reads = [i for i, v in enumerate(node.inputs) if v is old]
+        others = self._readers_in(at)[old] > 1
         out = node.outputs.index(value)
         if len(reads) != 1 or others or not self._in_place(node, reads[0], out):
             return False
@@ -179,11 +201,10 @@ class Placement:
 
     def _in_place(self, node: Node, operand: int, output: int) -> bool:
         """Whether ``output`` can overwrite ``operand``: every element is read only where it is written."""
-        body = node.body
-        assert body is not None
-        if node.attrs["kind"] not in ("pointwise", "contract"):
+        if node.op.name != "fused" or node.attrs["kind"] not in ("pointwise", "contract"):
             return False
-        if body.inputs()[operand].type != body.outputs[output].type:
+        old, new = node.inputs[operand].type, node.outputs[output].type
+        if (old.dtype, old.size) != (new.dtype, new.size):
             return False
         contract = node.attrs["kind"] == "contract"
         kernel = contract_kernel(self.isa, node, {}, 0) if contract else loop_kernel(node, {}, 0)

@@ -132,6 +132,23 @@ def test_a_rounded_value_is_stored_in_its_narrow_type() -> None:
     assert stored(graph) == [["bf16[64,32]"], ["f32[64,32]"]]
 
 
+def test_a_product_does_not_wait_with_operands_that_are_larger_than_its_result() -> None:
+    """As the gradient of a tied head, which the embedding's is added to at the very end."""
+    text = """
+      input %x: f32[{size},4]
+      input %i: i64[8]
+      input %y: f32[8,4]
+      input %t: f32[4,{size}]
+      %0: f32[4,4] = dot(%t, %x)
+      %1: f32[4,4] = scatter_rows(%i, %y) {{rows=4}}
+      %2: f32[4,4] = add(%0, %1)
+      return %2
+    """
+    few, many = (fuse(read(text.format(size=size))) for size in (1, 64))
+    assert [n.attrs["kind"] for n in few.nodes] == ["scatter", "contract"]
+    assert [n.attrs["kind"] for n in many.nodes] == ["contract", "scatter", "pointwise"]
+
+
 def test_a_concatenation_is_written_by_the_kernel_that_makes_its_parts() -> None:
     """And rounded by it. Parts of other kernels, or without an element for each place, are copied."""
     graph = read("""
