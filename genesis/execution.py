@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from genesis.tracing import Traced
 from runtime.cache import cached_bytes
 from runtime.devices.cpu import CpuDevice, aligned_empty
 from runtime.devices.cuda_executor import CudaExecutor
-from runtime.devices.pool import num_threads
+from runtime.devices.pool import get_pool, num_threads
 from runtime.executor import Executor
 from runtime.profile import Profile, profile
 from runtime.toolchain import find_compiler
@@ -121,7 +122,9 @@ class Program:
             return Interpreted(self.traced.stages.latest)
         self._isa = isa_for(compiler.features)
         self._passes = pipeline.lowering(unit.claims, True, budget, functools.partial(unit.emit, isa=self._isa))
-        self.plan = self._plan()
+        with ThreadPoolExecutor() as threads:
+            threads.submit(get_pool)  # its library is built while the passes run
+            self.plan = self._plan()
         fresh = self.traced.outputs + len(self.traced.exports) + len(self.traced.argument_grads)
         return Executor(self.plan, CpuDevice(), fresh)
 
