@@ -122,9 +122,7 @@ class Program:
             return Interpreted(self.traced.stages.latest)
         self._isa = isa_for(compiler.features)
         self._passes = pipeline.lowering(unit.claims, True, budget, functools.partial(unit.emit, isa=self._isa))
-        with ThreadPoolExecutor() as threads:
-            threads.submit(get_pool)  # its library is built while the passes run
-            self.plan = self._plan()
+        self.plan = self._plan()
         fresh = self.traced.outputs + len(self.traced.exports) + len(self.traced.argument_grads)
         return Executor(self.plan, CpuDevice(), fresh)
 
@@ -134,7 +132,9 @@ class Program:
         key = (kind, budget, _compiler_version(), self._isa.name, print_graph(self.traced.stages.latest))
 
         def make() -> bytes:
-            return unit.emit(self._lowered().latest, self._isa, timed).to_json().encode()
+            with ThreadPoolExecutor() as threads:
+                threads.submit(get_pool)  # its library is built while the passes run
+                return unit.emit(self._lowered().latest, self._isa, timed).to_json().encode()
 
         return Plan.from_json(cached_bytes(key, make).decode())
 
