@@ -63,6 +63,7 @@ FEATURES = {
     "__ARM_NEON": "neon",
 }
 
+# How a C file says that it can be compiled in parts, told apart by the macro PART: 1, 2, ...
 PARTS = re.compile(r"^#define PARTS (\d+)$", re.M)
 
 # Preprocessed to learn the macros: also shows that the headers of the C library are installed.
@@ -100,7 +101,7 @@ class Compiler:
     def build(self, source: str, out: Path, march: str) -> None:
         """Build the shared library ``out`` from one C file; raise ``CompileError`` with the source kept.
 
-        A file with a line ``#define PARTS 2`` is compiled twice at the same time, with ``-DPART=1`` and ``-DPART=2``.
+        The parts of a file, if it has any, are compiled at the same time.
         """
         kept = out.with_name(f"failed-{hashlib.sha256(source.encode()).hexdigest()[:16]}.c")
         text = f'#line 1 "{kept.name}"\n{source}'

@@ -1,4 +1,4 @@
-"""A fused graph as one C translation unit, and the plan to run it."""
+"""A fused graph as one C file, and the plan to run it."""
 
 from __future__ import annotations
 
