@@ -60,12 +60,11 @@ class Launch:
 class Plan:
     """A step in generated code.
 
-    ``source`` is one C translation unit whose entry ``step(pool, threads, args, status)`` takes the addresses of
-    ``slots`` in order, then of the arena and of the scratch memory. Scratch is the largest of
-    ``shared + threads * private`` over ``scratch``. ``threads``: how many are worth using, 0 for all. The source of a
-    timed plan also takes the address of f64[threads, launches, 2]: the seconds that each thread spends in each launch,
-    and waiting for the others behind it. ``kept_bytes``: what the forward pass leaves in the arena for the backward
-    pass.
+    ``source`` is one C file whose entry ``step(pool, threads, args, status)`` takes the addresses of ``slots`` in
+    order, then of the arena and of the scratch memory. Scratch is the largest of ``shared + threads * private`` over
+    ``scratch``. ``threads``: how many are worth using, 0 for all. The source of a timed plan also takes the address of
+    f64[threads, launches, 2]: the seconds that each thread spends in each launch, and waiting for the others behind it.
+    ``kept_bytes``: what the forward pass leaves in the arena for the backward pass.
     """
 
     name: str

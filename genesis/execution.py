@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from genesis.tracing import Traced
 from runtime.cache import cached_bytes
 from runtime.devices.cpu import CpuDevice, aligned_empty
 from runtime.devices.cuda_executor import CudaExecutor
-from runtime.devices.pool import num_threads
+from runtime.devices.pool import get_pool, num_threads
 from runtime.executor import Executor
 from runtime.profile import Profile, profile
 from runtime.toolchain import find_compiler
@@ -131,7 +132,9 @@ class Program:
         key = (kind, budget, _compiler_version(), self._isa.name, print_graph(self.traced.stages.latest))
 
         def make() -> bytes:
-            return unit.emit(self._lowered().latest, self._isa, timed).to_json().encode()
+            with ThreadPoolExecutor() as threads:
+                threads.submit(get_pool)  # its library is built while the passes run
+                return unit.emit(self._lowered().latest, self._isa, timed).to_json().encode()
 
         return Plan.from_json(cached_bytes(key, make).decode())
 

@@ -17,8 +17,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -40,7 +42,6 @@ FLAGS = (
     "-ffp-contract=fast",
     "-fopenmp-simd",
     "-fPIC",
-    "-shared",
     "-pthread",
 )
 FAMILY_FLAGS: dict[Family, tuple[str, ...]] = {
@@ -61,6 +62,9 @@ FEATURES = {
     "__AVX512BF16__": "avx512bf16",
     "__ARM_NEON": "neon",
 }
+
+# How a C file says that it can be compiled in parts, told apart by the macro PART: 1, 2, ...
+PARTS = re.compile(r"^#define PARTS (\d+)$", re.M)
 
 # Preprocessed to learn the macros: also shows that the headers of the C library are installed.
 PROBE = "#include <math.h>\n#include <pthread.h>\n#include <stdatomic.h>\n"
@@ -95,13 +99,25 @@ class Compiler:
         return (*FLAGS, *FAMILY_FLAGS[self.family], processor_flag(self.family, march))
 
     def build(self, source: str, out: Path, march: str) -> None:
-        """Build the shared library ``out`` from one C translation unit; raise ``CompileError`` with the source kept."""
+        """Build the shared library ``out`` from one C file; raise ``CompileError`` with the source kept.
+
+        The parts of a file, if it has any, are compiled at the same time.
+        """
         kept = out.with_name(f"failed-{hashlib.sha256(source.encode()).hexdigest()[:16]}.c")
-        command = (*self.command, *self.flags(march), "-x", "c", "-", "-o", str(out), *LIBRARIES)
-        finished = _run(command, f'#line 1 "{kept.name}"\n{source}')
-        if finished.returncode != 0:
-            kept.write_text(source)
-            raise CompileError(command, _complaints(finished.stderr), kept)
+        text = f'#line 1 "{kept.name}"\n{source}'
+        start = (*self.command, *self.flags(march))
+        found = PARTS.search(source)
+        parts = [(f"-DPART={1 + i}",) for i in range(int(found[1]))] if found else [()]
+        with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as threads:
+            objects = [f"{folder}/{i}.o" for i in range(len(parts))]
+            compilers = [(*start, *part, "-c", "-x", "c", "-", "-o", o) for part, o in zip(parts, objects, strict=True)]
+            finished = list(threads.map(lambda command: _run(command, text), compilers))
+            if not any(process.returncode for process in finished):
+                finished.append(_run((*start, "-shared", *objects, "-o", str(out), *LIBRARIES), ""))
+        for process in finished:
+            if process.returncode != 0:
+                kept.write_text(source)
+                raise CompileError(process.args, _complaints(process.stderr), kept)
 
 
 def march() -> str:

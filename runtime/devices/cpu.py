@@ -1,4 +1,4 @@
-"""The CPU: one C translation unit per step, built once, loaded, and called with an array of pointers."""
+"""The CPU: one C file per step, built once, loaded, and called with an array of pointers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUCCESS = Status(0, 0, 0, 0)
 
 
 class CpuProgram:
-    """A loaded translation unit, which exports::
+    """A loaded library, which exports::
 
         void step(gen_pool *pool, int threads, void *const *args, long long *status);
 

@@ -18,7 +18,7 @@ _chosen: int | None = None
 
 
 def load_library(source: str) -> ctypes.CDLL:
-    """Build one C translation unit, unless the cache has it, and load it.
+    """Build one C file, unless the cache has it, and load it.
 
     Raises ``DeviceError`` without a compiler and ``CompileError`` where the compiler fails.
     """

@@ -143,6 +143,47 @@ def test_a_compile_error_names_command_lines_and_source(compiler: Compiler, tmp_
     assert not (tmp_path / "out.so").exists()
 
 
+PARTS = """
+#define PARTS 2
+#define HIDDEN __attribute__((visibility("hidden")))
+#if PART != 2
+HIDDEN int twice(int x) { return 2 * x; }
+#else
+HIDDEN int twice(int x);
+#endif
+#if PART != 1
+int step(int x) { return twice(x) + 1; }
+#endif
+"""
+
+
+@pytest.mark.parametrize("source", [PARTS, PARTS.replace("#define PARTS 2", "")], ids=["in parts", "whole"])
+def test_parts_are_compiled_apart_and_linked(compiler: Compiler, tmp_path: Path, source: str) -> None:
+    compiler.build(source, tmp_path / "out.so", march())
+    library = ctypes.CDLL(str(tmp_path / "out.so"))
+    assert library.step(3) == 7
+    assert not hasattr(library, "twice")
+
+
+@pytest.mark.parametrize(("right", "line"), [("2 * x", 5), ("twice(x) + 1", 10)])
+def test_an_error_in_either_part_names_the_kept_source(
+    compiler: Compiler, tmp_path: Path, right: str, line: int
+) -> None:
+    source = PARTS.replace(right, "nowhere")
+    with pytest.raises(CompileError) as caught:
+        compiler.build(source, tmp_path / "out.so", march())
+    assert caught.value.source.read_text() == source
+    assert any(f"{caught.value.source.name}:{line}:" in one and "nowhere" in one for one in caught.value.errors)
+
+
+def test_an_error_of_the_linker_names_the_kept_source(compiler: Compiler, tmp_path: Path) -> None:
+    source = PARTS.replace("#if PART != 2", "#if PART == 3")
+    with pytest.raises(CompileError, match="twice") as caught:
+        compiler.build(source, tmp_path / "out.so", march())
+    assert caught.value.source.read_text() == source
+    assert "-shared" in caught.value.command and not (tmp_path / "out.so").exists()
+
+
 ARITHMETIC = """
 #include <math.h>
 float fused(float a, float b, float c) { float product = a * b; return product + c; }

@@ -432,7 +432,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     logarithm = f"shifts[r]{unit} + gen_logf(totals[r])"
     return f"""\
 {_title(spec, "attention")}
-NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
+KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
     {ctype} *restrict o, float *restrict lse) {{
   (void)pool;
   float *const own = (float *)scratch + (long)tid * {buffers.size};
@@ -539,7 +539,7 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
     scale = f" * {_float(f.scale)}"
     return f"""\
 {_title(f, "attention gradient")}
-NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
+KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
     const {ctype} *o, const float *lse, const {ctype} *do_,
     {ctype} *restrict dq, {ctype} *restrict dk, {ctype} *restrict dv) {{
   (void)pool;

@@ -127,7 +127,7 @@ class _Plan:
             f"{' x '.join(map(str, windows.window))}, {spec.groups * spec.channels} x "
             f"{' x '.join(map(str, windows.size))}, computed in {spec.compute} */"
         )
-        out("NOINLINE void NAME(gen_pool *pool, int tid, int nt, char *scratch,")
+        out("KERNEL void NAME(gen_pool *pool, int tid, int nt, char *scratch,")
         params = f", {spec.params}" if spec.params else ""
         out.open(f"    const {C_TYPE[windows.dtype]} *x, const {C_TYPE[spec.weight]} *{other}{params})")
 

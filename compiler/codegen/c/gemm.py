@@ -109,7 +109,7 @@ class _Kernel:
             f"/* [{dims}{spec.m},{spec.n}] = [{dims}{spec.m},{spec.k}] {spec.a.dtype}"
             f" x [{dims}{spec.k},{spec.n}] {spec.b.dtype}, computed in {spec.compute} */"
         )
-        out(f"NOINLINE void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch,")
+        out(f"KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch,")
         params = f", {spec.params}" if spec.params else ""
         b = "void *packed" if spec.packed else f"{C_TYPE[spec.b.dtype]} *b"
         out.open(f"    const {C_TYPE[spec.a.dtype]} *a, const {b}{params})")
@@ -124,7 +124,7 @@ class _Kernel:
         plan, out = self.plan, self.out
         out(f"/* B of {self.spec.name}, [{plan.k},{plan.n}] {self.spec.b.dtype}, in panels of {plan.nr} columns. */")
         b = f"const {C_TYPE[self.spec.b.dtype]} *b"
-        out.open(f"NOINLINE void {self.spec.name}_pack(int tid, int nt, {b}, void *packed)")
+        out.open(f"KERNEL void {self.spec.name}_pack(int tid, int nt, {b}, void *packed)")
         out(f"{plan.element} *const packed_b = packed;")
         self._share(plan.block_panels, f"{plan.column_panels}L")
         self._pack_own("packed_b", "0")

@@ -531,7 +531,7 @@ class Loops:
         if self.body.checks:
             parameters.append("long long *status")
             operands.append(("status", 0))
-        text.open(f"NOINLINE void NAME({', '.join(parameters)})")
+        text.open(f"KERNEL void NAME({', '.join(parameters)})")
         for sink in sinks.values():
             if sink.width == 1:
                 text(f"{_partial_type(sink)} s{sink.output} = {start_text(sink.op, sink.dtype)};")

@@ -56,7 +56,7 @@ def load(plan: Plan) -> ctypes.CDLL:
     flags = [f for f in used.flags(march()) if f != "-O3"]
     path = _folder() / f"{hashlib.sha256(plan.source.encode()).hexdigest()[:20]}.so"
     if not path.exists():
-        command = [*used.command, *flags, "-O0", *STRICT, "-x", "c", "-", "-o", str(path), "-lm"]
+        command = [*used.command, *flags, "-shared", "-O0", *STRICT, "-x", "c", "-", "-o", str(path), "-lm"]
         done = subprocess.run(command, input=plan.source, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[:4000]
     return ctypes.CDLL(str(path))

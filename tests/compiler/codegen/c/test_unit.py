@@ -1,5 +1,6 @@
 """Every op, alone and with its gradient, as C: all samples in one translation unit, against the interpreter."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -17,7 +18,9 @@ from compiler.passes.autodiff import autodiff
 from compiler.pipeline import Stages, lowering
 from compiler.plan import Plan
 from runtime.device import Program
+from runtime.devices.cpu import CpuProgram
 from tests.compiler.codegen.c.plans import native, run
+from tests.compiler.passes.graphs import draw_inputs, read
 from tests.samples import Sample, arguments, sample_graph, samples, with_gradient
 
 # A product over a few elements, elementary functions of a few ulp, and what a gradient makes of them.
@@ -111,3 +114,34 @@ def test_the_list_of_kernels_is_optimised_only_while_it_is_short() -> None:
 
     assert "PLAIN static void run(" not in source(5)
     assert "PLAIN static void run(" in source(120)
+
+
+def test_long_kernels_are_compiled_in_two_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = read("""
+      input %h: f32[6,96]
+      input %w: f32[96,96]
+      %0: f32[6,96] = loop(%h, %w) {length=4, carries=1, sequences=0} @body {
+        input %h: f32[6,96]
+        input %w: f32[96,96]
+        %0: bf16[6,96] = cast(%h) {to=bf16}
+        %1: bf16[96,96] = cast(%w) {to=bf16}
+        %2: f32[6,96] = dot(%0, %1) {dtype=f32}
+        %3: f32[6,96] = tanh(%2)
+        return %3
+      }
+      %1: f32[6] = sum(%0) {axes=[1]}
+      return %1
+    """)
+    fused = Stages(graph).run(lowering(unit.claims))
+    assert "PART" not in unit.emit(fused, native()).source
+    monkeypatch.setattr(unit, "HALVED", 0)
+    plan = unit.emit(fused, native())
+    assert "\n#define PARTS 2\n" in plan.source
+    texts = re.split("^#if PART != 2$|^#else$|^#if PART != 1$", plan.source, flags=re.M)[-3:]
+    first, prototypes, rest = (re.findall(r"^KERNEL void (\w+)", text, re.M) for text in texts)
+    assert first == prototypes and any(name.endswith("_pack") for name in first)
+    assert rest and not {*first} & {*rest}
+    arrays = draw_inputs(graph)
+    for program in (None, CpuProgram.build(plan.source)):  # whole, and in parts
+        results, _ = run(plan, arrays, threads=2, program=program)
+        np.testing.assert_allclose(results[-1], interpret(graph, arrays)[0][0], 1e-2, 1e-2)
