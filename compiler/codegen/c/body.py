@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from compiler.codegen.c.spelling import CHOICES, COMPUTE, index_text, literal, spell, variables
+from compiler.codegen.c.spelling import CHOICES, COMPUTE, NARROW, STORAGE, index_text, literal, spell, variables
 from compiler.codegen.c.writer import Writer
 from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, strides_of, through_view
 from compiler.ir.graph import Graph, Node, Value
@@ -205,6 +205,8 @@ class Body:
         if dtype.is_half and node.op.name not in CHOICES:
             self.uses.add(f"round_{dtype.short}")
             return f"round_{dtype.short}({text})"
+        if dtype in NARROW and node.op.name != "where":
+            return f"({STORAGE[dtype]}){text}" if text.isidentifier() else f"({STORAGE[dtype]})({text})"
         return text
 
     def _exact(self, node: Node, linear: Index, scope: Scope) -> str:
@@ -229,7 +231,7 @@ class Body:
     def _cast(operand: str, source: DType, to: DType) -> str:
         if to.kind == "bool":
             return f"{operand} != 0"
-        return operand if COMPUTE[source] == COMPUTE[to] else f"({COMPUTE[to]}){operand}"
+        return operand if to in NARROW or COMPUTE[source] == COMPUTE[to] else f"({COMPUTE[to]}){operand}"
 
     def _bounded(self, node: Node, operand: str, linear: Index) -> str:
         if node not in self.checks:

@@ -53,7 +53,7 @@ class Sink:
     @property
     def partial(self) -> DType:
         """The type that partial results have in memory; 16-bit floats are rounded when they are joined."""
-        return f32 if self.dtype.is_half else i32 if self.dtype.kind == "bool" else self.dtype
+        return f32 if self.dtype.is_half else i32 if COMPUTE[self.dtype] == "int" else self.dtype
 
 
 @dataclass

@@ -13,7 +13,10 @@ STORAGE: dict[DType, str] = {
 }  # fmt: skip
 """Element types in memory."""
 
-COMPUTE: dict[DType, str] = STORAGE | {boolean: "int", f16: "float", bf16: "float"}
+NARROW = (u8, i8, i16)
+"""Integers that are computed as int and brought back into their range: so vectors are as wide as those beside them."""
+
+COMPUTE: dict[DType, str] = STORAGE | dict.fromkeys((boolean, *NARROW), "int") | {f16: "float", bf16: "float"}
 """Types of local variables: 16-bit floats are held in f32, already rounded."""
 
 FLOAT = {
