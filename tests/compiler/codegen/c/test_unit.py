@@ -111,3 +111,17 @@ def test_the_list_of_kernels_is_optimised_only_while_it_is_short() -> None:
 
     assert "PLAIN static void run(" not in source(5)
     assert "PLAIN static void run(" in source(120)
+
+
+def test_vectors_are_short_in_loops_that_write_several_arrays() -> None:
+    def source(results: int) -> str:
+        graph = Graph("step")
+        x = graph.add_param(TensorType(f32, (100,)), "input", "", "x")
+        with using(GraphBuilder()) as builder:
+            y = o.exp(x)
+            graph.outputs = [y, o.tanh(y)][:results]
+        graph.nodes = builder.nodes
+        return unit.emit(Stages(graph).run(lowering(unit.claims)), native()).source
+
+    assert "#pragma omp simd\n" in source(1)
+    assert "#pragma omp simd simdlen(8)\n" in source(2)
