@@ -77,6 +77,7 @@ class Program:
         self._stages: Stages | None = None
         self._passes = pipeline.lowering(unit.claims, product_sums=True)
         self._scalars = self._scalar_order()
+        self._reads = [read for _, read in self._scalars if read is not None]
         self.clock = Clock()
         self.executor: Executor | Interpreted | CudaExecutor = self._executor()
         self.remote = isinstance(self.executor, CudaExecutor)
@@ -154,7 +155,10 @@ class Program:
             inputs = [_array(arguments[i]) for i in traced.inputs]
         if traced.given_grads:
             inputs += [_given_grad(cell) for cell in traced.given_grads]
-        scalars = [read() if read is not None else float(arguments[i]) for i, read in self._scalars]
+        if traced.float_arguments:
+            scalars = [read() if read is not None else float(arguments[i]) for i, read in self._scalars]
+        else:
+            scalars = [read() for read in self._reads]
         results = self.executor.run(inputs, scalars)
         for clock in self.clocks:
             clock.time += 1
@@ -343,8 +347,10 @@ def _given_grad(cell: Cell) -> np.ndarray:
 
 
 def _result(array: np.ndarray, kind: TensorType) -> Tensor:
+    value = Value(kind)
+    value.data = array
     result = Tensor.__new__(Tensor)
-    result._start(Cell(concrete(array, kind)), ())
+    result._start(Cell(value), ())
     return result
 
 

@@ -141,19 +141,20 @@ class Snapshot:
             if read() is not thing:
                 return False
         for container, length, items in self._contents:
-            now = _items(container) or ()
+            now = container if type(container) is list else _items(container) or ()
             if len(now) != length or not all(map(is_, now, items)):
                 return False
         return True
 
 
 def _holdings(thing: Any, depth: int) -> Iterator[tuple[Any, int, tuple[Any, ...]]]:
-    """The containers that a token looks into, how many items each has, and those that count."""
+    """The containers that a token looks into and that may change, how many items each has, and those that count."""
     items = _items(thing)
     if items is None or not depth:
         return
     counting = tuple(items) if len(items) <= LARGE else ()
-    yield thing, len(items), counting
+    if not isinstance(thing, tuple | frozenset):
+        yield thing, len(items), counting
     for item in counting:
         yield from _holdings(item, depth - 1)
 

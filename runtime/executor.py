@@ -36,7 +36,9 @@ class Executor:
         kinds = [s.kind for s in plan.slots]
         self._states = [i for i, k in enumerate(kinds) if k == "state"]
         self._scalars = [i for i, k in enumerate(kinds) if k == "scalar"]
-        self._inputs = [(i, self._room(s)) for i, s in enumerate(plan.slots) if s.kind == "input"]
+        inputs = [(i, self._room(s)) for i, s in enumerate(plan.slots) if s.kind == "input"]
+        self._copied = [(k, room) for k, (_, room) in enumerate(inputs) if room is not None]
+        self._passed = [(k, i) for k, (i, room) in enumerate(inputs) if room is None]
         outputs = [(i, np.empty(s.shape, dtype(s.dtype).numpy)) for i, s in enumerate(plan.slots) if s.kind == "output"]
         self._results = [array for _, array in outputs]
         self._small = [k for k, (_, array) in enumerate(outputs[:fresh]) if array.nbytes <= SMALL]
@@ -49,11 +51,11 @@ class Executor:
         self._args[len(plan.slots)] = self._arena.ctypes.data
         for i, array in outputs:
             self._args[i] = array.ctypes.data
-        for i, room in self._inputs:
+        for i, room in inputs:
             if room is not None:
                 self._args[i] = room.ctypes.data
         self._held: list[np.ndarray] = []
-        self._given: list[np.ndarray | None] = [None] * len(self._inputs)
+        self._given: list[np.ndarray | None] = [None] * len(inputs)
 
     def _room(self, slot: Slot) -> np.ndarray | None:
         """Memory for a small input; None for one that stays where it is."""
@@ -81,11 +83,11 @@ class Executor:
             self._use_threads(threads)
         self._numbers[:] = [*scalars]
         given = self._given
-        for k, (i, room) in enumerate(self._inputs):
+        for k, room in self._copied:
+            room[...] = given[k] = inputs[k]
+        for k, i in self._passed:
             array = inputs[k]
-            if room is not None:
-                room[...] = given[k] = array
-            elif array is not given[k]:
+            if array is not given[k]:
                 given[k] = array = np.ascontiguousarray(array)
                 args[i] = array.__array_interface__["data"][0]
         results = self._results.copy()

@@ -21,6 +21,7 @@ FLAT_CHUNK = 8192  # elements of a flat kernel that make one chunk of partial re
 ROW_CHUNKS = 16  # partial results of sums over the rows, at most
 UNROLLED = 4  # places of a row that are written out next to each other, at most, where that saves divisions
 BUFFER_LIMIT = 16384  # columns up to which a row buffer stands on the stack
+SHORT_VECTORS = "simdlen(8)"  # of 32 bytes: to write several arrays in 64 bytes each takes Zen 4 up to a third longer
 
 _START = {"sum": 0, "amax": float("-inf"), "amin": float("inf"), "prod": 1, "any": 0, "all": 1}
 _JOIN = {
@@ -364,6 +365,8 @@ class Loops:
             y = self.outer.name
             out.open(f"for (long {y} = 0; {y} < {self.outer.size}; {y}++)")
             out.extend(outer.out)
+        if self.flat and len(outs) > 1 and not clauses:
+            clauses.append(SHORT_VECTORS)
         if not scalar and self.columns > 1:
             out(f"#pragma omp simd{''.join(' ' + c for c in clauses)}")
         start, stop = ("begin", "end") if self.flat else ("0", str(self.column.size))

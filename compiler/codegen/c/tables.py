@@ -8,9 +8,6 @@ from itertools import accumulate
 
 from compiler.codegen.c.placement import Place
 
-TABLE_CHUNK = 16384
-"""Elements of a tensor that one piece of a table covers, where the kernel asks for no other number."""
-
 
 @dataclass(frozen=True)
 class Table:
@@ -47,8 +44,29 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """Tensors of ``sizes`` elements, of each of which every thread has a share in multiples of ``grain``.
+
+    A share of each, not of all: a thread that computed the first half of a gradient has that in its caches.
+    """
+
+    run: int
+    sizes: Sequence[int]
+    grain: int
+
+    def arrays(self) -> list[str]:
+        """The static array of sizes."""
+        return [f"static const long size{self.run}[] = {{", *wrapped([str(n) for n in self.sizes]), "};"]
+
+    def loop(self, call: Callable[[str, str], str]) -> list[str]:
+        """A thread's share of tensors m; ``call`` is a statement over ``[begin, end)`` of tensor m."""
+        share = f"(size{self.run}[m], {self.grain})"
+        return [f"for (long m = 0; m < {len(self.sizes)}; m++)", "  " + call(f"FROM{share}", f"TO{share}")]
+
+
+@dataclass(frozen=True)
 class Pieces:
-    """Tensors of ``sizes`` elements, cut into pieces of ``chunk``."""
+    """Tensors of ``sizes`` elements, cut into pieces of ``chunk``, each with partial results of its own."""
 
     run: int
     sizes: Sequence[int]

@@ -16,7 +16,7 @@ from compiler.codegen.c.placement import BodyPlacement, Move, Place, Placement, 
 from compiler.codegen.c.prelude import prelude
 from compiler.codegen.c.schedule import Call, Item, Repeat, Schedule, calls
 from compiler.codegen.c.spelling import STORAGE
-from compiler.codegen.c.tables import TABLE_CHUNK, Pieces, Table
+from compiler.codegen.c.tables import Pieces, Shares, Table
 from compiler.codegen.c.templates import (
     Spec,
     TeamKernel,
@@ -174,10 +174,11 @@ class _Unit:
         return kernel, self._function(kernel.text, node, any_size)
 
     def _table_call(self, i: int, run: list[Node], kernels: list[LoopKernel], name: str) -> None:
-        """One kernel over pieces of several tensors."""
-        first = kernels[0]
-        pieces = Pieces(i, [k.total for k in kernels], first.chunk or TABLE_CHUNK)
-        kinds = {s.output: TensorType(s.partial, (pieces.starts[-1],)) for s in first.sinks}
+        """One kernel over several tensors."""
+        first, sizes = kernels[0], [k.total for k in kernels]
+        pieces = Pieces(i, sizes, first.chunk) if first.sinks else None
+        cut = pieces or Shares(i, sizes, first.grain)
+        kinds = {s.output: TensorType(s.partial, (pieces.starts[-1],)) for s in first.sinks} if pieces else {}
         partials = self._partials(i, kinds)
         pointers = [x for x in first.operands if x[0] in ("in", "out")]
         table = Table(f"place{i}", [[self.places[_value(node, x)] for x in pointers] for node in run])
@@ -185,16 +186,17 @@ class _Unit:
         arguments = ", ".join(
             columns.get(x, "p" if x[0] == "chunk" else self._operand(run[0], x, partials)) for x in first.operands
         )
-        lines = pieces.loop(lambda begin, end: f"{name}({begin}, {end}, {arguments});")
+        lines = cut.loop(lambda begin, end: f"{name}({begin}, {end}, {arguments});")
         effects = [self._effects(node) for node in run]
         reads = set().union(*(r for r, _ in effects))
         writes = set().union(*(w for _, w in effects))
         sinks = {self.places[n.outputs[s.output]].pointer for n in run for s in first.sinks}
         access = Access(reads, (writes - sinks) | set(partials.values()))
         launch = work.launch(name, run, kinds)
-        self.calls.append(Call([*pieces.arrays(), *lines], access, launch, table=table))
-        for sink in first.sinks:
-            self._table_combine(sink, partials[sink.output], kinds[sink.output], run, pieces)
+        self.calls.append(Call([*cut.arrays(), *lines], access, launch, table=table))
+        if pieces:
+            for sink in first.sinks:
+                self._table_combine(sink, partials[sink.output], kinds[sink.output], run, pieces)
 
     def _table_combine(self, sink: Sink, part: str, kind: TensorType, run: list[Node], pieces: Pieces) -> None:
         """Join the partial results of every tensor's pieces."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from math import prod
 
 from compiler.codegen.triton.spelling import COMPUTE, HELPED, TYPES, index_text, literal, spell, variables
 from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, strides_of, through_view
@@ -247,20 +246,15 @@ class Body:
         """A read of the first operand at a place that the second one says."""
         table, index = node.inputs
         coordinates = split(linear, node.output.shape)
+        axis, at = node.attrs.get("axis", 0), linear
+        rest = list(coordinates)
         if node.op.name == "take":
-            k = index.type.rank
-            place = self.value(index, join(coordinates[:k], index.shape), scope, guard)
-            width = prod(table.shape[1:])
-            rest = join(coordinates[k:], table.shape[1:]) if table.type.rank > 1 else Index()
-        else:
-            axis = node.attrs["axis"]
-            place = self.value(index, linear, scope, guard)
-            width = strides_of(table.shape)[axis]
-            rest = join([Index() if a == axis else c for a, c in enumerate(coordinates)], table.shape)
-        where = place if width == 1 else f"{place} * {width}"
-        if rest != Index():
-            where = f"{where} + {index_text(rest)}"
-        return self._read(table, where, variables(linear), guard)
+            at = join(coordinates[: index.type.rank], index.shape)
+            rest = [Index(), *coordinates[index.type.rank :]]
+        rest[axis] = Index()
+        name = self.value(index, at, scope, guard)
+        place = Index.of(Var(name, table.shape[axis], "=", at)) * strides_of(table.shape)[axis]
+        return self.value(table, place + join(rest, table.shape), scope, guard)
 
     def _pieces(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
         """``concat`` and ``slice_scatter``: each place reads the one operand it comes from."""

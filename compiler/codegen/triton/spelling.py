@@ -108,7 +108,7 @@ def index_text(index: Index) -> str:
 
 
 def var_text(var: Var) -> str:
-    if var.of is None:
+    if var.of is None or var.op == "=":
         return var.name
     of = index_text(var.of)
     if var.by == 1:
@@ -121,5 +121,5 @@ def variables(index: Index) -> frozenset[str]:
     """Names of the loop variables an index depends on."""
     found: frozenset[str] = frozenset()
     for var, _ in index.terms:
-        found |= {var.name} if var.of is None else variables(var.of)
+        found |= {var.name} if var.of is None or var.op == "=" else variables(var.of)
     return found

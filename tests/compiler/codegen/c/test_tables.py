@@ -1,5 +1,5 @@
 from compiler.codegen.c.placement import Place
-from compiler.codegen.c.tables import Pieces, Table
+from compiler.codegen.c.tables import Pieces, Shares, Table
 
 
 def slot(place: Place) -> str:
@@ -37,4 +37,13 @@ def test_the_loop_looks_for_the_tensor_of_a_piece() -> None:
         "  const long begin = (p - first3[m]) * 4;",
         "  k(begin, LEAST(begin + 4, size3[m]));",
         "}",
+    ]
+
+
+def test_every_thread_has_a_share_of_each_tensor() -> None:
+    shares = Shares(3, [100, 40], 16)
+    assert shares.arrays() == ["static const long size3[] = {", "  100, 40,", "};"]
+    assert shares.loop(lambda begin, end: f"k({begin}, {end});") == [
+        "for (long m = 0; m < 2; m++)",
+        "  k(FROM(size3[m], 16), TO(size3[m], 16));",
     ]

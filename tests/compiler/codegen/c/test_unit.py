@@ -145,3 +145,17 @@ def test_long_kernels_are_compiled_in_two_parts(monkeypatch: pytest.MonkeyPatch)
     for program in (None, CpuProgram.build(plan.source)):  # whole, and in parts
         results, _ = run(plan, arrays, threads=2, program=program)
         np.testing.assert_allclose(results[-1], interpret(graph, arrays)[0][0], 1e-2, 1e-2)
+
+
+def test_vectors_are_short_in_loops_that_write_several_arrays() -> None:
+    def source(results: int) -> str:
+        graph = Graph("step")
+        x = graph.add_param(TensorType(f32, (100,)), "input", "", "x")
+        with using(GraphBuilder()) as builder:
+            y = o.exp(x)
+            graph.outputs = [y, o.tanh(y)][:results]
+        graph.nodes = builder.nodes
+        return unit.emit(Stages(graph).run(lowering(unit.claims)), native()).source
+
+    assert "#pragma omp simd\n" in source(1)
+    assert "#pragma omp simd simdlen(8)\n" in source(2)

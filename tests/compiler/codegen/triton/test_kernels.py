@@ -122,6 +122,15 @@ def test_argmax_over_the_first_axis(worker) -> None:
     check(worker, lambda x: o.argmax(x, axes=(0,)), normal(50, 3))
 
 
+def test_lookups_in_views(worker) -> None:
+    """``AdaptiveMaxPool2d`` looks up the largest of windows in a reshaped image."""
+
+    def both(x, i, j):
+        return o.gather(o.reshape(x, shape=(3, 8)), i, axis=1), o.take(o.permute(x, dims=(2, 0, 1)), j)
+
+    check(worker, both, normal(3, 2, 4), RNG.integers(0, 8, (3, 5)), RNG.integers(0, 4, 6))
+
+
 @pytest.mark.parametrize("dims", [(1, 0, 2), (2, 1, 0), (0, 2, 1)])
 def test_permuted_copies(worker, dims) -> None:
     check(worker, lambda x: o.add(o.permute(x, dims=dims), 1.0), normal(6, 35, 50))
