@@ -173,8 +173,8 @@ class Plan:
     def _rows(self) -> int:
         """Rows of the tile: those of the ISA, or fewer where they would leave a remainder, thin or of uneven shares."""
         m, mr = self.m, self.isa.mr
-        if self.packed and (even := self._even_rows()):
-            return even
+        if self.packed and (shared := self._even_rows()):
+            return shared
         if m <= 4 * mr and m % mr and m % mr <= mr // 2:
             return _ceil(m, _ceil(m, mr))
         if m <= 4 * mr or m % mr == 0 or self.k < _LONG:
