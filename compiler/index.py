@@ -106,6 +106,11 @@ class Index:
                 found |= v.of.divisors(var) | ({v.by} if v.by > 1 and v.of.coefficient(var) else set())
         return found
 
+    def within(self, var: Var, width: int) -> bool:
+        """Whether it lies in row ``var`` of a matrix of so many columns."""
+        rest = self + Index.of(var) * -width
+        return rest.bottom >= 0 and rest.top < width
+
     def divided(self, var: Var) -> bool:
         """Whether ``var`` occurs inside a quotient or a remainder."""
         return any(v.of is not None and (v.of.coefficient(var) or v.of.divided(var)) for v, _ in self.terms)

@@ -182,3 +182,11 @@ def test_the_coarsest_common_shape() -> None:
     assert refined([(1, 5, 1)]) == (5,)
     assert refined([()]) == (1,)
     assert refined([(4, 9), (6, 6)]) is None
+
+
+def test_what_lies_in_a_row() -> None:
+    row, column = Var("r", 4), Var("c", 6)
+    place = Index.of(row) * 12 + Index.of(column)
+    assert place.within(row, 12) and place.shifted(6).within(row, 12)
+    assert not place.shifted(7).within(row, 12) and not place.shifted(-1).within(row, 12)
+    assert not place.within(row, 6) and not Index.of(column).within(row, 6)

@@ -2,59 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-State = tuple[frozenset[str], ...]
+Part = tuple[str, int]
+"""The name of a buffer, and the bytes of the blocks of which a thread touches only its share, or 0."""
+State = tuple[frozenset[Part], ...]
 
 
 @dataclass
 class Access:
-    """Names of the buffers that some calls read and write."""
+    """Names of the buffers that some calls read and write.
+
+    Where the number of threads divides ``even``, each touches only its share of every block of the buffers in
+    ``blocks``, which says how many bytes one has: of two threads the first touches the first half.
+    """
 
     reads: set[str] = field(default_factory=set)
     writes: set[str] = field(default_factory=set)
+    blocks: dict[str, int] = field(default_factory=dict)
+    even: int = 0
+
+
+def agreed(blocks: Iterable[Part]) -> dict[str, int]:
+    """The bytes of blocks by name, without names that stand there with several or with none."""
+    found: dict[str, set[int]] = {}
+    for name, size in blocks:
+        found.setdefault(name, set()).add(size)
+    return {name: min(sizes) for name, sizes in found.items() if len(sizes) == 1 and 0 not in sizes}
 
 
 class Hazards:
     """What was read and written since the last barrier: by thread 0 alone, and by all threads together.
 
-    ``spans`` are the bytes of the arena that a name covers: two names may share memory.
+    ``spans`` are the bytes of the arena that a name covers: two names may share memory. ``evenly``: the number of
+    threads is such that all shares of blocks are even.
     """
 
-    def __init__(self, spans: Mapping[str, tuple[int, int]]) -> None:
-        self.spans = spans
+    def __init__(self, spans: Mapping[str, tuple[int, int]], evenly: bool = False) -> None:
+        self.spans, self.evenly = spans, evenly
         self.clear()
 
     def clear(self) -> None:
         """As after a barrier."""
-        self.alone, self.together = Access(), Access()
+        self.restore((frozenset(),) * 4)
 
     def state(self) -> State:
         """What there is, to come back to."""
-        return tuple(frozenset(x) for past in (self.alone, self.together) for x in (past.reads, past.writes))
+        return tuple(frozenset(x) for past in (self.alone, self.together) for x in past)
 
     def restore(self, state: State) -> None:
         """As when :meth:`state` gave ``state``."""
         a, b, c, d = map(set, state)
-        self.alone, self.together = Access(a, b), Access(c, d)
+        self.alone, self.together = (a, b), (c, d)
 
     def meets(self, call: Access, alone: bool) -> bool:
         """Whether ``call`` reads or overwrites what another thread may still be at; thread 0 never waits for itself."""
+        reads, writes = self._parts(call)
         return any(
-            self._overlap(call.reads | call.writes, past.writes) or self._overlap(call.writes, past.reads)
-            for past in ([self.together] if alone else [self.together, self.alone])
+            self._overlap(reads | writes, written) or self._overlap(writes, read)
+            for read, written in ([self.together] if alone else [self.together, self.alone])
         )
 
     def add(self, call: Access, alone: bool) -> None:
-        past = self.alone if alone else self.together
-        past.reads |= call.reads
-        past.writes |= call.writes
+        for past, parts in zip(self.alone if alone else self.together, self._parts(call), strict=True):
+            past |= parts
 
-    def _overlap(self, a: set[str], b: set[str]) -> bool:
-        if not a.isdisjoint(b):
-            return True
+    def _parts(self, call: Access) -> tuple[set[Part], set[Part]]:
+        """What ``call`` reads and writes."""
+        blocks = call.blocks if self.evenly else {}
+        reads, writes = ({(name, blocks.get(name, 0)) for name in names} for names in (call.reads, call.writes))
+        return reads, writes
+
+    def _overlap(self, a: set[Part], b: set[Part]) -> bool:
+        """Whether two threads may touch the same bytes, the one those of ``a`` and the other those of ``b``."""
+        return any(self._meet(x, y) and not (p and p == q and self._apart(x, y) % p == 0) for x, p in a for y, q in b)
+
+    def _meet(self, x: str, y: str) -> bool:
         spans = self.spans
-        return any(
-            spans[x][0] < spans[y][1] and spans[y][0] < spans[x][1] for x in a if x in spans for y in b if y in spans
-        )
+        return x == y or (x in spans and y in spans and spans[x][0] < spans[y][1] and spans[y][0] < spans[x][1])
+
+    def _apart(self, x: str, y: str) -> int:
+        """Bytes between the starts of two buffers that meet."""
+        return 0 if x == y else self.spans[x][0] - self.spans[y][0]

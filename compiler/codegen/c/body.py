@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from compiler.codegen.c.spelling import CHOICES, COMPUTE, NARROW, STORAGE, index_text, literal, spell, variables
@@ -75,6 +76,16 @@ class Body:
         """Numbers of the inputs that are read at ``place`` and nowhere else."""
         elsewhere = {v for v, index in self.loaded if index != place}
         return frozenset(i for i, v in enumerate(self.graph.inputs()) if v not in elsewhere)
+
+    def rows_of(self, var: Var, stored: Iterable[tuple[int, Index]] = ()) -> frozenset[tuple[str, int]]:
+        """("in", i) and ("out", i) of what is read, and ``stored``, in row ``var`` only, if it has so many rows."""
+        inputs, outputs = self.graph.inputs(), self.graph.outputs
+        rows = max(var.size, 1)
+        elsewhere: set[object] = {v for v, index in self.loaded if not index.within(var, v.type.size // rows)}
+        elsewhere |= {i for i, index in stored if not index.within(var, outputs[i].type.size // rows)}
+        read = [("in", i) for i, v in enumerate(inputs) if v.type.size % rows == 0 and v not in elsewhere]
+        written = [("out", i) for i, v in enumerate(outputs) if v.type.size % rows == 0 and i not in elsewhere]
+        return frozenset(read + written)
 
     def fresh(self, prefix: str) -> str:
         self.count += 1

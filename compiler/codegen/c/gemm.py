@@ -74,6 +74,11 @@ def row_parts(isa: Isa, spec: GemmSpec) -> int:
     return Plan(isa, spec).row_parts
 
 
+def even(isa: Isa, spec: GemmSpec) -> int:
+    """A number each of whose divisors shares out the rows evenly among as many threads; 0: none."""
+    return Plan(isa, spec).even
+
+
 def gemm_kernel(isa: Isa, spec: GemmSpec) -> str:
     """The function `void NAME(pool, tid, nt, scratch, a, b, PARAMS)`, which all nt threads call.
 
@@ -84,9 +89,9 @@ def gemm_kernel(isa: Isa, spec: GemmSpec) -> str:
 
 
 def packed_bytes(isa: Isa, spec: GemmSpec) -> int:
-    """Bytes of B in panels, where all of it is packed before the product begins; else 0."""
+    """Bytes of B in panels, where a function of its own packs it for a product that runs often; else 0."""
     plan = Plan(isa, spec)
-    return 4 * plan.b_block if plan.packs_once else 0
+    return 4 * plan.b_block if plan.packed else 0
 
 
 def pack_kernel(isa: Isa, spec: GemmSpec) -> str:
@@ -111,7 +116,7 @@ class _Kernel:
         )
         out(f"KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch,")
         params = f", {spec.params}" if spec.params else ""
-        b = "void *packed" if spec.packed else f"{C_TYPE[spec.b.dtype]} *b"
+        b = "void *packed" if plan.packed else f"{C_TYPE[spec.b.dtype]} *b"
         out.open(f"    const {C_TYPE[spec.a.dtype]} *a, const {b}{params})")
         out("(void)pool, (void)tid, (void)nt, (void)scratch;")
         if not plan.empty:
@@ -137,7 +142,7 @@ class _Kernel:
         plan, out, element = self.plan, self.out, self.plan.element
         own = f"scratch + {plan.shared_bytes} + (long)tid * {plan.private_bytes}"
         common = own if plan.private else "scratch"
-        if self.spec.packed:
+        if plan.packed:
             out(f"const {element} *const packed_b = packed;")
         elif not plan.direct_b:
             out(f"{element} *const packed_b = ({element} *)({common});")
@@ -241,7 +246,8 @@ class _Kernel:
         plan, out = self.plan, self.out
         self._buffers()
         rows, columns, step = plan.row_panels, plan.column_panels, plan.block_panels
-        out(f"const int by_rows = {rows} >= 4 * nt || {rows} % nt == 0 || {rows} > {columns};")
+        even = "" if plan.halves_b else f" || {rows} % nt == 0"
+        out(f"const int by_rows = {rows} >= 4 * nt{even} || {rows} > {columns};")
         out(f"const long first = by_rows ? {rows}L * tid / nt : 0, end = by_rows ? {rows}L * (tid + 1) / nt : {rows};")
         if plan.turns:
             out("int turn = 0;")
@@ -262,7 +268,7 @@ class _Kernel:
             block = "block"
             out(f"{plan.element} *const block = packed_b + turn * {plan.b_block}L;")
             out("turn ^= 1;")
-        if not (plan.direct_b or self.spec.packed):
+        if not (plan.direct_b or plan.packed):
             self._pack_own(block, start)
             out("if (nt > 1 && by_rows) pool->barrier(pool, nt);")
         self._row_panels(start, block)
@@ -327,7 +333,7 @@ class _Kernel:
     # Tiles
 
     def _row_panels(self, start: str, block: str) -> None:
-        """The tiles of this thread's row panels, some of which are packed at once and meet each panel of B in turn."""
+        """The tiles of this thread's row panels, some of which meet each panel of B in turn, packed at once."""
         plan, out = self.plan, self.out
         if plan.group == 1:
             out.open("for (long p = first; p < end; ++p)")
@@ -335,11 +341,11 @@ class _Kernel:
             self._pack_a("i0", "rows")
         else:
             out.open(f"for (long p0 = first; p0 < end; p0 += {plan.group})")
-            out(f"const long p_end = p0 + {plan.group} < end ? p0 + {plan.group} : end, i_first = p0 * {plan.mr};")
+            out(f"const long p_end = p0 + {plan.group} < end ? p0 + {plan.group} : end;")
             last = f"p_end * {plan.mr}"
             if plan.m % plan.mr:
                 last = f"({last} < {plan.m} ? {last} : {plan.m})"
-            self._pack_a("i_first", f"{last} - i_first")
+            self._pack_a(f"p0 * {plan.mr}", f"{last} - p0 * {plan.mr}")
         self._tiles(start, "left", "right", block)
         out.close()
 

@@ -20,6 +20,8 @@ from compiler.codegen.c.tiles import BYTES, CONVERSIONS, Pack, Tile
 #   fetching      C and what the next tile reads gains 3 to 9 % of 1024 rows, up to 40 % of 64 rows where B comes from
 #                 the third level of caches; with 64 multiply-adds to an element it costs 6 %
 #   shares        by rows from four row panels a thread on, by columns below
+#   repeated      in loops, 32 rows: 16 x 16 with B packed in front and rows shared out, so that no barrier is left,
+#                 gains 4 to 8 % of an LSTM's loop; of 4 MB of B each thread had better read a part
 
 _BLOCK_BYTES = 1 << 21  # of packed B
 _K_BYTES = 6144  # one row of a panel's k range, before it is split
@@ -63,8 +65,8 @@ class GemmSpec:
     statements run before the epilogue of neighbours in a row, `width` (a constant) columns from `j0` on. `streams` are
     the arrays [batch..., m, n], row-major, of which the epilogue reads or writes its own element: name, bytes of one.
 
-    `packed`: the kernel takes B as the function of :func:`pack_kernel` has laid it out, for a product that runs often
-    with the same B; only where :func:`packed_bytes` is not 0.
+    `repeated`: the product runs often with the same B. Where :func:`packed_bytes` is not 0, the kernel then takes B as
+    the function of :func:`pack_kernel` has laid it out.
     """
 
     name: str
@@ -82,7 +84,7 @@ class GemmSpec:
     column_totals: tuple[tuple[str, str], ...] = ()
     ahead: str = ""
     streams: tuple[tuple[str, int], ...] = ()
-    packed: bool = False
+    repeated: bool = False
 
     @property
     def all_totals(self) -> tuple[tuple[str, str], ...]:
@@ -130,6 +132,7 @@ class Plan:
         self.thin = self.a_order == self.b_order == "rows" and min(self.m, self.n) <= _THIN and self.k >= 4 * isa.lanes
         self.pairs = spec.compute == "bf16" and isa.bf16_dot
         self.form = "pairs" if self.pairs else "rounded" if spec.compute == "bf16" else "f32"
+        self.packed = spec.repeated and self._packs_ahead()
         self.turned = self._turns()
         self.mr = self._turned_rows() if self.turned else self._rows()
         self.nv = self._vectors(self.mr, self.m if self.turned else self.n)
@@ -139,7 +142,7 @@ class Plan:
         self.private = self._private()
         self.split_k = 4 * self.depth(self.k) > _K_BYTES
         self.k_step = _K_BYTES // 8 * (2 if self.pairs else 1) if self.split_k else self.k
-        self.whole_rows = self.private or (self.direct_b and not self.split_k)
+        self.whole_rows = self.private or self.packed or (self.direct_b and not self.split_k)
         block = _BLOCK_BYTES // (4 * max(self.depth(self.k_step), 1) * self.nr)
         most = self.column_panels if self.whole_rows else max(block, 1)
         self.block_panels = _ceil(self.column_panels, max(_ceil(self.column_panels, most), 1))  # blocks of one size
@@ -154,11 +157,16 @@ class Plan:
             reach *= size
         return True
 
+    def _packs_ahead(self) -> bool:
+        """Whether all of B is packed by a function of its own, which need not run as often as the product."""
+        fits = 4 * self.depth(self.k) <= _K_BYTES and self.k * self.n > _SMALL_B
+        return fits and not (self.empty or self.thin or self.batch)
+
     def _turns(self) -> bool:
         """Whether to compute the transpose: with few rows of A, these are packed, and B, along k, is read in place."""
         in_place = self.form == "f32" and self.spec.b.dtype == "f32" and self.b_order == "rows"
         flat = not (self.batch or self.thin or self.n % self.isa.lanes or 4 * self.k > _K_BYTES)
-        return in_place and flat and self.m <= _FEW and 2 * self.m <= self.n
+        return in_place and flat and not self.packed and self.m <= _FEW and 2 * self.m <= self.n
 
     def _turned_rows(self) -> int:
         """Rows of a tile of the transpose: some that make up a square of vectors, with room for two vectors across."""
@@ -167,6 +175,8 @@ class Plan:
     def _rows(self) -> int:
         """Rows of the tile: those of the ISA, or fewer where they would leave a remainder, thin or of uneven shares."""
         m, mr = self.m, self.isa.mr
+        if self.packed and (shared := self._even_rows()):
+            return shared
         if m <= 4 * mr and m % mr and m % mr <= mr // 2:
             return _ceil(m, _ceil(m, mr))
         if m <= 4 * mr or m % mr == 0 or self.k < _LONG:
@@ -177,6 +187,13 @@ class Plan:
         if self.pairs:
             even = [rows for rows in even if across[rows] == across[mr]]
         return max(even, key=lambda rows: (sums[rows], -rows), default=mr)
+
+    def _even_rows(self) -> int:
+        """Of the tiles that divide the rows, those of the largest, if there is one; up to one vector across."""
+        mr, tallest = self.isa.mr, self.isa.registers // 2
+        sums = {rows: rows * self._vectors(rows, self.n) for rows in (*range(mr // 2, mr + 1), tallest)}
+        even = [rows for rows in sums if self.m % rows == 0 and 2 * sums[rows] >= sums[mr]]
+        return max(even, key=lambda rows: (sums[rows], rows), default=0)
 
     def _vectors(self, rows: int, columns: int) -> int:
         """Vectors across a tile of `rows`: as many as registers allow beside one row of B and a broadcast."""
@@ -198,6 +215,8 @@ class Plan:
 
     def _direct_b(self) -> bool:
         if self.form != "f32" or self.spec.b.dtype != "f32" or self.b_strides[1] != 1 or self.n < self.nr:
+            return False
+        if self.packed:
             return False
         return self.m <= 128 or (self.k <= 800 and self.b_strides[0] % _PAGE_FLOATS != 0)
 
@@ -230,6 +249,17 @@ class Plan:
         if self.empty:
             return 0
         return self.batches * (self.turned_panels if self.turned else self.row_panels)
+
+    @cached_property
+    def even(self) -> int:
+        """A number each of whose divisors shares out the rows evenly among as many threads; 0: none."""
+        shared = not (self.empty or self.thin or self.turned or self.batch or self.halves_b)
+        return self.row_panels if shared and self.m % self.mr == 0 else 0
+
+    @cached_property
+    def halves_b(self) -> bool:
+        """Whether threads would rather read a part of B each than all of it: so much comes from far away every time."""
+        return self.packed and 4 * self.b_block > _BLOCK_BYTES
 
     @cached_property
     def dot_blocks(self) -> int:
@@ -276,7 +306,7 @@ class Plan:
 
     @cached_property
     def fetches(self) -> bool:
-        return self.k >= _DEEP and (self.direct_b or self.a_apart > 0)
+        return self.k >= _DEEP and not self.packed and (self.direct_b or self.a_apart > 0)
 
     @cached_property
     def a_apart(self) -> int:
@@ -328,11 +358,6 @@ class Plan:
         return more and not (self.private or self.direct_b)
 
     @cached_property
-    def packs_once(self) -> bool:
-        """Whether threads pack B together, all of it before the first tile."""
-        return self.pack_b in self.packs and not (self.private or self.turned or self.turns)
-
-    @cached_property
     def a_panel(self) -> int:
         if self.turned:
             return _round_up(self.k * self.nr, 16) + 16
@@ -340,10 +365,11 @@ class Plan:
 
     @cached_property
     def group(self) -> int:
-        """Row panels of A that are packed at once: enough to read whole lines of memory, and to reuse panels of B."""
-        if self.direct_a or self.private or self.turned or self.thin:
+        """Row panels of A that meet a panel of B in turn, packed at once: enough to read whole lines of memory."""
+        if self.private or self.turned or self.thin or (self.direct_a and not self.packed):
             return 1
-        return max(min(_GROUP_BYTES // (4 * self.a_panel), self.row_panels // 4), 1)
+        panel = self.a_panel or self.depth(self.k) * self.mr
+        return max(min(_GROUP_BYTES // (4 * panel), self.row_panels if self.packed else self.row_panels // 4), 1)
 
     @cached_property
     def partial(self) -> int:
@@ -352,7 +378,7 @@ class Plan:
 
     @cached_property
     def b_and_partial(self) -> int:
-        blocks = 0 if self.spec.packed else 2 if self.turns else 1
+        blocks = 0 if self.packed else 2 if self.turns else 1
         return _round_up(blocks * self.b_block + self.partial, 16)
 
     @cached_property

@@ -64,6 +64,7 @@ class LoopKernel:
     ``operands`` lists what the parameters after ``begin, end`` are: ("in", i), ("out", i), ("partial", i), "chunk",
     "status". ``total`` is the length of the domain, ``grain`` what a range is a multiple of, ``chunk`` the length of a
     chunk when there are sinks. ``own_place`` are the inputs read only where a result is written: it may overwrite them.
+    Of the ("in", i) and ("out", i) in ``own_rows``, of as many rows as the domain has, those of a range are touched.
     """
 
     text: str
@@ -76,10 +77,16 @@ class LoopKernel:
     uses: set[str] = field(default_factory=set)
     checks: list[Node] = field(default_factory=list)
     own_place: frozenset[int] = frozenset()
+    own_rows: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def chunks(self) -> int:
         return -(-self.total // self.chunk) if self.chunk else 0
+
+    @property
+    def even(self) -> int:
+        """A number each of whose divisors shares out the domain evenly among as many threads; 0: none."""
+        return self.total // self.grain if not self.chunk and self.total % self.grain == 0 else 0
 
 
 def loop_kernel(node: Node, aliases: dict[int, int], check_base: int) -> LoopKernel:
@@ -137,6 +144,7 @@ class Loops:
         self.sinks = self._find_sinks()
         self.by_columns = self.kind == "column" and all(s.width > 1 for s in self.sinks.values())
         self.chunked = bool(self.sinks) and not self.by_columns
+        self.stored: set[tuple[int, Index]] = set()  # number and place of results
 
     # Reading the body
 
@@ -270,6 +278,7 @@ class Loops:
         for i, value in enumerate(self.outputs):
             if i not in per_element and not self._is_sink(value):
                 linear = Index.of(self.row) if value.type.size == self.rows else Index()
+                self.stored.add((i, linear))
                 place = index_text(linear)
                 rows.out(f"{self._out(i)}[{place}] = {self.body.to_store(value, linear, rows)};")
         for value, sink in self.sinks.items():
@@ -496,6 +505,7 @@ class Loops:
                 places = [place for _, place in parts]
                 for part, place in parts:
                     self.body.know(concat.output, place, self.body.value(part, element, scope), scope)
+            self.stored |= {(i, place) for place in places}
             texts = [(index_text(place), self.body.to_store(value, place, scope)) for place in places]
             lines += [f"{self._out(i)}[{place}] = {text};" for place, text in texts]
         return lines
@@ -561,6 +571,7 @@ class Loops:
             self.body.uses,
             self.body.checks,
             self.body.read_only_at(self._place()) if self.kind == "pointwise" else frozenset(),
+            frozenset() if self.by_columns else self.body.rows_of(self.column if self.flat else self.row, self.stored),
         )
 
     def _place(self) -> Index:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from compiler.codegen.c.barriers import Access, agreed
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import loop_kernel
 from compiler.codegen.c.spelling import STORAGE
@@ -282,9 +283,17 @@ class BodyPlacement(Placement):
         """The life of a value of an iteration is that of the loop."""
         return Lifetime(self.at, self.at, value.type.nbytes)
 
-    def behind(self, pointers: set[str]) -> set[str]:
-        """``pointers`` with all that they may point into in place of the loop's own."""
-        return {b for p in pointers for b in self.buffers.get(p, (p,))}
+    def behind(self, access: Access) -> Access:
+        """``access`` with all that they may point into in place of the loop's own pointers."""
+
+        def names(pointer: str) -> frozenset[str]:
+            return self.buffers.get(pointer, frozenset({pointer}))
+
+        reads, writes = ({b for p in pointers for b in names(p)} for pointers in (access.reads, access.writes))
+        touched = access.reads | access.writes
+        return Access(
+            reads, writes, agreed((b, access.blocks.get(p, 0)) for p in touched for b in names(p)), access.even
+        )
 
     def _offset(self, value: Value, t: str = "") -> str:
         return f"{t or f't{self.number}'} * {value.type.size}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import gcd
 
 from compiler.codegen.c.barriers import Access, Hazards
 from compiler.codegen.c.placement import Place
@@ -50,16 +51,25 @@ class Schedule:
 
     ``spans`` are the bytes of the arena that a name covers. Where a call may have found a bad index, the status is
     looked at before the next one that writes one of ``states``; no call in a loop does.
+
+    Where the number of threads divides ``even``, fewer barriers are needed in loops: those of ``waiting_evenly``.
     """
 
     def __init__(self, items: Sequence[Item], spans: Mapping[str, tuple[int, int]], states: set[str]) -> None:
         self.items, self.states = items, states
         self.order = {call: number for number, call in enumerate(calls(items))}
-        self.waiting: set[Call] = set()
         self.looking: set[Call] = set()
-        self._hazards = Hazards(spans)
+        self.even = gcd(*(c.access.even for item in items if isinstance(item, Repeat) for c in calls(item.items)))
+        self.waiting = self._waiting(Hazards(spans))
+        self.waiting_evenly = self._waiting(Hazards(spans, evenly=True)) if self.even > 1 else self.waiting
+
+    def _waiting(self, hazards: Hazards) -> set[Item]:
+        """Before what threads wait for each other."""
+        self._hazards = hazards
+        self._found: set[Item] = set()
         self._unread = False  # whether a kernel since the last look at the status may have found a bad index
-        self._walk(items)
+        self._walk(self.items)
+        return self._found
 
     def _walk(self, items: Sequence[Item]) -> None:
         hazards = self._hazards
@@ -69,15 +79,28 @@ class Schedule:
                 continue
             if self._unread and not item.access.writes.isdisjoint(self.states):
                 self.looking.add(item)
-                self.waiting.add(item)
+                self._found.add(item)
                 self._unread = False
-            if item in self.waiting or hazards.meets(item.access, item.alone):
-                self.waiting.add(item)
+            if item in self._found or hazards.meets(item.access, item.alone):
+                self._found.add(item)
                 hazards.clear()
             self._unread = self._unread or item.checked
             hazards.add(item.access, item.alone)
 
     def _walk_around(self, loop: Repeat) -> None:
+        """Where shares are even, one barrier in front of a loop may do for all."""
+        start, found = self._hazards.state(), set(self._found)
+        if self._hazards.evenly:
+            self._hazards.clear()
+            self._turn(loop)
+            if self._found == found:
+                self._found |= {loop} if any(start) else set()
+                return
+            self._hazards.restore(start)
+            self._found = found
+        self._turn(loop)
+
+    def _turn(self, loop: Repeat) -> None:
         """Until the end of a turn brings nothing that the start of the next one has not seen."""
         start = self._hazards.state()
         while True:
@@ -104,6 +127,7 @@ class Schedule:
     ) -> None:
         """``before`` is the number of the call before the first."""
         for position, item in enumerate(items):
+            self._write_barrier(out, item, timed, before)
             if isinstance(item, Repeat):
                 out.open(item.head)
                 for line in item.locals:
@@ -114,10 +138,6 @@ class Schedule:
                 before = self.order[last]
                 continue
             number = self.order[item]
-            if item in self.waiting:
-                out("BARRIER;")
-                if timed:
-                    out(f"MARK({before}, 1);")
             if item in self.looking:
                 _leave_on_bad_input(out, later=any(c.checked for c in calls(items[position:])))
             if item.launch.place != self._place:
@@ -131,6 +151,16 @@ class Schedule:
             if timed:
                 out(f"MARK({number}, 0);")
             before = number
+
+    def _write_barrier(self, out: Writer, item: Item, timed: bool, before: int) -> None:
+        if item in self.waiting_evenly:
+            out("BARRIER;")
+        elif item in self.waiting:
+            out(f"if ({self.even} % nt) BARRIER; /* else each thread has made what it reads */")
+        else:
+            return
+        if timed:
+            out(f"MARK({before}, 1);")
 
 
 def _leave_on_bad_input(out: Writer, later: bool) -> None:

@@ -25,7 +25,8 @@ class TeamKernel:
     """A kernel that all threads call with ``pool, tid, nt, scratch``; ``pointers`` are its memory operands in order.
 
     Each pointer is ("in", i, element offset), ("out", i, element offset) or ("partial", i, 0). ``sinks`` have one
-    partial result for each of ``chunks``. ``own_place`` as in :class:`LoopKernel`. With ``packed_bytes``, the kernel
+    partial result for each of ``chunks``. ``own_place`` and ``own_rows`` as in :class:`LoopKernel`; each divisor of
+    ``even`` shares out the rows evenly among as many threads. With ``packed_bytes``, the kernel
     takes the second operand as ``NAME_pack(tid, nt, operand, packed)``, also in ``text``, has laid it out.
     """
 
@@ -37,6 +38,8 @@ class TeamKernel:
     uses: set[str] = field(default_factory=set)
     checks: list[Node] = field(default_factory=list)
     own_place: frozenset[int] = frozenset()
+    own_rows: frozenset[tuple[str, int]] = frozenset()
+    even: int = 0
     sinks: list[Sink] = field(default_factory=list)
     chunks: int = 0
     packed_bytes: int = 0
@@ -124,19 +127,30 @@ def contract_kernel(
         "" if result is None else f"o{result}", totals, column_totals, ahead.text(), tuple(streams),
     )  # fmt: skip
     first = [("in", params.index(root), offset) for root, offset, _ in roots]
-    packed_bytes = gemm.packed_bytes(isa, spec) if first[1][1] in fixed else 0
-    spec = replace(spec, packed=packed_bytes > 0)
+    spec = replace(spec, repeated=first[1][1] in fixed)
+    packed_bytes = gemm.packed_bytes(isa, spec) if spec.repeated else 0
     none, one = gemm.scratch_bytes(isa, spec, 0), gemm.scratch_bytes(isa, spec, 1)
     uses = body.uses | gemm.prelude_uses(isa, [spec])
     own_place = body.read_only_at(place) - {i for _, i, _ in first}
-    text = (gemm.pack_kernel(isa, spec) + "\n" if spec.packed else "") + gemm.gemm_kernel(isa, spec)
+    own_rows: frozenset[tuple[str, int]] = frozenset()
+    if prod(batch) == 1:
+        own_rows = body.rows_of(Var("i", m), [(i, place) for i in texts]) - {first[1][:2]}
+        if not _row_by_row(*roots[0], m, k):
+            own_rows -= {first[0][:2]}
+    text = (gemm.pack_kernel(isa, spec) + "\n" if packed_bytes else "") + gemm.gemm_kernel(isa, spec)
     sinks = [
         Sink(i, "sum", f32, n, gemm.row_parts(isa, spec)) if i in by_column else Sink(i, "sum", f32, 1) for i in sums
     ]
     return TeamKernel(
-        text, first + pointers, spec, none, one - none, uses, body.checks, own_place, sinks, gemm.parts(isa, spec),
-        packed_bytes,
+        text, first + pointers, spec, none, one - none, uses, body.checks, own_place, own_rows, gemm.even(isa, spec),
+        sinks, gemm.parts(isa, spec), packed_bytes,
     )  # fmt: skip
+
+
+def _row_by_row(root: Value, offset: int, strides: tuple[int, ...], m: int, k: int) -> bool:
+    """Whether row i of a matrix [m, k] lies in the i-th of m equal parts of the memory it is a window of."""
+    row, column = strides[-2:]
+    return row * m == root.type.size and offset + (k - 1) * column < row
 
 
 def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: int) -> LoopKernel:

@@ -130,13 +130,23 @@ class Pack:
         return self.order == "rows" and not (self.form == "pairs" and self.dtype == "f16")
 
     @property
+    def by_vectors(self) -> bool:
+        """Whether the function is one for all widths, which makes vectors of pairs."""
+        return self.order == "columns" and self.form == "pairs" and self.dtype != "f16"
+
+    @property
+    def any_width(self) -> bool:
+        """Whether the width is an argument."""
+        return self.by_squares or self.by_vectors
+
+    @property
     def name(self) -> str:
-        return f"pack_{self.order}_{self.dtype}_{self.form}" + ("" if self.by_squares else f"_{self.width}")
+        return f"pack_{self.order}_{self.dtype}_{self.form}" + ("" if self.any_width else f"_{self.width}")
 
     def call(self, panels: str, distance: int, w: str, k: str, source: str, strides: tuple[int, int]) -> str:
         """The call that packs rows at `source` of the given (row, k) strides to `panels`, `distance` elements apart."""
         apart = {"rows": strides[:1], "columns": strides[1:], "strided": strides}[self.order]
-        width = [str(self.width)] * self.by_squares
+        width = [str(self.width)] * self.any_width
         return f"{self.name}({', '.join([panels, str(distance), *width, w, k, source, *map(str, apart)])});"
 
     def uses(self) -> set[str]:
@@ -149,15 +159,15 @@ class Pack:
         pairs = self.form == "pairs"
         strides = {"rows": "long rs", "columns": "long ks", "strided": "long rs, long ks"}[self.order]
         if self.order == "columns" and not (pairs and self.dtype == "f16"):
-            body = self._columns(isa)
+            body = self._columns()
         elif self.by_squares:
             body = self._squares()
         else:
             body = self._elements()
-        width = "long width, " if self.by_squares else ""
+        width = "long width, " if self.any_width else ""
         return f"""\
 /* {"pairs of neighbours along k" if pairs else "d[p][i]"} = {self._at("i", "p")}, i < w, p < k, \
-{"width" if self.by_squares else self.width} rows to a panel. */
+{"width" if self.any_width else self.width} rows to a panel. */
 NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long panel, {width}long w, long k,
     const {C_TYPE[self.dtype]} *restrict s, {strides}) {{
 {body}}}
@@ -196,18 +206,17 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
     }}
 """
 
-    def _columns(self, isa: Isa) -> str:
+    def _columns(self) -> str:
         """Whole pieces of the matrix's rows, a few rows at a time so that a line of memory serves all its panels."""
-        width = self.width
-        if self.form == "pairs":
+        width = "width" if self.any_width else str(self.width)
+        if self.by_vectors:
             inner = f"""\
       for (long p = p0; p < end; p += 2)
-        for (long i = 0; i < {width}; i += LANES) {{
+        for (long i = 0; i < {width}; i += LANES) {{ /* what spills over is stored after that */
           const long left = w - i0 - i;
           const {C_TYPE[self.dtype]} *even = s + p * ks + i0 + i;
           const int n = (int)(left < 0 ? 0 : left < LANES ? left : LANES);
-          const vf r = (vf)pair_{self.dtype}(even, p + 1 < k ? even + ks : NULL, n);
-          {self._store(isa, "e + p / 2", "r")}
+          vstore((float *)(e + p / 2 * width + i), (vf)pair_{self.dtype}(even, p + 1 < k ? even + ks : NULL, n));
         }}
 """
         else:
@@ -263,14 +272,6 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
     }}
   }}
 """
-
-    def _store(self, isa: Isa, row: str, value: str) -> str:
-        """Stores a vector at column i of a row; a row shorter than a vector spills into the next, stored after it."""
-        base, index = row.split(" + ", 1)
-        at = f"{base} + ({index}) * {self.width} + i"
-        if self.width < isa.lanes or self.width % isa.lanes == 0:
-            return f"vstore((float *)({at}), {value});" if self.form == "pairs" else f"vstore({at}, {value});"
-        return f"memcpy({at}, &{value}, 4 * ({self.width} - i < LANES ? {self.width} - i : LANES));"
 
 
 def transpose(isa: Isa) -> str:

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from compiler.codegen.c import convolution, gemm, short_rows, windows, work
-from compiler.codegen.c.barriers import Access
+from compiler.codegen.c.barriers import Access, agreed
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import LoopKernel, Sink, combine_text, loop_kernel
 from compiler.codegen.c.placement import BodyPlacement, Move, Place, Placement, Temporary, offsets_of
@@ -127,7 +127,7 @@ class _Unit:
         self.calls, self.packs, self.at, self.prefix = items, packs, outermost, prefix
         self._enter(around)
         for call in calls(inside):
-            call.access = Access(body.behind(call.access.reads), body.behind(call.access.writes))
+            call.access = body.behind(call.access)
             launch = call.launch
             call.launch = replace(launch, flops=length * launch.flops, nbytes=length * launch.nbytes)
         self.calls += [self._copy(move) for move in body.before]
@@ -244,6 +244,7 @@ class _Unit:
             access.reads.add(arguments[1])
         if kernel.shared or kernel.private:
             access.writes.add("scratch")
+        self._own_rows(node, kernel, access)
         line = f"{name}(pool, tid, nt, scratch, {', '.join(arguments)});"
         launch = work.launch(name, [node], kinds)
         self.calls.append(Call([line], access, launch, checked=bool(kernel.checks)))
@@ -266,6 +267,17 @@ class _Unit:
         reads, writes = self._effects(node)
         sinks = {self.places[node.outputs[s.output]].pointer for s in kernel.sinks}
         return Access(reads, (writes - sinks) | set(partials.values()))
+
+    def _own_rows(self, node: Node, kernel: LoopKernel | TeamKernel, access: Access) -> None:
+        """In a loop: say of which buffers threads that share out a kernel evenly touch rows of their own only."""
+        operands = [("in", i) for i in range(len(node.inputs))] + [("out", i) for i in range(len(node.outputs))]
+        values = [(_value(node, x), x in kernel.own_rows) for x in operands]
+        blocks = agreed((self.places[v].pointer, v.type.nbytes * own) for v, own in values)
+        if self.at is None or kernel.even < 2 or not blocks:
+            return
+        if isinstance(kernel, TeamKernel) and not kernel.shared:
+            blocks["scratch"] = kernel.private
+        access.blocks, access.even = blocks, kernel.even
 
     def _loop_call(self, i: int, node: Node, kernel: LoopKernel, name: str) -> None:
         reads, writes = self._effects(node)
@@ -292,7 +304,10 @@ class _Unit:
             return
         alone = kernel.total <= kernel.grain
         line = f"{name}({_share(kernel.total, kernel.grain, alone)}, {arguments});"
-        self.calls.append(Call([line], Access(reads, writes), launch, alone, bool(kernel.checks)))
+        access = Access(reads, writes)
+        if not alone:
+            self._own_rows(node, kernel, access)
+        self.calls.append(Call([line], access, launch, alone, bool(kernel.checks)))
 
     def _partials(self, i: int, kinds: dict[int, TensorType]) -> dict[int, str]:
         """Memory for the partial results that stand for outputs, by name."""

@@ -1,4 +1,4 @@
-from compiler.codegen.c.barriers import Access, Hazards
+from compiler.codegen.c.barriers import Access, Hazards, agreed
 
 SPANS = {"x0": (0, 64), "x1": (64, 128), "x2": (32, 96)}
 
@@ -38,3 +38,19 @@ def test_nothing_is_left_after_a_barrier() -> None:
     hazards.add(Access({"x0"}, {"x2"}), alone=True)
     hazards.clear()
     assert not hazards.meets(Access({"x1", "x2"}, {"x0"}), alone=False)
+
+
+def test_even_shares_of_the_same_blocks_do_not_meet() -> None:
+    """x3 begins a whole block behind x1, x2 half a one."""
+    halves = {"x1": 32, "x2": 32, "x3": 32, "s0": 16}
+    for evenly in (True, False):
+        hazards = Hazards({"x1": (64, 192), "x2": (80, 112), "x3": (96, 224)}, evenly)
+        hazards.add(Access(set(), {"x1", "s0"}, halves), alone=False)
+        for name, apart in (("x1", True), ("x2", False), ("x3", True), ("s0", True)):
+            assert hazards.meets(Access({name}, set(), halves), alone=False) != (apart and evenly)
+        assert hazards.meets(Access({"x1"}, set(), {"x1": 64}), alone=False), "halves of larger blocks"
+        assert hazards.meets(Access({"x1"}, set()), alone=False), "all of it"
+
+
+def test_names_with_blocks_of_several_sizes_have_none() -> None:
+    assert agreed([("a", 8), ("b", 8), ("a", 8), ("b", 4), ("c", 0)]) == {"a": 8}

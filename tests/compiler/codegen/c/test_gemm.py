@@ -262,6 +262,17 @@ def test_rows_of_tiles(compute: str, m: int, rows: int) -> None:
     assert max(tile.rows for tile in tiles) == rows
 
 
+@pytest.mark.parametrize(
+    ("m", "rows", "group", "even"), [(32, 16, 2, 2), (48, 12, 4, 4), (20, 10, 2, 2), (17, 9, 2, 0)]
+)
+def test_a_repeated_product_divides_its_rows_evenly(m: int, rows: int, group: int, even: int) -> None:
+    spec = replace(case(m, 256, 128, "NT").spec, repeated=True)
+    plan = Plan(ISAS["avx512"], spec)
+    assert (plan.packed, plan.mr, plan.group, plan.even) == (True, rows, group, even)
+    large = Plan(ISAS["avx512"], replace(spec, n=1 << 13))
+    assert large.packed and large.block_panels == large.column_panels and not large.even
+
+
 def test_row_panels_are_packed_some_at_a_time() -> None:
     """Where threads share B, so many that they stay in a cache, and that every thread has several times as many."""
     isa = ISAS["avx512bf16"]

@@ -121,6 +121,39 @@ def test_an_invariant_operand_is_packed_in_front_of_the_loop(isa: Isa) -> None:
     assert_same(results[0], interpret(graph, arrays)[0][0], 1e-2, 1e-2, plan.source)
 
 
+@pytest.mark.parametrize("isa", isas(), ids=lambda isa: isa.name)
+def test_threads_that_share_out_the_rows_evenly_need_no_barrier_in_a_loop(isa: Isa) -> None:
+    graph = read("""
+      input %h: f32[32,80]
+      input %c: f32[32,80]
+      input %xs: f32[9,32,160]
+      input %w: f32[80,160]
+      %0: f32[32,80], %1: f32[32,80], %2: f32[9,32,80] = loop(%h, %c, %xs, %w) {length=9, carries=2, sequences=1} @b {
+        input %h: f32[32,80]
+        input %c: f32[32,80]
+        input %x: f32[32,160]
+        input %w: f32[80,160]
+        %0: f32[32,160] = dot(%h, %w)
+        %1: f32[32,160] = add(%0, %x)
+        %2: f32[32,80] = slice(%1) {start=[0,0], stop=[32,80], step=[1,1]}
+        %3: f32[32,80] = slice(%1) {start=[0,80], stop=[32,160], step=[1,1]}
+        %4: f32[32,80] = sigmoid(%2)
+        %5: f32[32,80] = mul(%4, %c)
+        %6: f32[32,80] = add(%5, %3)
+        %7: f32[32,80] = tanh(%6)
+        return %7, %6, %7
+      }
+      return %2
+    """)
+    plan = plan_of(graph, isa=isa)
+    inside = plan.source.partition("static void run(")[2].split("for (long i0")[1].split("\n  }\n")[0]
+    assert inside.count("% nt) BARRIER;") == inside.count("BARRIER;") == 2
+    arrays = [x * np.float32(0.1) for x in draw_inputs(graph)]
+    results = [run(plan, arrays, threads)[0][len(arrays)] for threads in (1, 2, 3, 4, 5, 2)]
+    assert all(r.tobytes() == results[0].tobytes() for r in results)
+    assert_same(results[0], interpret(graph, arrays)[0][0], 1e-5, 1e-5, plan.source)
+
+
 def test_a_bad_index_in_a_loop_leaves_the_states_alone() -> None:
     graph = read("""
       state %s: f32[3]
@@ -165,6 +198,17 @@ def test_a_loop_meets_what_came_before_it_and_leaves_something_behind() -> None:
     before, inside, behind = call("", "a"), call("a", "b"), call("b", "c")
     schedule = Schedule([before, Repeat("", [], [inside]), behind], {}, set())
     assert schedule.waiting == {inside, behind}
+
+
+def test_even_shares_wait_in_front_of_a_loop_and_not_in_it() -> None:
+    before, behind = call("", "a"), call("b", "c")
+    turn = [call("a", "b"), call("b", "a")]
+    for inside in turn:
+        inside.access.blocks, inside.access.even = {"a": 64, "b": 64}, 4
+    loop = Repeat("", [], turn)
+    schedule = Schedule([before, loop, behind], {}, set())
+    assert schedule.waiting == set(turn)
+    assert (schedule.even, schedule.waiting_evenly) == (4, {loop, behind})
 
 
 def test_timing_adds_up_every_turn() -> None:
