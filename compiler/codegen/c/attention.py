@@ -401,17 +401,19 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     probs, stride = ("probs", lds // 2) if layout.pairs else ("scores", lds)
     products = layout.row_tiles(layout.halved("limit"), probs, stride, "values", "out", "0")
     first = f"(uint64_t)((bh * {spec.queries} + t) * {spec.keys}L)"
-    causal = f"t < {spec.keys} ? t + 1 : {spec.keys}" if spec.causal else str(spec.keys)
-    some_hidden = spec.causal or spec.keys % isa.lanes
-    score = "vseen(vload(row + j), seen - j)" if some_hidden else "vload(row + j)"
+    seen = f"t < {spec.keys} ? t + 1 : {spec.keys}" if spec.causal else str(spec.keys)
+    query = f"const long t = t0 + r, seen = {seen};"
+    hides = spec.causal or spec.keys % isa.lanes > 0
+    scaled = bool(spec.mask) or spec.scale <= 0
+    score = "vseen(vload(row + j), seen - j)" if hides else "vload(row + j)"
     largest = [
-        f"const long t = t0 + r, seen = {causal};",
+        query if hides or scaled else "const long t = t0 + r;",
         f"float *row = scores + r * {lds};",
         *layout.fetches(("q", spec.q), ("k", spec.k), ("v", spec.v)),
     ]
     factor = _float(spec.scale * _LOG2_E)
     shift, exponent, unit = f"peaks[r] * {factor}", f"row[j] * {factor} - shift", f" * {_float(_LN_2)}"
-    if spec.mask or spec.scale <= 0:  # subtracted before they are scaled: a mask may hold the lowest finite number
+    if scaled:  # before the largest is subtracted, not after: a mask may hold the lowest finite number
         largest += layout.scale_and_mask("row", "t", "0")
         shift = "peaks[r] == -INFINITY ? 0.0f : peaks[r]" if spec.mask else "peaks[r]"
         exponent, unit = f"(row[j] - shift) * {_float(_LOG2_E)}", ""
@@ -419,7 +421,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
         "vf peak = (vf){0} - INFINITY;",
         "for (long j = 0; j < wide; j += LANES) {",
         f"  const vf x = {score};",
-        *["  vstore(row + j, x);"] * bool(some_hidden),
+        *["  vstore(row + j, x);"] * hides,
         "  peak = vmax(peak, x);",
         "}",
         "folded[r] = peak;",
@@ -436,7 +438,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     ]
     if spec.dropout:
         softmax += [
-            f"const long t = t0 + r, seen = {causal};",
+            query,
             f"const float *const uniform = philox_fill(*seed, *offset + {spec.draw}, {first}, seen, draws);",
             "#pragma omp simd",
             f"for (long j = 0; j < seen; ++j) row[j] = uniform[j] >= {_float(spec.dropout)} ? row[j] : 0.0f;",

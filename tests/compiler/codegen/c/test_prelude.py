@@ -28,6 +28,8 @@ CONVERSIONS = {
 
 
 FUNCTIONS = (*MAX_ULP, "exp2_flushed")
+USES = {*CONVERSIONS, *FUNCTIONS, "philox_lane", "philox_fill", "folds"}
+"""What the functions of `loops` need of the prelude."""
 
 
 def loops() -> str:
@@ -61,9 +63,7 @@ void lanes(uint64_t seed, uint64_t offset, uint64_t first, long n, uint32_t *w) 
 
 
 def library(isa: Isa, compiler: tuple[str, ...] = ("gcc",)) -> ctypes.CDLL:
-    return build(
-        prelude(isa, {*CONVERSIONS, *FUNCTIONS, "philox_lane", "philox_fill", "folds"}) + loops(), isa, compiler
-    )
+    return build(prelude(isa, USES) + loops(), isa, compiler)
 
 
 def apply(lib: ctypes.CDLL, name: str, x: np.ndarray, result: type) -> np.ndarray:
