@@ -67,7 +67,7 @@ class AttentionSpec:
 
     def prelude_uses(self) -> set[str]:
         """Names of the prelude parts the kernel's own text calls."""
-        return _uses(self) | {"gen_logf"}
+        return _uses(self) | {"gen_logf", "folds"}
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,7 @@ class _Layout:
         self.pairs = spec.dtype == "bf16" and isa.bf16_dot
         self.element = "uint32_t" if self.pairs else "float"
         self.rows = _GROUP * self.mr
+        self.folds = -(-self.mr // isa.lanes) * isa.lanes  # rows that are reduced together
         self.width = -(-spec.dim // isa.lanes) * isa.lanes  # a row of D, padded to vectors
         self.depth = self.half(spec.dim)
         self.key_panels = -(-spec.keys // self.nr)
@@ -336,6 +337,12 @@ class _Layout:
                 value = f"{value} + {TO_F32[spec.mask.dtype].format(element)}"
         return [*lines, "#pragma omp simd", f"for (long j = 0; j < seen; ++j) {row}[j] = {value};"]
 
+    def reduced(self, name: str) -> str:
+        """The statement that reduces the rows of `folded`: `v<name>` of the prelude, to the array `name`."""
+        if self.folds == self.isa.lanes:
+            return f"vstore({name}, v{name}(folded));"
+        return f"for (long r = 0; r < {self.folds}; r += LANES) vstore({name} + r, v{name}(folded + r));"
+
     def params(self) -> str:
         """Parameters for the operands, the mask and the random state."""
         spec = self.spec
@@ -387,43 +394,55 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     """
     layout = _Layout(isa, spec)
     buffers = layout.forward_buffers()
-    ctype, mr, lds = C_TYPE[spec.dtype], layout.mr, layout.row_stride
+    ctype, mr, lds, folds = C_TYPE[spec.dtype], layout.mr, layout.row_stride, layout.folds
     heads, blocks = spec.batch * spec.heads, -(-spec.queries // layout.rows)
     limit = f"(t0 + rows < {spec.keys} ? t0 + rows : {spec.keys})" if spec.causal else str(spec.keys)
-    row_limit = f"t < {spec.keys} ? t + 1 : {spec.keys}" if spec.causal else str(spec.keys)
     scores = layout.score_tiles([("queries", "keys", "scores + {}")], "0", "limit")
     probs, stride = ("probs", lds // 2) if layout.pairs else ("scores", lds)
     products = layout.row_tiles(layout.halved("limit"), probs, stride, "values", "out", "0")
     first = f"(uint64_t)((bh * {spec.queries} + t) * {spec.keys}L)"
-    softmax = [
-        f"const long t = t0 + r, seen = {row_limit}, wide = (seen + LANES - 1) / LANES * LANES;",
+    seen = f"t < {spec.keys} ? t + 1 : {spec.keys}" if spec.causal else str(spec.keys)
+    query = f"const long t = t0 + r, seen = {seen};"
+    hides = spec.causal or spec.keys % isa.lanes > 0
+    scaled = bool(spec.mask) or spec.scale <= 0
+    score = "vseen(vload(row + j), seen - j)" if hides else "vload(row + j)"
+    largest = [
+        query if hides or scaled else "const long t = t0 + r;",
         f"float *row = scores + r * {lds};",
         *layout.fetches(("q", spec.q), ("k", spec.k), ("v", spec.v)),
     ]
     factor = _float(spec.scale * _LOG2_E)
-    shift, exponent, unit = f"peak * {factor}", f"row[j] * {factor} - shift", f" * {_float(_LN_2)}"
-    if spec.mask or spec.scale <= 0:  # subtracted before they are scaled: a mask may hold the lowest finite number
-        softmax += layout.scale_and_mask("row", "t", "0")
-        shift = "peak == -INFINITY ? 0.0f : peak" if spec.mask else "peak"
+    shift, exponent, unit = f"peaks[r] * {factor}", f"row[j] * {factor} - shift", f" * {_float(_LN_2)}"
+    if scaled:  # before the largest is subtracted, not after: a mask may hold the lowest finite number
+        largest += layout.scale_and_mask("row", "t", "0")
+        shift = "peaks[r] == -INFINITY ? 0.0f : peaks[r]" if spec.mask else "peaks[r]"
         exponent, unit = f"(row[j] - shift) * {_float(_LOG2_E)}", ""
-    softmax += [
-        "for (long j = seen; j < wide; ++j) row[j] = -INFINITY;",
-        "vf peaks = vload(row), sums = {0};",
-        "for (long j = LANES; j < wide; j += LANES) peaks = vmax(peaks, vload(row + j));",
-        f"const float peak = vpeak(peaks), shift = {shift};",
+    largest += [
+        "vf peak = (vf){0} - INFINITY;",
+        "for (long j = 0; j < wide; j += LANES) {",
+        f"  const vf x = {score};",
+        *["  vstore(row + j, x);"] * hides,
+        "  peak = vmax(peak, x);",
+        "}",
+        "folded[r] = peak;",
+    ]
+    softmax = [
+        f"float *row = scores + r * {lds};",
+        f"const float shift = {shift};",
         "#pragma omp simd",
         f"for (long j = 0; j < wide; ++j) row[j] = exp2_flushed({exponent});",
-        "for (long j = 0; j < wide; j += LANES) sums += vload(row + j);",
+        "vf sum = {0};",
+        "for (long j = 0; j < wide; j += LANES) sum += vload(row + j);",
         "shifts[r] = shift;",
-        "totals[r] = vtotal(sums);",
+        "folded[r] = sum;",
     ]
     if spec.dropout:
         softmax += [
+            query,
             f"const float *const uniform = philox_fill(*seed, *offset + {spec.draw}, {first}, seen, draws);",
             "#pragma omp simd",
             f"for (long j = 0; j < seen; ++j) row[j] = uniform[j] >= {_float(spec.dropout)} ? row[j] : 0.0f;",
         ]
-    softmax += [f"for (long j = wide; j < limit{' + 1' * layout.pairs}; ++j) row[j] = 0.0f;"]
     if layout.pairs:
         softmax += [
             f"float *const pairs = (float *)(probs + r * {lds // 2});",
@@ -437,7 +456,9 @@ KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.
   (void)pool;
   float *const own = (float *)scratch + (long)tid * {buffers.size};
 {_indent(buffers.lines, 1)}
-  float shifts[{mr}], totals[{mr}]; /* of a row: its largest score, the sum of exponentials of what is below it */
+  /* Of a row: its largest score, what is subtracted from all, the sum of the exponentials. */
+  float peaks[{folds}], shifts[{folds}], totals[{folds}];
+  vf folded[{folds}] = {{{{0}}}}; /* a peak or a total in parts, one a lane */
   const int by_heads = {heads} % nt == 0 || {heads} >= 4 * nt;
   const long head_first = by_heads ? {heads}L * tid / nt : 0, head_end = by_heads ? {heads}L * (tid + 1) / nt : {heads};
   const long block_first = by_heads ? 0 : tid, block_step = by_heads ? 1 : nt;
@@ -455,9 +476,15 @@ KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.
         const long rows = block_end - t0 < {mr} ? block_end - t0 : {mr}, limit = {limit};
         {layout.left("queries", "rows", address("q_head", ("t0", spec.q[2])), spec.q)}
 {_indent(scores, 4)}
+        const long wide = (limit + LANES - 1) / LANES * LANES;
+        for (long r = 0; r < rows; ++r) {{
+{_indent(largest, 5)}
+        }}
+        {layout.reduced("peaks")}
         for (long r = 0; r < rows; ++r) {{
 {_indent(softmax, 5)}
         }}
+        {layout.reduced("totals")}
 {_indent(products, 4)}
         for (long r = 0; r < rows; ++r) {{
           lse[bh * {spec.queries} + t0 + r] = {_guarded(spec, "-INFINITY", logarithm)};

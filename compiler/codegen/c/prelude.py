@@ -500,30 +500,65 @@ typedef float vf_any __attribute__((vector_size({size}), aligned(4), may_alias))
 INLINE vf vload(const float *p) {{ return *(const vf_any *)p; }}
 INLINE void vstore(float *p, vf x) {{ *(vf_any *)p = x; }}
 
-INLINE vf vmax(vf x, vf y) {{
-  const vi larger = x > y;
-  return (vf)(((vi)x & larger) | ((vi)y & ~larger));
-}}
-
-/* The largest lane, and the sum of the lanes. */
-INLINE float vpeak(vf x) {{
-{peaks}
-  return x[0];
-}}
-
+/* The sum of the lanes. */
 INLINE float vtotal(vf x) {{
 {sums}
   return x[0];
 }}
 """
 
+_FOLDS = """\
+INLINE vf vmax(vf x, vf y) {{
+  const vi larger = x > y;
+  return (vf)(((vi)x & larger) | ((vi)y & ~larger));
+}}
+
+/* The first n lanes, the others -INFINITY. */
+INLINE vf vseen(vf x, long n) {{
+  const vi seen = (vi){{{numbers}}} < (int32_t)n;
+  return (vf)(((vi)x & seen) | ((vi)((vf){{0}} - INFINITY) & ~seen));
+}}
+
+/* Lane l: the largest lane of r[l], which is overwritten. */
+INLINE vf vpeaks(vf *r) {{
+{peaks}
+  return r[0];
+}}
+
+/* Lane l: the sum of the lanes of r[l], which is overwritten. */
+INLINE vf vtotals(vf *r) {{
+{sums}
+  return r[0];
+}}
+"""
+
 
 def _vectors(lanes: int) -> str:
-    """Vector types of the ISA; its vectors are reduced by halves."""
-    steps = [lanes >> step for step in range(1, lanes.bit_length())]
-    swapped = [f"__builtin_shufflevector(x, x, {', '.join(str(i ^ step) for i in range(lanes))})" for step in steps]
-    peaks, sums = ("\n".join(f"  {line.format(x)};" for x in swapped) for line in ("x = vmax(x, {})", "x += {}"))
-    return _VECTORS.format(lanes=lanes, size=4 * lanes, peaks=peaks, sums=sums)
+    """Vector types of the ISA; a vector is reduced by halves."""
+    swapped = [
+        f"__builtin_shufflevector(x, x, {', '.join(str(i ^ step) for i in range(lanes))})" for step in _halves(lanes)
+    ]
+    return _VECTORS.format(lanes=lanes, size=4 * lanes, sums="\n".join(f"  x += {x};" for x in swapped))
+
+
+def _folds(lanes: int) -> str:
+    """Reductions of as many vectors as there are lanes at once: two become one, until one is left."""
+    peaks, sums = [], []
+    for step in _halves(lanes):
+        kept = [i + lanes if i & step else i for i in range(lanes)]
+        x, y = (
+            f"__builtin_shufflevector(r[i], r[i + {step}], {', '.join(map(str, p))})"
+            for p in (kept, [i ^ step for i in kept])
+        )
+        loop = f"  UNROLL for (int i = 0; i < {step}; ++i)\n    r[i] ="
+        peaks.append(f"{loop} vmax({x},\n                {y});")
+        sums.append(f"{loop} {x} +\n           {y};")
+    numbers = ", ".join(map(str, range(lanes)))
+    return _FOLDS.format(numbers=numbers, peaks="\n".join(peaks), sums="\n".join(sums))
+
+
+def _halves(lanes: int) -> list[int]:
+    return [lanes >> step for step in range(1, lanes.bit_length())]
 
 
 _BF16_DOT = """\
@@ -559,11 +594,12 @@ INLINE vf dot_bf16(vf acc, vu a, vu b) {
 def prelude(isa: Isa, uses: set[str]) -> str:
     """The head of a generated file with the named functions and what they need, in one fixed order.
 
-    `uses` names the functions above (`gen_expf`, `f32_to_bf16`, `philox_fill`, ...), `vectors` for the vector types and
-    `bf16_dot` for the bf16 dot product of an ISA that has it.
+    `uses` names the functions above (`gen_expf`, `f32_to_bf16`, `philox_fill`, ...), `vectors` for the vector types,
+    `folds` for reductions of many vectors at once and `bf16_dot` for the bf16 dot product of an ISA that has it.
     """
     parts = _PARTS | {
         "vectors": _Part(_vectors(isa.lanes)),
+        "folds": _Part(_folds(isa.lanes), ("vectors",)),
         "philox_fill": _Part(_philox_fill(isa), ("vectors",)),
         "bf16_dot": _Part(_BF16_DOT, ("vectors",)),
     }

@@ -28,6 +28,8 @@ CONVERSIONS = {
 
 
 FUNCTIONS = (*MAX_ULP, "exp2_flushed")
+USES = {*CONVERSIONS, *FUNCTIONS, "philox_lane", "philox_fill", "folds"}
+"""What the functions of `loops` need of the prelude."""
 
 
 def loops() -> str:
@@ -46,6 +48,12 @@ void fill(uint64_t seed, uint64_t offset, uint64_t first, long n, float *u) {
   float draws[PHILOX_ROOM(n)];
   memcpy(u, philox_fill(seed, offset, first, n, draws), sizeof(float) * n);
 }
+void folds(const float *x, long n, float *peaks, float *totals) {
+  vf r[LANES], s[LANES];
+  for (int l = 0; l < LANES; ++l) r[l] = vseen(vload(x + l * LANES), n), s[l] = vload(x + l * LANES);
+  vstore(peaks, vpeaks(r));
+  vstore(totals, vtotals(s));
+}
 void lanes(uint64_t seed, uint64_t offset, uint64_t first, long n, uint32_t *w) {
 #pragma omp simd
   for (long i = 0; i < n; ++i) w[i] = philox_lane(seed, offset, first + (uint64_t)i);
@@ -55,7 +63,7 @@ void lanes(uint64_t seed, uint64_t offset, uint64_t first, long n, uint32_t *w) 
 
 
 def library(isa: Isa, compiler: tuple[str, ...] = ("gcc",)) -> ctypes.CDLL:
-    return build(prelude(isa, {*CONVERSIONS, *FUNCTIONS, "philox_lane", "philox_fill"}) + loops(), isa, compiler)
+    return build(prelude(isa, USES) + loops(), isa, compiler)
 
 
 def apply(lib: ctypes.CDLL, name: str, x: np.ndarray, result: type) -> np.ndarray:
@@ -155,9 +163,21 @@ def check_philox(lib: ctypes.CDLL) -> None:
         assert np.array_equal(uniforms, philox_uniforms(seed, offset, first, n))
 
 
+def check_folds(lib: ctypes.CDLL, lanes: int) -> None:
+    """Peaks of what is seen of several rows, and totals: whole numbers, which have no rounding."""
+    x = np.random.default_rng(3).integers(-99, 99, (lanes, lanes)).astype(np.float32)
+    for seen in (-3, 0, 1, lanes - 1, lanes, lanes + 7):
+        peaks, totals = np.empty(lanes, np.float32), np.empty(lanes, np.float32)
+        arrays = [ctypes.c_void_p(array.ctypes.data) for array in (x, peaks, totals)]
+        lib.folds(arrays[0], ctypes.c_long(seen), *arrays[1:])
+        assert np.array_equal(peaks, x[:, : max(seen, 0)].max(1, initial=-np.inf))
+        assert np.array_equal(totals, x.sum(1))
+
+
 @pytest.mark.parametrize("isa", isas(), ids=lambda isa: isa.name)
 def test_prelude(isa: Isa) -> None:
     lib = library(isa)
+    check_folds(lib, isa.lanes)
     check_functions(partial(apply, lib))
     check_flushed(partial(apply, lib))
     check_conversions(partial(apply, lib))
@@ -166,6 +186,7 @@ def test_prelude(isa: Isa) -> None:
 
 def test_zig() -> None:
     lib = library(isas()[0], tuple(zig()))
+    check_folds(lib, isas()[0].lanes)
     check_functions(partial(apply, lib))
     check_flushed(partial(apply, lib))
     check_conversions(partial(apply, lib))
