@@ -374,7 +374,7 @@ class Loops:
             y = self.outer.name
             out.open(f"for (long {y} = 0; {y} < {self.outer.size}; {y}++)")
             out.extend(outer.out)
-        if self.flat and len(outs) > 1 and not clauses:
+        if self.flat and len(outs) > 1 and not clauses and self._four_bytes(outs):
             clauses.append(SHORT_VECTORS)
         if not scalar and self.columns > 1:
             out(f"#pragma omp simd{''.join(' ' + c for c in clauses)}")
@@ -391,6 +391,11 @@ class Loops:
             out(line)
         for node, name in names.items():
             rows.known[node.output, self._row_place(node.output)] = name
+
+    def _four_bytes(self, outs: dict[int, Value]) -> bool:
+        """Whether all elements have as many; beside narrow ones gcc makes vectors of 8 bytes of ``simdlen(8)``."""
+        read = [v for v, _ in self.body.loaded if v.type.size > 1]
+        return all(v.dtype.itemsize == 4 for v in (*read, *outs.values()))
 
     def _kept(self, buffer: str) -> str:
         """The place of the running element in a row buffer."""

@@ -13,7 +13,7 @@ from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph
 from compiler.ir.op import o
-from compiler.ir.types import TensorType, dtype, f32
+from compiler.ir.types import DType, TensorType, bf16, dtype, f32
 from compiler.passes.autodiff import autodiff
 from compiler.pipeline import Stages, lowering
 from compiler.plan import Plan
@@ -148,14 +148,15 @@ def test_long_kernels_are_compiled_in_two_parts(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_vectors_are_short_in_loops_that_write_several_arrays() -> None:
-    def source(results: int) -> str:
+    def source(results: int, kind: DType = f32) -> str:
         graph = Graph("step")
-        x = graph.add_param(TensorType(f32, (100,)), "input", "", "x")
+        x = graph.add_param(TensorType(kind, (100,)), "input", "", "x")
         with using(GraphBuilder()) as builder:
-            y = o.exp(x)
+            y = o.exp(o.cast(x, to=f32))
             graph.outputs = [y, o.tanh(y)][:results]
         graph.nodes = builder.nodes
         return unit.emit(Stages(graph).run(lowering(unit.claims)), native()).source
 
     assert "#pragma omp simd\n" in source(1)
     assert "#pragma omp simd simdlen(8)\n" in source(2)
+    assert "#pragma omp simd\n" in source(2, bf16)
