@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
+from compiler.domain import LOOKUPS, concat_of, inner_columns, reduction_class
 from compiler.index import (
     Index,
     Var,
     broadcast,
     concat_starts,
     matrix_strides,
-    parts_in_concat,
     place_in_concat,
-    refined,
     strides_of,
     through_view,
     view_chain,
@@ -29,12 +28,8 @@ from compiler.ops.elementwise import CHEAP
 ROW_LIMIT = 4096
 """A reduction of everything that keeps its dimensions, one row, is usable in its kernel up to this many elements."""
 
-SHORT = 4
-"""An inner loop of so few elements takes in the dimension around it."""
-
 FEWEST_ROWS = 64
-"""The inner loop of a pointwise kernel is made longer only where this many rows remain; a product takes in sums of its
-columns only where it has as many."""
+"""Rows of a product from which on it takes in sums of its columns."""
 
 FEWEST_COLUMNS = 16
 """Columns of a product from which on it takes in their sums."""
@@ -55,9 +50,6 @@ ANCHORED = {
 
 PRODUCTS = ("dot", "convolve", "convolve_weight")
 """Those of them that take others in, as their epilogue."""
-
-LOOKUPS = ("take", "gather")
-"""Pointwise ops that read their first operand, a table in memory, at a computed place."""
 
 
 def fuse(graph: Graph, product_sums: bool = False, joins: bool = False) -> Graph:
@@ -108,18 +100,6 @@ class Group:
 def is_free(node: Node) -> bool:
     """Costs nothing to have in every kernel that needs it."""
     return node.op.kind == "view" or node.op.name in ("constant", "iota")
-
-
-def reduction_class(shape: tuple[int, ...], axes: Iterable[int]) -> str:
-    """``row`` (trailing axes), ``column`` (leading axes), ``full`` (all), or ``mixed``."""
-    axes = set(axes)
-    kept = [a for a, n in enumerate(shape) if a not in axes and n != 1]
-    gone = [a for a, n in enumerate(shape) if a in axes and n != 1]
-    if not kept:
-        return "full"
-    if not gone or max(kept) < min(gone):
-        return "row"
-    return "column" if max(gone) < min(kept) else "mixed"
 
 
 def _element_map(value: Value, shape: tuple[int, ...], linear: Index) -> tuple[Value, Index]:
@@ -694,7 +674,7 @@ class _Fusion:
         body.name = kind
         attrs: dict[str, Any] = {"kind": kind, "rows": 0, "columns": 0, "table": 0}
         if group.anchor is None:
-            columns = group.columns if group.columns is not None else _columns(body, group.size)
+            columns = group.columns if group.columns is not None else inner_columns(body, group.size)
             attrs |= {"rows": group.size // columns if columns else 0, "columns": columns}
         fused = Node(
             OPS["fused"], tuple(operands), tuple(v.type for v in outputs), attrs, body, _place_of(group, outputs)
@@ -728,14 +708,6 @@ def _tall(shape: tuple[int, ...], columns: int) -> bool:
     return columns == shape[-1] >= FEWEST_COLUMNS and prod(shape[:-1]) >= FEWEST_ROWS
 
 
-def concat_of(value: Value) -> Node | None:
-    """The concatenation that ``value`` is, seen through reshapes and casts."""
-    while value.producer is not None and value.producer.op.name in ("reshape", "detach", "cast"):
-        value = value.producer.inputs[0]
-    node = value.producer
-    return node if node is not None and node.op.name == "concat" else None
-
-
 def _slides(value: Value) -> bool:
     """Whether ``value`` reads what is behind it, which must be in memory, at places that may not exist."""
     return any(view.op.name == "slide" for view in view_chain(value)[1])
@@ -763,56 +735,6 @@ def _nowhere(position: int) -> Group:
     reader.first = reader.last = position
     reader.sources = set()
     return reader
-
-
-def _columns(body: Graph, size: int) -> int:
-    """The inner loop of a pointwise kernel: as many last dimensions as can be walked without a division.
-
-    At least the last one that every view in it can be cut along; the rows are what threads share.
-    """
-    shapes = {v.shape for n in body.nodes for v in (*n.inputs, *n.outputs) if v.type.size == size}
-    shapes |= {v.shape for v in body.outputs if v.type.size == size}
-    common = refined(sorted(shapes)) if size else None
-    if common is None:
-        common = max(shapes, key=len, default=())
-    if not common or not size:
-        return common[-1] if common else size
-    columns = common[-1]
-    for n in reversed(common[:-1]):
-        if size < columns * n * FEWEST_ROWS or not (columns <= SHORT or _walks(body, size, columns * n)):
-            break
-        columns *= n
-    return columns
-
-
-def _walks(body: Graph, size: int, columns: int) -> bool:
-    """Whether no value of a pointwise body is read at a place that is found by dividing the column."""
-    column = Var("c", columns)
-    element = Index.of(Var("r", size // columns)) * columns + Index.of(column)
-    pending = []
-    for value in body.outputs:
-        concat = concat_of(value)
-        parts = [] if concat is None else parts_in_concat(concat, element)
-        if any(place.divided(column) for _, place in parts):
-            return False
-        pending += [(v, element) for v in ([part for part, _ in parts] or [value])]
-    seen = set(pending)
-    while pending:
-        value, index = pending.pop()
-        node = value.producer
-        if index.divided(column) or (node is not None and node.op.name in (*LOOKUPS, "iota")):
-            return False
-        if node is None:
-            continue
-        if node.op.kind == "view":
-            sources = [(node.inputs[0], through_view(node, index))]
-        elif node.op.kind == "reduce":
-            sources = [(node.inputs[0], element)]
-        else:
-            sources = [(v, broadcast(index, node.output.shape, v.shape)) for v in node.inputs]
-        pending += [s for s in sources if s not in seen]
-        seen.update(sources)
-    return True
 
 
 def _place_of(group: Group, outputs: list[Value]) -> Loc:

@@ -12,10 +12,10 @@ from math import prod
 from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE, STORAGE, index_text, literal
 from compiler.codegen.c.writer import Writer
+from compiler.domain import concat_of, reduction_class
 from compiler.index import Index, Var, join, parts_in_concat, refined, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, f32, i32
-from compiler.passes.fuse import concat_of, reduction_class
 
 FLAT_CHUNK = 8192  # elements of a flat kernel that make one chunk of partial results
 ROW_CHUNKS = 16  # partial results of sums over the rows, at most

@@ -13,8 +13,8 @@ from compiler.codegen.c.body import Scope
 from compiler.codegen.c.loops import LoopKernel, Loops, Sink, join_text, start_text
 from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE
 from compiler.codegen.c.writer import Writer
+from compiler.domain import LOOKUPS
 from compiler.ir.graph import Node, Value
-from compiler.passes.fuse import LOOKUPS
 
 LANES = 16  # rows of a block: as many floats as the widest vector has
 

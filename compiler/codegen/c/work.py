@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from compiler.domain import LOOKUPS
 from compiler.index import view_chain
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.location import Loc
 from compiler.ir.types import TensorType
-from compiler.passes.fuse import LOOKUPS
 from compiler.plan import Launch
 
 _NO_ARITHMETIC = frozenset((*LOOKUPS, "constant", "iota", "bounded", "cast"))

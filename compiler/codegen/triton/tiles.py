@@ -25,10 +25,10 @@ from compiler.codegen.triton.task import (
     power_of_two,
     warps_for,
 )
+from compiler.domain import reduction_class
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType, f32
-from compiler.passes.fuse import reduction_class
 
 TILE = 1024  # elements that a program holds at a time
 SUM_TILE = 2048  # the same where it adds up many tiles

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 
+from compiler.domain import reduction_class
 from compiler.ir.graph import Graph
-from compiler.passes.fuse import reduction_class
 from compiler.passes.split_reductions import JOINABLE, split_reductions
 from tests.compiler.passes.graphs import assert_same_meaning, before_and_after, draw_inputs, ops, programs, read
 from tests.samples import Sample, sample_graph, samples
