@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compiler.ir import ambient
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph, Node, Param, Value, users
 from compiler.ir.op import o
-from compiler.ir.replay import copy_node, with_nodes
+from compiler.ir.replay import copy_node, rewrite
 from compiler.ir.types import DType
 from compiler.ops.loop import Parts, loop
 
@@ -44,27 +45,23 @@ def narrow(graph: Graph) -> Graph:
     if not any(n.op.name == "loop" for n in graph.nodes):
         return graph
     readers = users(graph)
-    builder = GraphBuilder()
-    new: dict[Value, Value] = {}
-    with using(builder):
-        for node in graph.nodes:
-            inputs = tuple([new.get(v, v) for v in node.inputs])
-            builder.loc = node.loc
-            if node.op.name == "loop":
-                casts = [n for v in Parts.of(node).stacks for n in readers.get(v, ()) if _rounds(n)]
-                new.update(_narrowed(builder, node, inputs, casts))
-            elif node.outputs[0] not in new:
-                outputs = copy_node(builder, node, inputs)
-                new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
-    return with_nodes(graph, builder.nodes, new)
+    found: dict[Value, Value] = {}  # results of loops, and casts of these -> what they have become
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
+        if node.op.name == "loop":
+            casts = [n for v in Parts.of(node).stacks for n in readers.get(v, ()) if _rounds(n)]
+            found.update(_narrowed(node, inputs, casts))
+        return [found[v] for v in node.outputs] if node.outputs[0] in found else None
+
+    return rewrite(graph, rule)
 
 
 def _rounds(node: Node) -> bool:
     return node.op.name == "cast" and node.output.dtype.is_half and not node.inputs[0].dtype.is_half
 
 
-def _narrowed(builder: GraphBuilder, node: Node, inputs: Sequence[Value], casts: Sequence[Node]) -> dict[Value, Value]:
-    """Record the loop ``node`` so that it does ``casts`` of its stacks; returns old values -> new ones."""
+def _narrowed(node: Node, inputs: Sequence[Value], casts: Sequence[Node]) -> dict[Value, Value]:
+    """Record the loop ``node`` so that it does ``casts`` of its stacks; old values -> new ones, if there are any."""
     parts = Parts.of(node)
     carried, sliced, fixed = parts.split(parts.body.inputs())
     starts, sequences, invariants = parts.split(inputs)
@@ -96,7 +93,9 @@ def _narrowed(builder: GraphBuilder, node: Node, inputs: Sequence[Value], casts:
         results += [env.get(v, v) for v in parts.slices]
         results += [cast(source[n.inputs[0]], n) for n in casts]
     if not carries and not casts:
-        return dict(zip(node.outputs, copy_node(builder, node, tuple(inputs)), strict=True))
+        return {}
+    builder = ambient.builder()
+    assert isinstance(builder, GraphBuilder)
     more = [env[n.output] for n in carries.values()]
     params = [Param(v, "input") for v in (*carried, *more, *sliced, *fixed)]
     body = Graph(parts.body.name, params, inside.nodes, [], results)
