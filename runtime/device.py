@@ -28,6 +28,9 @@ class Program(Protocol):
 
     def __call__(self, args: ctypes.Array[ctypes.c_void_p], threads: int) -> int: ...
 
+    def close(self) -> None:
+        """Give back what the device holds for the program; it is not called again."""
+
 
 class Device(Protocol):
     """A place where programs run."""

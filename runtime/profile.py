@@ -173,8 +173,11 @@ def profile(executor: Executor, source: str, runs: int) -> Profile:
     Runs on the arguments of the executor's last run, and changes the states as so many more runs do.
     """
     program = executor.device.load(source)
-    executor.timed(program, WARM_UP)
-    calls, spent = executor.timed(program, runs)
+    try:
+        executor.timed(program, WARM_UP)
+        calls, spent = executor.timed(program, runs)
+    finally:
+        program.close()
     return summary(executor.plan, calls, spent)
 
 

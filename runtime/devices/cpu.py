@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+from _ctypes import dlclose
+from typing import NoReturn
+from weakref import finalize
 
 import numpy as np
 
+from compiler.errors import DeviceError
 from runtime.device import Status
 from runtime.devices.pool import get_pool, load_library
 
@@ -21,9 +25,11 @@ class CpuProgram:
     ``args`` are the addresses of states, scalars, inputs, outputs and arena, in plan order. ``status`` is
     ``{code, node, index, value}``, zero on entry. The GIL is free during the call. The caller keeps what ``args``
     points to alive, and does not run one program from two threads at once; different programs may share the pool.
+
+    ``close`` unmaps the library, and so does the end of the program's life. The caller makes sure that no call runs.
     """
 
-    __slots__ = ("_finding", "_pool", "_step", "status")
+    __slots__ = ("__weakref__", "_finding", "_pool", "_step", "_unmap", "status")
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._step = library.step  # its arguments have C types already: no ``argtypes`` that would convert them
@@ -31,6 +37,8 @@ class CpuProgram:
         self._pool = get_pool()
         self._finding = (ctypes.c_longlong * 4)()
         self.status = SUCCESS
+        self._unmap = finalize(self, dlclose, library._handle)
+        self._unmap.atexit = False  # the process ends and its mappings with it
 
     @classmethod
     def build(cls, source: str) -> CpuProgram:
@@ -46,6 +54,15 @@ class CpuProgram:
         self.status = Status(*finding)
         finding[:] = [0, 0, 0, 0]
         return self.status.code
+
+    def close(self) -> None:
+        """Unmap the library. A later call raises ``DeviceError``; closing again does nothing."""
+        self._step = _closed
+        self._unmap()
+
+
+def _closed(*arguments: object) -> NoReturn:
+    raise DeviceError("this program was closed; call the compiled function, which builds it again")
 
 
 class CpuDevice:

@@ -31,6 +31,8 @@ class NullProgram:
         self.launches.append(Launch(self.source, tuple(args), threads))
         return 0
 
+    def close(self) -> None: ...
+
 
 class NullDevice:
     """Keeps every launch, oldest first, in ``launches``."""

@@ -1,5 +1,6 @@
 """Translation units built, cached, loaded and called."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from compiler.errors import DeviceError
 from runtime.device import Status, pointers
 from runtime.devices.cpu import CpuDevice, CpuProgram, aligned_empty
+from runtime.devices.pool import get_pool
 from runtime.toolchain import CompileError
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +73,28 @@ def test_the_call_returns_the_code() -> None:
     args = pointers(3)
     args[0], args[1] = x.ctypes.data, n.ctypes.data
     assert program(args, 1) == 3
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_close_unmaps_the_library_and_a_later_call_says_so(folder: Path) -> None:
+    get_pool()  # its library stays
+    before = libraries(folder)
+    program, other = CpuProgram.build(DOUBLE), CpuProgram.build(DOUBLE)
+    (library,) = set(libraries(folder)) - set(before)
+    x = np.float32([1, 2])
+
+    def mapped() -> bool:
+        return str(library) in Path("/proc/self/maps").read_text()
+
+    program.close()
+    program.close()
+    with pytest.raises(DeviceError, match="this program was closed"):
+        double(program, x)
+    assert (double(other, x) == 2 * x).all()  # loaded twice, closed once
+    assert mapped()
+    del other
+    gc.collect()
+    assert not mapped()
 
 
 def test_source_is_built_once(folder: Path) -> None:
