@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.errors import VerifyError
+from compiler.imports import import_whole
 from compiler.ir.graph import Graph
 from compiler.ir.replay import in_loops
 from compiler.ir.verify import verify
@@ -38,7 +38,7 @@ Emit = Callable[[Graph], "Plan | TritonProgram"]
 
 def remat(graph: Graph, budget: float | None = None, arena: Callable[[Graph], int] | None = None) -> Graph:
     """The pass of this name; its module needs networkx, which a plan from the cache does without."""
-    found: Graph = import_module("compiler.passes.remat").remat(graph, budget, arena)
+    found: Graph = import_whole("compiler.passes.remat").remat(graph, budget, arena)
     return found
 
 
@@ -121,7 +121,7 @@ def compile_triton(stages: Stages, target: str, budget: float | None = None) -> 
 
 def _triton() -> Any:
     """The Triton renderer; importing it needs triton, which most steps on a CPU never do."""
-    return import_module("compiler.codegen.triton.module")
+    return import_whole("compiler.codegen.triton.module")
 
 
 def emit(graph: Graph, target: str) -> str:

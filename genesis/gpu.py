@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from importlib import import_module
 
 from compiler import pipeline
+from compiler.imports import import_whole
 from compiler.pipeline import Stages
 from runtime.devices.cuda import CudaDevice, KernelImage
 from runtime.devices.cuda_executor import CudaExecutor, StateStore
@@ -22,7 +22,7 @@ def gpu_executor(stages: Stages, budget: float | None = None) -> CudaExecutor:
     """Lower the latest graph of ``stages``, within ``budget`` bytes of temporaries, and compile it for this GPU."""
     device, store = gpu()
     step = pipeline.compile_triton(stages, device.target(), budget)
-    compiled = import_module("compiler.codegen.triton.aot").compile_program(step)  # needs triton
+    compiled = import_whole("compiler.codegen.triton.aot").compile_program(step)  # needs triton
     images = [
         KernelImage(k.name, k.cubin, tuple(kind for _, kind in k.parameters), k.num_warps, k.shared, k.global_scratch)
         for k in compiled

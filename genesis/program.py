@@ -21,6 +21,7 @@ from genesis.collector import without_collector
 from genesis.context import Cell, EagerBuilder, RecordingBuilder, session
 from genesis.context import changes as module_changes
 from genesis.execution import Last, Memory, Program
+from genesis.forks import give_lock
 from genesis.optim.optimizer import changes as optimizer_changes
 from genesis.options import Options
 from genesis.surroundings import Fixed, Snapshot, Surroundings, described, token
@@ -75,7 +76,8 @@ class CompiledFunction:
         self._scale: tuple[Cell, Cell] | None = None
         self._before: _Before | None = None
         self._watched: dict[Cell, None] = {}
-        self._lock = RLock()
+        self._lock: RLock
+        give_lock(self)
 
     def scale_cells(self) -> tuple[Cell, Cell]:
         """The scale (f32[]) and growth tracker (i32[]) of the ``loss_scale`` option."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from _ctypes import dlclose
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 from weakref import finalize
 
 import numpy as np
@@ -32,8 +33,10 @@ class CpuProgram:
     __slots__ = ("__weakref__", "_finding", "_pool", "_step", "_unmap", "status")
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        self._step = library.step  # its arguments have C types already: no ``argtypes`` that would convert them
-        self._step.restype = None
+        self._step: Callable[..., Any] = (
+            library.step
+        )  # its arguments have C types already: no ``argtypes`` that would convert them
+        library.step.restype = None
         self._pool = get_pool()
         self._finding = (ctypes.c_longlong * 4)()
         self.status = SUCCESS
