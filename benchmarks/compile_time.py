@@ -25,8 +25,8 @@ from compiler.codegen.c.isa import isa_for
 from compiler.ir.verify import verify
 from compiler.pipeline import lowering
 from genesis.collector import without_collector
+from genesis.guards.reachable import Reachable
 from genesis.options import Options
-from genesis.surroundings import Surroundings
 from genesis.tracing import Traced, Tracer
 from runtime.toolchain import find_compiler, march
 
@@ -43,8 +43,8 @@ class Recorded(Program):
 
     def trace(self) -> Traced:
         """Record one call."""
-        surroundings = Surroundings(self._step)
-        return Tracer(self._step, Options(), surroundings, self._no_scale).run(next(self._batches), {})
+        reachable = Reachable(self._step)
+        return Tracer(self._step, Options(), reachable, self._no_scale).run(next(self._batches), {})
 
     @staticmethod
     def _no_scale() -> Any:

@@ -22,9 +22,11 @@ from genesis.context import Cell, EagerBuilder, RecordingBuilder, session
 from genesis.context import changes as module_changes
 from genesis.execution import Last, Memory, Program
 from genesis.forks import give_lock
+from genesis.guards.keys import HashedKey, described, guard_key
+from genesis.guards.reachable import Reachable
+from genesis.guards.snapshot import Snapshot
 from genesis.optim.optimizer import changes as optimizer_changes
 from genesis.options import Options
-from genesis.surroundings import Fixed, Snapshot, Surroundings, described, token
 from genesis.tensor import Tensor, from_array
 from genesis.tracing import Tracer
 from genesis.trees import is_tensor_like, leaves, structure
@@ -69,8 +71,8 @@ class CompiledFunction:
         self.options = options
         self.programs: OrderedDict[Any, Program] = OrderedDict()
         self.compiles = 0
-        self._surroundings: Surroundings | None = None
-        self._structure: tuple[int, int, Fixed] | None = None
+        self._reachable: Reachable | None = None
+        self._structure: tuple[int, int, HashedKey] | None = None
         self._program: Program | None = None
         self._changes: dict[str, int] = {}
         self._scale: tuple[Cell, Cell] | None = None
@@ -136,10 +138,10 @@ class CompiledFunction:
     def _now(self, args: tuple[Any, ...]) -> _Before | None:
         """What the next call is compared with, to find that nothing changed without building a key."""
         kinds = [value.type for x in args if (value := _plain_value(x)) is not None]
-        if self._structure is None or self._surroundings is None or len(kinds) < len(args):
+        if self._structure is None or self._reachable is None or len(kinds) < len(args):
             return None
         here = session()
-        return kinds, here.grad_enabled, here.autocast, *self._structure[:2], self._surroundings.snapshot()
+        return kinds, here.grad_enabled, here.autocast, *self._structure[:2], self._reachable.snapshot()
 
     def _inputs_as_before(
         self, args: tuple[Any, ...], here: EagerBuilder | RecordingBuilder
@@ -147,7 +149,7 @@ class CompiledFunction:
         """The arrays of the arguments; None where something may be other than at the last call."""
         if self._before is None:
             return None
-        kinds, grad_enabled, autocast, module_time, optimizer_time, surroundings = self._before
+        kinds, grad_enabled, autocast, module_time, optimizer_time, reachable = self._before
         if (
             module_time != module_changes.time
             or optimizer_time != optimizer_changes.time
@@ -165,15 +167,15 @@ class CompiledFunction:
             if found is not kind and (found.dtype is not kind.dtype or found.shape != kind.shape):
                 return None
             inputs.append(value.data)
-        return inputs if surroundings.holds() else None
+        return inputs if reachable.holds() else None
 
     def _guards(self) -> tuple[Any, ...]:
         times = module_changes.time, optimizer_changes.time
-        if self._surroundings is None or self._structure is None or self._structure[:2] != times:
-            self._surroundings = Surroundings(self.function)
-            fixed = tuple(self._surroundings.structure().items()), tuple(self._surroundings.plain)
-            self._structure = (*times, Fixed(fixed))
-        return self._structure[2], self._surroundings.values()
+        if self._reachable is None or self._structure is None or self._structure[:2] != times:
+            self._reachable = Reachable(self.function)
+            fixed = tuple(self._reachable.structure().items()), tuple(self._reachable.plain)
+            self._structure = (*times, HashedKey(fixed))
+        return self._structure[2], self._reachable.values()
 
     def _missing_grads(self) -> tuple[bool, ...]:
         """Which gradients that some program looks at are None."""
@@ -182,7 +184,7 @@ class CompiledFunction:
     def _find(self, kinds: tuple[Any, ...]) -> Program | None:
         program = self.programs.get((kinds, self._guards(), self._missing_grads()))
         if program is None:
-            self._surroundings = None  # something may have been exchanged for an object with surroundings of its own
+            self._reachable = None  # something may have been exchanged for an object that reaches others
         key = (kinds, self._guards(), self._missing_grads())
         program = self.programs.get(key)
         if program is None or not program.grads_as_recorded():
@@ -193,9 +195,9 @@ class CompiledFunction:
     def _compile(self, args: Any, kwargs: Any, kinds: tuple[Any, ...]) -> Program:
         guards = self._guards()
         self._count_recompile(kinds, guards)
-        assert self._surroundings is not None
+        assert self._reachable is not None
         with without_collector():
-            traced = Tracer(self.function, self.options, self._surroundings, self.scale_cells).run(args, kwargs)
+            traced = Tracer(self.function, self.options, self._reachable, self.scale_cells).run(args, kwargs)
             program = Program(traced, self.options)
         self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
         self.programs[kinds, guards, self._missing_grads()] = program
@@ -284,7 +286,7 @@ def _plain_value(x: Any) -> Value | None:
     return None if cell.home is not None or cell.remote is not None or value.requires_grad else value
 
 
-def _by_name(guards: tuple[Fixed, tuple[Any, ...]]) -> dict[str, Any]:
+def _by_name(guards: tuple[HashedKey, tuple[Any, ...]]) -> dict[str, Any]:
     """Every guarded thing with its token."""
     structure, names = guards[0].items
     return {**dict(structure), **dict(zip(names, guards[1], strict=True))}
@@ -299,4 +301,4 @@ def _signature(leaf: Any) -> Any:
         return str(leaf.dtype), tuple(leaf.shape), False
     if isinstance(leaf, float | np.floating):
         return float
-    return token(leaf)
+    return guard_key(leaf)

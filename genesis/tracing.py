@@ -23,9 +23,9 @@ from compiler.passes.loss_scale import LossScale, loss_scale
 from compiler.pipeline import Stages
 from genesis.amp import autocast
 from genesis.context import Cell, Recording, session
+from genesis.guards.reachable import Reachable
 from genesis.options import PRECISIONS, Options
 from genesis.random import advance_recorded
-from genesis.surroundings import Surroundings
 from genesis.tensor import Tensor, tensor, wrap
 from genesis.trees import is_tensor_like, map_leaves
 
@@ -60,10 +60,10 @@ class Tracer:
         self,
         function: Callable[..., Any],
         options: Options,
-        surroundings: Surroundings,
+        reachable: Reachable,
         scale: Callable[[], tuple[Cell, Cell]],
     ) -> None:
-        self.function, self.options, self.surroundings, self.scale = function, options, surroundings, scale
+        self.function, self.options, self.reachable, self.scale = function, options, reachable, scale
         self.recording = Recording(function.__name__, session().grad_enabled)
         self.inputs: list[int] = []
         self.float_arguments: list[int] = []
@@ -73,8 +73,8 @@ class Tracer:
 
     def run(self, args: Any, kwargs: Any) -> Traced:
         recording, options = self.recording, self.options
-        self.surroundings.label()
-        recording.module_names = {m: n for n, m in self.surroundings.named_modules()}
+        self.reachable.label()
+        recording.module_names = {m: n for n, m in self.reachable.named_modules()}
         recording.builder.autocast = session().autocast
         recording.builder.target = "cuda" if options.backend == "cuda" else "cpu"
         self.count = 0

@@ -1,165 +1,25 @@
-"""What a step refers to besides its arguments: modules, optimizers, scalers, and plain values that guard a program."""
+"""The objects that a step reaches besides its arguments: modules, optimizers, scalers, and values that guard it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dis import get_instructions, hasname
 from functools import cache, partial
-from operator import is_
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-import numpy as np
-
 from genesis.amp import GradScaler
+from genesis.guards.keys import LARGE, IdentityKey, guard_key, items_of
+from genesis.guards.snapshot import Read, Snapshot, cell_contents
 from genesis.nn.module import Module
 from genesis.optim.optimizer import Optimizer
 from genesis.tensor import Tensor
 
 PLAIN = (int, float, str, bool, type(None))
-COLLECTIONS = (list, tuple, set, frozenset)
-LARGE = 256
-"""Items up to which the contents of a container guard a program; of a longer one only the object and its length do."""
-DEPTH = 4
-"""How far guards look into nested containers."""
-
-Read = Callable[[], Any]
 
 
-class Same:
-    """Equal only to itself on the same object, which it keeps alive so that its identity is not given to another."""
-
-    __slots__ = ("thing",)
-
-    def __init__(self, thing: Any) -> None:
-        self.thing = thing
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self.thing is other.thing
-
-    def __hash__(self) -> int:
-        return id(self.thing)
-
-    def __repr__(self) -> str:
-        return getattr(self.thing, "__qualname__", None) or f"a {type(self.thing).__name__}"
-
-
-class Fixed:
-    """A tuple that knows its hash."""
-
-    __slots__ = ("hash", "items")
-
-    def __init__(self, items: tuple[Any, ...]) -> None:
-        self.items = items
-        self.hash = hash(items)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Fixed) and self.items == other.items)
-
-    def __hash__(self) -> int:
-        return self.hash
-
-
-def token(thing: Any, depth: int = DEPTH) -> Hashable:
-    """What a guard compares: a plain value with its type, the items of a container, else the object's identity."""
-    kind = type(thing)
-    if kind is int or kind is str or thing is None:
-        return thing
-    if kind is float:
-        return kind, thing.hex()
-    if kind is bool:
-        return kind, thing
-    if isinstance(thing, np.generic):
-        return kind, thing.tobytes()
-    if isinstance(thing, Tensor):
-        return (Same(thing), thing._cell.requires_grad) if thing._cell.home is None else Tensor
-    if isinstance(thing, MethodType):
-        return Same(thing.__self__), Same(thing.__func__)
-    items = _items(thing)
-    if items is None or not depth:
-        return Same(thing)
-    if len(items) > LARGE:
-        return Same(thing), len(items)
-    tokens = [token(item, depth - 1) for item in items]
-    return kind, frozenset(tokens) if isinstance(thing, set | frozenset) else tuple(tokens)
-
-
-def _items(thing: Any) -> Collection[Any] | None:
-    """What a container holds, keys and values of a dict, fields of a dataclass; None for any other object."""
-    if isinstance(thing, COLLECTIONS):
-        return thing
-    if isinstance(thing, dict):
-        return [*thing.keys(), *thing.values()]
-    if is_dataclass(thing) and not isinstance(thing, type | Module):
-        return [getattr(thing, field.name, None) for field in fields(thing)]
-    return None
-
-
-def described(token: Hashable) -> str:
-    """A token for a message."""
-    match token:
-        case (kind, text) if kind is float:
-            return repr(float.fromhex(str(text)))
-        case (kind, flag) if kind is bool:
-            return repr(flag)
-        case _:
-            return repr(token)
-
-
-class Snapshot:
-    """The objects that ``reads`` found, and what the containers among them held.
-
-    It tells without tokens that nothing changed: by identity. Whether a tensor requires a gradient is not looked at,
-    as that does not change without the clock of modules ticking.
-    """
-
-    __slots__ = ("_cells", "_contents", "_others")
-
-    def __init__(self, reads: Iterable[Read]) -> None:
-        self._cells: list[tuple[CellType, Any]] = []  # variables of closures, which are read without a call
-        self._others: list[tuple[Read, Any]] = []
-        self._contents: list[tuple[Any, int, tuple[Any, ...]]] = []
-        for read in reads:
-            thing = read()
-            if isinstance(read, partial) and read.func is _contents and thing is not None:
-                self._cells.append((read.args[0], thing))
-            else:
-                self._others.append((read, thing))
-            self._contents += _holdings(thing, DEPTH)
-
-    def holds(self) -> bool:
-        """Whether the same objects stand there now, and hold the same; may say no where only tokens would say yes."""
-        try:
-            for cell, thing in self._cells:
-                if cell.cell_contents is not thing:
-                    return False
-        except ValueError:  # the variable was deleted
-            return False
-        for read, thing in self._others:
-            if read() is not thing:
-                return False
-        for container, length, items in self._contents:
-            now = container if type(container) is list else _items(container) or ()
-            if len(now) != length or not all(map(is_, now, items)):
-                return False
-        return True
-
-
-def _holdings(thing: Any, depth: int) -> Iterator[tuple[Any, int, tuple[Any, ...]]]:
-    """The containers that a token looks into and that may change, how many items each has, and those that count."""
-    items = _items(thing)
-    if items is None or not depth:
-        return
-    counting = tuple(items) if len(items) <= LARGE else ()
-    if not isinstance(thing, tuple | frozenset):
-        yield thing, len(items), counting
-    for item in counting:
-        yield from _holdings(item, depth - 1)
-
-
-class Surroundings:
+class Reachable:
     """The objects reachable from a function's closure, globals and bound self, and those of the functions it calls.
 
     Of an object's attributes those count that the code mentions by name. ``modules``, ``optimizers``, ``scalers`` and
@@ -183,7 +43,7 @@ class Surroundings:
 
     def values(self) -> tuple[Hashable, ...]:
         """What stands under each name of ``plain`` now, as tokens."""
-        return tuple([token(read()) for read in self._reads])
+        return tuple([guard_key(read()) for read in self._reads])
 
     def snapshot(self) -> Snapshot:
         """What stands under each name of ``plain`` now."""
@@ -218,7 +78,7 @@ class Surroundings:
         code = function.__code__
         for free, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             if self._unvisited(cell, free):
-                self._visit(free, _contents(cell), partial(_contents, cell))
+                self._visit(free, cell_contents(cell), partial(cell_contents, cell))
         loaded = _loaded(code)
         self._loaded |= loaded
         space = function.__globals__
@@ -235,7 +95,7 @@ class Surroundings:
         if read is not None:
             name = _unique(name, self.plain)
             self.plain[name] = read
-        items = _items(thing)
+        items = items_of(thing)
         if items is not None and self._first(thing):
             self._visit_items(name, items)
         if isinstance(thing, FunctionType | MethodType | partial) or callable(getattr(thing, "__wrapped__", None)):
@@ -320,23 +180,23 @@ class Surroundings:
         """
         found: dict[str, Hashable] = {}
         for name, module in self.named_modules():
-            found[name] = Same(module)
+            found[name] = IdentityKey(module)
             for key, value in vars(module).items():
                 if key in _HOOKS:
-                    found[f"{name}.{key}"] = tuple(token(hook) for hook in value.values())
+                    found[f"{name}.{key}"] = tuple(guard_key(hook) for hook in value.values())
                 elif self._guards(key, value):
-                    found[f"{name}.{key}"] = token(value)
+                    found[f"{name}.{key}"] = guard_key(value)
             for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
                 found[f"{name}.{key}"] = None if tensor is None else _leaf(tensor)
         for name, optimizer in self.optimizers:
-            found[name] = (Same(optimizer), optimizer._generation)
+            found[name] = (IdentityKey(optimizer), optimizer._generation)
             for i, group in enumerate(optimizer.param_groups):
-                found[f"{name}.param_groups[{i}]"] = tuple(Same(p._cell) for p in group["params"])
+                found[f"{name}.param_groups[{i}]"] = tuple(IdentityKey(p._cell) for p in group["params"])
                 for key, value in group.structure():
                     if key != "params":
                         found[f"{name}.param_groups[{i}][{key!r}]"] = value
         for name, scaler in self.scalers:
-            found[name] = (Same(scaler), *scaler.structure())
+            found[name] = (IdentityKey(scaler), *scaler.structure())
         return found
 
     def _guards(self, key: str, value: Any) -> bool:
@@ -357,7 +217,7 @@ _ALWAYS = {"forward", "__call__"}
 
 def _leaf(tensor: Tensor) -> Hashable:
     cell = tensor._cell
-    return Same(cell), cell.requires_grad, tuple(map(Same, (cell.hooks or {}).values()))
+    return IdentityKey(cell), cell.requires_grad, tuple(map(IdentityKey, (cell.hooks or {}).values()))
 
 
 def _of_package(module: str | None) -> bool:
@@ -374,14 +234,6 @@ def _unique(name: str, taken: Collection[str]) -> str:
     while name in taken:
         name += "'"
     return name
-
-
-def _contents(cell: CellType) -> Any:
-    """What a closure's variable is; None before its first assignment."""
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return None
 
 
 def _class_attribute(kind: type, key: str) -> Any:

@@ -14,7 +14,8 @@ import pytest
 import genesis
 from compiler.errors import RecompileError
 from genesis import nn
-from genesis.surroundings import Same, Surroundings, token
+from genesis.guards.keys import IdentityKey, guard_key
+from genesis.guards.reachable import Reachable
 
 X = genesis.ones(2)
 
@@ -335,8 +336,8 @@ def test_nan_is_one_value() -> None:
 
 
 def test_types_count() -> None:
-    assert len({token(x) for x in (1, True, 1.0, "1", np.float32(1), None)}) == 6
-    assert token(0.0) != token(-0.0)
+    assert len({guard_key(x) for x in (1, True, 1.0, "1", np.float32(1), None)}) == 6
+    assert guard_key(0.0) != guard_key(-0.0)
 
 
 def test_unhashable_arguments() -> None:
@@ -352,15 +353,15 @@ def test_unhashable_arguments() -> None:
 
 
 def test_identity_outlives_the_object() -> None:
-    first = Same([1])
-    assert first == Same(first.thing) and first != Same([1]) and len({first, Same(first.thing)}) == 1
+    first, other = IdentityKey([1]), IdentityKey([1])
+    assert first == IdentityKey(first.thing) and first != other and len({first, IdentityKey(first.thing)}) == 1
 
 
 def test_containers_that_contain_themselves() -> None:
     loop: list[Any] = [1]
     loop.append(loop)
-    assert token(loop) == token(loop)
-    assert "loop" in Surroundings(lambda x: x * loop[0]).plain
+    assert guard_key(loop) == guard_key(loop)
+    assert "loop" in Reachable(lambda x: x * loop[0]).plain
 
 
 def test_too_many_recompilations_name_the_cause() -> None:
