@@ -122,6 +122,8 @@ class Cell:
             return
         if self.bound:
             rebound.time += 1
+        if self.home is None and value.type != self.value.type:
+            changes.time += 1
         self.version += 1
         if self.requires_grad and not value.requires_grad:
             value = self._alone(value)
@@ -131,7 +133,7 @@ class Cell:
 
 
 changes = Clock()
-"""Ticks when an attribute of a module, a hook or what requires a gradient changes; programs then check their guards."""
+"""Ticks when an attribute of a module, a hook, a type or what requires a gradient changes; guards are then checked."""
 
 rebound = Clock()
 """Ticks when an array whose address a compiled program holds is replaced."""

@@ -26,7 +26,7 @@ from compiler.text.printer import print_graph
 from genesis.context import Cell, Clock, rebound
 from genesis.gpu import gpu_executor
 from genesis.options import Options
-from genesis.tensor import GradientStaysInside, Tensor, accumulate_grad, from_array, tensor
+from genesis.tensor import GradientStaysInside, Tensor, accumulate_grad, from_array, grad_type, tensor
 from genesis.tracing import Traced
 from runtime.cache import cached_bytes
 from runtime.devices.cpu import CpuDevice, aligned_empty
@@ -85,6 +85,7 @@ class Program:
         self.time = -1
         self.outputs: list[np.ndarray] = []
         self.scalars: list[float] = []
+        self.state_types = [v.type for v in traced.stages.latest.inputs("state")]
         self.result_types = [v.type for v in traced.stages.latest.outputs[: traced.outputs]]
         for cell in traced.written:
             if cell.clock is None:
@@ -141,10 +142,14 @@ class Program:
 
     # Running
 
-    def grads_as_recorded(self) -> bool:
-        """Whether the ``.grad`` that the step reads before it clears them are there, or missing, as when recorded."""
-        found = self.traced.entry_grads
-        return not found or all((cell.grad is None) == missing for cell, missing in found)
+    def fits(self) -> bool:
+        """Whether states, and the ``.grad`` that the step reads before it clears them, have the types recorded."""
+        grads = self.traced.entry_grads
+        if grads and any(grad_type(cell) != kind for cell, kind in grads):
+            return False
+        if self.time == rebound.time:
+            return True
+        return all(cell.value.type == kind for cell, kind in zip(self.traced.states, self.state_types, strict=True))
 
     def run(self, arguments: Sequence[Any], inputs: list[np.ndarray] | None = None) -> Any:
         """One call on the leaves of the arguments; ``inputs``: their arrays, where all are tensors."""
@@ -198,8 +203,14 @@ class Program:
         """Hand the states' memory to the executor; written states get memory of their own the first time."""
         written = set(self.traced.written)
         values = []
-        for cell in self.traced.states:
+        for cell, kind in zip(self.traced.states, self.state_types, strict=True):
             value = cell.value
+            array = value.data
+            if value.type != kind or array.shape != kind.shape or array.dtype != kind.dtype.numpy:
+                raise DeviceError(
+                    f"{cell.label or 'a state'} holds {array.dtype}{list(array.shape)}, but this program was compiled "
+                    f"for {kind}; give a tensor another type by `tensor.data = ...`, which compiles the step again"
+                )
             if cell in written and value not in _OWNED:
                 _own(cell)
                 value = cell.value

@@ -27,7 +27,7 @@ from genesis.guards.reachable import Reachable
 from genesis.guards.snapshot import Snapshot
 from genesis.optim.optimizer import changes as optimizer_changes
 from genesis.options import Options
-from genesis.tensor import Tensor, from_array
+from genesis.tensor import Tensor, from_array, grad_type
 from genesis.tracing import Tracer
 from genesis.trees import is_tensor_like, leaves, structure
 from runtime.profile import Profile
@@ -121,7 +121,7 @@ class CompiledFunction:
             program = self._program
             if program is not None and not kwargs:
                 inputs = self._inputs_as_before(args, here)
-                if inputs is not None and program.grads_as_recorded():
+                if inputs is not None and program.fits():
                     return program.run(args, inputs)
             arguments = leaves((args, kwargs))
             signatures = tuple([_signature(leaf) for _, leaf in arguments])
@@ -177,17 +177,17 @@ class CompiledFunction:
             self._structure = (*times, HashedKey(fixed))
         return self._structure[2], self._reachable.values()
 
-    def _missing_grads(self) -> tuple[bool, ...]:
-        """Which gradients that some program looks at are None."""
-        return tuple([cell.grad is None for cell in self._watched])
+    def _grad_types(self) -> tuple[TensorType | None, ...]:
+        """The types of the gradients that some program looks at."""
+        return tuple([grad_type(cell) for cell in self._watched])
 
     def _find(self, kinds: tuple[Any, ...]) -> Program | None:
-        program = self.programs.get((kinds, self._guards(), self._missing_grads()))
+        program = self.programs.get((kinds, self._guards(), self._grad_types()))
         if program is None:
             self._reachable = None  # something may have been exchanged for an object that reaches others
-        key = (kinds, self._guards(), self._missing_grads())
+        key = (kinds, self._guards(), self._grad_types())
         program = self.programs.get(key)
-        if program is None or not program.grads_as_recorded():
+        if program is None or not program.fits():
             return None
         self.programs.move_to_end(key)
         return program
@@ -200,7 +200,10 @@ class CompiledFunction:
             traced = Tracer(self.function, self.options, self._reachable, self.scale_cells).run(args, kwargs)
             program = Program(traced, self.options)
         self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
-        self.programs[kinds, guards, self._missing_grads()] = program
+        key = kinds, guards, self._grad_types()
+        if key in self.programs:  # a state has another type
+            self.programs.pop(key).release()
+        self.programs[key] = program
         self.compiles += 1
         while len(self.programs) > MAX_PROGRAMS:
             self.programs.popitem(last=False)[1].release()

@@ -316,6 +316,15 @@ class GradientStaysInside:
         )
 
 
+_NO_ELEMENTS = TensorType(f32, (0,))
+
+
+def grad_type(cell: Cell) -> TensorType | None:
+    """The type of ``cell.grad``: None where there is none, empty for one that a compiled step consumed."""
+    grad = cell.grad
+    return None if grad is None else grad._type if isinstance(grad, Tensor) else _NO_ELEMENTS
+
+
 def _grad_of(cell: Cell) -> Any:
     recording = current_recording()
     if recording is None or cell.home is not None:

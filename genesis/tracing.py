@@ -26,7 +26,7 @@ from genesis.context import Cell, Recording, session
 from genesis.guards.reachable import Reachable
 from genesis.options import PRECISIONS, Options
 from genesis.random import advance_recorded
-from genesis.tensor import Tensor, tensor, wrap
+from genesis.tensor import Tensor, grad_type, tensor, wrap
 from genesis.trees import is_tensor_like, map_leaves
 
 
@@ -48,7 +48,7 @@ class Traced:
     argument_grads: list[int]
     consumed: list[Cell]
     dropped: list[Cell]
-    entry_grads: list[tuple[Cell, bool]]
+    entry_grads: list[tuple[Cell, TensorType | None]]
     last: dict[str, int]
     host_actions: list[Callable[[], Any]]
 
@@ -116,7 +116,7 @@ class Tracer:
             argument_grads=[position for position, _ in argument_grads],
             consumed=consumed,
             dropped=[c for c, g in recording.grads.items() if g is None],
-            entry_grads=[(c, g is None) for c, g in recording.entry_grads.items() if c not in recording.cleared],
+            entry_grads=[(c, grad_type(c)) for c in recording.entry_grads if c not in recording.cleared],
             last=last,
             host_actions=recording.host_actions,
         )

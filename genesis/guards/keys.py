@@ -65,7 +65,7 @@ def guard_key(thing: Any, depth: int = DEPTH) -> Hashable:
     if isinstance(thing, np.generic):
         return kind, thing.tobytes()
     if isinstance(thing, Tensor):
-        return (IdentityKey(thing), thing._cell.requires_grad) if thing._cell.home is None else Tensor
+        return (IdentityKey(thing), thing._cell.requires_grad, thing._type) if thing._cell.home is None else Tensor
     if isinstance(thing, MethodType):
         return IdentityKey(thing.__self__), IdentityKey(thing.__func__)
     items = items_of(thing)

@@ -217,7 +217,7 @@ _ALWAYS = {"forward", "__call__"}
 
 def _leaf(tensor: Tensor) -> Hashable:
     cell = tensor._cell
-    return IdentityKey(cell), cell.requires_grad, tuple(map(IdentityKey, (cell.hooks or {}).values()))
+    return IdentityKey(cell), cell.type, cell.requires_grad, tuple(map(IdentityKey, (cell.hooks or {}).values()))
 
 
 def _of_package(module: str | None) -> bool:

@@ -1,0 +1,99 @@
+"""States whose type or memory changes between two calls: a compiled step follows, or says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import genesis as t
+from compiler.errors import DeviceError
+from genesis import nn, optim
+
+Change = Callable[[nn.Linear, t.Tensor, optim.Adam], Any]
+
+
+def _smaller(model: nn.Linear, w: t.Tensor, optimizer: optim.Adam) -> None:
+    w.data = t.ones(4)
+
+
+def _integers(model: nn.Linear, w: t.Tensor, optimizer: optim.Adam) -> None:
+    w.data = t.ones(64, dtype=t.int64)
+
+
+def _moment(model: nn.Linear, w: t.Tensor, optimizer: optim.Adam) -> None:
+    optimizer.state[model.weight]["exp_avg"].data = t.zeros(8, 8, dtype=t.float64)
+
+
+def _assigned(model: nn.Linear, w: t.Tensor, optimizer: optim.Adam) -> None:
+    model.load_state_dict({name: value.double() for name, value in model.state_dict().items()}, assign=True)
+
+
+def _gradients(model: nn.Linear, w: t.Tensor, optimizer: optim.Adam) -> None:
+    optimizer.zero_grad()
+    model(t.ones(2, 8)).sum().backward()
+    model.double()
+
+
+CHANGES: dict[str, Change] = {
+    "double": lambda model, w, optimizer: model.double(),
+    "bfloat16": lambda model, w, optimizer: model.bfloat16(),
+    "to": lambda model, w, optimizer: model.to(t.float64),
+    "data of another size": _smaller,
+    "data of another dtype": _integers,
+    "a moment of another dtype": _moment,
+    "load_state_dict(assign=True)": _assigned,
+    "gradients of another dtype": _gradients,
+}
+
+
+def _run(compile: Callable[[Any], Any], change: Change, zero_grad: bool) -> list[Any]:
+    t.manual_seed(0)
+    model, w = nn.Linear(8, 8), t.ones(64)
+    optimizer = optim.Adam(model.parameters(), lr=0.1)
+
+    @compile
+    def step(x: t.Tensor) -> tuple[t.Tensor, t.Tensor]:
+        if zero_grad:
+            optimizer.zero_grad()
+        loss = (model(x.to(model.weight.dtype)) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        w.add_(1)
+        return loss, w.sum()
+
+    seen: list[Any] = []
+    for call in range(4):
+        if call == 2:
+            change(model, w, optimizer)
+        loss, total = step(t.ones(2, 8))
+        seen += [loss.item(), total.item(), str(total.dtype)]
+    return [*seen, str(model.weight.dtype), model.weight.float().sum().item()]
+
+
+@pytest.mark.parametrize("zero_grad", [True, False], ids=["cleared", "accumulated"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_another_type_of_a_state_compiles_again(name: str, zero_grad: bool) -> None:
+    eager = _run(lambda f: f, CHANGES[name], zero_grad)
+    compiled = _run(t.compile, CHANGES[name], zero_grad)
+    for a, b in zip(eager, compiled, strict=True):
+        assert a == (b if isinstance(a, str) else pytest.approx(b, rel=2e-2)), (eager, compiled)
+
+
+def test_a_program_is_not_bound_to_memory_of_another_type() -> None:
+    w = t.ones(64)
+
+    @t.compile
+    def step() -> t.Tensor:
+        w.add_(1)
+        return w.sum()
+
+    step()
+    program = step._program
+    w.data = t.ones(4)
+    with pytest.raises(DeviceError, match=r"w holds float32\[4\], but this program was compiled for f32\[64\]"):
+        program.run([])
+    assert step().item() == 8
+    assert np.array_equal(w.numpy(), np.full(4, 2, np.float32))
