@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import genesis.optim.lr_scheduler as schedule
+from genesis.optim.lr_scheduler import base, compose, plateau
 from compiler.errors import GenesisWarning
 from runtime.checkpoint import load_checkpoint, save_checkpoint
 
@@ -316,14 +317,15 @@ def test_a_step_inside_a_trace_is_put_off(monkeypatch: pytest.MonkeyPatch):
             queue.append(action)
         return recording
 
-    monkeypatch.setattr(schedule, "host_action", host_action)
+    for module in (base, compose, plateau):
+        monkeypatch.setattr(module, "host_action", host_action)
     optimizer = Optimizer(1.0)
     scheduler = schedule.ChainedScheduler(
         [schedule.ExponentialLR(optimizer, 0.5), schedule.ExponentialLR(optimizer, 0.5)]
     )
-    plateau = schedule.ReduceLROnPlateau(optimizer, patience=0)
+    waiting = schedule.ReduceLROnPlateau(optimizer, patience=0)
     scheduler.step()
-    plateau.step(1.0)
+    waiting.step(1.0)
     assert optimizer.rates == [1.0]
     recording = False
     for _ in range(2):

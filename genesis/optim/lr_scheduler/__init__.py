@@ -1,0 +1,35 @@
+"""Learning-rate schedules with the names, meanings and values of ``torch.optim.lr_scheduler``.
+
+A schedule sees its optimizer only through ``param_groups`` and writes ``group["lr"]`` (and, where a cycle says so,
+the momentum). Most schedules compute a rate from the one before it, so that schedules can be chained and a rate
+changed by hand is kept; ``step(epoch)`` jumps by the closed form instead.
+
+In a compiled step ``scheduler.step()`` is no op of the graph: it runs on the host after each call.
+"""
+
+from genesis.optim.lr_scheduler.base import LRScheduler
+from genesis.optim.lr_scheduler.compose import ChainedScheduler, SequentialLR
+from genesis.optim.lr_scheduler.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
+from genesis.optim.lr_scheduler.cyclic import CyclicLR, OneCycleLR
+from genesis.optim.lr_scheduler.factor import ConstantLR, ExponentialLR, LinearLR, MultiStepLR, PolynomialLR, StepLR
+from genesis.optim.lr_scheduler.function import LambdaLR, MultiplicativeLR
+from genesis.optim.lr_scheduler.plateau import ReduceLROnPlateau
+
+__all__ = [
+    "ChainedScheduler",
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "MultiplicativeLR",
+    "OneCycleLR",
+    "PolynomialLR",
+    "ReduceLROnPlateau",
+    "SequentialLR",
+    "StepLR",
+]

@@ -1,0 +1,68 @@
+"""Schedules by functions of the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import FunctionType
+from typing import Any
+
+from genesis.optim.lr_scheduler.base import LRScheduler, Schedulable
+
+
+class _FunctionLR(LRScheduler):
+    """A schedule by functions of the user, one for all groups or one for each.
+
+    A function is not saved; of a callable object the state dict holds its ``__dict__``.
+    """
+
+    def __init__(
+        self,
+        optimizer: Schedulable,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        last_epoch: int = -1,
+    ) -> None:
+        count = len(optimizer.param_groups)
+        self.lr_lambdas = list(lr_lambda) if isinstance(lr_lambda, Sequence) else [lr_lambda] * count
+        if len(self.lr_lambdas) != count:
+            raise ValueError(f"Expected {count} lr_lambdas, but got {len(self.lr_lambdas)}")
+        for function in self.lr_lambdas:
+            if not callable(function):
+                raise TypeError(f"lr_lambda should be a function, but got {type(function).__name__}")
+        super().__init__(optimizer, last_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"lr_lambdas": [state_of(function) for function in self.lr_lambdas]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict | {"lr_lambdas": self.lr_lambdas})
+        for function, state in zip(self.lr_lambdas, state_dict["lr_lambdas"], strict=True):
+            restore(function, state)
+
+
+class LambdaLR(_FunctionLR):
+    """The base rate times ``lr_lambda(epoch)``."""
+
+    def get_lr(self) -> list[float]:
+        return [base * function(self.last_epoch) for base, function in zip(self.base_lrs, self.lr_lambdas, strict=True)]
+
+
+class MultiplicativeLR(_FunctionLR):
+    """Multiply by ``lr_lambda(epoch)`` every epoch."""
+
+    def get_lr(self) -> list[float]:
+        rates = self._current_lr()
+        if self._is_initial:
+            return rates
+        return [rate * function(self.last_epoch) for rate, function in zip(rates, self.lr_lambdas, strict=True)]
+
+
+def state_of(function: Callable[..., float] | None) -> dict[str, Any] | None:
+    """What a callable object remembers; a plain function remembers nothing that could be saved."""
+    if function is None or isinstance(function, FunctionType):
+        return None
+    return dict(getattr(function, "__dict__", {}))
+
+
+def restore(function: Callable[..., float] | None, state: dict[str, Any] | None) -> None:
+    if function is not None and state:
+        function.__dict__.update(state)
