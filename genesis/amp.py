@@ -252,9 +252,10 @@ class GradScaler:
         return self._growth_interval
 
     def set_growth_interval(self, new_interval: int) -> None:
-        if new_interval != self._growth_interval:
-            changes.time += 1
+        changed = new_interval != self._growth_interval
         self._growth_interval = new_interval
+        if changed:
+            changes.tick()
 
     def is_enabled(self) -> bool:
         return self._enabled

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 from compiler.errors import TraceError
@@ -26,12 +27,20 @@ Hook = Callable[[Value], Value | None]
 
 
 class Clock:
-    """Counts in-place writes that compiled programs make to the cells sharing it."""
+    """Shows another time after every change of what it watches: equal times mean that nothing changed in between.
 
-    __slots__ = ("time",)
+    Threads may tick at once: every tick shows a time that was never shown before, in whatever order they come.
+    """
+
+    __slots__ = ("_times", "time")
 
     def __init__(self) -> None:
+        self._times = count(1)
         self.time = 0
+
+    def tick(self) -> None:
+        """Call it after the change."""
+        self.time = next(self._times)
 
 
 class Cell:
@@ -77,10 +86,12 @@ class Cell:
 
     def set_requires_grad(self, flag: bool) -> None:
         """Make the cell a leaf with or without gradient."""
-        changes.time += flag is not self.requires_grad
+        changed = flag is not self.requires_grad
         self.requires_grad = flag
         self.value = self._alone(self.value)
         self._make_leaf()
+        if changed:
+            changes.tick()
 
     def _alone(self, value: Value) -> Value:
         """The same contents without history, as a value of this cell only."""
@@ -120,16 +131,17 @@ class Cell:
         if recording is not None and recording.is_outside(self):
             recording.write(self, value)
             return
-        if self.bound:
-            rebound.time += 1
-        if self.home is None and value.type != self.value.type:
-            changes.time += 1
+        retyped = self.home is None and value.type != self.value.type
         self.version += 1
         if self.requires_grad and not value.requires_grad:
             value = self._alone(value)
             value.leaf, value.requires_grad, value.cut = self, True, False
         self.value = value
         self.remote = None
+        if self.bound:
+            rebound.tick()
+        if retyped:
+            changes.tick()
 
 
 changes = Clock()

@@ -166,7 +166,7 @@ class Program:
             scalars = [read() for read in self._reads]
         results = self.executor.run(inputs, scalars)
         for clock in self.clocks:
-            clock.time += 1
+            clock.tick()
         if self.remote:
             for cell in traced.written:
                 cell.remote = self.fetch
@@ -214,7 +214,7 @@ class Program:
             if cell in written and value not in _OWNED:
                 _own(cell)
                 value = cell.value
-                rebound.time += 1  # other programs may hold the old address
+                rebound.tick()  # other programs may hold the old address
             elif not value.data.flags.c_contiguous:
                 value.data = np.ascontiguousarray(value.data)
             values.append(value)

@@ -39,7 +39,7 @@ class Handle:
     def remove(self) -> None:
         """Unregister the hook; does nothing the second time."""
         if self._hooks.pop(self.id, None) is not None:
-            changes.time += 1
+            changes.tick()
 
     def __enter__(self) -> Handle:
         return self
@@ -59,8 +59,9 @@ def add_hook(value: Value, hook: Hook, last: bool = False) -> Handle:
     if value.leaf is not None:
         leaf = value.leaf
         leaf.hooks = {} if leaf.hooks is None else leaf.hooks
-        changes.time += 1
-        return Handle(leaf.hooks, hook, last)
+        handle = Handle(leaf.hooks, hook, last)
+        changes.tick()
+        return handle
     node = value.producer
     assert isinstance(node, Taped)
     node.hooks = {} if node.hooks is None else node.hooks

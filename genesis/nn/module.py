@@ -36,7 +36,7 @@ class RemovableHandle:
     def remove(self) -> None:
         """Unregister the hook; does nothing the second time."""
         self._hooks.pop(self.id, None)
-        changes.time += 1
+        changes.tick()
 
     def __enter__(self) -> RemovableHandle:
         return self
@@ -147,7 +147,7 @@ class Module:
         hooks[handle.id] = hook, with_kwargs
         if prepend:
             hooks.move_to_end(handle.id, last=False)
-        changes.time += 1
+        changes.tick()
         return handle
 
     # Attributes
@@ -183,7 +183,7 @@ class Module:
             if not isinstance(value, Tensor):
                 self._refuse_while_recording(name, self.__dict__.get(name, self), value)
             object.__setattr__(self, name, value)
-        changes.time += 1
+        changes.tick()
 
     def _clear_registered(self, name: str, value: Any) -> None:
         table: dict[str, Any] = self._parameters if name in self._parameters else self._modules
@@ -243,7 +243,7 @@ class Module:
                 break
         else:
             object.__delattr__(self, name)
-        changes.time += 1
+        changes.tick()
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
@@ -269,7 +269,7 @@ class Module:
                 "(genesis.nn.Parameter or None required)"
             )
         self._parameters[name] = param
-        changes.time += 1
+        changes.tick()
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a tensor that is state but is not trained; one that is not ``persistent`` stays out of the state dict."""
@@ -280,7 +280,7 @@ class Module:
             )
         self._buffers[name] = tensor
         (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
-        changes.time += 1
+        changes.tick()
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a submodule."""
@@ -288,7 +288,7 @@ class Module:
             raise TypeError(f"{type(module).__name__} is not a Module subclass")
         self._check_name("module", name, self.__dict__.get("_modules", {}))
         self._modules[name] = module
-        changes.time += 1
+        changes.tick()
 
     register_module = add_module
 
@@ -401,7 +401,7 @@ class Module:
                         converted = convert(detach(target))
                         if converted.dtype is not target.dtype:
                             target.data = converted  # type: ignore[attr-defined]
-        changes.time += 1
+        changes.tick()
         return self
 
     def to(self: M, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False) -> M:
@@ -452,10 +452,10 @@ class Module:
             raise ValueError("training mode is expected to be boolean")
         others = [module for module in self.modules() if module.training is not mode]
         host_action(lambda: self.train(mode))
-        if others:
-            changes.time += 1
         for module in others:
             module.__dict__["training"] = mode
+        if others:
+            changes.tick()
         return self
 
     def eval(self: M) -> M:
@@ -466,7 +466,7 @@ class Module:
         """Whether the parameters collect gradients."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
-        changes.time += 1
+        changes.tick()
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:

@@ -44,7 +44,7 @@ class ParamGroup(dict[str, Any]):
         before = self.structure()
         super().__setitem__(key, value)
         if self.structure() != before:
-            changes.time += 1
+            changes.tick()
 
     def structure(self) -> tuple[tuple[str, Any], ...]:
         """What compiled steps have baked in."""
@@ -99,7 +99,7 @@ class Optimizer:
         """Train more parameters; hyper-parameters that the group does not name are the defaults."""
         _only_outside("add_param_group")
         self._append(param_group)
-        changes.time += 1
+        changes.tick()
 
     def _append(self, given: dict[str, Any]) -> None:
         if not isinstance(given, dict):
@@ -218,7 +218,7 @@ class Optimizer:
     def _state_replaced(self) -> None:
         """Compiled steps that hold the tensors of before are out of date."""
         self._generation += 1
-        changes.time += 1
+        changes.tick()
 
     def _name_state(self) -> None:
         """Label the state for the graph, after the parameters; a counter of all is named for the optimizer alone."""
