@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import genesis.optim.lr_scheduler as schedule
-from genesis.optim.lr_scheduler import base, compose, plateau
 from compiler.errors import GenesisWarning
+from genesis.optim.lr_scheduler import base, compose, plateau
 from runtime.checkpoint import load_checkpoint, save_checkpoint
 
 
