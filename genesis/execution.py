@@ -126,7 +126,8 @@ class Program:
         self._passes = pipeline.lowering(unit.claims, True, budget, functools.partial(unit.emit, isa=self._isa))
         self.plan = self._plan()
         fresh = self.traced.outputs + len(self.traced.exports) + len(self.traced.argument_grads)
-        return Executor(self.plan, CpuDevice(), fresh)
+        places = {cell: k for k, cell in enumerate(self.traced.states)}
+        return Executor(self.plan, CpuDevice(), fresh, {places[cell] for cell in self.traced.written})
 
     def _plan(self, timed: bool = False) -> Plan:
         """The plan in C, from the cache where it is there."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from ctypes import addressof, c_double, sizeof
 from time import perf_counter
 
@@ -22,13 +23,17 @@ SMALL_INPUT = 16384
 class Executor:
     """One program with its own temporaries.
 
-    ``bind`` takes the arrays of the states, in slot order; ``run`` takes those of the inputs and the scalars and
-    returns fresh arrays. States are updated in place. Raises IndexError when the step found an index out of range;
-    the states are then as before the call. Only the first ``fresh`` results own their memory (all when None); the rest
-    is overwritten by the next call.
+    ``bind`` takes the arrays of the states, in slot order; ``run`` takes the arrays of the inputs and the scalars and
+    returns fresh arrays. States are updated in place; an input that shares memory with them is read as it was before.
+    Raises IndexError when the step found an index out of range; the states are then as before the call. Only the first
+    ``fresh`` results own their memory (all when None); the rest is overwritten by the next call. ``written``: which
+    states the step changes (all when None).
     """
 
-    def __init__(self, plan: Plan, device: Device, fresh: int | None = None) -> None:
+    def __init__(
+        self, plan: Plan, device: Device, fresh: int | None = None, written: Collection[int] | None = None
+    ) -> None:
+        self._written = written
         self.plan = plan
         self.device = device
         self.program: Program = device.load(plan.source)
@@ -55,6 +60,9 @@ class Executor:
             if room is not None:
                 self._args[i] = room.ctypes.data
         self._held: list[np.ndarray] = []
+        self._spans: list[tuple[int, int]] = []
+        self._below = self._above = 0
+        self._copies: dict[int, np.ndarray] = {}
         self._given: list[np.ndarray | None] = [None] * len(inputs)
 
     def _room(self, slot: Slot) -> np.ndarray | None:
@@ -65,10 +73,34 @@ class Executor:
         return self.device.alloc(kind.nbytes).view(kind.dtype.numpy).reshape(kind.shape)
 
     def bind(self, states: Sequence[np.ndarray]) -> None:
-        """Use ``states`` from now on; they are kept alive."""
+        """Use ``states`` from now on; they are kept alive. Those that the step changes share no memory."""
         self._held = list(states)
         for i, array in zip(self._states, states, strict=True):
             self._args[i] = array.ctypes.data
+        changed = [a for k, a in enumerate(states) if a.nbytes and (self._written is None or k in self._written)]
+        self._spans = sorted((a.ctypes.data, a.ctypes.data + a.nbytes) for a in changed)
+        self._below, self._above = (self._spans[0][0], self._spans[-1][1]) if self._spans else (0, 0)
+        for k, i in self._passed:
+            given = self._given[k]
+            if given is not None:
+                self._pass(k, i, given)
+
+    def _pass(self, k: int, i: int, array: np.ndarray) -> None:
+        """Let the step read input ``k`` where it lies, or in a copy where the step changes that memory."""
+        self._given[k] = array = np.ascontiguousarray(array)
+        self._copies.pop(k, None)
+        address = array.__array_interface__["data"][0]
+        if self._changed(address, address + array.nbytes):
+            self._copies[k] = array.copy()
+            address = self._copies[k].__array_interface__["data"][0]
+        self._args[i] = address
+
+    def _changed(self, start: int, end: int) -> bool:
+        """Whether the step changes a state with bytes between the addresses."""
+        if end <= self._below or start >= self._above:
+            return False
+        before_end = bisect_left(self._spans, (end, 0))  # changed states never overlap: the last one reaches furthest
+        return before_end > 0 and self._spans[before_end - 1][1] > start
 
     def _use_threads(self, threads: int) -> None:
         self.threads = threads
@@ -87,9 +119,8 @@ class Executor:
             room[...] = given[k] = inputs[k]
         for k, i in self._passed:
             array = inputs[k]
-            if array is not given[k]:
-                given[k] = array = np.ascontiguousarray(array)
-                args[i] = array.__array_interface__["data"][0]
+            if array is not given[k] or k in self._copies:
+                self._pass(k, i, array)
         results = self._results.copy()
         for k, i in self._large:
             result = results[k] = np.empty_like(results[k])

@@ -120,6 +120,27 @@ def test_results_are_fresh_unless_they_need_not_be() -> None:
     assert not np.shares_memory(first[0], second[0]) and np.shares_memory(first[1], second[1])
 
 
+@pytest.mark.parametrize("start", [0, 5, SMALL_INPUT - 3])
+def test_an_input_in_the_memory_of_a_state_is_read_as_it_was_before(start: int) -> None:
+    def write_first(arrays: list[np.ndarray], threads: int) -> None:
+        w, x, *_, loss, _ = arrays
+        w[...] = 100
+        loss[...] = x.sum()
+
+    size = SMALL_INPUT
+    memory = np.zeros(3 * size, np.float32)
+    w, n = memory[size : 2 * size], np.array(0)
+    for x in (memory[size + start :][:size], memory[start + 1 :][:size], memory[2 * size :], memory[:size]):
+        executor, _ = made(write_first, size=size)
+        executor.bind([w, n])
+        for fill in (1, 2):
+            memory[...] = fill
+            assert executor.run([x], [1.0, 0.0])[0] == fill * size
+        executor.bind([np.zeros(size, np.float32), n])
+        memory[...] = 3
+        assert executor.run([x], [1.0, 0.0])[0] == 3 * size
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [3, SMALL_INPUT])
 def test_an_array_given_again_is_read_again(size: int, stride: int) -> None:
