@@ -23,6 +23,26 @@ class AxisError(OpError, IndexError):
     """A dimension that the tensor does not have."""
 
 
+class ArgumentError(GenesisError, TypeError):
+    """A function was called with an argument of a wrong type, or with one that it does not have."""
+
+
+class ChoiceError(GenesisError, ValueError):
+    """An argument has a type that fits and a value that does not."""
+
+
+class IndexingError(GenesisError, IndexError):
+    """An index that the tensor does not have, or that is no index."""
+
+
+class UnsupportedError(GenesisError, NotImplementedError):
+    """A part of PyTorch that Genesis does not have."""
+
+
+class MissingNameError(GenesisError, AttributeError):
+    """A module or object of Genesis has no such name; the message says what to use."""
+
+
 class TraceError(GenesisError, RuntimeError):
     """The traced step does something that cannot be part of one graph."""
 

@@ -17,8 +17,10 @@ from compiler.ir.types import DType, TensorType, dtype, f32
 from genesis.context import Cell, current_recording, grad_mode, session
 from genesis.device import Device, device
 from genesis.history import Handle, add_hook, gradients, need_history, seed_for
+from genesis.strides import Layout, after, contiguous_strides, is_contiguous, reshaped
 
-View = tuple[Op, dict[str, Any]]
+View = tuple[Op, tuple["Tensor", ...], dict[str, Any]]
+"""A view op, its operands besides the tensor that is viewed, its attributes."""
 
 
 class Size(tuple[int, ...]):
@@ -68,22 +70,22 @@ class Tensor:
         if self._base is not base:
             with grad_mode(self._tracks):
                 shown = base
-                for op, attrs in self._views:
-                    shown = op(shown, **attrs)
+                for op, operands, attrs in self._views:
+                    shown = op(shown, *[x.value for x in operands], **attrs)
             self._base, self._shown = base, shown
         assert self._shown is not None
         return self._shown
 
-    def view_as_op(self, op: Op, **attrs: Any) -> Tensor:
+    def view_as_op(self, op: Op, *operands: Tensor, **attrs: Any) -> Tensor:
         """A tensor that shows this one through one more view op."""
         result = Tensor.__new__(Tensor)
-        result._start(self._cell, (*self._views, (op, attrs)))
+        result._start(self._cell, (*self._views, (op, operands, attrs)))
         result.value  # noqa: B018  a view is checked, and its grad mode decided, where it is made
         return result
 
     def write(self, value: Value) -> Tensor:
         """Replace the contents, seen by every alias of the storage; behind ``detach``, without autograd's knowledge."""
-        if any(op is o.detach for op, _ in self._views):
+        if any(op is o.detach for op, _, _ in self._views):
             with grad_mode(False):
                 self._cell.write(_put(self._cell.read(), self._views, o.detach(value)))
             return self
@@ -158,6 +160,26 @@ class Tensor:
 
     def size(self, dim: int | None = None) -> Any:
         return self.shape if dim is None else self.shape[dim]
+
+    def _layout(self) -> Layout:
+        shape = self._cell.type.shape
+        layout = shape, contiguous_strides(shape)
+        for op, _, attrs in self._views:
+            layout = after(op, attrs, *layout)
+        return layout
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Elements between neighbours along each dimension, or along ``dim``, of the storage that the tensor shows."""
+        strides = self._layout()[1]
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self) -> bool:
+        """Whether the tensor shows its storage in row-major order without gaps."""
+        return not self._views or is_contiguous(*self._layout())
+
+    def shows_as(self, shape: tuple[int, ...]) -> bool:
+        """Whether a view, without a copy, can show the elements in ``shape``."""
+        return not self._views or reshaped(*self._layout(), shape) is not None
 
     def dim(self) -> int:
         return self.ndim
@@ -377,8 +399,9 @@ def _put(base: Value, views: tuple[View, ...], value: Value) -> Value:
         if value.type != base.type:
             raise AutogradError(f"cannot write a {value.type} into a tensor of type {base.type}")
         return value
-    op, attrs = views[0]
-    inner = _put(op(base, **attrs), views[1:], value)
+    op, operands, attrs = views[0]
+    rest = [x.value for x in operands]
+    inner = _put(op(base, *rest, **attrs), views[1:], value)
     if op is o.reshape:
         return o.reshape(inner, shape=base.shape)
     if op is o.permute:
@@ -386,8 +409,12 @@ def _put(base: Value, views: tuple[View, ...], value: Value) -> Value:
         return o.permute(inner, dims=tuple(sorted(range(len(dims)), key=dims.__getitem__)))
     if op is o.slice:
         return o.slice_scatter(base, inner, **attrs)
+    if op is o.take:
+        return o.put_rows(base, *rest, inner)
     if op is o.detach:
         return inner
+    if op is o.expand and inner.type.size == base.type.size:
+        return o.reshape(inner, shape=base.shape)
     raise AutogradError(
         "unsupported operation: more than one element of the written-to tensor refers to a single memory location "
         f"(an expanded view of shape {list(inner.shape)}). Please clone() the tensor before performing the operation."
@@ -398,6 +425,14 @@ def _rebuild(kind: type[Tensor], array: np.ndarray, requires_grad: bool) -> Tens
     result = kind.__new__(kind)
     result._start(Cell(concrete(array, TensorType(dtype(array.dtype), array.shape)), requires_grad=requires_grad), ())
     return result
+
+
+def copied(input: Tensor) -> Value:
+    """The contents in memory of their own; gradients flow through."""
+    value = input.value
+    if value.requires_grad:
+        return o.mul(value, 1)
+    return from_array(np.array(value.data)).value if value.data is not None else o.detach(value)
 
 
 def wrap(value: Value) -> Tensor:

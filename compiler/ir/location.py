@@ -42,3 +42,8 @@ def user_location(scope: str = "") -> Loc:
             return Loc(file, frame.f_lineno, scope)
         frame = frame.f_back  # type: ignore[assignment]
     return Loc(scope=scope)
+
+
+def here(message: str, advice: str = "") -> str:
+    """``message`` with the user's line, and the way out under it."""
+    return f"{message}\n  at {user_location()}" + (f"\n  {advice}" if advice else "")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import OpError
+from compiler.errors import IndexingError, OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import Shape, TensorType, i64
@@ -34,7 +34,7 @@ def _bounded(index: np.ndarray, size: int, what: str) -> np.ndarray:
     wrong = (index < 0) | (index >= size)
     if wrong.any():
         where = int(np.flatnonzero(wrong)[0])
-        raise IndexError(out_of_range(what, int(index.reshape(-1)[where]), size, where))
+        raise IndexingError(out_of_range(what, int(index.reshape(-1)[where]), size, where))
     return index
 
 
@@ -93,7 +93,7 @@ def _infer_scatter_rows(index: TensorType, source: TensorType, rows: int) -> Ten
 
 def _scatter_rows(index: np.ndarray, source: np.ndarray, rows: int) -> np.ndarray:
     result = np.zeros((rows, *source.shape[index.ndim :]), source.dtype)
-    np.add.at(result, index.reshape(-1), source.reshape(-1, *source.shape[index.ndim :]))
+    np.add.at(result, index.reshape(-1), source.reshape(index.size, *source.shape[index.ndim :]))
     return result
 
 
@@ -204,19 +204,23 @@ def _infer_put_rows(table: TensorType, index: TensorType, source: TensorType) ->
 
 def _put_rows(table: np.ndarray, index: np.ndarray, source: np.ndarray) -> np.ndarray:
     result = table.copy()
-    result[index.reshape(-1)] = source.reshape(-1, *table.shape[1:])
+    result[index.reshape(-1)] = source.reshape(index.size, *table.shape[1:])
     return result
 
 
 def _last_writer(o: Any, index: Value, rows: int) -> Value:
     """For each row the place of the last index that names it, -1 where none does: i64[rows]."""
     count = index.type.size
+    if not count:
+        return o.expand(o.constant(value=-1, dtype=i64), shape=(rows,))
     row, place = o.iota(shape=(rows, 1), axis=0), o.iota(shape=(1, count), axis=1)
     return o.amax(o.where(o.eq(o.reshape(index, shape=(1, count)), row), place, -1), axes=(1,))
 
 
 def _expand_put_rows(o: Any, table: Value, index: Value, source: Value) -> Value:
     rows, *row = table.shape
+    if not source.type.size:
+        return table
     last = _last_writer(o, index, rows)
     written = o.take(o.reshape(source, shape=(index.type.size, *row)), o.maximum(last, 0))
     return o.where(o.reshape(o.ge(last, 0), shape=(rows, *(1 for _ in row))), written, table)
@@ -231,6 +235,8 @@ def _put_rows_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
         return o.where(o.reshape(o.lt(last, 0), shape=(rows, *(1 for _ in row))), g, 0)
 
     def to_source() -> Value:
+        if not index.type.size:
+            return o.zeros(shape=node.inputs[2].shape, dtype=g.dtype)
         place = o.reshape(o.iota(shape=(index.type.size,), axis=0), shape=index.shape)
         stays = o.eq(o.take(last, index), place)
         return o.where(o.reshape(stays, shape=(*index.shape, *(1 for _ in row))), o.take(g, index), 0)

@@ -9,6 +9,7 @@ and errors are PyTorch's; shapes broadcast and dtypes promote as there.
 from genesis.functions.control import *
 from genesis.functions.conversion import *
 from genesis.functions.creation import *
+from genesis.functions.gathering import *
 from genesis.functions.indexing import *
 from genesis.functions.methods import attach
 from genesis.functions.pointwise import *

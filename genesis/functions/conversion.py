@@ -6,16 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from compiler.ir.graph import Value
 from compiler.ir.op import o
-from compiler.ir.types import DType
 from compiler.ir.types import dtype as to_dtype
-from genesis.device import Device
+from genesis.device import Device, on_cpu
 from genesis.functions.creation import draw
 from genesis.functions.indexing import as_operand
 from genesis.functions.pointwise import add, cast, mul
 from genesis.random import Generator
-from genesis.tensor import Tensor, from_array, wrap
+from genesis.tensor import Tensor, copied, from_array, wrap
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
@@ -46,12 +44,7 @@ def is_tensor(obj: Any) -> bool:
 
 def clone(input: Tensor) -> Tensor:
     """A copy with its own storage; gradients flow through."""
-    return wrap(o.mul(input.value, 1) if input.requires_grad else _copied(input))
-
-
-def _copied(input: Tensor) -> Value:
-    value = input.value
-    return from_array(np.array(value.data)).value if value.data is not None else o.detach(value)
+    return wrap(copied(input))
 
 
 def detach(input: Tensor) -> Tensor:
@@ -60,22 +53,38 @@ def detach(input: Tensor) -> Tensor:
 
 
 def contiguous(input: Tensor) -> Tensor:
-    """The tensor itself: layout is the compiler's business."""
-    return input
+    """The tensor itself if its elements stand in row-major order, else a copy."""
+    return input if input.is_contiguous() else clone(input)
 
 
-def to(input: Tensor, *targets: Any, dtype: Any = None, device: Any = None, **_: Any) -> Tensor:
-    """Converted to a dtype; a device other than the CPU needs a step compiled with ``backend="cuda"``."""
+def to(
+    input: Tensor,
+    *targets: Any,
+    dtype: Any = None,
+    device: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """``to(dtype)``, ``to(device, dtype)`` or ``to(other)``, each with ``non_blocking, copy``: converted.
+
+    The tensor itself if nothing has to change, unless ``copy``. A device other than the CPU is refused: a step that is
+    compiled with ``backend="cuda"`` runs there.
+    """
+    flags = [t for t in targets if isinstance(t, bool)]
+    if len(flags) > 1:
+        copy = flags[1]
     for target in targets:
         if isinstance(target, Tensor):
             dtype = target.dtype
-        elif isinstance(target, DType):
-            dtype = target
         elif isinstance(target, str | Device):
             device = target
-    if device is not None and str(device).split(":")[0] != "cpu":
-        raise NotImplementedError(f"eager tensors on {device}; compile the step with backend='cuda' to run it there")
-    return input if dtype is None else cast(input, to_dtype(dtype))
+        elif not isinstance(target, bool) and target is not None:
+            dtype = target
+    on_cpu(device)
+    if dtype is None or to_dtype(dtype) is input.dtype:
+        return clone(input) if copy else input
+    return cast(input, to_dtype(dtype))
 
 
 def copy_(input: Tensor, source: Any) -> Tensor:

@@ -1,218 +1,364 @@
-"""Gathering, and what stands in square brackets."""
+"""The meaning of square brackets, read and written.
+
+Ints, slices, None and Ellipsis make views. Index tensors, lists and masks pick places and make copies. Rules, order of
+the resulting dimensions and errors are PyTorch's.
+"""
 
 from __future__ import annotations
 
-import builtins
+import warnings
+from collections.abc import Sequence
 from math import prod
+from operator import index as as_index
 from typing import Any
 
 import numpy as np
 
-from compiler.errors import TraceError
+from compiler.errors import ArgumentError, ChoiceError, GenesisWarning, IndexingError, OpError, TraceError
 from compiler.ir.graph import Value
-from compiler.ir.location import user_location
+from compiler.ir.location import here
 from compiler.ir.op import o
-from compiler.ir.types import DType, boolean, i64
-from compiler.ops.reduce import normalize_axis
-from genesis.context import current_recording
+from compiler.ir.types import DType, boolean, i32, i64, u8
+from compiler.ops.elementwise import broadcast_shapes
 from genesis.functions.pointwise import value_of
-from genesis.functions.shapes import permute, reshape, transpose, unsqueeze
+from genesis.functions.shapes import permute
 from genesis.tensor import Tensor, from_array, tensor, wrap
 
-
-def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """``input`` along ``dim`` at ``index``."""
-    axis = normalize_axis(dim, input.ndim)
-    return wrap(o.gather(input.value, _checked(index.value, input.shape[axis]), axis=axis))
-
-
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """``input`` with ``src`` added along ``dim`` at ``index``."""
-    axis = normalize_axis(dim, input.ndim)
-    return wrap(o.scatter_add(input.value, _checked(index.value, input.shape[axis]), src.value, axis=axis))
-
-
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices along ``dim`` at ``index``."""
-    axis = normalize_axis(dim, input.ndim)
-    moved = input if axis == 0 else transpose(input, 0, axis)
-    rows = wrap(o.take(moved.value, _checked(index.value, input.shape[axis])))
-    return rows if axis == 0 else transpose(rows, 0, axis)
-
-
-def _checked(index: Value, size: int) -> Value:
-    return o.bounded(index, size=size)
-
-
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 rows that are 1 at each class."""
-    if num_classes == -1:
-        num_classes = int(tensor._array("one_hot without num_classes").max()) + 1
-    classes = o.iota(shape=(num_classes,), axis=0)
-    label = o.bounded(unsqueeze(tensor, -1).value, size=num_classes, what="class value")
-    return wrap(o.cast(o.eq(label, classes), to=i64))
+Mask = Tensor | np.ndarray
+"""A bool tensor; an array where its contents are known while a step is recorded."""
+Places = list[tuple[int, Tensor | Mask]]
+"""Index tensors (int64 or int32) and masks, which span several dimensions, and the dimension each begins at."""
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """``x[index]`` with ints, slices, None, Ellipsis (views), long tensors and, at once only, bool ones (copies)."""
-    items = _places_of_masks(x, _full_index(x, index if isinstance(index, tuple) else (index,)))
-    arrays = [(i, item) for i, item in enumerate(items) if isinstance(item, Tensor)]
-    view = _basic(x, [slice(None) if isinstance(item, Tensor) else item for item in items])
-    if not arrays:
-        return view
-    return _advanced(view, _positions(items, arrays))
+    """``x[index]``. A mask, whose result has a shape that depends on its contents, only at once, not in a step."""
+    view, places = _picked(x, index)
+    return _gathered(view, _without_masks(view, places)) if places else view
 
 
-def _full_index(x: Tensor, items: tuple[Any, ...]) -> list[Any]:
-    """The index with Ellipsis and missing dimensions written out, sequences and arrays as tensors."""
-    result: list[Any] = []
-    used = np.sum([0 if i is None or i is Ellipsis else _dims_of(i) for i in items], dtype=int)
+def setitem(x: Tensor, index: Any, value: Any) -> None:
+    """``x[index] = value``; ``value`` broadcasts to what ``index`` picks, leading dimensions of size 1 do not count."""
+    if index is False:  # nothing is picked
+        return
+    view, places = _picked(x, index)
+    written = _without_leading_ones(as_operand(value, x.dtype))
+    if not places:
+        view.write(o.expand(written, shape=tuple(view.shape)))
+        return
+    if len(places) == 1 and _is_mask(places[0][1]) and _write_masked(view, *places[0], written):
+        return
+    _put(view, _without_masks(view, places), written)
+
+
+def as_operand(value: Any, to: DType) -> Value:
+    """``value``, a tensor or a number, in dtype ``to``."""
+    v = value_of(value)
+    return o.cast(v, to=to) if isinstance(v, Value) else o.constant(value=v, dtype=to)
+
+
+# Reading an index
+
+
+def _picked(x: Tensor, index: Any) -> tuple[Tensor, Places]:
+    """The view that ints, slices, None and Ellipsis make, and where in it index tensors and masks stand."""
+    items = [_normal(item) for item in _items(index)]
+    used = sum(_dims_of(item) for item in items)
+    if not x.ndim and any(_is_number(item) for item in items):
+        raise IndexingError(here("invalid index of a 0-dim tensor", "use `tensor.item()` for its number"))
     if used > x.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {x.ndim}\n  at {user_location()}")
+        raise IndexingError(here(f"too many indices for tensor of dimension {x.ndim}"))
+    rows: list[tuple[int, Tensor]] = []  # tensors of one number, which drop their dimension
+    places: Places = []
+    start: list[int] = []
+    stop: list[int] = []
+    step: list[int] = []
+    shape: list[int] = []
+
+    def keep(part: slice, kept: bool = True) -> None:
+        n = x.shape[len(start)]
+        a, b, s = _bounds(part, n)
+        start.append(a)
+        stop.append(max(a, b))
+        step.append(s)
+        if kept:
+            shape.append(len(range(a, b, s)))
+
     for item in items:
         if item is Ellipsis:
-            result.extend([slice(None)] * (x.ndim - used))
-        elif isinstance(item, list | np.ndarray):
-            result.append(tensor(item))
+            for _ in range(x.ndim - used):
+                keep(slice(None))
+            used = x.ndim
+        elif item is None:
+            shape.append(1)
+        elif isinstance(item, slice):
+            keep(item)
+        elif isinstance(item, Tensor) and _is_number(item):
+            rows.append((len(shape), item))
+            keep(slice(None))
+        elif isinstance(item, Tensor | np.ndarray):
+            places.append((len(shape), item))
+            if not item.ndim:
+                shape.append(1)
+            for _ in range(_dims_of(item)):
+                keep(slice(None))
         else:
-            result.append(item)
-    if not builtins.any(i is Ellipsis for i in items):
-        result.extend([slice(None)] * (x.ndim - used))
-    return result
+            i = _within(item, len(start), x)
+            keep(slice(i, i + 1), kept=False)
+    while len(start) < x.ndim:
+        keep(slice(None))
+    view = x
+    if stop != list(x.shape) or any(start) or any(s != 1 for s in step):
+        view = view.view_as_op(o.slice, start=tuple(start), stop=tuple(stop), step=tuple(step))
+    if tuple(shape) != view.shape:
+        view = view.view_as_op(o.reshape, shape=tuple(shape))
+    for dim, number in reversed(rows):
+        view = _row(view, dim, number)
+    return view, [(d - sum(row < d for row, _ in rows), t) for d, t in places]
+
+
+def _items(index: Any) -> Sequence[Any]:
+    """The items of an index. A list that holds sequences, tensors, slices or None counts as a tuple, as in PyTorch."""
+    if isinstance(index, tuple):
+        return index
+    several = (Tensor, list, tuple, range, np.ndarray, slice)
+    if isinstance(index, list) and any(isinstance(i, several) or i is None or i is Ellipsis for i in index):
+        warnings.warn(
+            here(
+                "x[[...]] with sequences, tensors, slices or None in the list means x[tuple(list)]; "
+                "PyTorch will change that",
+                "write x[tuple(list)], or x[genesis.tensor(list)] for one index tensor",
+            ),
+            GenesisWarning,
+            stacklevel=2,
+        )
+        return index
+    return (index,)
+
+
+def _normal(item: Any) -> Any:
+    """An item as None, Ellipsis, a slice, an int, an index tensor or a mask."""
+    if item is None or item is Ellipsis or isinstance(item, slice):
+        return item
+    if isinstance(item, list | tuple | range):
+        item = tensor(list(item)) if _has_tensors(item) else _array(item)
+    if isinstance(item, bool):
+        item = np.array(item)
+    if isinstance(item, np.ndarray):
+        if item.dtype == bool:
+            return item
+        item = tensor(item)
+    if isinstance(item, Tensor):
+        return _index_tensor(item)
+    try:
+        return as_index(item)
+    except TypeError:
+        raise IndexingError(
+            here(
+                "only integers, slices (`:`), ellipsis (`...`), None and long or byte tensors are valid indices "
+                f"(got {type(item).__name__})"
+            )
+        ) from None
+
+
+def _has_tensors(items: Sequence[Any]) -> bool:
+    return any(_has_tensors(i) if isinstance(i, list | tuple) else isinstance(i, Tensor) for i in items)
+
+
+def _array(items: Sequence[Any]) -> np.ndarray:
+    try:
+        array = np.array(items)
+    except ValueError:
+        raise IndexingError(here(f"the sequences in an index differ in length: {items}")) from None
+    return array if array.size else array.astype(np.int64)
+
+
+def _index_tensor(item: Tensor) -> Any:
+    """A bool or integer tensor; a single number that is known already as an int; uint8 is a mask."""
+    if item.dtype is u8:
+        if item.ndim:
+            warnings.warn(
+                here("indexing with dtype uint8 is deprecated", "use a bool tensor: mask.bool()"),
+                GenesisWarning,
+                stacklevel=2,
+            )
+        return item.bool()  # type: ignore[attr-defined]  # attached by genesis.functions
+    if item.dtype not in (boolean, i32, i64):
+        raise IndexingError(here(f"tensors used as indices must be long, int, byte or bool tensors, not {item._type}"))
+    if _is_number(item) and item.value.data is not None:
+        return int(item.value.data)
+    return item
+
+
+def _is_number(item: Any) -> bool:
+    return isinstance(item, int) or (isinstance(item, Tensor) and not item.ndim and not _is_mask(item))
+
+
+def _is_mask(item: Any) -> bool:
+    return isinstance(item, np.ndarray) or (isinstance(item, Tensor) and item.dtype is boolean)
 
 
 def _dims_of(item: Any) -> int:
-    return item.ndim if isinstance(item, Tensor) and item.dtype is boolean else 1
+    """How many dimensions of the tensor an item stands for."""
+    if item is None or item is Ellipsis:
+        return 0
+    return item.ndim if _is_mask(item) else 1
 
 
-def _basic(x: Tensor, items: list[Any]) -> Tensor:
-    start, stop, step, shape, axis = [], [], [], [], 0
-    for item in items:
-        if item is None:
-            shape.append(1)
+def _bounds(part: slice, n: int) -> tuple[int, int, int]:
+    try:
+        a, b, s = part.indices(n)
+    except TypeError as error:
+        raise ArgumentError(here(str(error))) from None
+    except ValueError as error:
+        raise ChoiceError(here(str(error))) from None
+    if s < 1:
+        raise ChoiceError(here("step must be greater than zero", "genesis.flip(x, [dim]) reverses a dimension"))
+    return a, b, s
+
+
+def _within(i: int, axis: int, x: Tensor) -> int:
+    n = x.shape[axis]
+    if not -n <= i < n:
+        raise IndexingError(
+            here(f"index {i} is out of bounds for dimension {axis} with size {n} (shape {list(x.shape)})")
+        )
+    return i % n
+
+
+def _row(x: Tensor, dim: int, number: Tensor) -> Tensor:
+    """``x`` without dimension ``dim``, at a number that is known only when the step runs; a view."""
+    fixed = wrap(_counted_from_the_front(number.value, x.shape[dim]))
+    first = x if dim == 0 else permute(x, dim, *(d for d in range(x.ndim) if d != dim))
+    return first.view_as_op(o.take, fixed)
+
+
+def _counted_from_the_front(index: Value, size: int) -> Value:
+    return o.bounded(o.where(o.lt(index, 0), o.add(index, size), index), size=size)
+
+
+# Masks
+
+
+def _without_masks(x: Tensor, places: Places) -> list[tuple[int, Tensor]]:
+    """``places`` with each mask replaced by the places where it is true, one index tensor for each dimension."""
+    result: list[tuple[int, Tensor]] = []
+    for dim, item in places:
+        if not _is_mask(item):
+            assert isinstance(item, Tensor)
+            result.append((dim, item))
             continue
-        n = x.shape[axis]
-        if isinstance(item, slice):
-            a, b, s = item.indices(n)
-            if s < 1:
-                raise ValueError("step must be greater than zero")
-            b = a if b < a else b
-            shape.append(len(range(a, b, s)))
-        else:
-            i = int(item)
-            if not -n <= i < n:
-                raise IndexError(
-                    f"index {i} is out of bounds for dimension {axis} with size {n}\n  at {user_location()}"
+        _check_mask(x, dim, item)
+        contents = item if isinstance(item, np.ndarray) else item.value.data
+        if contents is None:
+            raise TraceError(
+                here(
+                    "indexing with a bool tensor gives a shape that depends on the data",
+                    "use genesis.where or masked_fill, which keep the shape",
                 )
-            a, b, s = i % n, i % n + 1, 1
-        start.append(a)
-        stop.append(b)
-        step.append(s)
-        axis += 1
-    if stop != list(x.shape) or builtins.any(start) or builtins.any(s != 1 for s in step):
-        x = x.view_as_op(o.slice, start=tuple(start), stop=tuple(stop), step=tuple(step))
-    return x if tuple(shape) == x.shape else x.view_as_op(o.reshape, shape=tuple(shape))
-
-
-def _positions(items: list[Any], arrays: list[tuple[int, Tensor]]) -> list[tuple[int, Tensor]]:
-    """Index tensors with the dimension each stands at once the basic items are applied."""
-    gone = 0
-    result = []
-    for i, item in enumerate(items):
-        if isinstance(item, Tensor):
-            result.append((i - gone, item))
-        elif item is not None and not isinstance(item, slice):
-            gone += 1
+            )
+        true = np.nonzero(contents.reshape(contents.shape or (1,)))
+        result.extend((dim + a, from_array(where.astype(np.int64))) for a, where in enumerate(true))
     return result
 
 
-def _advanced(x: Tensor, arrays: list[tuple[int, Tensor]]) -> Tensor:
-    """Index tensors as one gather of rows; unless they stand at neighbouring dimensions, their shape comes first."""
-    table, flat, dims = _rows_of(x, arrays)
-    taken = wrap(o.take(table.value, flat))
-    first, rank = dims[0], len(flat.shape)
-    if not first or dims != list(range(first, first + len(dims))):
-        return taken
-    return permute(taken, *range(rank, rank + first), *range(rank), *range(rank + first, taken.ndim))
+def _check_mask(x: Tensor, dim: int, mask: Mask) -> None:
+    spans = x.shape[dim : dim + mask.ndim]
+    if tuple(mask.shape) != spans:
+        raise IndexingError(
+            here(
+                f"The shape of the mask {list(mask.shape)} at index {dim} does not match the shape of the indexed "
+                f"tensor {list(x.shape)} at index {dim}"
+            )
+        )
 
 
-def _rows_of(x: Tensor, arrays: list[tuple[int, Tensor]]) -> tuple[Tensor, Value, list[int]]:
-    """``x`` as a table with the indexed dimensions as its rows, the rows that are meant, and those dimensions."""
-    dims = [d for d, _ in arrays]
+def _write_masked(x: Tensor, dim: int, mask: Mask, value: Value) -> bool:
+    """Write ``value`` where ``mask`` is true, if it has the same for all places that the mask picks; else False."""
+    _check_mask(x, dim, mask)
+    spans = max(mask.ndim, 1)
+    trailing = x.ndim - dim - spans
+    if value.type.rank > trailing:
+        *lead, count = value.shape[: value.type.rank - trailing]
+        if count != 1:
+            return False
+        value = o.reshape(value, shape=(*lead, *[1] * spans, *value.shape[value.type.rank - trailing :]))
+    flags = mask if isinstance(mask, Tensor) else from_array(mask)
+    spread = o.reshape(flags.value, shape=(*(mask.shape or (1,)), *[1] * trailing))
+    x.write(o.where(spread, o.expand(value, shape=tuple(x.shape)), x.value))
+    return True
+
+
+# Places
+
+
+def _table(x: Tensor, places: Sequence[tuple[int, Tensor]]) -> tuple[Value, Value, list[int]]:
+    """``x`` with the indexed dimensions as its rows, the number of each row that is meant, and those dimensions."""
+    dims = [d for d, _ in places]
+    _check_broadcast([t for _, t in places])
     flat: Any = 0
-    for d, index in arrays:
-        n, v = x.shape[d], index.value
-        if v.dtype.kind != "int":
-            raise IndexError(f"tensors used as indices must be integer or bool tensors, not {v.dtype!r}")
-        inside = o.bounded(o.where(o.lt(v, 0), o.add(v, n), v), size=n)
+    for d, index in places:
+        n = x.shape[d]
+        inside = _counted_from_the_front(index.value, n)
         flat = o.add(o.mul(flat, n), inside) if isinstance(flat, Value) else inside
     others = [d for d in range(x.ndim) if d not in dims]
-    table = reshape(permute(x, *dims, *others), prod(x.shape[d] for d in dims), *(x.shape[d] for d in others))
-    return table, flat, dims
+    order, rows = (*dims, *others), prod(x.shape[d] for d in dims)
+    value = x.value if order == tuple(range(x.ndim)) else o.permute(x.value, dims=order)
+    return o.reshape(value, shape=(rows, *(x.shape[d] for d in others))), flat, dims
 
 
-def _put(x: Tensor, arrays: list[tuple[int, Tensor]], value: Any) -> None:
+def _check_broadcast(indices: Sequence[Tensor]) -> None:
+    try:
+        broadcast_shapes(*(t.shape for t in indices))
+    except OpError:
+        shapes = ", ".join(str(list(t.shape)) for t in indices)
+        raise IndexingError(
+            here(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}")
+        ) from None
+
+
+def _front(dims: Sequence[int]) -> int:
+    """Before which dimension the shape of index tensors comes: where they stood if they are neighbours, else first."""
+    return dims[0] if list(dims) == list(range(dims[0], dims[0] + len(dims))) else 0
+
+
+def _gathered(x: Tensor, places: Sequence[tuple[int, Tensor]]) -> Tensor:
+    table, flat, dims = _table(x, places)
+    taken = o.take(table, flat)
+    rank, first = flat.type.rank, _front(dims)
+    if first:
+        order = (*range(rank, rank + first), *range(rank), *range(rank + first, taken.type.rank))
+        taken = o.permute(taken, dims=order)
+    return wrap(taken)
+
+
+def _put(x: Tensor, places: Sequence[tuple[int, Tensor]], value: Value) -> None:
     """Write rows; of several for one place the last stays, as in NumPy."""
-    table, flat, dims = _rows_of(x, arrays)
-    first, rank, others = dims[0], len(flat.shape), table.ndim - 1
-    shape = [*table.shape[1:]]
-    front = bool(first) and dims == list(range(first, first + len(dims)))
-    place = first if front else 0
-    spread = o.expand(as_operand(value, x.dtype), shape=(*shape[:place], *flat.shape, *shape[place:]))
-    if place:
-        spread = o.permute(
-            spread, dims=(*range(place, place + rank), *range(place), *range(place + rank, rank + others))
+    table, flat, dims = _table(x, places)
+    rank, row = flat.type.rank, table.shape[1:]
+    first = _front(dims)
+    picked = (*row[:first], *flat.shape, *row[first:])
+    try:
+        fits = broadcast_shapes(value.shape, picked) == picked
+    except OpError:
+        fits = False
+    if not fits:
+        raise OpError(
+            here(
+                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
+                f"shape {list(picked)}"
+            )
         )
-    written = o.put_rows(table.value, flat, spread)
-    order = [*dims, *(d for d in range(x.ndim) if d not in dims)]
+    spread = o.expand(value, shape=picked)
+    if first:
+        order = (*range(first, first + rank), *range(first), *range(first + rank, len(picked)))
+        spread = o.permute(spread, dims=order)
+    written = o.put_rows(table, flat, spread)
+    order = (*dims, *(d for d in range(x.ndim) if d not in dims))
     whole = o.reshape(written, shape=tuple(x.shape[d] for d in order))
     x.write(o.permute(whole, dims=tuple(sorted(range(x.ndim), key=order.__getitem__))))
 
 
-def _places_of_masks(x: Tensor, items: list[Any]) -> list[Any]:
-    """The index with each bool tensor replaced by the places where it is true, one tensor a dimension."""
-    result: list[Any] = []
-    axis = 0
-    for item in items:
-        if not (isinstance(item, Tensor) and item.dtype is boolean):
-            result.append(item)
-            axis += item is not None
-            continue
-        shape = x.shape[axis : axis + item.ndim]
-        if item.shape != shape:
-            raise IndexError(
-                f"The shape of the mask {list(item.shape)} at index {axis} does not match the shape of the indexed "
-                f"tensor {list(x.shape)} at index {axis}"
-            )
-        if current_recording() is not None:
-            raise TraceError(
-                "indexing with a bool tensor gives a shape that depends on the data\n"
-                f"  at {user_location()}\n  use genesis.where or masked_fill, which keep the shape"
-            )
-        result.extend(from_array(places.astype(np.int64)) for places in np.nonzero(item.numpy()))
-        axis += item.ndim
-    return result
-
-
-def setitem(x: Tensor, index: Any, value: Any) -> None:
-    """``x[index] = value`` for ints, slices, None, Ellipsis, integer tensors, a bool mask over leading dimensions."""
-    items = _full_index(x, index if isinstance(index, tuple) else (index,))
-    arrays = [(i, item) for i, item in enumerate(items) if isinstance(item, Tensor)]
-    if builtins.any(item.dtype is not boolean for _, item in arrays):
-        items = _places_of_masks(x, items)
-        arrays = [(i, item) for i, item in enumerate(items) if isinstance(item, Tensor)]
-        view = _basic(x, [slice(None) if isinstance(item, Tensor) else item for item in items])
-        _put(view, _positions(items, arrays), value)
-        return
-    if isinstance(items[0] if items else None, Tensor):
-        mask = items[0]
-        spread = reshape(mask, *mask.shape, *([1] * (x.ndim - mask.ndim)))
-        x.write(o.where(spread.value, as_operand(value, x.dtype), x.value))
-        return
-    view = _basic(x, items)
-    view.write(o.expand(as_operand(value, x.dtype), shape=tuple(view.shape)))
-
-
-def as_operand(value: Any, to: DType) -> Value:
-    v = value_of(value)
-    return o.cast(v, to=to) if isinstance(v, Value) else o.constant(value=v, dtype=to)
+def _without_leading_ones(value: Value) -> Value:
+    shape = value.shape
+    ones = next((i for i, n in enumerate(shape) if n != 1), len(shape))
+    return o.reshape(value, shape=shape[ones:]) if ones else value

@@ -31,7 +31,7 @@ from genesis.functions.pointwise import (
     true_divide,
 )
 from genesis.functions.products import matmul
-from genesis.functions.shapes import expand, reshape, t, transpose
+from genesis.functions.shapes import expand, reshape, t, transpose, view
 from genesis.tensor import Tensor, from_array
 
 _METHODS = (
@@ -103,8 +103,8 @@ def attach(functions: dict[str, Any]) -> None:
         target = dtype({"half": "f16", "bfloat16": "bf16", "int": "i32"}[name])
         setattr(Tensor, name, lambda self, to_type=target: cast(self, to_type))
     for name, attribute in {
-        "view": lambda self, *s: to(self, s[0]) if isinstance(s[0], DType) else reshape(self, *s),
-        "view_as": lambda self, other: reshape(self, *other.shape),
+        "view": lambda self, *s: to(self, s[0]) if isinstance(s[0], DType) else view(self, *s),
+        "view_as": lambda self, other: view(self, *other.shape),
         "reshape_as": lambda self, other: reshape(self, *other.shape),
         "expand_as": lambda self, other: expand(self, *other.shape),
         "type_as": lambda self, other: cast(self, other.dtype),

@@ -11,7 +11,7 @@ from compiler.ir.graph import Value
 from compiler.ir.op import Op, o
 from compiler.ir.types import dtype as to_dtype
 from compiler.ops.reduce import normalize_axes, normalize_axis
-from genesis.functions.indexing import gather
+from genesis.functions.gathering import gather
 from genesis.functions.pointwise import Dim, abs, cast, eq, ne, pow, sqrt, square, where
 from genesis.functions.shapes import squeeze
 from genesis.tensor import Tensor, wrap

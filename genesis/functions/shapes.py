@@ -14,7 +14,7 @@ from compiler.ir.op import Op, o
 from compiler.ir.types import boolean
 from compiler.ops.reduce import normalize_axes, normalize_axis
 from genesis.functions.pointwise import Dim
-from genesis.tensor import Tensor, wrap
+from genesis.tensor import Tensor, copied, wrap
 
 
 def as_sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
@@ -23,19 +23,39 @@ def as_sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(int(n) for n in shape)
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
-    """The same elements in another shape; one size may be -1."""
+def _inferred(input: Tensor, shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """``shape`` with its -1, if there is one, replaced by the size that fits."""
     sizes = list(as_sizes(shape))
     if -1 in sizes:
         known = -prod(sizes)
         if sizes.count(-1) > 1:
-            raise OpError("only one dimension can be inferred")
+            raise OpError(f"only one dimension can be inferred, but got shape {sizes}\n  at {user_location()}")
         if known == 0 or input.numel() % known:
             raise OpError(f"shape '{sizes}' is invalid for input of size {input.numel()}\n  at {user_location()}")
         sizes[sizes.index(-1)] = input.numel() // known
-    if tuple(sizes) == input.shape:
-        return input.view_as_op(o.reshape, shape=tuple(sizes)) if input.requires_grad else input
-    return input.view_as_op(o.reshape, shape=tuple(sizes))
+    return tuple(sizes)
+
+
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements in another shape; one size may be -1. A view where strides allow one, else a copy."""
+    sizes = _inferred(input, shape)
+    if sizes == input.shape:
+        return input.view_as_op(o.reshape, shape=sizes) if input.requires_grad else input
+    if prod(sizes) != input.numel() or input.shows_as(sizes):
+        return input.view_as_op(o.reshape, shape=sizes)
+    return wrap(o.reshape(copied(input), shape=sizes))
+
+
+def view(input: Tensor, *shape: Any) -> Tensor:
+    """:func:`reshape` that never copies; an error where it would have to."""
+    sizes = _inferred(input, shape)
+    if prod(sizes) == input.numel() and not input.shows_as(sizes):
+        raise OpError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            f"contiguous subspaces): {list(input.shape)} with strides {list(input.stride())} as {list(sizes)}. "
+            f"Use .reshape(...) instead.\n  at {user_location()}"
+        )
+    return reshape(input, *sizes)
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -113,7 +133,7 @@ def repeat(input: Tensor, *sizes: Any) -> Tensor:
     shape = (1,) * lead + tuple(input.shape)
     spaced = reshape(input, *(m for n in shape for m in (1, n)))
     tiled = expand(spaced, *(m for c, n in zip(counts, shape, strict=True) for m in (c, n)))
-    return reshape(tiled, *(c * n for c, n in zip(counts, shape, strict=True)))
+    return wrap(o.reshape(copied(tiled), shape=tuple(c * n for c, n in zip(counts, shape, strict=True))))
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -142,14 +162,15 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
 
 def flip(input: Tensor, *dims: Any) -> Tensor:
-    """Reversed along ``dims``."""
+    """A copy that is reversed along ``dims``."""
     axes = normalize_axes(as_sizes(dims), input.ndim)
-    return input.view_as_op(
+    turned = input.view_as_op(
         o.slice,
         start=tuple(n - 1 if a in axes else 0 for a, n in enumerate(input.shape)),
         stop=tuple(-1 if a in axes else n for a, n in enumerate(input.shape)),
         step=tuple(-1 if a in axes else 1 for a in range(input.ndim)),
     )
+    return wrap(copied(turned))
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:

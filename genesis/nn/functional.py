@@ -587,6 +587,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if value is not None:
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    if not any(pad):
+        return fn.clone(input)
     for axis, before, after in _per_axis(input, pad):
         low, high = max(before, 0), max(after, 0)
         pieces = _PIECES[mode](input, axis, low, high)

@@ -1,0 +1,67 @@
+"""Elements and slices picked, or added to, by index tensors along one dimension."""
+
+from __future__ import annotations
+
+from compiler.errors import ArgumentError, ChoiceError
+from compiler.ir.graph import Value
+from compiler.ir.location import here
+from compiler.ir.op import o
+from compiler.ir.types import i64
+from compiler.ops.layout import slice_along
+from compiler.ops.reduce import normalize_axis
+from genesis.functions.shapes import unsqueeze
+from genesis.tensor import Tensor, wrap
+
+
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """``input`` along ``dim`` at ``index``, which has as many dimensions and may be smaller in the others."""
+    axis = normalize_axis(dim, input.ndim)
+    x, places = _at_least_1d(input.value), _at_least_1d(index.value)
+    return wrap(_as_shape(o.gather(x, _checked(places, x.shape[axis]), axis=axis), index.shape))
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """``input`` with ``src`` added along ``dim`` at ``index``; of ``src`` only what ``index`` covers counts."""
+    axis = normalize_axis(dim, input.ndim)
+    x, places, source = (_at_least_1d(t.value) for t in (input, index, src))
+    if places.type.rank == source.type.rank:
+        for a, n in enumerate(places.shape):
+            source = slice_along(o, source, a, 0, n) if source.shape[a] > n else source
+    return wrap(_as_shape(o.scatter_add(x, _checked(places, x.shape[axis]), source, axis=axis), input.shape))
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices along ``dim`` at ``index``, a vector or a single number."""
+    axis = normalize_axis(dim, input.ndim)
+    if index.ndim > 1:
+        raise ChoiceError(here(f"index_select(): index is expected to be a vector, not {index._type}"))
+    x = _at_least_1d(input.value)
+    order = (axis, *(a for a in range(x.type.rank) if a != axis))
+    table = x if axis == 0 else o.permute(x, dims=order)
+    rows = o.take(table, _checked(_at_least_1d(index.value), x.shape[axis]))
+    if not input.ndim:
+        return wrap(o.reshape(rows, shape=()))
+    return wrap(rows if axis == 0 else o.permute(rows, dims=tuple(sorted(range(len(order)), key=order.__getitem__))))
+
+
+def _at_least_1d(x: Value) -> Value:
+    return x if x.type.rank else o.reshape(x, shape=(1,))
+
+
+def _as_shape(x: Value, shape: tuple[int, ...]) -> Value:
+    return x if x.shape == tuple(shape) else o.reshape(x, shape=tuple(shape))
+
+
+def _checked(index: Value, size: int) -> Value:
+    return o.bounded(index, size=size)
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 rows that are 1 at each class."""
+    if tensor.dtype.kind != "int":
+        raise ArgumentError(here(f"one_hot is only applicable to index tensors of integers, not {tensor._type}"))
+    if num_classes == -1:
+        num_classes = int(tensor._array("one_hot without num_classes").max()) + 1
+    classes = o.iota(shape=(num_classes,), axis=0)
+    label = o.bounded(unsqueeze(tensor, -1).value, size=num_classes, what="class value")
+    return wrap(o.cast(o.eq(label, classes), to=i64))
