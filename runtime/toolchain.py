@@ -1,7 +1,8 @@
 """The machine's C compiler: which one, what it can do, and how Genesis calls it.
 
 Environment: ``GENESIS_CC`` and ``CC`` name a compiler (``GENESIS_CC=none``: act as if there were none),
-``GENESIS_MARCH`` the processor to build for (the value of ``-march``, on ARM of ``-mcpu``; by default ``native``).
+``GENESIS_MARCH`` the processor to build for (the value of ``-march``, on ARM of ``-mcpu``; by default ``native``),
+``GENESIS_CC_TIMEOUT`` the seconds after which a compiler that has not answered is stopped (by default 600).
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import functools
 import hashlib
 import importlib.util
 import json
+import math
 import os
 import platform
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -82,6 +85,10 @@ class CompileError(DeviceError):
         super().__init__(f"the C compiler failed on {source}\n  {lines}\n  command: {shlex.join(command)}")
 
 
+class CompilerStopped(DeviceError):
+    """The C compiler was ended by a signal, or took too long. To try again may help."""
+
+
 @dataclass(frozen=True)
 class Compiler:
     """A C compiler that has answered, for one processor.
@@ -99,11 +106,13 @@ class Compiler:
         return (*FLAGS, *FAMILY_FLAGS[self.family], processor_flag(self.family, march))
 
     def build(self, source: str, out: Path, march: str) -> None:
-        """Build the shared library ``out`` from one C file; raise ``CompileError`` with the source kept.
+        """Build the shared library ``out`` from one C file, whose parts, if any, are compiled at the same time.
 
-        The parts of a file, if it has any, are compiled at the same time.
+        Raises:
+            CompileError: the compiler complains; the source is kept.
+            CompilerStopped: the compiler was ended by a signal, or took too long.
         """
-        kept = out.with_name(f"failed-{hashlib.sha256(source.encode()).hexdigest()[:16]}.c")
+        kept = out.with_name(f"failed-{hashlib.sha256(_encoded(source)).hexdigest()[:16]}.c")
         text = f'#line 1 "{kept.name}"\n{source}'
         start = (*self.command, *self.flags(march))
         found = PARTS.search(source)
@@ -116,7 +125,7 @@ class Compiler:
                 finished.append(_run((*start, "-shared", *objects, "-o", str(out), *LIBRARIES), ""))
         for process in finished:
             if process.returncode != 0:
-                kept.write_text(source)
+                kept.write_bytes(_encoded(source))
                 raise CompileError(process.args, _complaints(process.stderr), kept)
 
 
@@ -128,14 +137,15 @@ def march() -> str:
 def find_compiler() -> Compiler | None:
     """The first usable of ``GENESIS_CC``, ``CC``, cc, gcc, clang and the ziglang package; None where there is none.
 
-    A ``GENESIS_CC`` or ``GENESIS_MARCH`` that does not work raises ``DeviceError``; any other unusable compiler is
-    passed over with a warning. Only POSIX systems are searched: the thread pool needs pthreads.
+    A ``GENESIS_CC`` or ``GENESIS_MARCH`` that does not work, and a ``CC`` that is no command line, raise
+    ``DeviceError``; any other unusable compiler is passed over with a warning. Only POSIX systems are searched: the
+    thread pool needs pthreads.
     """
     named = os.environ.get("GENESIS_CC", "").strip()
     if named == "none" or sys.platform == "win32":
         return None
     insist = bool(named or os.environ.get("GENESIS_MARCH"))
-    for command in [shlex.split(named)] if named else _candidates():
+    for command in [_words("GENESIS_CC", named)] if named else _candidates():
         program = shutil.which(command[0])
         if program is None:
             if named:
@@ -176,11 +186,19 @@ def processor_identity() -> str:
 
 def _candidates() -> Iterator[list[str]]:
     if named := os.environ.get("CC", "").strip():
-        yield shlex.split(named)
+        yield _words("CC", named)
     yield from (["cc"], ["gcc"], ["clang"])
     package = importlib.util.find_spec("ziglang")
     if package and package.submodule_search_locations:
         yield [str(Path(package.submodule_search_locations[0]) / "zig"), "cc"]
+
+
+def _words(variable: str, text: str) -> list[str]:
+    """The words of a command line in an environment variable."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise DeviceError(f"{variable}={text!r} is no command line ({error}); correct it, or unset it") from None
 
 
 def _identity(command: Sequence[str]) -> str:
@@ -191,7 +209,10 @@ def _identity(command: Sequence[str]) -> str:
 
 @functools.cache
 def _probe(command: tuple[str, ...], march: str, identity: str) -> Compiler | DeviceError:
-    """Ask a compiler for its macros. A failure is returned, so that it is cached like a success."""
+    """Ask a compiler for its macros. A failure is returned, so that it is remembered like a success.
+
+    A compiler that was stopped raises ``CompilerStopped``, which is not remembered.
+    """
     zig = Path(command[0]).stem == "zig"
     flag = processor_flag("zig" if zig else "gcc", march)
 
@@ -211,6 +232,8 @@ def _probe(command: tuple[str, ...], march: str, identity: str) -> Compiler | De
 
     try:
         answer = cached_bytes(("probe", identity, shlex.join(command), flag, processor_identity(), PROBE), ask)
+    except CompilerStopped:
+        raise
     except DeviceError as error:
         return error
     version, family, features = json.loads(answer)
@@ -218,9 +241,48 @@ def _probe(command: tuple[str, ...], march: str, identity: str) -> Compiler | De
 
 
 def _run(command: Sequence[str], text: str) -> subprocess.CompletedProcess[str]:
-    """Run a compiler, with messages in English; zig keeps its parts of the C library beside our cache."""
+    """Run a compiler on ``text``, with messages in English; zig keeps its parts of the C library beside our cache.
+
+    Bytes of its messages that are no UTF-8 are shown as U+FFFD.
+
+    Raises:
+        CompilerStopped: it was ended by a signal, or took too long.
+        DeviceError: it cannot be started.
+    """
     environment = {"ZIG_GLOBAL_CACHE_DIR": str(writable_folder() / "zig"), **os.environ, "LC_ALL": "C"}
-    return subprocess.run(command, input=text, capture_output=True, text=True, env=environment)
+    limit = _timeout()
+    try:
+        done = subprocess.run(command, input=_encoded(text), capture_output=True, env=environment, timeout=limit)
+    except subprocess.TimeoutExpired:
+        raise CompilerStopped(
+            f"the C compiler did not answer for {limit:g} s and was stopped; see whether it works, or give it longer "
+            f"with GENESIS_CC_TIMEOUT\n  command: {shlex.join(command)}"
+        ) from None
+    except OSError as error:
+        raise DeviceError(f"the C compiler cannot be started: {error}\n  command: {shlex.join(command)}") from error
+    if done.returncode < 0:
+        raise CompilerStopped(
+            f"the C compiler was stopped by {signal.Signals(-done.returncode).name}\n  command: {shlex.join(command)}"
+        )
+    out, errors = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(done.args, done.returncode, out, errors)
+
+
+def _encoded(source: str) -> bytes:
+    """C text as bytes. It may name files whose names are no UTF-8, which Python keeps as lone surrogates."""
+    return source.encode(errors="surrogateescape")
+
+
+def _timeout() -> float:
+    """Seconds a compiler may take: ``GENESIS_CC_TIMEOUT``, else 600."""
+    text = os.environ.get("GENESIS_CC_TIMEOUT", "600")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise DeviceError(f"GENESIS_CC_TIMEOUT={text!r} is no number of seconds; write one above 0")
+    return seconds
 
 
 def _complaints(stderr: str) -> list[str]:

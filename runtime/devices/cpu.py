@@ -33,9 +33,8 @@ class CpuProgram:
     __slots__ = ("__weakref__", "_finding", "_pool", "_step", "_unmap", "status")
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        self._step: Callable[..., Any] = (
-            library.step
-        )  # its arguments have C types already: no ``argtypes`` that would convert them
+        # The arguments of a call have C types already: no ``argtypes`` that would convert them.
+        self._step: Callable[..., Any] = library.step
         library.step.restype = None
         self._pool = get_pool()
         self._finding = (ctypes.c_longlong * 4)()

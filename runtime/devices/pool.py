@@ -5,13 +5,14 @@ Environment: ``GENESIS_NUM_THREADS`` (by default the number of processors this p
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
 from pathlib import Path
 
 from compiler.errors import DeviceError
-from runtime.cache import cached
+from runtime.cache import CacheError, cached
 from runtime.toolchain import find_compiler, march, processor_identity
 
 _chosen: int | None = None
@@ -20,7 +21,11 @@ _chosen: int | None = None
 def load_library(source: str) -> ctypes.CDLL:
     """Build one C file, unless the cache has it, and load it.
 
-    Raises ``DeviceError`` without a compiler and ``CompileError`` where the compiler fails.
+    A library that cannot be loaded is built again, once.
+
+    Raises:
+        DeviceError: there is no compiler; ``CompileError``: it fails.
+        CacheError: the library cannot be kept, or not be loaded.
     """
     compiler = find_compiler()
     if compiler is None:
@@ -29,7 +34,21 @@ def load_library(source: str) -> ctypes.CDLL:
         )
     processor = march()
     key = ("library", compiler.identity, compiler.version, *compiler.flags(processor), processor_identity(), source)
-    return ctypes.CDLL(str(cached(key, ".so", lambda path: compiler.build(source, path, processor))))
+
+    def make(path: Path) -> None:
+        compiler.build(source, path, processor)
+
+    path = cached(key, ".so", make)
+    with contextlib.suppress(OSError):
+        return ctypes.CDLL(str(path))
+    path = cached(key, ".so", make, again=True)
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise CacheError(
+            f"a library that was just built cannot be loaded: {error}. Where its folder does not allow programs "
+            "(a mount with noexec, say), set GENESIS_CACHE to another folder."
+        ) from error
 
 
 @functools.cache

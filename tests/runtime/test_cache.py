@@ -1,14 +1,19 @@
 """The cache folder: made once, whole or not at all, and mended when damaged."""
 
+import errno
+import os
+import re
+import stat
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from compiler.errors import GenesisError, GenesisWarning
-from runtime.cache import cache_folder, cache_limit, cached, cached_bytes
+from runtime.cache import IN_USE, CacheError, cache_folder, cache_limit, cached, cached_bytes
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,14 +133,162 @@ def test_two_processes_make_the_same_key_at_once(folder: Path, tmp_path: Path) -
     assert cached(("shared key",), ".so", Maker(b"not asked for")).read_bytes() == b"x" * 100_000
 
 
+def age(path: Path, seconds: float) -> None:
+    """Make the last use of a file that much longer ago."""
+    status = path.stat()
+    os.utime(path, (status.st_atime, status.st_mtime - seconds))
+
+
 def test_the_entries_used_longest_ago_go_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENESIS_CACHE_LIMIT", "2500")
     kilobyte = Maker(b"x" * 1000)
     old, older = cached(("a",), ".so", kilobyte), cached(("b",), ".so", kilobyte)
-    cached(("a",), ".so", kilobyte)  # used again: now b is the oldest
+    age(old, 2 * IN_USE)
+    age(older, 3 * IN_USE)
     new = cached(("c",), ".so", kilobyte)
     assert sorted(files(folder)) == sorted([old, new])
     assert not older.parent.exists()
+    cached(("a",), ".so", kilobyte)  # used again, and so not removed
+    newest = cached(("d",), ".so", kilobyte)
+    assert sorted(files(folder)) == sorted([old, new, newest])
+
+
+def test_what_another_process_writes_or_is_about_to_load_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENESIS_CACHE_LIMIT", "10")
+    found = cached(("just found by another process",), ".so", Maker(b"x" * 1000))
+    written = folder / "entries" / f"{'0' * 32}.so"
+    written.write_bytes(b"half of a libra")
+    cached(("key",), ".so", Maker())
+    assert found.exists() and written.exists()
+    age(found, 2 * IN_USE)
+    age(written, 2 * IN_USE)  # its process is gone
+    cached(("another key",), ".so", Maker())
+    assert not found.exists() and not written.exists()
+
+
+def foreign_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give ``folder`` to another user; without the right to, become another user in Genesis's eyes."""
+    if os.geteuid() == 0:
+        os.chown(folder, 12345, 12345)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="owners and modes are those of POSIX")
+
+
+@POSIX
+@pytest.mark.parametrize("place", ["", "entries"])
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda folder, _: folder.chmod(0o777), "may be written by other users"),
+        (lambda folder, _: folder.chmod(0o720), "may be written by other users"),
+        (foreign_folder, "belongs to user number"),
+    ],
+    ids=["all", "group", "owner"],
+)
+def test_a_folder_that_others_may_write_to_is_not_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[..., None], said: str, place: str
+) -> None:
+    planted = cached(("key",), ".so", Maker(b"planted"))
+    before = files(folder)
+    harm(folder / place, monkeypatch)
+    make = Maker()
+    with pytest.warns(
+        GenesisWarning, match=f"{re.escape(str(folder / place))} {said}.*not used.*chmod go-w"
+    ) as said_once:
+        found = cached(("key",), ".so", make)
+        assert cached(("key",), ".so", make) == found
+        cached(("another",), ".so", make)
+    assert len(said_once) == 1
+    assert found.read_bytes() == b"content" and folder not in found.parents
+    assert files(folder) == before and planted.exists()
+
+
+@POSIX
+def test_a_file_that_others_may_write_is_made_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Maker()
+    first = cached(("key",), ".so", make)
+    first.chmod(0o666)
+    assert cached(("key",), ".so", make) == first
+    assert make.calls == 2
+    assert stat.S_IMODE(first.stat().st_mode) == 0o600
+
+
+@POSIX
+def test_modes_do_not_depend_on_the_umask(folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        found = cached(("key",), ".so", Maker())
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "entries", found.parent)}
+    assert modes == {0o700}
+    assert stat.S_IMODE(found.stat().st_mode) == 0o600
+
+
+NO_HOME = """
+import os, tempfile, warnings
+from pathlib import Path
+from runtime.cache import cached_bytes
+tempfile.tempdir = "/tmp"
+os.environ.pop("HOME", None)
+os.environ.pop("XDG_CACHE_HOME", None)
+if os.geteuid() == 0:
+    os.setuid(54321)  # as `docker run -u 54321`: no entry in the list of users
+else:
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+    Path.home = home
+warnings.simplefilter("always")
+with warnings.catch_warnings(record=True) as caught:
+    assert cached_bytes(("key",), lambda: b"made") == b"made"
+    assert cached_bytes(("key",), None) == b"made"
+(warning,) = caught
+print(warning.message)
+"""
+
+
+@POSIX
+def test_a_user_without_home_gets_a_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GENESIS_CACHE")
+    done = subprocess.run([sys.executable, "-c", NO_HOME], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert "there is no home folder to keep compiled programs in" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["entry", "file"])
+def test_a_folder_or_a_file_in_the_place_of_an_entry_is_replaced(folder: Path, name: str) -> None:
+    make = Maker()
+    found = cached(("key",), ".so", make)
+    if name == "file":  # a folder where the file should be
+        found.unlink()
+        found.mkdir()
+        (found / "inside").touch()
+    else:  # a file where the folder of the entry should be
+        found.unlink()
+        found.parent.rmdir()
+        found.parent.touch()
+    assert cached(("key",), ".so", make) == found
+    assert found.read_bytes() == b"content" and make.calls == 2
+    assert files(folder) == [found]
+
+
+def test_an_entry_that_is_of_no_use_is_made_again(folder: Path) -> None:
+    cached(("key",), ".so", Maker(b"useless"))
+    found = cached(("key",), ".so", Maker(b"better"), again=True)
+    assert found.read_bytes() == b"better"
+    assert cached(("key",), ".so", Maker(b"not asked for")) == found
+
+
+def test_a_full_disk_is_a_clear_error(folder: Path) -> None:
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(CacheError, match=r"cannot keep a built file in .*cache \(No space left.*GENESIS_CACHE"):
+        cached(("key",), ".so", full)
+    assert files(folder) == []
 
 
 def test_an_entry_above_the_limit_is_still_delivered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Translation units built, cached, loaded and called."""
 
 import gc
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 
 from compiler.errors import DeviceError
+from runtime.cache import CacheError
 from runtime.device import Status, pointers
 from runtime.devices.cpu import CpuDevice, CpuProgram, aligned_empty
-from runtime.devices.pool import get_pool
+from runtime.devices.pool import get_pool, load_library
 from runtime.toolchain import CompileError
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +106,28 @@ def test_source_is_built_once(folder: Path) -> None:
     assert libraries(folder) == built
     CpuProgram.build(DOUBLE + "// another")
     assert len(libraries(folder)) == len(built) + 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF for another processor"])
+def test_a_library_that_cannot_be_loaded_is_built_again(folder: Path, content: bytes) -> None:
+    get_pool()
+    before = libraries(folder)
+    CpuProgram.build(DOUBLE).close()
+    (library,) = set(libraries(folder)) - set(before)
+    library.unlink()
+    useless = library.with_name(f"{hashlib.sha256(content).hexdigest()[:32]}.so")
+    useless.write_bytes(content)  # whole, says its name
+    assert (double(CpuProgram.build(DOUBLE), np.float32([1])) == [2]).all()
+    assert not useless.exists()
+
+
+def test_a_library_that_can_never_be_loaded_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> None:
+        raise OSError(f"{name}: failed to map segment from shared object")
+
+    monkeypatch.setattr("ctypes.CDLL", refuse)
+    with pytest.raises(CacheError, match=r"just built cannot be loaded: .*failed to map .*GENESIS_CACHE"):
+        load_library(DOUBLE)
 
 
 def test_flags_are_part_of_the_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,10 @@ import pytest
 
 from compiler.errors import DeviceError, GenesisWarning
 from runtime import toolchain
-from runtime.cache import cache_folder
-from runtime.toolchain import CompileError, Compiler, cpu_features, find_compiler, march
+from runtime.cache import writable_folder
+from runtime.toolchain import CompileError, Compiler, CompilerStopped, cpu_features, find_compiler, march
 
-ZIG_CACHE = str(cache_folder() / "zig")
+ZIG_CACHE = str(writable_folder() / "zig")
 X86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="these processors are of the x86 family")
 
 
@@ -34,7 +34,7 @@ def installed() -> list[str]:
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENESIS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", ZIG_CACHE)  # filling it takes seconds
-    for name in ("GENESIS_CC", "GENESIS_MARCH", "CC"):
+    for name in ("GENESIS_CC", "GENESIS_MARCH", "GENESIS_CC_TIMEOUT", "CC"):
         monkeypatch.delenv(name, raising=False)
     toolchain._probe.cache_clear()
 
@@ -76,6 +76,57 @@ def test_a_named_compiler_that_does_not_work(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("GENESIS_CC", str(program(tmp_path / "broken", "echo 'math.h: no such file' >&2; exit 1")))
     with pytest.raises(DeviceError, match=r"broken cannot be used with .*: math\.h: no such file"):
         find_compiler()
+
+
+@pytest.mark.parametrize("variable", ["GENESIS_CC", "CC"])
+def test_a_command_line_with_an_open_quote(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "gcc '")
+    with pytest.raises(DeviceError, match=rf'^{variable}="gcc \'" is no command line \(No closing quotation\)'):
+        find_compiler()
+
+
+def test_messages_that_are_no_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENESIS_CC", str(program(tmp_path / "cc", r"printf 'error: caf\351\n' >&2; exit 1")))
+    with pytest.raises(DeviceError, match="error: caf\N{REPLACEMENT CHARACTER}"):
+        find_compiler()
+
+
+def test_a_compiler_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENESIS_CC", str(program(tmp_path / "cc", "exec sleep 600")))
+    monkeypatch.setenv("GENESIS_CC_TIMEOUT", "0.1")
+    with pytest.raises(CompilerStopped, match=r"did not answer for 0\.1 s .*GENESIS_CC_TIMEOUT\n  command: .*/cc"):
+        find_compiler()
+
+
+def test_a_compiler_that_was_stopped_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    works = "echo '#define __VERSION__ \"1.0\"'"
+    path = program(tmp_path / "cc", f"[ -e {tmp_path}/once ] || {{ touch {tmp_path}/once; kill -INT $$; }}; {works}")
+    monkeypatch.setenv("GENESIS_CC", str(path))
+    with pytest.raises(CompilerStopped, match="stopped by SIGINT"):
+        find_compiler()
+    assert find_compiler().version == "1.0"
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "inf", "nan"])
+def test_a_time_out_that_is_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("GENESIS_CC", str(program(tmp_path / "cc", "exit 1")))
+    monkeypatch.setenv("GENESIS_CC_TIMEOUT", text)
+    with pytest.raises(DeviceError, match=f"GENESIS_CC_TIMEOUT='{text}' is no number of seconds"):
+        find_compiler()
+
+
+def test_a_program_that_cannot_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "cc"
+    path.write_bytes(b"\x7fELF, but not really")
+    path.chmod(0o755)
+    monkeypatch.setenv("GENESIS_CC", str(path))
+    with pytest.raises(DeviceError, match=r"the C compiler cannot be started: .*Exec format error"):
+        find_compiler()
+
+
+def test_a_source_may_name_files_that_are_no_utf8(compiler: Compiler, tmp_path: Path) -> None:
+    compiler.build("// caf\udce9.py:3\nint step(void) { return 1; }\n", tmp_path / "out.so", march())
+    assert (tmp_path / "out.so").exists()
 
 
 def test_tcc_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
