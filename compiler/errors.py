@@ -69,3 +69,11 @@ class MemoryBudgetError(GenesisError, MemoryError):
 
 class DeviceError(GenesisError, RuntimeError):
     """A device, driver or compiler that was asked for is not there, or failed."""
+
+
+class CheckpointError(GenesisError):
+    """A checkpoint file cannot be trusted, is none, or cannot be written where it should be."""
+
+
+class UnsavableError(CheckpointError, TypeError):
+    """A checkpoint cannot hold a value of this kind; the message says where in the tree it is."""

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from compiler.errors import CheckpointError
 from genesis.tensor import Tensor, from_array
 from runtime import checkpoint
-from runtime.checkpoint import CheckpointError
 
 
 def save_checkpoint(obj: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Write a dict of Tensors, arrays, numbers, strings, lists, tuples and dicts to the file ``path``, atomically.
 
+    Beside the tensors in ``obj``, one of them at a time is held as a copy.
+
     Raises:
-        TypeError: before anything is written, for a value of another kind; the message says where in ``obj`` it is.
+        UnsavableError: (a TypeError) before anything is written, for a value of another kind; the message says where in
+            ``obj`` it is.
+        CheckpointError: a pipe, a device or a folder has this name.
         OSError: the file cannot be written; a file that was there before is untouched.
     """
     checkpoint.save_checkpoint(obj, path, _encode)
@@ -28,7 +32,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        CheckpointError: the file is truncated, altered since it was written, or no checkpoint.
+        CheckpointError: the file is truncated, altered since it was written, malformed, or no checkpoint.
     """
     return checkpoint.load_checkpoint(path, _decode)
 
@@ -40,4 +44,7 @@ def _encode(leaf: object) -> tuple[str, np.ndarray] | None:
 def _decode(tag: str, array: np.ndarray) -> Tensor:
     if tag != "tensor":
         raise CheckpointError(f"it holds a {tag!r}, which this reader does not know")
-    return from_array(array)
+    try:
+        return from_array(array)
+    except TypeError as error:
+        raise CheckpointError(f"it holds a tensor that there cannot be: {error}") from None

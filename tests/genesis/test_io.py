@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compiler.errors import CheckpointError
 from compiler.ir.types import bf16, f32
-from genesis.io import CheckpointError, load_checkpoint, save_checkpoint
+from genesis.io import load_checkpoint, save_checkpoint
 from genesis.tensor import Parameter, Tensor, tensor
 from runtime import checkpoint
 
