@@ -77,3 +77,7 @@ class CheckpointError(GenesisError):
 
 class UnsavableError(CheckpointError, TypeError):
     """A checkpoint cannot hold a value of this kind; the message says where in the tree it is."""
+
+
+class CompilerError(GenesisError, RuntimeError):
+    """The compiler found a fault of its own; the message says which part. Please report it."""

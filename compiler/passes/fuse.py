@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from compiler.domain import LOOKUPS, concat_of, inner_columns, reduction_class
+from compiler.groups import Group, Groups
 from compiler.index import (
     Index,
     Var,
@@ -78,25 +79,6 @@ def fuse(graph: Graph, product_sums: bool = False, joins: bool = False) -> Graph
     return _Fusion(graph, product_sums, joins).run()
 
 
-class Group:
-    """A kernel in the making."""
-
-    def __init__(self, node: Node, position: int, size: int, columns: int | None = None) -> None:
-        self.nodes = [node]
-        self.first = self.last = position
-        self.size = size
-        self.columns = columns
-        self.anchor: Node | None = None
-        self.sinks: set[Value] = set()
-        self.sources: set[Group] = set()
-        self.ended: set[Group] = set()
-        self.copies: list[Value] = []
-
-    @property
-    def rows(self) -> int | None:
-        return None if self.columns is None else self.size // self.columns if self.columns else 0
-
-
 def is_free(node: Node) -> bool:
     """Costs nothing to have in every kernel that needs it."""
     return node.op.kind == "view" or node.op.name in ("constant", "iota")
@@ -119,7 +101,7 @@ class _Fusion:
         self.order = {n: i for i, n in enumerate(self.nodes)}
         self.readers = users(Graph(graph.name, nodes=self.nodes))
         self.group: dict[Value, Group] = {}
-        self.groups: dict[Group, None] = {}
+        self.groups = Groups()
         self.results = set(graph.results())
         self.reshaped: set[Value] = set()
 
@@ -156,9 +138,9 @@ class _Fusion:
         if self._written_in_place(node, position) or self._joined(node, position):
             return
         if name in ANCHORED:
-            group = Group(node, position, node.outputs[0].type.size)
+            group = Group(position, node.outputs[0].type.size)
             group.anchor = node
-            self._add_group(group)
+            self._start(group, node)
             self._materialise_operands(node)
             return
         if node.op.kind == "reduce":
@@ -175,7 +157,7 @@ class _Fusion:
                     candidates[linked] = None
         home = self._merge(list(candidates), node, position)
         if home is None:
-            self._add_group(Group(node, position, size))
+            self._start(Group(position, size), node)
         else:
             self._join(home, node, position)
 
@@ -283,10 +265,10 @@ class _Fusion:
                 if kind in ("column", "full") or not per_element:
                     group.sinks.add(node.output)
                 return
-        fresh = Group(node, position, size, None if kind == "full" else columns)
+        fresh = Group(position, size, None if kind == "full" else columns)
         if kind in ("column", "full"):
             fresh.sinks.add(node.output)
-        self._add_group(fresh)
+        self._start(fresh, node)
 
     def _fits(self, group: Group, node: Node, kind: str, columns: int) -> bool:
         """Whether a reduction of a value of ``group`` can run in its kernel."""
@@ -307,8 +289,8 @@ class _Fusion:
             if home is None:
                 if self._acyclic(group, node) and not self._keeps_waiting(group, node):
                     home = group
-            elif self._mergeable(home, group) and not self._path(home, group) and not self._path(group, home):
-                if all(not self._reaches(g, {group}) for g in self._outside(node, home, group)):
+            elif self._mergeable(home, group) and self._independent(home, group):
+                if not any(self.groups.depends(g, group) for g in self._outside(node, home, group)):
                     home = self._union(home, group)
         return home
 
@@ -335,59 +317,28 @@ class _Fusion:
 
     def _acyclic(self, group: Group, node: Node) -> bool:
         """Whether ``node`` can join ``group`` without the group depending on itself."""
-        return not any(self._reaches(g, {group}) for g in self._outside(node, group))
+        return not any(self.groups.depends(g, group) for g in self._outside(node, group))
 
-    def _path(self, start: Group, end: Group) -> bool:
-        """Whether ``end`` depends on ``start`` through a third group."""
-        return any(g is not start and self._reaches(g, {start}) for g in end.sources)
-
-    @staticmethod
-    def _reaches(start: Group, targets: set[Group]) -> bool:
-        """Whether ``start`` is, or depends on, one of ``targets``."""
-        floor = min(t.first for t in targets)
-        pending, seen = [start], {start}
-        while pending:
-            group = pending.pop()
-            if group in targets:
-                return True
-            for source in group.sources:
-                if source not in seen and source.last >= floor:
-                    seen.add(source)
-                    pending.append(source)
-        return False
+    def _independent(self, a: Group, b: Group) -> bool:
+        """Whether no third group stands between two."""
+        through = self.groups.depends_through_another
+        return not through(a, b) and not through(b, a)
 
     def _union(self, a: Group, b: Group) -> Group:
         for node in b.nodes:
             for value in node.outputs:
                 self.group[value] = a
-        a.nodes += b.nodes
-        a.first, a.last = min(a.first, b.first), max(a.last, b.last)
-        a.columns = a.columns if a.columns is not None else b.columns
-        a.anchor = a.anchor or b.anchor
-        a.sinks |= b.sinks
-        a.sources = (a.sources | b.sources) - {a, b}
-        a.ended |= b.ended
-        del self.groups[b]
-        for group in self.groups:
-            if b in group.sources:
-                group.sources.remove(b)
-                if group is not a:
-                    group.sources.add(a)
-            if b in group.ended:
-                group.ended.remove(b)
-                group.ended.add(a)
-        return a
+        return self.groups.merge(a, b)
 
-    def _add_group(self, group: Group) -> None:
-        self.groups[group] = None
-        node = group.nodes[0]
-        group.nodes = []
+    def _start(self, group: Group, node: Node) -> None:
+        self.groups.add(group)
         self._join(group, node, group.first)
 
     def _join(self, group: Group, node: Node, position: int) -> None:
         group.nodes.append(node)
         group.last = max(group.last, position)
-        group.sources.update(self._outside(node, group))
+        for source in self._outside(node, group):
+            self.groups.link(group, source)
         group.ended |= self._ended_before(node)
         for value in node.outputs:
             self.group[value] = group
@@ -422,17 +373,18 @@ class _Fusion:
         strides = zip(value.shape, window[2] if window else (), strides_of(value.shape), strict=window is not None)
         return window is not None and all(n == 1 or a == b for n, a, b in strides)
 
-    def _copy(self, value: Value, reader: Group) -> None:
+    def _copy(self, value: Value, reader: Group | None) -> None:
+        """Have a kernel store ``value``, a view, for ``reader``; None is the caller, who reads at the end."""
         if value not in self.group:
-            group = Group.__new__(Group)
-            group.nodes, group.first, group.last = [], reader.first, reader.first
-            group.size, group.columns, group.anchor = value.type.size, None, None
-            group.sinks, group.ended, group.copies = set(), set(), [value]
+            group = Group(len(self.nodes) if reader is None else reader.first, value.type.size)
+            group.copies = [value]
+            self.groups.add(group)
             source = self.group.get(view_chain(value)[0])
-            group.sources = set() if source is None else {source}
-            self.groups[group] = None
+            if source is not None:
+                self.groups.link(group, source)
             self.group[value] = group
-        reader.sources.add(self.group[value])
+        if reader is not None:
+            self.groups.link(reader, self.group[value])
 
     # Assembling
 
@@ -499,7 +451,7 @@ class _Fusion:
             if group is not None and plain and (group.anchor is None or group.anchor.op.name in PRODUCTS):
                 found.setdefault(group, []).append(value)
             else:
-                self._copy(value, _nowhere(len(self.nodes)))
+                self._copy(value, None)
         return found
 
     def _only_reader(self, root: Value, chain: list[Node]) -> bool:
@@ -558,7 +510,7 @@ class _Fusion:
                     stored.add(source)
                 for reader in readers[value]:
                     if source in self.group and self.group[source] is not reader:
-                        reader.sources.add(self.group[source])
+                        self.groups.link(reader, self.group[source])
                         readers.setdefault(source, set()).add(reader)
 
     def _cheap_sources(self, value: Value, stored: set[Value], kind: TensorType, depth: int) -> set[Value] | None:
@@ -727,14 +679,6 @@ def _checks(group: Group) -> bool:
 
 def root_size(value: Value) -> int:
     return view_chain(value)[0].type.size
-
-
-def _nowhere(position: int) -> Group:
-    """Stands for the caller, who reads results after the last kernel."""
-    reader = Group.__new__(Group)
-    reader.first = reader.last = position
-    reader.sources = set()
-    return reader
 
 
 def _place_of(group: Group, outputs: list[Value]) -> Loc:

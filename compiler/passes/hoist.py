@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from compiler.fixpoint import turns
 from compiler.ir.ambient import using
 from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Node, Param, Value, users
@@ -139,7 +140,7 @@ def _needed(node: Node, wanted: set[Value]) -> Graph:
     live = {v for v, r in zip(parts.slices, parts.stacks, strict=True) if r in wanted}
     live |= {p for p, r in zip(carried, node.outputs, strict=False) if r in wanted}
     following = dict(zip(carried, parts.next, strict=True))
-    while True:
+    for _ in turns(f"what a loop needs at {node.loc}", len(carried)):
         reached = set(live)
         reached.update(following[p] for p in carried if p in live)
         for inner in reversed(parts.body.nodes):

@@ -10,6 +10,7 @@ from compiler.codegen.c.barriers import Access, Hazards
 from compiler.codegen.c.placement import Place
 from compiler.codegen.c.tables import Table
 from compiler.codegen.c.writer import Writer
+from compiler.fixpoint import turns
 from compiler.plan import Launch
 
 
@@ -103,7 +104,8 @@ class Schedule:
     def _turn(self, loop: Repeat) -> None:
         """Until the end of a turn brings nothing that the start of the next one has not seen."""
         start = self._hazards.state()
-        while True:
+        parts = sum(len(c.access.reads) + len(c.access.writes) for c in calls(loop.items))
+        for _ in turns(f"the barriers in {loop.head!r}", len(start) * parts):
             self._hazards.restore(start)
             self._walk(loop.items)
             end = self._hazards.state()

@@ -241,3 +241,29 @@ def test_a_sum_of_everything_in_many_rows_is_walked_row_by_row() -> None:
     """)
     (node,) = fuse(graph).nodes
     assert node.attrs["kind"] == "full" and node.attrs["rows"] * node.attrs["columns"] == 64 * 32 * 256
+
+
+CIRCLE = """
+  input %a: f32[4,4]
+  input %b: f32[4,4]
+  %r: f32[4,4] = exp(%a)
+  %s: f32[] = sum(%r) {axes=[0, 1]}
+  %n: f32[] = sqrt(%s)
+  %c: f32[8] = expand(%n) {shape=[8]}
+  %m: f32[8] = exp(%c)
+  %l: f32[] = sum(%m) {axes=[0]}
+  %k: f32[] = sqrt(%l)
+  %t: f32[4,4] = exp(%b)
+  %v: f32[4,4] = permute(%t) {dims=[1, 0]}
+  %q: f32[4,4] = mul(%r, %v)
+  %u: f32[4,4] = mul(%t, %k)
+  return %q, %u
+"""
+
+
+def test_kernels_that_would_wait_for_each_other_are_apart() -> None:
+    """%u may not join %t: %k stands behind %r, and the kernel of %r also makes %q, which needs %t."""
+    graph = read(CIRCLE)
+    fused = fuse(graph)
+    assert_same_meaning(graph, fused, draw_inputs(graph))
+    assert len(fused.nodes) == 6
