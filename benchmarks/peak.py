@@ -83,9 +83,8 @@ def measure(threads: int) -> Peak:
 
 def _rate(dtype: str, isa: Isa, threads: int) -> float:
     chains = isa.registers - 4
-    head = prelude(isa, {"vectors", "bf16_dot"} if dtype == "bf16" else {"vectors"})
     loop = _LOOP.format(dtype=dtype, chains=chains, instruction=_INSTRUCTION[dtype])
-    run = load_library(head + loop)[f"{dtype}_peak"]
+    run = load_library(prelude(isa, loop) + loop)[f"{dtype}_peak"]
     run.argtypes, run.restype = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long), None
     work = chains * isa.lanes * _OPERATIONS[dtype]
     times = []

@@ -37,12 +37,14 @@ Family = Literal["gcc", "clang", "zig"]
 # subnormals off for the whole process. Never -fassociative-math: it deletes the rounding tricks of exp. Contraction is
 # spelled out because clang by default contracts only within an expression, gcc also across statements. Never
 # -fno-signed-zeros: with it gcc 12 turns inf * 0 into 0 in vector loops, and gains nothing.
+# With -fwrapv, integers overflow as in NumPy and PyTorch: in two's complement.
 FLAGS = (
     "-std=gnu11",
     "-O3",
     "-fno-math-errno",
     "-fno-trapping-math",
     "-ffp-contract=fast",
+    "-fwrapv",
     "-fopenmp-simd",
     "-fPIC",
     "-pthread",

@@ -48,7 +48,7 @@ def test_prelude_functions() -> None:
     """Vectorised: every exponent, subnormals, infinities and NaN."""
     names = [*test_prelude.CONVERSIONS, *test_prelude.FUNCTIONS]
     calls = "\n".join(f"  if (which == {i}) run_{name}(n, args[1], args[2]);" for i, name in enumerate(names))
-    text = f"""{prelude(NEON, test_prelude.USES)}{test_prelude.loops()}
+    text = f"""{prelude(NEON, test_prelude.loops())}{test_prelude.loops()}
 void step(gen_pool *pool, int threads, void *const *args, long long *status) {{
   const long which = ((const long *)args[0])[0], n = ((const long *)args[0])[1];
 {calls}

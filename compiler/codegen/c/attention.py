@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import lcm
 
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import C_TYPE, CONVERSIONS, FROM_F32, TO_F32, Pack, Tile, address, times
+from compiler.codegen.c.tiles import C_TYPE, FROM_F32, TO_F32, Pack, Tile, address, times
 
 Strides = tuple[int, int, int, int]
 
@@ -65,10 +65,6 @@ class AttentionSpec:
         layout = _Layout(isa, self)
         return frozenset({layout.pack_left(self.q), layout.pack_keys(self.k), layout.pack_right(self.v)})
 
-    def prelude_uses(self) -> set[str]:
-        """Names of the prelude parts the kernel's own text calls."""
-        return _uses(self) | {"gen_logf", "folds"}
-
 
 @dataclass(frozen=True)
 class AttentionGradSpec:
@@ -90,20 +86,6 @@ class AttentionGradSpec:
         layout, q, k, v = _Layout(isa, self.forward), self.forward.q, self.forward.k, self.forward.v
         packs = {layout.pack_left(s) for s in (q, self.do)} | {layout.pack_keys(s) for s in (k, v)}
         return frozenset(packs | {layout.pack_right(s) for s in (q, k, self.do)})
-
-    def prelude_uses(self) -> set[str]:
-        """Names of the prelude parts the kernel's own text calls."""
-        return _uses(self.forward)
-
-
-def _uses(spec: AttentionSpec) -> set[str]:
-    conversions = {"bf16": {"bf16_to_f32", "f32_to_bf16"}, "f16": {"f16_to_f32", "f32_to_f16"}}
-    mask = CONVERSIONS.get(spec.mask.dtype, ()) if spec.mask else ()
-    return (
-        {"vectors", "exp2_flushed", "fetch_row", *mask}
-        | conversions.get(spec.dtype, set())
-        | ({"philox_fill"} if spec.dropout else set())
-    )
 
 
 def scratch_bytes(isa: Isa, spec: AttentionSpec | AttentionGradSpec, threads: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -55,9 +54,9 @@ class Run:
 class Body:
     """The expressions of one body graph.
 
-    ``names`` gives the C name of each body input. ``uses`` collects the prelude functions called. Values that a loop
-    has produced before (reductions, row buffers) are put into a scope's ``known`` under ``(value, index)``. ``run`` is
-    what the loop being written goes through, if that is known.
+    ``names`` gives the C name of each body input. Values that a loop has produced before (reductions, row buffers) are
+    put into a scope's ``known`` under ``(value, index)``. ``run`` is what the loop being written goes through, if that
+    is known.
     """
 
     run: Run | None = None
@@ -65,7 +64,6 @@ class Body:
     def __init__(self, graph: Graph, names: dict[Value, str], check_base: int = 0) -> None:
         self.graph = graph
         self.names = names
-        self.uses: set[str] = set()
         self.checks: list[Node] = []
         self.check_base = check_base
         self.count = 0
@@ -188,14 +186,12 @@ class Body:
     def read(self, dtype: DType, place: str) -> str:
         """The value of a place in memory."""
         if dtype in (bf16, f16):
-            self.uses.add(f"{dtype.short}_to_f32")
             return f"{dtype.short}_to_f32({place})"
         return place
 
     def stored(self, value: Value, expression: str) -> str:
         """What is written to memory for ``expression``."""
         if value.dtype.is_half:
-            self.uses.add(f"f32_to_{value.dtype.short}")
             return f"f32_to_{value.dtype.short}({expression})"
         return expression
 
@@ -214,7 +210,6 @@ class Body:
         text = self._exact(node, linear, scope)
         dtype = node.output.dtype
         if dtype.is_half and node.op.name not in CHOICES:
-            self.uses.add(f"round_{dtype.short}")
             return f"round_{dtype.short}({text})"
         if dtype in NARROW and node.op.name != "where":
             return f"({STORAGE[dtype]}){text}" if text.isidentifier() else f"({STORAGE[dtype]})({text})"
@@ -235,7 +230,6 @@ class Body:
             return self._bounded(node, operands[0], linear)
         else:
             text = spell(name, source, operands)
-            self.uses.update(re.findall(r"gen_\w+", text))
         return text
 
     @staticmethod
@@ -247,14 +241,12 @@ class Body:
     def _bounded(self, node: Node, operand: str, linear: Index) -> str:
         if node not in self.checks:
             self.checks.append(node)
-        self.uses.add("gen_bounded")
         number = self.check_base + self.checks.index(node)
         return f"gen_bounded(status, {number}, {operand}, {node.attrs['size']}, {index_text(linear)})"
 
     def _uniform(self, node: Node, linear: Index, scope: Scope) -> str:
         if self.run is not None and linear == self.run.element:
             return f"{self._drawn(node, self.run)}[{self.run.at}]"
-        self.uses.add("philox_lane")
         return f"(float)(philox_lane({self._stream(node, scope)}, {index_text(linear)}) >> 8) * 0x1p-24f"
 
     def _drawn(self, node: Node, run: Run) -> str:
@@ -262,7 +254,6 @@ class Body:
         known = run.scope.find((node, run.start))
         if known is None:
             known = run.scope.known[node, run.start] = self.fresh("u")
-            self.uses.add("philox_fill")
             run.scope.out(f"float draws_{known}[PHILOX_ROOM({run.length})];")
             run.scope.out(
                 f"const float *const {known} = philox_fill({self._stream(node, run.scope)}, {index_text(run.start)}, "

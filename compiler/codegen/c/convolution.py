@@ -7,12 +7,12 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-from compiler.codegen.c import gemm
+from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.spelling import index_text
 from compiler.codegen.c.templates import TeamKernel, parameters_of
-from compiler.codegen.c.tiles import C_TYPE, CONVERSIONS, Pack, Tile
+from compiler.codegen.c.tiles import C_TYPE, Pack, Tile
 from compiler.codegen.c.windows import Windows
 from compiler.codegen.c.writer import Writer
 from compiler.index import Index, Var, join, matrix_strides
@@ -62,13 +62,6 @@ class ConvolutionSpec:
     def packs(self, isa: Isa) -> frozenset[Pack]:
         """Packing functions the kernel calls."""
         return frozenset({_plan(isa, self).pack})
-
-    def prelude_uses(self) -> set[str]:
-        """Names of the prelude parts and helpers the kernel's own text calls, without those of the epilogue."""
-        uses = {"vectors", *CONVERSIONS[self.weight], *self.windows.uses(), "Run"}
-        if self.windows.staged != "bf16":
-            return uses | {"window_rows_f32"}
-        return uses | {"bf16_dot", "window_rows_bf16" if self.gradient else "window_pairs"}
 
 
 class _Plan:
@@ -424,21 +417,20 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base
     op = next(n for n in graph.nodes if n.op.name in ("convolve", "convolve_weight"))
     gradient = op.op.name == "convolve_weight"
     params = graph.inputs()
-    body = Body(graph, {v: f"a{i}" for i, v in enumerate(params)}, check_base)
+    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
     shape = op.output.shape
     flat = (shape[0], prod(shape[1:])) if gradient else (*shape[:2], prod(shape[2:]))
-    names = ("i", "j") if gradient else ("n", "i", "j")
-    place = join([Index.of(Var(x, size)) for x, size in zip(names, flat, strict=True)], flat)
+    coordinates = ("i", "j") if gradient else ("n", "i", "j")
+    place = join([Index.of(Var(x, size)) for x, size in zip(coordinates, flat, strict=True)], flat)
     out = Writer()
     inner = Scope(out)
     acc = "acc"
     if op.output.dtype.is_half:
-        body.uses.add(f"round_{op.output.dtype.short}")
         acc = f"round_{op.output.dtype.short}(acc)"
     inner.known[op.output, place] = acc
     texts = [body.to_store(value, place, inner) for value in graph.outputs]
     for i, text in enumerate(texts):
-        out(f"{f'a{aliases[i]}' if i in aliases else f'o{i}'}[{index_text(place)}] = {text};")
+        out(f"{names.target(i, aliases)}[{index_text(place)}] = {text};")
     read = {v for v, _ in body.loaded}
     parameters, pointers = parameters_of(
         params, graph.outputs, aliases, {i for i, v in enumerate(params) if v not in read}
@@ -450,10 +442,9 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base
     spec = _spec(isa, op, ", ".join(parameters), out.text())
     plan = _plan(isa, spec)
     first = [("in", params.index(root), offset) for root, offset in roots]
-    uses = body.uses | gemm.prelude_uses(isa, [spec])
     own_place = body.read_only_at(place) - {i for _, i, _ in first}
     return TeamKernel(
-        plan.text(), first + pointers, spec, plan.shared_bytes, plan.private_bytes, uses, body.checks, own_place
+        plan.text(), first + pointers, spec, plan.shared_bytes, plan.private_bytes, body.checks, own_place
     )
 
 

@@ -35,27 +35,15 @@ class TileUser(Protocol):
 
     def packs(self, isa: Isa) -> frozenset[Pack]: ...
 
-    def prelude_uses(self) -> set[str]: ...
 
-
-def micro_kernels(isa: Isa, specs: Iterable[TileUser]) -> str:
+def micro_kernels(isa: Isa, specs: Iterable[TileUser]) -> list[str]:
     """The shared static functions of a file: the tiles and packing variants its specifications need, each once."""
     specs = list(specs)
     packs = sorted({pack for spec in specs for pack in spec.packs(isa)})
     tiles = sorted({tile for spec in specs for tile in spec.tiles(isa)})
     turned = any(isinstance(spec, GemmSpec) and Plan(isa, spec).turned for spec in specs)
     texts = [transpose(isa)] if turned or any(pack.order == "rows" for pack in packs) else []
-    texts += [*dict.fromkeys(pack.text(isa) for pack in packs)] + [tile.text(isa) for tile in tiles]
-    return "\n".join(texts)
-
-
-def prelude_uses(isa: Isa, specs: Iterable[TileUser]) -> set[str]:
-    """Names of the prelude parts that the kernels of the specifications and their micro-kernels call."""
-    uses: set[str] = set()
-    for spec in specs:
-        uses |= spec.prelude_uses()
-        uses = uses.union(*(tile.uses() for tile in spec.tiles(isa)), *(pack.uses() for pack in spec.packs(isa)))
-    return uses
+    return texts + [*dict.fromkeys(pack.text(isa) for pack in packs)] + [tile.text(isa) for tile in tiles]
 
 
 def scratch_bytes(isa: Isa, spec: GemmSpec, threads: int) -> int:

@@ -7,7 +7,7 @@ from functools import cached_property
 from math import prod
 
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import BYTES, CONVERSIONS, Pack, Tile
+from compiler.codegen.c.tiles import BYTES, Pack, Tile
 
 # What was measured with AVX-512 on two cores:
 #
@@ -98,13 +98,6 @@ class GemmSpec:
     def packs(self, isa: Isa) -> frozenset[Pack]:
         """Packing functions the kernel calls."""
         return Plan(isa, self).packs
-
-    def prelude_uses(self) -> set[str]:
-        """Names of the prelude parts the kernel's own text calls, without those of the caller's epilogue."""
-        conversions = {*CONVERSIONS[self.a.dtype], *CONVERSIONS[self.b.dtype]}
-        rounding = {"round_bf16"} if self.compute == "bf16" else set()
-        fetches = {"fetch_rows"} if self.streams else set()
-        return {"vectors", *conversions, *rounding, *fetches} | ({"sum_of"} if self.totals else set())
 
 
 def _ceil(x: int, unit: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
+from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE, STORAGE, index_text, literal
 from compiler.codegen.c.writer import Writer
@@ -74,7 +75,6 @@ class LoopKernel:
     chunk: int = 0
     sinks: list[Sink] = field(default_factory=list)
     flat: bool = False
-    uses: set[str] = field(default_factory=set)
     checks: list[Node] = field(default_factory=list)
     own_place: frozenset[int] = frozenset()
     own_rows: frozenset[tuple[str, int]] = frozenset()
@@ -129,8 +129,7 @@ class Loops:
             self.rows, self.columns = 1, self.rows * self.columns
         self.outputs = self.graph.outputs
         self.params = self.graph.inputs()
-        names = {v: f"a{i}" for i, v in enumerate(self.params)}
-        self.body = Body(self.graph, names, check_base)
+        self.body = Body(self.graph, {v: names.operand(i) for i, v in enumerate(self.params)}, check_base)
         self.size = self.rows * self.columns
         self.row = Var("r", self.rows)
         self.column = Var("i" if flat else "c", self.columns)
@@ -432,7 +431,6 @@ class Loops:
         self._simd_start(op, result, name, rows.out, clauses, after)
         joins += self._simd_join(op, result, name, text)
         if node.output.dtype.is_half:
-            self.body.uses.add(f"round_{node.output.dtype.short}")
             after.append(f"{name} = round_{node.output.dtype.short}({name});")
         return name
 
@@ -497,7 +495,7 @@ class Loops:
         function.close()
         for value, sink in self.sinks.items():
             stored = self.body.stored(value, f"s{sink.output}[c - from]")
-            function(f"for (long c = from; c < to; c++) o{sink.output}[c] = {stored};")
+            function(f"for (long c = from; c < to; c++) {names.result(sink.output)}[c] = {stored};")
         function.close()
 
     def _stores(self, outs: dict[int, Value], element: Index, scope: Scope) -> list[str]:
@@ -518,10 +516,10 @@ class Loops:
     def _store_partials(self, function: Writer) -> None:
         for sink in self.sinks.values():
             if sink.width == 1:
-                function(f"p{sink.output}[chunk] = s{sink.output};")
+                function(f"{names.partial(sink.output)}[chunk] = s{sink.output};")
 
     def _out(self, i: int) -> str:
-        return f"a{self.aliases[i]}" if i in self.aliases else f"o{i}"
+        return names.target(i, self.aliases)
 
     def _finish(self, function: Writer) -> LoopKernel:
         text = Writer()
@@ -530,7 +528,7 @@ class Loops:
         written = set(self.aliases.values())
         for i, value in enumerate(self.params):
             constant = "" if i in written else "const "
-            parameters.append(f"{constant}{STORAGE[value.dtype]} *restrict a{i}")
+            parameters.append(f"{constant}{STORAGE[value.dtype]} *restrict {names.operand(i)}")
             operands.append(("in", i))
         sinks = {s.output: s for s in self.sinks.values()} if self.chunked else {}
         for i, value in enumerate(self.outputs):
@@ -538,10 +536,10 @@ class Loops:
                 continue
             sink = sinks.get(i)
             if sink is None:
-                parameters.append(f"{STORAGE[value.dtype]} *restrict o{i}")
+                parameters.append(f"{STORAGE[value.dtype]} *restrict {names.result(i)}")
                 operands.append(("out", i))
             else:
-                parameters.append(f"{_partial_type(sink)} *restrict p{i}")
+                parameters.append(f"{_partial_type(sink)} *restrict {names.partial(i)}")
                 operands.append(("partial", i))
         if sinks:
             parameters.append("long chunk")
@@ -554,7 +552,8 @@ class Loops:
             if sink.width == 1:
                 text(f"{_partial_type(sink)} s{sink.output} = {start_text(sink.op, sink.dtype)};")
             else:
-                text(f"{_partial_type(sink)} *restrict const s{sink.output} = p{sink.output} + chunk * {sink.width};")
+                start = f"{names.partial(sink.output)} + chunk * {sink.width}"
+                text(f"{_partial_type(sink)} *restrict const s{sink.output} = {start};")
                 text(f"for (long c = 0; c < {sink.width}; c++) s{sink.output}[c] = {start_text(sink.op, sink.dtype)};")
         text.extend(function)
         text.close()
@@ -573,7 +572,6 @@ class Loops:
             chunk,
             list(sinks.values()),
             self.flat,
-            self.body.uses,
             self.body.checks,
             self.body.read_only_at(self._place()) if self.kind == "pointwise" else frozenset(),
             frozenset() if self.by_columns else self.body.rows_of(self.column if self.flat else self.row, self.stored),

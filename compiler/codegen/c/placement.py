@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from compiler.codegen.c import names
 from compiler.codegen.c.barriers import Access, agreed
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import loop_kernel
@@ -83,7 +83,7 @@ class Placement:
 
     def _assign(self) -> None:
         for i, param in enumerate(self.graph.params):
-            self.places[param.value] = Place("param", i, _identifier(param.value.name, i))
+            self.places[param.value] = Place("param", i, names.parameter(param.value.name, i))
         self._place_updates()
         base = len(self.graph.params)
         for i, value in enumerate(self.graph.outputs):
@@ -364,8 +364,3 @@ def _runs(nodes: Sequence[Node]) -> list[list[Node]]:
         else:
             runs.append([node])
     return runs
-
-
-def _identifier(name: str, index: int) -> str:
-    text = re.sub(r"\W", "_", name)
-    return f"s{index}_{text}"

@@ -6,9 +6,10 @@ Arguments out of range are not clamped: what comes of them is replaced, which ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 
 from compiler.codegen.c.isa import Isa
+from compiler.codegen.c.library import used
 
 POOL_ABI = """\
 typedef struct gen_pool gen_pool;
@@ -30,14 +31,6 @@ MAX_ULP: dict[str, float] = {
     "gen_cosf": 6.0,
 }
 """Largest error of each elementary function in units in the last place, with and without fused multiply-add."""
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A piece of the prelude and the pieces its text calls."""
-
-    text: str
-    needs: tuple[str, ...] = ()
 
 
 _HEAD = """\
@@ -463,32 +456,32 @@ INLINE float sum_of(const float *x, long n) {
 }
 """
 
-_PARTS: dict[str, _Part] = {
-    "float_bits": _Part(_BITS),
-    "bf16_to_f32": _Part(_FROM_BF16, ("float_bits",)),
-    "f32_to_bf16": _Part(_TO_BF16, ("float_bits",)),
-    "round_bf16": _Part(_ROUND_BF16, ("f32_to_bf16",)),
-    "f16_to_f32": _Part(_FROM_F16, ("float_bits",)),
-    "f32_to_f16": _Part(_TO_F16, ("float_bits",)),
-    "round_f16": _Part(_ROUND_F16, ("f16_to_f32", "f32_to_f16")),
-    "exp_reduced": _Part(_EXP_SERIES, ("float_bits",)),
-    "gen_expf": _Part(_EXP, ("exp_reduced",)),
-    "exp2_flushed": _Part(_EXP2, ("float_bits",)),
-    "gen_expm1f": _Part(_EXPM1, ("exp_reduced",)),
-    "gen_logf": _Part(_LOG, ("float_bits",)),
-    "gen_log1pf": _Part(_LOG1P, ("gen_logf",)),
-    "gen_tanhf": _Part(_TANH, ("gen_expm1f",)),
-    "gen_erff": _Part(_ERF),
-    "quarter_reduced": _Part(_reduction(), ("float_bits",)),
-    "gen_sinf": _Part(_SIN, ("quarter_reduced",)),
-    "gen_cosf": _Part(_COS, ("quarter_reduced",)),
-    "fetch": _Part(_FETCH),
-    "fetch_row": _Part(_FETCH_ROW, ("fetch",)),
-    "fetch_rows": _Part(_FETCH_ROWS, ("fetch_row",)),
-    "philox_block": _Part(_PHILOX),
-    "philox_lane": _Part(_PHILOX_LANE, ("philox_block",)),
-    "sum_of": _Part(_SUM_OF),
-}
+_PIECES = [
+    _BITS,
+    _FROM_BF16,
+    _TO_BF16,
+    _ROUND_BF16,
+    _FROM_F16,
+    _TO_F16,
+    _ROUND_F16,
+    _EXP_SERIES,
+    _EXP,
+    _EXP2,
+    _EXPM1,
+    _LOG,
+    _LOG1P,
+    _TANH,
+    _ERF,
+    _reduction(),
+    _SIN,
+    _COS,
+    _FETCH,
+    _FETCH_ROW,
+    _FETCH_ROWS,
+    _PHILOX,
+    _PHILOX_LANE,
+    _SUM_OF,
+]
 
 _VECTORS = """\
 #define LANES {lanes}
@@ -591,28 +584,10 @@ INLINE vf dot_bf16(vf acc, vu a, vu b) {
 """
 
 
-def prelude(isa: Isa, uses: set[str]) -> str:
-    """The head of a generated file with the named functions and what they need, in one fixed order.
-
-    `uses` names the functions above (`gen_expf`, `f32_to_bf16`, `philox_fill`, ...), `vectors` for the vector types,
-    `folds` for reductions of many vectors at once and `bf16_dot` for the bf16 dot product of an ISA that has it.
-    """
-    parts = _PARTS | {
-        "vectors": _Part(_vectors(isa.lanes)),
-        "folds": _Part(_folds(isa.lanes), ("vectors",)),
-        "philox_fill": _Part(_philox_fill(isa), ("vectors",)),
-        "bf16_dot": _Part(_BF16_DOT, ("vectors",)),
-    }
-    unknown = uses - parts.keys()
-    if unknown:
-        raise KeyError(f"the C prelude has no {', '.join(sorted(unknown))}")
-    needed: set[str] = set()
-    pending = list(uses)
-    while pending:
-        name = pending.pop()
-        if name not in needed:
-            needed.add(name)
-            pending.extend(parts[name].needs)
+def prelude(isa: Isa, text: str) -> str:
+    """The head of a generated file: in one fixed order, the functions above that ``text`` calls and what they need."""
+    pieces = [*_PIECES, _vectors(isa.lanes), _folds(isa.lanes), _philox_fill(isa), _BF16_DOT]
+    head = "\n".join([_HEAD + POOL_ABI, *used(pieces, text)])
     header = {"neon": "arm_neon.h", "portable": ""}.get(isa.name, "immintrin.h")
-    intrinsics = f"#include <{header}>\n" if header and needed & {"bf16_dot", "philox_fill"} else ""
-    return "\n".join([intrinsics + _HEAD + POOL_ABI, *(part.text for name, part in parts.items() if name in needed)])
+    intrinsics = header and re.search(r"\b(_mm\d*_|vmull)", head + text)
+    return f"#include <{header}>\n{head}" if intrinsics else head

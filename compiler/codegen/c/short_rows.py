@@ -159,7 +159,6 @@ class ShortRows(Loops):
             block(line)
         for node, name in totals.items():
             if node.output.dtype.is_half:
-                self.body.uses.add(f"round_{node.output.dtype.short}")
                 rows.out(f"{name} = round_{node.output.dtype.short}({name});")
             rows.known[node.output, self._row_place(node.output)] = name
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from compiler.index import Index, Var
 from compiler.ir.types import DType, bf16, boolean, f16, f32, f64, i8, i16, i32, i64, u8
 
@@ -59,8 +61,10 @@ CHOICES = frozenset(["where", "maximum", "minimum", "neg", "abs"])
 
 def spell(op: str, dtype: DType, operands: list[str]) -> str:
     """The expression for ``op`` on operands of ``dtype``. Raises KeyError where C has no spelling."""
-    table = ANY if op in ANY else FLOAT if dtype.kind == "float" else INTEGER
-    text = table[op].format(*operands)
+    template = (ANY if op in ANY else FLOAT if dtype.kind == "float" else INTEGER)[op]
+    # -{0} of a negative number would be --1, which C takes for something else
+    safe = [f"({x})" if x.startswith("-") and f"-{{{i}}}" in template else x for i, x in enumerate(operands)]
+    text = template.format(*safe)
     if dtype is f64:
         for single, double in _DOUBLE.items():
             text = text.replace(single, double)
@@ -76,19 +80,18 @@ _DOUBLE = {
 
 
 def literal(value: float | int | bool, dtype: DType) -> str:
-    """A constant of ``dtype``."""
+    """A constant of ``dtype``, rounded to it; ``value`` is one that NumPy can convert."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        number = np.array(value).astype(dtype.numpy).item()
     if dtype.kind != "float":
-        if value == -(2**63):
-            return "INT64_MIN"
-        return f"INT64_C({int(value)})" if abs(int(value)) > 2**31 - 1 else str(int(value))
-    number = float(value)
+        if number in (-(2**31), -(2**63)):  # C has no negative literals, and 2^31 is no int
+            return "INT32_MIN" if number == -(2**31) else "INT64_MIN"
+        return f"INT64_C({number})" if abs(number) > 2**31 - 1 else str(int(number))
     if math.isnan(number):
         return "NAN"
     if math.isinf(number):
         return "INFINITY" if number > 0 else "-INFINITY"
-    if dtype is f64:
-        return repr(number)
-    return f"{float(dtype.numpy.type(number))!r}f"
+    return repr(number) if dtype is f64 else f"{float(np.float32(number))!r}f"
 
 
 def index_text(index: Index) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from compiler.codegen.c import attention, gemm
+from compiler.codegen.c import attention, gemm, names
 from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.gemm_plan import GemmSpec, Operand
 from compiler.codegen.c.isa import Isa
@@ -35,7 +35,6 @@ class TeamKernel:
     spec: Spec
     shared: int
     private: int
-    uses: set[str] = field(default_factory=set)
     checks: list[Node] = field(default_factory=list)
     own_place: frozenset[int] = frozenset()
     own_rows: frozenset[tuple[str, int]] = frozenset()
@@ -58,14 +57,14 @@ def parameters_of(
     for i, value in enumerate(body_inputs):
         if i not in skip:
             constant = "" if i in written else "const "
-            text.append(f"{constant}{STORAGE[value.dtype]} *restrict a{i}")
+            text.append(f"{constant}{STORAGE[value.dtype]} *restrict {names.operand(i)}")
             pointers.append(("in", i, 0))
     for i, value in enumerate(outputs):
         if i in sinks:
-            text.append(f"{STORAGE[value.dtype]} *restrict p{i}")
+            text.append(f"{STORAGE[value.dtype]} *restrict {names.partial(i)}")
             pointers.append(("partial", i, 0))
         elif i not in aliases:
-            text.append(f"{STORAGE[value.dtype]} *restrict o{i}")
+            text.append(f"{STORAGE[value.dtype]} *restrict {names.result(i)}")
             pointers.append(("out", i, 0))
     return text, pointers
 
@@ -87,10 +86,13 @@ def contract_kernel(
         roots.append(window)
     *batch, m, k = dot.inputs[0].shape
     n = dot.inputs[1].shape[-1]
-    body = Body(graph, {v: f"a{i}" for i, v in enumerate(params)}, check_base)
-    names = [f"b{d}" for d in range(len(batch))]
+    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
+    coordinates = [f"b{d}" for d in range(len(batch))]
     place, first_place = (
-        join([Index.of(Var(x, s)) for x, s in zip((*names, "i", j), dot.output.shape, strict=True)], dot.output.shape)
+        join(
+            [Index.of(Var(x, s)) for x, s in zip((*coordinates, "i", j), dot.output.shape, strict=True)],
+            dot.output.shape,
+        )
         for j in ("j", "j0")
     )
     out, ahead = Writer(), Writer()
@@ -98,23 +100,22 @@ def contract_kernel(
     body.run = Run(place, first_place, "j - j0", "width", Scope(ahead))
     acc = "acc"
     if dot.output.dtype.is_half:
-        body.uses.add(f"round_{dot.output.dtype.short}")
         acc = f"round_{dot.output.dtype.short}(acc)"
     inner.known[dot.output, place] = acc
     sums = {i: found.inputs[0] for i, v in enumerate(graph.outputs) if (found := reduction_of(v)) is not None}
-    terms = {i: (f"p{i}", body.value(value, place, inner)) for i, value in sums.items()}
+    terms = {i: (names.partial(i), body.value(value, place, inner)) for i, value in sums.items()}
     by_column = {i for i in sums if graph.outputs[i].type.size > 1}
     totals = tuple(term for i, term in terms.items() if i not in by_column)
     column_totals = tuple(term for i, term in terms.items() if i in by_column)
     texts = {i: body.to_store(v, place, inner) for i, v in enumerate(graph.outputs) if i not in sums}
     result = next((i for i, text in texts.items() if text == "acc" and i not in aliases), None)
     for i, text in texts.items():
-        target = f"a{aliases[i]}" if i in aliases else f"o{i}"
+        target = names.target(i, aliases)
         if i != result:
             out(f"{target}[{index_text(place)}] = {text};")
     read = {v for v, _ in body.loaded}
-    streams = [(f"a{i}", v.dtype.itemsize) for i, v in enumerate(params) if (v, place) in body.loaded]
-    streams += [(f"o{i}", graph.outputs[i].dtype.itemsize) for i in texts if i not in aliases]
+    streams = [(names.operand(i), v.dtype.itemsize) for i, v in enumerate(params) if (v, place) in body.loaded]
+    streams += [(names.result(i), graph.outputs[i].dtype.itemsize) for i in texts if i not in aliases]
     skip = {i for i, v in enumerate(params) if v not in read}
     parameters, pointers = parameters_of(params, graph.outputs, aliases, skip, frozenset(sums))
     if body.checks:
@@ -124,13 +125,12 @@ def contract_kernel(
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
     spec = GemmSpec(
         "NAME", tuple(batch), m, n, k, operands[0], operands[1], compute, ", ".join(parameters), out.text(),
-        "" if result is None else f"o{result}", totals, column_totals, ahead.text(), tuple(streams),
+        "" if result is None else names.result(result), totals, column_totals, ahead.text(), tuple(streams),
     )  # fmt: skip
     first = [("in", params.index(root), offset) for root, offset, _ in roots]
     spec = replace(spec, repeated=first[1][1] in fixed)
     packed_bytes = gemm.packed_bytes(isa, spec) if spec.repeated else 0
     none, one = gemm.scratch_bytes(isa, spec, 0), gemm.scratch_bytes(isa, spec, 1)
-    uses = body.uses | gemm.prelude_uses(isa, [spec])
     own_place = body.read_only_at(place) - {i for _, i, _ in first}
     own_rows: frozenset[tuple[str, int]] = frozenset()
     if prod(batch) == 1:
@@ -142,7 +142,7 @@ def contract_kernel(
         Sink(i, "sum", f32, n, gemm.row_parts(isa, spec)) if i in by_column else Sink(i, "sum", f32, 1) for i in sums
     ]
     return TeamKernel(
-        text, first + pointers, spec, none, one - none, uses, body.checks, own_place, own_rows, gemm.even(isa, spec),
+        text, first + pointers, spec, none, one - none, body.checks, own_place, own_rows, gemm.even(isa, spec),
         sinks, gemm.parts(isa, spec), packed_bytes,
     )  # fmt: skip
 
@@ -158,7 +158,7 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: i
     graph = node.body
     assert graph is not None
     params = graph.inputs()
-    body = Body(graph, {v: f"a{i}" for i, v in enumerate(params)}, check_base)
+    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
     *batch, m, k = dot.inputs[0].shape
     n = dot.inputs[1].shape[-1]
     rows = prod(batch) * m
@@ -173,7 +173,7 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: i
     after.known[dot.output, place] = "acc"
     for i, value in enumerate(graph.outputs):
         text = body.to_store(value, place, after)
-        target = f"a{aliases[i]}" if i in aliases else f"o{i}"
+        target = names.target(i, aliases)
         after.out(f"{target}[{index_text(place)}] = {text};")
     parameters, pointers = parameters_of(params, graph.outputs, aliases, set())
     out = Writer()
@@ -188,7 +188,7 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: i
     out.close()
     out.close()
     out.close()
-    return LoopKernel(out.text(), [(kind, i) for kind, i, _ in pointers], rows, uses=body.uses, checks=body.checks)
+    return LoopKernel(out.text(), [(kind, i) for kind, i, _ in pointers], rows, checks=body.checks)
 
 
 def concat_kernel(node: Node, check_base: int) -> LoopKernel:
@@ -196,7 +196,7 @@ def concat_kernel(node: Node, check_base: int) -> LoopKernel:
     graph = node.body
     assert graph is not None
     params = graph.inputs()
-    body = Body(graph, {v: f"a{i}" for i, v in enumerate(params)}, check_base)
+    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
     (value,) = graph.outputs
     join_node = value.producer
     assert join_node is not None
@@ -223,7 +223,7 @@ def concat_kernel(node: Node, check_base: int) -> LoopKernel:
     text.extend(out)
     text.close()
     text.close()
-    return LoopKernel(text.text(), [(kind, i) for kind, i, _ in pointers], rows, uses=body.uses, checks=body.checks)
+    return LoopKernel(text.text(), [(kind, i) for kind, i, _ in pointers], rows, checks=body.checks)
 
 
 def _copy_row(
@@ -280,7 +280,7 @@ def scatter_kernel(node: Node, check_base: int) -> LoopKernel:
             f"{scatter.op.name} of 16-bit values in C; cast the source to float32 first\n  at {scatter.loc}"
         )
     params = graph.inputs()
-    body = Body(graph, {v: f"a{i}" for i, v in enumerate(params)}, check_base)
+    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
     text, total = (_scatter_rows if scatter.op.name == "scatter_rows" else _scatter_add)(body, scatter)
     parameters, pointers = parameters_of(params, graph.outputs, {}, set())
     head = Writer()
@@ -292,7 +292,6 @@ def scatter_kernel(node: Node, check_base: int) -> LoopKernel:
         [(kind, i) for kind, i, _ in pointers],
         total,
         16 if total > 1 else 1,
-        uses=body.uses,
         checks=body.checks,
     )
 
@@ -413,7 +412,7 @@ def _team(
     spec: attention.AttentionSpec | attention.AttentionGradSpec,
 ) -> TeamKernel:
     private = attention.scratch_bytes(isa, spec, 1)
-    return TeamKernel(text, pointers, spec, 0, private, spec.prelude_uses() | gemm.prelude_uses(isa, [spec]))
+    return TeamKernel(text, pointers, spec, 0, private)
 
 
 def _name(dtype: DType) -> str:

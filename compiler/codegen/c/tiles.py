@@ -51,10 +51,6 @@ class Tile:
     def name(self) -> str:
         return f"tile_{self.rows}x{self.vectors}_{self.a}{'_ahead' * self.ahead}"
 
-    def uses(self) -> set[str]:
-        """Names of the prelude parts the text calls."""
-        return {"vectors"} | ({"bf16_dot"} if self.pairs else set()) | ({"fetch"} if self.ahead else set())
-
     def text(self, isa: Isa) -> str:
         """The function; strides count elements, or pairs for packed bf16."""
         pairs = self.pairs
@@ -148,11 +144,6 @@ class Pack:
         apart = {"rows": strides[:1], "columns": strides[1:], "strided": strides}[self.order]
         width = [str(self.width)] * self.any_width
         return f"{self.name}({', '.join([panels, str(distance), *width, w, k, source, *map(str, apart)])});"
-
-    def uses(self) -> set[str]:
-        """Names of the prelude parts the text calls."""
-        convert = {"f32": (), "rounded": ("round_bf16",), "pairs": ("bf16_dot", "f32_to_bf16")}[self.form]
-        return {"vectors", *CONVERSIONS[self.dtype], *convert}
 
     def text(self, isa: Isa) -> str:
         """The function."""

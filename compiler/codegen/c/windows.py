@@ -120,13 +120,6 @@ class Windows:
         value = TO_F32[self.dtype].format(value)
         return f"round_bf16({value})" if self.staged == "rounded" and self.dtype != "bf16" else value
 
-    def uses(self) -> set[str]:
-        """Names of the prelude parts that the text of the stage calls."""
-        found = set() if self.dtype == "f32" or self.dtype == self.staged else {f"{self.dtype}_to_f32"}
-        if self.staged == "bf16" and self.dtype != "bf16":
-            found.add("f32_to_bf16")
-        return found | ({"round_bf16"} if self.staged == "rounded" and self.dtype != "bf16" else set())
-
     def at_lines(self) -> Iterator[str]:
         """Statements that fill ``at``."""
         rank = len(self.window)

@@ -25,6 +25,7 @@ GUARD = 64  # bytes behind every buffer that no kernel may touch
 STRICT = [
     "-Wall",
     "-Wextra",
+    "-Wshadow",
     "-Werror",
     "-Wno-unused",
     "-Wno-unused-parameter",

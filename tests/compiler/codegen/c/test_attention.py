@@ -13,7 +13,7 @@ from compiler.codegen.c.attention import (
     forward_kernel,
     scratch_bytes,
 )
-from compiler.codegen.c.gemm import micro_kernels, prelude_uses
+from compiler.codegen.c.gemm import micro_kernels
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.codegen.c.prelude import prelude
 from tests.compiler.codegen.c.harness import NUMPY, POOL, build, call, element_strides, entry, isas, strided, zig
@@ -124,12 +124,12 @@ class Case:
 
 def unit(isa: Isa, cases: list[Case]) -> str:
     specs = [spec for case in cases for spec in (case.spec, case.grad)]
-    text = prelude(isa, prelude_uses(isa, specs)) + "#include <stdlib.h>\n" + POOL + micro_kernels(isa, specs)
+    text = "#include <stdlib.h>\n" + POOL + "\n".join(micro_kernels(isa, specs))
     for case in cases:
         arguments = len(case.inputs)
         text += forward_kernel(isa, case.spec) + entry(case.spec.name, arguments + 2, scratch_bytes(isa, case.spec, 3))
         text += backward_kernel(isa, case.grad) + entry(case.grad.name, arguments + 6, scratch_bytes(isa, case.grad, 3))
-    return text
+    return prelude(isa, text) + text
 
 
 def check(isa: Isa, cases: list[Case], compiler: tuple[str, ...] = ("gcc",)) -> None:

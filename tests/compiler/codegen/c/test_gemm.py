@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 import pytest
 
-from compiler.codegen.c.gemm import gemm_kernel, micro_kernels, parts, prelude_uses, row_parts, scratch_bytes
+from compiler.codegen.c.gemm import gemm_kernel, micro_kernels, parts, row_parts, scratch_bytes
 from compiler.codegen.c.gemm_plan import GemmSpec, Operand, Plan
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.codegen.c.prelude import prelude
@@ -57,9 +57,10 @@ def case(
     return Case(spec, a, b)
 
 
-def unit(isa: Isa, specs: list[GemmSpec], pointers: int = 3, uses: frozenset[str] = frozenset()) -> str:
-    text = prelude(isa, prelude_uses(isa, specs) | uses) + "#include <stdlib.h>\n" + POOL + micro_kernels(isa, specs)
-    return text + "".join(gemm_kernel(isa, s) + entry(s.name, pointers, scratch_bytes(isa, s, 3)) for s in specs)
+def unit(isa: Isa, specs: list[GemmSpec], pointers: int = 3) -> str:
+    text = "#include <stdlib.h>\n" + POOL + "\n".join(micro_kernels(isa, specs))
+    text += "".join(gemm_kernel(isa, s) + entry(s.name, pointers, scratch_bytes(isa, s, 3)) for s in specs)
+    return prelude(isa, text) + text
 
 
 def check(isa: Isa, cases: list[Case], compiler: tuple[str, ...] = ("gcc",)) -> None:
@@ -178,7 +179,7 @@ turned[j * {m} + i] = x;
     )
     bias, start = RNG.standard_normal(n).astype(np.float32), RNG.standard_normal((m, n)).astype(np.float32)
     total, half, turned = start.copy(), np.zeros((m, n), NUMPY["bf16"]), np.zeros((n, m), np.float32)
-    library = build(unit(isa, [spec], 6, frozenset({"f32_to_bf16"})), isa)
+    library = build(unit(isa, [spec], 6), isa)
     call(library, spec.name, 2, product.a, product.b, bias, total, half, turned)
     x = product.expected() + bias
     tolerance = 1e-5 * k**0.5
@@ -290,5 +291,5 @@ def test_deep_tiles_fetch_what_comes_next() -> None:
 def test_tiles_are_shared() -> None:
     """Two layers of one shape family need one set of tiles, and only the remainders their shapes have."""
     specs = [case(56, 64, 128).spec, case(56, 64, 256).spec]
-    text = micro_kernels(ISAS["avx512"], specs)
+    text = "".join(micro_kernels(ISAS["avx512"], specs))
     assert text.count("NOINLINE void tile_") == 1

@@ -67,7 +67,7 @@ def test_sums_stay_in_registers(name: str, a: str, compiler: str, tmp_path: Path
     isa = ISAS[name]
     tile = Tile(isa.mr, isa.nr // isa.lanes, a)
     machine = "arm" if name == "neon" else "x86"
-    text = f"{prelude(isa, tile.uses())}{tile.text(isa)}void *used = {tile.name};\n"
+    text = f"{prelude(isa, tile.text(isa))}{tile.text(isa)}void *used = {tile.name};\n"
     (tmp_path / "tile.c").write_text(text)
     done = subprocess.run(
         [*command(compiler, name), "-S", "tile.c", "-o", "tile.s"], cwd=tmp_path, capture_output=True, text=True

@@ -1,0 +1,39 @@
+"""Names in generated C, by family, so that none can hide another.
+
+A kernel is called with ``a0, a1, ...`` (what it reads), ``o0, ...`` (what it writes) and ``part0, ...`` (partial
+results, by the number of the result). Inside, ``t1, in2, u3, m4`` are values in the order they were first needed, and
+``s0, ...`` the running sums of the results. Coordinates of loops have one letter, in products ``b0, ...`` for the
+batch. Templates name their own variables otherwise: none is one of these letters and a number, which a test has the C
+compiler look for (``-Wshadow``).
+
+In the step, ``s0_weight`` is a parameter of the graph, ``out0`` a result, ``x0`` a temporary.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+def operand(i: int) -> str:
+    """The parameter for input ``i`` of a kernel."""
+    return f"a{i}"
+
+
+def result(i: int) -> str:
+    """The parameter for output ``i`` of a kernel."""
+    return f"o{i}"
+
+
+def partial(i: int) -> str:
+    """The parameter for the partial results of output ``i`` of a kernel."""
+    return f"part{i}"
+
+
+def target(i: int, aliases: dict[int, int]) -> str:
+    """Where output ``i`` is written: ``aliases`` are outputs that overwrite an input."""
+    return operand(aliases[i]) if i in aliases else result(i)
+
+
+def parameter(name: str, index: int) -> str:
+    """Parameter ``index`` of the graph; of the user's ``name``, letters and digits that C knows are left."""
+    return f"s{index}_{re.sub(r'[^A-Za-z0-9_]', '_', name)}"

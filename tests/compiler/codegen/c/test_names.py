@@ -1,0 +1,91 @@
+"""Names, literals and helper functions of generated C: no name hides another, none is missing."""
+
+import numpy as np
+import pytest
+
+from compiler.codegen.c import unit
+from compiler.codegen.c.spelling import literal
+from compiler.interpret import interpret
+from compiler.ir.types import DType, bf16, boolean, f16, f32, f64, i8, i32, i64, u8
+from compiler.pipeline import Stages, lowering
+from tests.compiler.codegen.c.plans import native, run
+from tests.compiler.passes.graphs import draw_inputs, read
+
+
+def assert_compiles_to_the_same(text: str) -> None:
+    """Every output is that of the interpreter, to the last bit, on 16 and 32-bit floats of few digits."""
+    graph = read(text)
+    plan = unit.emit(Stages(graph).run(lowering(unit.claims, product_sums=True)), native())
+    given = [np.round(x) for x in draw_inputs(graph)]
+    results, _ = run(plan, given)
+    for got, want in zip(results[len(given) :], interpret(graph, given)[0], strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("columns", [64, 256, 1024])
+def test_partial_sums_of_a_product_hide_no_name_of_its_kernel(columns: int) -> None:
+    assert_compiles_to_the_same(f"""
+      input %x: f32[64,8]
+      input %w: f32[8,{columns}]
+      input %y: f32[64,{columns}]
+      %0: f32[64,{columns}] = dot(%x, %w)
+      %1: f32[64,{columns}] = sub(%0, %y)
+      %2: f32[] = sum(%1) {{axes=[0,1]}}
+      return %2, %1
+    """)
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "f16"])
+@pytest.mark.parametrize("op", ["sum", "amax", "amin", "prod"])
+@pytest.mark.parametrize("axes", ["0", "1", "0,1"])
+def test_a_reduction_of_16_bits_is_a_whole_program(dtype: str, op: str, axes: str) -> None:
+    kept = {"0": "4", "1": "3", "0,1": ""}[axes]
+    assert_compiles_to_the_same(f"""
+      input %x: {dtype}[3,4]
+      %0: {dtype}[{kept}] = {op}(%x) {{axes=[{axes}]}}
+      return %0
+    """)
+
+
+def test_numbers_of_any_sign_can_be_negated() -> None:
+    """As in -0.5 * sum(1 - ...), whose gradient negates -0.5."""
+    assert_compiles_to_the_same("""
+      input %x: f32[4]
+      input %i: i32[4]
+      input %l: i64[4]
+      %a: f32[] = constant() {value=-0.5, dtype=f32}
+      %b: f32[] = neg(%a)
+      %c: f32[4] = mul(%x, %b)
+      %d: f32[] = constant() {value=-inf, dtype=f32}
+      %e: f32[] = neg(%d)
+      %f: f32[4] = add(%x, %e)
+      %g: i32[] = constant() {value=-2147483648, dtype=i32}
+      %h: i32[] = neg(%g)
+      %j: i32[4] = add(%i, %h)
+      %k: i64[] = constant() {value=-9223372036854775808, dtype=i64}
+      %m: i64[] = abs(%k)
+      %n: i64[4] = sub(%l, %m)
+      %o: i32[4] = sub(%i, %g)
+      return %c, %f, %j, %n, %o
+    """)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "text"),
+    [
+        (-0.0, f32, "-0.0f"),
+        (1e300, f32, "INFINITY"),
+        (-1e300, f16, "-INFINITY"),
+        (float("nan"), f64, "NAN"),
+        (3.14159, bf16, "3.140625f"),
+        (0.1, f64, "0.1"),
+        (True, boolean, "1"),
+        (-(2**63), i64, "INT64_MIN"),
+        (2**40, i64, f"INT64_C({2**40})"),
+        (-(2**31), i32, "INT32_MIN"),
+        (-128, i8, "-128"),
+        (255, u8, "255"),
+    ],
+)
+def test_literals(value: float, dtype: DType, text: str) -> None:
+    assert literal(value, dtype) == text
