@@ -24,7 +24,7 @@ def gpu_executor(stages: Stages, budget: float | None = None) -> CudaExecutor:
     step = pipeline.compile_triton(stages, device.target(), budget)
     compiled = import_whole("compiler.codegen.triton.aot").compile_program(step)  # needs triton
     images = [
-        KernelImage(k.name, k.cubin, tuple(kind for _, kind in k.parameters), k.num_warps, k.shared, k.global_scratch)
+        KernelImage(k.name, k.binary, tuple(kind for _, kind in k.parameters), k.num_warps, k.shared, k.global_scratch)
         for k in compiled
     ]
     return CudaExecutor(step, images, store, device)

@@ -1,4 +1,4 @@
-"""Compiles Triton source text to a cubin ahead of time: no GPU, no driver, no launch."""
+"""Compiles Triton source text to machine code ahead of time: no GPU, no driver, no launch."""
 
 import hashlib
 import importlib.util
@@ -17,7 +17,16 @@ from triton.runtime.jit import JITFunction
 
 from compiler.codegen.triton.program import TritonProgram
 
-TARGETS = {"sm_80": 80, "sm_90": 90, "sm_100": 100}
+TARGETS = {
+    "sm_80": GPUTarget("cuda", 80, 32),
+    "sm_90": GPUTarget("cuda", 90, 32),
+    "sm_100": GPUTarget("cuda", 100, 32),
+    "gfx942": GPUTarget("hip", "gfx942", 64),
+}
+"""NVIDIA A100, H100 and B200, AMD MI300: what Triton calls each of them, with the threads of a warp."""
+
+_FORMS = {"cuda": ("cubin", "ptx"), "hip": ("hsaco", "amdgcn")}
+"""Triton's names of the machine code and of the assembly text, by backend."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +36,14 @@ class CompiledKernel:
     `parameters` are the arguments in the order in which the driver takes them, as (name, Triton type) pairs: "*bf16" or
     another pointer is eight bytes, "i32", "fp32" and so on a value of that width. Constexpr arguments are absent; after
     the last one the machine code takes two more pointers, global scratch and profile scratch. `shared` is the dynamic
-    shared memory in bytes, `global_scratch` the scratch bytes per program.
+    shared memory in bytes, `global_scratch` the scratch bytes per program. `binary` is a cubin for NVIDIA and an hsaco
+    for AMD, `assembly` the PTX or the AMD GCN text that it was made from.
     """
 
     name: str
     target: str
-    cubin: bytes
-    ptx: str
+    binary: bytes
+    assembly: str
     num_warps: int
     shared: int
     global_scratch: int
@@ -73,7 +83,7 @@ def compile_kernel(
     num_stages: int = 3,
     aligned: Collection[str] | None = None,
 ) -> CompiledKernel:
-    """Compiles the `@triton.jit` function `fn` for `target` ("sm_80", "sm_90" or "sm_100").
+    """Compiles the `@triton.jit` function `fn` for `target`, one of `TARGETS`.
 
     `signature` gives the Triton type of each run-time argument ("*bf16", "i32", "fp32"), `constexprs` the value of each
     other one. `aligned` names the pointers that are multiples of 16 bytes and the integers that are multiples of 16; by
@@ -97,15 +107,18 @@ def compile_kernel(
         "num_warps": num_warps,
         "num_stages": num_stages,
         "enable_fp_fusion": True,  # said aloud because the default differs between Triton versions
-        "enable_reflect_ftz": False,  # subnormal numbers are numbers
     }
-    kernel = triton.compile(source, target=GPUTarget("cuda", TARGETS[target], 32), options=options)
+    gpu = TARGETS[target]
+    if gpu.backend == "cuda":
+        options["enable_reflect_ftz"] = False  # subnormal numbers are numbers; AMD's backend flushes none by default
+    kernel = triton.compile(source, target=gpu, options=options)
     metadata = kernel.metadata
+    binary, assembly = (kernel.asm[form] for form in _FORMS[gpu.backend])
     return CompiledKernel(
         name=metadata.name,
         target=target,
-        cubin=kernel.asm["cubin"],
-        ptx=kernel.asm["ptx"],
+        binary=binary,
+        assembly=assembly,
         num_warps=metadata.num_warps,
         shared=metadata.shared,
         global_scratch=metadata.global_scratch_size,

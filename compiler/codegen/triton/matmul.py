@@ -85,7 +85,12 @@ class Gpu:
     shared: int
 
 
-GPUS = {"sm_80": Gpu(108, 99 * 1024), "sm_90": Gpu(132, 227 * 1024), "sm_100": Gpu(148, 227 * 1024)}
+GPUS = {
+    "sm_80": Gpu(108, 99 * 1024),
+    "sm_90": Gpu(132, 227 * 1024),
+    "sm_100": Gpu(148, 227 * 1024),
+    "gfx942": Gpu(304, 64 * 1024),
+}
 
 # Twice as large again would do for a bare product, but leaves no registers for an epilogue.
 SHAPES = [(128, 128), (128, 64), (64, 128), (64, 64), (64, 32), (32, 64), (32, 32), (64, 16), (16, 64), (32, 16)]

@@ -227,7 +227,7 @@ def every_kind_of_number(x, n, b, d):
 def test_every_kind_of_number_compiles(worker) -> None:
     arrays = [normal(40), RNG.integers(-5, 5, 40), RNG.integers(0, 2, 40).astype(bool), RNG.standard_normal(40)]
     program = check(worker, every_kind_of_number, *arrays)
-    assert all(kernel.cubin for kernel in compile_program(program))
+    assert all(kernel.binary for kernel in compile_program(program))
 
 
 def test_scatters_and_sums_compile() -> None:
@@ -241,4 +241,4 @@ def test_scatters_and_sums_compile() -> None:
         )
 
     program = emit(lower(mixed, [normal(4, 5), RNG.integers(0, 4, (4, 2)), normal(4, 2)]))
-    assert all(kernel.cubin for kernel in compile_program(program))
+    assert all(kernel.binary for kernel in compile_program(program))
