@@ -7,7 +7,7 @@ itself stays as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -272,6 +272,8 @@ class Recording:
         grads: ``.grad`` of outside cells as the step left it (a tensor or None).
         entry_grads: what ``.grad`` was when the step first looked, for guards.
         given_grads: the inputs of the graph for those that were there.
+        traced_grads: the tensors that stand for these.
+        shared: cells that the step reaches in several ways; a gradient among them is a state, and no input.
         cleared: cells whose gradient the step dropped before reading it.
         scalars: label -> (input value, function that reads it at every call).
         host_actions: functions to run after every call.
@@ -291,6 +293,8 @@ class Recording:
         self.grads: dict[Cell, Any] = {}
         self.entry_grads: dict[Cell, Any] = {}
         self.given_grads: dict[Cell, Value] = {}
+        self.traced_grads: dict[Cell, Any] = {}
+        self.shared: Collection[Cell] = ()
         self.cleared: set[Cell] = set()
         self.scalars: dict[str, tuple[Value, Callable[[], float]]] = {}
         self.host_actions: list[Callable[[], Any]] = []

@@ -23,10 +23,11 @@ from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import Stages
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
+from genesis.arguments import array_of, check_arrays, write_back
 from genesis.context import Cell, Clock, rebound
 from genesis.gpu import gpu_executor
 from genesis.options import Options
-from genesis.tensor import GradientStaysInside, Tensor, accumulate_grad, from_array, grad_type, tensor
+from genesis.tensor import GradientStaysInside, Tensor, grad_type
 from genesis.tracing import Traced
 from runtime.cache import cached_bytes
 from runtime.devices.cpu import CpuDevice, aligned_empty
@@ -86,6 +87,8 @@ class Program:
         self.outputs: list[np.ndarray] = []
         self.scalars: list[float] = []
         self.state_types = [v.type for v in traced.stages.latest.inputs("state")]
+        direct = all(e.origin is None and not e.views and e.output == i for i, e in enumerate(traced.exits))
+        self._exits = [] if direct else traced.exits
         self.result_types = [v.type for v in traced.stages.latest.outputs[: traced.outputs]]
         for cell in traced.written:
             if cell.clock is None:
@@ -125,7 +128,7 @@ class Program:
         self._isa = isa_for(compiler.features)
         self._passes = pipeline.lowering(unit.claims, True, budget, functools.partial(unit.emit, isa=self._isa))
         self.plan = self._plan()
-        fresh = self.traced.outputs + len(self.traced.exports) + len(self.traced.argument_grads)
+        fresh = self.traced.outputs + len(self.traced.effects.writes)
         places = {cell: k for k, cell in enumerate(self.traced.states)}
         return Executor(self.plan, CpuDevice(), fresh, {places[cell] for cell in self.traced.written})
 
@@ -148,6 +151,8 @@ class Program:
         grads = self.traced.entry_grads
         if grads and any(grad_type(cell) != kind for cell, kind in grads):
             return False
+        if any(cell.grad is not grad for cell, grad in self.traced.same_grads) or not _independent(self.traced):
+            return False
         if self.time == rebound.time:
             return True
         return all(cell.value.type == kind for cell, kind in zip(self.traced.states, self.state_types, strict=True))
@@ -158,9 +163,12 @@ class Program:
         if self.time != rebound.time:
             self._bind()
         if inputs is None:
-            inputs = [_array(arguments[i]) for i in traced.inputs]
+            inputs = [read(arguments[i]) for i, read in traced.inputs]
         if traced.given_grads:
             inputs += [_given_grad(cell) for cell in traced.given_grads]
+        targets = [target(arguments) for target in traced.effects.writes] if traced.effects.writes else ()
+        if targets:
+            check_arrays(targets, [*inputs, *(value.data for value in self.bound)])
         if traced.float_arguments:
             scalars = [read() if read is not None else float(arguments[i]) for i, read in self._scalars]
         else:
@@ -172,26 +180,20 @@ class Program:
             for cell in traced.written:
                 cell.remote = self.fetch
         self.outputs, self.scalars = results, scalars
-        if traced.exports or traced.argument_grads:
-            self._hand_out_grads(arguments, results)
+        for target, array in zip(targets, results[traced.outputs :], strict=False):
+            write_back(target, array)
+        tensors = list(map(_result, results, self.result_types))
+        if self._exits:
+            tensors = [exit.tensor(tensors, arguments) for exit in self._exits]
+        for holder, hole in traced.effects.grads:
+            holder(arguments).grad = None if hole is None else tensors[hole.index]
         for cell in traced.consumed:
             cell.grad = _CONSUMED
         for cell in traced.dropped:
             cell.grad = None
         for action in traced.host_actions:
             action()
-        return traced.result(list(map(_result, results, self.result_types)))
-
-    def _hand_out_grads(self, arguments: Sequence[Any], results: Sequence[np.ndarray]) -> None:
-        traced = self.traced
-        for cell, array in zip(traced.exports, results[traced.outputs :], strict=False):
-            if cell in traced.given_grads:
-                cell.grad._cell.write(concrete(array, cell.grad._type))
-            else:
-                cell.grad = from_array(array)
-        first = traced.outputs + len(traced.exports)
-        for position, array in zip(traced.argument_grads, results[first:], strict=False):
-            accumulate_grad(arguments[position]._cell, from_array(array).value)
+        return traced.result(tensors)
 
     def fetch(self) -> None:
         """Bring the states back from the device they are on."""
@@ -343,19 +345,19 @@ _OWNED: WeakSet[Value] = WeakSet()
 """Values whose memory belongs to their cell alone, so that programs may write it."""
 
 
-def _array(leaf: Any) -> np.ndarray:
-    if type(leaf) is np.ndarray:
-        return leaf
-    given = leaf if isinstance(leaf, Tensor) else tensor(leaf)
-    plain = not given._views and given._cell.home is None
-    return (given._cell.fetched() if plain else given.value).data
-
-
 def _given_grad(cell: Cell) -> np.ndarray:
     """The gradient that a step adds to or uses."""
     if isinstance(cell.grad, GradientStaysInside):
         raise AutogradError(f"the step uses a gradient that is not there: {cell.grad}")
-    return _array(cell.grad)
+    return array_of(cell.grad)
+
+
+def _independent(traced: Traced) -> bool:
+    """Whether the gradients that the step adds to are whole tensors, no two of which share their storage."""
+    if not traced.given_grads:
+        return True
+    grads = [cell.grad for cell in traced.given_grads if isinstance(cell.grad, Tensor)]
+    return not any(g._views for g in grads) and len({g._cell for g in grads}) == len(grads)
 
 
 def _result(array: np.ndarray, kind: TensorType) -> Tensor:

@@ -17,6 +17,7 @@ from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
+from genesis.arguments import Sharing
 from genesis.collector import without_collector
 from genesis.context import Cell, EagerBuilder, RecordingBuilder, session
 from genesis.context import changes as module_changes
@@ -28,7 +29,7 @@ from genesis.guards.snapshot import Snapshot
 from genesis.optim.optimizer import changes as optimizer_changes
 from genesis.options import Options
 from genesis.tensor import Tensor, from_array, grad_type
-from genesis.tracing import Tracer
+from genesis.tracing import record
 from genesis.trees import is_tensor_like, leaves, structure
 from runtime.profile import Profile
 
@@ -78,6 +79,7 @@ class CompiledFunction:
         self._scale: tuple[Cell, Cell] | None = None
         self._before: _Before | None = None
         self._watched: dict[Cell, None] = {}
+        self._sharing = Sharing()
         self._lock: RLock
         give_lock(self)
 
@@ -124,16 +126,22 @@ class CompiledFunction:
                 if inputs is not None and program.fits():
                     return program.run(args, inputs)
             arguments = leaves((args, kwargs))
-            signatures = tuple([_signature(leaf) for _, leaf in arguments])
-            kinds = structure((args, kwargs)), signatures, here.grad_enabled, here.autocast
-            program = self._find(kinds)
+            given = [leaf for _, leaf in arguments]
+            program = self._find(self._kinds(args, kwargs, given))
             if program is None:
-                program = self._compile(args, kwargs, kinds)
+                program = self._compile(args, kwargs, given)
             self._program = program
-            self._before = self._now(args) if not kwargs else None
-            return program.run([leaf for _, leaf in arguments])
+            plain = not kwargs and not program.traced.effects.writes
+            self._before = self._now(args) if plain else None
+            return program.run(given)
 
     # Choosing a program
+
+    def _kinds(self, args: Any, kwargs: Any, given: list[Any]) -> tuple[Any, ...]:
+        """What a program depends on of its arguments, and of the modes it is called in."""
+        here = session()
+        signatures = tuple([_signature(leaf) for leaf in given])
+        return structure((args, kwargs)), signatures, self._sharing.key(given), here.grad_enabled, here.autocast
 
     def _now(self, args: tuple[Any, ...]) -> _Before | None:
         """What the next call is compared with, to find that nothing changed without building a key."""
@@ -192,15 +200,16 @@ class CompiledFunction:
         self.programs.move_to_end(key)
         return program
 
-    def _compile(self, args: Any, kwargs: Any, kinds: tuple[Any, ...]) -> Program:
+    def _compile(self, args: Any, kwargs: Any, given: list[Any]) -> Program:
         guards = self._guards()
-        self._count_recompile(kinds, guards)
+        self._count_recompile(self._kinds(args, kwargs, given), guards)
         assert self._reachable is not None
         with without_collector():
-            traced = Tracer(self.function, self.options, self._reachable, self.scale_cells).run(args, kwargs)
+            around = self._reachable, self.scale_cells, self._sharing
+            traced = record(self.function, self.options, *around, args, kwargs)
             program = Program(traced, self.options)
         self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
-        key = kinds, guards, self._grad_types()
+        key = self._kinds(args, kwargs, given), guards, self._grad_types()
         if key in self.programs:  # a state has another type
             self.programs.pop(key).release()
         self.programs[key] = program
@@ -281,12 +290,12 @@ class CompiledFunction:
 
 
 def _plain_value(x: Any) -> Value | None:
-    """The value of a tensor that is no view, needs no gradient and has its contents at hand; None for others."""
+    """The value of a tensor that is no view and no state, needs no gradient and has its contents at hand, else None."""
     if type(x) is not Tensor or x._views:
         return None
     cell = x._cell
     value = cell.value
-    return None if cell.home is not None or cell.remote is not None or value.requires_grad else value
+    return None if cell.home is not None or cell.remote is not None or cell.bound or value.requires_grad else value
 
 
 def _by_name(guards: tuple[HashedKey, tuple[Any, ...]]) -> dict[str, Any]:
@@ -299,7 +308,7 @@ def _signature(leaf: Any) -> Any:
     """What a program depends on of an argument: type and shape of a tensor, a float's being one, any other value."""
     if isinstance(leaf, Tensor):
         kind = leaf._type
-        return kind.dtype.short, kind.shape, leaf.requires_grad and (leaf.is_leaf,)
+        return kind.dtype.short, kind.shape, leaf.requires_grad and (leaf.is_leaf, grad_type(leaf._cell))
     if is_tensor_like(leaf):
         return str(leaf.dtype), tuple(leaf.shape), False
     if isinstance(leaf, float | np.floating):

@@ -353,8 +353,9 @@ def _grad_of(cell: Cell) -> Any:
         return cell.grad
     known = cell in recording.grads
     found = recording.grad_of(cell)
-    if not known and isinstance(found, Tensor):
+    if not known and isinstance(found, Tensor) and found._cell not in recording.shared:
         found = recording.grads[cell] = wrap(recording.given_grad(cell, found._type))
+        recording.traced_grads[cell] = found
     return found
 
 
@@ -439,6 +440,13 @@ def wrap(value: Value) -> Tensor:
     """A tensor of its own for a freshly computed value."""
     result = Tensor.__new__(Tensor)
     result._start(Cell(value, current_recording()), ())
+    return result
+
+
+def view_of(cell: Cell, views: tuple[View, ...]) -> Tensor:
+    """A tensor that shows ``cell`` through ``views``."""
+    result = Tensor.__new__(Tensor)
+    result._start(cell, views)
     return result
 
 

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
-import numpy as np
-
-from compiler.errors import OpError, TraceError
+from compiler.errors import GenesisError
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Value
-from compiler.ir.location import user_location
 from compiler.ir.types import TensorType, f32, f64, i32
 from compiler.passes.accumulate import accumulate
 from compiler.passes.clip import clip_norm, clip_value
 from compiler.passes.loss_scale import LossScale, loss_scale
 from compiler.pipeline import Stages
 from genesis.amp import autocast
+from genesis.arguments import Arguments, Effects, Holder, Read, Sharing
 from genesis.context import Cell, Recording, session
 from genesis.guards.reachable import Reachable
 from genesis.options import PRECISIONS, Options
 from genesis.random import advance_recorded
-from genesis.tensor import Tensor, grad_type, tensor, wrap
-from genesis.trees import is_tensor_like, map_leaves
+from genesis.results import Exit, Leaving, filled
+from genesis.tensor import Tensor, grad_type
 
 
 @dataclass
@@ -40,17 +36,40 @@ class Traced:
     scalars: list[Callable[[], float]]
     float_arguments: list[int]
     argument_scalars: set[Value]
-    inputs: list[int]
+    inputs: list[tuple[int, Read]]
     given_grads: dict[Cell, Value]
-    result: Callable[[list[Tensor]], Any]
+    result: Callable[[Sequence[Tensor]], Any]
     outputs: int
-    exports: list[Cell]
-    argument_grads: list[int]
+    exits: list[Exit]
+    effects: Effects
     consumed: list[Cell]
     dropped: list[Cell]
     entry_grads: list[tuple[Cell, TensorType | None]]
+    same_grads: list[tuple[Cell, Tensor]]
     last: dict[str, int]
     host_actions: list[Callable[[], Any]]
+
+
+def record(
+    function: Callable[..., Any],
+    options: Options,
+    reachable: Reachable,
+    scale: Callable[[], tuple[Cell, Cell]],
+    sharing: Sharing,
+    args: Any,
+    kwargs: Any,
+) -> Traced:
+    """Record one call; once more where the first recording shows that an argument is also a state of the step."""
+    while True:
+        tracer = Tracer(function, options, reachable, scale, sharing)
+        try:
+            traced = tracer.run(args, kwargs)
+        except GenesisError:
+            if not tracer.arguments.learn():
+                raise
+        else:
+            if not tracer.arguments.learn():
+                return traced
 
 
 class Tracer:
@@ -62,23 +81,20 @@ class Tracer:
         options: Options,
         reachable: Reachable,
         scale: Callable[[], tuple[Cell, Cell]],
+        sharing: Sharing,
     ) -> None:
         self.function, self.options, self.reachable, self.scale = function, options, reachable, scale
         self.recording = Recording(function.__name__, session().grad_enabled)
-        self.inputs: list[int] = []
-        self.float_arguments: list[int] = []
-        self.float_values: list[Value] = []
-        self.micro_batches: list[Value] = []
-        self.followed: list[tuple[int, Tensor, str]] = []
+        self.recording.shared = sharing.states
+        self.arguments = Arguments(self.recording, function, sharing, options.accumulate)
 
     def run(self, args: Any, kwargs: Any) -> Traced:
-        recording, options = self.recording, self.options
+        recording, options, arguments = self.recording, self.options, self.arguments
         self.reachable.label()
         recording.module_names = {m: n for n, m in self.reachable.named_modules()}
         recording.builder.autocast = session().autocast
         recording.builder.target = "cuda" if options.backend == "cuda" else "cpu"
-        self.count = 0
-        args, kwargs = map_leaves(self._argument, (args, kwargs))
+        args, kwargs = arguments.enter(args, kwargs)
         low = PRECISIONS[options.precision] if options.precision else None
         with using(recording.builder):
             region = autocast(dtype=low) if low is not None else nullcontext()
@@ -86,12 +102,14 @@ class Tracer:
                 result = self.function(*args, **kwargs)
             recording.builder.autocast = None
             advance_recorded(recording, options.accumulate)
-            outputs, rebuild = self._results(result)
-            count = len(outputs)
+            leaving = Leaving(arguments.origins())
+            pattern = leaving.pattern(result)
+            effects = arguments.effects(leaving)
             exports = self._exports()
-            outputs += [recording.grads[c].value for c in exports]
-            argument_grads = self._argument_grads()
-            outputs += [value for _, value in argument_grads]
+            effects.grads += [(_holder(cell), leaving.add(recording.grads[cell])) for cell in exports]
+            outputs, exits = leaving.exits()
+            count = len(outputs)
+            outputs += effects.values
         last = {}
         for name, value in recording.last.items():
             last[name] = len(outputs)
@@ -106,107 +124,40 @@ class Tracer:
             states=states,
             written=list(recording.written) + extra,
             scalars=scalars,
-            float_arguments=self.float_arguments,
-            argument_scalars=set(self.float_values),
-            inputs=self.inputs,
+            float_arguments=arguments.floats,
+            argument_scalars=set(arguments.float_values),
+            inputs=arguments.inputs,
             given_grads=recording.given_grads,
-            result=rebuild,
+            result=filled(pattern),
             outputs=count,
-            exports=exports,
-            argument_grads=[position for position, _ in argument_grads],
+            exits=exits,
+            effects=effects,
             consumed=consumed,
             dropped=[c for c, g in recording.grads.items() if g is None],
             entry_grads=[(c, grad_type(c)) for c in recording.entry_grads if c not in recording.cleared],
+            same_grads=[(c, c.grad) for c, g in recording.entry_grads.items() if _cell_of(g) in recording.shared],
             last=last,
             host_actions=recording.host_actions,
         )
 
-    def _argument(self, path: str, leaf: Any) -> Any:
-        """A traced tensor for a tensor or a float; other values as they are."""
-        position = self.count
-        self.count += 1
-        name = _argument_name(path, self.function, position)
-        if is_tensor_like(leaf):
-            given = leaf if isinstance(leaf, Tensor) else tensor(leaf)
-            if given._type.size == 0:
-                raise OpError(
-                    f"argument {name} of {self.function.__qualname__} is empty: shape {list(given.shape)}\n"
-                    f"  at {user_location()}"
-                )
-            value = self.recording.graph.add_param(self._micro_batch(given._type, name), "input", name, name)
-            self.micro_batches += [value] if value.type != given._type else []
-            self.inputs.append(position)
-            with using(self.recording.builder):
-                traced = wrap(value)
-            if given.requires_grad:
-                self._follow(traced, given, position, name)
-            return traced
-        if isinstance(leaf, float | np.floating):
-            value = self.recording.graph.add_param(TensorType(f64, ()), "scalar", name, name)
-            self.float_arguments.append(position)
-            self.float_values.append(value)
-            with using(self.recording.builder):
-                return wrap(value)
-        return leaf
-
-    def _follow(self, traced: Tensor, given: Tensor, position: int, name: str) -> None:
-        """Let an argument collect a gradient, which goes to the caller's tensor after the call."""
-        traced._cell.requires_grad = True
-        traced._cell._make_leaf()
-        self.followed.append((position, traced, name if not given.is_leaf else ""))
-
-    def _argument_grads(self) -> list[tuple[int, Value]]:
-        """The positions of arguments that collected a gradient, and the gradient."""
-        found = [(position, traced._cell.grad, name) for position, traced, name in self.followed]
-        for _, grad, name in found:
-            if grad is not None and name:
-                raise TraceError(
-                    f"backward() reaches argument {name} of {self.function.__qualname__}, which was computed outside "
-                    f"the step; pass {name}.detach(), or compute it inside"
-                )
-        return [(position, grad.value) for position, grad, _ in found if grad is not None]
-
-    def _micro_batch(self, kind: TensorType, name: str) -> TensorType:
-        """The type of one micro-batch of an argument; arguments without dimensions are not cut."""
-        count = self.options.accumulate
-        if count == 1 or not kind.rank:
-            return kind
-        if kind.shape[0] % count:
-            raise OpError(f"accumulate={count} does not divide the batch of argument {name}: shape {list(kind.shape)}")
-        return TensorType(kind.dtype, (kind.shape[0] // count, *kind.shape[1:]))
-
-    def _results(self, result: Any) -> tuple[list[Value], Callable[[list[Tensor]], Any]]:
-        values: list[Value] = []
-
-        def collect(path: str, leaf: Any) -> Any:
-            if isinstance(leaf, Tensor):
-                values.append(leaf.value)
-                return _Hole(len(values) - 1)
-            return leaf
-
-        pattern = map_leaves(collect, result)
-        if isinstance(pattern, _Hole):
-            return values, itemgetter(0)
-
-        def rebuild(tensors: list[Tensor]) -> Any:
-            return map_leaves(lambda _, leaf: tensors[leaf.index] if isinstance(leaf, _Hole) else leaf, pattern)
-
-        return values, rebuild
-
     def _made_inside(self, cell: Cell, grad: Any) -> bool:
         """Whether ``grad``, which the step leaves to ``cell``, is a tensor that it did not find there."""
-        if not isinstance(grad, Tensor) or grad._cell.home is not self.recording:
+        if not isinstance(grad, Tensor) or grad is self.recording.traced_grads.get(cell):
             return False
-        return grad._cell.value is not self.recording.given_grads.get(cell)
+        return grad._cell.home is self.recording
 
     def _exports(self) -> list[Cell]:
         """Parameters whose gradient leaves the program: it lives into the next call, or was asked for."""
-        recording = self.recording
+        recording, keep = self.recording, self.options.keep_grads
         return [
             cell
             for cell, grad in recording.grads.items()
-            if self._made_inside(cell, grad) and (self.options.keep_grads or cell not in recording.cleared)
+            if (self._made_inside(cell, grad) and (keep or cell not in recording.cleared)) or self._moved(cell, grad)
         ]
+
+    def _moved(self, cell: Cell, grad: Any) -> bool:
+        """Whether ``grad`` is a tensor that was there before the step, but as something else."""
+        return isinstance(grad, Tensor) and grad._cell.home is None and grad is not self.recording.entry_grads.get(cell)
 
     def _insert(self, stages: Stages, last: dict[str, int], states: list[Cell]) -> list[Cell]:
         """Run the passes that the decorator's options ask for; returns the states they update."""
@@ -229,7 +180,9 @@ class Tracer:
             stages.latest.outputs.append(place.scale)
         if options.accumulate > 1:
             draws = max(self.recording.drawn.values(), default=0)
-            repeat = functools.partial(accumulate, count=options.accumulate, split=self.micro_batches, draws=draws)
+            repeat = functools.partial(
+                accumulate, count=options.accumulate, split=self.arguments.micro_batches, draws=draws
+            )
             stages.run([("accumulate", repeat)])
         if options.clip_grad_value is not None:
             stages.run([("clip_value", functools.partial(clip_value, limit=self._number(stages, "clip_grad_value")))])
@@ -252,21 +205,9 @@ class Tracer:
         return value
 
 
-@dataclass(frozen=True)
-class _Hole:
-    """Where a result has a tensor."""
-
-    index: int
+def _holder(cell: Cell) -> Holder:
+    return lambda _: cell
 
 
-def _argument_name(path: str, function: Callable[..., Any], position: int) -> str:
-    """How the user calls the leaf at ``path`` of ``(args, kwargs)``: ``x``, ``batch[0]``, ``options['flag']``."""
-    code = getattr(function, "__code__", getattr(getattr(function, "__func__", None), "__code__", None))
-    names = code.co_varnames[hasattr(function, "__self__") : code.co_argcount] if code is not None else ()
-    match = re.fullmatch(r"\[(\d)\]\[(?:(\d+)|'(\w+)')\](.*)", path)
-    if match is None:
-        return f"argument{position}"
-    _, index, keyword, rest = match.groups()
-    if keyword is not None:
-        return keyword + rest
-    return names[int(index)] + rest if int(index) < len(names) else f"argument{position}"
+def _cell_of(grad: Any) -> Cell | None:
+    return grad._cell if isinstance(grad, Tensor) else None

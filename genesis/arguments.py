@@ -1,0 +1,359 @@
+"""The arguments of a call while it is recorded: what stands for them, and what the step does to them.
+
+A tensor argument becomes an input of the graph. Where the step writes it, or its gradient, the graph returns the new
+contents, and every call writes them back. A tensor that the step also reaches in another way (as a parameter, say) is
+no input: the recorded code gets the tensor itself, which is a state.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+
+from compiler.errors import OpError, TraceError
+from compiler.interpret import concrete
+from compiler.ir.ambient import using
+from compiler.ir.graph import Value
+from compiler.ir.location import user_location
+from compiler.ir.types import TensorType, f64
+from genesis.context import Cell, Recording, grad_mode
+from genesis.guards.keys import IdentityKey
+from genesis.results import Hole, Leaving, Origin
+from genesis.tensor import Tensor, grad_type, tensor, view_of, wrap
+from genesis.trees import is_tensor_like, map_leaves
+
+Read = Callable[[Any], np.ndarray]
+"""Takes an argument; returns the array that the step reads."""
+Target = Callable[[Sequence[Any]], Any]
+"""Finds, among the leaves of the arguments of a call, the tensor or array that a result is written to."""
+Holder = Callable[[Sequence[Any]], Cell]
+"""Finds a cell of the caller, whose gradient the step leaves."""
+
+
+@dataclass
+class Effects:
+    """What calls do to tensors of the caller, besides states.
+
+    ``writes``: where the contents ``values`` go. ``grads``: the gradients that the step leaves behind, by the cell that
+    they belong to, as places among the tensors that leave; None clears a gradient.
+    """
+
+    writes: list[Target] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    grads: list[tuple[Holder, Hole | None]] = field(default_factory=list)
+
+
+class Sharing:
+    """What is known of how arguments of a function share storage with each other and with the rest of the program.
+
+    ``states``: cells that recordings reached other than as an argument; given as an argument, such a cell is a state.
+    ``matters``: whether a recording wrote an argument, so that arguments with one cell must stand for one input.
+    """
+
+    def __init__(self) -> None:
+        self.states: WeakSet[Cell] = WeakSet()
+        self.matters = False
+
+    def key(self, leaves: Sequence[Any]) -> tuple[Hashable, ...]:
+        """What a program depends on of how ``leaves`` share storage."""
+        found: list[Hashable] = []
+        first: dict[Cell, int] = {}
+        for i, leaf in enumerate(leaves):
+            if isinstance(leaf, Tensor):
+                cell = leaf._cell
+                if cell in self.states:
+                    found.append((i, IdentityKey(cell), _views(leaf)))
+                elif self.matters or cell.requires_grad:
+                    other = first.setdefault(cell, i)
+                    if other != i:
+                        found.append((i, other, _views(leaves[other]), _views(leaf)))
+        return tuple(found)
+
+
+def _views(leaf: Tensor) -> tuple[tuple[str, str], ...]:
+    return tuple((op.name, repr(attrs)) for op, attrs in leaf._views)
+
+
+@dataclass
+class _Given:
+    """One argument: what the caller gave, what stands for it, and the input of the graph."""
+
+    position: int
+    name: str
+    leaf: Any
+    traced: Tensor
+    param: Value
+    leaf_variable: bool = True
+    grad: Tensor | None = None
+    grad_param: Value | None = None
+
+
+class Arguments:
+    """Inputs of ``recording`` for the arguments of ``function``.
+
+    ``count``: into how many micro-batches the first dimension is cut.
+    """
+
+    def __init__(self, recording: Recording, function: Callable[..., Any], sharing: Sharing, count: int) -> None:
+        self._recording, self._function, self._sharing, self._count = recording, function, sharing, count
+        self._given: list[_Given] = []
+        self._cells: dict[Cell, _Given] = {}
+        self._common: set[Cell] = set()
+        self._places = 0
+        self.inputs: list[tuple[int, Read]] = []
+        self.floats: list[int] = []
+        self.float_values: list[Value] = []
+        self.micro_batches: list[Value] = []
+
+    def enter(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """The arguments that the recorded code sees."""
+        found: list[Any] = []
+        map_leaves(lambda _, leaf: found.append(leaf), (args, kwargs))
+        cells = Counter(leaf._cell for leaf in found if isinstance(leaf, Tensor))
+        self._common = {
+            cell for cell, times in cells.items() if times > 1 and (self._sharing.matters or cell.requires_grad)
+        }
+        return map_leaves(self._stand_in, (args, kwargs))
+
+    def _stand_in(self, path: str, leaf: Any) -> Any:
+        """A traced tensor for a tensor or a float; a state, and any other value, as it is."""
+        position = self._places
+        self._places += 1
+        name = argument_name(path, self._function, position)
+        if is_tensor_like(leaf):
+            return self._tensor(position, name, leaf)
+        if isinstance(leaf, float | np.floating):
+            value = self._recording.graph.add_param(TensorType(f64, ()), "scalar", name, name)
+            self.floats.append(position)
+            self.float_values.append(value)
+            return self._traced(value)
+        return leaf
+
+    def _tensor(self, position: int, name: str, leaf: Any) -> Tensor:
+        given = leaf if isinstance(leaf, Tensor) else tensor(leaf)
+        if given._type.size == 0:
+            raise OpError(
+                f"argument {name} of {self._function.__qualname__} is empty: shape {list(given.shape)}\n"
+                f"  at {user_location()}"
+            )
+        cell = given._cell
+        if cell in self._sharing.states:
+            cell.label = cell.label or name
+            return given
+        if cell in self._cells and cell in self._common:
+            return view_of(self._cells[cell].traced._cell, given._views)
+        whole = view_of(cell, ()) if cell in self._common else given
+        param = self._input(
+            position, name, self._micro_batch(whole._type, name), _base if whole is not given else array_of
+        )
+        self.micro_batches += [param] if param.type != whole._type else []
+        entry = _Given(position, name, leaf, self._traced(param), param)
+        self._given.append(entry)
+        self._cells[cell] = entry
+        if whole.requires_grad:
+            self._follow(entry, whole)
+        return entry.traced if whole is given else view_of(entry.traced._cell, given._views)
+
+    def _input(self, position: int, name: str, kind: TensorType, read: Read) -> Value:
+        self.inputs.append((position, read))
+        return self._recording.graph.add_param(kind, "input", name, name)
+
+    def _traced(self, value: Value) -> Tensor:
+        with using(self._recording.builder):
+            return wrap(value)
+
+    def _follow(self, entry: _Given, given: Tensor) -> None:
+        """Let an argument collect a gradient, on top of the gradient that it has."""
+        cell = entry.traced._cell
+        cell.requires_grad = True
+        cell._make_leaf()
+        entry.leaf_variable = given.is_leaf
+        kind = grad_type(given._cell) if isinstance(given._cell.grad, Tensor) else None
+        if kind is not None:
+            entry.grad_param = self._input(entry.position, f"{entry.name}.grad", kind, _grad)
+            entry.grad = self._traced(entry.grad_param)
+        cell.grad = entry.grad if kind is not None else given._cell.grad
+
+    def _micro_batch(self, kind: TensorType, name: str) -> TensorType:
+        """The type of one micro-batch of an argument; arguments without dimensions are not cut."""
+        count = self._count
+        if count == 1 or not kind.rank:
+            return kind
+        if kind.shape[0] % count:
+            raise OpError(f"accumulate={count} does not divide the batch of argument {name}: shape {list(kind.shape)}")
+        return TensorType(kind.dtype, (kind.shape[0] // count, *kind.shape[1:]))
+
+    # After the recording
+
+    def _conflicts(self) -> set[Cell]:
+        """Cells of arguments, and of gradients, that the recorded code also reached in another way."""
+        recording = self._recording
+        inside = {*recording.state, *recording.entry_grads}
+        grads = {cell: recording.entry_grads[cell] for cell in recording.given_grads}
+        holders = [grad._cell for grad in grads.values()]
+        holders += [e.leaf._cell.grad._cell for e in self._given if e.grad is not None]
+        twice = {cell for cell, times in Counter([*holders, *self._cells]).items() if times > 1}
+        found = {cell for cell in self._cells if cell in inside}
+        found |= {g._cell for g in grads.values() if g._views or g._cell in inside or g._cell in twice}
+        for entry in self._given:
+            if entry.grad is not None:
+                grad = entry.leaf._cell.grad
+                if grad._views or grad._cell in inside or grad._cell in twice:
+                    found.add(entry.leaf._cell)
+        return found
+
+    def learn(self) -> bool:
+        """Note what the recording showed of sharing; says whether that makes the recording wrong."""
+        sharing = self._sharing
+        wrong = self._conflicts()
+        changed = any(entry.traced._cell.value is not entry.param for entry in self._given)
+        again = bool(wrong) or (changed and not sharing.matters and len(self._given) > len(self._cells))
+        sharing.states.update(wrong)
+        sharing.states.update(self._recording.state)
+        sharing.matters |= changed
+        return again
+
+    def origins(self) -> dict[Cell, Origin]:
+        """The traced cells of arguments, and how a call finds what they stand for."""
+        found: dict[Cell, Origin] = {}
+        for entry in self._given:
+            if isinstance(entry.leaf, Tensor):
+                whole = entry.leaf._cell in self._common
+                found[entry.traced._cell] = _whole_at(entry.position) if whole else _at(entry.position)
+            if entry.grad is not None:
+                found[entry.grad._cell] = _grad_at(entry.position)
+        for cell, grad in self._recording.traced_grads.items():
+            found[grad._cell] = _grad_of_cell(cell)
+        return found
+
+    def effects(self, leaving: Leaving) -> Effects:
+        """What the step did to arguments, and to gradients that it found."""
+        effects = Effects()
+        for entry in self._given:
+            value = entry.traced._cell.value
+            if value is not entry.param:
+                effects.writes.append(self._target(entry))
+                effects.values.append(value)
+            self._leave_grad(entry, effects, leaving)
+        for cell, grad in self._recording.traced_grads.items():
+            if grad._cell.value is not self._recording.given_grads[cell]:
+                effects.writes.append(_grad_of_cell(cell))
+                effects.values.append(grad._cell.value)
+        return effects
+
+    def _target(self, entry: _Given) -> Target:
+        if self._count > 1:
+            raise TraceError(
+                f"the step writes its argument {entry.name}, which accumulate={self._count} cuts into micro-batches; "
+                "keep what it writes in a closure, or leave accumulate= away"
+            )
+        if isinstance(entry.leaf, Tensor):
+            return _whole_at(entry.position) if entry.leaf._cell in self._common else _at(entry.position)
+        if type(entry.leaf) is np.ndarray:
+            return _at(entry.position)
+        raise TraceError(
+            f"the step writes its argument {entry.name}, a {type(entry.leaf).__name__} of another library; "
+            f"pass a genesis tensor or a NumPy array"
+        )
+
+    def _leave_grad(self, entry: _Given, effects: Effects, leaving: Leaving) -> None:
+        cell = entry.traced._cell
+        if not cell.requires_grad:
+            return
+        now = cell.grad
+        if now is not None and not entry.leaf_variable:
+            raise TraceError(
+                f"backward() reaches argument {entry.name} of {self._function.__qualname__}, which was computed "
+                f"outside the step; pass {entry.name}.detach(), or compute it inside"
+            )
+        if entry.grad is not None:
+            assert entry.grad_param is not None
+            value = entry.grad._cell.value
+            if value is not entry.grad_param:
+                effects.writes.append(_grad_at(entry.position))
+                effects.values.append(value)
+        if isinstance(now, Tensor) and now is not entry.grad:
+            effects.grads.append((_cell_at(entry.position), leaving.add(now)))
+        elif now is None and entry.leaf._cell.grad is not None:
+            effects.grads.append((_cell_at(entry.position), None))
+
+
+# Finding tensors of the caller
+
+
+def _at(position: int) -> Origin:
+    return lambda arguments: arguments[position]
+
+
+def _cell_at(position: int) -> Holder:
+    return lambda arguments: arguments[position]._cell
+
+
+def _whole_at(position: int) -> Origin:
+    return lambda arguments: view_of(arguments[position]._cell, ())
+
+
+def _grad_at(position: int) -> Origin:
+    return lambda arguments: arguments[position]._cell.grad
+
+
+def _grad_of_cell(cell: Cell) -> Origin:
+    return lambda _: cell.grad
+
+
+def array_of(leaf: Any) -> np.ndarray:
+    """The contents of a tensor, of an array, or of a tensor of another library."""
+    if type(leaf) is np.ndarray:
+        return leaf
+    given = leaf if isinstance(leaf, Tensor) else tensor(leaf)
+    plain = not given._views and given._cell.home is None
+    return (given._cell.fetched() if plain else given.value).data
+
+
+def _base(leaf: Tensor) -> np.ndarray:
+    return leaf._cell.fetched().data
+
+
+def _grad(leaf: Tensor) -> np.ndarray:
+    return array_of(leaf._cell.grad)
+
+
+def write_back(target: Any, array: np.ndarray) -> None:
+    """Put ``array`` where a step wrote: through the cell of a tensor, so that its aliases see it, or in place."""
+    if isinstance(target, Tensor):
+        with grad_mode(False):
+            target.write(concrete(array, target._type))
+    else:
+        np.copyto(target, array)
+
+
+def check_arrays(targets: Sequence[Any], inputs: Sequence[np.ndarray]) -> None:
+    """Raise ValueError for an array that cannot be written, or that another argument shares."""
+    for target in targets:
+        if isinstance(target, np.ndarray):
+            if not target.flags.writeable:
+                raise ValueError("the step writes an argument that is a read-only NumPy array")
+            if sum(np.may_share_memory(target, other) for other in inputs) > 1:
+                raise TraceError(
+                    f"the step writes a NumPy array {target.dtype}{list(target.shape)} whose memory another argument "
+                    "shares; pass a copy of one of the two, or tensors that share their storage"
+                )
+
+
+def argument_name(path: str, function: Callable[..., Any], position: int) -> str:
+    """How the user calls the leaf at ``path`` of ``(args, kwargs)``: ``x``, ``batch[0]``, ``options['flag']``."""
+    code = getattr(function, "__code__", getattr(getattr(function, "__func__", None), "__code__", None))
+    names = code.co_varnames[hasattr(function, "__self__") : code.co_argcount] if code is not None else ()
+    match = re.fullmatch(r"\[(\d)\]\[(?:(\d+)|'(\w+)')\](.*)", path)
+    if match is None:
+        return f"argument{position}"
+    _, index, keyword, rest = match.groups()
+    if keyword is not None:
+        return keyword + rest
+    return names[int(index)] + rest if int(index) < len(names) else f"argument{position}"
