@@ -76,8 +76,9 @@ class Sharing:
         return tuple(found)
 
 
-def _views(leaf: Tensor) -> tuple[tuple[str, str], ...]:
-    return tuple((op.name, repr(attrs)) for op, attrs in leaf._views)
+def _views(leaf: Tensor) -> tuple[Hashable, ...]:
+    """What a program depends on of the views that ``leaf`` shows its storage through."""
+    return tuple((op.name, tuple(IdentityKey(x) for x in xs), repr(attrs)) for op, xs, attrs in leaf._views)
 
 
 @dataclass

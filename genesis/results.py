@@ -7,6 +7,7 @@ views of them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -30,15 +31,25 @@ class Hole:
 
 @dataclass(frozen=True)
 class Exit:
-    """How a call makes one tensor: ``views`` of output number ``output``, or of what ``origin`` finds."""
+    """How a call makes one tensor: ``views`` of output number ``output``, or of what ``origin`` finds.
+
+    ``operands``: for each view its other operands, which leave as well where the step made them.
+    """
 
     output: int
     origin: Origin | None
     views: tuple[View, ...]
+    operands: tuple[tuple[Exit | Tensor, ...], ...]
 
     def tensor(self, fresh: Sequence[Tensor], arguments: Sequence[Any]) -> Tensor:
         base = fresh[self.output] if self.origin is None else self.origin(arguments)
-        return view_of(base._cell, (*base._views, *self.views)) if self.views else base
+        if not self.views:
+            return base
+        views = [
+            (op, tuple([x.tensor(fresh, arguments) if isinstance(x, Exit) else x for x in operands]), attrs)
+            for (op, _, attrs), operands in zip(self.views, self.operands, strict=True)
+        ]
+        return view_of(base._cell, (*base._views, *views))
 
 
 class Leaving:
@@ -63,21 +74,26 @@ class Leaving:
 
     def exits(self) -> tuple[list[Value], list[Exit]]:
         """The outputs of the graph, and how a call makes each tensor."""
-        inside = [t._cell for t in self._tensors if not self._outside(t)]
-        values: list[Value] = []
-        places: dict[Cell, int] = {}
-        exits = []
-        for tensor in self._tensors:
-            cell = tensor._cell
-            if self._outside(tensor):
-                exits.append(Exit(-1, self._origins.get(cell) or _itself(tensor), tensor._views))
-                continue
-            shared = inside.count(cell) > 1
-            if cell not in places:
-                places[cell] = len(values)
-                values.append(cell.read() if shared else tensor.value)
-            exits.append(Exit(places[cell], None, tensor._views if shared else ()))
-        return values, exits
+        self._inside = Counter(t._cell for t in self._tensors if not self._outside(t))
+        self._values: list[Value] = []
+        self._outputs: dict[Cell, int] = {}
+        exits = [self._exit(tensor) for tensor in self._tensors]
+        return self._values, exits
+
+    def _exit(self, tensor: Tensor) -> Exit:
+        cell, output, origin = tensor._cell, -1, None
+        if self._outside(tensor):
+            origin = self._origins.get(cell) or _itself(tensor)
+        else:
+            whole = self._inside[cell] > 1
+            if cell not in self._outputs:
+                self._outputs[cell] = len(self._values)
+                self._values.append(cell.read() if whole else tensor.value)
+            output = self._outputs[cell]
+            if not whole:
+                return Exit(output, None, (), ())
+        operands = [tuple([x if x._cell.home is None else self._exit(x) for x in view[1]]) for view in tensor._views]
+        return Exit(output, origin, tensor._views, tuple(operands))
 
     def _outside(self, tensor: Tensor) -> bool:
         return tensor._cell.home is None or tensor._cell in self._origins

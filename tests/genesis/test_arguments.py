@@ -426,6 +426,24 @@ def results_that_alias(compile: Compile) -> list[Any]:
     return out
 
 
+@scenario
+def results_at_a_place_that_the_step_computes(compile: Compile) -> list[Any]:
+    w = t.zeros(4)
+
+    @compile
+    def step(x: Any) -> Any:
+        y, i = x * 2, (x.sum() * 0 + 1).long()
+        return y, y[i], w[i], x[i], y[i]
+
+    x, out = t.ones(3), []
+    for _ in range(2):
+        r = step(x)
+        for part in r[1:4]:
+            part.add_(5)
+        out += [seen(r), seen(w), seen(x)]
+    return out
+
+
 # The comparison
 
 
