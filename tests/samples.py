@@ -349,13 +349,32 @@ def _(op: str, d: Draw) -> Rows:
     yield "ints", [d.ints(5), d.ints(5, low=0, high=4)]
 
 
-@entry("floor_divide", "remainder")
+@entry("floor_divide", "remainder", "trunc_divide")
 def _(op: str, d: Draw) -> Rows:
     yield from _pairs(d, d.floats, d.positive)
     yield "negative", [d.floats(7), d.floats(7, low=-2, high=-0.5)]
     yield "special", [special()[:, None], special()], {}, False
     yield "ints", [np.array([7, -7, 7, -7]), np.array([3, 3, -3, -3])]
     yield "u8", [d.ints(5, low=0, high=200, to=u8), d.ints(5, low=1, to=u8)]
+
+
+@entry("clamp")
+def _(op: str, d: Draw) -> Rows:
+    both = {"low": True, "high": True}
+    yield "both", [d.floats(3, 5), d.floats(3, 5, high=-1), d.floats(5, low=1)], both
+    yield "low", [d.floats(3, 5), d.floats(3, 1)], {"low": True}
+    yield "high", [d.floats(3, 5), d.floats()], {"high": True}
+    yield "numbers", [d.floats(3, 5), -1, 0.5], both
+    yield "crossed", [d.floats(3, 5), 1.0, -1.0], both, False
+    yield "special", [special()[:, None], -2.5, 1.0], both, False
+    yield "ints", [d.ints(6), -2, 3], both
+
+
+@entry("lerp")
+def _(op: str, d: Draw) -> Rows:
+    yield "tensors", [d.floats(3, 5), d.floats(3, 5), d.floats(5)]
+    yield "near", [d.floats(3, 5), d.floats(3, 5), 0.25]
+    yield "far", [d.floats(3, 5), d.floats(3, 1), 1.0]
 
 
 @entry("bitwise_and", "bitwise_or", "bitwise_xor")
@@ -492,7 +511,7 @@ def _(op: str, d: Draw) -> Rows:
     yield "infinite", [np.array([[1, inf], [-inf, -inf], [-inf, 1], [inf, -inf]], np.float32)], {"axes": (1,)}, False
 
 
-@entry("var")
+@entry("var", "std")
 def _(op: str, d: Draw) -> Rows:
     yield "last", [d.floats(3, 5)], {"axes": (1,)}
     yield "biased", [d.floats(3, 5)], {"axes": (1,), "correction": 0.0}
@@ -500,6 +519,18 @@ def _(op: str, d: Draw) -> Rows:
     yield "full", [d.floats(4)], {"axes": (0,)}
     yield "single", [d.floats(3, 1)], {"axes": (1,)}, False
     yield "shifted", [d.floats(2, 6, low=1000, high=1001)], {"axes": (1,)}
+    if op == "std":
+        yield "equal", [np.ones((2, 3), np.float32)], {"axes": (1,)}, False
+
+
+@entry("vector_norm")
+def _(op: str, d: Draw) -> Rows:
+    for p in (0.0, 0.5, 1.0, 2.0, 3.0, -1.0, inf, -inf):
+        yield f"order {p}", [d.distinct(3, 4) + np.float32(0.1)], {"p": p, "axes": (1,)}, p != 0.0
+        yield f"order {p} of zeros", [np.zeros((2, 3), np.float32)], {"p": p, "axes": (0, 1)}, False
+    yield "kept", [d.floats(2, 3, 4)], {"axes": (0, 2), "keepdim": True}
+    yield "one element", [d.floats(3, 1)], {"p": 3.0, "axes": (1,)}
+    yield "rank0", [d.positive()], {"axes": ()}
 
 
 @entry("softmax", "log_softmax")
@@ -811,6 +842,23 @@ def _(op: str, d: Draw) -> Rows:
         yield "ints", [d.ints(4)]
     if op == "sigmoid":
         yield "ints", [d.ints(4)]
+
+
+@entry("elu", "hardtanh", "hardsigmoid", "hardswish")
+def _(op: str, d: Draw) -> Rows:
+    yield from _unary(d, d.floats)
+    yield "kinks", [np.array([-3.0, -1.0, 0.0, 1.0, 3.0, 100.0, -100.0], np.float32)], {}, False
+    if op == "elu":
+        yield "selu", [d.floats(3, 5)], {"alpha": 1.6732632423543772, "scale": 1.0507009873554805}
+        yield "celu", [d.floats(3, 5)], {"alpha": 2.0, "input_scale": 0.5}
+    if op == "hardtanh":
+        yield "relu6", [d.floats(3, 5, low=-10, high=10)], {"low": 0.0, "high": 6.0}
+
+
+@entry("glu")
+def _(op: str, d: Draw) -> Rows:
+    yield "matrix", [d.floats(3, 5), d.floats(3, 5)]
+    yield "large", [d.floats(9), np.linspace(-100, 100, 9, dtype=np.float32)]
 
 
 @entry("layer_norm", "rms_norm")

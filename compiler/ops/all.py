@@ -1,6 +1,8 @@
 """Importing this module registers every op family."""
 
 from compiler.ops import (  # noqa: F401
+    activation,
+    arithmetic,
     composite,
     contract,
     conv,
@@ -12,6 +14,7 @@ from compiler.ops import (  # noqa: F401
     pool,
     random,
     reduce,
+    statistics,
     structure,
     training,
     window,

@@ -1,4 +1,4 @@
-"""Composites: activations, means, softmaxes and losses.
+"""Composites: means, softmaxes and losses.
 
 They stay whole in the traced IR, so that it reads like the user's program and autocast decides on the op the user
 wrote; ``expand`` breaks them up. Every expansion computes in f32 for 16-bit inputs and rounds once, at its end.
@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from math import prod, sqrt
+from math import prod
 from typing import Any
-
-import numpy as np
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import Shape, TensorType, f32
-from compiler.ops.contract import LOWER, accumulator
-from compiler.ops.elementwise import FP32_ON_CUDA, broadcast_shapes, promoted, promoted_float, type_rule
+from compiler.ops.contract import accumulator
+from compiler.ops.elementwise import FP32_ON_CUDA, broadcast_shapes, promoted
 from compiler.ops.reduce import normalize_axis
 
 FP32 = {"cpu": "fp32", "cuda": "fp32"}
@@ -46,92 +44,6 @@ def composite(name: str, expansion: Callable[..., Any], infer: Callable[..., Any
     return register(Op(name, infer, "composite", expand=rounded(expansion), **options))
 
 
-# Activations
-
-
-def _sigmoid(o: Any, x: Value) -> Value:
-    return o.reciprocal(o.add(o.exp(o.neg(x)), 1))
-
-
-def _sigmoid_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
-    y = node.output
-    return (o.mul(g, o.mul(y, o.sub(1, y))),)
-
-
-def _relu_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
-    return (o.where(o.le(node.output, 0), 0, g),)
-
-
-def _silu_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
-    """The expansion's own gradient is ``0 * inf`` where ``exp(-x)`` overflows."""
-    wide = accumulator(g.dtype)
-    x, g = o.cast(node.inputs[0], to=wide), o.cast(g, to=wide)
-    s = _sigmoid(o, x)
-    slope = o.mul(s, o.add(o.mul(x, o.sub(1, s)), 1))
-    return (o.cast(o.mul(g, slope), to=node.output.dtype),)
-
-
-def _gelu(o: Any, x: Value, approximate: str) -> Value:
-    """Hendrycks & Gimpel, "Gaussian error linear units", 2016; exact, or the tanh approximation."""
-    if approximate == "tanh":
-        inner = o.mul(sqrt(2 / np.pi), o.add(x, o.mul(0.044715, o.mul(o.mul(x, x), x))))
-        return o.mul(o.mul(0.5, x), o.add(1, o.tanh(inner)))
-    return o.mul(o.mul(0.5, x), o.add(1, o.erf(o.mul(x, sqrt(0.5)))))
-
-
-def _gelu_slope(o: Any, x: Value, approximate: str) -> Value:
-    if approximate == "tanh":
-        c = sqrt(2 / np.pi)
-        t = o.tanh(o.mul(c, o.add(x, o.mul(0.044715, o.mul(o.mul(x, x), x)))))
-        inner = o.mul(c, o.add(1, o.mul(3 * 0.044715, o.mul(x, x))))
-        return o.add(o.mul(0.5, o.add(1, t)), o.mul(o.mul(0.5, x), o.mul(o.sub(1, o.mul(t, t)), inner)))
-    density = o.mul(sqrt(0.5 / np.pi), o.exp(o.mul(-0.5, o.mul(x, x))))
-    return o.add(o.mul(0.5, o.add(1, o.erf(o.mul(x, sqrt(0.5))))), o.mul(x, density))
-
-
-def _gelu_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
-    x = node.inputs[0]
-    wide = accumulator(x.dtype)
-    slope = _gelu_slope(o, o.cast(x, to=wide), node.attrs["approximate"])
-    return (o.cast(o.mul(o.cast(g, to=wide), slope), to=x.dtype),)
-
-
-def _check_gelu(x: TensorType, approximate: str) -> TensorType:
-    if approximate not in ("none", "tanh"):
-        raise OpError(f"approximate must be 'none' or 'tanh', not {approximate!r}")
-    return floating(x)
-
-
-def _softplus(o: Any, x: Value, beta: float, threshold: float) -> Value:
-    scaled = o.mul(x, beta)
-    return o.where(o.gt(scaled, threshold), x, o.div(o.log1p(o.exp(o.minimum(scaled, threshold))), beta))
-
-
-composite("relu", lambda o, x: o.maximum(x, 0), type_rule(1, None, refuses=("bool",)), vjp=_relu_vjp)
-composite("sigmoid", _sigmoid, vjp=_sigmoid_vjp, prepare=promoted_float)
-composite("silu", lambda o, x: o.mul(x, _sigmoid(o, x)), vjp=_silu_vjp)
-composite("gelu", _gelu, _check_gelu, vjp=_gelu_vjp, attrs={"approximate": "none"})
-composite("softplus", _softplus, attrs={"beta": 1.0, "threshold": 20.0}, autocast=FP32_ON_CUDA)
-composite(
-    "leaky_relu",
-    lambda o, x, negative_slope: o.where(o.gt(x, 0), x, o.mul(x, negative_slope)),
-    attrs={"negative_slope": 0.01},
-)
-
-
-def _infer_prelu(x: TensorType, weight: TensorType) -> TensorType:
-    if weight.dtype is not floating(x).dtype:
-        raise OpError(f"input and weight must have the same dtype, not {x.dtype.name} and {weight.dtype.name}")
-    if broadcast_shapes(x.shape, weight.shape) != x.shape:
-        raise OpError(f"the weight {list(weight.shape)} does not broadcast to the input {list(x.shape)}")
-    return x
-
-
-composite(
-    "prelu", lambda o, x, weight: o.where(o.gt(x, 0), x, o.mul(x, weight)), _infer_prelu, autocast=LOWER
-)  # He et al., "Delving deep into rectifiers", 2015
-composite("log_sigmoid", lambda o, x: o.sub(o.minimum(x, 0), o.log1p(o.exp(o.neg(o.abs(x))))))
-
 # Means, softmaxes
 
 
@@ -139,7 +51,8 @@ def count(shape: Shape, axes: Sequence[int]) -> int:
     return prod(shape[a] for a in axes)
 
 
-def _infer_mean(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
+def infer_mean(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
+    """The floating type of ``x`` without ``axes``, or with them of size 1."""
     return TensorType(
         floating(x).dtype, tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdim or a not in axes)
     )
@@ -149,22 +62,7 @@ def mean(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
     return o.div(o.sum(x, axes=axes, keepdim=keepdim), float(count(x.shape, axes)))
 
 
-composite("mean", mean, _infer_mean, attrs={"axes": REQUIRED, "keepdim": False})
-
-
-def var(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool, correction: float) -> Value:
-    centred = o.sub(x, mean(o, x, axes, True))
-    return o.div(
-        o.sum(o.mul(centred, centred), axes=axes, keepdim=keepdim), max(count(x.shape, axes) - correction, 0.0)
-    )
-
-
-composite(
-    "var",
-    var,
-    lambda x, correction, **a: _infer_mean(x, **a),
-    attrs={"axes": REQUIRED, "keepdim": False, "correction": 1.0},
-)
+composite("mean", mean, infer_mean, attrs={"axes": REQUIRED, "keepdim": False})
 
 
 def _check_axis(x: TensorType, axis: int) -> TensorType:
@@ -220,10 +118,10 @@ composite(
 
 
 def _logsumexp(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
-    return o.reshape(_log_sum_exp(o, x, axes), shape=_infer_mean(x.type, axes, keepdim).shape)
+    return o.reshape(_log_sum_exp(o, x, axes), shape=infer_mean(x.type, axes, keepdim).shape)
 
 
-composite("logsumexp", _logsumexp, _infer_mean, attrs={"axes": REQUIRED, "keepdim": False}, autocast=FP32_ON_CUDA)
+composite("logsumexp", _logsumexp, infer_mean, attrs={"axes": REQUIRED, "keepdim": False}, autocast=FP32_ON_CUDA)
 
 # Losses
 
@@ -284,11 +182,46 @@ composite(
 )
 
 
+def _loss_vjp(slopes: Callable[..., Sequence[Callable[[], Value]]]) -> Callable[..., tuple[Any, ...]]:
+    """The VJP of a loss of pairs, from the gradient of each operand of the loss of one pair.
+
+    ``slopes(o, g, *operands, **attrs)`` gives one function per operand, called where that gradient is wanted.
+    """
+
+    def vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+        wide = accumulator(g.dtype)
+        operands = [o.cast(v, to=wide) for v in node.inputs]
+        g = o.cast(g, to=wide)
+        if node.attrs["reduction"] == "mean":
+            g = o.div(g, float(prod(broadcast_shapes(*(v.shape for v in operands[:2])))))
+        attrs = {name: node.attrs[name] for name in node.op.attrs if name != "reduction"}
+        rules = slopes(o, g, *operands, **attrs)
+        return tuple(
+            (lambda rule=rule, v=v: o.cast(rule(), to=v.dtype)) for rule, v in zip(rules, node.inputs, strict=True)
+        )
+
+    return vjp
+
+
+def _opposite(o: Any, slope: Value) -> tuple[Any, Any]:
+    """The gradients of a function of ``x - y``."""
+    return (lambda: slope), (lambda: o.neg(slope))
+
+
+def _limited(o: Any, x: Value, limit: float) -> Value:
+    return o.minimum(o.maximum(x, -limit), limit)
+
+
 def _huber(o: Any, x: Value, y: Value, reduction: str, delta: float) -> Value:
     """Huber, "Robust estimation of a location parameter", 1964."""
     d = o.abs(o.sub(x, y))
     near, far = o.mul(o.mul(d, d), 0.5), o.mul(o.sub(d, delta / 2), delta)
     return reduced(o, o.where(o.lt(d, delta), near, far), reduction)
+
+
+def _huber_slopes(o: Any, g: Value, x: Value, y: Value, delta: float) -> tuple[Any, Any]:
+    """The expansion's own gradient is ``0 * inf`` at an infinite difference."""
+    return _opposite(o, o.mul(g, _limited(o, o.sub(x, y), delta)))
 
 
 def _smooth_l1(o: Any, x: Value, y: Value, reduction: str, beta: float) -> Value:
@@ -299,13 +232,27 @@ def _smooth_l1(o: Any, x: Value, y: Value, reduction: str, beta: float) -> Value
     return reduced(o, o.where(o.lt(d, beta), o.mul(o.mul(d, d), 0.5 / beta), o.sub(d, beta / 2)), reduction)
 
 
+def _smooth_l1_slopes(o: Any, g: Value, x: Value, y: Value, beta: float) -> tuple[Any, Any]:
+    d = o.sub(x, y)
+    return _opposite(o, o.mul(g, o.div(_limited(o, d, beta), beta) if beta else o.sign(d)))
+
+
 def _kl_div(o: Any, x: Value, y: Value, reduction: str, log_target: bool) -> Value:
-    """``y (log y - x)`` for log-probabilities ``x``, where 0 log 0 is 0."""
+    """``y (log y - x)`` for log-probabilities ``x``, where 0 log 0 is 0; NaN for a negative ``y``."""
     if log_target:
         return reduced(o, o.mul(o.exp(y), o.sub(y, x)), reduction)
-    positive = o.gt(y, 0)
-    entropy = o.where(positive, o.mul(y, o.log(o.where(positive, y, 1))), 0)
+    zero = o.eq(y, 0)
+    entropy = o.mul(y, o.log(o.where(zero, 1, y)))
     return reduced(o, o.sub(entropy, o.mul(y, x)), reduction)
+
+
+def _kl_div_slopes(o: Any, g: Value, x: Value, y: Value, log_target: bool) -> tuple[Any, Any]:
+    """To the target ``log y + 1 - x``, in PyTorch's terms: ``y / y`` is NaN at 0."""
+    if log_target:
+        e = o.exp(y)
+        return (lambda: o.neg(o.mul(g, e))), (lambda: o.mul(g, o.add(o.mul(e, o.sub(y, x)), e)))
+    logarithm = o.where(o.eq(y, 0), 0, o.log(y))
+    return (lambda: o.neg(o.mul(g, y))), (lambda: o.mul(g, o.sub(o.add(logarithm, o.div(y, y)), x)))
 
 
 def _bounded_log(o: Any, x: Value) -> Value:
@@ -322,35 +269,36 @@ def _bce(o: Any, x: Value, y: Value, *rest: Value, reduction: str, weight: bool)
     return reduced(o, o.mul(loss, rest[0]) if weight else loss, reduction)
 
 
-def _bce_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _bce_slopes(o: Any, g: Value, x: Value, y: Value, *given: Value, weight: bool) -> tuple[Any, ...]:
     """The denominator is kept from 0 and the logarithms are not bounded, as in PyTorch."""
-    wide = accumulator(g.dtype)
-    x, y, *weight = (o.cast(v, to=wide) for v in node.inputs)
-    g = o.cast(g, to=wide)
-    if node.attrs["reduction"] == "mean":
-        g = o.div(g, float(prod(broadcast_shapes(x.shape, y.shape))))
-    weighed = o.mul(g, weight[0]) if weight else g
+    weighed = o.mul(g, given[0]) if weight else g
     rules = (
         lambda: o.mul(weighed, o.div(o.sub(x, y), o.maximum(o.mul(o.sub(1, x), x), 1e-12))),
         lambda: o.mul(weighed, o.sub(o.log(o.sub(1, x)), o.log(x))),
         lambda: o.mul(g, _bce_elements(o, x, y)),
     )
-    return tuple(
-        (lambda rule=rule, v=v: o.cast(rule(), to=v.dtype)) for rule, v in zip(rules, node.inputs, strict=False)
-    )
+    return rules[: 2 + len(given)]
 
 
-for _name, _loss, _attrs in (
-    ("huber_loss", _huber, {"delta": 1.0}),
-    ("smooth_l1_loss", _smooth_l1, {"beta": 1.0}),
-    ("kl_div", _kl_div, {"log_target": False}),
+for _name, _loss, _slopes, _attrs in (
+    ("huber_loss", _huber, _huber_slopes, {"delta": 1.0}),
+    ("smooth_l1_loss", _smooth_l1, _smooth_l1_slopes, {"beta": 1.0}),
+    ("kl_div", _kl_div, _kl_div_slopes, {"log_target": False}),
 ):
-    composite(_name, _loss, _infer_pair, attrs={"reduction": "mean", **_attrs}, prepare=promoted, autocast=FP32)
+    composite(
+        _name,
+        _loss,
+        _infer_pair,
+        vjp=_loss_vjp(_slopes),
+        attrs={"reduction": "mean", **_attrs},
+        prepare=promoted,
+        autocast=FP32,
+    )
 composite(
     "binary_cross_entropy",
     _bce,
     _infer_pair,
-    vjp=_bce_vjp,
+    vjp=_loss_vjp(_bce_slopes),
     attrs={"reduction": "mean", "weight": False},
     prepare=promoted,
     autocast={"cpu": "fp32"},  # CUDA's autocast refuses it
@@ -449,9 +397,13 @@ def _expand_cross_entropy(
     ignore_index: int,
     label_smoothing: float,
 ) -> tuple[Value, Value]:
-    """Softmax cross-entropy; label smoothing by Szegedy et al., 2016. The second result is the log-sum-exp."""
+    """Softmax cross-entropy; label smoothing by Szegedy et al., 2016. The second result is the log-sum-exp.
+
+    A row with an infinite logit is NaN, as its log-softmax is.
+    """
     rows = _rows(o, o.cast(x, to=accumulator(x.dtype)))
-    lse = _log_sum_exp(o, rows, (1,))
+    top = o.amax(rows, axes=(1,), keepdim=True)
+    lse = o.add(o.log(o.sum(o.exp(o.sub(rows, top)), axes=(1,), keepdim=True)), top)
     classes = _Classes(o, rows, target, weight, ignore_index)
     nll = o.mul(classes.scale, o.sub(lse, classes.pick(rows)))
     if label_smoothing:

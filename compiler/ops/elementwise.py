@@ -11,7 +11,7 @@ from compiler.errors import OpError
 from compiler.ir.builder import constant
 from compiler.ir.graph import Value
 from compiler.ir.op import OPS, REQUIRED, Op, register
-from compiler.ir.types import DType, Shape, TensorType, boolean, f32, i64, promote
+from compiler.ir.types import DType, Shape, TensorType, boolean, f32, i64, promote, u8
 
 FP32_ON_CUDA = {"cuda": "fp32"}
 NOT_FLOAT = ("bool", "int")
@@ -52,7 +52,16 @@ def as_type(operand: Any, dtype: DType) -> Value:
         return operand if operand.dtype is dtype else OPS["cast"](operand, to=dtype)
     if not isinstance(operand, bool | int | float):
         raise OpError(f"operand {operand!r} is neither a tensor nor a number")
-    return constant(operand, dtype)
+    return constant(_in_range(operand, dtype) if dtype.kind == "int" else operand, dtype)
+
+
+def _in_range(number: float, dtype: DType) -> int:
+    """``number`` as the integers of ``dtype`` hold it: a negative one wraps around in u8, as in PyTorch."""
+    whole, unsigned = int(number), dtype is u8
+    values = 2**dtype.bits
+    if not -values // 2 <= whole < (values if unsigned else values // 2):
+        raise OpError(f"{whole} does not fit {dtype.name}; convert the tensor to a larger type, with .long() say")
+    return whole % values if unsigned else whole
 
 
 def _common(operands: Sequence[Any]) -> DType:
@@ -79,14 +88,19 @@ def _same_dtype(types: Sequence[TensorType]) -> DType:
     return first
 
 
+def same_dtype_rule(*types: TensorType) -> TensorType:
+    """Operands of one dtype that broadcast give that dtype."""
+    return TensorType(_same_dtype(types), broadcast_shapes(*[t.shape for t in types]))
+
+
 def type_rule(arity: int, result: DType | None, refuses: tuple[str, ...]) -> Callable[..., TensorType]:
     """Operands of one dtype, of none of the kinds in ``refuses``, that broadcast; ``result`` None gives their dtype."""
 
     def infer(*types: TensorType) -> TensorType:
-        given = _same_dtype(types)
-        if given.kind in refuses:
-            raise OpError(f"the op is not defined for {given.name} tensors")
-        return TensorType(result or given, broadcast_shapes(*[t.shape for t in types]))
+        given = same_dtype_rule(*types)
+        if given.dtype.kind in refuses:
+            raise OpError(f"the op is not defined for {given.dtype.name} tensors")
+        return given.with_dtype(result or given.dtype)
 
     return (lambda x: infer(x)) if arity == 1 else (lambda x, y: infer(x, y))
 
@@ -167,9 +181,20 @@ def _round_half_even(x: np.ndarray) -> np.ndarray:
     return np.rint(x) if x.dtype.kind == "f" else x
 
 
-def _no_slope(o: Any, node: Any, g: Value) -> tuple[Callable[[], Value]]:
+def _sign(x: np.ndarray) -> np.ndarray:
+    """0 for NaN, as in PyTorch."""
+    return x if x.dtype == bool else np.sign(np.where(np.isnan(x), 0, x)).astype(x.dtype)
+
+
+def _power(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The power of IEEE 754. ``np.power`` takes another function for some exponents of rank 0: sqrt for 0.5."""
+    shape = np.broadcast_shapes(x.shape, y.shape)
+    return np.power(x, np.broadcast_to(y, shape or (1,))).reshape(shape)
+
+
+def no_slope(o: Any, node: Any, g: Value) -> tuple[Callable[[], Value], ...]:
     """Steps are flat wherever they have a slope."""
-    return (lambda: o.zeros(shape=g.shape, dtype=g.dtype),)
+    return tuple([lambda: o.zeros(shape=g.shape, dtype=g.dtype)] * len(node.inputs))
 
 
 unary("exp", np.exp, lambda o, x, y: y, autocast=True)
@@ -188,13 +213,13 @@ unary("erf", erf_reference, lambda o, x, y: o.mul(1.1283791670955126, o.exp(o.ne
 pointwise("neg", np.negative, lambda o, node, g: (o.neg(g),), arity=1, refuses=("bool",))
 pointwise("abs", np.abs, lambda o, node, g: (o.mul(g, o.sign(node.inputs[0])),), arity=1)
 for _name, _reference, _refuses in (
-    ("sign", lambda x: x if x.dtype == bool else np.sign(x), ()),
+    ("sign", _sign, ()),
     ("floor", np.floor, ("bool",)),
     ("ceil", np.ceil, ("bool",)),
     ("trunc", np.trunc, ("bool",)),
     ("round", _round_half_even, ("bool",)),
 ):
-    pointwise(_name, _reference, _no_slope, arity=1, refuses=_refuses)
+    pointwise(_name, _reference, no_slope, arity=1, refuses=_refuses)
 
 pointwise("add", np.add, lambda o, node, g: (g, g))
 pointwise("sub", np.subtract, lambda o, node, g: (g, lambda: o.neg(g)), refuses=("bool",))
@@ -214,7 +239,8 @@ def _pow_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
         return o.mul(g, o.where(o.eq(y, 0), 0, slope))
 
     def exponent() -> Value:
-        return o.mul(g, o.where(o.eq(x, 0), 0, o.mul(node.output, o.log(x))))
+        flat = o.logical_and(o.eq(x, 0), o.ge(y, 0))
+        return o.mul(g, o.where(flat, 0, o.mul(node.output, o.log(x))))
 
     return base, exponent
 
@@ -239,14 +265,14 @@ def _choose_vjp(name: str) -> Callable[..., Any]:
 
 
 pointwise("div", np.true_divide, _div_vjp, refuses=NOT_FLOAT, prepare=promoted_float)
-pointwise("pow", np.power, _pow_vjp, refuses=("bool",), autocast=FP32_ON_CUDA)
+pointwise("pow", _power, _pow_vjp, refuses=("bool",), autocast=FP32_ON_CUDA)
 pointwise("maximum", np.maximum, _choose_vjp("lt"))
 pointwise("minimum", np.minimum, _choose_vjp("gt"))
-pointwise("floor_divide", np.floor_divide, refuses=("bool",))
+pointwise("floor_divide", np.floor_divide, no_slope, refuses=("bool",))
 pointwise(
     "remainder",
     np.remainder,
-    lambda o, node, g: (g, lambda: o.neg(o.mul(g, o.floor(o.div(*node.inputs))))),
+    lambda o, node, g: (g, lambda: o.neg(o.mul(g, o.floor_divide(*node.inputs)))),
     refuses=("bool",),
 )
 pointwise("bitwise_and", np.bitwise_and, refuses=("float",))

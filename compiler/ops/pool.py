@@ -97,7 +97,8 @@ def _expand_max_pool(
         order = (*range(lead), *range(lead + rank, lead + 2 * rank), *range(lead, lead + rank))
         rows = o.reshape(o.permute(seen, dims=order), shape=(*x.shape[:lead], *size, prod(window)))
         axes = (rows.type.rank - 1,)
-        return o.amax(rows, axes=axes), o.cast(o.argmax(rows, axes=axes), to=places)
+        best, where = o.amax(rows, axes=axes), o.cast(o.argmax(rows, axes=axes), to=places)
+        return best, _beside_padding(o, best, where, window, stride, padding, dilation, fill)
     best, where = None, None
     for k, seen in enumerate(taps(o, x, window, **geometry)):
         number = o.constant(value=k, dtype=places)
@@ -108,7 +109,27 @@ def _expand_max_pool(
         if x.dtype.kind == "float":
             larger = o.logical_or(larger, o.isnan(seen))
         best, where = o.where(larger, seen, best), o.where(larger, number, where)
-    return best, where  # type: ignore[return-value]
+    assert best is not None and where is not None
+    return best, _beside_padding(o, best, where, window, stride, padding, dilation, fill)
+
+
+def _beside_padding(
+    o: Any, best: Value, where: Value, window: Shape, stride: Shape, padding: Shape, dilation: Shape, fill: float
+) -> Value:
+    """``where``, but the first place inside the image in a window of nothing above ``fill``.
+
+    There, padding would win against elements equal to it.
+    """
+    if not any(padding):
+        return where
+    rank, shape, first = len(window), best.shape, None
+    for k, (s, p, d) in enumerate(zip(stride, padding, dilation, strict=True)):
+        axis = len(shape) - rank + k
+        line = tuple(n if a == axis else 1 for a, n in enumerate(shape))
+        outside = o.maximum(o.sub(p, o.mul(o.iota(shape=line, axis=axis), s)), 0)
+        place = o.mul(o.floor_divide(o.add(outside, d - 1), d), prod(window[k + 1 :]))
+        first = place if first is None else o.add(first, place)
+    return o.where(o.eq(best, fill), o.cast(first, to=where.dtype), where)
 
 
 def _max_pool_vjp(o: Any, node: Any, g: Value | None, _: Value | None) -> tuple[Any, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -116,27 +115,15 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         return true_divide(input, other)
     if rounding_mode != "trunc":
         raise OpError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
-    whole = floor_divide(abs(input), abs(other))
-    if whole.dtype.is_floating_point:
-        return trunc(true_divide(input, other))
-    return mul(whole, mul(sign(input), sign(other)))
+    return wrap(o.trunc_divide(value_of(input), value_of(other)))
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
     if min is None and max is None:
         raise OpError("clamp: at least one of 'min' or 'max' must not be None")
-    x = value = input.value
-    inside: Any = None
-    if min is not None:
-        value, inside = o.maximum(value, value_of(min)), o.ge(x, value_of(min))
-    if max is not None:
-        below = o.le(x, value_of(max))
-        value, inside = o.minimum(value, value_of(max)), below if inside is None else o.logical_and(inside, below)
-    if not x.requires_grad:
-        return wrap(value)
-    learned = builtins.any(isinstance(bound, Tensor) and bound.requires_grad for bound in (min, max))
-    return wrap(o.where(inside, x, value if learned else o.detach(value)))
+    bounds = [value_of(bound) for bound in (min, max) if bound is not None]
+    return wrap(o.clamp(input.value, *bounds, low=min is not None, high=max is not None))
 
 
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
@@ -153,17 +140,17 @@ def square(input: Tensor) -> Tensor:
 
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """``input + weight * (end - input)``."""
-    return wrap(o.add(input.value, o.mul(value_of(weight), o.sub(end.value, input.value))))
+    return wrap(o.lerp(input.value, end.value, value_of(weight)))
 
 
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
     """``input + value * tensor1 * tensor2``."""
-    return add(input, mul(tensor1, tensor2), alpha=value)
+    return add(input, mul(tensor1 if value == 1 else mul(tensor1, value), tensor2))
 
 
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
     """``input + value * tensor1 / tensor2``."""
-    return add(input, div(tensor1, tensor2), alpha=value)
+    return add(input, div(tensor1 if value == 1 else mul(tensor1, value), tensor2))
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:

@@ -11,7 +11,7 @@ from math import prod
 from compiler.errors import OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
-from compiler.ir.types import i64
+from compiler.ir.types import i64, u8
 from compiler.ops.pool import lowest, pooled_size
 from genesis.functions.convolution import Size, batched, per_dimension, unbatched
 from genesis.tensor import Tensor
@@ -229,7 +229,10 @@ def _adaptive_max(
         return _max_pool(rank, input, window, window, 0, 1, False, return_indices)
     lead = x.shape[:2]
     rows = o.reshape(x, shape=(*lead, 1, prod(image)))
-    index = o.argmax(o.where(_members(image, size), rows, lowest(x.dtype)), axes=(3,))
+    members, low = _members(image, size), lowest(x.dtype)
+    seen = o.where(members, rows, low)
+    first = o.argmax(o.cast(members, to=u8), axes=(1,))  # the one to name where all are as low as what lies outside
+    index = o.where(o.eq(o.amax(seen, axes=(3,)), low), first, o.argmax(seen, axes=(3,)))
     best = o.gather(o.reshape(x, shape=(*lead, prod(image))), index, axis=2)
     result = unbatched(o.reshape(best, shape=(*lead, *size)), had_batch)
     if not return_indices:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from compiler.ir.graph import Value
 from compiler.ir.op import Op, o
 from compiler.ir.types import dtype as to_dtype
 from compiler.ops.reduce import normalize_axes, normalize_axis
 from genesis.functions.gathering import gather
-from genesis.functions.pointwise import Dim, abs, cast, eq, ne, pow, sqrt, square, where
+from genesis.functions.pointwise import Dim
 from genesis.functions.shapes import squeeze
 from genesis.tensor import Tensor, wrap
 
@@ -47,7 +45,8 @@ def std(
     input: Tensor, dim: Dim = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> Tensor:
     """Standard deviation over ``dim``."""
-    return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+    x = input.value
+    return wrap(o.std(x, correction=float(unbiased if correction is None else correction), **_keep(x, dim, keepdim)))
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
@@ -111,13 +110,4 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Vector norm of order ``p`` ("fro" is 2) over ``dim`` or all elements."""
     order = 2.0 if p in ("fro", None) else float(p)
-    if order == 2.0:
-        squares = sum(square(input), dim, keepdim)
-        zero = eq(squares, 0)
-        return where(zero, 0.0, sqrt(where(zero, 1.0, squares)))
-    size = abs(input)
-    if order in (np.inf, -np.inf):
-        return (amax if order > 0 else amin)(size, dim, keepdim)
-    if order == 0.0:
-        return sum(cast(ne(input, 0), input.dtype), dim, keepdim)
-    return pow(sum(pow(size, order), dim, keepdim), 1 / order)
+    return wrap(o.vector_norm(input.value, p=order, **_keep(input.value, dim, keepdim)))

@@ -14,7 +14,7 @@ from compiler.errors import GenesisWarning, OpError
 from compiler.ir.op import castable, o
 from compiler.ir.types import boolean, f32
 from compiler.ops.elementwise import broadcast_shapes
-from genesis.context import current_recording, grad_mode, session
+from genesis.context import current_recording, session
 from genesis.functions import one_hot as one_hot
 from genesis.functions.convolution import conv1d as conv1d
 from genesis.functions.convolution import conv2d as conv2d
@@ -110,10 +110,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """``x`` limited to ``[min_val, max_val]``; no gradient at and beyond the limits."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    inner = fn.logical_and(fn.gt(input, min_val), fn.lt(input, max_val))
-    with grad_mode(False):
-        limited = fn.clamp(input, min_val, max_val)
-    return _into(input, fn.where(inner, input, limited), inplace)
+    return _into(input, wrap(o.hardtanh(input.value, low=float(min_val), high=float(max_val))), inplace)
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -158,30 +155,30 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` if positive, else ``alpha * (exp(x) - 1)``."""
-    negative = fn.mul(fn.expm1(fn.minimum(input, 0)), alpha)
-    return _into(input, fn.where(fn.gt(input, 0), input, negative), inplace)
+    return _into(input, wrap(o.elu(input.value, alpha=float(alpha))), inplace)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` if positive, else ``alpha * (exp(x / alpha) - 1)``."""
-    negative = fn.mul(fn.expm1(fn.div(fn.minimum(input, 0), alpha)), alpha)
-    return _into(input, fn.where(fn.gt(input, 0), input, negative), inplace)
+    if not alpha:
+        raise ZeroDivisionError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return _into(input, wrap(o.elu(input.value, alpha=float(alpha), input_scale=1 / alpha)), inplace)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """Klambauer et al., "Self-normalizing neural networks", 2017."""
     alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-    return _into(input, fn.mul(elu(input, alpha), scale), inplace)
+    return _into(input, wrap(o.elu(input.value, alpha=alpha, scale=scale)), inplace)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``relu6(x + 3) / 6``."""
-    return _into(input, fn.div(relu6(fn.add(input, 3.0)), 6.0), inplace)
+    return _into(input, wrap(o.hardsigmoid(input.value)), inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * relu6(x + 3) / 6``."""
-    return _into(input, fn.mul(input, hardsigmoid(input)), inplace)
+    return _into(input, wrap(o.hardswish(input.value)), inplace)
 
 
 def softsign(input: Tensor) -> Tensor:
@@ -198,8 +195,8 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``x`` moved towards zero by ``lambd``, zero in between."""
     if lambd < 0:
         raise OpError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
-    outside = fn.gt(fn.abs(input), lambd)
-    return fn.where(outside, fn.sub(input, fn.mul(fn.sign(input), lambd)), fn.mul(input, 0))
+    inside = fn.le(fn.abs(input), lambd)
+    return fn.where(inside, fn.mul(input, 0), fn.sub(input, fn.mul(fn.sign(input), lambd)))
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -229,7 +226,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     if input.shape[dim] % 2:
         raise OpError(f"Halving dimension must be even, but dimension {dim} is size {input.shape[dim]}")
     value, gate = fn.chunk(input, 2, dim)
-    return fn.mul(value, fn.sigmoid(gate))
+    return wrap(o.glu(value.value, gate.value))
 
 
 def _class_dim(name: str, dim: int | None, rank: int) -> int:

@@ -119,6 +119,11 @@ def pair(function: Function) -> Function:
     return loss
 
 
+def clamp(x: Any, *bounds: Any, low: bool = False, high: bool = False) -> Any:
+    wide = same_type(x, *bounds)
+    return torch.clamp(wide[0], wide[1] if low else None, wide[-1] if high else None)
+
+
 def kl_div(x: Any, y: Any, reduction: str = "mean", log_target: bool = False) -> Any:
     """Without PyTorch's warning about its mean."""
     loss = F.kl_div(x, y, reduction="none", log_target=log_target)
@@ -244,10 +249,11 @@ TORCH: dict[str, Function] = {
     **{name: plain(getattr(torch, name)) for name in (
         "exp", "expm1", "log", "log1p", "log2", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "tanh", "erf", "neg",
         "abs", "sign", "floor", "ceil", "trunc", "round", "add", "sub", "mul", "div", "pow", "maximum", "minimum",
-        "floor_divide", "remainder", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "ne", "lt", "le", "gt", "ge",
+        "remainder", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "ne", "lt", "le", "gt", "ge",
         "logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite", "matmul", "relu",
         "sigmoid", "detach",
     )},
+    "floor_divide": lambda x, y: torch.div(x, y, rounding_mode="floor"),
     "reload": torch.Tensor.detach,
     "where": lambda c, a, b: torch.where(c.bool(), a, b),
     "cast": lambda x, to: x.to(torch_dtype(to)),
@@ -266,6 +272,8 @@ TORCH: dict[str, Function] = {
     "argmax": one_by_one(torch.argmax),
     "argmin": one_by_one(torch.argmin),
     "var": lambda x, axes, keepdim=False, correction=1.0: torch.var(x, axes, correction=correction, keepdim=keepdim),
+    "std": lambda x, axes, keepdim=False, correction=1.0: torch.std(x, axes, correction=correction, keepdim=keepdim),
+    "vector_norm": lambda x, axes, p=2.0, keepdim=False: torch.norm(x, p, axes, keepdim),
     "softmax": lambda x, axis: torch.softmax(x, axis),
     "log_softmax": lambda x, axis: torch.log_softmax(x, axis),
     "reshape": lambda x, shape: x.reshape(shape),
@@ -285,6 +293,14 @@ TORCH: dict[str, Function] = {
     "gelu": F.gelu,
     "softplus": F.softplus,
     "leaky_relu": F.leaky_relu,
+    "elu": lambda x, alpha=1.0, scale=1.0, input_scale=1.0: torch.ops.aten.elu(x, alpha, scale, input_scale),
+    "hardtanh": lambda x, low=-1.0, high=1.0: F.hardtanh(x, low, high),
+    "hardsigmoid": plain(F.hardsigmoid),
+    "hardswish": plain(F.hardswish),
+    "glu": lambda x, gate: F.glu(torch.stack([x, gate]), 0)[0],
+    "clamp": clamp,
+    "lerp": lambda start, end, weight: torch.lerp(*torch.broadcast_tensors(*same_type(start, end, weight))),
+    "trunc_divide": lambda x, y: torch.div(x, y, rounding_mode="trunc"),
     "log_sigmoid": plain(F.logsigmoid),
     "layer_norm": normalised(F.layer_norm),
     "rms_norm": normalised(F.rms_norm),
@@ -321,7 +337,10 @@ TORCH: dict[str, Function] = {
     "clip_grad_value": clip_value,
 }  # fmt: skip
 
-ACTIVATIONS = ("relu", "sigmoid", "silu", "gelu", "softplus", "leaky_relu", "log_sigmoid")
+ACTIVATIONS = (
+    "relu", "sigmoid", "silu", "gelu", "softplus", "leaky_relu", "log_sigmoid", "elu", "hardtanh", "hardsigmoid",
+    "hardswish",
+)  # fmt: skip
 
 ELSEWHERE = {
     "uniform": "PyTorch draws other numbers",
@@ -341,7 +360,6 @@ ELSEWHERE = {
 
 
 DIFFERENT = {
-    "sign-special": "of NaN: NumPy says NaN, PyTorch 0",
     "gelu-special": "of infinity and the largest number: PyTorch overflows",
     "sub-bool-f32": "PyTorch refuses",
     "clip_grad_norm-f64": "with f32 gradients among them: PyTorch's norms differ in their last f32 digit",
@@ -350,7 +368,7 @@ DIFFERENT = {
 
 DIFFERENT_GRADIENTS = {
     **DIFFERENT,
-    "abs-special": "at NaN: as sign",
+    "std-shifted": "PyTorch takes the mean in f64",
     "var-shifted": "PyTorch takes the mean in f64",
     "put_rows": "PyTorch gives rows that are written over a gradient, too",
     "binary_cross_entropy-weight": "PyTorch has no gradient of the weights",

@@ -23,7 +23,7 @@ COMPUTE: dict[DType, str] = STORAGE | dict.fromkeys((boolean, *NARROW), "int") |
 
 FLOAT = {
     "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "div": "{0} / {1}", "neg": "-{0}",
-    "abs": "fabsf({0})", "sign": "{0} != {0} ? {0} : (float)(({0} > 0) - ({0} < 0))",
+    "abs": "fabsf({0})", "sign": "(float)(({0} > 0) - ({0} < 0))",
     "floor": "floorf({0})", "ceil": "ceilf({0})",
     "trunc": "truncf({0})", "round": "rintf({0})", "exp": "gen_expf({0})", "expm1": "gen_expm1f({0})",
     "log": "gen_logf({0})", "log1p": "gen_log1pf({0})", "log2": "gen_logf({0}) * 1.44269504f", "sqrt": "sqrtf({0})",

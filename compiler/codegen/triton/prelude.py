@@ -102,8 +102,8 @@ def product(x, y):
 
 @triton.jit
 def sign(x):
-    """-1, 0 or 1; a NaN stays."""
-    return tl.where(x > 0, 1, tl.where(x < 0, -1, x)).to(x.dtype)
+    """-1, 0 or 1; 0 for a NaN."""
+    return tl.where(x > 0, 1, tl.where(x < 0, -1, 0)).to(x.dtype)
 
 
 @triton.jit

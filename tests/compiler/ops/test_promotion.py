@@ -38,7 +38,7 @@ PROMOTED: list[tuple[Any, Any, DType]] = [
     (rank0(f16), rank0(f64), f64),
     (vector(bf16), 0.5, bf16),
     (vector(f64), 0.5, f64),
-    (vector(i8), 1000, i8),
+    (vector(i8), 100, i8),
     (vector(i64), 0.5, f32),
     (vector(boolean), 2, i64),
     (vector(boolean), True, boolean),
