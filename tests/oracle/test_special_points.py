@@ -1,6 +1,6 @@
 """Eager functions against PyTorch at the points where formulas go wrong: values and gradients.
 
-NaN, infinities and zeros are where PyTorch has them. Finite numbers are within 200 units in the last place, 8 for
+NaN, infinities and zeros are where PyTorch has them. Finite numbers are within 200 units in the last place, 32 for
 16-bit floats: a slope of another branch is far off, another order of rounding is not.
 """
 
@@ -17,7 +17,7 @@ from tests.oracle.special_points import DIFFERENT, FLOATS, ROWS, Row, inputs
 
 torch = pytest.importorskip("torch")
 
-UNITS = {"float32": 200.0, "float64": 1e5, "float16": 8.0, "bfloat16": 8.0}
+UNITS = {"float32": 200.0, "float64": 1e5, "float16": 32.0, "bfloat16": 32.0}
 """PyTorch's functions of f64 are good to about 1e-11 where theirs of f32 are to 1e-5."""
 
 
