@@ -1,6 +1,7 @@
 """``python -m compiler step.gir --passes autodiff,fuse --emit c``: run passes on a graph in text form.
 
-Reads a file, or stdin for ``-``; prints the result. Errors go to stderr as one message, with exit code 1.
+Reads a file, or stdin for ``-``; prints the result. Errors go to stderr as one message, with exit code 1. So do those
+that nobody foresaw; ``--traceback`` shows where they come from.
 """
 
 from __future__ import annotations
@@ -44,12 +45,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", metavar="FILE.gir", help="the graph; - reads stdin")
     parser.add_argument("--passes", default="", metavar="A,B", help=f"in this order; there are {', '.join(PASSES)}")
     parser.add_argument("--emit", default="gir", choices=TARGETS, help="what to print (default: gir)")
+    parser.add_argument("--traceback", action="store_true", help="show where an error that nobody foresaw comes from")
     options = parser.parse_args(arguments)
     try:
         graph = run(read(options.file), [name for name in options.passes.split(",") if name])
         text = print_graph(graph) if options.emit == "gir" else emit(graph, options.emit)
     except (GenesisError, NotImplementedError, OSError, UnicodeDecodeError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if options.traceback:
+            raise
+        print(
+            f"error: {type(error).__name__} ({error}): a text that no recorded step gives, or a defect in Genesis; "
+            "--traceback shows where",
+            file=sys.stderr,
+        )
         return 1
     sys.stdout.write(text)
     return 0

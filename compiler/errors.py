@@ -19,6 +19,10 @@ class OpError(GenesisError, RuntimeError):
     """An op was called with shapes, dtypes or attributes it does not accept."""
 
 
+class OpTypeError(OpError, TypeError):
+    """An attribute of an op is a value of the wrong kind: a text as a dimension, say."""
+
+
 class AxisError(OpError, IndexError):
     """A dimension that the tensor does not have."""
 

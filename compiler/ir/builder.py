@@ -50,7 +50,7 @@ class Builder:
     def explain(self, op: Op, operands: Sequence[Any], error: OpError) -> OpError:
         """``error`` with the call and the user's line."""
         shown = ", ".join(str(v.type) if isinstance(v, Value) else repr(v) for v in operands)
-        return OpError(f"{op.name}({shown}): {error}\n  at {self.location()}")
+        return type(error)(f"{op.name}({shown}): {error}\n  at {self.location()}")
 
     def cast_for(
         self, op: Op, operands: Sequence[Value], attrs: dict[str, Any], target: DType

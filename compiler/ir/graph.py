@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from compiler.errors import VerifyError
 from compiler.ir.location import UNKNOWN, Loc
 from compiler.ir.op import Op
 from compiler.ir.types import DType, Shape, TensorType
@@ -68,9 +69,10 @@ class Node:
 
     @property
     def output(self) -> Value:
-        """The only output."""
-        (value,) = self.outputs
-        return value
+        """The only output; :class:`VerifyError` where there are several, as of a composite or a kernel."""
+        if len(self.outputs) != 1:
+            raise VerifyError(f"{self!r} has {len(self.outputs)} results where one is expected\n  at {self.loc}")
+        return self.outputs[0]
 
     def __repr__(self) -> str:
         return f"<{self.op.name} {', '.join(str(v.type) for v in self.inputs)}>"

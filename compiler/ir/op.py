@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import OpError
+from compiler.errors import OpError, OpTypeError
 from compiler.ir import ambient
 from compiler.ir.types import DTYPES, DType, TensorType, dtype, f32
 
@@ -71,6 +71,9 @@ class Op:
             if value is REQUIRED:
                 raise OpError(f"{self.name}: attribute {key!r} is missing")
             full[key] = normalised(key, value)
+            check = _CHECKS.get(key)
+            if check is not None and not check[1](full[key]):
+                raise OpTypeError(f"{self.name}: {key} must be {check[0]}, not {value!r}")
         return full
 
     def check_operands(self, count: int) -> None:
@@ -83,17 +86,17 @@ class Op:
     def result_types(
         self, types: Sequence[TensorType], attrs: dict[str, Any], body: Any = None
     ) -> tuple[TensorType, ...]:
-        """The types of the outputs; ``attrs`` may carry the universal attribute ``autocast``."""
+        """The types of the outputs; ``attrs`` may carry the universal attribute ``autocast``.
+
+        Raises :class:`OpError` for what the op does not accept. Any other error is a fault of the type rule.
+        """
         if self.infer_body is not None and body is not None:
             return self.infer_body(types, body, attrs)
         target = attrs.get("autocast")
         if target is not None:
             types = [t.with_dtype(target) if castable(t.dtype) else t for t in types]
             attrs = {k: v for k, v in attrs.items() if k != "autocast"}
-        try:
-            result = self.infer(*types, **attrs)
-        except TypeError as error:
-            raise OpError(f"{error}") from None
+        result = self.infer(*types, **attrs)
         return (result,) if isinstance(result, TensorType) else tuple(result)
 
     def __repr__(self) -> str:
@@ -110,6 +113,23 @@ def normalised(key: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple([normalised("", v) for v in value])
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _is_integer(value: Any) -> bool:
+    return type(value) is int
+
+
+def _are_integers(value: Any) -> bool:
+    return type(value) is tuple and all(type(item) is int for item in value)
+
+
+_CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "axis": ("an integer", _is_integer),
+    "axes": ("integers", _are_integers),
+    "shape": ("integers", _are_integers),
+    "keepdim": ("True or False", lambda value: isinstance(value, int)),
+}
+"""Attributes that mean one thing in every op, and the values that they take."""
 
 
 @cache

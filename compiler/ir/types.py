@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 
 import ml_dtypes
 import numpy as np
+
+from compiler.errors import OpTypeError
 
 Shape = tuple[int, ...]
 
@@ -59,7 +62,10 @@ _CATEGORY = {"bool": 0, "int": 1, "float": 2}
 
 
 def dtype(spec: object) -> DType:
-    """The :class:`DType` for a DType, an IR spelling (``"f32"``), a user spelling (``"float32"``) or a NumPy dtype."""
+    """The :class:`DType` for a DType, an IR spelling (``"f32"``), a user spelling (``"float32"``) or a NumPy dtype.
+
+    Raises :class:`OpTypeError` for anything else.
+    """
     if isinstance(spec, DType):
         return spec
     if isinstance(spec, str):
@@ -67,10 +73,11 @@ def dtype(spec: object) -> DType:
             if spec in (d.short, d.name):
                 return d
     else:
-        found = _BY_NUMPY.get(np.dtype(spec))  # type: ignore[call-overload]
-        if found is not None:
-            return found
-    raise TypeError(f"no Genesis dtype for {spec!r}; known: {', '.join(d.name for d in DTYPES.values())}")
+        with suppress(TypeError, ValueError):  # NumPy knows no such dtype
+            found = _BY_NUMPY.get(np.dtype(spec))  # type: ignore[call-overload]
+            if found is not None:
+                return found
+    raise OpTypeError(f"no Genesis dtype for {spec!r}; known: {', '.join(d.name for d in DTYPES.values())}")
 
 
 def wider(a: DType, b: DType) -> DType:

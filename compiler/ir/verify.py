@@ -55,6 +55,8 @@ def _check_node(graph: Graph, index: int, node: Node, defined: set[Value]) -> No
     if node.body is not None:
         verify(node.body)
     try:
+        if node.op.infer_body is None:
+            node.op.check_operands(len(node.inputs))
         types = node.op.result_types([v.type for v in node.inputs], node.attrs, node.body)
     except OpError as error:
         raise fail(str(error)) from None

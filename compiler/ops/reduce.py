@@ -7,16 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import AxisError, OpError
+from compiler.errors import AxisError, OpError, OpTypeError
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import Shape, TensorType, boolean, i64
 from compiler.ops.elementwise import as_type
 
 
-def normalize_axis(axis: int, rank: int) -> int:
-    """``axis`` counted from the front; raises :class:`AxisError` outside ``[-rank, rank)`` (rank 0 counts as 1)."""
+def normalize_axis(axis: Any, rank: int) -> int:
+    """``axis`` counted from the front.
+
+    Raises :class:`AxisError` outside ``[-rank, rank)`` (rank 0 counts as 1), :class:`OpTypeError` for no integer.
+    """
     bound = max(rank, 1)
+    if not hasattr(axis, "__index__"):
+        raise OpTypeError(f"a dimension is an integer, not {axis!r}")
     if not -bound <= axis < bound:
         raise AxisError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {axis})")
     return axis % bound
@@ -26,7 +31,7 @@ def normalize_axes(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ..
     """``dim=`` as users write it (int, tuple, None for all) as sorted non-negative axes."""
     if axes is None:
         return tuple(range(rank))
-    given = [axes] if isinstance(axes, int) else list(axes)
+    given = list(axes) if isinstance(axes, list | tuple) else [axes]
     result = sorted(normalize_axis(a, rank) for a in given)
     if len(set(result)) < len(result):
         raise OpError(f"dim {tuple(given)} names a dimension twice")

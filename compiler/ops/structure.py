@@ -54,6 +54,12 @@ def _fused_infer(*types: TensorType, kind: str, **attrs: Any) -> tuple[TensorTyp
 
 
 def _fused_types(types: Sequence[TensorType], body: Graph, attrs: dict[str, Any]) -> tuple[TensorType, ...]:
+    for name in ("rows", "columns", "table"):
+        number = attrs.get(name, 0)
+        if type(number) is not int or number < 0:
+            raise OpError(f"{name} of a fused node must be an integer from 0 on, not {number!r}")
+    if any(n.op.kind == "structure" for n in body.nodes):
+        raise OpError("the body of a fused node holds a loop, a gradient or another fused node")
     if [v.type for v in body.inputs()] != list(types):
         raise OpError("the body's inputs have other types than the node's")
     return tuple([v.type for v in body.outputs])

@@ -203,10 +203,15 @@ _training("clip_grad_value", _infer_clip_value, _clip_grad_value)
 # Optimizer updates. Operands: parameter, gradient, moments, then the scalars.
 
 
-def _infer_update(tensors: int) -> Any:
-    """The results are the new parameter and moments: all tensor operands but the gradient (operand 1)."""
+def _infer_update(tensors: int, scalars: int) -> Any:
+    """The type rule of an optimizer's step on so many tensors (parameter, gradient, moments), then so many scalars.
+
+    The results are the new parameter and moments: all tensors but the gradient.
+    """
 
     def infer(*types: TensorType, **_: Any) -> TensorType | tuple[TensorType, ...]:
+        if len(types) != tensors + scalars:
+            raise OpError(f"takes {tensors} tensors and {scalars} scalars, not {len(types)} operands")
         _check_scalars(*types[tensors:])
         p, g = types[:2]
         if p.shape != g.shape:
@@ -236,7 +241,7 @@ def _sgd(o: Any, p: Value, g: Value, lr: Value, weight_decay: Value, maximize: b
     return (o.sub(p, o.mul(_descent(o, g, p, weight_decay, maximize), lr)),)
 
 
-_training("sgd_update", _infer_update(2), _rounded(_sgd), maximize=False)
+_training("sgd_update", _infer_update(2, 2), _rounded(_sgd), maximize=False)
 
 
 def _sgd_momentum(
@@ -259,7 +264,9 @@ def _sgd_momentum(
     return o.sub(p, o.mul(step, lr)), buffer
 
 
-_training("sgd_momentum_update", _infer_update(3), _rounded(_sgd_momentum), nesterov=False, first=False, maximize=False)
+_training(
+    "sgd_momentum_update", _infer_update(3, 4), _rounded(_sgd_momentum), nesterov=False, first=False, maximize=False
+)
 
 
 def _adam(
@@ -296,7 +303,7 @@ def _adam(
 
 def _infer_adam(*types: TensorType, decoupled: bool, amsgrad: bool, maximize: bool) -> tuple[TensorType, ...]:
     moments, scalars = types[:-6], types[-5:]
-    return _infer_update(5 if amsgrad else 4)(*moments, *scalars)
+    return _infer_update(5 if amsgrad else 4, 5)(*moments, *scalars)
 
 
 _training("adam_update", _infer_adam, _rounded(_adam), decoupled=False, amsgrad=False, maximize=False)

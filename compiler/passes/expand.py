@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from compiler.errors import VerifyError
 from compiler.ir.ambient import using
 from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Value
@@ -53,6 +54,8 @@ def expand(graph: Graph, claims: Claims = _nothing) -> Graph:
             builder.loc = node.loc
             if node.op.expand is None or claims(node.op, inputs, node.attrs):
                 outputs = copy_node(builder, node, inputs)
+            elif "autocast" in node.attrs:
+                raise VerifyError(f"{node!r} is marked for autocast; run that pass before expand\n  at {node.loc}")
             else:
                 result = node.op.expand(o, *inputs, **node.attrs)
                 outputs = (result,) if isinstance(result, Value) else tuple(result)

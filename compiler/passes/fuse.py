@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from compiler.domain import LOOKUPS, concat_of, inner_columns, reduction_class
+from compiler.errors import VerifyError
 from compiler.groups import Group, Groups
 from compiler.index import (
     Index,
@@ -76,6 +77,9 @@ def fuse(graph: Graph, product_sums: bool = False, joins: bool = False) -> Graph
     constants belong to every kernel that reads them. With ``product_sums``, f32 sums over all elements of a product, or
     over its rows, are results of its kernel; with ``joins``, a concatenation of values of one kernel is, too.
     """
+    for node in graph.nodes:
+        if node.op.name == "fused":
+            raise VerifyError(f"fuse takes a graph that is not fused yet, and this node is\n  at {node.loc}")
     return _Fusion(graph, product_sums, joins).run()
 
 

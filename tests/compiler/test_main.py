@@ -23,6 +23,10 @@ def forget_inputs(graph: Graph) -> Graph:
     return Graph(graph.name, [], graph.nodes, [], graph.outputs)
 
 
+def fail(graph: Graph) -> Graph:
+    raise KeyError("nowhere")
+
+
 def emit(graph: Graph, target: str) -> str:
     if target == "triton":
         raise NotImplementedError("a Triton kernel for relu")
@@ -32,7 +36,7 @@ def emit(graph: Graph, target: str) -> str:
 @pytest.fixture
 def main(monkeypatch: pytest.MonkeyPatch) -> Main:
     pipeline = ModuleType("compiler.pipeline")
-    pipeline.PASSES = {"drop_nodes": drop_nodes, "forget_inputs": forget_inputs}  # type: ignore[attr-defined]
+    pipeline.PASSES = {"drop_nodes": drop_nodes, "forget_inputs": forget_inputs, "fail": fail}  # type: ignore[attr-defined]
     pipeline.emit = emit  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "compiler.pipeline", pipeline)
     monkeypatch.delitem(sys.modules, "compiler.__main__", raising=False)
@@ -68,7 +72,7 @@ def test_code_is_emitted(main: Main, file: str, capsys: pytest.CaptureFixture[st
     ("arguments", "message"),
     [
         (("--passes", "drop_node"), "there is no pass 'drop_node'; did you mean drop_nodes"),
-        (("--passes", "zzz"), "there is no pass 'zzz'; there are drop_nodes, forget_inputs"),
+        (("--passes", "zzz"), "there is no pass 'zzz'; there are drop_nodes, forget_inputs, fail"),
         (("--passes", "forget_inputs"), "input %x: f32[2] is not defined before its use"),
         (("--emit", "triton"), "a Triton kernel for relu"),
     ],
@@ -88,3 +92,11 @@ def test_a_bad_text_and_a_missing_file(main: Main, tmp_path: Path, capsys: pytes
     assert f"error: {bad}:3:16: there is no op 'rellu'" in capsys.readouterr().err
     assert main(str(tmp_path / "none.gir")) == 1
     assert "none.gir" in capsys.readouterr().err
+
+
+def test_an_error_that_nobody_foresaw(main: Main, file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(file, "--passes", "fail") == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: KeyError ('nowhere'): ") and err.count("\n") == 1
+    with pytest.raises(KeyError, match="nowhere"):
+        main(file, "--passes", "fail", "--traceback")

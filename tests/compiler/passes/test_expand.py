@@ -5,9 +5,11 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 
+from compiler.errors import VerifyError
 from compiler.ir.graph import Graph
 from compiler.ir.op import OPS
 from compiler.passes.expand import expand
+from compiler.text.parser import parse_graph
 from tests.compiler.passes.graphs import assert_same_meaning, before_and_after, draw_inputs, ops, programs, read
 from tests.samples import Sample, sample_graph, samples
 
@@ -62,3 +64,10 @@ def test_programs_lose_their_composites(graph: Graph) -> None:
     assert not [n for n in after.nodes if n.op.expand is not None]
     if not set(BLAS) & set(ops(graph)):
         assert_same_meaning(graph, after, draw_inputs(graph))
+
+
+def test_a_mark_for_autocast_is_refused_with_the_place() -> None:
+    text = "graph @f {\n  input  %x: f32[4,3]\n  input  %w: f32[2,3]\n"
+    text += "  %0: bf16[4,2] = linear(%x, %w) {autocast=bf16}  # train.py:3\n  return %0\n}\n"
+    with pytest.raises(VerifyError, match=r"marked for autocast; run that pass before expand\n  at train.py:3"):
+        expand(parse_graph(text))

@@ -5,12 +5,14 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 
+from compiler.errors import VerifyError
 from compiler.ir.graph import Graph
 from compiler.passes.autodiff import autodiff
 from compiler.passes.cse import cse
 from compiler.passes.expand import expand
 from compiler.passes.fuse import fuse
 from compiler.passes.simplify import simplify
+from compiler.text.parser import parse_graph
 from tests.compiler.passes.graphs import (
     assert_same_meaning,
     before_and_after,
@@ -267,3 +269,18 @@ def test_kernels_that_would_wait_for_each_other_are_apart() -> None:
     fused = fuse(graph)
     assert_same_meaning(graph, fused, draw_inputs(graph))
     assert len(fused.nodes) == 6
+
+
+def test_a_fused_graph_is_refused_with_the_place() -> None:
+    once = fuse(parse_graph("graph @f {\n  input  %x: f32[4]\n  %0: f32[4] = exp(%x)  # train.py:3\n  return %0\n}\n"))
+    with pytest.raises(VerifyError, match=r"not fused yet, and this node is\n  at train.py:3"):
+        fuse(once)
+
+
+def test_an_op_with_two_results_is_refused_with_the_place() -> None:
+    text = (
+        "graph @f {\n  input  %x: f32[4,3]\n  input  %y: i64[4]\n"
+        "  %0: f32[], %1: f32[4,1] = cross_entropy(%x, %y)  # train.py:3\n  return %0\n}\n"
+    )
+    with pytest.raises(VerifyError, match=r"<cross_entropy .*> has 2 results where one is expected\n  at train.py:3"):
+        fuse(parse_graph(text))
