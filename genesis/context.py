@@ -263,6 +263,19 @@ def grad_mode(enabled: bool) -> Iterator[None]:
         here.grad_enabled = saved
 
 
+class LateInput:
+    """An input of the graph that is no argument: the gradient that a call finds in ``cell``, or an ``array``.
+
+    An array is handed to the program in ``dtype``.
+    ``live``: it was there before the step was recorded, and is read at every call; else it is a constant.
+    """
+
+    __slots__ = ("array", "cell", "dtype", "live")
+
+    def __init__(self, cell: Cell | None = None, array: Any = None, dtype: Any = None, live: bool = False) -> None:
+        self.cell, self.array, self.dtype, self.live = cell, array, dtype, live
+
+
 class Recording:
     """One trace of a step: the graph so far and what it does to the outside world.
 
@@ -274,6 +287,8 @@ class Recording:
         given_grads: the inputs of the graph for those that were there.
         traced_grads: the tensors that stand for these.
         shared: cells that the step reaches in several ways; a gradient among them is a state, and no input.
+        late_inputs: the inputs of the graph that are no arguments, in their order.
+        outside_arrays: NumPy arrays that were there before, by identity.
         cleared: cells whose gradient the step dropped before reading it.
         scalars: label -> (input value, function that reads it at every call).
         host_actions: functions to run after every call.
@@ -295,6 +310,8 @@ class Recording:
         self.given_grads: dict[Cell, Value] = {}
         self.traced_grads: dict[Cell, Any] = {}
         self.shared: Collection[Cell] = ()
+        self.late_inputs: list[LateInput] = []
+        self.outside_arrays: dict[int, Any] = {}
         self.cleared: set[Cell] = set()
         self.scalars: dict[str, tuple[Value, Callable[[], float]]] = {}
         self.host_actions: list[Callable[[], Any]] = []
@@ -362,7 +379,19 @@ class Recording:
         """The gradient that the step finds, as an input of the graph: every call may find it in another tensor."""
         label = f"{cell.label or 'state'}.grad"
         found = self.given_grads[cell] = self.graph.add_param(kind, "input", label, label)
+        self.late_inputs.append(LateInput(cell))
         return found
+
+    def array(self, array: Any, kind: TensorType) -> Value:
+        """A NumPy array as an input of the graph; its elements are converted to the dtype of ``kind`` at every call."""
+        part = array
+        while id(part) not in self.outside_arrays and part.base is not None:
+            part = part.base  # a view of an array from outside is read at every call like the array itself
+            if not hasattr(part, "base"):
+                break
+        live = id(part) in self.outside_arrays
+        self.late_inputs.append(LateInput(array=array, dtype=kind.dtype.numpy, live=live))
+        return self.graph.add_param(kind, "input", "", "")
 
     def set_grad(self, cell: Cell, grad: Any) -> None:
         if cell not in self.entry_grads:
@@ -418,6 +447,14 @@ class BodyRecording(Recording):
             f"{cell.label or 'a tensor'} {cell.type}, made outside the loop, is written in its body\n"
             f"  at {user_location()}\n  carry it instead: take it from the carry and return the new one"
         )
+
+    def array(self, array: Any, kind: TensorType) -> Value:
+        around = self.around.recording
+        if around is None:
+            return self.read(Cell(concrete(array, kind)))
+        with ambient.using(self.around):
+            outside = Cell(around.array(array, kind), around)
+        return self.read(outside)
 
     def scalar(self, label: str, read: Callable[[], float]) -> Value:
         raise NotImplementedError(f"optimizers in the body of a loop ({label})\n  at {user_location()}")

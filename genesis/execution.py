@@ -24,7 +24,7 @@ from compiler.pipeline import Stages
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
 from genesis.arguments import array_of, check_arrays, write_back
-from genesis.context import Cell, Clock, rebound
+from genesis.context import Cell, Clock, LateInput, rebound
 from genesis.gpu import gpu_executor
 from genesis.options import Options
 from genesis.tensor import GradientStaysInside, Tensor, grad_type
@@ -74,6 +74,8 @@ class Program:
     def __init__(self, traced: Traced, options: Options) -> None:
         self.traced = traced
         self.options = options
+        self.calls = 0
+        self.signature: dict[str, Any] = {}
         self.plan: Plan | None = None
         self._stages: Stages | None = None
         self._passes = pipeline.lowering(unit.claims, product_sums=True)
@@ -164,8 +166,8 @@ class Program:
             self._bind()
         if inputs is None:
             inputs = [read(arguments[i]) for i, read in traced.inputs]
-        if traced.given_grads:
-            inputs += [_given_grad(cell) for cell in traced.given_grads]
+        if traced.late_inputs:
+            inputs += [_late_input(late) for late in traced.late_inputs]
         targets = [target(arguments) for target in traced.effects.writes] if traced.effects.writes else ()
         if targets:
             check_arrays(targets, [*inputs, *(value.data for value in self.bound)])
@@ -343,6 +345,11 @@ class Interpreted:
 _CONSUMED = GradientStaysInside()
 _OWNED: WeakSet[Value] = WeakSet()
 """Values whose memory belongs to their cell alone, so that programs may write it."""
+
+
+def _late_input(late: LateInput) -> np.ndarray:
+    """The array of an input that is no argument."""
+    return late.array.astype(late.dtype, copy=False) if late.cell is None else _given_grad(late.cell)
 
 
 def _given_grad(cell: Cell) -> np.ndarray:

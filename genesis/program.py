@@ -7,37 +7,49 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from compiler.errors import RecompileError, TraceError
+from compiler.errors import TraceError
 from compiler.interpret import concrete
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
-from genesis.arguments import Sharing
+from genesis.arguments import Sharing, argument_name
+from genesis.audit import check_again, record_audited
 from genesis.collector import without_collector
 from genesis.context import Cell, EagerBuilder, RecordingBuilder, session
 from genesis.context import changes as module_changes
 from genesis.execution import Last, Memory, Program
 from genesis.forks import give_lock
-from genesis.guards.keys import HashedKey, described, guard_key
-from genesis.guards.reachable import Reachable
+from genesis.guards.keys import HashedKey, guard_key
+from genesis.guards.reachable import PLAIN, Named, Reachable
+from genesis.guards.recompiles import MAX_RECOMPILES, Recompiles
+from genesis.guards.report import Table, shown
 from genesis.guards.snapshot import Snapshot
 from genesis.optim.optimizer import changes as optimizer_changes
 from genesis.options import Options
 from genesis.tensor import Tensor, from_array, grad_type
-from genesis.tracing import record
+from genesis.tracing import Traced, record
 from genesis.trees import is_tensor_like, leaves, structure
 from runtime.profile import Profile
 
-_Before = tuple[list[TensorType], bool, Any, int, int, Snapshot]
-"""Types of the arguments, grad mode, autocast region, the clocks of modules and optimizers, and what is around."""
+_Before = tuple[list[Any], bool, Any, int, int, Snapshot]
+"""Types of the arguments (the objects themselves where they are no tensors), grad mode, autocast region, the clocks of
+modules and optimizers, and what is around."""
 
-MAX_PROGRAMS = 32
-MAX_RECOMPILES = 8
+MAX_PROGRAMS = MAX_RECOMPILES
+
+
+class _Reached(NamedTuple):
+    """What a function reaches, found when the clocks of modules and optimizers showed these times."""
+
+    module_time: int
+    optimizer_time: int
+    key: HashedKey
+    reachable: Reachable
 
 
 def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -72,10 +84,10 @@ class CompiledFunction:
         self.options = options
         self.programs: OrderedDict[Any, Program] = OrderedDict()
         self.compiles = 0
-        self._reachable: Reachable | None = None
-        self._structure: tuple[int, int, HashedKey] | None = None
+        self._reached: dict[tuple[int, ...], _Reached] = {}
+        self._current: _Reached | None = None
+        self._recompiles = Recompiles(getattr(function, "__qualname__", type(function).__name__))
         self._program: Program | None = None
-        self._changes: dict[str, int] = {}
         self._scale: tuple[Cell, Cell] | None = None
         self._before: _Before | None = None
         self._watched: dict[Cell, None] = {}
@@ -124,13 +136,20 @@ class CompiledFunction:
             if program is not None and not kwargs:
                 inputs = self._inputs_as_before(args, here)
                 if inputs is not None and program.fits():
+                    program.calls += 1
+                    if not program.calls & (program.calls - 1):
+                        self._check(program, args, kwargs)
                     return program.run(args, inputs)
             arguments = leaves((args, kwargs))
             given = [leaf for _, leaf in arguments]
-            program = self._find(self._kinds(args, kwargs, given))
+            roots = [(self._name(i, path), leaf) for i, (path, leaf) in enumerate(arguments) if _is_root(leaf)]
+            program = self._find(self._kinds(args, kwargs, given), roots)
             if program is None:
-                program = self._compile(args, kwargs, given)
+                program = self._compile(args, kwargs, given, roots)
             self._program = program
+            program.calls += 1
+            if program.calls > 1 and not program.calls & (program.calls - 1):
+                self._check(program, args, kwargs)
             plain = not kwargs and not program.traced.effects.writes
             self._before = self._now(args) if plain else None
             return program.run(given)
@@ -145,11 +164,16 @@ class CompiledFunction:
 
     def _now(self, args: tuple[Any, ...]) -> _Before | None:
         """What the next call is compared with, to find that nothing changed without building a key."""
-        kinds = [value.type for x in args if (value := _plain_value(x)) is not None]
-        if self._structure is None or self._reachable is None or len(kinds) < len(args):
+        if self._current is None:
             return None
+        kinds: list[Any] = []
+        for x in args:
+            value = _plain_value(x)
+            if value is None and (is_tensor_like(x) or isinstance(x, float) or structure(x) is not None):
+                return None
+            kinds.append(x if value is None else value.type)
         here = session()
-        return kinds, here.grad_enabled, here.autocast, *self._structure[:2], self._reachable.snapshot()
+        return kinds, here.grad_enabled, here.autocast, *self._current[:2], self._current.reachable.snapshot()
 
     def _inputs_as_before(
         self, args: tuple[Any, ...], here: EagerBuilder | RecordingBuilder
@@ -169,47 +193,64 @@ class CompiledFunction:
         inputs = []
         for x, kind in zip(args, kinds):
             value = _plain_value(x)
-            if value is None:
-                return None
+            if value is None or type(kind) is not TensorType:
+                if x is not kind:
+                    return None
+                continue
             found = value.type
             if found is not kind and (found.dtype is not kind.dtype or found.shape != kind.shape):
                 return None
             inputs.append(value.data)
         return inputs if reachable.holds() else None
 
-    def _guards(self) -> tuple[Any, ...]:
+    def _name(self, position: int, path: str) -> str:
+        return argument_name(path, self.function, position)
+
+    def _guards(self, roots: list[Named]) -> tuple[HashedKey, tuple[Any, ...]]:
+        """The key of what the function and the arguments ``roots`` reach now."""
         times = module_changes.time, optimizer_changes.time
-        if self._reachable is None or self._structure is None or self._structure[:2] != times:
-            self._reachable = Reachable(self.function)
-            fixed = tuple(self._reachable.structure().items()), tuple(self._reachable.plain)
-            self._structure = (*times, HashedKey(fixed))
-        return self._structure[2], self._reachable.values()
+        identities = tuple([id(root) for _, root in roots])
+        found = self._reached.pop(identities, None)
+        if found is None or found[:2] != times:
+            reachable = Reachable(self.function, roots)
+            key = HashedKey((tuple(reachable.structure().items()), tuple(reachable.guards)))
+            found = _Reached(*times, key, reachable)
+        self._reached[identities] = self._current = found
+        while len(self._reached) > MAX_PROGRAMS:
+            del self._reached[next(iter(self._reached))]
+        return found.key, found.reachable.values()
 
     def _grad_types(self) -> tuple[TensorType | None, ...]:
         """The types of the gradients that some program looks at."""
         return tuple([grad_type(cell) for cell in self._watched])
 
-    def _find(self, kinds: tuple[Any, ...]) -> Program | None:
-        program = self.programs.get((kinds, self._guards(), self._grad_types()))
+    def _find(self, kinds: tuple[Any, ...], roots: list[Named]) -> Program | None:
+        program = self.programs.get((kinds, self._guards(roots), self._grad_types()))
         if program is None:
-            self._reachable = None  # something may have been exchanged for an object that reaches others
-        key = (kinds, self._guards(), self._grad_types())
+            self._reached.clear()  # something may have been exchanged for an object that reaches others
+        key = (kinds, self._guards(roots), self._grad_types())
         program = self.programs.get(key)
         if program is None or not program.fits():
             return None
         self.programs.move_to_end(key)
         return program
 
-    def _compile(self, args: Any, kwargs: Any, given: list[Any]) -> Program:
-        guards = self._guards()
-        self._count_recompile(self._kinds(args, kwargs, given), guards)
-        assert self._reachable is not None
+    def _compile(self, args: Any, kwargs: Any, given: list[Any], roots: list[Named]) -> Program:
+        kinds = self._kinds(args, kwargs, given)
+        self._recompiles.check(self._by_name(args, kwargs, kinds, self._guards(roots)))
+
+        def reach() -> Reachable:
+            return Reachable(self.function, roots)
+
         with without_collector():
-            around = self._reachable, self.scale_cells, self._sharing
-            traced = record(self.function, self.options, *around, args, kwargs)
+            traced = record_audited(self._recompiles.function, reach, self._tracing(args, kwargs))
             program = Program(traced, self.options)
         self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
-        key = self._kinds(args, kwargs, given), guards, self._grad_types()
+        self._reached.clear()  # the recording may have made state that the step reaches
+        guards, kinds = self._guards(roots), self._kinds(args, kwargs, given)
+        program.signature = self._by_name(args, kwargs, kinds, guards)
+        self._recompiles.add(program.signature)
+        key = kinds, guards, self._grad_types()
         if key in self.programs:  # a state has another type
             self.programs.pop(key).release()
         self.programs[key] = program
@@ -218,22 +259,52 @@ class CompiledFunction:
             self.programs.popitem(last=False)[1].release()
         return program
 
-    def _count_recompile(self, kinds: tuple[Any, ...], guards: tuple[Any, ...]) -> None:
-        """Blame what changed since a program of the same argument types; too often is an error."""
-        earlier = next((k[1] for k in reversed(self.programs) if k[0] == kinds), guards)
-        before, after = _by_name(earlier), _by_name(guards)
-        for name in {**before, **after}:
-            if before.get(name, before) == after.get(name, after):
-                continue
-            self._changes[name] = self._changes.get(name, 0) + 1
-            if self._changes[name] > MAX_RECOMPILES:
-                raise RecompileError(
-                    f"{self.function.__qualname__} was compiled anew {MAX_RECOMPILES} times because {name} changed "
-                    f"(now {described(after.get(name))}).\n"
-                    "  Pass a value that changes as a float or tensor argument of the step; keep it out of the closure."
-                )
+    def _tracing(self, args: Any, kwargs: Any) -> Callable[[Reachable], Traced]:
+        def trace(reachable: Reachable) -> Traced:
+            return record(self.function, self.options, reachable, self.scale_cells, self._sharing, args, kwargs)
+
+        return trace
+
+    def _check(self, program: Program, args: Any, kwargs: Any) -> None:
+        """Record the call again, and raise TraceError unless its graph is that of ``program``."""
+        current = self._current
+        assert current is not None
+        try:
+            with without_collector():
+                trace = self._tracing(args, kwargs)
+                check_again(self._recompiles.function, lambda: current.reachable, trace, program.traced)
+        except BaseException:
+            program.calls -= 1  # the next call is checked as well
+            raise
+
+    def _by_name(
+        self, args: Any, kwargs: Any, kinds: tuple[Any, ...], guards: tuple[HashedKey, tuple[Any, ...]]
+    ) -> dict[str, Any]:
+        """Everything that a program depends on, by name."""
+        shape, signatures, sharing, grad_enabled, region = kinds
+        names = [f"argument {self._name(i, path)}" for i, (path, _) in enumerate(leaves((args, kwargs)))]
+        found = {"structure of the arguments": shape, **dict(zip(names, signatures, strict=True))}
+        found |= {"shared storage of arguments": sharing, "grad mode": grad_enabled, "autocast": region}
+        attributes, guarded = guards[0].items
+        found |= {**dict(attributes), **dict(zip(guarded, guards[1], strict=True))}
+        return found | {f"{cell.label or 'a tensor'}.grad": grad_type(cell) for cell in self._watched}
 
     # Inspecting
+
+    def guards(self) -> Table:
+        """What a call compares with the last one: name, value, and the line that made it necessary; print it.
+
+        Argument types and values, grad mode and autocast region, the modules, optimizers and scalers that the step
+        reaches, and every global, closure variable, attribute and container that its code mentions.
+        """
+        signature = self._latest().signature
+        reachable = self._current.reachable if self._current is not None else Reachable(self.function)
+        rows = [(name, shown(key), str(reachable.place_of(name) or "")) for name, key in signature.items()]
+        return Table(("guard", "value", "needed by"), rows)
+
+    def explain_recompiles(self) -> Table:
+        """Why the function was compiled more than once: what changed, how often, and how to avoid it; print it."""
+        return self._recompiles.table()
 
     def _latest(self) -> Program:
         if self._program is None:
@@ -298,10 +369,9 @@ def _plain_value(x: Any) -> Value | None:
     return None if cell.home is not None or cell.remote is not None or cell.bound or value.requires_grad else value
 
 
-def _by_name(guards: tuple[HashedKey, tuple[Any, ...]]) -> dict[str, Any]:
-    """Every guarded thing with its token."""
-    structure, names = guards[0].items
-    return {**dict(structure), **dict(zip(names, guards[1], strict=True))}
+def _is_root(leaf: Any) -> bool:
+    """Whether an argument is an object that guards look into: a module, an optimizer, a function, ..."""
+    return not isinstance(leaf, PLAIN) and not is_tensor_like(leaf)
 
 
 def _signature(leaf: Any) -> Any:

@@ -460,7 +460,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     """A new tensor with a copy of ``data`` (numbers, nested lists, arrays, tensors of any library with ``__array__``).
 
     Python floats become float32, ints int64, as in PyTorch; NumPy arrays keep their dtype. Raises TypeError for a dtype
-    Genesis does not have.
+    Genesis does not have. Inside a step that is being compiled, a NumPy array from outside is read at every call.
     """
     want = None if dtype is None else _dtype(dtype)
     if isinstance(data, Tensor):
@@ -472,8 +472,15 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     array = np.array(data) if given or not _has_tensors(data) else np.array([np.asarray(x) for x in data])
     if want is None and not given and array.dtype == np.float64:
         want = f32
-    array = array.astype(want.numpy if want is not None else _dtype(array.dtype).numpy)
-    return from_array(array, requires_grad)
+    kind = want if want is not None else _dtype(array.dtype)
+    recording = current_recording()
+    if recording is None:
+        return from_array(array.astype(kind.numpy), requires_grad)
+    source = data if isinstance(data, np.ndarray) else array.astype(kind.numpy)
+    made = wrap(recording.array(source, TensorType(kind, array.shape)))
+    if requires_grad:
+        made._cell.set_requires_grad(True)
+    return made
 
 
 def _has_tensors(data: Any) -> bool:

@@ -18,7 +18,7 @@ from compiler.passes.loss_scale import LossScale, loss_scale
 from compiler.pipeline import Stages
 from genesis.amp import autocast
 from genesis.arguments import Arguments, Effects, Holder, Read, Sharing
-from genesis.context import Cell, Recording, session
+from genesis.context import Cell, LateInput, Recording, session
 from genesis.guards.reachable import Reachable
 from genesis.options import PRECISIONS, Options
 from genesis.random import advance_recorded
@@ -38,6 +38,7 @@ class Traced:
     argument_scalars: set[Value]
     inputs: list[tuple[int, Read]]
     given_grads: dict[Cell, Value]
+    late_inputs: list[LateInput]
     result: Callable[[Sequence[Tensor]], Any]
     outputs: int
     exits: list[Exit]
@@ -92,6 +93,7 @@ class Tracer:
         recording, options, arguments = self.recording, self.options, self.arguments
         self.reachable.label()
         recording.module_names = {m: n for n, m in self.reachable.named_modules()}
+        recording.outside_arrays = {key: array for key, (_, array) in self.reachable.arrays.items()}
         recording.builder.autocast = session().autocast
         recording.builder.target = "cuda" if options.backend == "cuda" else "cpu"
         args, kwargs = arguments.enter(args, kwargs)
@@ -128,6 +130,7 @@ class Tracer:
             argument_scalars=set(arguments.float_values),
             inputs=arguments.inputs,
             given_grads=recording.given_grads,
+            late_inputs=recording.late_inputs,
             result=filled(pattern),
             outputs=count,
             exits=exits,

@@ -33,12 +33,17 @@ class Loc:
 UNKNOWN = Loc()
 
 
+def is_users(file: str) -> bool:
+    """Whether a source file lies outside Genesis's own packages."""
+    return not file.startswith(_OWN)
+
+
 def user_location(scope: str = "") -> Loc:
     """The innermost frame outside Genesis's own packages."""
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(_OWN):
+        if is_users(file):
             return Loc(file, frame.f_lineno, scope)
         frame = frame.f_back  # type: ignore[assignment]
     return Loc(scope=scope)

@@ -22,14 +22,14 @@ _NOTE = re.compile(r'[^"\]]+')
 _SEPARATOR = re.compile(r"[/\\]")
 
 
-def print_graph(graph: Graph) -> str:
-    """The text of ``graph``; the same graph always gives the same text.
+def print_graph(graph: Graph, located: bool = True) -> str:
+    """The text of ``graph``; the same graph always gives the same text. ``located``: with the lines ops come from.
 
     Unsound graphs print too, with ``%?`` where a value is read that the graph does not define.
     """
-    keys = file_keys({loc.file for loc in _locations(graph)})
+    keys = file_keys({loc.file for loc in _locations(graph)} if located else ())
     header = [f"file {_bare(key, _FILE)} = {quote(file)}" for file, key in sorted(keys.items()) if key != file]
-    block = _Printer(keys).block(graph, "  ")
+    block = _Printer(keys, located).block(graph, "  ")
     return "\n".join([*header, f"graph @{_bare(graph.name, _NAME)} {{", *block, "}", ""])
 
 
@@ -123,9 +123,10 @@ def _locations(graph: Graph) -> Iterator[Loc]:
 class _Printer:
     """The lines of a graph. ``keys`` are the names of the files in locations."""
 
-    def __init__(self, keys: dict[str, str]) -> None:
+    def __init__(self, keys: dict[str, str], located: bool) -> None:
         self.files = {file: _bare(key, _FILE) for file, key in keys.items()}
         self.places: dict[Loc, str] = {UNKNOWN: ""}
+        self.located = located
 
     def block(self, graph: Graph, indent: str) -> Iterator[str]:
         """What stands between the braces of ``graph``."""
@@ -171,6 +172,8 @@ class _Printer:
         return f" {{{', '.join(shown)}}}" if shown else ""
 
     def placed(self, line: str, loc: Loc) -> str:
+        if not self.located:
+            return line
         place = self.places.get(loc)
         if place is None:
             place = self.places[loc] = self.place(loc)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from array import array
+from collections import deque
 from collections.abc import Collection, Hashable
 from dataclasses import fields, is_dataclass
-from types import MethodType
+from functools import partial
+from hashlib import blake2b
+from types import FunctionType, MappingProxyType, MethodType
 from typing import Any
 
 import numpy as np
 
+from compiler.ir.types import TensorType
 from genesis.nn.module import Module
 from genesis.tensor import Tensor
 
-COLLECTIONS = (list, tuple, set, frozenset)
-LARGE = 256
-"""Items up to which the contents of a container guard a program; of a longer one only the object and its length do."""
-DEPTH = 4
-"""How far guards look into nested containers."""
+COLLECTIONS = (list, tuple, set, frozenset, deque)
+BUFFERS = (np.ndarray, bytearray, array, memoryview)
+"""Types whose contents are bytes that may change in place."""
 
 
 class IdentityKey:
-    """Equal only to itself on the same object, which it keeps alive so that its identity is not given to another."""
+    """Equal only to a key of the same object, which it keeps alive so that no other object gets its identity."""
 
     __slots__ = ("thing",)
 
@@ -38,7 +41,7 @@ class IdentityKey:
 
 
 class HashedKey:
-    """A tuple that knows its hash."""
+    """A tuple that computes its hash once."""
 
     __slots__ = ("hash", "items")
 
@@ -53,47 +56,103 @@ class HashedKey:
         return self.hash
 
 
-def guard_key(thing: Any, depth: int = DEPTH) -> Hashable:
-    """What a guard compares: a plain value with its type, the items of a container, else the object's identity."""
-    kind = type(thing)
+def guard_key(thing: Any, above: tuple[int, ...] = ()) -> Hashable:
+    """What a guard compares, at any size and depth.
+
+    A plain value with its type, a digest of an array, the keys of a container's items; of any other object its
+    identity. ``above`` holds the identities of the containers round ``thing``: a container that contains itself is
+    compared by identity there.
+    """
+    kind: Any = type(thing)
     if kind is int or kind is str or thing is None:
         return thing
     if kind is float:
         return kind, thing.hex()
-    if kind is bool:
+    if kind is bool or kind is bytes:
         return kind, thing
+    if kind is complex or kind is range or kind is slice:
+        return kind, repr(thing)
     if isinstance(thing, np.generic):
         return kind, thing.tobytes()
     if isinstance(thing, Tensor):
-        return (IdentityKey(thing), thing._cell.requires_grad, thing._type) if thing._cell.home is None else Tensor
+        return tensor_key(thing)
+    if isinstance(thing, BUFFERS):
+        return (kind, *array_form(thing), digest(thing))
     if isinstance(thing, MethodType):
-        return IdentityKey(thing.__self__), IdentityKey(thing.__func__)
+        return IdentityKey(thing.__self__), function_key(thing.__func__)
+    if isinstance(thing, FunctionType):
+        return function_key(thing)
     items = items_of(thing)
-    if items is None or not depth:
+    if items is None or id(thing) in above:
         return IdentityKey(thing)
-    if len(items) > LARGE:
-        return IdentityKey(thing), len(items)
-    tokens = [guard_key(item, depth - 1) for item in items]
-    return kind, frozenset(tokens) if isinstance(thing, set | frozenset) else tuple(tokens)
+    inside = (*above, id(thing))
+    keys = [guard_key(item, inside) for item in items]
+    return kind, frozenset(keys) if isinstance(thing, set | frozenset) else tuple(keys)
+
+
+def function_key(function: Any) -> Hashable:
+    """A function by identity, and its code, which may be exchanged."""
+    return IdentityKey(function), IdentityKey(getattr(function, "__code__", None))
+
+
+def tensor_key(tensor: Tensor) -> Hashable:
+    """A tensor by identity, and what a program bakes in of it: its type, whether it needs a gradient, its hooks."""
+    cell = tensor._cell
+    return IdentityKey(tensor), *cell_key(cell)
+
+
+def cell_key(cell: Any) -> tuple[Hashable, ...]:
+    """A tensor's storage by identity, its type, whether it needs a gradient, and its hooks."""
+    hooks = tuple(map(guard_key, cell.hooks.values())) if cell.hooks else ()
+    return IdentityKey(cell), cell.type, cell.requires_grad, hooks
+
+
+def array_form(thing: Any) -> tuple[Hashable, ...]:
+    """The dtype and shape of an array, the type code and length of another buffer."""
+    if isinstance(thing, np.ndarray):
+        return thing.dtype.str, thing.shape
+    return getattr(thing, "typecode", "B"), len(thing)
+
+
+def digest(thing: Any) -> Hashable:
+    """A digest of the contents of an array or buffer; the keys of the items of an array of objects."""
+    if isinstance(thing, np.ndarray) and thing.dtype.hasobject:
+        return tuple(map(guard_key, thing.reshape(-1).tolist()))
+    if isinstance(thing, np.ndarray):
+        thing = np.ascontiguousarray(thing).reshape(-1).view(np.uint8)
+    return blake2b(thing, digest_size=16).digest()
 
 
 def items_of(thing: Any) -> Collection[Any] | None:
-    """What a container holds, keys and values of a dict, fields of a dataclass; None for any other object."""
+    """The items of a container, keys and values of a dict, fields of a dataclass; None for any other object."""
     if isinstance(thing, COLLECTIONS):
         return thing
-    if isinstance(thing, dict):
+    if isinstance(thing, dict | MappingProxyType):
         return [*thing.keys(), *thing.values()]
+    if isinstance(thing, partial):
+        return [thing.func, *thing.args, *thing.keywords.keys(), *thing.keywords.values()]
     if is_dataclass(thing) and not isinstance(thing, type | Module):
         return [getattr(thing, field.name, None) for field in fields(thing)]
     return None
 
 
-def described(token: Hashable) -> str:
-    """A token for a message."""
-    match token:
+def described(key: Hashable) -> str:
+    """A guard key for a message."""
+    match key:
         case (kind, text) if kind is float:
             return repr(float.fromhex(str(text)))
-        case (kind, flag) if kind is bool:
-            return repr(flag)
+        case (kind, value) if kind in (bool, bytes):
+            return repr(value)
+        case (kind, text) if kind in (complex, range, slice):
+            return str(text)
+        case (*identities, TensorType() as kind, grad, hooks) if all(isinstance(x, IdentityKey) for x in identities):
+            return f"a tensor {kind}" + (" with gradient" if grad else "") + (" and hooks" if hooks else "")
+        case (IdentityKey() as function, IdentityKey()):
+            return repr(function)
+        case (kind, str() as form, tuple() as shape, _) if kind is np.ndarray:
+            return f"an array {np.dtype(form).name}{list(shape)}"
+        case (type() as kind, tuple() | frozenset() as items):
+            shown = ", ".join(described(item) for item in list(items)[:4])
+            return f"{kind.__name__}({shown}{', ...' if len(items) > 4 else ''})"
         case _:
-            return repr(token)
+            return repr(key)

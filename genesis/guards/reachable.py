@@ -1,53 +1,101 @@
-"""The objects that a step reaches besides its arguments: modules, optimizers, scalers, and values that guard it."""
+"""The objects that a step reaches: modules, optimizers, scalers, and everything else that guards it."""
 
 from __future__ import annotations
 
+import os
+import random
 import sys
-from collections.abc import Callable, Collection, Hashable, Iterator
-from dis import get_instructions, hasname
-from functools import cache, partial
-from types import CodeType, FunctionType, MethodType, ModuleType
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter, itemgetter, methodcaller
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+import numpy as np
+
 from genesis.amp import GradScaler
-from genesis.guards.keys import LARGE, IdentityKey, guard_key, items_of
+from genesis.guards.code import Names, Place, names
+from genesis.guards.keys import BUFFERS, IdentityKey, cell_key, guard_key, items_of
 from genesis.guards.snapshot import Read, Snapshot, cell_contents
 from genesis.nn.module import Module
 from genesis.optim.optimizer import Optimizer
 from genesis.tensor import Tensor
 
-PLAIN = (int, float, str, bool, type(None))
+PLAIN = (int, float, str, bool, type(None), bytes, complex, np.generic)
+GENERATORS = (random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator)
+
+Named = tuple[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """``read`` finds the object that is guarded; ``place`` is the line that made the guard necessary.
+
+    ``watched``: the object stands in a dictionary that snapshots compare as a whole.
+    """
+
+    read: Read
+    place: Place | None
+    watched: bool = False
 
 
 class Reachable:
-    """The objects reachable from a function's closure, globals and bound self, and those of the functions it calls.
+    """The objects reachable from a function's closure, globals, defaults and bound self, and from ``roots``.
 
-    Of an object's attributes those count that the code mentions by name. ``modules``, ``optimizers``, ``scalers`` and
-    ``tensors`` are ``(name, object)``; ``plain`` maps the name of everything that may be exchanged for something else
-    between two calls to a function that reads it now.
+    The functions that it calls are followed. Of an object's attributes those count that the code mentions by name.
+    ``roots`` are arguments that are neither numbers nor tensors, by name.
+
+    Attributes:
+        modules, optimizers, scalers, tensors: ``(name, object)``.
+        guards: everything that may be exchanged between two calls, by name.
+        containers, namespaces, cells: what a recording may change: collections, dictionaries of attributes with the
+            names that count (None: all), and variables of closures.
+        arrays: NumPy arrays and other buffers, by identity.
+        iterators, generators: objects that are used up by reading them, and sources of random numbers.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], roots: Iterable[Named] = ()) -> None:
         self.modules: list[tuple[str, Module]] = []
         self.optimizers: list[tuple[str, Optimizer]] = []
         self.scalers: list[tuple[str, GradScaler]] = []
         self.tensors: list[tuple[str, Tensor]] = []
-        self.plain: dict[str, Read] = {}
+        self.guards: dict[str, Guard] = {}
+        self.containers: list[tuple[str, Any]] = []
+        self.namespaces: list[tuple[str, Any]] = []
+        self.cells: list[tuple[str, CellType]] = []
+        self.arrays: dict[int, tuple[str, Any]] = {}
+        self.iterators: list[tuple[str, Any, Place | None]] = []
+        self.generators: list[tuple[str, Any, Place | None]] = []
+        self.classes: list[type] = []
+        self.names = Names({}, {})
         self._seen: dict[int, Any] = {}
         self._places: set[tuple[int, str]] = set()
-        self._loaded: set[str] = set()
-        self._holders: list[tuple[str, Any]] = []
+        self._holders: list[Named] = []
+        self._globals: dict[int, tuple[dict[str, Any], set[str]]] = {}
         self._visit_function("", function)
+        for name, root in roots:
+            self._visit(name, root)
+            self._guard(name, partial(_itself, root), None)
         self._visit_attributes()
-        self._reads = tuple(self.plain.values())
+        self._visit_environment()
+        self._reads = [guard.read for guard in self.guards.values()]
 
     def values(self) -> tuple[Hashable, ...]:
-        """What stands under each name of ``plain`` now, as tokens."""
+        """The guard keys of all guarded objects, in the order of ``guards``."""
         return tuple([guard_key(read()) for read in self._reads])
 
     def snapshot(self) -> Snapshot:
-        """What stands under each name of ``plain`` now."""
-        return Snapshot(self._reads)
+        """The guarded objects of now, to be compared by identity."""
+        watched = [vars(module) for _, module in self.named_modules()]
+        tables = [vars(module)[table] for _, module in self.named_modules() for table in ("_parameters", "_buffers")]
+        reads = [guard.read for guard in self.guards.values() if not guard.watched]
+        return Snapshot(reads, [d.values() for d in (*watched, *tables, *map(vars, self.classes))])
+
+    def place_of(self, name: str) -> Place | None:
+        """The line that made the guard ``name`` necessary."""
+        guard = self.guards.get(name)
+        return guard.place if guard is not None else None
 
     # Finding
 
@@ -63,91 +111,176 @@ class Reachable:
         self._places.add((id(place), key))
         return new
 
+    def _guard(self, name: str, read: Read, place: Place | None, watched: bool = False) -> str:
+        name = _unique(name, self.guards)
+        self.guards[name] = Guard(read, place, watched)
+        return name
+
     def _visit_function(self, name: str, function: Any) -> None:
         if isinstance(function, MethodType):
             self._visit("self", function.__self__)
             function = function.__func__
         elif isinstance(function, partial):
-            self._visit_items(name, [function.func, *function.args, *function.keywords.values()])
+            self._visit_items(name, items_of(function) or ())
             return
         elif not isinstance(function, FunctionType):
-            self._visit_function(name, function.__wrapped__)
+            wrapped = getattr(function, "__wrapped__", None)
+            if callable(wrapped):
+                self._visit_function(name, wrapped)
+            else:
+                self._visit(name or "self", function)
             return
-        if _of_library(function.__module__) or not self._first(function):
+        if of_library(function.__module__) or not self._first(function):
             return
         code = function.__code__
+        here = names(code)
+        for mine, new in zip(self.names, here, strict=True):
+            for key, place in new.items():
+                mine.setdefault(key, place)
         for free, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             if self._unvisited(cell, free):
-                self._visit(free, cell_contents(cell), partial(cell_contents, cell))
-        loaded = _loaded(code)
-        self._loaded |= loaded
+                self.cells.append((free, cell))
+                self._visit(free, cell_contents(cell), partial(cell_contents, cell), here.place(free))
+        for default in ("__defaults__", "__kwdefaults__"):
+            if getattr(function, default):
+                read = partial(getattr, function, default)
+                place = Place(code.co_filename, code.co_firstlineno)
+                self._visit(f"{function.__name__}.{default}", read(), read, place)
         space = function.__globals__
-        for key in sorted(loaded & space.keys()):
+        mentioned = here.loaded.keys() | here.stored.keys()
+        known = self._globals.setdefault(id(space), (space, set()))[1]
+        known |= mentioned
+        for key in sorted(mentioned & space.keys()):
             if self._unvisited(space, key):
-                self._visit(key, space[key], partial(space.get, key))
+                self._visit(key, space[key], partial(space.get, key), here.place(key))
 
-    def _visit(self, name: str, thing: Any, read: Read | None = None) -> None:
-        """``read`` reads what stands under ``name`` now; None for what is reached through a container."""
+    def _visit(self, name: str, thing: Any, read: Read | None = None, place: Place | None = None) -> None:
+        """``read`` finds the object that stands under ``name`` now; None for an item of a container."""
         if isinstance(thing, ModuleType):
-            if not _of_library(thing.__name__) and self._first(thing):
+            if not of_library(thing.__name__) and self._first(thing):
                 self._holders.append((name, thing))
             return
         if read is not None:
-            name = _unique(name, self.plain)
-            self.plain[name] = read
-        items = items_of(thing)
-        if items is not None and self._first(thing):
-            self._visit_items(name, items)
+            name = self._guard(name, read, place)
+        if isinstance(thing, PLAIN):
+            return
         if isinstance(thing, FunctionType | MethodType | partial) or callable(getattr(thing, "__wrapped__", None)):
+            if isinstance(thing, partial) and self._first(thing.keywords):
+                self.containers.append((name, thing.keywords))
             self._visit_function(name, thing)
-        elif not isinstance(thing, (*PLAIN, type)) and self._first(thing):
-            self._collect(name, thing)
+        elif self._first(thing):
+            self._collect(name, thing, place)
 
     def _visit_items(self, name: str, items: Collection[Any]) -> None:
-        for i, item in enumerate(items if len(items) <= LARGE else ()):
+        for i, item in enumerate(items):
             if not isinstance(item, PLAIN):
                 self._visit(f"{name}[{i}]", item)
 
-    def _collect(self, name: str, thing: Any) -> None:
+    def _collect(self, name: str, thing: Any, place: Place | None) -> None:
+        items = items_of(thing)
+        if items is not None:
+            if not isinstance(thing, tuple | frozenset):
+                self.containers.append((name, thing))
+            self._visit_items(name, items)
         if isinstance(thing, Optimizer):
             self.optimizers.append((_unique(name, dict(self.optimizers)), thing))
         elif isinstance(thing, GradScaler):
             self.scalers.append((_unique(name, dict(self.scalers)), thing))
         elif isinstance(thing, Tensor):
             self.tensors.append((_unique(name, dict(self.tensors)), thing))
+            self._visit_hooks(name, thing)
         elif isinstance(thing, Module):
             name = _unique(name, dict(self.modules))
             self.modules.append((name, thing))
-            self._holders.extend((f"{name}.{path}" if path else name, m) for path, m in thing.named_modules())
+            for path, module in thing.named_modules():
+                self._collect_module(f"{name}.{path}" if path else name, module)
+        elif isinstance(thing, BUFFERS):
+            self.arrays[id(thing)] = name, thing
+        elif isinstance(thing, GENERATORS):
+            self.generators.append((name, thing, place))
+        elif isinstance(thing, attrgetter | methodcaller | itemgetter):
+            self._add_names(_strings(thing.__reduce__()), place)
+        elif hasattr(type(thing), "__next__") and of_library(type(thing).__module__):
+            self.iterators.append((name, thing, place))
+        elif isinstance(thing, type):
+            if not of_library(thing.__module__):
+                self._holders.append((name, thing))
         elif not _of_package(type(thing).__module__):
             self._holders.append((name, thing))
 
+    def _collect_module(self, name: str, module: Module) -> None:
+        self._first(module)
+        self._holders.append((name, module))
+        self.namespaces.append((name, module))
+        for table in (*_HOOKS, *_TABLES):
+            self.containers.append((f"{name}.{table}", vars(module)[table]))
+        for table in _HOOKS:
+            for hook in vars(module)[table].values():
+                self._visit_items(f"{name}.{table}", hook if isinstance(hook, tuple) else (hook,))
+        for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
+            if tensor is not None:
+                self._visit_hooks(f"{name}.{key}", tensor)
+
+    def _visit_hooks(self, name: str, tensor: Tensor) -> None:
+        for hook in (tensor._cell.hooks or {}).values():
+            self._visit(f"{name}'s hook", hook)
+
+    def _add_names(self, found: Iterable[str], place: Place | None) -> None:
+        for text in found:
+            for key in text.split("."):
+                self.names.loaded.setdefault(key, place or Place("", 0))
+
     def _visit_attributes(self) -> None:
-        """Attributes of the holders that the code loads; code found there may load more."""
+        """Attributes of the holders that the code mentions; code found there may mention more."""
         while True:
             todo = [
                 (name, holder, key)
                 for name, holder in self._holders
-                for key in sorted(_attributes(holder, self._loaded))
+                for key in sorted(_attributes(holder, self.names))
                 if self._unvisited(holder, key)
             ]
             if not todo:
-                return
+                break
             for name, holder, key in todo:
                 self._visit_attribute(f"{name}.{key}", holder, key)
+        known = {id(thing) for _, thing in self.namespaces}
+        self.namespaces += [(n, h) for n, h in self._holders if hasattr(h, "__dict__") and id(h) not in known]
+        classes = {
+            kind: None for _, holder in self._holders for kind in _mro(holder) if not of_library(kind.__module__)
+        }
+        self.classes = list(classes)
 
     def _visit_attribute(self, name: str, holder: Any, key: str) -> None:
         own = getattr(holder, "__dict__", {})
-        thing = own[key] if key in own else _class_attribute(type(holder), key)
+        inherited = key not in own
+        thing = _class_attribute(holder, key) if inherited else own[key]
+        place = self.names.place(key)
         if isinstance(thing, property):
-            self._visit_function(name, thing.fget)
+            for accessor in filter(None, (thing.fget, thing.fset)):
+                self._visit_function(name, accessor)
         elif isinstance(thing, staticmethod | classmethod):
             self._visit_function(name, thing.__func__)
-        elif key not in own and isinstance(thing, FunctionType):
+        elif isinstance(thing, FunctionType) and (inherited or isinstance(holder, type)):
             self._visit_function(name, thing)
-        elif not (isinstance(holder, Module) and isinstance(thing, PLAIN)):
+        elif not (isinstance(holder, Module) and not inherited and isinstance(thing, PLAIN)):
             read = partial(getattr, holder, key, None)
-            self._visit(name, read(), read)
+            self._visit(name, read(), read, place)
+            return
+        else:
+            return
+        if not of_library(getattr(thing, "__module__", None)):
+            self._guard(name, partial(_class_attribute, holder, key), place, watched=True)
+
+    def _visit_environment(self) -> None:
+        """The variables of the process, where the code mentions them."""
+        for key in ("environ", "getenv"):
+            if key in self.names.loaded:
+                self._visit("os.environ", vars(os.environ)["_data"], _environment, self.names.loaded[key])
+                return
+
+    def global_names(self) -> list[tuple[dict[str, Any], set[str]]]:
+        """The namespaces of the functions that were found, with the globals that they mention."""
+        return list(self._globals.values())
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """Every reachable module with its path."""
@@ -174,7 +307,7 @@ class Reachable:
     # Guarding
 
     def structure(self) -> dict[str, Hashable]:
-        """What a program depends on that cannot change without the clocks of modules and optimizers ticking.
+        """What a program depends on that changes only when the clocks of modules and optimizers tick.
 
         The modules themselves with their attributes, hooks, parameters and buffers; what optimizers bake in.
         """
@@ -184,10 +317,10 @@ class Reachable:
             for key, value in vars(module).items():
                 if key in _HOOKS:
                     found[f"{name}.{key}"] = tuple(guard_key(hook) for hook in value.values())
-                elif self._guards(key, value):
+                elif self._is_guarded(key, value):
                     found[f"{name}.{key}"] = guard_key(value)
             for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
-                found[f"{name}.{key}"] = None if tensor is None else _leaf(tensor)
+                found[f"{name}.{key}"] = None if tensor is None else cell_key(tensor._cell)
         for name, optimizer in self.optimizers:
             found[name] = (IdentityKey(optimizer), optimizer._generation)
             for i, group in enumerate(optimizer.param_groups):
@@ -199,11 +332,11 @@ class Reachable:
             found[name] = (IdentityKey(scaler), *scaler.structure())
         return found
 
-    def _guards(self, key: str, value: Any) -> bool:
-        """Whether a module's attribute does: neither a table nor a tensor that the code only stores."""
+    def _is_guarded(self, key: str, value: Any) -> bool:
+        """Whether a module's attribute is; tables are not, nor tensors and arrays that the code never mentions."""
         if key in _TABLES or key.startswith("_compiled_"):
             return False
-        return key in self._loaded or not isinstance(value, Tensor)
+        return key in self.names.loaded or not isinstance(value, (Tensor, *BUFFERS))
 
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
@@ -211,20 +344,23 @@ _TABLES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
 _PACKAGES = frozenset(
     ("numpy", "ml_dtypes", "genesis", "compiler", "runtime", "torch", "jax", "rich", "tqdm", "pytest", "_pytest")
 )
-_REFLECTION = frozenset(("getattr", "vars", "__dict__", "asdict", "astuple"))
-_ALWAYS = {"forward", "__call__"}
-
-
-def _leaf(tensor: Tensor) -> Hashable:
-    cell = tensor._cell
-    return IdentityKey(cell), cell.type, cell.requires_grad, tuple(map(IdentityKey, (cell.hooks or {}).values()))
+_REFLECTION = frozenset(
+    ("getattr", "setattr", "vars", "__dict__", "asdict", "astuple", "__setattr__", "__getattribute__")
+)
+_CALLED = frozenset(("forward", "__call__"))
+_CONSTRUCTORS = frozenset(("__init__", "__new__", "__post_init__"))
+_NEVER_CALLED = frozenset(
+    "__class__ __dict__ __weakref__ __repr__ __str__ __del__ __init_subclass__ __class_getitem__ __reduce__ "
+    "__reduce_ex__ __getstate__ __setstate__ __dir__ __sizeof__ __copy__ __deepcopy__ __annotations__ "
+    "__getnewargs__ __subclasshook__".split()
+)
 
 
 def _of_package(module: str | None) -> bool:
     return (module or "").split(".")[0] in _PACKAGES
 
 
-def _of_library(module: str | None) -> bool:
+def of_library(module: str | None) -> bool:
     """Whether code of this module never changes what a step does."""
     return _of_package(module) or (module or "").split(".")[0] in sys.stdlib_module_names - {"__main__"}
 
@@ -236,26 +372,58 @@ def _unique(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def _class_attribute(kind: type, key: str) -> Any:
-    return next((vars(base)[key] for base in kind.__mro__ if key in vars(base)), None)
+def _itself(thing: Any) -> Any:
+    return thing
 
 
-def _attributes(holder: Any, loaded: set[str]) -> set[str]:
-    """The attributes of an object and of its classes that code loads; all its own where code looks names up."""
+def _environment() -> Any:
+    return vars(os.environ)["_data"]
+
+
+def _strings(thing: Any) -> Iterator[str]:
+    """The strings in nested tuples."""
+    if isinstance(thing, str):
+        yield thing
+    elif isinstance(thing, tuple):
+        for item in thing:
+            yield from _strings(item)
+
+
+def _mro(holder: Any) -> tuple[type, ...]:
+    """The classes in which attributes of ``holder`` are looked up; none for a module."""
+    if isinstance(holder, ModuleType):
+        return ()
+    return holder.__mro__ if isinstance(holder, type) else type(holder).__mro__
+
+
+def _class_attribute(holder: Any, key: str) -> Any:
+    return next((vars(base)[key] for base in _mro(holder) if key in vars(base)), None)
+
+
+def _attributes(holder: Any, mentioned: Names) -> set[str]:
+    """The attributes of an object and of its classes that code mentions; all its own where code looks names up.
+
+    Operators call methods that no code mentions: all special methods of a class count.
+    """
+    loaded = mentioned.loaded.keys()
     own = set(getattr(holder, "__dict__", ()))
     if isinstance(holder, ModuleType):
-        return own & loaded
-    found = own if loaded & _REFLECTION else own & loaded
+        return own & (loaded | mentioned.stored.keys())
+    everything = loaded & _REFLECTION or type(holder).__module__ in _DATA
+    found = own if everything and not isinstance(holder, type) else own & (loaded | mentioned.stored.keys())
     if isinstance(holder, Module):
         found = found.difference(_TABLES, _HOOKS)
-    for base in type(holder).__mro__:
-        if not _of_library(base.__module__):
-            found = found | (vars(base).keys() & (loaded | _ALWAYS))
-    return found - {"__class__", "__dict__"}
+    called = _CALLED | _CONSTRUCTORS if isinstance(holder, type) else _CALLED
+    for base in _mro(holder):
+        if not of_library(base.__module__):
+            special = {key for key, value in vars(base).items() if _is_special(key) and isinstance(value, FunctionType)}
+            found = found | (vars(base).keys() & (loaded | called)) | (special - (_CONSTRUCTORS - called))
+    return found - _NEVER_CALLED
 
 
-@cache
-def _loaded(code: CodeType) -> frozenset[str]:
-    """Names of globals and attributes that a code object or one nested in it loads."""
-    here = {i.argval for i in get_instructions(code) if i.opcode in hasname and i.opname.startswith("LOAD")}
-    return frozenset(here).union(*[_loaded(c) for c in code.co_consts if isinstance(c, CodeType)])
+_DATA = frozenset(("collections", "argparse", "random"))
+"""Modules of the standard library whose objects are data: all their attributes count."""
+
+
+def _is_special(key: str) -> bool:
+    return key.startswith("__") and key.endswith("__")

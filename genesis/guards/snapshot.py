@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import fields, is_dataclass
 from functools import partial
+from itertools import chain
 from operator import is_
-from types import CellType
+from types import CellType, MappingProxyType
 from typing import Any
 
-from genesis.guards.keys import DEPTH, LARGE, items_of
+import numpy as np
 
 Read = Callable[[], Any]
 
@@ -22,25 +26,30 @@ def cell_contents(cell: CellType) -> Any:
 
 
 class Snapshot:
-    """The objects that ``reads`` found, and what the containers among them held.
+    """The objects that ``reads`` find, and the contents of the containers among them, at any size and depth.
 
-    It compares by identity, without guard keys. Whether a tensor requires a gradient is not looked at,
-    as that does not change without the clock of modules ticking.
+    They are compared by identity, without guard keys: the items of all containers as one sequence, the contents of
+    arrays byte by byte. Whether a tensor requires a gradient is not looked at, as that does not change without the
+    clock of modules ticking. ``views`` are compared with their contents as well: live views of dictionaries.
     """
 
-    __slots__ = ("_cells", "_contents", "_others")
+    __slots__ = ("_buffers", "_cells", "_items", "_lengths", "_others", "_seen", "_views")
 
-    def __init__(self, reads: Iterable[Read]) -> None:
+    def __init__(self, reads: Iterable[Read], views: Iterable[Collection[Any]] = ()) -> None:
         self._cells: list[tuple[CellType, Any]] = []  # variables of closures, which are read without a call
         self._others: list[tuple[Read, Any]] = []
-        self._contents: list[tuple[Any, int, tuple[Any, ...]]] = []
+        self._views: list[Collection[Any]] = list(views)
+        self._buffers: list[tuple[Any, Any, bytes]] = []
+        self._seen: set[int] = set()
         for read in reads:
             thing = read()
             if isinstance(read, partial) and read.func is cell_contents and thing is not None:
                 self._cells.append((read.args[0], thing))
             else:
                 self._others.append((read, thing))
-            self._contents += _holdings(thing, DEPTH)
+            self._look_into(thing)
+        self._lengths = list(map(len, self._views))
+        self._items = tuple(chain.from_iterable(self._views))
 
     def holds(self) -> bool:
         """Whether the same objects stand there now, and hold the same. May return False for equal values."""
@@ -48,25 +57,56 @@ class Snapshot:
             for cell, thing in self._cells:
                 if cell.cell_contents is not thing:
                     return False
-        except ValueError:  # the variable was deleted
+            for read, thing in self._others:
+                if read() is not thing:
+                    return False
+            views = self._views
+            if views and not (
+                list(map(len, views)) == self._lengths and all(map(is_, chain.from_iterable(views), self._items))
+            ):
+                return False
+        except (ValueError, RuntimeError):  # a variable was deleted; a dictionary changed while it was read
             return False
-        for read, thing in self._others:
-            if read() is not thing:
-                return False
-        for container, length, items in self._contents:
-            now = container if type(container) is list else items_of(container) or ()
-            if len(now) != length or not all(map(is_, now, items)):
-                return False
-        return True
+        return all(_form(buffer) == form and _bytes(buffer) == data for buffer, form, data in self._buffers)
+
+    def _look_into(self, thing: Any) -> None:
+        """Add the containers in ``thing``."""
+        kind = type(thing)
+        if kind is int or kind is float or kind is str or thing is None or id(thing) in self._seen:
+            return
+        self._seen.add(id(thing))
+        items: Collection[Any] = ()
+        if isinstance(thing, tuple | frozenset):
+            items = thing
+        elif isinstance(thing, list | set | deque):
+            self._views.append(thing)
+            items = thing
+        elif isinstance(thing, dict | MappingProxyType):
+            self._views += [thing.keys(), thing.values()]
+            items = [*thing.keys(), *thing.values()]
+        elif isinstance(thing, partial):
+            self._views.append(thing.keywords.values())
+            items = [thing.func, *thing.args, *thing.keywords.values()]
+        elif isinstance(thing, np.ndarray):
+            if thing.dtype.hasobject:
+                items = thing.reshape(-1).tolist()
+                self._others += [(partial(thing.item, i), item) for i, item in enumerate(items)]
+            else:
+                self._buffers.append((thing, _form(thing), thing.tobytes()))
+        elif isinstance(thing, bytearray | array | memoryview):
+            self._buffers.append((thing, _form(thing), bytes(thing)))
+        elif is_dataclass(thing) and not isinstance(thing, type):
+            for field in fields(thing):
+                read = partial(getattr, thing, field.name, None)
+                self._others.append((read, read()))
+            items = [getattr(thing, field.name, None) for field in fields(thing)]
+        for item in items:
+            self._look_into(item)
 
 
-def _holdings(thing: Any, depth: int) -> Iterator[tuple[Any, int, tuple[Any, ...]]]:
-    """The containers that a guard key looks into and that may change, how many items each has, and those that count."""
-    items = items_of(thing)
-    if items is None or not depth:
-        return
-    counting = tuple(items) if len(items) <= LARGE else ()
-    if not isinstance(thing, tuple | frozenset):
-        yield thing, len(items), counting
-    for item in counting:
-        yield from _holdings(item, depth - 1)
+def _form(buffer: Any) -> tuple[Any, ...]:
+    return (buffer.dtype, buffer.shape) if isinstance(buffer, np.ndarray) else (len(buffer),)
+
+
+def _bytes(buffer: Any) -> bytes:
+    return buffer.tobytes() if isinstance(buffer, np.ndarray) else bytes(buffer)

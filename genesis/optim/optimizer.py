@@ -284,8 +284,10 @@ def _only_outside(what: str) -> None:
 
 
 def _copied(counter: Tensor) -> Tensor:
-    copy = from_array(np.array(counter._cell.value.data))
-    if current_recording() is not None:
+    """A counter of its own that goes on from ``counter``; the first recording makes it, later ones find it."""
+    copy = from_array(np.array(counter._cell.fetched().data))
+    recording = current_recording()
+    if recording is not None and counter._cell in recording.written:
         copy.write(counter.value)
     return copy
 

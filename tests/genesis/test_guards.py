@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import genesis
-from compiler.errors import RecompileError
 from genesis import nn
 from genesis.guards.keys import IdentityKey, guard_key
 from genesis.guards.reachable import Reachable
@@ -112,19 +111,6 @@ def test_frozen_parameters_are_compiled_anew() -> None:
     net.layer.weight.requires_grad_(False)
     step(X)
     assert net.layer.weight.grad is None and net.gain.grad is not None
-
-
-def test_what_forward_stores_is_no_guard() -> None:
-    class Remembering(nn.Module):
-        def forward(self, x: Any) -> Any:
-            self.seen = x * 2
-            return x + 1
-
-    net = Remembering()
-    step = compiled(lambda x: net(x))
-    for _ in range(12):
-        run(step)
-    assert step.compiles == 1
 
 
 def test_globals_of_forward_are_guarded() -> None:
@@ -361,13 +347,4 @@ def test_containers_that_contain_themselves() -> None:
     loop: list[Any] = [1]
     loop.append(loop)
     assert guard_key(loop) == guard_key(loop)
-    assert "loop" in Reachable(lambda x: x * loop[0]).plain
-
-
-def test_too_many_recompilations_name_the_cause() -> None:
-    count = 0
-    step = compiled(lambda x: x * count)
-    with pytest.raises(RecompileError, match=r"because count changed \(now 9\)"):
-        for _ in range(20):
-            run(step)
-            count += 1
+    assert "loop" in Reachable(lambda x: x * loop[0]).guards

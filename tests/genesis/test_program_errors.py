@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -150,34 +151,36 @@ def test_writes_to_parameter_groups_take_effect_after_every_call() -> None:
 
 
 def test_a_leaked_tensor_says_where_it_was_made() -> None:
-    kept: list[Any] = []
+    kept: SimpleQueue[Any] = SimpleQueue()  # what it holds, no guard can see
 
     @interpreted
     def step(x: Any) -> Any:
-        kept.append(x * 2)
+        kept.put(x * 2)
         return x
 
     step(X)
+    leaked = kept.get()
     uses = (lambda t: print(t), lambda t: t + 1, lambda t: t.tolist(), lambda t: t.sum().backward())
     for use in uses:
-        assert message_of(use, kept[0]) == (
+        assert message_of(use, leaked) == (
             "TraceError: a tensor made while a step was being compiled is used outside that step; return it from the "
             f"step instead of storing it\n  it was made at {HERE}:LINE"
         )
 
 
 def test_a_leaked_tensor_in_another_step() -> None:
-    kept: list[Any] = []
+    kept: SimpleQueue[Any] = SimpleQueue()
 
     @interpreted
     def first(x: Any) -> None:
-        kept.append(x * 2)
+        kept.put(x * 2)
 
     @interpreted
     def second(x: Any) -> Any:
-        return x + kept[0]
+        return x + leaked
 
     first(X)
+    leaked = kept.get()
     with pytest.raises(TraceError, match="used outside that step"):
         second(X)
 

@@ -1,0 +1,222 @@
+"""Recording a step, and the proof that its graph is what every call of the step would record.
+
+A recording runs the step's Python. Whatever Python state it changes would change once, not at every call. So the state
+that the step reaches is kept before, compared after, and put back: a step that changes it is refused. A recording is
+made again now and then and must give the same graph.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TextIO
+
+import numpy as np
+
+from compiler.errors import TraceError
+from compiler.text.printer import print_graph
+from genesis.context import Cell
+from genesis.guards.backup import Backup, Kept, line_that_changes
+from genesis.guards.keys import guard_key
+from genesis.guards.reachable import PLAIN, Reachable
+from genesis.tracing import Traced
+from genesis.trees import leaves
+
+Reach = Callable[[], Reachable]
+"""Finds what the step reaches now."""
+
+Trace = Callable[[Reachable], Traced]
+"""Records one call of the step."""
+
+
+def record_audited(name: str, reach: Reach, trace: Trace) -> Traced:
+    """The recording of one call; Python state may only change as it does when the step runs for the first time.
+
+    State that the first run of a step makes, such as a table computed when it is first needed, stays; a second
+    recording then changes nothing more, and is the one that counts. Raises TraceError for any other change; the
+    state is as before then, and after any other error.
+    """
+    reachable = reach()
+    _refuse_iterators(name, reachable)
+    backup = Backup(reachable)
+    try:
+        traced = trace(reachable)
+        changed = backup.changed()
+        if not changed:
+            return traced
+        settled = _recorded_without_change(reach, trace)
+        if settled is not None:
+            return settled
+    except BaseException:
+        backup.restore()
+        raise
+    raise _refused(name, changed[0], backup, reachable, lambda: trace(reach()))
+
+
+def check_again(name: str, reach: Reach, trace: Trace, before: Traced) -> None:
+    """Record the step again: raises TraceError unless that changes nothing and gives the graph of ``before``.
+
+    Python state is afterwards as it was. The step's prints and warnings are not shown again.
+    """
+    reachable = reach()
+    backup = Backup(reachable)
+    try:
+        with _muted():
+            traced = trace(reachable)
+        changed = backup.changed()
+        if changed:
+            raise _refused(name, changed[0], backup, reachable, lambda: trace(reach()))
+    finally:
+        backup.restore()
+    difference = _difference(before, traced)
+    if difference is not None:
+        raise TraceError(
+            f"{name} would be recorded differently now, though nothing that its guards look at has changed:\n"
+            f"  then: {difference.before}\n"
+            f"  now:  {difference.after}\n"
+            "  The step reads something that changes without a trace (a clock, a file, the number of a call). "
+            "Read it outside the step and pass it as an argument; nothing was updated by this call."
+        )
+
+
+def _recorded_without_change(reach: Reach, trace: Trace) -> Traced | None:
+    """A recording that changes no Python state; None where there is none."""
+    reachable = reach()
+    backup = Backup(reachable)
+    try:
+        with _muted():
+            traced = trace(reachable)
+    except Exception:  # the state that the first recording left does not serve a second one
+        return None
+    return None if backup.changed() else traced
+
+
+def _refuse_iterators(name: str, reachable: Reachable) -> None:
+    for path, thing, place in reachable.iterators:
+        kind = type(thing).__name__
+        raise TraceError(
+            f"{name} reads {path}, a {kind}, which is used up by reading it; a compiled step would read it only when "
+            f"it is compiled\n{_at(place)}  call next() outside and pass the result as an argument"
+        )
+
+
+def _refused(name: str, kept: Kept, backup: Backup, reachable: Reachable, run: Callable[[], Any]) -> TraceError:
+    """The error for a step that changes ``kept``, with the line that does; the state is put back."""
+    subject = kept.subject()
+    backup.restore()
+    with _muted():
+        place = line_that_changes(kept, run)
+    backup.restore()
+    return TraceError(_refusal(name, kept, subject, place or _place(reachable, subject)))
+
+
+def _refusal(name: str, kept: Kept, subject: str, place: Any) -> str:
+    """The message for a step that changes ``subject``."""
+    if kept.draws:
+        return (
+            f"{name} draws random numbers from {kept.name}; a compiled step would draw them only when it is compiled\n"
+            f"{_at(place)}  use genesis.rand and its like, which draw at every call, or draw outside and pass the "
+            "numbers as an argument"
+        )
+    return (
+        f"{name} changes {subject}; a compiled step runs its Python only when it is compiled, "
+        f"so that would happen once, not at every call\n{_at(place)}"
+        "  return the value from the step and store it outside; keep what lives from call to call in a tensor "
+        "(register_buffer) that ops update"
+    )
+
+
+def _at(place: Any) -> str:
+    return f"  at {place}\n" if place is not None else ""
+
+
+def _place(reachable: Reachable, name: str) -> Any:
+    return reachable.place_of(name) or reachable.names.place(name.split(".")[-1])
+
+
+# Comparing recordings
+
+
+class Difference(NamedTuple):
+    """The first lines in which two recordings differ."""
+
+    before: str
+    after: str
+
+
+def _difference(before: Traced, after: Traced) -> Difference | None:
+    graphs = before.stages.latest, after.stages.latest
+    old, new = (print_graph(graph, located=False).splitlines() for graph in graphs)
+    if old != new:
+        at = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+        return Difference(*[_line(print_graph(graph), at) for graph in graphs])
+    for a, b in zip(before.states, after.states, strict=True):
+        if a is not b and not _same_constant(a, b):
+            label = f"{a.label or 'a tensor'} {a.type}"
+            return Difference(f"it reads {label}", f"it reads another tensor, {b.label or 'without a name'} {b.type}")
+    for old_read, new_read in zip(before.late_inputs, after.late_inputs, strict=True):
+        a, b = old_read.array, new_read.array
+        if a is not None and not old_read.live and guard_key(a) != guard_key(b):
+            return Difference(f"it reads the constant {_short(a)}", f"it reads the constant {_short(b)}")
+    for (path, a), (_, b) in zip(_plain_results(before), _plain_results(after), strict=False):
+        if guard_key(a) != guard_key(b):
+            return Difference(f"result{path} = {a!r}", f"result{path} = {b!r}")
+    return None
+
+
+def _same_constant(a: Cell, b: Cell) -> bool:
+    """Whether both hold what their recording put there: the same numbers, or the same memory."""
+    same = a.type == b.type and not a.requires_grad and not b.requires_grad
+    return same and (np.shares_memory(a.value.data, b.value.data) or guard_key(a.value.data) == guard_key(b.value.data))
+
+
+def _line(text: str, at: int) -> str:
+    """Line ``at`` of a graph's text, after the names of its files."""
+    lines = [line for line in text.splitlines() if not line.startswith("file ")]
+    return " ".join(lines[at].split()) if at < len(lines) else "(nothing)"
+
+
+def _short(array: Any) -> str:
+    return f"{array.dtype}{list(array.shape)} {array.reshape(-1)[:4].tolist()}"
+
+
+def _plain_results(traced: Traced) -> Iterator[tuple[str, Any]]:
+    """The results that are numbers, strings and the like, with their paths."""
+    result = traced.result([_TENSOR] * len(traced.exits))
+    return ((path, leaf) for path, leaf in leaves(result) if isinstance(leaf, PLAIN))
+
+
+_TENSOR: Any = object()
+"""Stands for every tensor of a result."""
+
+
+# Silence
+
+
+class _Muted:
+    """An output stream without what one thread writes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._thread = stream, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        return len(text) if threading.get_ident() == self._thread else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Without prints and warnings of this thread: they were shown by the first recording."""
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _Muted(streams[0]), _Muted(streams[1])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.stdout, sys.stderr = streams

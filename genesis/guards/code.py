@@ -1,0 +1,57 @@
+"""Names that bytecode loads and stores, and the lines where it does."""
+
+from __future__ import annotations
+
+from dis import Instruction, get_instructions, hasfree, hasname
+from functools import cache
+from os.path import basename
+from types import CodeType
+from typing import NamedTuple
+
+_NAMES = frozenset((*hasname, *hasfree))
+
+
+class Place(NamedTuple):
+    """A line of the user's."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{basename(self.file)}:{self.line}"
+
+
+class Names(NamedTuple):
+    """The names in a piece of code, each with its first line: ``loaded`` and ``stored`` (deleted ones too)."""
+
+    loaded: dict[str, Place]
+    stored: dict[str, Place]
+
+    def place(self, name: str) -> Place | None:
+        """The line that stores ``name``, or else the line that loads it."""
+        return self.stored.get(name) or self.loaded.get(name)
+
+
+@cache
+def names(code: CodeType) -> Names:
+    """Globals, attributes and variables of closures in a code object and in those nested in it."""
+    found = Names({}, {})
+    line = code.co_firstlineno
+    for instruction in get_instructions(code):
+        line = _line(instruction, line)
+        if instruction.opcode in _NAMES and instruction.opname != "MAKE_CELL":
+            stores = instruction.opname.startswith(("STORE", "DELETE"))
+            (found.stored if stores else found.loaded).setdefault(instruction.argval, Place(code.co_filename, line))
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            inner = names(constant)
+            for mine, other in zip(found, inner, strict=True):
+                for name, place in other.items():
+                    mine.setdefault(name, place)
+    return found
+
+
+def _line(instruction: Instruction, before: int) -> int:
+    positions = getattr(instruction, "positions", None)  # Python 3.11 and newer
+    line = positions.lineno if positions is not None else instruction.starts_line
+    return before if line is None else line
