@@ -24,9 +24,9 @@ from compiler.ir.location import user_location
 from compiler.ir.types import TensorType, f64
 from genesis.context import Cell, Recording, grad_mode
 from genesis.guards.keys import IdentityKey
-from genesis.results import Hole, Leaving, Origin
+from genesis.pytree import Container, Hole, entries_of, is_tensor_like, leaves, map_leaves, set_entries
+from genesis.results import Leaving, Origin, filled
 from genesis.tensor import Tensor, grad_type, tensor, view_of, wrap
-from genesis.trees import is_tensor_like, map_leaves
 
 Read = Callable[[Any], np.ndarray]
 """Takes an argument; returns the array that the step reads."""
@@ -41,12 +41,14 @@ class Effects:
     """What calls do to tensors of the caller, besides states.
 
     ``writes``: where the contents ``values`` go. ``grads``: the gradients that the step leaves behind, by the cell that
-    they belong to, as places among the tensors that leave; None clears a gradient.
+    they belong to, as places among the tensors that leave; None clears a gradient. ``entries``: what the step puts into
+    containers, by their number among the containers of the arguments: the new entries with holes for tensors.
     """
 
     writes: list[Target] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
     grads: list[tuple[Holder, Hole | None]] = field(default_factory=list)
+    entries: list[tuple[int, dict[Any, Any]]] = field(default_factory=list)
 
 
 class Sharing:
@@ -107,6 +109,7 @@ class Arguments:
         self._cells: dict[Cell, _Given] = {}
         self._common: set[Cell] = set()
         self._places = 0
+        self._containers: list[Container] = []
         self.inputs: list[tuple[int, Read]] = []
         self.floats: list[int] = []
         self.float_values: list[Value] = []
@@ -114,13 +117,11 @@ class Arguments:
 
     def enter(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The arguments that the recorded code sees."""
-        found: list[Any] = []
-        map_leaves(lambda _, leaf: found.append(leaf), (args, kwargs))
-        cells = Counter(leaf._cell for leaf in found if isinstance(leaf, Tensor))
+        cells = Counter(leaf._cell for _, leaf in leaves((args, kwargs)) if isinstance(leaf, Tensor))
         self._common = {
             cell for cell, times in cells.items() if times > 1 and (self._sharing.matters or cell.requires_grad)
         }
-        return map_leaves(self._stand_in, (args, kwargs))
+        return map_leaves(self._stand_in, (args, kwargs), containers=self._containers)
 
     def _stand_in(self, path: str, leaf: Any) -> Any:
         """A traced tensor for a tensor or a float; a state, and any other value, as it is."""
@@ -246,7 +247,33 @@ class Arguments:
             if grad._cell.value is not self._recording.given_grads[cell]:
                 effects.writes.append(_grad_of_cell(cell))
                 effects.values.append(grad._cell.value)
+        for number, container in enumerate(self._containers):
+            now = entries_of(container.copied)
+            if not _same(now, container.entries):
+                effects.entries.append((number, self._changed_entries(container, now, leaving)))
         return effects
+
+    def _changed_entries(self, container: Container, now: dict[Any, Any], leaving: Leaving) -> dict[Any, Any]:
+        """The entries that the step changed, which must be tensors; raises TraceError for others."""
+        before = container.entries
+        name = argument_name(container.path, self._function, self._places)
+        where = f"\n  in {self._function.__qualname__}, {_line(self._function)}"
+        if isinstance(container.copied, list) and len(now) != len(before):
+            raise TraceError(
+                f"the step changes the length of its argument {name}, a list, from {len(before)} to {len(now)}{where}\n"
+                "  return what it appends, and append it outside"
+            )
+        changed = {key: x for key, x in now.items() if key not in before or before[key] is not x}
+        for key, x in changed.items():
+            for _, leaf in leaves(x):
+                if not isinstance(leaf, Tensor):
+                    spelled = f".{key}" if not isinstance(container.copied, list | dict) else f"[{key!r}]"
+                    raise TraceError(
+                        f"the step changes {name}{spelled}, an argument, from {_short(container, key)} to {leaf!r}; "
+                        f"compiled, it would do so with the value of this call only{where}\n"
+                        "  keep numbers that a step changes in tensors, or change them outside the step"
+                    )
+        return {**{key: leaving.pattern(x) for key, x in changed.items()}, **dict.fromkeys(before.keys() - now, GONE)}
 
     def _target(self, entry: _Given) -> Target:
         if self._count > 1:
@@ -283,6 +310,36 @@ class Arguments:
             effects.grads.append((_cell_at(entry.position), leaving.add(now)))
         elif now is None and entry.leaf._cell.grad is not None:
             effects.grads.append((_cell_at(entry.position), None))
+
+
+GONE = object()
+"""Stands for an entry that the step takes out of a container."""
+
+
+def _same(now: dict[Any, Any], before: dict[Any, Any]) -> bool:
+    return len(now) == len(before) and all(key in before and before[key] is x for key, x in now.items())
+
+
+def _short(container: Container, key: Any) -> str:
+    given = entries_of(container.given)
+    return "nothing" if key not in given else "a tensor" if isinstance(given[key], Tensor) else repr(given[key])
+
+
+def _line(function: Any) -> str:
+    code = getattr(function, "__code__", getattr(getattr(function, "__func__", None), "__code__", None))
+    return "" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def put_entries(given: Any, entries: dict[Any, Any], tensors: Sequence[Tensor]) -> None:
+    """Change a container of the caller as the step changed its copy; a float stays a float."""
+    now = entries_of(given)
+    for key, pattern in entries.items():
+        if pattern is GONE:
+            now.pop(key, None)
+        else:
+            new = filled(pattern)(tensors)
+            now[key] = new.item() if isinstance(now.get(key), float) else new
+    set_entries(given, now)
 
 
 # Finding tensors of the caller

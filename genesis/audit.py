@@ -22,8 +22,8 @@ from genesis.context import Cell
 from genesis.guards.backup import Backup, Kept, line_that_changes
 from genesis.guards.keys import guard_key
 from genesis.guards.reachable import PLAIN, Reachable
+from genesis.pytree import leaves
 from genesis.tracing import Traced
-from genesis.trees import leaves
 
 Reach = Callable[[], Reachable]
 """Finds what the step reaches now."""

@@ -23,10 +23,11 @@ from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import Stages
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
-from genesis.arguments import array_of, check_arrays, write_back
+from genesis.arguments import array_of, check_arrays, put_entries, write_back
 from genesis.context import Cell, Clock, LateInput, rebound
 from genesis.gpu import gpu_executor
 from genesis.options import Options
+from genesis.pytree import containers
 from genesis.tensor import GradientStaysInside, Tensor, grad_type
 from genesis.tracing import Traced
 from runtime.cache import cached_bytes
@@ -159,8 +160,11 @@ class Program:
             return True
         return all(cell.value.type == kind for cell, kind in zip(self.traced.states, self.state_types, strict=True))
 
-    def run(self, arguments: Sequence[Any], inputs: list[np.ndarray] | None = None) -> Any:
-        """One call on the leaves of the arguments; ``inputs``: their arrays, where all are tensors."""
+    def run(self, arguments: Sequence[Any], inputs: list[np.ndarray] | None = None, call: Any = ()) -> Any:
+        """One call on the leaves of the arguments; ``inputs``: their arrays, where all are tensors.
+
+        ``call``: the arguments themselves, for steps that change containers among them.
+        """
         traced = self.traced
         if self.time != rebound.time:
             self._bind()
@@ -189,6 +193,10 @@ class Program:
             tensors = [exit.tensor(tensors, arguments) for exit in self._exits]
         for holder, hole in traced.effects.grads:
             holder(arguments).grad = None if hole is None else tensors[hole.index]
+        if traced.effects.entries:
+            found = containers(call)
+            for number, entries in traced.effects.entries:
+                put_entries(found[number], entries, tensors)
         for cell in traced.consumed:
             cell.grad = _CONSUMED
         for cell in traced.dropped:

@@ -31,9 +31,9 @@ from genesis.guards.report import Table, shown
 from genesis.guards.snapshot import Snapshot
 from genesis.optim.optimizer import changes as optimizer_changes
 from genesis.options import Options
+from genesis.pytree import is_tensor_like, leaves, structure
 from genesis.tensor import Tensor, from_array, grad_type
 from genesis.tracing import Traced, record
-from genesis.trees import is_tensor_like, leaves, structure
 from runtime.profile import Profile
 
 _Before = tuple[list[Any], bool, Any, int, int, Snapshot]
@@ -150,9 +150,10 @@ class CompiledFunction:
             program.calls += 1
             if program.calls > 1 and not program.calls & (program.calls - 1):
                 self._check(program, args, kwargs)
-            plain = not kwargs and not program.traced.effects.writes
+            effects = program.traced.effects
+            plain = not kwargs and not effects.writes and not effects.entries
             self._before = self._now(args) if plain else None
-            return program.run(given)
+            return program.run(given, call=(args, kwargs))
 
     # Choosing a program
 

@@ -15,18 +15,11 @@ from typing import Any
 
 from compiler.ir.graph import Value
 from genesis.context import Cell
+from genesis.pytree import Hole, map_leaves
 from genesis.tensor import Tensor, View, view_of
-from genesis.trees import map_leaves
 
 Origin = Callable[[Sequence[Any]], Tensor]
 """Finds a tensor of the caller among the leaves of the arguments of a call."""
-
-
-@dataclass(frozen=True)
-class Hole:
-    """Where a tensor belongs: number ``index`` among those that leave."""
-
-    index: int
 
 
 @dataclass(frozen=True)

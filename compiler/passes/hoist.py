@@ -140,7 +140,7 @@ def _needed(node: Node, wanted: set[Value]) -> Graph:
     live = {v for v, r in zip(parts.slices, parts.stacks, strict=True) if r in wanted}
     live |= {p for p, r in zip(carried, node.outputs, strict=False) if r in wanted}
     following = dict(zip(carried, parts.next, strict=True))
-    for _ in turns(f"what a loop needs at {node.loc}", len(carried)):
+    for _ in turns(f"what a loop needs at {node.loc}", len(carried) + 1):  # the first turn adds inner values
         reached = set(live)
         reached.update(following[p] for p in carried if p in live)
         for inner in reversed(parts.body.nodes):

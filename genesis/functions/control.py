@@ -15,9 +15,9 @@ from compiler.ir.types import TensorType
 from compiler.ops.loop import loop
 from compiler.passes.autocast import autocast
 from genesis.context import BodyRecording, current_recording
+from genesis.pytree import map_leaves, structure
 from genesis.random import advance_by
 from genesis.tensor import Tensor, tensor, wrap
-from genesis.trees import map_leaves, structure
 
 __all__ = ["scan"]
 
