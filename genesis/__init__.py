@@ -5,6 +5,10 @@ The names and their meanings are PyTorch's: ``genesis.nn``, ``genesis.optim``, `
 
 # ruff: noqa: F401
 
+import genesis.neighbours  # finds foreign packages of the same names first
+
+# isort: split
+
 import compiler.ops.all  # makes the ops known
 from compiler.errors import GenesisError, GenesisWarning
 from compiler.ir.types import DType as dtype

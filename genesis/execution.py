@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -318,10 +319,14 @@ class Program:
 
 @functools.cache
 def _compiler_version() -> str:
-    """Changes whenever a file of the compiler does."""
+    """A digest of the files of the compiler, whenever they were written: in a wheel, all may bear the same time."""
+    digest = hashlib.sha256()
     root = Path(pipeline.__file__).parent
-    files = sorted(f for pattern in ("*.py", "*.lark") for f in root.rglob(pattern))
-    return repr([(str(f.relative_to(root)), f.stat().st_size, f.stat().st_mtime_ns) for f in files])
+    for file in sorted(f for pattern in ("*.py", "*.lark") for f in root.rglob(pattern)):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(root).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 class Interpreted:
