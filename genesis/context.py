@@ -48,8 +48,8 @@ class Cell:
 
     ``home`` is the recording a traced cell was made in, None for an eager one. ``bound`` counts the compiled programs
     that hold the address of its array. ``clock`` is that of the programs that write it, None as long as there is none.
-    ``hooks`` see its gradient, None as long as there are none. ``remote`` brings the contents back from a GPU where a
-    compiled step changed them, None where the array is up to date.
+    ``hooks`` see its gradient, None as long as there are none. ``remote`` brings the contents home from a GPU, whose
+    step owns them, for reading and writing; None where the array is up to date.
     """
 
     __slots__ = (
@@ -149,6 +149,9 @@ changes = Clock()
 
 rebound = Clock()
 """Ticks when an array whose address a compiled program holds is replaced."""
+
+moved = Clock()
+"""Ticks when a GPU becomes the owner of the contents of a cell."""
 
 
 def alias(value: Value) -> Value:

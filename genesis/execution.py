@@ -25,7 +25,7 @@ from compiler.pipeline import Stages
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
 from genesis.arguments import array_of, check_arrays, put_entries, write_back
-from genesis.context import Cell, Clock, LateInput, rebound
+from genesis.context import Cell, Clock, LateInput, moved, rebound
 from genesis.gpu import gpu_executor
 from genesis.options import Options
 from genesis.pytree import containers
@@ -33,7 +33,7 @@ from genesis.tensor import GradientStaysInside, Tensor, grad_type
 from genesis.tracing import Traced
 from runtime.cache import cached_bytes
 from runtime.devices.cpu import CpuDevice, aligned_empty
-from runtime.devices.cuda_executor import CudaExecutor
+from runtime.devices.cuda_executor import CudaExecutor, StateStore
 from runtime.devices.pool import get_pool, num_threads
 from runtime.executor import Executor
 from runtime.profile import Profile, profile
@@ -88,6 +88,7 @@ class Program:
         self.remote = isinstance(self.executor, CudaExecutor)
         self.bound: list[Value] = []
         self.time = -1
+        self.moved = 0
         self.outputs: list[np.ndarray] = []
         self.scalars: list[float] = []
         self.state_types = [v.type for v in traced.stages.latest.inputs("state")]
@@ -169,6 +170,8 @@ class Program:
         traced = self.traced
         if self.time != rebound.time:
             self._bind()
+        if self.moved != moved.time and not self.remote:
+            self._bring_states_home()
         if inputs is None:
             inputs = [read(arguments[i]) for i, read in traced.inputs]
         if traced.late_inputs:
@@ -184,8 +187,7 @@ class Program:
         for clock in self.clocks:
             clock.tick()
         if self.remote:
-            for cell in traced.written:
-                cell.remote = self.fetch
+            self._leave_on_gpu()
         self.outputs, self.scalars = results, scalars
         for target, array in zip(targets, results[traced.outputs :], strict=False):
             write_back(target, array)
@@ -206,12 +208,20 @@ class Program:
             action()
         return traced.result(tensors)
 
-    def fetch(self) -> None:
-        """Bring the states back from the device they are on."""
+    def _leave_on_gpu(self) -> None:
+        """Say of every state that the GPU owns its contents now, and how they come home."""
         assert isinstance(self.executor, CudaExecutor)
-        self.executor.fetch()
-        for cell in self.traced.written:
-            cell.remote = None
+        here = [cell for cell in self.traced.states if cell.remote is None]
+        for cell in here:
+            cell.remote = functools.partial(_bring_home, cell, self.executor.store)
+        if here:
+            moved.tick()
+
+    def _bring_states_home(self) -> None:
+        """Before a run on the CPU: it reads and writes what the GPU owned."""
+        for cell in self.traced.states:
+            cell.fetched()
+        self.moved = moved.time
 
     def _bind(self) -> None:
         """Hand the states' memory to the executor; written states get memory of their own the first time."""
@@ -230,6 +240,7 @@ class Program:
                 value = cell.value
                 rebound.tick()  # other programs may hold the old address
             elif not value.data.flags.c_contiguous:
+                cell.fetched()
                 value.data = np.ascontiguousarray(value.data)
             values.append(value)
         self.bound = values
@@ -388,9 +399,15 @@ def _result(array: np.ndarray, kind: TensorType) -> Tensor:
     return result
 
 
+def _bring_home(cell: Cell, store: StateStore) -> None:
+    """Make the contents of ``cell`` the host's, to read and to write."""
+    store.fetch(cell.value.data)
+    cell.remote = None
+
+
 def _own(cell: Cell) -> None:
     """Move a state into aligned memory that nothing else refers to."""
-    old = cell.value
+    old = cell.fetched()
     kind = old.type
     memory = aligned_empty(kind.nbytes).view(kind.dtype.numpy).reshape(kind.shape)
     memory[...] = old.data

@@ -19,10 +19,15 @@ def gpu() -> tuple[CudaDevice, StateStore]:
 
 
 def gpu_executor(stages: Stages, budget: float | None = None) -> CudaExecutor:
-    """Lower the latest graph of ``stages``, within ``budget`` bytes of temporaries, and compile it for this GPU."""
+    """Lower the latest graph of ``stages``, within ``budget`` bytes of temporaries, and compile it for this GPU.
+
+    Raises DeviceError where the driver is too old for the machine code that Triton makes.
+    """
     device, store = gpu()
     step = pipeline.compile_triton(stages, device.target(), budget)
-    compiled = import_whole("compiler.codegen.triton.aot").compile_program(step)  # needs triton
+    aot = import_whole("compiler.codegen.triton.aot")  # needs triton
+    device.check_version(aot.ptxas_version())
+    compiled = aot.compile_program(step)
     images = [
         KernelImage(k.name, k.binary, tuple(kind for _, kind in k.parameters), k.num_warps, k.shared, k.global_scratch)
         for k in compiled

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from ctypes import byref, c_int, c_uint64, c_void_p
 from dataclasses import dataclass
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +87,7 @@ NOTHING = Span(0, 0)
 
 
 class CudaDevice:
-    """GPU number `ordinal` and its primary context, current in the calling thread."""
+    """GPU number `ordinal` and its primary context. Whatever is done on it makes the context current in its thread."""
 
     def __init__(self, ordinal: int = 0) -> None:
         self.driver = Driver()
@@ -98,11 +99,61 @@ class CudaDevice:
         self.driver.cuDeviceGet(byref(device), ordinal)
         self._device = device.value
         self.driver.cuDevicePrimaryCtxRetain(byref(self._context), self._device)
-        self.activate()
+        self._capturing = False
+        self._postponed: list[Callable[[], object]] = []
+        self._closed = False
 
     def activate(self) -> None:
         """Makes the context current in the calling thread."""
+        if self._closed:
+            raise DeviceError("this GPU was closed; what was compiled for it cannot run any more")
         self.driver.cuCtxSetCurrent(self._context)
+
+    def close(self) -> None:
+        """Gives the context back. What stands on the GPU is closed first; a later use raises DeviceError."""
+        if not self._closed:
+            self._closed = True
+            self.driver.cuDevicePrimaryCtxRelease_v2(self._device)
+
+    @contextmanager
+    def capturing(self) -> Iterator[None]:
+        """A time in which nothing may be freed; it is done at the end."""
+        self._capturing = True
+        try:
+            yield
+        finally:
+            self._capturing = False
+            postponed, self._postponed = self._postponed, []
+            for free in postponed:
+                self.give_back(free)
+
+    def give_back(self, free: Callable[[], object]) -> None:
+        """Calls `free`, in whatever thread, at the next time when a graph is not being captured.
+
+        Garbage collection may ask for this at any time; so an error, after which the driver frees nothing, is no news.
+        """
+        if self._capturing:
+            self._postponed.append(free)
+        elif not self._closed:  # else it went with the context
+            with suppress(DeviceError):
+                self.activate()
+                free()
+
+    def check_version(self, toolkit: str) -> None:
+        """Raises DeviceError unless the driver runs the machine code of a CUDA `toolkit` ("12.9").
+
+        Within a major version an older driver runs what a newer toolkit made:
+        https://docs.nvidia.com/deploy/cuda-compatibility, "minor version compatibility".
+        """
+        version = c_int()
+        self.driver.cuDriverGetVersion(byref(version))
+        major, minor = version.value // 1000, version.value % 1000 // 10
+        if major < int(toolkit.split(".")[0]):
+            raise DeviceError(
+                f"the NVIDIA driver knows CUDA up to {major}.{minor}, but Triton's ptxas wrote machine code for CUDA "
+                f"{toolkit}. Update the driver, install a version of Triton with an older ptxas, or run on the CPU "
+                'with backend="c".'
+            )
 
     def target(self) -> str:
         """The compilation target whose machine code this GPU runs: "sm_80", "sm_90" or "sm_100".
@@ -122,7 +173,7 @@ class CudaDevice:
 
     def allocate(self, nbytes: int) -> DeviceMemory:
         """Uninitialised memory, aligned to 256 bytes, until its `free()`."""
-        return DeviceMemory(self.driver, nbytes)
+        return DeviceMemory(self, nbytes)
 
     def _attribute(self, attribute: int) -> int:
         value = c_int()
@@ -131,27 +182,38 @@ class CudaDevice:
 
 
 class DeviceMemory:
-    """A block of device memory. Copies wait until they are done."""
+    """A block of device memory. Copies wait until they are done, except `send`."""
 
-    def __init__(self, driver: Driver, nbytes: int) -> None:
-        self._driver = driver
+    def __init__(self, device: CudaDevice, nbytes: int) -> None:
+        self._device, self._driver = device, device.driver
         self.nbytes = nbytes
         pointer = c_uint64()
-        driver.cuMemAlloc_v2(byref(pointer), max(nbytes, 1))
+        device.activate()
+        self._driver.cuMemAlloc_v2(byref(pointer), max(nbytes, 1))
         self.pointer = pointer.value
 
     def write(self, array: npt.NDArray[Any], offset: int = 0) -> None:
         """Copies a C-contiguous array to `offset` bytes from the start."""
         self._check(array, offset)
+        self._device.activate()
         self._driver.cuMemcpyHtoD_v2(self.pointer + offset, array.ctypes.data, array.nbytes)
+
+    def send(self, array: npt.NDArray[Any], stream: c_void_p, offset: int = 0) -> None:
+        """Copies as `write` does, in the order of `stream`; until that is waited for, the array must not change."""
+        self._check(array, offset)
+        self._driver.cuMemcpyHtoDAsync_v2(self.pointer + offset, array.ctypes.data, array.nbytes, stream)
 
     def read(self, array: npt.NDArray[Any], offset: int = 0) -> None:
         """Fills a C-contiguous array from `offset` bytes on."""
         self._check(array, offset)
+        self._device.activate()
         self._driver.cuMemcpyDtoH_v2(array.ctypes.data, self.pointer + offset, array.nbytes)
 
     def free(self) -> None:
-        self._driver.cuMemFree_v2(self.pointer)
+        """Gives the memory back; to free it again does nothing."""
+        pointer, self.pointer = self.pointer, 0
+        if pointer:
+            self._driver.cuMemFree_v2(pointer)
 
     def _check(self, array: npt.NDArray[Any], offset: int) -> None:
         if not array.flags.c_contiguous:
@@ -182,6 +244,7 @@ class CudaProgram:
         tables: Sequence[Table] = (),
     ) -> None:
         self._device, self._driver = device, device.driver
+        device.activate()
         with ExitStack() as resources:
             self._resources = resources
             functions = [self._load(image) for image in images]
@@ -196,27 +259,37 @@ class CudaProgram:
             regions = [self._arena.pointer, *(state.pointer for state in states)]
             for table in tables:
                 entries = [e if isinstance(e, int) else regions[e.region] + e.offset for e in table.entries]
-                self._arena.write(np.array(entries, np.int64), table.offset)
-            self._graph = self._capture(functions, images, launches, regions, scratch)
-            self._resources = resources.pop_all()
+                self._arena.send(np.array(entries, np.int64), self._stream, table.offset)
+                self._driver.cuStreamSynchronize(self._stream)
+            with device.capturing():
+                self._graph = self._capture(functions, images, launches, regions, scratch)
+            self._close = finalize(self, device.give_back, resources.pop_all().close)
+            self._close.atexit = False  # the driver gives all back at the end of the process
 
-    def run(self) -> None:
-        """One execution of all launches. `outputs` is overwritten by the next."""
+    def run(self, uploads: Sequence[tuple[DeviceMemory, npt.NDArray[Any]]] = ()) -> None:
+        """One execution of all launches, after `uploads` of arrays to states. `outputs` is overwritten by the next."""
         self._device.activate()
         driver, arena, stream = self._driver, self._arena.pointer, self._stream
-        if self.inputs.size:
-            source = self.inputs.ctypes.data
-            driver.cuMemcpyHtoDAsync_v2(arena + self._input_span.offset, source, self.inputs.nbytes, stream)
-        driver.cuGraphLaunch(self._graph, stream)
-        if self.outputs.size:
-            target = self.outputs.ctypes.data
-            driver.cuMemcpyDtoHAsync_v2(target, arena + self._output_span.offset, self.outputs.nbytes, stream)
+        try:
+            for memory, array in uploads:
+                memory.send(array, stream)
+            if self.inputs.size:
+                source = self.inputs.ctypes.data
+                driver.cuMemcpyHtoDAsync_v2(arena + self._input_span.offset, source, self.inputs.nbytes, stream)
+            driver.cuGraphLaunch(self._graph, stream)
+            if self.outputs.size:
+                target = self.outputs.ctypes.data
+                driver.cuMemcpyDtoHAsync_v2(target, arena + self._output_span.offset, self.outputs.nbytes, stream)
+        except DeviceError:
+            with suppress(DeviceError):
+                driver.cuStreamSynchronize(stream)  # nothing reads the arrays any more
+            raise
         driver.cuStreamSynchronize(stream)
 
     def close(self) -> None:
         """Gives back all that the program owns; `inputs` and `outputs` end with it. States are not its own."""
         self.inputs = self.outputs = np.empty(0, np.uint8)
-        self._resources.close()
+        self._close()
 
     def __enter__(self) -> CudaProgram:
         return self
@@ -257,14 +330,21 @@ class CudaProgram:
     ) -> c_void_p:
         driver, graph, executable = self._driver, c_void_p(), c_void_p()
         driver.cuStreamBeginCapture_v2(self._stream, libcuda.STREAM_CAPTURE_MODE_THREAD_LOCAL)
-        for launch in launches:
-            image = images[launch.kernel]
-            values = _parameters(image, launch, regions, scratch)
-            pointers = (c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
-            block = (WARP * image.num_warps, 1, 1)
-            driver.cuLaunchKernel(
-                functions[launch.kernel], *launch.grid, *block, image.shared, self._stream, pointers, None
-            )
+        try:
+            for launch in launches:
+                image = images[launch.kernel]
+                values = _parameters(image, launch, regions, scratch)
+                pointers = (c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
+                block = (WARP * image.num_warps, 1, 1)
+                driver.cuLaunchKernel(
+                    functions[launch.kernel], *launch.grid, *block, image.shared, self._stream, pointers, None
+                )
+        except BaseException:
+            with suppress(DeviceError):  # it fails where the launch did, but ends the capture
+                driver.cuStreamEndCapture(self._stream, byref(graph))
+            if graph:
+                driver.cuGraphDestroy(graph)
+            raise
         driver.cuStreamEndCapture(self._stream, byref(graph))
         self._resources.callback(driver.cuGraphDestroy, graph)
         driver.cuGraphInstantiateWithFlags(byref(executable), graph, 0)

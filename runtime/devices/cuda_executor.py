@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from compiler.errors import DeviceError
 from compiler.ir.types import dtype
 from compiler.plan import Check, Slot
 from runtime.devices.cuda import Address, CudaDevice, CudaProgram, DeviceMemory, KernelImage, KernelLaunch, Span, Table
@@ -69,37 +70,75 @@ class Step(Protocol):
     def checks(self) -> Sequence[Check]: ...
 
 
+class StateCopy:
+    """The device memory that stands for an array, and which of the two is the newest: `on_device` or the array.
+
+    While it is the device's, the array is read-only, so that a write that would be lost is an error.
+    """
+
+    __slots__ = ("_writable", "memory", "on_device")
+
+    def __init__(self, memory: DeviceMemory) -> None:
+        self.memory = memory
+        self.on_device = False
+        self._writable = False
+
+    def take(self, array: Array) -> None:
+        """From now on the device has the newest contents."""
+        if not self.on_device:
+            self.on_device = True
+            self._writable = array.flags.writeable
+            array.flags.writeable = False
+
+    def bring_home(self, array: Array) -> None:
+        """From now on the array has the newest contents."""
+        if self.on_device:
+            self.memory.read(array)
+            self.on_device = False
+            array.flags.writeable = self._writable
+
+
 class StateStore:
-    """Arrays of the host and the device memory that stands for each, shared by all programs of a device."""
+    """Arrays of the host and the device memory that stands for each, shared by all programs of a device.
+
+    Each has one owner. A run gives the arrays that are the host's to the device, and uploads them. Whoever reads or
+    writes one on the host calls `fetch` first, which gives it back: then the next run uploads it again.
+    """
 
     def __init__(self, device: CudaDevice) -> None:
         self._device = device
-        self._memory: dict[int, DeviceMemory] = {}
+        self._copies: dict[int, StateCopy] = {}
 
-    def resident(self, array: Array) -> DeviceMemory:
-        """Device memory for ``array``, filled with its contents when it is new; freed with the array."""
-        memory = self._memory.get(id(array))
-        if memory is None:
-            memory = self._memory[id(array)] = self._device.allocate(array.nbytes)
-            memory.write(array)
-            weakref.finalize(array, self._forget, id(array))
-        return memory
+    def resident(self, array: Array) -> StateCopy:
+        """The device memory for `array`, of any contents when it is new; freed with the array."""
+        copy = self._copies.get(id(array))
+        if copy is None:
+            copy = self._copies[id(array)] = StateCopy(self._device.allocate(array.nbytes))
+            weakref.finalize(array, self._forget, id(array)).atexit = False
+        return copy
+
+    def fetch(self, array: Array) -> None:
+        """Makes `array` the host's: up to date, and its to write."""
+        copy = self._copies.get(id(array))
+        if copy is not None:
+            copy.bring_home(array)
 
     def _forget(self, key: int) -> None:
-        self._memory.pop(key).free()
+        self._device.give_back(self._copies.pop(key).memory.free)
 
 
 class CudaExecutor:
     """One step on a GPU, with its own temporaries.
 
     ``bind`` takes the arrays of the states, in slot order; ``run`` takes those of the inputs and the scalars and
-    returns fresh arrays. States live on the device from ``bind`` on; ``fetch`` brings them back into the arrays. Raises
-    IndexError when the step found an index out of range; the states are then as before the call.
+    returns fresh arrays. After a run the states are the device's; ``fetch`` brings them back into the arrays. Raises
+    IndexError when the step found an index out of range; the states are then as before the call. A failed ``bind`` or
+    ``run`` leaves the executor, and who owns the states, as they were.
     """
 
     def __init__(self, step: Step, images: Sequence[KernelImage], store: StateStore, device: CudaDevice) -> None:
-        self._step, self._images, self._store, self._device = step, images, store, device
-        self._states: list[Array] = []
+        self._step, self._images, self.store, self._device = step, images, store, device
+        self._states: list[tuple[StateCopy, Array]] = []
         self._program: CudaProgram | None = None
         self._offsets = self._lay_out()
 
@@ -134,9 +173,6 @@ class CudaExecutor:
 
     def bind(self, states: Sequence[Array]) -> None:
         """Use ``states`` from now on; they are kept alive."""
-        if self._program is not None:
-            self._program.close()
-        self._states = list(states)
         slots = [b.index for b in self._step.buffers if b.kind == "state"]
         regions = {slot: 1 + i for i, slot in enumerate(slots)}
         addresses = [
@@ -154,6 +190,7 @@ class CudaExecutor:
             if b.kind == "table"
         ]
         launches = [KernelLaunch(x.kernel, x.grid, tuple(map(address, x.arguments))) for x in self._step.launches]
+        copies = [self.store.resident(array) for array in states]
         program = CudaProgram(
             self._device,
             self._images,
@@ -161,10 +198,13 @@ class CudaExecutor:
             arena_bytes=self._size,
             inputs=self._inputs,
             outputs=self._outputs,
-            states=[self._store.resident(array) for array in states],
+            states=[copy.memory for copy in copies],
             tables=tables,
         )
+        if self._program is not None:
+            self._program.close()
         self._program = program
+        self._states = list(zip(copies, states, strict=True))
         self._given = {b.index: self._view(n, program.inputs, 0) for n, b in self._of("input", "scalar")}
         results = {b.index: self._view(n, program.outputs, self._outputs.offset) for n, b in self._of("output")}
         self._results = [results[i] for i in sorted(results)]
@@ -181,23 +221,26 @@ class CudaExecutor:
 
     def run(self, inputs: Sequence[Array], scalars: Sequence[float]) -> list[Array]:
         """One call of the step."""
-        assert self._program is not None, "states are bound first"
+        if self._program is None:
+            raise DeviceError("this step on the GPU was closed, or has no states yet; call the compiled function")
         arrays, numbers = iter(inputs), iter(scalars)
         for index, slot in enumerate(self._step.slots):
             if slot.kind == "input":
                 self._given[index][...] = next(arrays)
             elif slot.kind == "scalar":
                 self._given[index][...] = next(numbers)
-        self._program.run()
+        self._program.run([(copy.memory, array) for copy, array in self._states if not copy.on_device])
         for (_, buffer), word in zip(self._of("status"), self._found, strict=True):
             if word != UNTOUCHED:
                 raise IndexError(self._finding(self._step.checks[buffer.index], int(word)))
+        for copy, array in self._states:
+            copy.take(array)
         return [result.copy() for result in self._results]
 
     def fetch(self) -> None:
-        """Copies the states from the device into the bound arrays."""
-        for array in self._states:
-            self._store.resident(array).read(array)
+        """Brings all states back into the bound arrays."""
+        for copy, array in self._states:
+            copy.bring_home(array)
 
     @staticmethod
     def _finding(check: Check, word: int) -> str:

@@ -28,9 +28,11 @@ _handle_out = POINTER(c_void_p)
 
 _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "cuInit": (c_uint,),
+    "cuDriverGetVersion": (POINTER(c_int),),
     "cuDeviceGet": (POINTER(c_int), c_int),
     "cuDeviceGetAttribute": (POINTER(c_int), c_int, c_int),
     "cuDevicePrimaryCtxRetain": (_handle_out, c_int),
+    "cuDevicePrimaryCtxRelease_v2": (c_int,),
     "cuCtxSetCurrent": (_handle,),
     "cuModuleLoadData": (_handle_out, c_char_p),
     "cuModuleUnload": (_handle,),

@@ -60,6 +60,74 @@ def test_reading_a_state_brings_it_back_once(step: Any, driver: Any) -> None:
     assert driver.calls() == []
 
 
+def on_device(step: Any) -> Any:
+    """The device memory of the model's weight."""
+    store = step.plain.executor.store
+    return store.resident(step.model.weight._cell.value.data).memory
+
+
+@pytest.fixture
+def trained(step: Any) -> Any:
+    """The step after a call, with ones as the weights that it left on the device."""
+    step(np.ones((16, 16), np.float32))
+    step.plain = step._program
+    on_device(step).write(np.ones((16, 16), np.float32))
+    return step
+
+
+@pytest.mark.parametrize("backend", ["c", "interpret"])
+def test_a_step_on_the_cpu_reads_what_the_gpu_left(trained: Any, backend: str) -> None:
+    evaluate = genesis.compile(lambda x: trained.model.weight @ x, backend=backend)
+    x = np.ones(16, np.float32)
+    for value in (1, 2):
+        assert (evaluate(x).numpy() == 16 * value).all()
+        trained(np.ones((16, 16), np.float32))
+        on_device(trained).write(np.full((16, 16), 2, np.float32))
+
+
+@pytest.mark.parametrize("backend", ["c", "interpret"])
+def test_what_a_step_on_the_cpu_wrote_is_on_the_gpu_in_the_next_call(trained: Any, backend: str) -> None:
+    weight = trained.model.weight
+
+    @genesis.compile(backend=backend)
+    def add_one() -> None:
+        with genesis.no_grad():
+            weight.add_(1.0)
+
+    found = np.empty((16, 16), np.float32)
+    for value in (2, 3):
+        add_one()
+        trained(np.ones((16, 16), np.float32))
+        on_device(trained).read(found)
+        assert (found == value).all()
+
+
+def test_what_is_written_by_way_of_numpy_is_on_the_gpu_in_the_next_call(trained: Any) -> None:
+    trained.model.weight.detach().numpy()[...] = 5
+    trained(np.ones((16, 16), np.float32))
+    found = np.empty((16, 16), np.float32)
+    on_device(trained).read(found)
+    assert (found == 5).all()
+
+
+def test_what_eager_code_wrote_is_on_the_gpu_in_the_next_call(trained: Any) -> None:
+    with genesis.no_grad():
+        trained.model.weight.mul_(4.0)
+    trained(np.ones((16, 16), np.float32))
+    found = np.empty((16, 16), np.float32)
+    on_device(trained).read(found)
+    assert (found == 4).all()
+
+
+def test_an_old_driver_is_refused(driver: Any) -> None:
+    gpu.gpu.cache_clear()
+    driver.set_version(11080)
+    double = genesis.compile(lambda x: x * 2, backend="cuda")
+    with pytest.raises(DeviceError, match=r"knows CUDA up to 11\.8, but Triton's ptxas"):
+        double(np.ones(3, np.float32))
+    gpu.gpu.cache_clear()
+
+
 def test_without_a_driver_the_error_names_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gpu.gpu.cache_clear()
     monkeypatch.setenv("GENESIS_LIBCUDA", str(tmp_path / "nothing.so"))

@@ -50,6 +50,11 @@ class CompiledKernel:
     parameters: tuple[tuple[str, str], ...]
 
 
+def ptxas_version() -> str:
+    """The CUDA version of the assembler that Triton brings or is told to use: "12.9"."""
+    return str(triton.knobs.nvidia.ptxas.version)
+
+
 def load_module(source: str) -> ModuleType:
     """The module written in `source`, imported from a file named after its contents beside Triton's own cache.
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SUCCESS = 0, INVALID_VALUE = 1, ILLEGAL_STATE = 401, NO_DEVICE = 100, SHARED_LIMIT = 48 * 1024, MOST = 64 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, INVALID_CONTEXT = 201, ILLEGAL_STATE = 401, NO_DEVICE = 100, SHARED_LIMIT = 48 * 1024, MOST = 64 };
 
 typedef struct { char name[64]; int count, widths[16], shared; } Function;
 typedef struct { Function *function; uint64_t values[16]; } Launch;
@@ -21,14 +21,17 @@ static char log_text[1 << 16];
 static struct { char *start; size_t bytes; } blocks[MOST];
 static int block_count;
 static char failing_call[64];
-static int failing_status, capability = 90;
+static int failing_status, capability = 90, version = 13000;
+static __thread void *current;  // each thread has a context of its own
 
 const char *fake_log(void) { return log_text; }
 void fake_clear(void) { log_text[0] = 0; failing_call[0] = 0; }
 void fake_capability(int value) { capability = value; }
+void fake_version(int value) { version = value; }
 void fake_fail(const char *call, int status) { strcpy(failing_call, call); failing_status = status; }
 
 /* Appends one line to the log; the first word is the call. Returns the status the test asked that call to give. */
+static int capturing;
 static int record(const char *format, ...) {
     char line[512], call[64];
     va_list arguments;
@@ -106,7 +109,9 @@ int cuDevicePrimaryCtxRetain(void **context, int device) {
     *context = (void *)0xC0DE;
     return record("cuDevicePrimaryCtxRetain %d", device);
 }
-int cuCtxSetCurrent(void *context) { return record("cuCtxSetCurrent %p", context); }
+int cuDevicePrimaryCtxRelease_v2(int device) { return record("cuDevicePrimaryCtxRelease_v2 %d", device); }
+int cuCtxSetCurrent(void *context) { current = context; return record("cuCtxSetCurrent %p", context); }
+int cuDriverGetVersion(int *out) { *out = version; return record("cuDriverGetVersion"); }
 
 int cuModuleLoadData(void **module, const char *image) {
     Function *function = calloc(1, sizeof *function);
@@ -128,10 +133,12 @@ int cuFuncSetAttribute(Function *function, int attribute, int value) {
 }
 
 int cuMemAlloc_v2(uint64_t *pointer, size_t bytes) {
+    if (!current) return INVALID_CONTEXT;
     int status = record("cuMemAlloc_v2 %zu", bytes);
     return status ? status : new_block((void **)pointer, bytes);
 }
 int cuMemFree_v2(uint64_t pointer) {
+    if (!current || capturing) return ILLEGAL_STATE;
     record("cuMemFree_v2 %s", place(pointer));
     return free_block((void *)pointer);
 }
@@ -144,10 +151,12 @@ int cuMemFreeHost(void *pointer) {
     return free_block(pointer);
 }
 int cuMemcpyHtoD_v2(uint64_t target, const void *source, size_t bytes) {
+    if (!current) return INVALID_CONTEXT;
     memcpy((void *)target, source, bytes);
     return record("cuMemcpyHtoD_v2 %s, %zu bytes", place(target), bytes);
 }
 int cuMemcpyDtoH_v2(void *target, uint64_t source, size_t bytes) {
+    if (!current) return INVALID_CONTEXT;
     memcpy(target, (void *)source, bytes);
     return record("cuMemcpyDtoH_v2 %s, %zu bytes", place(source), bytes);
 }
@@ -169,12 +178,12 @@ int cuStreamCreate(Stream **stream, unsigned flags) {
 int cuStreamDestroy_v2(Stream *stream) { free(stream); return record("cuStreamDestroy_v2"); }
 int cuStreamSynchronize(Stream *stream) { (void)stream; return record("cuStreamSynchronize"); }
 int cuStreamBeginCapture_v2(Stream *stream, int mode) {
-    stream->capturing = 1;
+    stream->capturing = capturing = 1;
     stream->graph = calloc(1, sizeof *stream->graph);
     return record("cuStreamBeginCapture_v2 %d", mode);
 }
 int cuStreamEndCapture(Stream *stream, Graph **graph) {
-    stream->capturing = 0;
+    stream->capturing = capturing = 0;
     *graph = stream->graph;
     return record("cuStreamEndCapture");
 }
@@ -191,12 +200,14 @@ int cuLaunchKernel(Function *function, unsigned gx, unsigned gy, unsigned gz, un
         else
             sprintf(text + strlen(text), ", 0x%x", (unsigned)launch.values[i]);
     }
+    int status = record("cuLaunchKernel %s grid %u %u %u block %u %u %u shared %u%s", function->name, gx, gy, gz, bx, by, bz,
+                        shared, text);
+    if (status) return status;
     if (stream->capturing)
         stream->graph->launches[stream->graph->count++] = launch;
     else
         execute(&launch);
-    return record("cuLaunchKernel %s grid %u %u %u block %u %u %u shared %u%s", function->name, gx, gy, gz, bx, by, bz,
-                  shared, text);
+    return SUCCESS;
 }
 
 int cuGraphInstantiateWithFlags(Graph **executable, const Graph *graph, unsigned long long flags) {
@@ -206,8 +217,9 @@ int cuGraphInstantiateWithFlags(Graph **executable, const Graph *graph, unsigned
 }
 int cuGraphLaunch(const Graph *executable, Stream *stream) {
     (void)stream;
-    for (int i = 0; i < executable->count; i++) execute(&executable->launches[i]);
-    return record("cuGraphLaunch");
+    int status = record("cuGraphLaunch");
+    for (int i = 0; i < executable->count && !status; i++) execute(&executable->launches[i]);
+    return status;
 }
 int cuGraphDestroy(Graph *graph) { free(graph); return record("cuGraphDestroy"); }
 int cuGraphExecDestroy(Graph *executable) { free(executable); return record("cuGraphExecDestroy"); }

@@ -1,5 +1,8 @@
 """The launch path against a driver that records its calls and works on host memory."""
 
+import gc
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -8,6 +11,9 @@ from runtime.devices.cuda import Address, CudaDevice, CudaProgram, KernelImage, 
 
 SCALE = KernelImage("scale", b"scale 8 8 4 4 8 8", ("*fp32", "*fp32", "fp32", "i32"), num_warps=4, shared=64 * 1024)
 ACCUMULATE = KernelImage("accumulate", b"accumulate 8 8 8 8", ("*fp32", "*fp32"), num_warps=1)
+
+
+CURRENT = "cuCtxSetCurrent 0xc0de"
 
 
 def scale_program(device, states=()):
@@ -21,18 +27,20 @@ def scale_program(device, states=()):
 
 def test_the_exact_calls(driver):
     device = CudaDevice()
-    assert driver.calls() == ["cuInit 0", "cuDeviceGet 0", "cuDevicePrimaryCtxRetain 0", "cuCtxSetCurrent 0xc0de"]
+    assert driver.calls() == ["cuInit 0", "cuDeviceGet 0", "cuDevicePrimaryCtxRetain 0"]
     state = device.allocate(4)
     state.write(np.zeros(1, np.float32))
-    assert driver.calls() == ["cuMemAlloc_v2 4", "cuMemcpyHtoD_v2 block 0 + 0, 4 bytes"]
+    assert driver.calls() == [CURRENT, "cuMemAlloc_v2 4", CURRENT, "cuMemcpyHtoD_v2 block 0 + 0, 4 bytes"]
 
     program = scale_program(device, [state])
     assert driver.calls() == [
+        CURRENT,
         "cuModuleLoadData scale",
         "cuModuleGetFunction scale",
         "cuFuncSetAttribute scale 8 65536",
         "cuModuleLoadData accumulate",
         "cuModuleGetFunction accumulate",
+        CURRENT,
         "cuMemAlloc_v2 512",
         "cuMemHostAlloc 16 0",
         "cuMemHostAlloc 16 0",
@@ -48,7 +56,7 @@ def test_the_exact_calls(driver):
     for _ in range(2):
         program.run()
         assert driver.calls() == [
-            "cuCtxSetCurrent 0xc0de",
+            CURRENT,
             "cuMemcpyHtoDAsync_v2 block 1 + 0, 16 bytes",
             "cuGraphLaunch",
             "cuMemcpyDtoHAsync_v2 block 1 + 256, 16 bytes",
@@ -57,6 +65,7 @@ def test_the_exact_calls(driver):
 
     program.close()
     assert driver.calls() == [
+        CURRENT,
         "cuGraphExecDestroy",
         "cuGraphDestroy",
         "cuStreamDestroy_v2",
@@ -151,3 +160,122 @@ def test_copies_stay_within_their_memory(driver):
         memory.write(np.zeros(4, np.float32), offset=4)
     with pytest.raises(ValueError, match="C-contiguous"):
         memory.read(np.zeros((2, 4), np.float32)[:, ::2])
+
+
+def balanced(calls: list[str]) -> bool:
+    """Whether everything that was made is given back, and the device in between works."""
+    pairs = [
+        ("cuMemAlloc", "cuMemFree_v2"),
+        ("cuMemHostAlloc", "cuMemFreeHost"),
+        ("cuStreamCreate", "cuStreamDestroy"),
+        ("cuStreamBeginCapture", "cuStreamEndCapture"),
+        ("cuModuleLoadData", "cuModuleUnload"),
+    ]
+    count = {word: sum(call.startswith(word) for call in calls) for pair in pairs for word in pair}
+    return all(count[made] == count[freed] > 0 for made, freed in pairs)
+
+
+@pytest.mark.parametrize(
+    "call", ["cuLaunchKernel", "cuStreamEndCapture", "cuGraphInstantiateWithFlags", "cuStreamCreate"]
+)
+def test_a_failure_while_a_program_is_made_ends_the_capture_and_gives_all_back(driver, call):
+    device = CudaDevice()
+    driver.fail(call.encode(), 1)
+    with pytest.raises(DeviceError, match=f"{call} failed"):
+        scale_program(device)
+    calls = driver.calls()
+    assert call == "cuStreamCreate" or balanced(calls)
+    with scale_program(device) as program:  # the next try works
+        program.inputs.view(np.float32)[:] = 1
+        program.run()
+        assert program.outputs.view(np.float32).tolist() == [2, 2, 2, 2]
+
+
+def test_a_wrong_launch_ends_the_capture(driver):
+    with pytest.raises(ValueError, match="scale takes 4 arguments"):
+        CudaProgram(CudaDevice(), [SCALE], [KernelLaunch(0, (1, 1, 1), ())], arena_bytes=32)
+    calls = driver.calls()
+    assert "cuStreamEndCapture" in calls and "cuGraphDestroy" in calls
+
+
+def test_every_thread_gets_the_context(driver):
+    device = CudaDevice()
+    with ThreadPoolExecutor(1) as thread:
+        state = thread.submit(device.allocate, 4).result()
+        thread.submit(state.write, np.zeros(1, np.float32)).result()
+        program = thread.submit(scale_program, device, [state]).result()
+    program.inputs.view(np.float32)[:] = 3
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(program.run).result()
+        total = np.empty(1, np.float32)
+        thread.submit(state.read, total).result()
+        assert total[0] == 6
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(program.close).result()
+        thread.submit(state.free).result()
+    assert sum(call.startswith("cuMemFree_v2") for call in driver.calls()) == 2
+
+
+def test_nothing_is_freed_while_a_graph_is_captured(driver):
+    device = CudaDevice()
+    memory = device.allocate(4)
+    with device.capturing():
+        driver.calls()
+        device.give_back(memory.free)
+        assert driver.calls() == []
+    assert driver.calls() == [CURRENT, "cuMemFree_v2 block 0 + 0"]
+
+
+def test_a_program_that_nobody_has_is_closed_once(driver):
+    device = CudaDevice()
+    program = scale_program(device)
+    driver.calls()
+    program.close()
+    program.close()
+    del program
+    gc.collect()
+    assert driver.calls().count("cuGraphExecDestroy") == 1
+    program = scale_program(device)
+    driver.calls()
+    del program
+    gc.collect()
+    assert driver.calls().count("cuGraphExecDestroy") == 1
+
+
+def test_a_closed_device_says_so_and_frees_nothing_more(driver):
+    device = CudaDevice()
+    memory = device.allocate(4)
+    driver.calls()
+    device.close()
+    device.close()
+    device.give_back(memory.free)
+    assert driver.calls() == ["cuDevicePrimaryCtxRelease_v2 0"]
+    with pytest.raises(DeviceError, match="this GPU was closed"):
+        device.allocate(4)
+
+
+def test_uploads_are_in_the_order_of_the_stream_that_reads_them(driver):
+    device = CudaDevice()
+    state = device.allocate(4)
+    program = scale_program(device, [state])
+    program.inputs.view(np.float32)[:] = 1
+    driver.calls()
+    program.run([(state, np.array([5], np.float32))])
+    calls = driver.calls()
+    assert calls[1] == "cuMemcpyHtoDAsync_v2 block 0 + 0, 4 bytes"
+    assert calls.index("cuGraphLaunch") > 1 and calls[-1] == "cuStreamSynchronize"
+    total = np.empty(1, np.float32)
+    state.read(total)
+    assert total[0] == 7
+
+
+@pytest.mark.parametrize(("version", "toolkit"), [(12090, "12.9"), (12020, "12.9"), (13000, "12.9")])
+def test_a_driver_runs_what_its_major_version_made(driver, version, toolkit):
+    driver.set_version(version)
+    CudaDevice().check_version(toolkit)
+
+
+def test_an_old_driver_is_named_in_words(driver):
+    driver.set_version(12040)
+    with pytest.raises(DeviceError, match=r'knows CUDA up to 12\.4, but .*ptxas wrote .* CUDA 13\.1\. .*backend="c"'):
+        CudaDevice().check_version("13.1")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from compiler.errors import DeviceError
 from compiler.plan import Check, Slot
 from runtime.devices.cuda import CudaDevice, KernelImage
 from runtime.devices.cuda_executor import CudaExecutor, StateStore
@@ -131,7 +132,7 @@ def test_memory_of_a_state_goes_with_its_array(device, driver) -> None:
     driver.calls()
     del state
     gc.collect()
-    assert driver.calls() == ["cuMemFree_v2 block 0 + 0"]
+    assert driver.calls() == ["cuCtxSetCurrent 0xc0de", "cuMemFree_v2 block 0 + 0"]
 
 
 def test_a_failed_check_names_the_element_and_the_index_and_is_forgotten(device) -> None:
@@ -150,3 +151,85 @@ def test_binding_again_moves_the_program(device) -> None:
     step.fetch()
     assert two.tolist() == [6, 7, 8] and one.tolist() == [1, 1, 1]
     step.close()
+
+
+def test_the_device_owns_the_states_until_they_are_fetched(device, driver) -> None:
+    state, step = array(1, 2, 3), executor(device)
+    step.bind([state])
+    step.run([array(1, 1, 1)], [0.0])
+    with pytest.raises(ValueError, match="read-only"):  # it would be lost
+        state[0] = 100
+    step.fetch()
+    state[0] = 100
+    driver.calls()
+    step.run([array(1, 1, 1)], [0.0])
+    assert sum("HtoDAsync_v2 block 0 + 0" in call for call in driver.calls()) == 1
+    step.run([array(1, 1, 1)], [0.0])
+    assert not any("HtoDAsync_v2 block 0 + 0" in call for call in driver.calls())
+    step.fetch()
+    step.fetch()
+    assert state.tolist() == [102, 5, 6]
+    assert sum("DtoH_v2 block 0" in call for call in driver.calls()) == 1
+
+
+def test_an_array_that_was_read_only_stays_so(device) -> None:
+    state, step = array(1, 2, 3), executor(device)
+    state.flags.writeable = False
+    step.bind([state])
+    step.run([array(1, 1, 1)], [0.0])
+    step.fetch()
+    assert state.tolist() == [2, 3, 4] and not state.flags.writeable
+
+
+def test_a_program_sees_what_another_left_on_the_device_and_what_the_host_wrote(device) -> None:
+    state, store = array(1, 2, 3), StateStore(device)
+    first, second = executor(device, store), executor(device, store)
+    first.bind([state])
+    second.bind([state])
+    first.run([array(1, 1, 1)], [0.0])
+    store.fetch(state)
+    state += 10
+    second.run([array(1, 1, 1)], [0.0])
+    first.run([array(1, 1, 1)], [0.0])
+    store.fetch(state)
+    assert state.tolist() == [14, 15, 16]
+
+
+@pytest.mark.parametrize("call", ["cuMemAlloc_v2", "cuGraphInstantiateWithFlags", "cuLaunchKernel"])
+def test_a_failed_bind_leaves_the_program_as_it_was(device, driver, call) -> None:
+    step, one, two = executor(device), array(1, 1, 1), array(5, 5, 5)
+    step.bind([one])
+    driver.calls()
+    driver.fail(call.encode(), 1)
+    with pytest.raises(DeviceError, match=f"{call} failed"):
+        step.bind([two])
+    driver.calls()
+    step.run([array(1, 2, 3)], [0.0])
+    step.fetch()
+    assert one.tolist() == [2, 3, 4] and two.tolist() == [5, 5, 5]
+
+
+def test_a_failed_launch_leaves_the_states_with_their_owner(device, driver) -> None:
+    step, state = executor(device), array(1, 1, 1)
+    step.bind([state])
+    driver.calls()
+    driver.fail(b"cuGraphLaunch", 1)
+    with pytest.raises(DeviceError, match="cuGraphLaunch failed"):
+        step.run([array(1, 2, 3)], [0.0])
+    assert driver.calls()[-1] == "cuStreamSynchronize"
+    state[0] = 7  # still the host's
+    step.run([array(1, 2, 3)], [0.0])
+    step.fetch()
+    assert state.tolist() == [8, 3, 4]
+
+
+def test_a_closed_step_says_so(device) -> None:
+    step, state = executor(device), array(1, 1, 1)
+    step.bind([state])
+    step.run([array(1, 1, 1)], [0.0])
+    step.close()
+    step.close()
+    with pytest.raises(DeviceError, match="this step on the GPU was closed"):
+        step.run([array(1, 1, 1)], [0.0])
+    step.fetch()
+    assert state.tolist() == [2, 2, 2]  # what was on the device is not lost
