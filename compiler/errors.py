@@ -67,6 +67,10 @@ class RecompileError(GenesisError, RuntimeError):
     """The same guard failed too often: the step would be compiled anew on almost every call."""
 
 
+class ScheduleError(GenesisError, ValueError):
+    """A learning-rate schedule does not fit the parameter groups of its optimizer."""
+
+
 class MemoryBudgetError(GenesisError, MemoryError):
     """A step does not fit in the memory it was given, whatever it computes a second time."""
 

@@ -29,6 +29,9 @@ class TraceBuilder(GraphBuilder):
             call = call._replace(inputs=tuple([self._detach(v) if v.cut else v for v in call.inputs]))
         op, inputs = call.op, call.inputs
         outputs = super().emit(call)
+        if op.kind == "pointwise" and op.name != "cast" and _all_numbers(inputs):
+            for value in outputs:
+                value.number = True
         if any(v.requires_grad for v in inputs):
             for value in outputs:
                 if op.differentiable and value.dtype.is_floating_point:
@@ -44,3 +47,10 @@ class TraceBuilder(GraphBuilder):
         if found is None:
             found = self._detached[value] = super().emit(Call(OPS["detach"], (value,), (value.type,), {}))[0]
         return found
+
+
+def _all_numbers(inputs: tuple[Value, ...]) -> bool:
+    """Whether these are run-time numbers and constants."""
+    return any(v.number for v in inputs) and all(
+        v.number or (v.producer is not None and v.producer.op.name == "constant") for v in inputs
+    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ContextDecorator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -17,10 +17,11 @@ from compiler.ir.graph import Value
 from compiler.ir.op import o
 from compiler.ir.types import DType, bf16, f16
 from compiler.ir.types import dtype as to_dtype
-from genesis.context import EagerBuilder, Recording, current_recording, grad_mode, read_scalar, session
+from genesis.context import EagerBuilder, Recording, current_recording, grad_mode, session
 from genesis.device import device
 from genesis.functions import copy_, fill_, reshape
-from genesis.optim.optimizer import Optimizer, changes
+from genesis.live import LiveDict
+from genesis.optim.optimizer import Optimizer
 from genesis.tensor import Tensor, from_array, wrap
 
 __all__ = ["GradScaler", "autocast"]
@@ -85,6 +86,20 @@ class _Progress:
     found_inf: Value | None = None
 
 
+class _Options(LiveDict):
+    """The numbers of a gradient scaler."""
+
+    exact = frozenset(("growth_interval",))
+
+    def __init__(self, items: Mapping[str, float], scaler: GradScaler) -> None:
+        super().__init__(items)
+        self._scaler = ref(scaler)
+
+    def label(self, key: Any, item: int | None = None) -> str:
+        scaler = self._scaler()
+        return str(key) if scaler is None else f"{scaler.label}.{key}"
+
+
 class GradScaler:
     """Dynamic loss scaling: scales the loss up, the gradients down, and skips steps whose gradients overflowed.
 
@@ -108,8 +123,8 @@ class GradScaler:
             _require(backoff_factor < 1.0, "The backoff factor must be < 1.0.")
         self.label = "scaler"
         self._enabled = enabled
-        self._growth_factor, self._backoff_factor = growth_factor, backoff_factor
-        self._growth_interval = growth_interval
+        factors = {"growth_factor": growth_factor, "backoff_factor": backoff_factor, "growth_interval": growth_interval}
+        self._options = _Options(factors, self)
         self._init_scale, self._init_growth_tracker = init_scale, 0
         self._scale: Tensor | None = None
         self._growth_tracker: Tensor | None = None
@@ -193,9 +208,9 @@ class GradScaler:
                     scale.value,
                     tracker.value,
                     self._found_inf("update"),
-                    read_scalar(f"{self.label}.growth_factor", lambda: self._growth_factor),
-                    read_scalar(f"{self.label}.backoff_factor", lambda: self._backoff_factor),
-                    interval=self._growth_interval,
+                    self._options.number("growth_factor"),
+                    self._options.number("backoff_factor"),
+                    interval=self._options["growth_interval"],
                 )
                 for tensor, value in zip((scale, tracker), updated):
                     tensor.write(value)
@@ -237,32 +252,29 @@ class GradScaler:
         return self._init_growth_tracker if self._growth_tracker is None else self._growth_tracker.item()
 
     def get_growth_factor(self) -> float:
-        return self._growth_factor
+        return self._options["growth_factor"]
 
     def set_growth_factor(self, new_factor: float) -> None:
-        self._growth_factor = new_factor
+        self._options["growth_factor"] = new_factor
 
     def get_backoff_factor(self) -> float:
-        return self._backoff_factor
+        return self._options["backoff_factor"]
 
     def set_backoff_factor(self, new_factor: float) -> None:
-        self._backoff_factor = new_factor
+        self._options["backoff_factor"] = new_factor
 
     def get_growth_interval(self) -> int:
-        return self._growth_interval
+        return self._options["growth_interval"]
 
     def set_growth_interval(self, new_interval: int) -> None:
-        changed = new_interval != self._growth_interval
-        self._growth_interval = new_interval
-        if changed:
-            changes.tick()
+        self._options["growth_interval"] = new_interval
 
     def is_enabled(self) -> bool:
         return self._enabled
 
     def structure(self) -> tuple[bool, int]:
         """What compiled steps have baked in."""
-        return self._enabled, self._growth_interval
+        return self._enabled, self._options.raw("growth_interval")
 
     # Saving
 
@@ -272,9 +284,7 @@ class GradScaler:
             return {}
         return {
             "scale": self.get_scale(),
-            "growth_factor": self._growth_factor,
-            "backoff_factor": self._backoff_factor,
-            "growth_interval": self._growth_interval,
+            **self._options,
             "_growth_tracker": self._get_growth_tracker(),
         }
 
@@ -290,8 +300,8 @@ class GradScaler:
         if self._scale is not None and self._growth_tracker is not None:
             fill_(self._scale, self._init_scale)
             fill_(self._growth_tracker, self._init_growth_tracker)
-        self._growth_factor, self._backoff_factor = state_dict["growth_factor"], state_dict["backoff_factor"]
-        self.set_growth_interval(state_dict["growth_interval"])
+        for option in ("growth_factor", "backoff_factor", "growth_interval"):
+            self._options[option] = state_dict[option]
 
 
 def _require(found: Any, message: str) -> Any:

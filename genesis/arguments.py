@@ -112,7 +112,6 @@ class Arguments:
         self._containers: list[Container] = []
         self.inputs: list[tuple[int, Read]] = []
         self.floats: list[int] = []
-        self.float_values: list[Value] = []
         self.micro_batches: list[Value] = []
 
     def enter(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
@@ -133,7 +132,7 @@ class Arguments:
         if isinstance(leaf, float | np.floating):
             value = self._recording.graph.add_param(TensorType(f64, ()), "scalar", name, name)
             self.floats.append(position)
-            self.float_values.append(value)
+            self._recording.host.argument(value, float(leaf))
             return self._traced(value)
         return leaf
 

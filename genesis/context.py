@@ -19,8 +19,9 @@ from compiler.ir.builder import Call
 from compiler.ir.graph import Graph, Node, Update, Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.op import Op, castable, o
-from compiler.ir.types import DType, TensorType, f64
+from compiler.ir.types import DType, TensorType
 from compiler.trace import TraceBuilder
+from genesis.host import HostRecord
 
 Hook = Callable[[Value], Value | None]
 """Takes the gradient of a value; returns another one instead, or None."""
@@ -293,8 +294,7 @@ class Recording:
         late_inputs: the inputs of the graph that are no arguments, in their order.
         outside_arrays: NumPy arrays that were there before, by identity.
         cleared: cells whose gradient the step dropped before reading it.
-        scalars: label -> (input value, function that reads it at every call).
-        host_actions: functions to run after every call.
+        host: numbers that the step reads from the host, and what it changes there.
         drawn: how many draws the step took from each generator.
         last: what ``step.last`` reports: "found_inf", "loss_scale", "grad_norm".
         module_names: the scope that each reachable module's ops are recorded under.
@@ -316,8 +316,7 @@ class Recording:
         self.late_inputs: list[LateInput] = []
         self.outside_arrays: dict[int, Any] = {}
         self.cleared: set[Cell] = set()
-        self.scalars: dict[str, tuple[Value, Callable[[], float]]] = {}
-        self.host_actions: list[Callable[[], Any]] = []
+        self.host = HostRecord(self.graph)
         self.drawn: dict[Any, int] = {}
         self.last: dict[str, Value] = {}
         self.module_names: dict[Any, str] = {}
@@ -360,18 +359,12 @@ class Recording:
         """State written inside keeps its old value when ``found_inf`` (f32[], 0 or 1) is set at run time."""
         before, self.written = self.written, {}
         old = dict(self.current)
-        yield
+        with self.host.skipping(found_inf):
+            yield
         for cell in self.written:
             kept = old.get(cell, self.state[cell])
             self.write(cell, o.skip_if(found_inf, kept, self.current[cell]))
         self.written = {**before, **self.written}
-
-    def scalar(self, label: str, read: Callable[[], float]) -> Value:
-        """A run-time f64 input, one per label."""
-        found = self.scalars.get(label)
-        if found is None:
-            found = self.scalars[label] = (self.graph.add_param(TensorType(f64, ()), "scalar", label, label), read)
-        return found[0]
 
     def grad_of(self, cell: Cell) -> Any:
         if cell not in self.grads:
@@ -459,9 +452,6 @@ class BodyRecording(Recording):
             outside = Cell(around.array(array, kind), around)
         return self.read(outside)
 
-    def scalar(self, label: str, read: Callable[[], float]) -> Value:
-        raise NotImplementedError(f"optimizers in the body of a loop ({label})\n  at {user_location()}")
-
     def grad_of(self, cell: Cell) -> Any:
         raise NotImplementedError(f"gradients (.grad, backward()) in the body of a loop\n  at {user_location()}")
 
@@ -469,18 +459,10 @@ class BodyRecording(Recording):
         self.grad_of(cell)
 
 
-def read_scalar(label: str, read: Callable[[], float]) -> Any:
-    """A hyper-parameter: the number itself when ops run at once, a run-time input of the graph while recording."""
-    recording = current_recording()
-    if recording is None:
-        return o.constant(value=float(read()), dtype=f64)
-    return recording.scalar(label, read)
-
-
 def host_action(action: Callable[[], Any]) -> bool:
     """While a step is being recorded: remember ``action`` to run after every call, and say True."""
     recording = current_recording()
     if recording is None:
         return False
-    recording.host_actions.append(action)
+    recording.host.act_late(lambda results: action())
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ from compiler.text.printer import print_graph
 from genesis.arguments import array_of, check_arrays, put_entries, write_back
 from genesis.context import Cell, Clock, LateInput, moved, rebound
 from genesis.gpu import gpu_executor
+from genesis.host import take_back
+from genesis.live import changes as host_changes
 from genesis.options import Options
 from genesis.pytree import containers
 from genesis.tensor import GradientStaysInside, Tensor, grad_type
@@ -81,9 +83,8 @@ class Program:
         self.plan: Plan | None = None
         self._stages: Stages | None = None
         self._passes = pipeline.lowering(unit.claims, product_sums=True)
-        self._scalars = self._scalar_order()
-        self._reads = [read for _, read in self._scalars if read is not None]
         self.clock = Clock()
+        self._host_time = -1
         self.executor: Executor | Interpreted | CudaExecutor = self._executor()
         self.remote = isinstance(self.executor, CudaExecutor)
         self.bound: list[Value] = []
@@ -101,16 +102,6 @@ class Program:
         self.clocks = {cell.clock for cell in traced.written if cell.clock is not None}
         for cell in traced.states:
             cell.bound += 1
-
-    def _scalar_order(self) -> list[tuple[int, Callable[[], float] | None]]:
-        """Each scalar input of the graph: which argument it is, or how to read it."""
-        traced = self.traced
-        arguments, numbers = iter(traced.float_arguments), iter(traced.scalars)
-        return [
-            (next(arguments), None) if param.value in traced.argument_scalars else (-1, next(numbers))
-            for param in traced.stages.latest.params
-            if param.kind == "scalar"
-        ]
 
     def _executor(self) -> Executor | Interpreted | CudaExecutor:
         backend, budget = self.options.backend, self.options.budget()
@@ -153,6 +144,11 @@ class Program:
 
     def fits(self) -> bool:
         """Whether states, and the ``.grad`` that the step reads before it clears them, have the types recorded."""
+        if self._host_time != host_changes.time:
+            time = host_changes.time
+            if not self.traced.host.fits():
+                return False
+            self._host_time = time
         grads = self.traced.entry_grads
         if grads and any(grad_type(cell) != kind for cell, kind in grads):
             return False
@@ -168,27 +164,18 @@ class Program:
         ``call``: the arguments themselves, for steps that change containers among them.
         """
         traced = self.traced
-        if self.time != rebound.time:
-            self._bind()
-        if self.moved != moved.time and not self.remote:
-            self._bring_states_home()
-        if inputs is None:
-            inputs = [read(arguments[i]) for i, read in traced.inputs]
-        if traced.late_inputs:
-            inputs += [_late_input(late) for late in traced.late_inputs]
-        targets = [target(arguments) for target in traced.effects.writes] if traced.effects.writes else ()
-        if targets:
-            check_arrays(targets, [*inputs, *(value.data for value in self.bound)])
-        if traced.float_arguments:
-            scalars = [read() if read is not None else float(arguments[i]) for i, read in self._scalars]
-        else:
-            scalars = [read() for read in self._reads]
-        results = self.executor.run(inputs, scalars)
+        numbers = [float(arguments[i]) for i in traced.float_arguments]
+        undo = traced.host.enter(numbers)
+        try:
+            targets, results = self._launch(arguments, inputs, numbers)
+        except BaseException:
+            take_back(undo)
+            raise
         for clock in self.clocks:
             clock.tick()
         if self.remote:
             self._leave_on_gpu()
-        self.outputs, self.scalars = results, scalars
+        self.outputs, self.scalars = results, numbers
         for target, array in zip(targets, results[traced.outputs :], strict=False):
             write_back(target, array)
         tensors = list(map(_result, results, self.result_types))
@@ -204,9 +191,30 @@ class Program:
             cell.grad = _CONSUMED
         for cell in traced.dropped:
             cell.grad = None
-        for action in traced.host_actions:
-            action()
+        traced.host.leave(undo, results[traced.host_results :])
         return traced.result(tensors)
+
+    def rehearse(self, arguments: Sequence[Any]) -> None:
+        """Raises OtherDecision where Python would take another branch in a call; nothing happens."""
+        take_back(self.traced.host.enter([float(arguments[i]) for i in self.traced.float_arguments]))
+
+    def _launch(
+        self, arguments: Sequence[Any], inputs: list[np.ndarray] | None, numbers: Sequence[float]
+    ) -> tuple[Sequence[Any], list[np.ndarray]]:
+        """Run the executor on states, arguments and scalars; returns what is to be written back, and the results."""
+        traced = self.traced
+        if self.time != rebound.time:
+            self._bind()
+        if self.moved != moved.time and not self.remote:
+            self._bring_states_home()
+        if inputs is None:
+            inputs = [read(arguments[i]) for i, read in traced.inputs]
+        if traced.late_inputs:
+            inputs += [_late_input(late) for late in traced.late_inputs]
+        targets = [target(arguments) for target in traced.effects.writes] if traced.effects.writes else ()
+        if targets:
+            check_arrays(targets, [*inputs, *(value.data for value in self.bound)])
+        return targets, self.executor.run(inputs, numbers)
 
     def _leave_on_gpu(self) -> None:
         """Say of every state that the GPU owns its contents now, and how they come home."""
@@ -280,9 +288,8 @@ class Program:
             place = self.traced.last.get(name)
             return None if place is None else float(self.outputs[place])
 
-        scalars = [p.label for p in self.traced.stages.latest.params if p.kind == "scalar"]
-        rates = [rate for label, rate in zip(scalars, self.scalars, strict=True) if label.endswith(".lr[0]")]
-        return Last(not number("found_inf"), number("loss_scale"), number("grad_norm"), rates[0] if rates else None)
+        rate = number("lr") if self.traced.rate is None else self.scalars[self.traced.rate]
+        return Last(not number("found_inf"), number("loss_scale"), number("grad_norm"), rate)
 
     # Inspecting
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
@@ -29,7 +30,8 @@ from genesis.guards.reachable import PLAIN, Named, Reachable
 from genesis.guards.recompiles import MAX_RECOMPILES, Recompiles
 from genesis.guards.report import Table, shown
 from genesis.guards.snapshot import Snapshot
-from genesis.optim.optimizer import changes as optimizer_changes
+from genesis.host import OtherDecision
+from genesis.live import changes as optimizer_changes
 from genesis.options import Options
 from genesis.pytree import is_tensor_like, leaves, structure
 from genesis.tensor import Tensor, from_array, grad_type
@@ -136,24 +138,35 @@ class CompiledFunction:
             if program is not None and not kwargs:
                 inputs = self._inputs_as_before(args, here)
                 if inputs is not None and program.fits():
-                    program.calls += 1
-                    if not program.calls & (program.calls - 1):
-                        self._check(program, args, kwargs)
-                    return program.run(args, inputs)
+                    try:
+                        return self._run(program, args, kwargs, args, inputs)
+                    except OtherDecision:
+                        pass
             arguments = leaves((args, kwargs))
             given = [leaf for _, leaf in arguments]
             roots = [(self._name(i, path), leaf) for i, (path, leaf) in enumerate(arguments) if _is_root(leaf)]
-            program = self._find(self._kinds(args, kwargs, given), roots)
-            if program is None:
-                program = self._compile(args, kwargs, given, roots)
-            self._program = program
-            program.calls += 1
-            if program.calls > 1 and not program.calls & (program.calls - 1):
-                self._check(program, args, kwargs)
-            effects = program.traced.effects
-            plain = not kwargs and not effects.writes and not effects.entries
-            self._before = self._now(args) if plain else None
-            return program.run(given, call=(args, kwargs))
+            refused: list[Program] = []
+            while True:
+                program = self._find(self._kinds(args, kwargs, given), roots, refused)
+                if program is None:
+                    program = self._compile(args, kwargs, given, roots)
+                self._program = program
+                effects = program.traced.effects
+                plain = not kwargs and not effects.writes and not effects.entries
+                self._before = self._now(args) if plain else None
+                try:
+                    return self._run(program, args, kwargs, given)
+                except OtherDecision:
+                    refused.append(program)
+
+    def _run(
+        self, program: Program, args: Any, kwargs: Any, given: Sequence[Any], inputs: list[np.ndarray] | None = None
+    ) -> Any:
+        """One call of ``program``. Raises OtherDecision, and does nothing, where Python would take another branch."""
+        program.calls += 1
+        if program.calls > 1 and not program.calls & (program.calls - 1):
+            self._check(program, args, kwargs, given)
+        return program.run(given, inputs, (args, kwargs))
 
     # Choosing a program
 
@@ -225,20 +238,24 @@ class CompiledFunction:
         """The types of the gradients that some program looks at."""
         return tuple([grad_type(cell) for cell in self._watched])
 
-    def _find(self, kinds: tuple[Any, ...], roots: list[Named]) -> Program | None:
-        program = self.programs.get((kinds, self._guards(roots), self._grad_types()))
-        if program is None:
+    def _find(self, kinds: tuple[Any, ...], roots: list[Named], refused: list[Program]) -> Program | None:
+        """A program for these arguments and what is around, other than ``refused``."""
+        if (kinds, self._guards(roots), self._grad_types(), 0) not in self.programs:
             self._reached.clear()  # something may have been exchanged for an object that reaches others
         key = (kinds, self._guards(roots), self._grad_types())
-        program = self.programs.get(key)
-        if program is None or not program.fits():
-            return None
-        self.programs.move_to_end(key)
-        return program
+        for variant in itertools.count():
+            program = self.programs.get((*key, variant))
+            if program is None:
+                return None
+            if program not in refused and program.fits():
+                self.programs.move_to_end((*key, variant))
+                return program
+        return None
 
     def _compile(self, args: Any, kwargs: Any, given: list[Any], roots: list[Named]) -> Program:
         kinds = self._kinds(args, kwargs, given)
-        self._recompiles.check(self._by_name(args, kwargs, kinds, self._guards(roots)))
+        guards = self._guards(roots)
+        self._recompiles.check(self._by_name(args, kwargs, kinds, guards) | _variant(self._free_key(kinds, guards)))
 
         def reach() -> Reachable:
             return Reachable(self.function, roots)
@@ -249,9 +266,9 @@ class CompiledFunction:
         self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
         self._reached.clear()  # the recording may have made state that the step reaches
         guards, kinds = self._guards(roots), self._kinds(args, kwargs, given)
-        program.signature = self._by_name(args, kwargs, kinds, guards)
+        key = self._free_key(kinds, guards)
+        program.signature = self._by_name(args, kwargs, kinds, guards) | _variant(key)
         self._recompiles.add(program.signature)
-        key = kinds, guards, self._grad_types()
         if key in self.programs:  # a state has another type
             self.programs.pop(key).release()
         self.programs[key] = program
@@ -266,11 +283,21 @@ class CompiledFunction:
 
         return trace
 
-    def _check(self, program: Program, args: Any, kwargs: Any) -> None:
+    def _free_key(self, kinds: tuple[Any, ...], guards: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Where a new program belongs. Programs of equal guards took other branches on numbers, and are counted."""
+        for variant in itertools.count():
+            key = kinds, guards, self._grad_types(), variant
+            found = self.programs.get(key)
+            if found is None or not found.fits():
+                break
+        return key
+
+    def _check(self, program: Program, args: Any, kwargs: Any, given: Sequence[Any]) -> None:
         """Record the call again, and raise TraceError unless its graph is that of ``program``."""
         current = self._current
         assert current is not None
         try:
+            program.rehearse(given)
             with without_collector():
                 trace = self._tracing(args, kwargs)
                 check_again(self._recompiles.function, lambda: current.reachable, trace, program.traced)
@@ -359,6 +386,11 @@ class CompiledFunction:
         for name, text in texts.items():
             (folder / name).write_text(text)
         return [folder / name for name in texts]
+
+
+def _variant(key: tuple[Any, ...]) -> dict[str, Any]:
+    """What tells apart programs of equal guards, by name."""
+    return {"branches on numbers, and the state of optimizers": f"case {key[-1] + 1}"} if key[-1] else {}
 
 
 def _plain_value(x: Any) -> Value | None:

@@ -211,6 +211,14 @@ class Tensor:
     def _array(self, what: str) -> np.ndarray:
         """The contents; inside a step that is being compiled there are none yet."""
         data = self.value.data
+        recording = current_recording()
+        if data is None and recording is not None and recording.host.host_value(self.value) is not None:
+            raise TraceError(
+                f"{what} would fix a number that is read at every call, a hyper-parameter or a float argument\n"
+                f"  at {user_location()}\n"
+                "  compute with the tensor that it is (x ** 0.5 for math.sqrt(x), genesis.log(x)), compare it (if, "
+                "min, max), or look at the number outside the step"
+            )
         if data is None:
             raise TraceError(
                 f"{what} needs the contents of a {self._type} tensor, "
@@ -249,6 +257,12 @@ class Tensor:
     def __bool__(self) -> bool:
         if self.numel() != 1:
             raise AutogradError(f"Boolean value of Tensor with {self.numel()} values is ambiguous")
+        value = self.value
+        recording = current_recording()
+        if value.data is None and recording is not None:
+            decided = recording.host.decide(value)
+            if decided is not None:
+                return decided
         return bool(self._array("a branch on a tensor (bool)"))
 
     def __int__(self) -> int:

@@ -18,8 +18,9 @@ from compiler.passes.loss_scale import LossScale, loss_scale
 from compiler.pipeline import Stages
 from genesis.amp import autocast
 from genesis.arguments import Arguments, Effects, Holder, Read, Sharing
-from genesis.context import Cell, LateInput, Recording, session
+from genesis.context import Cell, LateInput, Recording, grad_mode, session
 from genesis.guards.reachable import Reachable
+from genesis.host import HostProgram
 from genesis.options import PRECISIONS, Options
 from genesis.random import advance_recorded
 from genesis.results import Exit, Leaving, filled
@@ -33,9 +34,10 @@ class Traced:
     stages: Stages
     states: list[Cell]
     written: list[Cell]
-    scalars: list[Callable[[], float]]
+    host: HostProgram
+    host_results: int
+    rate: int | None
     float_arguments: list[int]
-    argument_scalars: set[Value]
     inputs: list[tuple[int, Read]]
     given_grads: dict[Cell, Value]
     late_inputs: list[LateInput]
@@ -48,7 +50,6 @@ class Traced:
     entry_grads: list[tuple[Cell, TensorType | None]]
     same_grads: list[tuple[Cell, Tensor]]
     last: dict[str, int]
-    host_actions: list[Callable[[], Any]]
 
 
 def record(
@@ -100,9 +101,14 @@ class Tracer:
         low = PRECISIONS[options.precision] if options.precision else None
         with using(recording.builder):
             region = autocast(dtype=low) if low is not None else nullcontext()
-            with region:
-                result = self.function(*args, **kwargs)
-            recording.builder.autocast = None
+            try:
+                with region:
+                    result = self.function(*args, **kwargs)
+                recording.builder.autocast = None
+                with grad_mode(False):
+                    recording.host.flush()
+            finally:
+                recording.host.take_back()
             advance_recorded(recording, options.accumulate)
             leaving = Leaving(arguments.origins())
             pattern = leaving.pattern(result)
@@ -112,22 +118,27 @@ class Tracer:
             outputs, exits = leaving.exits()
             count = len(outputs)
             outputs += effects.values
-        last = {}
+        host_results = len(outputs)
+        outputs += recording.host.results
+        last: dict[str, int] = {}
+        rate = recording.host.scalars.get(recording.last["lr"]) if "lr" in recording.last else None
+        if rate is not None:
+            del recording.last["lr"]
         for name, value in recording.last.items():
             last[name] = len(outputs)
             outputs.append(value)
         stages = Stages(recording.finish(outputs))
         states = list(recording.state)
         extra = self._insert(stages, last, states)
-        scalars = [read for _, read in recording.scalars.values()]
         consumed = [c for c, g in recording.grads.items() if c not in exports and self._made_inside(c, g)]
         return Traced(
             stages=stages,
             states=states,
             written=list(recording.written) + extra,
-            scalars=scalars,
+            host=HostProgram(recording.host),
+            host_results=host_results,
+            rate=rate,
             float_arguments=arguments.floats,
-            argument_scalars=set(arguments.float_values),
             inputs=arguments.inputs,
             given_grads=recording.given_grads,
             late_inputs=recording.late_inputs,
@@ -140,7 +151,6 @@ class Tracer:
             entry_grads=[(c, grad_type(c)) for c in recording.entry_grads if c not in recording.cleared],
             same_grads=[(c, c.grad) for c, g in recording.entry_grads.items() if _cell_of(g) in recording.shared],
             last=last,
-            host_actions=recording.host_actions,
         )
 
     def _made_inside(self, cell: Cell, grad: Any) -> bool:
@@ -204,7 +214,7 @@ class Tracer:
     def _number(self, stages: Stages, name: str) -> Value:
         """An option as a run-time scalar."""
         value = stages.latest.add_param(TensorType(f64, ()), "scalar", name, name)
-        self.recording.scalars[name] = (value, lambda: getattr(self.options, name))
+        self.recording.host.option(value, float(getattr(self.options, name)))
         return value
 
 

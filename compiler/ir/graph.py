@@ -20,10 +20,12 @@ class Value:
 
     ``producer`` is the node that makes it (None for graph inputs and for eager values without a gradient history).
     The other slots serve the builder that records it: ``data`` is the NumPy array of an eager value, ``leaf`` the
-    cell whose gradient this value's adjoint goes to, ``cut`` marks a value recorded under ``no_grad``.
+    cell whose gradient this value's adjoint goes to, ``cut`` marks a value recorded under ``no_grad``, ``number`` one
+    that is a Python number in the user's program and promotes as such: a run-time scalar, and what is computed from
+    scalars alone.
     """
 
-    __slots__ = ("__weakref__", "cut", "data", "leaf", "name", "producer", "requires_grad", "type")
+    __slots__ = ("__weakref__", "cut", "data", "leaf", "name", "number", "producer", "requires_grad", "type")
 
     def __init__(self, type: TensorType, name: str = "", producer: Node | None = None) -> None:
         self.type = type
@@ -33,6 +35,7 @@ class Value:
         self.requires_grad = False
         self.leaf: Any = None
         self.cut = False
+        self.number = False
 
     @property
     def dtype(self) -> DType:

@@ -65,7 +65,17 @@ def _in_range(number: float, dtype: DType) -> int:
 
 
 def _common(operands: Sequence[Any]) -> DType:
-    return promote([(v.dtype, v.type.rank) if isinstance(v, Value) else (number_type(v), None) for v in operands])
+    """The result type; run-time numbers among tensors count as Python floats, among themselves they stay f64."""
+    tensors = any(isinstance(v, Value) and not v.number for v in operands)
+
+    def kind(v: Any) -> tuple[DType, int | None]:
+        if not isinstance(v, Value):
+            return number_type(v), None
+        if v.number and tensors and v.dtype.kind == "float":
+            return f32, None
+        return v.dtype, v.type.rank
+
+    return promote([kind(v) for v in operands])
 
 
 def promoted(operands: Sequence[Any]) -> list[Value]:

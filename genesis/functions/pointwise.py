@@ -95,16 +95,22 @@ def bitwise_not(input: Tensor) -> Tensor:
     return logical_not(input) if input.dtype is boolean else bitwise_xor(input, -1)
 
 
+def _scaled(x: Any, factor: Any) -> Any:
+    """``factor * x``; ``factor`` is a number, or a tensor of one element."""
+    value = value_of(x)
+    if isinstance(factor, Tensor):
+        return o.mul(value, factor.value)
+    return value if factor == 1 else o.mul(value, factor)
+
+
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """``input + alpha * other``."""
-    scaled = value_of(other) if alpha == 1 else o.mul(value_of(other), alpha)
-    return wrap(o.add(value_of(input), scaled))
+    return wrap(o.add(value_of(input), _scaled(other, alpha)))
 
 
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """``input - alpha * other``."""
-    scaled = value_of(other) if alpha == 1 else o.mul(value_of(other), alpha)
-    return wrap(o.sub(value_of(input), scaled))
+    return wrap(o.sub(value_of(input), _scaled(other, alpha)))
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:

@@ -17,7 +17,7 @@ from genesis.context import Cell, changes
 from genesis.guards.code import Place
 from genesis.guards.keys import guard_key
 from genesis.guards.reachable import Reachable, of_library
-from genesis.optim.optimizer import Optimizer, ParamGroup
+from genesis.optim.optimizer import Optimizer
 
 Items = tuple[Any, ...]
 
@@ -129,7 +129,7 @@ def _containers(reachable: Reachable) -> _Part:
             yield name, partial(tuple, thing), partial(_refill, thing)
         elif isinstance(thing, set):
             yield name, partial(_ordered, thing), partial(_refill, thing)
-        elif isinstance(thing, dict) and not isinstance(thing, ParamGroup):
+        elif isinstance(thing, dict):
             yield name, partial(_entries, thing), partial(_set_entries, thing)
 
 

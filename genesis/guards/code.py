@@ -51,6 +51,13 @@ def names(code: CodeType) -> Names:
     return found
 
 
+@cache
+def global_names(code: CodeType) -> frozenset[str]:
+    """Names of globals that a code object, or one nested in it, loads or stores."""
+    here = {i.argval for i in get_instructions(code) if i.opname.endswith(("_GLOBAL", "_NAME"))}
+    return frozenset(here).union(*[global_names(c) for c in code.co_consts if isinstance(c, CodeType)])
+
+
 def _line(instruction: Instruction, before: int) -> int:
     positions = getattr(instruction, "positions", None)  # Python 3.11 and newer
     line = positions.lineno if positions is not None else instruction.starts_line

@@ -14,30 +14,14 @@ from typing import Any
 import numpy as np
 
 from compiler.ir.types import TensorType
+from genesis.identity import IdentityKey as IdentityKey
+from genesis.live import LiveDict
 from genesis.nn.module import Module
 from genesis.tensor import Tensor
 
 COLLECTIONS = (list, tuple, set, frozenset, deque)
 BUFFERS = (np.ndarray, bytearray, array, memoryview)
 """Types whose contents are bytes that may change in place."""
-
-
-class IdentityKey:
-    """Equal only to a key of the same object, which it keeps alive so that no other object gets its identity."""
-
-    __slots__ = ("thing",)
-
-    def __init__(self, thing: Any) -> None:
-        self.thing = thing
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, IdentityKey) and self.thing is other.thing
-
-    def __hash__(self) -> int:
-        return id(self.thing)
-
-    def __repr__(self) -> str:
-        return getattr(self.thing, "__qualname__", None) or f"a {type(self.thing).__name__}"
 
 
 class HashedKey:
@@ -127,6 +111,8 @@ def items_of(thing: Any) -> Collection[Any] | None:
     """The items of a container, keys and values of a dict, fields of a dataclass; None for any other object."""
     if isinstance(thing, COLLECTIONS):
         return thing
+    if isinstance(thing, LiveDict):  # programs compare it themselves
+        return None
     if isinstance(thing, dict | MappingProxyType):
         return [*thing.keys(), *thing.values()]
     if isinstance(thing, partial):

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from genesis.amp import GradScaler
-from genesis.guards.code import Names, Place, names
+from genesis.guards.code import Names, Place, global_names, names
 from genesis.guards.keys import BUFFERS, IdentityKey, cell_key, guard_key, items_of
 from genesis.guards.snapshot import Read, Snapshot, cell_contents
+from genesis.live import HostObject
 from genesis.nn.module import Module
 from genesis.optim.optimizer import Optimizer
 from genesis.tensor import Tensor
@@ -147,7 +148,7 @@ class Reachable:
                 place = Place(code.co_filename, code.co_firstlineno)
                 self._visit(f"{function.__name__}.{default}", read(), read, place)
         space = function.__globals__
-        mentioned = here.loaded.keys() | here.stored.keys()
+        mentioned = global_names(code)
         known = self._globals.setdefault(id(space), (space, set()))[1]
         known |= mentioned
         for key in sorted(mentioned & space.keys()):
@@ -177,12 +178,16 @@ class Reachable:
                 self._visit(f"{name}[{i}]", item)
 
     def _collect(self, name: str, thing: Any, place: Place | None) -> None:
+        if isinstance(thing, HostObject):  # its numbers are read at every call
+            return
         items = items_of(thing)
         if items is not None:
             if not isinstance(thing, tuple | frozenset):
                 self.containers.append((name, thing))
             self._visit_items(name, items)
         if isinstance(thing, Optimizer):
+            if not _of_package(type(thing).__module__):
+                self._holders.append((name, thing))
             self.optimizers.append((_unique(name, dict(self.optimizers)), thing))
         elif isinstance(thing, GradScaler):
             self.scalers.append((_unique(name, dict(self.scalers)), thing))

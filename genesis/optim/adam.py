@@ -9,7 +9,7 @@ import numpy as np
 
 from compiler.ir.graph import Value
 from compiler.ir.op import o
-from genesis.optim.optimizer import Optimizer, check
+from genesis.optim.optimizer import Optimizer, ParamGroup, check
 from genesis.tensor import Tensor, from_array
 
 
@@ -59,18 +59,18 @@ class Adam(Optimizer):
             },
         )
 
-    def _counts(self, group: dict[str, Any]) -> bool:
+    def _counts(self, group: ParamGroup) -> bool:
         return True
 
-    def _remember(self, group: dict[str, Any], p: Tensor, state: dict[str, Tensor]) -> None:
+    def _remember(self, group: ParamGroup, p: Tensor, state: dict[str, Tensor]) -> None:
         for key in _moments(group):
             if key not in state:
                 state[key] = from_array(np.zeros(p.shape, p.dtype.numpy))
 
-    def _update(self, index: int, group: dict[str, Any], grads: dict[Tensor, Value]) -> None:
+    def _update(self, index: int, group: ParamGroup, grads: dict[Tensor, Value]) -> None:
         lr = self._scalar(index, "lr")
-        beta1 = self._scalar(index, "beta1", lambda g: g["betas"][0])
-        beta2 = self._scalar(index, "beta2", lambda g: g["betas"][1])
+        beta1 = self._scalar(index, "betas", 0)
+        beta2 = self._scalar(index, "betas", 1)
         eps, weight_decay = self._scalar(index, "eps"), self._scalar(index, "weight_decay")
         for p, g in grads.items():
             state = self.state[p]
@@ -127,5 +127,5 @@ class AdamW(Adam):
         )
 
 
-def _moments(group: dict[str, Any]) -> tuple[str, ...]:
+def _moments(group: ParamGroup) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")

@@ -1,65 +1,84 @@
 """The base of all optimizers: parameter groups, state, and what one step does around the update of a parameter.
 
 Steps that run at once and steps that are being compiled go through the same lines. Hyper-parameters that are numbers
-are read at every step, so a compiled step follows a schedule without being compiled anew; whatever else it depends on
-(which parameters there are, flags such as ``amsgrad``) moves :data:`changes` on when it is written.
+are read at every step (:mod:`genesis.live`), so a compiled step follows a schedule without being compiled again;
+whatever else it depends on (which parameters there are, flags such as ``amsgrad``) moves the clock ``changes`` on when
+it is written.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from functools import partial
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from copy import deepcopy
+from functools import wraps
 from typing import Any, ClassVar
+from weakref import ref
 
 import numpy as np
 
 from compiler.errors import GenesisWarning, TraceError
 from compiler.ir.graph import Value
+from compiler.ir.location import user_location
 from compiler.ir.op import o
-from genesis.context import Clock, current_recording, grad_mode, host_action, read_scalar
-from genesis.tensor import Tensor, from_array, tensor
-
-changes = Clock()
-"""Ticks when something of an optimizer changes that compiled steps have baked in."""
+from genesis.context import Recording, current_recording, grad_mode
+from genesis.host import Numbers, Undo
+from genesis.live import LiveDict, changes, on_host, recording_of_step
+from genesis.optim.saving import alike, restored
+from genesis.tensor import Tensor, from_array
 
 Closure = Callable[[], Any]
-State = defaultdict[Tensor, dict[str, Tensor]]
 
 
-class ParamGroup(dict[str, Any]):
-    """Parameters with their hyper-parameters. A write during the compilation of a step is repeated after every call.
+class ParamGroup(LiveDict):
+    """Parameters with their hyper-parameters, of the optimizer ``owner``."""
 
-    ``switches`` names the numbers that add ops to a step by being other than zero.
+    def __init__(self, items: Mapping[str, Any], owner: Optimizer, home: Recording | None) -> None:
+        super().__init__(items, home)
+        self.switches = owner.switches
+        self._owner = ref(owner)
+
+    def label(self, key: Any, item: int | None = None) -> str:
+        """``lr[0]`` of the first group, ``beta1[0]`` for the first of its ``betas``."""
+        owner = self._owner()
+        places = [] if owner is None else [i for i, group in enumerate(owner.param_groups) if group is self]
+        name = str(key) if item is None else f"{str(key).removesuffix('s')}{item + 1}"
+        return f"{owner.label}.{name}[{places[0]}]" if owner is not None and places else name
+
+
+class State(LiveDict):
+    """What an optimizer remembers: a dict per parameter, made when it is first looked at.
+
+    Numbers in these dicts are read at every call of a compiled step, as hyper-parameters are.
     """
 
-    def __init__(self, items: Mapping[str, Any], switches: frozenset[str]) -> None:
-        super().__init__(items)
-        self.switches = switches
+    def __missing__(self, key: Any) -> LiveDict:
+        found = LiveDict()
+        dict.__setitem__(self, key, found)
+        return found
 
-    def __setitem__(self, key: str, value: Any) -> None:
-        if host_action(partial(self.__setitem__, key, value)):
-            return
-        before = self.structure()
-        super().__setitem__(key, value)
-        if self.structure() != before:
-            changes.tick()
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(value, Mapping) and not isinstance(value, LiveDict):
+            super().__setitem__(key, LiveDict())
+            self[key].update(value)
+        else:
+            super().__setitem__(key, value)
 
-    def structure(self) -> tuple[tuple[str, Any], ...]:
-        """What compiled steps have baked in."""
-        fixed = ((key, self._fixed(key, value)) for key, value in self.items())
-        return tuple((key, value) for key, value in fixed if value is not None)
+    def get(self, key: Any, default: Any = None) -> Any:
+        known = key in self
+        return self[key] if known else default
 
-    def _fixed(self, key: str, value: Any) -> Any:
-        if key == "params":
-            return tuple(id(p) for p in value)
-        if isinstance(value, bool | str | None):
-            return value
-        return bool(value) if key in self.switches else None
 
-    update = MutableMapping.update
-    setdefault = MutableMapping.setdefault
+def _counted(step: Any) -> Any:
+    """``step``, counted for the schedules."""
+
+    @wraps(step)
+    def counted(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        result = step(self, *args, **kwargs)
+        self._stepped()
+        return result
+
+    return counted
 
 
 class Optimizer:
@@ -86,8 +105,8 @@ class Optimizer:
         given: list[Any] = list(params)
         if not given:
             raise ValueError("optimizer got an empty parameter list")
-        self.defaults = defaults
-        self.state: State = defaultdict(dict)
+        self.defaults: dict[str, Any] = LiveDict(defaults)
+        self.state = State()
         self.param_groups: list[Any] = []
         self.label = "optimizer"
         self._step_count = 0
@@ -95,7 +114,12 @@ class Optimizer:
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self._append(group)
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in vars(cls):
+            cls.step = _counted(vars(cls)["step"])  # type: ignore[method-assign]
+
+    def add_param_group(self, param_group: ParamGroup) -> None:
         """Train more parameters; hyper-parameters that the group does not name are the defaults."""
         _only_outside("add_param_group")
         self._append(param_group)
@@ -121,14 +145,15 @@ class Optimizer:
             )
         if not set(params).isdisjoint(self._parameters()):
             raise ValueError("some parameters appear in more than one parameter group")
-        self.param_groups.append(ParamGroup({**self.defaults, **given, "params": params}, self.switches))
+        items = {**self.defaults, **given, "params": params}
+        self.param_groups.append(ParamGroup(items, self, recording_of_step()))
 
     def _parameters(self) -> Iterator[Tensor]:
         for group in self.param_groups:
             yield from group["params"]
 
-    def structure(self) -> tuple[Any, ...]:
-        """What compiled steps have baked in. It changes when :data:`changes` ticks for this optimizer."""
+    def structure(self, asked: Collection[Hashable] = ()) -> tuple[Any, ...]:
+        """What compiled steps have baked in. It changes only together with a tick of the clock ``changes``."""
         return (self._generation, *(group.structure() for group in self.param_groups))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -142,10 +167,11 @@ class Optimizer:
 
     # One step
 
+    @_counted
     def step(self, closure: Closure | None = None) -> Any:
         """Update every parameter that has a gradient.
 
-        ``closure`` computes loss and gradients anew; its result is returned.
+        ``closure`` computes loss and gradients once more; its result is returned.
         """
         loss = None
         if closure is not None:
@@ -155,40 +181,61 @@ class Optimizer:
             work = [
                 (group, {p: p.grad.value for p in group["params"] if p.grad is not None}) for group in self.param_groups
             ]
-            for group, grads in work:
-                for p in grads:
-                    self._remember(group, p, self.state[p])
+            with on_host():
+                for group, grads in work:
+                    for p in grads:
+                        self._remember(group, p, self.state[p])
+            self._refuse_state_of_a_call()
             self._count([p for group, grads in work for p in grads if self._counts(group)])
             for index, (group, grads) in enumerate(work):
                 if grads:
                     self._update(index, group, grads)
-        if not host_action(self._stepped):
-            self._stepped()
         return loss
 
-    def _remember(self, group: dict[str, Any], p: Tensor, state: dict[str, Tensor]) -> None:
+    def _remember(self, group: ParamGroup, p: Tensor, state: dict[str, Tensor]) -> None:
         """Add to ``state`` what the update of ``p`` needs and it lacks."""
         raise NotImplementedError(f"{type(self).__name__}._remember")
 
-    def _counts(self, group: dict[str, Any]) -> bool:
+    def _counts(self, group: ParamGroup) -> bool:
         """Whether the updates of ``group`` depend on how many there were, as ``state[p]["step"]`` says."""
         raise NotImplementedError(f"{type(self).__name__}._counts")
 
-    def _update(self, index: int, group: dict[str, Any], grads: dict[Tensor, Value]) -> None:
+    def _update(self, index: int, group: ParamGroup, grads: dict[Tensor, Value]) -> None:
         """Update the parameters of the group at ``index`` that have a gradient."""
         raise NotImplementedError(f"{type(self).__name__}._update")
 
     def _stepped(self) -> None:
+        """Count a step, which schedules want to have seen."""
+        recording = recording_of_step()
+        if recording is None:
+            self._step_count += 1
+        else:
+            recording.host.act(self._count_a_step, self)
+
+    def _count_a_step(self, numbers: Numbers) -> Undo:
         self._step_count += 1
+        return self._uncount_a_step
 
-    def _scalar(self, index: int, name: str, read: Callable[[dict[str, Any]], Any] | None = None) -> Value:
-        """The hyper-parameter ``name`` of a group as a rank-0 f64, read at every call of a compiled step."""
+    def _uncount_a_step(self) -> None:
+        self._step_count -= 1
 
-        def current() -> float:
-            group = self.param_groups[index]
-            return float(group[name] if read is None else read(group))
+    def _refuse_state_of_a_call(self) -> None:
+        """An optimizer that is made inside a compiled step may not remember anything."""
+        recording = recording_of_step()
+        made_inside = recording is not None and any(group.home is recording for group in self.param_groups)
+        if made_inside and any(self.state.values()):
+            raise TraceError(
+                f"{type(self).__name__} is made inside a step that is being compiled, and remembers something from "
+                f"step to step\n  at {user_location()}\n  make it outside; one without state may be made inside"
+            )
 
-        return read_scalar(f"{self.label}.{name}[{index}]", current)
+    def _scalar(self, index: int, name: str, item: int | None = None) -> Value:
+        """A hyper-parameter of a group, or one of a tuple, as f64[]; a compiled step reads it at every call."""
+        value: Value = self.param_groups[index].number(name, item)
+        recording = current_recording()
+        if recording is not None and (index, name) == (0, "lr"):
+            recording.last.setdefault("lr", value)
+        return value
 
     def _count(self, params: list[Tensor]) -> None:
         """Add one to the step counters of ``params``, f32[].
@@ -197,6 +244,20 @@ class Optimizer:
         parameters it updates. Those that part from the others get a copy of their own.
         """
         counted = dict.fromkeys(params)
+        with on_host():
+            copies = self._assign_counters(counted)
+        recording = current_recording()
+        for counter, copy in copies.items():
+            if recording is not None and counter._cell in recording.written:
+                copy.write(counter.value)
+        if copies:
+            self._state_replaced()
+        self._name_state()
+        for counter in dict.fromkeys(self.state[p].raw("step") for p in counted):
+            counter.write(o.count_step(counter.value))
+
+    def _assign_counters(self, counted: Collection[Tensor]) -> dict[Tensor, Tensor]:
+        """Give each of ``counted`` a counter that no other parameter has. Returns counter -> copy, where they part."""
         others = {state["step"] for p, state in self.state.items() if p not in counted and "step" in state}
         copies: dict[Tensor, Tensor] = {}
         new: Tensor | None = None
@@ -206,14 +267,10 @@ class Optimizer:
                 counter = new = from_array(np.zeros((), np.float32)) if new is None else new
             elif counter in others:
                 if counter not in copies:
-                    copies[counter] = _copied(counter)
+                    copies[counter] = from_array(np.array(counter._cell.fetched().data))
                 counter = copies[counter]
             self.state[p]["step"] = counter
-        if copies:
-            self._state_replaced()
-        self._name_state()
-        for counter in dict.fromkeys(self.state[p]["step"] for p in counted):
-            counter.write(o.count_step(counter.value))
+        return copies
 
     def _state_replaced(self) -> None:
         """Compiled steps that hold the tensors of before are out of date."""
@@ -224,19 +281,21 @@ class Optimizer:
         """Label the state for the graph, after the parameters; a counter of all is named for the optimizer alone."""
         if current_recording() is None:
             return
-        counters = {state["step"] for state in self.state.values() if "step" in state}
-        for index, p in reversed(list(enumerate(self._parameters()))):
-            for key, held in self.state.get(p, {}).items():
-                shared = key == "step" and len(counters) == 1
-                held._cell.label = f"{self.label}.{key}" + ("" if shared else f"[{p._cell.label or index}]")
+        with on_host():
+            counters = {state["step"] for state in self.state.values() if "step" in state}
+            for index, p in reversed(list(enumerate(self._parameters()))):
+                for key, held in self.state.get(p, {}).items():
+                    shared = key == "step" and len(counters) == 1
+                    held._cell.label = f"{self.label}.{key}" + ("" if shared else f"[{p._cell.label or index}]")
 
     # Saving
 
     def state_dict(self) -> dict[str, Any]:
         """``{"state": {index: {name: Tensor}}, "param_groups": [...]}``, the layout of PyTorch; nothing is copied."""
-        index = {p: i for i, p in enumerate(self._parameters())}
+        index: dict[Any, Any] = {p: i for i, p in enumerate(self._parameters())}
         groups = [{**group, "params": [index[p] for p in group["params"]]} for group in self.param_groups]
-        return {"state": {index[p]: dict(s) for p, s in self.state.items() if s}, "param_groups": groups}
+        kept = {index.get(p, p): dict(s) if isinstance(s, dict) else s for p, s in self.state.items() if s != {}}
+        return {"state": kept, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what :meth:`state_dict` returned, here or in PyTorch; nothing changes where it does not fit.
@@ -253,16 +312,20 @@ class Optimizer:
                 "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
             )
         places = [place for group in saved for place in group["params"]]
-        loaded = _restored(dict(zip(self._parameters(), places)), state_dict["state"])
-        if _alike(self.state, loaded):
+        loaded = restored(dict(zip(self._parameters(), places)), state_dict["state"], type(self).step is Optimizer.step)
+        if alike(self.state, loaded):
             for p, state in loaded.items():
                 for key, value in state.items():
-                    self.state[p][key].write(value.value)
+                    if isinstance(value, Tensor):
+                        self.state[p][key].write(value.value)
+                    else:
+                        self.state[p][key] = value
         else:
-            self.state = loaded
+            self.state = State()
+            self.state.update(loaded)
             self._state_replaced()
         for s, group in zip(saved, self.param_groups):
-            group.update({key: value for key, value in s.items() if key != "params"})
+            group.update({key: deepcopy(value) for key, value in s.items() if key != "params"})
 
     def __repr__(self) -> str:
         groups = []
@@ -281,41 +344,3 @@ def check(condition: bool, what: str, value: Any) -> None:
 def _only_outside(what: str) -> None:
     if current_recording() is not None:
         raise TraceError(f"optimizer.{what}() inside a compiled step; call it outside")
-
-
-def _copied(counter: Tensor) -> Tensor:
-    """A counter of its own that goes on from ``counter``; the first recording makes it, later ones find it."""
-    copy = from_array(np.array(counter._cell.fetched().data))
-    recording = current_recording()
-    if recording is not None and counter._cell in recording.written:
-        copy.write(counter.value)
-    return copy
-
-
-def _restored(places: dict[Tensor, Any], saved: Mapping[Any, Any]) -> State:
-    """Copies of saved state in the parameters' dtypes, with one counter for all parameters that count alike."""
-    state: State = defaultdict(dict)
-    counters: dict[float, Tensor] = {}
-    for p, place in places.items():
-        for key, value in saved.get(place, {}).items():
-            if key == "step":
-                state[p][key] = counters.setdefault(float(value), tensor(float(value)))
-            elif value is not None:
-                restored = state[p][key] = tensor(value, dtype=p.dtype)
-                if restored.shape != p.shape:
-                    raise ValueError(
-                        f"state {key!r} of parameter {place} has shape {list(restored.shape)}, "
-                        f"but the parameter has {list(p.shape)}"
-                    )
-    return state
-
-
-def _alike(old: State, new: State) -> bool:
-    """Whether the tensors of ``old`` can take the values of ``new``: the same ones, and no counter gets two values."""
-    counts: dict[Tensor, Tensor] = {}
-    for p in {**old, **new}:
-        if {k: v._type for k, v in old.get(p, {}).items()} != {k: v._type for k, v in new.get(p, {}).items()}:
-            return False
-        if "step" in new.get(p, {}) and counts.setdefault(old[p]["step"], new[p]["step"]) is not new[p]["step"]:
-            return False
-    return True

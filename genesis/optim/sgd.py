@@ -10,7 +10,7 @@ import numpy as np
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from compiler.ir.types import f64
-from genesis.optim.optimizer import Optimizer, check
+from genesis.optim.optimizer import Optimizer, ParamGroup, check
 from genesis.tensor import Tensor, from_array
 
 
@@ -58,21 +58,21 @@ class SGD(Optimizer):
             },
         )
 
-    def _counts(self, group: dict[str, Any]) -> bool:
+    def _counts(self, group: ParamGroup) -> bool:
         """Without dampening, a buffer of zeros already makes the first step the gradient itself."""
-        return group["momentum"] != 0 and group["dampening"] != 0
+        return group.is_on("momentum") and group.is_on("dampening")
 
-    def _remember(self, group: dict[str, Any], p: Tensor, state: dict[str, Tensor]) -> None:
-        if group["momentum"] == 0:
+    def _remember(self, group: ParamGroup, p: Tensor, state: dict[str, Tensor]) -> None:
+        if not group.is_on("momentum"):
             return
         if self._counts(group) and "step" not in state and "momentum_buffer" in state:
             state["step"] = from_array(np.ones((), np.float32))
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = from_array(np.zeros(p.shape, p.dtype.numpy))
 
-    def _update(self, index: int, group: dict[str, Any], grads: dict[Tensor, Value]) -> None:
+    def _update(self, index: int, group: ParamGroup, grads: dict[Tensor, Value]) -> None:
         lr, weight_decay = self._scalar(index, "lr"), self._scalar(index, "weight_decay")
-        if group["momentum"] == 0:
+        if not group.is_on("momentum"):
             for p, g in grads.items():
                 p.write(o.sgd_update(p.value, g, lr, weight_decay, maximize=group["maximize"]))
             return

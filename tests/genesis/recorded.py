@@ -9,6 +9,7 @@ from compiler.interpret import concrete, interpret
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph
 from genesis.context import Recording
+from genesis.host import HostProgram
 
 
 class Recorded:
@@ -16,21 +17,27 @@ class Recorded:
 
     def __init__(self, step: Callable[[], Any]) -> None:
         self.recording = Recording("step")
+        host = self.recording.host
         with using(self.recording.builder):
-            step()
-        self.graph: Graph = self.recording.finish([])
+            try:
+                step()
+                host.flush()
+            finally:
+                host.take_back()
+        self.graph: Graph = self.recording.finish(host.results)
+        self.host = HostProgram(host)
 
     def __call__(self) -> None:
         cells = {value: cell for cell, value in self.recording.state.items()}
-        scalars = dict(self.recording.scalars.values())
+        numbers: list[float] = []
+        undo = self.host.enter(numbers)
         found = {value: cell.grad.value.data for cell, value in self.recording.given_grads.items()}
         found |= {value: cell.value.data for value, cell in cells.items()}
-        found |= {value: np.float64(read()) for value, read in scalars.items()}
-        _, written = interpret(self.graph, [found[v] for v in self.graph.inputs()])
+        found |= {value: np.float64(numbers[i]) for value, i in self.recording.host.scalars.items()}
+        results, written = interpret(self.graph, [found[v] for v in self.graph.inputs()])
         for update, array in zip(self.graph.updates, written, strict=True):
             cells[update.state].write(concrete(array, update.state.type))
-        for action in self.recording.host_actions:
-            action()
+        self.host.leave(undo, results)
 
     def labels(self, kind: str) -> list[str]:
         return [p.label for p in self.graph.params if p.kind == kind]

@@ -348,3 +348,11 @@ def test_containers_that_contain_themselves() -> None:
     loop.append(loop)
     assert guard_key(loop) == guard_key(loop)
     assert "loop" in Reachable(lambda x: x * loop[0]).guards
+
+
+def test_a_global_named_like_an_attribute_guards_nothing() -> None:
+    space: dict[str, object] = {}
+    exec("def step(x):\n    return x.double", space)
+    before = list(Reachable(space["step"]).guards)  # type: ignore[arg-type]
+    space["double"] = 3.5
+    assert list(Reachable(space["step"]).guards) == before  # type: ignore[arg-type]

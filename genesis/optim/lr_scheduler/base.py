@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from functools import partial
+from copy import copy
 from typing import Any, Protocol
 
-from compiler.errors import GenesisWarning
-from genesis.context import host_action
+from compiler.errors import GenesisWarning, ScheduleError
+from genesis.context import grad_mode
+from genesis.functions import fill_
+from genesis.host import Undo, take_back
+from genesis.live import HostObject, LiveDict, saved
+from genesis.tensor import Tensor, from_array
 
 
 class Schedulable(Protocol):
@@ -18,10 +22,11 @@ class Schedulable(Protocol):
     _step_count: int
 
 
-class LRScheduler:
-    """Base of all schedules. A subclass defines :meth:`get_lr`.
+class LRScheduler(HostObject):
+    """Base of all schedules. A subclass defines :meth:`get_lr`, or :meth:`step` itself.
 
-    ``last_epoch`` counts the calls of :meth:`step`; give it to resume a schedule without a state dict.
+    ``last_epoch`` counts the calls of :meth:`step`; give it to resume a schedule without a state dict. Rates that are
+    tensors are filled in place, numbers are replaced.
     """
 
     _is_initial = False
@@ -32,13 +37,13 @@ class LRScheduler:
         self.optimizer = optimizer
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
-                group.setdefault("initial_lr", group["lr"])
+                group.setdefault("initial_lr", copied(group["lr"]))
             elif "initial_lr" not in group:
                 raise KeyError(
                     f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler with "
                     f"last_epoch >= 0; load the optimizer's state dict first, or leave out last_epoch"
                 )
-        self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
+        self.base_lrs: list[float] = [number(group, "initial_lr") for group in optimizer.param_groups]
         self.last_epoch = last_epoch
         self._initial_step()
 
@@ -46,21 +51,40 @@ class LRScheduler:
         """The rate of each group at ``last_epoch``, from the rates the groups have now."""
         raise NotImplementedError(f"{type(self).__name__}.get_lr")
 
-    def get_last_lr(self) -> list[float]:
-        """The rate of each group, as last set by this schedule."""
-        return self._last_lr
+    def get_last_lr(self) -> list[Any]:
+        """The rate of each group, as last set by this schedule: a number, or a copy of a tensor."""
+        return list(self._last_lr)
+
+    def holders(self) -> list[Any]:
+        return [self, *(group for group in self.optimizer.param_groups if isinstance(group, LiveDict))]
+
+    def save(self) -> Undo:
+        undo = [self._saved(), *map(saved, self.optimizer.param_groups)]
+
+        def restore() -> None:
+            take_back(undo)
+
+        return restore
+
+    def _saved(self) -> Undo:
+        """How to bring the attributes back to what they are now."""
+        before = {key: copy(value) if isinstance(value, list | dict) else value for key, value in vars(self).items()}
+
+        def restore() -> None:
+            vars(self).clear()
+            vars(self).update(before)
+
+        return restore
 
     def step(self, epoch: float | None = None) -> None:
         """Advance by one, or jump to ``epoch``. Call it after ``optimizer.step()``."""
-        if host_action(partial(self.step, epoch)):
-            return
         if self._step_count == 1 and self.optimizer._step_count == 0:
             warnings.warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite order: "
                 "`optimizer.step()` before `lr_scheduler.step()`. Otherwise the first value of the learning rate "
                 "schedule is skipped.",
                 GenesisWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         self._step_count += 1
         self._update_lr(epoch)
@@ -97,12 +121,25 @@ class LRScheduler:
         return self.get_lr()
 
     def _set_lr(self, rates: Sequence[float]) -> None:
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
-        self._last_lr = self._current_lr()
+        for group, rate in zip(self.optimizer.param_groups, self._per_group("base_lrs", rates), strict=True):
+            set_number(group, "lr", rate)
+        self._note_lr()
+
+    def _note_lr(self) -> None:
+        self._last_lr = [copied(group["lr"]) for group in self.optimizer.param_groups]
 
     def _current_lr(self) -> list[float]:
-        return [group["lr"] for group in self.optimizer.param_groups]
+        return [number(group, "lr") for group in self.optimizer.param_groups]
+
+    def _per_group(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
+        """``values`` of the attribute ``name``. Raises ScheduleError where groups were added since they were made."""
+        count = len(self.optimizer.param_groups)
+        if len(values) != count:
+            raise ScheduleError(
+                f"the optimizer has {count} parameter groups, and {type(self).__name__}.{name} has {len(values)} "
+                f"entries: a group was added after the schedule was made; append to {name} what it is for the group"
+            )
+        return values
 
 
 def positive(name: str, value: int) -> int:
@@ -121,3 +158,23 @@ def per_group(name: str, optimizer: Schedulable, value: float | Sequence[float])
             f"param_groups has {count}."
         )
     return values
+
+
+def number(group: dict[str, Any], key: str) -> float:
+    """A hyper-parameter, a number of any kind or a tensor of one element, as a float."""
+    return float(group[key])
+
+
+def copied(value: Any) -> Any:
+    """``value``, or a copy of a tensor, so that nobody writes into it through the other."""
+    return from_array(value.detach().numpy().copy()) if isinstance(value, Tensor) else value  # type: ignore[attr-defined]
+
+
+def set_number(group: dict[str, Any], key: str, value: float) -> None:
+    """Replace a hyper-parameter that is a number, or fill the tensor that it is."""
+    old = group.get(key)
+    if isinstance(old, Tensor):
+        with grad_mode(False):
+            fill_(old, value)
+    else:
+        group[key] = value

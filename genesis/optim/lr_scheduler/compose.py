@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
-from genesis.context import host_action
-from genesis.optim.lr_scheduler.base import LRScheduler, Schedulable
+from genesis.host import Undo, take_back
+from genesis.optim.lr_scheduler.base import LRScheduler, Schedulable, number, set_number
 from genesis.optim.lr_scheduler.plateau import ReduceLROnPlateau
 
 
@@ -32,6 +32,13 @@ class _CompositeLR(LRScheduler):
                     f"{type(scheduler).__name__} at index {i} of another one."
                 )
 
+    def holders(self) -> list[Any]:
+        return [*super().holders(), *(holder for part in self._schedulers for holder in part.holders())]
+
+    def _saved(self) -> Undo:
+        undo = [super()._saved(), *(part._saved() for part in self._schedulers)]
+        return lambda: take_back(undo)
+
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"_schedulers": [scheduler.state_dict() for scheduler in self._schedulers]}
 
@@ -43,7 +50,7 @@ class _CompositeLR(LRScheduler):
     def _restart(self) -> None:
         # Every schedule set its own first rate when it was made, on top of the others'.
         for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"]
+            set_number(group, "lr", number(group, "initial_lr"))
         self._forget()
         self._initial_step()
 
@@ -70,11 +77,9 @@ class SequentialLR(_CompositeLR):
             self._restart()
         else:
             self.last_epoch = last_epoch + 1
-            self._last_lr = self._current_lr()
+            self._note_lr()
 
     def step(self) -> None:  # type: ignore[override]
-        if host_action(self.step):
-            return
         self.last_epoch += 1
         index = bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[index]
@@ -82,12 +87,12 @@ class SequentialLR(_CompositeLR):
             scheduler._restart()
         else:
             scheduler.step()
-        self._last_lr = self._current_lr()
+        self._note_lr()
 
     def _initial_step(self) -> None:
         self.last_epoch = 0
         self._schedulers[bisect_right(self._milestones, 0)]._initial_step()
-        self._last_lr = self._current_lr()
+        self._note_lr()
 
 
 class ChainedScheduler(_CompositeLR):
@@ -95,16 +100,14 @@ class ChainedScheduler(_CompositeLR):
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Schedulable | None = None) -> None:
         super().__init__(optimizer, schedulers)
-        self._last_lr = self._current_lr()
+        self._note_lr()
 
     def step(self) -> None:  # type: ignore[override]
-        if host_action(self.step):
-            return
         for scheduler in self._schedulers:
             scheduler.step()
-        self._last_lr = self._current_lr()
+        self._note_lr()
 
     def _initial_step(self) -> None:
         for scheduler in self._schedulers:
             scheduler._initial_step()
-        self._last_lr = self._current_lr()
+        self._note_lr()

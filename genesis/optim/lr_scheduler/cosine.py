@@ -24,7 +24,10 @@ class CosineAnnealingLR(LRScheduler):
             return rates
         if (self.last_epoch - 1) % (2 * self.T_max) == self.T_max:  # at the lowest point a ratio would divide by zero
             rise = self._height(self.T_max - 1)
-            return [rate + (base - self.eta_min) * rise for rate, base in zip(rates, self.base_lrs)]
+            return [
+                rate + (base - self.eta_min) * rise
+                for rate, base in zip(rates, self._per_group("base_lrs", self.base_lrs))
+            ]
         ratio = self._height(self.last_epoch) / self._height(self.last_epoch - 1)
         return [self.eta_min + (rate - self.eta_min) * ratio for rate in rates]
 

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from genesis.optim.lr_scheduler.base import LRScheduler, Schedulable, per_group, positive
+from genesis.optim.lr_scheduler.base import LRScheduler, Schedulable, number, per_group, positive, set_number
 from genesis.optim.lr_scheduler.function import restore, state_of
 
 
@@ -52,7 +52,8 @@ class CyclicLR(LRScheduler):
             self.max_momentums = per_group("max_momentum", optimizer, max_momentum)
         if last_epoch == -1:
             for group, rate in zip(optimizer.param_groups, base_lrs, strict=True):
-                group["lr"] = group["initial_lr"] = rate
+                set_number(group, "lr", rate)
+                group["initial_lr"] = rate
         super().__init__(optimizer, last_epoch)
         self.base_lrs = base_lrs
 
@@ -73,9 +74,13 @@ class CyclicLR(LRScheduler):
         height = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
         height *= self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
         if self.cycle_momentum:
-            for group, low, high in zip(self.optimizer.param_groups, self.base_momentums, self.max_momentums):
+            lows = self._per_group("base_momentums", self.base_momentums)
+            highs = self._per_group("max_momentums", self.max_momentums)
+            for group, low, high in zip(self.optimizer.param_groups, lows, highs, strict=True):
                 _set_momentum(group, high - (high - low) * height)
-        return [low + (high - low) * height for low, high in zip(self.base_lrs, self.max_lrs)]
+        bases = self._per_group("base_lrs", self.base_lrs)
+        peaks = self._per_group("max_lrs", self.max_lrs)
+        return [low + (high - low) * height for low, high in zip(bases, peaks, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"_scale_fn_custom": state_of(self._scale_fn_custom)}
@@ -158,10 +163,12 @@ class OneCycleLR(LRScheduler):
         begin = ends[index - 1] if index else 0
         end, rate0, rate1, momentum0, momentum1 = self._phases[index]
         share = (step - begin) / (end - begin)
+        groups = self.optimizer.param_groups
+        self._per_group("optimizer.param_groups", [group for group in groups if "max_lr" in group])
         if self.cycle_momentum:
-            for group in self.optimizer.param_groups:
+            for group in groups:
                 _set_momentum(group, self._anneal(group[momentum0], group[momentum1], share))
-        return [self._anneal(group[rate0], group[rate1], share) for group in self.optimizer.param_groups]
+        return [self._anneal(number(group, rate0), number(group, rate1), share) for group in groups]
 
     def _anneal(self, start: float, end: float, share: float) -> float:
         if self.anneal_strategy == "cos":

@@ -43,7 +43,9 @@ class LambdaLR(_FunctionLR):
     """The base rate times ``lr_lambda(epoch)``."""
 
     def get_lr(self) -> list[float]:
-        return [base * function(self.last_epoch) for base, function in zip(self.base_lrs, self.lr_lambdas, strict=True)]
+        functions = self._per_group("lr_lambdas", self.lr_lambdas)
+        bases = self._per_group("base_lrs", self.base_lrs)
+        return [base * function(self.last_epoch) for base, function in zip(bases, functions, strict=True)]
 
 
 class MultiplicativeLR(_FunctionLR):
@@ -53,7 +55,8 @@ class MultiplicativeLR(_FunctionLR):
         rates = self._current_lr()
         if self._is_initial:
             return rates
-        return [rate * function(self.last_epoch) for rate, function in zip(rates, self.lr_lambdas, strict=True)]
+        functions = self._per_group("lr_lambdas", self.lr_lambdas)
+        return [rate * function(self.last_epoch) for rate, function in zip(rates, functions, strict=True)]
 
 
 def state_of(function: Callable[..., float] | None) -> dict[str, Any] | None:

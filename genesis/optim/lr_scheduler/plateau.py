@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Literal, SupportsFloat
 
-from genesis.context import host_action
-from genesis.optim.lr_scheduler.base import LRScheduler, Schedulable, per_group
+from genesis.optim.lr_scheduler.base import LRScheduler, Schedulable, number, per_group, set_number
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -43,24 +41,27 @@ class ReduceLROnPlateau(LRScheduler):
         self.threshold = threshold
         self.threshold_mode = threshold_mode
         self.cooldown = cooldown
+        self.default_min_lr = None if isinstance(min_lr, Sequence) else min_lr
         self.min_lrs = per_group("min_lr", optimizer, min_lr)
         self.eps = eps
         self.last_epoch = 0
         self.best = math.inf if mode == "min" else -math.inf
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
-        self._last_lr = self._current_lr()
+        self._note_lr()
 
     @property
     def in_cooldown(self) -> bool:
         return self.cooldown_counter > 0
 
-    def step(self, metrics: SupportsFloat) -> None:  # type: ignore[override]
-        """Take note of this epoch's metric, and lower the rates when it is time."""
+    def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:  # type: ignore[override]
+        """Take note of the metric of an epoch, by default the next, and lower the rates when it is time.
+
+        In a compiled step a metric that the step computes is known after the call: then the rates change, and what
+        stands behind in the step cannot read them.
+        """
         current = float(metrics)
-        if host_action(partial(self.step, current)):
-            return
-        self.last_epoch += 1
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(current):
             self.best = current
             self.num_bad_epochs = 0
@@ -73,7 +74,7 @@ class ReduceLROnPlateau(LRScheduler):
             self._reduce()
             self.cooldown_counter = self.cooldown
             self.num_bad_epochs = 0
-        self._last_lr = self._current_lr()
+        self._note_lr()
 
     def _is_better(self, current: float) -> bool:
         margin = -self.threshold if self.mode == "min" else self.threshold
@@ -81,7 +82,11 @@ class ReduceLROnPlateau(LRScheduler):
         return current < goal if self.mode == "min" else current > goal
 
     def _reduce(self) -> None:
-        for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
-            rate = max(group["lr"] * self.factor, least)
-            if group["lr"] - rate > self.eps:
-                group["lr"] = rate
+        groups = self.optimizer.param_groups
+        if self.default_min_lr is not None:
+            self.min_lrs = [self.default_min_lr] * len(groups)
+        for group, least in zip(groups, self._per_group("min_lrs", self.min_lrs), strict=True):
+            old = number(group, "lr")
+            rate = max(old * self.factor, least)
+            if old - rate > self.eps:
+                set_number(group, "lr", rate)

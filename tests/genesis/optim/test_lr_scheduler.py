@@ -7,8 +7,8 @@ import pytest
 
 import genesis.optim.lr_scheduler as schedule
 from compiler.errors import GenesisWarning
-from genesis.optim.lr_scheduler import base, compose, plateau
 from runtime.checkpoint import load_checkpoint, save_checkpoint
+from tests.genesis.recorded import Recorded
 
 
 class Optimizer:
@@ -308,29 +308,23 @@ def test_a_step_before_the_optimizer_warns_once():
         scheduler.step()
 
 
-def test_a_step_inside_a_trace_is_put_off(monkeypatch: pytest.MonkeyPatch):
-    queue: list[Callable[[], None]] = []
-    recording = True
-
-    def host_action(action: Callable[[], None]) -> bool:
-        if recording:
-            queue.append(action)
-        return recording
-
-    for module in (base, compose, plateau):
-        monkeypatch.setattr(module, "host_action", host_action)
+def test_a_step_inside_a_recording_is_left_to_the_calls():
     optimizer = Optimizer(1.0)
     scheduler = schedule.ChainedScheduler(
         [schedule.ExponentialLR(optimizer, 0.5), schedule.ExponentialLR(optimizer, 0.5)]
     )
     waiting = schedule.ReduceLROnPlateau(optimizer, patience=0)
-    scheduler.step()
-    waiting.step(1.0)
+
+    def step():
+        scheduler.step()
+        waiting.step(1.0)
+
+    before = scheduler.state_dict(), waiting.state_dict()
+    recorded = Recorded(step)
     assert optimizer.rates == [1.0]
-    recording = False
+    assert (scheduler.state_dict(), waiting.state_dict()) == before
     for _ in range(2):
-        for action in queue:
-            action()
+        recorded()
     assert optimizer.rates == pytest.approx([0.25**2 * 0.1])
 
 
