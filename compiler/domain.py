@@ -10,6 +10,9 @@ from compiler.ir.graph import Graph, Node, Value
 LOOKUPS = ("take", "gather")
 """Pointwise ops that read their first operand, a table in memory, at a computed place."""
 
+CHECKS = ("bounded", "divisor")
+"""Pointwise ops that give their operand back, and report one that is not as it must be."""
+
 SHORT = 4
 """An inner loop of so few elements takes in the dimension around it."""
 

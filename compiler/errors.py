@@ -55,6 +55,10 @@ class AutogradError(GenesisError, RuntimeError):
     """Differentiation was asked for where there is nothing to differentiate, or twice."""
 
 
+class DivisionError(GenesisError, ZeroDivisionError, RuntimeError):
+    """An integer is divided by zero."""
+
+
 class VerifyError(GenesisError):
     """A graph breaks a rule of the IR; the message shows the graph with the finding under the failing op."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from compiler.errors import DivisionError
 from compiler.ir import ambient
 from compiler.ir.ambient import using
 from compiler.ir.builder import Builder, Call
@@ -106,6 +107,7 @@ def _run_node(node: Node, inputs: Sequence[Value]) -> Sequence[Value]:
         attrs = {k: v for k, v in attrs.items() if k != "autocast"}
     try:
         result = node.op(*inputs, **attrs)
-    except IndexError as error:
-        raise IndexError(f"{error}\n  at {node.loc}") from None
+    except (DivisionError, IndexError) as error:
+        kind = DivisionError if isinstance(error, DivisionError) else IndexError
+        raise kind(f"{error}\n  at {node.loc}") from None
     return (result,) if isinstance(result, Value) else result

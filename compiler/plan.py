@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
+from compiler.errors import DivisionError, GenesisError, IndexingError
 from compiler.ir.location import Loc
 
 
@@ -20,20 +21,24 @@ class Slot:
 
 @dataclass(frozen=True)
 class Check:
-    """What a status code of the step means: ``what`` was outside ``[0, size)`` at ``place``.
+    """What a status code of the step means: ``what`` was outside ``[0, size)`` at ``place``, or, without a size, zero.
 
-    ``early``: the step looks before it changes any state, so that a finding leaves them all as they were.
+    The step looks before it changes any state: a finding leaves them all as they were.
     """
 
     what: str
-    size: int
+    size: int | None
     place: str
-    early: bool = True
 
-    def finding(self, index: int, element: int) -> str:
+    def finding(self, index: int | str, element: int) -> str:
         """The message for ``index`` found at ``element``."""
-        kept = "nothing was updated by this call" if self.early else "some states were updated before this was found"
-        return f"{self.what} {index} is out of range [0, {self.size}) (element {element})\n  at {self.place}\n  {kept}"
+        wrong = "by zero" if self.size is None else f"{index} is out of range [0, {self.size})"
+        return f"{self.what} {wrong} (element {element})\n  at {self.place}\n  nothing was updated by this call"
+
+    def error(self, index: int | str, element: int) -> GenesisError:
+        """What a call raises for ``index`` found at ``element``."""
+        message = self.finding(index, element)
+        return DivisionError(message) if self.size is None else IndexingError(message)
 
 
 @dataclass(frozen=True)

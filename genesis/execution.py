@@ -17,7 +17,7 @@ import numpy as np
 from compiler import pipeline
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import isa_for
-from compiler.errors import AutogradError, DeviceError, GenesisWarning, IndexingError
+from compiler.errors import AutogradError, DeviceError, DivisionError, GenesisWarning, IndexingError
 from compiler.interpret import concrete, interpret
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType, dtype
@@ -364,8 +364,9 @@ class Interpreted:
         arguments = [np.asarray(next(sources[p.kind])) for p in self.graph.params]
         try:
             outputs, updates = interpret(self.graph, arguments)
-        except IndexError as error:
-            raise IndexingError(f"{error}\n  nothing was updated by this call") from None
+        except (DivisionError, IndexError) as error:
+            kind = DivisionError if isinstance(error, DivisionError) else IndexingError
+            raise kind(f"{error}\n  nothing was updated by this call") from None
         results = [np.array(a) for a in outputs]
         places = {v: i for i, v in enumerate(self.graph.inputs("state"))}
         for update, array in zip(self.graph.updates, [np.array(u) for u in updates], strict=True):

@@ -9,6 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
+from compiler.errors import GenesisError
 from compiler.ir.types import TensorType, dtype
 from compiler.plan import Plan, Slot
 from runtime.device import Device, Program, pointers
@@ -126,7 +127,7 @@ class Executor:
             result = results[k] = np.empty_like(results[k])
             args[i] = result.__array_interface__["data"][0]
         if self.program(args, threads):
-            raise IndexError(self._finding())
+            raise self._finding()
         for k in self._small:
             results[k] = results[k].copy()
         return results
@@ -150,6 +151,6 @@ class Executor:
             self.program = untimed
         return calls, spent
 
-    def _finding(self) -> str:
+    def _finding(self) -> GenesisError:
         status = self.program.status
-        return self.plan.checks[status.node].finding(status.value, status.index)
+        return self.plan.checks[status.node].error(status.value, status.index)

@@ -997,6 +997,12 @@ def _(op: str, d: Draw) -> Rows:
     yield "empty", [d.ints(0)], {"size": 0}
 
 
+@entry("divisor", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    yield "matrix", [d.ints(2, 3, low=1, high=9)], {}
+    yield "rank0", [scalar(-3, i32)], {}
+
+
 @entry("take", "embedding")
 def _(op: str, d: Draw) -> Rows:
     yield "matrix", [d.floats(6, 3), d.ints(2, 4, low=0, high=6)]

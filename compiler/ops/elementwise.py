@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import OpError
+from compiler.errors import DivisionError, OpError
 from compiler.ir.builder import constant
 from compiler.ir.graph import Value
 from compiler.ir.op import OPS, REQUIRED, Op, register
@@ -197,8 +197,14 @@ def _sign(x: np.ndarray) -> np.ndarray:
 
 
 def _power(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The power of IEEE 754. ``np.power`` takes another function for some exponents of rank 0: sqrt for 0.5."""
+    """The power of IEEE 754. ``np.power`` takes another function for some exponents of rank 0: sqrt for 0.5.
+
+    A negative power of an integer is whole for 1 and -1 only, and 0 for the others, as in PyTorch.
+    """
     shape = np.broadcast_shapes(x.shape, y.shape)
+    if x.dtype.kind == "i":
+        whole = np.where(x == 1, 1, np.where(x == -1, 1 - 2 * (y & 1), 0)).astype(x.dtype)
+        return np.where(y < 0, whole, np.power(x, np.maximum(y, 0)))
     return np.power(x, np.broadcast_to(y, shape or (1,))).reshape(shape)
 
 
@@ -275,15 +281,59 @@ def _choose_vjp(name: str) -> Callable[..., Any]:
 
 
 pointwise("div", np.true_divide, _div_vjp, refuses=NOT_FLOAT, prepare=promoted_float)
+
+
+def _not_zero(x: np.ndarray, what: str) -> np.ndarray:
+    zero = x == 0
+    if zero.any():
+        raise DivisionError(f"{what} by zero (element {int(np.flatnonzero(zero)[0])})")
+    return x
+
+
+register(
+    Op(
+        "divisor",
+        lambda x, what: x,
+        "pointwise",
+        _not_zero,
+        attrs={"what": "integer division"},
+        differentiable=False,
+        raw=True,
+    )
+)
+
+
+def _prepare_division(operands: Sequence[Any]) -> list[Value]:
+    """Operands in their common type; an integer divisor that may be zero is looked at, as PyTorch does."""
+    number = not isinstance(operands[1], Value) and operands[1] != 0
+    x, y = promoted(operands)
+    seen = y.producer is not None and y.producer.op.name == "divisor"
+    return [x, y if number or seen or y.dtype.kind != "int" else OPS["divisor"](y)]
+
+
+def _floor_divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The whole quotient, rounded down; integers wrap around, and are 0 where ``y`` is."""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        return np.asarray(np.floor_divide(x, y))
+
+
+def _remainder(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """What is left of ``x``, with the sign of ``y``; a zero has that of ``x``, as in PyTorch."""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        rest = np.fmod(x, y)
+    return np.where((rest != 0) & ((rest < 0) != (y < 0)), rest + y, rest)
+
+
 pointwise("pow", _power, _pow_vjp, refuses=("bool",), autocast=FP32_ON_CUDA)
 pointwise("maximum", np.maximum, _choose_vjp("lt"))
 pointwise("minimum", np.minimum, _choose_vjp("gt"))
-pointwise("floor_divide", np.floor_divide, no_slope, refuses=("bool",))
+pointwise("floor_divide", _floor_divide, no_slope, refuses=("bool",), prepare=_prepare_division)
 pointwise(
     "remainder",
-    np.remainder,
+    _remainder,
     lambda o, node, g: (g, lambda: o.neg(o.mul(g, o.floor_divide(*node.inputs)))),
     refuses=("bool",),
+    prepare=_prepare_division,
 )
 pointwise("bitwise_and", np.bitwise_and, refuses=("float",))
 pointwise("bitwise_or", np.bitwise_or, refuses=("float",))
@@ -337,7 +387,17 @@ def _cast_vjp(o: Any, node: Any, g: Value) -> tuple[Value | None]:
 
 
 def cast_array(x: np.ndarray, to: DType) -> np.ndarray:
-    """``x`` in ``to``: floats round to nearest even, overflow becomes infinity without a warning."""
+    """``x`` in ``to``: floats round to nearest even, overflow becomes infinity without a warning.
+
+    Floats lose their fraction on the way to integers; what fits no i64 (for narrower types: no i32) becomes the least
+    number of that type, as on x86, and narrower types take its last bits.
+    """
+    if to.kind == "int" and x.dtype.kind not in "biu":
+        limit = 2.0**63 if to is i64 else 2.0**31
+        wide = x.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            inside = (wide >= -limit) & (wide < limit)
+        return np.where(inside, wide, -limit).astype(np.int64).astype(to.numpy)
     with np.errstate(over="ignore", invalid="ignore"):
         return x.astype(to.numpy)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
-from compiler.domain import LOOKUPS, concat_of, inner_columns, reduction_class
+from compiler.domain import CHECKS, LOOKUPS, concat_of, inner_columns, reduction_class
 from compiler.errors import VerifyError
 from compiler.groups import Group, Groups
 from compiler.index import (
@@ -678,7 +678,7 @@ def _loop_on(loop: Node, new: dict[Value, Value]) -> Node:
 
 
 def _checks(group: Group) -> bool:
-    return any(n.op.name == "bounded" for n in group.nodes)
+    return any(n.op.name in CHECKS for n in group.nodes)
 
 
 def root_size(value: Value) -> int:

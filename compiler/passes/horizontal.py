@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from compiler.domain import CHECKS
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.replay import with_nodes
 
@@ -103,7 +104,7 @@ def _signature(node: Node) -> Hashable | None:
         number[value] = len(number)
         parts.append((value.dtype, value.type.size == 1))
     for inner in body.nodes:
-        if inner.op.kind in ("random", "index") or inner.op.name in ("permute", "slice", "expand", "iota", "bounded"):
+        if inner.op.kind in ("random", "index") or inner.op.name in ("permute", "slice", "expand", "iota", *CHECKS):
             return None
         attrs = tuple((k, type(v), v) for k, v in inner.attrs.items() if k not in _SHAPES)
         parts.append((inner.op.name, attrs, tuple([number[v] for v in inner.inputs])))

@@ -12,6 +12,7 @@ from math import inf
 import networkx as nx
 from networkx.algorithms.flow import preflow_push
 
+from compiler.domain import CHECKS
 from compiler.errors import MemoryBudgetError
 from compiler.index import view_chain
 from compiler.ir.graph import Graph, Node, Value
@@ -237,7 +238,7 @@ class _Phase:
         """What computing ``node`` again costs, in bytes; infinite if that must not be."""
         if node.op.kind == "view":
             return 0
-        fixed = node.op.name == "bounded" or node.op.kind == "structure" or self.checkpoints.intersection(node.outputs)
+        fixed = node.op.name in CHECKS or node.op.kind == "structure" or self.checkpoints.intersection(node.outputs)
         if fixed or node.outputs[0] not in self.position:
             return inf
         price = self._effort(self.position[node.outputs[0]]).price

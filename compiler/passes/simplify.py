@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from compiler.domain import CHECKS
 from compiler.interpret import evaluate
 from compiler.ir.ambient import using
 from compiler.ir.builder import Call, GraphBuilder
@@ -75,7 +76,7 @@ def _source(value: Value, op: str) -> Node | None:
 
 def _fold(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """Arithmetic on rank-0 constants, done now by the op's own reference."""
-    if node.op.kind != "pointwise" or not inputs or node.output.type.rank or node.op.name == "bounded":
+    if node.op.kind != "pointwise" or not inputs or node.output.type.rank or node.op.name in CHECKS:
         return None
     if not all(is_constant(v) for v in inputs):
         return None

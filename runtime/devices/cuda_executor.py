@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from compiler.errors import DeviceError
+from compiler.errors import DeviceError, GenesisError
 from compiler.ir.types import dtype
 from compiler.plan import Check, Slot
 from runtime.devices.cuda import Address, CudaDevice, CudaProgram, DeviceMemory, KernelImage, KernelLaunch, Span, Table
@@ -232,7 +232,7 @@ class CudaExecutor:
         self._program.run([(copy.memory, array) for copy, array in self._states if not copy.on_device])
         for (_, buffer), word in zip(self._of("status"), self._found, strict=True):
             if word != UNTOUCHED:
-                raise IndexError(self._finding(self._step.checks[buffer.index], int(word)))
+                raise self._finding(self._step.checks[buffer.index], int(word))
         for copy, array in self._states:
             copy.take(array)
         return [result.copy() for result in self._results]
@@ -243,10 +243,14 @@ class CudaExecutor:
             copy.bring_home(array)
 
     @staticmethod
-    def _finding(check: Check, word: int) -> str:
-        """A status word holds the element in its high half and the index it found, signed, in its low half."""
+    def _finding(check: Check, word: int) -> GenesisError:
+        """A status word holds the element in its high half and the index it found, signed, in its low half.
+
+        What does not fit in 32 bits stands there as the number next to it that does.
+        """
         index = (word & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
-        return check.finding(index, word >> 32)
+        beyond = {2**31 - 1: " (or more)", -(2**31): " (or less)"}.get(index)
+        return check.error(f"{index}{beyond}" if beyond else index, word >> 32)
 
     def close(self) -> None:
         """Gives back what the step owns; the states' memory is the store's."""

@@ -393,12 +393,12 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
         f"float *row = scores + r * {lds};",
         *layout.fetches(("q", spec.q), ("k", spec.k), ("v", spec.v)),
     ]
-    factor = _float(spec.scale * _LOG2_E)
-    shift, exponent, unit = f"peaks[r] * {factor}", f"row[j] * {factor} - shift", f" * {_float(_LN_2)}"
+    # The largest is subtracted first: of two large products the difference would be their rounding errors.
+    shift, factor, unit = "peaks[r]", spec.scale * _LOG2_E, f" * {_float(spec.scale)}"
     if scaled:  # before the largest is subtracted, not after: a mask may hold the lowest finite number
         largest += layout.scale_and_mask("row", "t", "0")
         shift = "peaks[r] == -INFINITY ? 0.0f : peaks[r]" if spec.mask else "peaks[r]"
-        exponent, unit = f"(row[j] - shift) * {_float(_LOG2_E)}", ""
+        factor, unit = _LOG2_E, ""
     largest += [
         "vf peak = (vf){0} - INFINITY;",
         "for (long j = 0; j < wide; j += LANES) {",
@@ -412,7 +412,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
         f"float *row = scores + r * {lds};",
         f"const float shift = {shift};",
         "#pragma omp simd",
-        f"for (long j = 0; j < wide; ++j) row[j] = exp2_flushed({exponent});",
+        f"for (long j = 0; j < wide; ++j) row[j] = exp2_flushed((row[j] - shift) * {_float(factor)});",
         "vf sum = {0};",
         "for (long j = 0; j < wide; j += LANES) sum += vload(row + j);",
         "shifts[r] = shift;",
@@ -629,14 +629,17 @@ def _score_gradient(layout: _Layout, spec: AttentionGradSpec) -> list[str]:
         f"float *restrict p_row = probs + {row} * {lds}, *restrict ds_row = ds + {row} * {lds};",
         *layout.fetches(("q", f.q), ("k", f.k), ("v", f.v), ("o", f.o), ("do", spec.do)),
     ]
-    shift = f"lse[bh * {f.queries} + t] * {_float(_LOG2_E)}"
-    exponent = f"p_row[j] * {_float(f.scale * _LOG2_E)} - shift"
+    shift, score = f"lse[bh * {f.queries} + t]", f"p_row[j] * {_float(f.scale)}"
     if f.mask:
         lines += layout.scale_and_mask("p_row", "t", "k0")
         lines += [f"const float sum = lse[bh * {f.queries} + t];"]
-        shift, exponent = "sum == -INFINITY ? 0.0f : sum", f"(p_row[j] - shift) * {_float(_LOG2_E)}"
+        shift, score = "sum == -INFINITY ? 0.0f : sum", "p_row[j]"
     lines += [f"const float shift = {shift}, d = delta[i + r];"]
-    body = [f"const float e = exp2_flushed({exponent});"]
+    # A score is at most the logarithm of the sum; the choice also has it rounded before the difference is taken.
+    body = [
+        f"const float score = {score};",
+        f"const float e = exp2_flushed(((score > shift ? shift : score) - shift) * {_float(_LOG2_E)});",
+    ]
     if f.dropout:
         first = f"(uint64_t)((bh * {f.queries} + t) * {f.keys}L + k0)"
         lines += [f"const float *const uniform = philox_fill(*seed, *offset + {f.draw}, {first}, seen, draws);"]

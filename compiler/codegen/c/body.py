@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from compiler.codegen.c.spelling import CHOICES, COMPUTE, NARROW, STORAGE, index_text, literal, spell, variables
 from compiler.codegen.c.writer import Writer
-from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, strides_of, through_view
+from compiler.domain import CHECKS
+from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, strides_of, through_view, view_chain
 from compiler.ir.graph import Graph, Node, Value
-from compiler.ir.types import DType, bf16, f16
+from compiler.ir.types import DType, bf16, f16, f64, i64
 
 LONG = 100  # ops of a body from which on it is evaluated from the bottom
 
@@ -92,7 +93,8 @@ class Body:
     def value(self, value: Value, linear: Index, scope: Scope, guard: str = "") -> str:
         """An expression (a name or a literal) for element ``linear`` of ``value``.
 
-        ``guard`` is a condition under which memory may be read.
+        ``guard`` is a condition under which memory may be read. A mere load is zero elsewhere, any other value whatever
+        comes of that.
         """
         node = value.producer
         if node is not None and node.op.name == "constant":
@@ -154,7 +156,7 @@ class Body:
         inside = " & ".join([*([guard] if guard else []), *names])
         fill = literal(node.attrs["fill"], node.output.dtype)
         seen = self.value(node.inputs[0], place, scope, inside)
-        if node.attrs["fill"] == 0:
+        if node.attrs["fill"] == 0 and _is_load(node.inputs[0]):
             return seen
         return scope.define(COMPUTE[node.output.dtype], self.fresh("t"), f"{inside} ? {seen} : {fill}")
 
@@ -226,8 +228,8 @@ class Body:
         source = node.inputs[-1].dtype
         if name == "cast":
             text = self._cast(operands[0], source, node.output.dtype)
-        elif name == "bounded":
-            return self._bounded(node, operands[0], linear)
+        elif name in CHECKS:
+            return self._checked(node, operands[0], linear)
         else:
             text = spell(name, source, operands)
         return text
@@ -236,13 +238,18 @@ class Body:
     def _cast(operand: str, source: DType, to: DType) -> str:
         if to.kind == "bool":
             return f"{operand} != 0"
+        if source.kind == "float" and to.kind == "int":
+            return f"gen_i{64 if to is i64 else 32}_from_{'f64' if source is f64 else 'f32'}({operand})"
         return operand if to in NARROW or COMPUTE[source] == COMPUTE[to] else f"({COMPUTE[to]}){operand}"
 
-    def _bounded(self, node: Node, operand: str, linear: Index) -> str:
+    def _checked(self, node: Node, operand: str, linear: Index) -> str:
+        """``operand``, or a harmless number in its place after a word to the status."""
         if node not in self.checks:
             self.checks.append(node)
-        number = self.check_base + self.checks.index(node)
-        return f"gen_bounded(status, {number}, {operand}, {node.attrs['size']}, {index_text(linear)})"
+        number, element = self.check_base + self.checks.index(node), index_text(linear)
+        if node.op.name == "divisor":
+            return f"gen_divisor(status, {number}, {operand}, {element})"
+        return f"gen_bounded(status, {number}, {operand}, {node.attrs['size']}, {element})"
 
     def _uniform(self, node: Node, linear: Index, scope: Scope) -> str:
         if self.run is not None and linear == self.run.element:
@@ -281,3 +288,9 @@ class Body:
         name = self.value(index, at, scope)
         place = Index.of(Var(name, table.shape[axis], "=", at)) * strides_of(table.shape)[axis]
         return self.value(table, place + join(rest, table.shape), scope)
+
+
+def _is_load(value: Value) -> bool:
+    """Whether ``value`` is read from memory as it is: views of an input, none of them with a padding of its own."""
+    root, chain = view_chain(value)
+    return root.producer is None and all(view.op.name != "slide" for view in chain)

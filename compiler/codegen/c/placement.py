@@ -12,6 +12,7 @@ from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.loops import loop_kernel
 from compiler.codegen.c.spelling import STORAGE
 from compiler.codegen.c.templates import contract_kernel
+from compiler.domain import CHECKS
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import TensorType
 from compiler.memory import Lifetime, assign_offsets
@@ -55,7 +56,6 @@ class Placement:
         temporaries: the memory of what is in the arena.
         copies: values to be copied to a second place at the end.
         aliases: node -> {output: operand whose memory it overwrites}.
-        first_write: the first run that writes into a state.
         histories: stack of a carry as iterations find it -> pointer to the stack of the same as they leave it.
         fixed: values that are the same in every run of the graph, a loop's body.
     """
@@ -76,7 +76,6 @@ class Placement:
         self.copies: list[tuple[Value, Place]] = []
         self.aliases: dict[Node, dict[int, int]] = {}
         self.readers: dict[int, Counter[Value]] = {}
-        self.first_write = len(self.runs)
         self.fixed: set[Value] = set()
         self.replaced: set[Value] = set()
         self._assign()
@@ -163,15 +162,19 @@ class Placement:
         return sum(self.temporaries[i].type.nbytes for i in memory)
 
     def _place_updates(self) -> None:
-        """New states go straight into the state's memory where nobody needs the old contents any more."""
+        """New states go straight into the state's memory where nobody needs the old contents any more.
+
+        And behind all checks, which may end the step: it updates all or nothing.
+        """
         results = list(self.graph.outputs)
+        checked = max((i for i, run in enumerate(self.runs) if any(map(_checks, run))), default=-1)
         for update in self.graph.updates:
             value, state = update.value, update.state
             at = self.position.get(value)
             loop = at is not None and self.maker[value].op.name == "loop"
-            if value not in results and not loop and self._overwrites(value, state):
+            late = at is not None and at > checked
+            if value not in results and not loop and late and self._overwrites(value, state):
                 self.places[value] = self.places[state]
-                self.first_write = min(self.first_write, self.position[value])
             else:
                 self.copies.append((value, self.places[state]))
                 if value in self.position and value not in self.places:
@@ -339,6 +342,12 @@ class BodyPlacement(Placement):
             self.copies.append((value, place))
         else:
             self.places[value] = place
+
+
+def _checks(node: Node) -> bool:
+    """Whether a kernel, or one in the body of a loop, may report an index or a divisor."""
+    inside = node.body.nodes if node.body is not None else []
+    return node.op.name in CHECKS or any(map(_checks, inside))
 
 
 def _histories(loop: Node) -> list[tuple[Value, Value | None]]:

@@ -24,6 +24,7 @@ MAX_ULP: dict[str, float] = {
     "gen_expf": 1.5,
     "gen_expm1f": 2.0,
     "gen_logf": 1.5,
+    "gen_log2f": 2.5,
     "gen_log1pf": 2.0,
     "gen_tanhf": 3.0,
     "gen_erff": 8.5,
@@ -174,18 +175,21 @@ INLINE float gen_expm1f(float x) {
   const float half_scale = exp2i(n - 1);
   float y = 2.0f * (half_scale * p + (half_scale - 0.5f));
   y = x < -20.0f ? -1.0f : y;
-  return x > 88.8f ? INFINITY : y;
+  y = x > 88.8f ? INFINITY : y;
+  return copysignf(y, x); /* of -0.0 too */
 }
 """
 
 # log(1 + m) = m - m^2/2 + m^3 P(m) on [sqrt(1/2) - 1, sqrt(2) - 1]; minimax fit, relative error 7.5e-10.
 _LOG = """\
-INLINE float gen_logf(float x) {
+/* x = 2^e (1 + m) with 1 + m in [sqrt(1/2), sqrt(2)); returns m^3 P(m). */
+INLINE float log_reduced(float x, float *mantissa, float *exponent) {
   const int tiny = x < 0x1p-126f;
   const uint32_t u = float_bits(tiny ? x * 0x1p23f : x);
-  const int32_t n = (int32_t)(u - 0x3f3504f3u) >> 23; /* mantissa in [sqrt(1/2), sqrt(2)) */
+  const int32_t n = (int32_t)(u - 0x3f3504f3u) >> 23;
   const float m = bits_float(u - ((uint32_t)n << 23)) - 1.0f;
-  const float e = (float)(tiny ? n - 23 : n);
+  *mantissa = m;
+  *exponent = (float)(tiny ? n - 23 : n);
   float p = 6.74663856625557e-2f;
   p = p * m - 1.1675651371479034e-1f;
   p = p * m + 1.1888162791728973e-1f;
@@ -195,12 +199,35 @@ INLINE float gen_logf(float x) {
   p = p * m + 2.000211924314499e-1f;
   p = p * m - 2.5000008940696716e-1f;
   p = p * m + 3.333331346511841e-1f;
-  const float m2 = m * m;
-  const float tail = (m * m2) * p - e * 2.12194440e-4f - 0.5f * m2;
-  float y = (m + tail) + e * 0.693359375f;
+  return (m * (m * m)) * p;
+}
+"""
+
+_LOG_EDGES = """\
+/* The logarithm y, or what it is of zero, of negative numbers, of infinity and NaN. */
+INLINE float log_edges(float x, float y) {
   y = x == 0.0f ? -INFINITY : y;
   y = x < 0.0f ? NAN : y;
   return x < INFINITY ? y : x;
+}
+"""
+
+_LOG_NATURAL = """\
+INLINE float gen_logf(float x) {
+  float m, e;
+  const float cubic = log_reduced(x, &m, &e);
+  const float tail = cubic - e * 2.12194440e-4f - 0.5f * (m * m);
+  return log_edges(x, (m + tail) + e * 0.693359375f);
+}
+"""
+
+_LOG2 = """\
+/* Exact for powers of two, where m is 0. The rounding error of 1/ln2 is added apart. */
+INLINE float gen_log2f(float x) {
+  float m, e;
+  const float cubic = log_reduced(x, &m, &e);
+  const float natural = m + (cubic - 0.5f * (m * m));
+  return log_edges(x, (natural * 1.92596303e-8f + natural * 1.44269502f) + e);
 }
 """
 
@@ -209,8 +236,9 @@ _LOG1P = """\
 INLINE float gen_log1pf(float x) {
   const float u = 1.0f + x;
   const float lost = x < 1.0f ? x - (u - 1.0f) : 1.0f - (u - x);
-  const float y = gen_logf(u) + lost / u;
-  return x == -1.0f ? -INFINITY : x < INFINITY ? y : x;
+  float y = gen_logf(u) + lost / u;
+  y = x == -1.0f ? -INFINITY : x < INFINITY ? y : x;
+  return copysignf(y, x); /* of -0.0 too */
 }
 """
 
@@ -434,7 +462,7 @@ INLINE float gen_sinf(float x) {
   uint32_t n;
   const float r = quarter_reduced(x, &n);
   const float y = n & 1 ? cos_reduced(r) : sin_reduced(r);
-  return n & 2 ? -y : y;
+  return x == 0.0f ? x : n & 2 ? -y : y; /* -0.0 stays */
 }
 """
 
@@ -469,6 +497,9 @@ _PIECES = [
     _EXP2,
     _EXPM1,
     _LOG,
+    _LOG_EDGES,
+    _LOG_NATURAL,
+    _LOG2,
     _LOG1P,
     _TANH,
     _ERF,

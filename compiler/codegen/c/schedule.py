@@ -10,6 +10,7 @@ from compiler.codegen.c.barriers import Access, Hazards
 from compiler.codegen.c.placement import Place
 from compiler.codegen.c.tables import Table
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.comments import comment
 from compiler.fixpoint import turns
 from compiler.plan import Launch
 
@@ -144,7 +145,7 @@ class Schedule:
                 _leave_on_bad_input(out, later=any(c.checked for c in calls(items[position:])))
             if item.launch.place != self._place:
                 self._place = item.launch.place
-                out(f"/* {self._place} */")
+                out(f"/* {comment(self._place)} */")
             for line in item.table.lines(slot) if item.table is not None else ():
                 out(line)
             for line in item.lines:

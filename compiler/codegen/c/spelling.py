@@ -26,7 +26,8 @@ FLOAT = {
     "abs": "fabsf({0})", "sign": "(float)(({0} > 0) - ({0} < 0))",
     "floor": "floorf({0})", "ceil": "ceilf({0})",
     "trunc": "truncf({0})", "round": "rintf({0})", "exp": "gen_expf({0})", "expm1": "gen_expm1f({0})",
-    "log": "gen_logf({0})", "log1p": "gen_log1pf({0})", "log2": "gen_logf({0}) * 1.44269504f", "sqrt": "sqrtf({0})",
+    "log": "gen_logf({0})", "log1p": "gen_log1pf({0})", "log2": "gen_log2f({0})",
+    "sqrt": "sqrtf({0})",
     "rsqrt": "1.0f / sqrtf({0})", "reciprocal": "1.0f / {0}", "sin": "gen_sinf({0})", "cos": "gen_cosf({0})",
     "tanh": "gen_tanhf({0})", "erf": "gen_erff({0})", "pow": "powf({0}, {1})",
     "maximum": "{0} > {1} || {0} != {0} ? {0} : {1}", "minimum": "{0} < {1} || {0} != {0} ? {0} : {1}",
@@ -38,7 +39,7 @@ INTEGER = {
     "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "neg": "-{0}", "abs": "{0} < 0 ? -{0} : {0}",
     "sign": "({0} > 0) - ({0} < 0)", "floor": "{0}", "ceil": "{0}", "trunc": "{0}", "round": "{0}",
     "maximum": "{0} > {1} ? {0} : {1}", "minimum": "{0} < {1} ? {0} : {1}", "pow": "gen_ipow({0}, {1})",
-    "floor_divide": "gen_floor_divide({0}, {1})", "remainder": "{0} - gen_floor_divide({0}, {1}) * {1}",
+    "floor_divide": "gen_floor_divide({0}, {1})", "remainder": "gen_remainder({0}, {1})",
     "bitwise_and": "{0} & {1}", "bitwise_or": "{0} | {1}", "bitwise_xor": "{0} ^ {1}",
     "isnan": "0", "isinf": "0", "isfinite": "1",
 }  # fmt: skip
@@ -72,10 +73,11 @@ def spell(op: str, dtype: DType, operands: list[str]) -> str:
 
 
 _DOUBLE = {
-    "gen_expf(": "exp(", "gen_expm1f(": "expm1(", "gen_logf(": "log(", "gen_log1pf(": "log1p(", "gen_tanhf(": "tanh(",
+    "gen_expf(": "exp(", "gen_expm1f(": "expm1(", "gen_logf(": "log(", "gen_log2f(": "log2(", "gen_log1pf(": "log1p(",
+    "gen_tanhf(": "tanh(",
     "gen_erff(": "erf(", "gen_sinf(": "sin(", "gen_cosf(": "cos(", "fabsf(": "fabs(", "floorf(": "floor(",
     "ceilf(": "ceil(", "truncf(": "trunc(", "rintf(": "rint(", "sqrtf(": "sqrt(", "powf(": "pow(", "1.0f": "1.0",
-    "1.44269504f": "1.4426950408889634", "(float)": "(double)", "_f32(": "_f64(",
+    "(float)": "(double)", "_f32(": "_f64(",
 }  # fmt: skip
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from compiler.domain import LOOKUPS
+from compiler.domain import CHECKS, LOOKUPS
 from compiler.index import view_chain
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.location import Loc
 from compiler.ir.types import TensorType
 from compiler.plan import Launch
 
-_NO_ARITHMETIC = frozenset((*LOOKUPS, "constant", "iota", "bounded", "cast"))
+_NO_ARITHMETIC = frozenset((*LOOKUPS, "constant", "iota", *CHECKS, "cast"))
 _PRODUCTS = {"scaled_dot_product_attention": 2, "attention_backward": 5}
 """Matrix products between queries and keys, or of their size."""
 

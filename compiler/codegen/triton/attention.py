@@ -117,7 +117,9 @@ class _Kernel:
         first = "tl.program_id(0)" if self.whole[self.held] > self.size[self.held] else ""
         self.top(f"{self.held} = {f'{first} * {self.size[self.held]} + ' if first else ''}{self._arange(self.held)}")
         self.top(*[f"{v} = tl.arange(0, {self._padded(v)})" for v in ("d", "e")])
-        self.top(*["b = tl.program_id(1)"] * (prod(self.lead) > 1))
+        largest = max(prod(self.lead) * self.T * self.S, *(v.type.size for v in (*self.op.inputs, *self.op.outputs)))
+        wide = ".to(tl.int64)" if largest >= 2**31 else ""
+        self.top(*[f"b = tl.program_id(1){wide}"] * (prod(self.lead) > 1))
         self._along(self.top, self.held)
         self.q, self.k, self.v = (self._operand(name, value) for name, value in zip("qkv", self.op.inputs))
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from compiler.codegen.triton.spelling import COMPUTE, HELPED, TYPES, index_text, literal, spell, variables
+from compiler.codegen.triton.spelling import COMPUTE, HELPED, TYPES, index_text, literal, spell, var_text, variables
+from compiler.domain import CHECKS
 from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, strides_of, through_view
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import DType, f64
@@ -184,8 +185,8 @@ class Body:
         operands = [self.value(v, broadcast(linear, shape, v.shape), scope, guard) for v in node.inputs]
         if name == "cast":
             return self._cast(operands[0], node.inputs[0].dtype, node.output.dtype)
-        if name == "bounded":
-            return self._bounded(node, operands[0], linear, scope)
+        if name in CHECKS:
+            return self._checked(node, operands[0], linear, scope)
         first = 1 if name == "where" else 0
         for k in range(first, len(operands)):
             # A literal has no type of its own: helpers and other literals need one, float64 in all functions.
@@ -215,6 +216,8 @@ class Body:
         operand = self._with_type(operand, source)
         if to.is_half:
             return f"{operand}.to({TYPES[to]}).to(tl.float32)"
+        if source.kind == "float" and to.kind == "int":
+            return f"truncated({operand}, {TYPES[to]})"
         return operand if COMPUTE[source] == COMPUTE[to] else f"{operand}.to({COMPUTE[to]})"
 
     @staticmethod
@@ -223,20 +226,27 @@ class Body:
         if not index.terms:
             return f"tl.full((), {index.constant}, tl.int64)"
         text = index_text(index)
+        if index.top >= 2**31:  # the sum itself needs 64 bits
+            terms = [f"{var_text(var)}.to(tl.int64) * {c}" for var, c in index.terms]
+            return " + ".join([*terms, str(index.constant)]).replace("+ -", "- ")
         return f"{text}.to(tl.int64)" if text.isidentifier() else f"({text}).to(tl.int64)"
 
-    def _bounded(self, node: Node, operand: str, linear: Index, scope: Scope) -> str:
-        """Reports the first place outside the bounds, and goes on with index 0 there."""
+    def _checked(self, node: Node, operand: str, linear: Index, scope: Scope) -> str:
+        """Reports the first place that is not as it must be, and goes on with index 0 or divisor 1 there."""
         if node not in self.checks:
             self.checks.append(node)
         mask = self.mask(variables(linear)).removeprefix(", mask=") or "True"
         status = f"status{self.checks.index(node)}"
-        scope(f"report({status}, {operand}, {node.attrs['size']}, {self._whole(linear)}, {mask})")
-        return f"tl.where(({operand} >= 0) & ({operand} < {node.attrs['size']}), {operand}, 0)"
+        right, other = f"{operand} != 0", 1
+        if node.op.name == "bounded":
+            right, other = f"({operand} >= 0) & ({operand} < {node.attrs['size']})", 0
+        name = self.assign(scope, "right", right)
+        scope(f"report({status}, {operand}, {self._whole(linear)}, {mask} & ({name} == 0))")
+        return f"tl.where({name}, {operand}, {other})"
 
     def _uniform(self, node: Node, linear: Index, scope: Scope) -> str:
         seed, offset = (self.value(v, Index(), scope) for v in node.inputs)
-        element = index_text(linear) if linear.terms else self._whole(linear)
+        element = index_text(linear) if linear.terms and linear.top < 2**31 else self._whole(linear)
         if node.attrs["index"] not in self.draws:
             self.draws.append(node.attrs["index"])
         draw = self.draws.index(node.attrs["index"])

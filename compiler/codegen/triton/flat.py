@@ -27,6 +27,7 @@ from compiler.codegen.triton.task import (
     warps_for,
 )
 from compiler.codegen.triton.tiles import reduction_of
+from compiler.domain import CHECKS
 from compiler.index import Index, Var
 from compiler.ir.graph import Node
 from compiler.ir.types import TensorType, f32
@@ -34,7 +35,7 @@ from compiler.ir.types import TensorType, f32
 BLOCK = 1024  # elements of a program
 SUM_BLOCK = 4096  # the same where they are added up
 ALIGNED = 16  # sizes that are multiples of it keep 128-bit accesses in a shared launch
-ALONE = ("uniform", "iota", "take", "gather", "bounded", "concat", "slice_scatter")
+ALONE = ("uniform", "iota", "take", "gather", *CHECKS, "concat", "slice_scatter")
 """Ops whose result depends on more than the elements in place: kernels with them are not shared."""
 
 

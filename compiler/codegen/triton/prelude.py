@@ -74,9 +74,10 @@ def power(x, y):
 
 @triton.jit
 def whole_power(x, y):
-    """x to the power y for integers, wrapping around; a negative power has no whole value and gives 0 here."""
+    """x to the power y for integers, wrapping around; a negative power gives 0 but for 1 and -1."""
     y, square = tl.broadcast(y, x)
-    result = tl.where(y >= 0, 1, 0).to(x.dtype)
+    result = tl.where((y >= 0) | (square == 1) | (square == -1), 1, 0).to(x.dtype)
+    y = tl.where(y < 0, y & 1, y)
     for bit in range(64):
         result = tl.where((y.to(tl.int64) >> bit) & 1 != 0, result * square, result)
         square = square * square
@@ -122,23 +123,39 @@ def round_half_even(x):
 
 
 @triton.jit
+def truncated(x, dtype: tl.constexpr):
+    """The whole part of a float as an integer; the least i64 (for narrower types: i32) for what has none that fits."""
+    wide: tl.constexpr = tl.int64 if dtype == tl.int64 else tl.int32
+    limit: tl.constexpr = 9223372036854775808.0 if dtype == tl.int64 else 2147483648.0
+    return tl.where((x >= -limit) & (x < limit), x, -limit).to(wide).to(dtype)
+
+
+@triton.jit
 def remainder(x, y):
-    """x modulo y with the sign of y, as in Python."""
+    """x modulo y with the sign of y, as in Python; for integers 0 where y is 0."""
+    if not x.dtype.is_floating():
+        y, zero = tl.where(y == 0, 1, y), y == 0
+        m = tl.where(zero, 0, x % y)
+        return tl.where((m != 0) & ((m < 0) != (y < 0)), m + y, m)
     m = x % y
     return tl.where((m != 0) & ((m < 0) != (y < 0)), m + y, m)
 
 
 @triton.jit
 def floor_divide(x, y):
-    """The whole quotient, rounded down, as in Python."""
-    m = x % y
+    """The whole quotient, rounded down, as in Python; for integers 0 where y is 0."""
     if x.dtype.is_floating():
+        m = x % y
         q = (x - m) / y
         whole = tl.floor(q)
         whole = tl.where(q - whole > 0.5, whole + 1.0, whole)
         return tl.where(y == 0.0, x / y, tl.where((m != 0.0) & ((m < 0.0) != (y < 0.0)), whole - 1.0, whole))
     else:
-        return (x - m) // y - ((m != 0) & ((m < 0) != (y < 0))).to(x.dtype)
+        zero = y == 0
+        y = tl.where(zero, 1, y)
+        m = x % y
+        q = (x - m) // y - ((m != 0) & ((m < 0) != (y < 0))).to(x.dtype)
+        return tl.where(zero, 0, q)
 
 
 @triton.jit
@@ -157,10 +174,10 @@ def uniform(seed, offset, element):
 
 
 @triton.jit
-def report(status, index, size, element, mask):
-    """Notes the first element whose index is not in [0, size): its number in the high half, the index in the low."""
-    wrong = mask & ((index < 0) | (index >= size))
-    word = (element << 32) | (index.to(tl.int64) & 0xFFFFFFFF)
+def report(status, value, element, wrong):
+    """Notes the first element that is wrong: its number in the high half, the value in the low, both cut to 32 bits."""
+    low = tl.minimum(tl.maximum(value.to(tl.int64), -2147483648), 2147483647)
+    word = (tl.minimum(element, 2147483646) << 32) | (low & 0xFFFFFFFF)
     tl.atomic_min(status + word * 0, word, mask=wrong)
 
 
@@ -179,6 +196,7 @@ HELPERS = {
         sign,
         trunc,
         round_half_even,
+        truncated,
         remainder,
         floor_divide,
         uniform,

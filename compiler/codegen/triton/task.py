@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from compiler.codegen.triton.body import INDENT, Body
 from compiler.codegen.triton.spelling import SIGNATURE
+from compiler.domain import CHECKS
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType, i64
 
@@ -109,7 +110,7 @@ class Task:
     def ops(self) -> tuple[str, ...]:
         """The IR ops it computes, views aside."""
         bodies = [n.body.nodes for n in self.nodes if n.body is not None]
-        free = ("constant", "bounded")
+        free = ("constant", *CHECKS)
         return tuple(
             dict.fromkeys(n.op.name for b in bodies for n in b if n.op.kind != "view" and n.op.name not in free)
         )
@@ -153,6 +154,6 @@ def full(shape: str, value: str, dtype: str) -> str:
 
 def kernel_name(kind: str, ops: Sequence[str]) -> str:
     """A name that says what a kernel does: its kind and up to three telling ops."""
-    dull = ("cast", "where", "iota", "reshape", "permute", "expand", "constant", "bounded", "detach")
+    dull = ("cast", "where", "iota", "reshape", "permute", "expand", "constant", *CHECKS, "detach")
     telling = list(dict.fromkeys(op for op in ops if op not in dull))
     return "_".join([kind, *telling[:3]])

@@ -98,6 +98,7 @@ REFERENCE = {
     "gen_expf": np.exp,
     "gen_expm1f": np.expm1,
     "gen_logf": np.log,
+    "gen_log2f": np.log2,
     "gen_log1pf": np.log1p,
     "gen_tanhf": np.tanh,
     "gen_erff": np.vectorize(math.erf, otypes=[np.float64]),

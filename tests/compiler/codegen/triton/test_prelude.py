@@ -6,6 +6,8 @@ import pytest
 from compiler.codegen.triton.aot import compile_kernel, load_module
 from compiler.codegen.triton.machine_code import opcodes
 from compiler.codegen.triton.prelude import HELPERS, IMPORTS, prelude
+from compiler.ir.types import i32
+from compiler.ops.elementwise import cast_array
 
 UNARY = """
 
@@ -23,6 +25,14 @@ def apply(x, y, out, BLOCK: tl.constexpr):
     tl.store(out + i, {name}(tl.load(x + i), tl.load(y + i)))
 """
 
+TRUNCATED = """
+
+@triton.jit
+def apply(x, out, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    tl.store(out + i, truncated(tl.load(x + i), tl.int32))
+"""
+
 DRAW = """
 
 @triton.jit
@@ -37,7 +47,7 @@ REPORT = """
 @triton.jit
 def apply(status, x, BLOCK: tl.constexpr):
     i = tl.arange(0, BLOCK)
-    report(status, tl.load(x + i), 10, i.to(tl.int64), i < 200)
+    report(status, tl.load(x + i), i.to(tl.int64), i < 200)
 """
 
 
@@ -101,9 +111,22 @@ def test_functions_of_two_floats(interpret, name, reference, bound):
 def test_functions_of_two_integers(interpret, name, reference):
     rng = np.random.default_rng(0)
     x = rng.integers(-100, 100, 256, np.int64)
-    y = rng.choice(np.array([-7, -3, -1, 1, 2, 5]), 256)
+    y = rng.choice(np.array([-7, -3, -1, 0, 1, 2, 5]), 256)
     _, _, out = interpret(module(BINARY.format(name=name)), "apply", (1,), [x, y, np.zeros_like(x)], BLOCK=256)
-    np.testing.assert_array_equal(out, reference(x, y))
+    with np.errstate(divide="ignore"):
+        np.testing.assert_array_equal(out, reference(x, y))
+
+
+def test_a_float_without_an_integer_becomes_the_least(interpret):
+    x = np.array([1.9, -1.9, 3e9, -3e9, np.inf, -np.inf, np.nan, 2.0**31], np.float32)
+    _, out = interpret(module(TRUNCATED), "apply", (1,), [x, np.zeros(8, np.int64)], BLOCK=8)
+    np.testing.assert_array_equal(out, cast_array(x, i32))
+
+
+def test_negative_powers_of_integers(interpret):
+    x, y = np.array([2, 1, -1, -1, 0, 3, 5, -2]), np.array([-1, -5, -2, -3, -1, 2, 0, 3])
+    _, _, out = interpret(module(BINARY.format(name="whole_power")), "apply", (1,), [x, y, np.zeros_like(x)], BLOCK=8)
+    assert out.tolist() == [0, 1, 1, -1, 0, 9, 1, -8]
 
 
 def philox(key: tuple[int, int], counter: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
@@ -181,17 +204,23 @@ def apply(x, out, BLOCK: tl.constexpr):
 NOTE = """
 
 @triton.jit
-def apply(x, status, BLOCK: tl.constexpr):
+def apply(x, status, shift, BLOCK: tl.constexpr):
     i = tl.arange(0, BLOCK)
-    report(status, tl.load(x + i), 10, i.to(tl.int64), i < 6)
+    value = tl.load(x + i)
+    report(status, value, i.to(tl.int64) << shift, (i < 6) & ((value < 0) | (value >= 10)))
 """
 
 
 def test_the_first_bad_index_is_reported(interpret):
-    for x, expected in (([9, 1, 0, 3, 4, 5, 99, -1], None), ([9, 1, -5, 3, 10, 5, 0, 0], (2 << 32) | 0xFFFFFFFB)):
+    """Numbers beyond 32 bits stand as the next one within."""
+    for x, shift, expected in (
+        ([9, 1, 0, 3, 4, 5, 99, -1], 0, None),
+        ([9, 1, -5, 3, 10, 5, 0, 0], 0, (2 << 32) | 0xFFFFFFFB),
+        ([9, 1, 5_000_000_000, 3, 4, 5, 0, 0], 40, ((2**31 - 2) << 32) | 0x7FFFFFFF),
+    ):
         untouched = 2**63 - 1
         arguments = [np.array(x, np.int64), np.array([untouched])]
-        _, status = interpret(module(NOTE), "apply", (1,), arguments, BLOCK=8)
+        _, status, _ = interpret(module(NOTE), "apply", (1,), [*arguments, shift], BLOCK=8)
         assert status[0] == (untouched if expected is None else expected)
 
 
@@ -202,7 +231,9 @@ def test_every_helper_compiles(name):
         body, signature = DRAW, {"state": "*i64", "start": "*i64", "out": "*fp32"}
         kernel = "draw"
     elif name == "report":
-        body, signature = NOTE, {"x": "*i64", "status": "*i64"}
+        body, signature = NOTE, {"x": "*i64", "status": "*i64", "shift": "i32"}
+    elif name == "truncated":
+        body, signature = TRUNCATED, {"x": "*fp32", "out": "*i64"}
     elif name == "product":
         body, signature = REDUCE.format(name=name), {"x": "*fp32", "out": "*fp32"}
     else:
