@@ -7,20 +7,22 @@ from collections.abc import Iterable, Mapping
 from contextlib import ContextDecorator
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
-from compiler.errors import GenesisWarning
+from compiler.errors import GenesisWarning, TraceError
 from compiler.ir.graph import Value
+from compiler.ir.location import user_location
 from compiler.ir.op import o
 from compiler.ir.types import DType, bf16, f16
 from compiler.ir.types import dtype as to_dtype
 from genesis.context import EagerBuilder, Recording, current_recording, grad_mode, session
 from genesis.device import device
 from genesis.functions import copy_, fill_, reshape
-from genesis.live import LiveDict
+from genesis.live import LiveDict, as_f64, changes
 from genesis.optim.optimizer import Optimizer
 from genesis.tensor import Tensor, from_array, wrap
 
@@ -214,7 +216,10 @@ class GradScaler:
                 )
                 for tensor, value in zip((scale, tracker), updated):
                     tensor.write(value)
-        self._optimizers().clear()
+        progress = self._optimizers()
+        progress.clear()
+        if progress is self._progress:
+            changes.tick()
 
     def _created(self, call: str) -> tuple[Tensor, Tensor]:
         fix = "This may indicate your script did not use scaler.scale(loss or outputs) earlier in the iteration."
@@ -224,10 +229,30 @@ class GradScaler:
     def _optimizers(self) -> dict[int, _Progress]:
         """Progress by ``id(optimizer)``. A recording has its own, so that one that fails leaves nothing behind."""
         recording = current_recording()
-        return self._progress if recording is None else self._recorded.setdefault(recording, {})
+        if recording is None:
+            return self._progress
+        if recording not in self._recorded:
+            if self._progress:
+                raise self._half_done("begins behind")
+            recording.host.checks.append(partial(self._refuse_half_done, recording))
+        return self._recorded.setdefault(recording, {})
+
+    def _refuse_half_done(self, recording: Recording) -> None:
+        if self._recorded[recording]:
+            raise self._half_done("ends between")
+
+    def _half_done(self, how: str) -> TraceError:
+        return TraceError(
+            f"a compiled step {how} {self.label}.unscale_() or step() and update(), which belong together\n"
+            f"  at {user_location()}\n  call them in one compiled step, or all of them outside"
+        )
 
     def _of(self, optimizer: Optimizer) -> _Progress:
-        return self._optimizers().setdefault(id(optimizer), _Progress())
+        progress = self._optimizers()
+        found = progress.setdefault(id(optimizer), _Progress())
+        if progress is self._progress:
+            changes.tick()
+        return found
 
     def _found_inf(self, call: str) -> Value:
         """Whether any optimizer found one, f32[]."""
@@ -240,9 +265,11 @@ class GradScaler:
     # What it is set to
 
     def get_scale(self) -> float:
-        """The scale now; 1.0 when disabled."""
+        """The scale now; 1.0 when disabled. In a step that is being compiled a tensor, f64[]."""
         if not self._enabled:
             return 1.0
+        if self._scale is not None and current_recording() is not None:
+            return wrap(as_f64(self._scale))  # type: ignore[return-value]
         return self._init_scale if self._scale is None else self._scale.item()
 
     def _get_growth_tracker(self) -> int:
@@ -272,9 +299,9 @@ class GradScaler:
     def is_enabled(self) -> bool:
         return self._enabled
 
-    def structure(self) -> tuple[bool, int]:
+    def structure(self) -> tuple[bool, int, bool]:
         """What compiled steps have baked in."""
-        return self._enabled, self._options.raw("growth_interval")
+        return self._enabled, self._options.raw("growth_interval"), bool(self._progress)
 
     # Saving
 

@@ -187,7 +187,7 @@ class EagerBuilder(Evaluator):
     def __init__(self) -> None:
         super().__init__()
         self.grad_enabled = True
-        self.weight_casts: dict[tuple[Value, DType], Value] = {}
+        self.weight_casts: dict[tuple[Value, DType], tuple[Any, Value]] = {}
 
     def emit(self, call: Call) -> tuple[Value, ...]:
         op, inputs = call.op, call.inputs
@@ -218,7 +218,7 @@ class EagerBuilder(Evaluator):
     def cast_for(
         self, op: Op, operands: Any, attrs: dict[str, Any], target: DType
     ) -> tuple[tuple[Value, ...], dict[str, Any]]:
-        """Casts at once; those of leaves are kept until the outermost autocast region ends, as in PyTorch."""
+        """Casts at once; casts of leaves are kept until the leaf changes or the outermost autocast region ends."""
         return tuple([self._cast(v, target) if castable(v.dtype) else v for v in operands]), attrs
 
     def _cast(self, value: Value, target: DType) -> Value:
@@ -226,11 +226,11 @@ class EagerBuilder(Evaluator):
             return value
         if value.leaf is None or not self.grad_enabled:
             return o.cast(value, to=target)
-        key = (value, target)
+        key, age = (value, target), value.leaf.age()
         found = self.weight_casts.get(key)
-        if found is None:
-            found = self.weight_casts[key] = o.cast(value, to=target)
-        return found
+        if found is None or found[0] != age:  # a compiled step changes the contents of a value in place
+            found = self.weight_casts[key] = age, o.cast(value, to=target)
+        return found[1]
 
 
 ambient.set_default(EagerBuilder)

@@ -109,6 +109,7 @@ class HostRecord:
         after: what it does after the launch.
         results: the values that ``after`` is given.
         holders: those that were read or written, with the keys that the step looked at.
+        checks: run at the end of the recording; raise where it leaves something half done.
         pending: what was set to a value of the graph, and how to plan that the host gets it after the launch.
     """
 
@@ -123,6 +124,7 @@ class HostRecord:
         self.holders: dict[int, tuple[Holder, set[Hashable]]] = {}
         self.pending: dict[tuple[int, Hashable], Callable[[], None]] = {}
         self.skips: list[tuple[int, int, int]] = []
+        self.checks: list[Callable[[], None]] = []
         self._acted: list[Holder] = []
         self._condition: int | None = None
         self._reads: dict[Hashable, Value] = {}
@@ -181,13 +183,16 @@ class HostRecord:
     # Changes
 
     def look(self, holder: Holder, key: Hashable) -> None:
-        """``key`` of ``holder`` is about to be read. Raises TraceError where it is not known before the launch."""
+        """The step looks at ``key`` of ``holder``, or whether it is there."""
         self._asked(holder).add(key)
+
+    def refuse_late(self, holder: Holder, key: Hashable) -> None:
+        """Raise TraceError where ``key`` of ``holder``, a hyper-parameter, is known only after the launch."""
         place = self._late.get(id(holder))
         if place is not None:
             raise TraceError(
                 f"{key!r} is read after it was changed, at {place}, by a result of the same step, which does not exist "
-                f"before the step has run\n  at {user_location()}\n"
+                f"before the step has run (a tensor counts as a result)\n  at {user_location()}\n"
                 "  change it at the end of the step, or outside: the next call then sees it"
             )
 
@@ -256,6 +261,12 @@ class HostRecord:
             store = self.pending.pop(place, None)
             if store is not None:
                 store()
+
+    def finish(self) -> None:
+        """The step has been run to its end."""
+        for check in self.checks:
+            check()
+        self.flush()
 
     @contextmanager
     def skipping(self, found_inf: Value) -> Iterator[None]:

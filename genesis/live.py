@@ -103,6 +103,8 @@ class LiveDict(dict[Any, Any]):
         value = dict.__getitem__(self, key)
         if key in self.exact:
             return value
+        if key != "params" and (is_number(value) or isinstance(value, Tensor | tuple | list)):
+            recording.host.refuse_late(self, key)
         return shown(recording, self, key, value, partial(self.label, key), partial(dict.__getitem__, self, key))
 
     def __contains__(self, key: object) -> bool:
@@ -360,6 +362,8 @@ class HostObject:
         if recording is None:
             return value
         recording.host.look(self, name)
+        if is_number(value) or isinstance(value, tuple | list):
+            recording.host.refuse_late(self, name)
         kind = type(self).__name__
 
         def label(item: int | None = None) -> str:

@@ -106,7 +106,7 @@ class Tracer:
                     result = self.function(*args, **kwargs)
                 recording.builder.autocast = None
                 with grad_mode(False):
-                    recording.host.flush()
+                    recording.host.finish()
             finally:
                 recording.host.take_back()
             advance_recorded(recording, options.accumulate)

@@ -21,7 +21,7 @@ class Recorded:
         with using(self.recording.builder):
             try:
                 step()
-                host.flush()
+                host.finish()
             finally:
                 host.take_back()
         self.graph: Graph = self.recording.finish(host.results)

@@ -265,3 +265,119 @@ def test_only_a_dynamic_scale_is_state() -> None:
     assert Training(plain, loss_scale=128.0).step.state_dict() == {}
     with pytest.raises(KeyError, match="_growth_tracker"):
         Training(plain, loss_scale="dynamic").step.load_state_dict({"scale": 2.0})
+
+
+def test_weights_are_cast_again_after_a_compiled_step_inside_the_region() -> None:
+    model = nn.Linear(3, 2, bias=False)
+    optimizer = optim.SGD(model.parameters(), lr=1.0)
+    x = genesis.ones(2, 3)
+
+    @genesis.compile
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = model(x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(x)
+    with genesis.amp.autocast(dtype=genesis.bfloat16):
+        before = model(x)
+        step(x)
+        after = model(x)
+    assert after.tolist() != before.tolist()
+    np.testing.assert_allclose(after.float().detach().numpy(), model(x).detach().numpy(), rtol=1e-2)
+
+
+def with_scaler(compiled: bool, body: Any, calls: int = 7) -> list[Any]:
+    """Losses, weights, scale and step counts of calls that ``body`` makes up of a model, optimizers and a scaler."""
+    genesis.manual_seed(0)
+    model = nn.Linear(3, 2)
+    optimizers = [optim.SGD([model.weight], lr=0.1, momentum=0.9), optim.Adam([model.bias], lr=0.1)]
+    scaler = GradScaler(init_scale=8.0, growth_interval=2)
+    scheduler = optim.lr_scheduler.ExponentialLR(optimizers[0], 0.9)
+
+    def step(x: Any) -> Any:
+        return body(model, optimizers, scaler, x)
+
+    call: Any = genesis.compile(step) if compiled else step
+    found = []
+    for i in range(calls):
+        x = genesis.ones(4, 3) * (float("inf") if i in (0, 3) else 1.0)
+        result = float(call(x))
+        if i == 2:
+            scaler.set_growth_factor(4.0)
+        if i == 4:
+            scaler.set_growth_interval(1)
+            scaler.set_backoff_factor(0.25)
+        weights = [np.array(p.detach().numpy()) for p in model.parameters()]
+        found.append((result, weights, scaler.get_scale(), [o._step_count for o in optimizers]))
+        if i > 3:
+            scheduler.step()
+    return found
+
+
+def two_optimizers(model: Any, optimizers: Any, scaler: Any, x: Any) -> Any:
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    loss = (model(x) ** 2).mean()
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizers[1])
+    for optimizer in optimizers:
+        scaler.step(optimizer)
+    before = scaler.get_scale()
+    scaler.update()
+    return before
+
+
+def own_scale(model: Any, optimizers: Any, scaler: Any, x: Any) -> Any:
+    optimizers[0].zero_grad()
+    scaler.scale((model(x) ** 2).mean()).backward()
+    scaler.step(optimizers[0])
+    scaler.update(16.0)
+    return scaler.get_scale()
+
+
+def options_inside(model: Any, optimizers: Any, scaler: Any, x: Any) -> Any:
+    optimizers[0].zero_grad()
+    scaler.scale((model(x) ** 2).mean()).backward()
+    scaler.step(optimizers[0])
+    scaler.set_growth_factor(3.0)
+    scaler.update()
+    scaler.set_growth_factor(2.0)
+    return scaler.get_growth_factor()
+
+
+@pytest.mark.parametrize("body", [two_optimizers, own_scale, options_inside])
+def test_scalers_in_program_order(body: Any) -> None:
+    for f, e in zip(with_scaler(True, body), with_scaler(False, body), strict=True):
+        np.testing.assert_allclose(f[0], e[0], rtol=1e-5)
+        for a, b in zip(f[1], e[1], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        assert f[2:] == e[2:]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_compiled_step_does_not_part_unscale_from_update(first: bool) -> None:
+    model = nn.Linear(3, 2)
+    optimizer, scaler = optim.SGD(model.parameters(), lr=0.1), GradScaler()
+
+    def begin(x: Any) -> None:
+        optimizer.zero_grad()
+        scaler.scale((model(x) ** 2).mean()).backward()
+        scaler.unscale_(optimizer)
+
+    def end(x: Any) -> None:
+        scaler.step(optimizer)
+        scaler.update()
+
+    x = genesis.ones(2, 3)
+    before = model.weight.tolist()
+    if first:
+        with pytest.raises(TraceError, match=r"ends between scaler.unscale_\(\) or step\(\) and update\(\)"):
+            genesis.compile(begin, keep_grads=True)(x)
+    else:
+        begin(x)
+        with pytest.raises(TraceError, match=r"begins behind scaler.unscale_\(\) or step\(\) and update\(\)"):
+            genesis.compile(end)(x)
+    assert model.weight.tolist() == before

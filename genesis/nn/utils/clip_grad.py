@@ -11,10 +11,10 @@ from compiler.errors import AutogradError, GenesisWarning, TraceError
 from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.op import o
-from compiler.ir.types import f64
 from compiler.ops.training import total_norm as norm_of
 from genesis.context import current_recording, grad_mode
 from genesis.functions import add, clamp, div, isfinite, mul
+from genesis.live import as_f64
 from genesis.tensor import Tensor, tensor, wrap
 
 Tensors = Tensor | Iterable[Tensor]
@@ -26,10 +26,6 @@ def _listed(tensors: Tensors) -> list[Tensor]:
 
 def _grads(parameters: Tensors) -> list[Tensor]:
     return [p.grad for p in _listed(parameters) if p.grad is not None]
-
-
-def _number(value: float) -> Value:
-    return o.constant(value=float(value), dtype=f64)
 
 
 def _write(grads: list[Tensor], values: Iterable[Value]) -> None:
@@ -54,7 +50,7 @@ def _refuse_nonfinite(norm: Tensor, norm_type: float) -> None:
 
 def clip_grad_norm_(
     parameters: Tensors,
-    max_norm: float,
+    max_norm: float | Tensor,
     norm_type: float | str = 2.0,
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
@@ -74,7 +70,7 @@ def clip_grad_norm_(
     if not grads:
         return tensor(0.0)
     with grad_mode(False):
-        *clipped, norm = o.clip_grad_norm(*(g.value for g in grads), _number(max_norm), norm_type=order)
+        *clipped, norm = o.clip_grad_norm(*(g.value for g in grads), as_f64(max_norm), norm_type=order)
         if error_if_nonfinite:
             _refuse_nonfinite(wrap(norm), order)
         _write(grads, clipped)
@@ -84,13 +80,13 @@ def clip_grad_norm_(
     return wrap(norm)
 
 
-def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
+def clip_grad_value_(parameters: Tensors, clip_value: float | Tensor, foreach: bool | None = None) -> None:
     """Limit every gradient element to ``[-clip_value, clip_value]``, in place; NaN stays."""
     grads = _grads(parameters)
     if not grads:
         return
     with grad_mode(False):
-        clipped: Any = o.clip_grad_value(*(g.value for g in grads), _number(clip_value))
+        clipped: Any = o.clip_grad_value(*(g.value for g in grads), as_f64(clip_value))
         _write(grads, clipped if isinstance(clipped, tuple) else (clipped,))
 
 
@@ -112,10 +108,10 @@ def get_total_norm(
 
 
 def clip_grads_with_norm_(
-    parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None
+    parameters: Tensors, max_norm: float | Tensor, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
     """Scale all gradients by ``min(max_norm / (total_norm + 1e-6), 1)`` for a norm from :func:`get_total_norm`."""
     with grad_mode(False):
-        factor = clamp(div(float(max_norm), add(total_norm, 1e-6)), max=1.0)
+        factor = clamp(div(wrap(as_f64(max_norm)), add(total_norm, 1e-6)), max=1.0)
         for grad in _grads(parameters):
             grad.write(o.cast(mul(grad, factor).value, to=grad.dtype))

@@ -388,3 +388,72 @@ def test_numbers_promote_as_python_numbers() -> None:
     results = step(DATA, genesis.tensor([3]), 0.25)
     assert [r.dtype for r in results] == [genesis.float32, genesis.float32, genesis.float64, genesis.float32]
     assert results[2].item() == 0.1 * 0.1 + 0.2
+
+
+RATES = {
+    "tensor": lambda: genesis.tensor(0.1),
+    "one element": lambda: genesis.tensor([0.1]),
+    "float32": lambda: np.float32(0.1),
+    "float64": lambda: np.float64(0.1),
+    "array": lambda: np.array(0.1),
+    "int": lambda: 1,
+}
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW])
+@pytest.mark.parametrize("rate", RATES)
+def test_rates_of_every_kind(rate: str, kind: Any) -> None:
+    def run(compiled: bool, lr: Any) -> Any:
+        genesis.manual_seed(0)
+        model = nn.Linear(3, 2)
+        optimizer = kind(model.parameters(), lr=lr)
+        scheduler = schedules.ExponentialLR(optimizer, 0.5)
+
+        def step(x: Any) -> Any:
+            optimizer.zero_grad()
+            loss = (model(x) ** 2).mean()
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+            return loss
+
+        call: Any = genesis.compile(step) if compiled else step
+        losses = [call(DATA).item() for _ in range(4)]
+        last = optimizer.param_groups[0]["lr"]
+        return losses, float(last), isinstance(last, genesis.Tensor), float(scheduler.get_last_lr()[0])
+
+    expected = run(False, float(RATES[rate]()))
+    for compiled in (False, True):
+        found = run(compiled, RATES[rate]())
+        assert found[0] == pytest.approx(expected[0], rel=1e-5)
+        assert found[1] == found[3] == pytest.approx(expected[1], rel=1e-6)
+        assert found[2] is (rate in ("tensor", "one element"))
+
+
+def test_a_schedule_before_the_optimizer_needs_rates_that_are_numbers() -> None:
+    case = Case(lr=genesis.tensor(0.1))
+    with pytest.raises(TraceError, match=r"'lr' is read after it was changed.*\(a tensor counts as a result\)"):
+        genesis.compile(lambda x: schedule_first(case, x))(DATA)
+
+
+def test_the_largest_norm_may_be_an_argument() -> None:
+    def body(case: Case, x: Any, limit: Any) -> Any:
+        case.optimizer.zero_grad()
+        loss = (case.model(x) ** 2).mean()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(case.model.parameters(), limit)
+        nn.utils.clip_grad_value_(case.model.parameters(), limit * 0.5)
+        case.optimizer.step()
+        return loss, norm
+
+    check(body, args=lambda i: [0.5 / (i + 1)])
+
+
+def test_a_late_schedule_leaves_parameters_and_flags_readable() -> None:
+    def body(case: Case, x: Any) -> Any:
+        loss = case.train(x)
+        case.plateau.step(loss)
+        case.optimizer.zero_grad()
+        return loss
+
+    check(body)
