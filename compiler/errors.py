@@ -6,9 +6,18 @@ Errors double as the built-in type a PyTorch user would catch (``RuntimeError``,
 
 from __future__ import annotations
 
+from compiler.callers import shown, user_line
+
 
 class GenesisError(Exception):
     """Base of all errors raised by Genesis."""
+
+
+class UsageError(GenesisError):
+    """A call that cannot be meant so. The message ends with the user's line, unless it names one already."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message if "\n  at " in message else f"{message}\n  at {shown(*user_line())}")
 
 
 class GenesisWarning(UserWarning):
@@ -24,26 +33,40 @@ class OpTypeError(OpError, TypeError):
 
 
 class AxisError(OpError, IndexError):
-    """A dimension that the tensor does not have."""
+    """A dimension that the tensor does not have, or that has no elements."""
 
 
-class ArgumentError(GenesisError, TypeError):
+class ArgumentError(UsageError, TypeError):
     """A function was called with an argument of a wrong type, or with one that it does not have."""
 
 
-class ChoiceError(GenesisError, ValueError):
+class ChoiceError(UsageError, ValueError):
     """An argument has a type that fits and a value that does not."""
 
 
-class IndexingError(GenesisError, IndexError):
+class InvariantError(UsageError, AssertionError):
+    """An argument breaks a condition that PyTorch asserts."""
+
+
+class IndexingError(UsageError, IndexError):
     """An index that the tensor does not have, or that is no index."""
 
 
-class UnsupportedError(GenesisError, NotImplementedError):
+class OutOfRangeError(GenesisError, IndexError):
+    """An index in the data, which is known only when the op runs, lies outside its range."""
+
+
+class KeyedError(UsageError, KeyError):
+    """A name or key that a container does not have, has already, or cannot have."""
+
+    __str__ = Exception.__str__  # KeyError would quote the message
+
+
+class UnsupportedError(UsageError, NotImplementedError):
     """A part of PyTorch that Genesis does not have."""
 
 
-class MissingNameError(GenesisError, AttributeError):
+class MissingNameError(UsageError, AttributeError):
     """A module or object of Genesis has no such name; the message says what to use."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
-from compiler.errors import DivisionError, GenesisError, IndexingError
+from compiler.errors import DivisionError, GenesisError, OutOfRangeError
 from compiler.ir.location import Loc
 
 
@@ -38,7 +38,7 @@ class Check:
     def error(self, index: int | str, element: int) -> GenesisError:
         """What a call raises for ``index`` found at ``element``."""
         message = self.finding(index, element)
-        return DivisionError(message) if self.size is None else IndexingError(message)
+        return DivisionError(message) if self.size is None else OutOfRangeError(message)
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,7 @@ from genesis.functions import (
     zeros_like,
 )
 from genesis.io import load_checkpoint, save_checkpoint
+from genesis.names import module_getattr
 from genesis.program import compile
 from genesis.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
 from genesis.tensor import Size, Tensor, tensor
@@ -170,4 +171,6 @@ short = int16
 int = int32
 long = int64
 
-__all__ = [name for name in dir() if not name.startswith("_") and name != "compiler"]
+__all__ = [name for name in dir() if not name.startswith("_") and name not in ("compiler", "module_getattr")]
+
+__getattr__ = module_getattr("genesis", globals())

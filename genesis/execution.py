@@ -17,7 +17,7 @@ import numpy as np
 from compiler import pipeline
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import isa_for
-from compiler.errors import AutogradError, DeviceError, DivisionError, GenesisWarning, IndexingError
+from compiler.errors import AutogradError, DeviceError, DivisionError, GenesisWarning, OutOfRangeError
 from compiler.interpret import concrete, interpret
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType, dtype
@@ -365,7 +365,7 @@ class Interpreted:
         try:
             outputs, updates = interpret(self.graph, arguments)
         except (DivisionError, IndexError) as error:
-            kind = DivisionError if isinstance(error, DivisionError) else IndexingError
+            kind = DivisionError if isinstance(error, DivisionError) else OutOfRangeError
             raise kind(f"{error}\n  nothing was updated by this call") from None
         results = [np.array(a) for a in outputs]
         places = {v: i for i, v in enumerate(self.graph.inputs("state"))}

@@ -14,6 +14,7 @@ from typing import Any
 from compiler.ir.op import Op, o
 from compiler.ir.types import Shape
 from compiler.ops.layout import slice_length
+from genesis.bits import BITS
 
 Strides = tuple[int, ...]
 Layout = tuple[Shape, Strides]
@@ -85,6 +86,9 @@ def after(op: Op, attrs: dict[str, Any], shape: Shape, strides: Strides) -> Layo
     if op is o.slice:
         start, stop, step = attrs["start"], attrs["stop"], attrs["step"]
         return tuple(map(slice_length, start, stop, step)), tuple(map(mul, strides, step))
+    if op is BITS and attrs.get("last") is not None:
+        last, before = attrs["last"], shape[-1]
+        return (*shape[:-1], last), (*(s * last // before for s in strides[:-1]), 1)
     if op is o.take:  # one row
         return shape[1:], strides[1:]
     return shape, strides

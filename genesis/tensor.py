@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
 
-from compiler.errors import AutogradError, TraceError
+from compiler.errors import ArgumentError, AutogradError, ChoiceError, IndexingError, TraceError
 from compiler.interpret import concrete
 from compiler.ir.graph import Value
-from compiler.ir.location import user_location
+from compiler.ir.location import here, user_location
 from compiler.ir.op import Op, o
 from compiler.ir.types import DType, TensorType, dtype, f32
+from compiler.ops.reduce import normalize_axis
+from genesis.bits import BITS, bits_attrs
 from genesis.context import Cell, current_recording, grad_mode, session
-from genesis.device import Device, device
+from genesis.device import Device, device, on_cpu
 from genesis.history import Handle, add_hook, gradients, need_history, seed_for
+from genesis.names import missing
 from genesis.strides import Layout, after, contiguous_strides, is_contiguous, reshaped
+
+CPU = device("cpu")
 
 View = tuple[Op, tuple["Tensor", ...], dict[str, Any]]
 """A view op, its operands besides the tensor that is viewed, its attributes."""
+
+
+DECIDE_LATER = (
+    "keep the decision in the graph (genesis.where, masked ops), return the tensor from the step and "
+    "look at it outside, or take this code out of the compiled function"
+)
+SHOW_LATER = "return the tensor from the step and print it outside; its shape and dtype can be printed here"
 
 
 class Size(tuple[int, ...]):
@@ -49,9 +61,26 @@ class Tensor:
     _shown: Value | None
     _kept: Tensor | None
 
-    def __init__(self, data: Any = (), *, dtype: Any = None, requires_grad: bool = False) -> None:
-        source = tensor(data, dtype=dtype)
-        self._start(Cell(source._cell.value, requires_grad=requires_grad), ())
+    def __init__(self, *data: Any, device: Any = None) -> None:
+        """``Tensor(2, 3)``: sizes, of contents that are not defined. ``Tensor([2, 3])``: contents, as float32.
+
+        A tensor is shared, not copied. Other dtypes, and gradients, are for :func:`tensor`.
+        """
+        on_cpu(device)
+        if len(data) == 1 and isinstance(data[0], Tensor):
+            self._start(data[0]._cell, data[0]._views)
+            return
+        sizes = data[0] if len(data) == 1 and isinstance(data[0], Size) else data
+        if all(isinstance(n, int) and not isinstance(n, bool) for n in sizes):
+            made = tensor(np.zeros(sizes if data else 0, np.float32))
+        elif len(data) == 1 and isinstance(data[0], list | tuple | np.ndarray):
+            made = tensor(data[0], dtype=f32)
+        else:
+            shown = ", ".join(type(x).__name__ for x in data)
+            raise ArgumentError(
+                here(f"Tensor({shown}): sizes as ints, or one sequence of numbers", "genesis.tensor(...) takes numbers")
+            )
+        self._start(made._cell, ())
 
     def _start(self, cell: Cell, views: tuple[View, ...]) -> None:
         self._cell = cell
@@ -106,7 +135,7 @@ class Tensor:
 
     @property
     def dtype(self) -> DType:
-        return self._cell.type.dtype
+        return self._type.dtype
 
     @property
     def shape(self) -> Size:
@@ -118,7 +147,7 @@ class Tensor:
 
     @property
     def device(self) -> Device:
-        return device("cpu")
+        return CPU
 
     @property
     def requires_grad(self) -> bool:
@@ -159,7 +188,12 @@ class Tensor:
         return self
 
     def size(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self.shape[dim]
+        return self.shape if dim is None else self.shape[self._axis(dim)]
+
+    def _axis(self, dim: int) -> int:
+        if not self.ndim:
+            raise IndexingError("dimension specified as 0 but tensor has no dimensions")
+        return normalize_axis(dim, self.ndim)
 
     def _layout(self) -> Layout:
         shape = self._cell.type.shape
@@ -171,7 +205,7 @@ class Tensor:
     def stride(self, dim: int | None = None) -> Any:
         """Elements between neighbours along each dimension, or along ``dim``, of the storage that the tensor shows."""
         strides = self._layout()[1]
-        return strides if dim is None else strides[dim]
+        return strides if dim is None else strides[self._axis(dim)]
 
     def is_contiguous(self) -> bool:
         """Whether the tensor shows its storage in row-major order without gaps."""
@@ -195,21 +229,29 @@ class Tensor:
 
     def __len__(self) -> int:
         if not self.ndim:
-            raise TypeError("len() of a 0-d tensor")
+            raise ArgumentError(here("len() of a 0-d tensor"))
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.ndim:
-            raise TypeError("iteration over a 0-d tensor")
+            raise ArgumentError(here("iteration over a 0-d tensor"))
         return (self[i] for i in range(len(self)))  # type: ignore[index]  # attached by genesis.functions
 
     def __hash__(self) -> int:
         return id(self)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Python asks here for what is not there."""
+            if name.startswith("_"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise missing("a Tensor", name, dir(Tensor))
+
     # Out of Genesis
 
-    def _array(self, what: str) -> np.ndarray:
-        """The contents; inside a step that is being compiled there are none yet."""
+    def _array(self, what: str, advice: str = "") -> np.ndarray:
+        """The contents; inside a step that is being compiled there are none yet, and ``advice`` says what to do."""
         data = self.value.data
         recording = current_recording()
         if data is None and recording is not None and recording.host.host_value(self.value) is not None:
@@ -224,21 +266,22 @@ class Tensor:
                 f"{what} needs the contents of a {self._type} tensor, "
                 "which do not exist while the step is being compiled\n"
                 f"  at {user_location()}\n"
-                "  keep the decision in the graph (genesis.where, masked ops), return the tensor from the step and "
-                "look at it outside, or take this code out of the compiled function"
+                f"  {advice or DECIDE_LATER}"
             )
         return data
 
     def numpy(self) -> np.ndarray:
         """The contents as a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``); shares memory unless it is a view."""
         if self.requires_grad:
-            raise AutogradError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+            raise AutogradError(
+                here("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+            )
         return self._array(".numpy()")
 
     def item(self) -> Any:
         """The only element as a Python number."""
         if self.numel() != 1:
-            raise AutogradError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar")
+            raise AutogradError(here(f"a Tensor with {self.numel()} elements cannot be converted to Scalar"))
         return self._array(".item()").item()
 
     def tolist(self) -> Any:
@@ -256,7 +299,9 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self.numel() != 1:
-            raise AutogradError(f"Boolean value of Tensor with {self.numel()} values is ambiguous")
+            raise AutogradError(
+                here(f"Boolean value of Tensor with {self.numel()} values is ambiguous", "use .any() or .all()")
+            )
         value = self.value
         recording = current_recording()
         if value.data is None and recording is not None:
@@ -265,22 +310,31 @@ class Tensor:
                 return decided
         return bool(self._array("a branch on a tensor (bool)"))
 
+    def _number(self, kind: str) -> Any:
+        if self.numel() != 1:
+            raise ChoiceError(f"only one element tensors can be converted to Python scalars, {kind}() of {self._type}")
+        return self.item()
+
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number("int"))
 
     def __index__(self) -> int:
         if self.dtype.kind == "float":
-            raise TypeError("only integer tensors of a single element can be converted to an index")
-        return int(self.item())
+            raise ArgumentError(
+                here(f"only integer tensors of a single element can be converted to an index, not {self._type}")
+            )
+        return int(self._number("index"))
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number("float"))
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if not self.ndim else repr(self)
+        if self.ndim:
+            return repr(self)
+        return format(self._array("an f-string or format()", SHOW_LATER).item(), spec)
 
     def __repr__(self) -> str:
-        array = self._array("printing a tensor")
+        array = self._array("printing a tensor", SHOW_LATER)
         shown = array.astype(np.float32) if self.dtype.is_half else array
         body = np.array2string(shown, precision=4, separator=", ", prefix="tensor(", threshold=1000)
         notes = "" if self.dtype in (f32, dtype("i64"), dtype("bool")) else f", dtype={self.dtype!r}"
@@ -424,6 +478,8 @@ def _put(base: Value, views: tuple[View, ...], value: Value) -> Value:
         return o.permute(inner, dims=tuple(sorted(range(len(dims)), key=dims.__getitem__)))
     if op is o.slice:
         return o.slice_scatter(base, inner, **attrs)
+    if op is BITS:
+        return op(inner, **bits_attrs(inner.type, base.dtype))
     if op is o.take:
         return o.put_rows(base, *rest, inner)
     if op is o.detach:
@@ -476,6 +532,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     Python floats become float32, ints int64, as in PyTorch; NumPy arrays keep their dtype. Raises TypeError for a dtype
     Genesis does not have. Inside a step that is being compiled, a NumPy array from outside is read at every call.
     """
+    on_cpu(device)
     want = None if dtype is None else _dtype(dtype)
     if isinstance(data, Tensor):
         data = data._array("genesis.tensor()")
@@ -483,10 +540,17 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
         data = data.detach().cpu()
         data = data.float().numpy() if str(data.dtype) == "torch.bfloat16" else data.numpy()
     given = isinstance(data, np.ndarray | np.generic)
-    array = np.array(data) if given or not _has_tensors(data) else np.array([np.asarray(x) for x in data])
-    if want is None and not given and array.dtype == np.float64:
+    try:
+        array = np.array(data) if given or not _has_tensors(data) else np.array([np.asarray(x) for x in data])
+    except ValueError:
+        raise ChoiceError(f"the nested sequences differ in length: {_short(data)}") from None
+    if array.dtype.kind in "OUS":
+        raise ArgumentError(f"tensor() takes numbers, not {type(data).__name__} {_short(data)} ({array.dtype})")
+    if want is None and not given and array.dtype == np.float64 and not _has_numpy(data):
         want = f32
     kind = want if want is not None else _dtype(array.dtype)
+    if requires_grad and not kind.is_floating_point:
+        raise AutogradError(here(f"only Tensors of floating point dtype can require gradients, not {kind!r}"))
     recording = current_recording()
     if recording is None:
         return from_array(array.astype(kind.numpy), requires_grad)
@@ -495,6 +559,18 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     if requires_grad:
         made._cell.set_requires_grad(True)
     return made
+
+
+def _has_numpy(data: Any) -> bool:
+    """Whether one of nested sequences holds numbers of NumPy, which keep their dtype."""
+    if isinstance(data, list | tuple):
+        return any(map(_has_numpy, data))
+    return isinstance(data, np.ndarray | np.generic)
+
+
+def _short(data: Any) -> str:
+    text = repr(data)
+    return text if len(text) < 60 else f"{text[:56]} ..."
 
 
 def _has_tensors(data: Any) -> bool:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass, replace
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_OWN = tuple(os.path.join(_ROOT, part) + os.sep for part in ("compiler", "genesis", "runtime"))
+from compiler.callers import shown, user_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +23,15 @@ class Loc:
         return replace(self, note=f"{self.note} {note}".strip())
 
     def __str__(self) -> str:
-        where = f"{os.path.basename(self.file)}:{self.line}" if self.file else "<unknown>"
-        return " ".join(filter(None, (where, self.scope, f"[{self.note}]" if self.note else "")))
+        return " ".join(filter(None, (shown(self.file, self.line), self.scope, f"[{self.note}]" if self.note else "")))
 
 
 UNKNOWN = Loc()
 
 
-def is_users(file: str) -> bool:
-    """Whether a source file lies outside Genesis's own packages."""
-    return not file.startswith(_OWN)
-
-
 def user_location(scope: str = "") -> Loc:
     """The innermost frame outside Genesis's own packages."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if is_users(file):
-            return Loc(file, frame.f_lineno, scope)
-        frame = frame.f_back  # type: ignore[assignment]
-    return Loc(scope=scope)
+    return Loc(*user_line(), scope)
 
 
 def here(message: str, advice: str = "") -> str:

@@ -61,7 +61,7 @@ def _infer_convolve(
 
 def is_depthwise(x: Value, weight: Value, groups: int) -> bool:
     """Whether every channel is filtered by itself."""
-    return groups > 1 and weight.shape[0] == weight.shape[1] * groups == x.shape[1]
+    return groups > 1 and weight.shape[1] == 1 and weight.shape[0] == groups == x.shape[1]
 
 
 def _expand_convolve(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import IndexingError, OpError
+from compiler.errors import OpError, OutOfRangeError
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import Shape, TensorType, i64
@@ -34,7 +34,7 @@ def _bounded(index: np.ndarray, size: int, what: str) -> np.ndarray:
     wrong = (index < 0) | (index >= size)
     if wrong.any():
         where = int(np.flatnonzero(wrong)[0])
-        raise IndexingError(out_of_range(what, int(index.reshape(-1)[where]), size, where))
+        raise OutOfRangeError(out_of_range(what, int(index.reshape(-1)[where]), size, where))
     return index
 
 

@@ -20,8 +20,8 @@ def normalize_axis(axis: Any, rank: int) -> int:
     Raises :class:`AxisError` outside ``[-rank, rank)`` (rank 0 counts as 1), :class:`OpTypeError` for no integer.
     """
     bound = max(rank, 1)
-    if not hasattr(axis, "__index__"):
-        raise OpTypeError(f"a dimension is an integer, not {axis!r}")
+    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+        raise OpTypeError(f"dim must be int, not {axis!r}")
     if not -bound <= axis < bound:
         raise AxisError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {axis})")
     return axis % bound
@@ -64,7 +64,7 @@ def _needs_elements(infer: Callable[..., TensorType]) -> Callable[..., TensorTyp
     def check(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
         result = infer(x, axes=axes, keepdim=keepdim)
         if any(x.shape[a] == 0 for a in axes):
-            raise OpError(f"the reduction has no identity and the dimension is empty (shape {list(x.shape)})")
+            raise AxisError(f"the reduction has no identity and the dimension is empty (shape {list(x.shape)})")
         return result
 
     return check

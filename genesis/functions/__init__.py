@@ -6,6 +6,7 @@ and errors are PyTorch's; shapes broadcast and dtypes promote as there.
 
 # ruff: noqa: F403
 
+from genesis.functions.calls import check_all
 from genesis.functions.control import *
 from genesis.functions.conversion import *
 from genesis.functions.creation import *
@@ -17,4 +18,5 @@ from genesis.functions.products import *
 from genesis.functions.reductions import *
 from genesis.functions.shapes import *
 
+check_all(globals(), "genesis.functions")
 attach(globals())

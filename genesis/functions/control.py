@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from compiler.errors import OpError
+from compiler.errors import OpError, UnsupportedError
 from compiler.ir.ambient import using
 from compiler.ir.graph import Value
 from compiler.ir.location import user_location
@@ -58,7 +58,7 @@ def scan(
         pattern, ys = _flat(result[1])
     _check_carry(first, start, last, after)
     if recording.customs or recording.hooks:
-        raise NotImplementedError(f"scan: custom autograd functions and hooks in the body\n  at {user_location()}")
+        raise UnsupportedError(f"scan: custom autograd functions and hooks in the body\n  at {user_location()}")
     draws = _draws(recording, length, reverse)
     captured = {inner: recording.outside[cell] for cell, inner in recording.state.items() if inner not in draws}
     order = {p.value: p for p in graph.params}

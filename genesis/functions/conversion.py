@@ -6,8 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from compiler.errors import ArgumentError, OpError, UnsupportedError
+from compiler.ir.location import here
 from compiler.ir.op import o
+from compiler.ir.types import DType
 from compiler.ir.types import dtype as to_dtype
+from compiler.ops.elementwise import broadcast_shapes
+from genesis.bits import BITS, bits_attrs
+from genesis.context import current_recording
 from genesis.device import Device, on_cpu
 from genesis.functions.creation import draw
 from genesis.functions.indexing import as_operand
@@ -23,12 +29,15 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether ``|input - other| <= atol + rtol * |other|`` everywhere."""
+    broadcast_shapes(input.shape, other.shape)
     a, b = input._array("allclose"), other._array("allclose")
     return bool(np.allclose(a.astype(np.float64), b.astype(np.float64), rtol, atol, equal_nan))
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
     """A tensor on the memory of ``array`` (a copy when it is not contiguous)."""
+    if not isinstance(array, np.ndarray):
+        raise ArgumentError(f"expected np.ndarray (got {type(array).__name__})")
     return from_array(array)
 
 
@@ -87,6 +96,17 @@ def to(
     return cast(input, to_dtype(dtype))
 
 
+def reinterpreted(input: Tensor, to: DType) -> Tensor:
+    """A view of the bits of ``input`` as another dtype; not in compiled steps."""
+    if to is input.dtype:
+        return input.view_as_op(o.reshape, shape=tuple(input.shape))
+    if current_recording() is not None:
+        raise UnsupportedError(
+            here(f"view({to!r}) of a {input._type} tensor in a compiled step", "x.to(dtype) converts the numbers")
+        )
+    return input.view_as_op(BITS, **bits_attrs(input._type, to))
+
+
 def copy_(input: Tensor, source: Any) -> Tensor:
     """Take the contents of ``source``, broadcast and cast."""
     spread = o.expand(as_operand(source, input.dtype), shape=tuple(input.shape))
@@ -96,7 +116,9 @@ def copy_(input: Tensor, source: Any) -> Tensor:
 
 
 def fill_(input: Tensor, value: Any) -> Tensor:
-    """Set every element."""
+    """Set every element to a number."""
+    if isinstance(value, Tensor) and value.ndim:
+        raise OpError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions")
     return copy_(input, value)
 
 
@@ -107,9 +129,13 @@ def zero_(input: Tensor) -> Tensor:
 
 def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with uniform draws from ``[a, b)``."""
+    if a > b:
+        raise OpError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
     return copy_(input, add(mul(draw(o.uniform, 1, tuple(input.shape), generator, None), b - a), a))
 
 
 def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with normal draws."""
+    if std < 0:
+        raise OpError(f"normal expects std >= 0.0, but found std {std}")
     return copy_(input, add(mul(draw(o.normal, 2, tuple(input.shape), generator, None), std), mean))

@@ -8,70 +8,104 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import TraceError
-from compiler.ir.location import user_location
+from compiler.errors import ArgumentError, OpError, TraceError
+from compiler.ir.location import here, user_location
 from compiler.ir.op import Op, o
 from compiler.ir.types import boolean, f32, f64, i64
 from compiler.ir.types import dtype as to_dtype
 from genesis.context import current_recording
+from genesis.device import on_cpu
 from genesis.functions.shapes import as_sizes
 from genesis.random import Generator, default_generator
-from genesis.tensor import Tensor, from_array, tensor, wrap
+from genesis.tensor import Tensor, copied, from_array, tensor, wrap
 
 
-def _filled(value: Any, shape: tuple[int, ...], to: Any, requires_grad: bool) -> Tensor:
+def _filled(value: Any, shape: tuple[int, ...], to: Any, requires_grad: bool, device: Any = None) -> Tensor:
+    on_cpu(device)
+    if not isinstance(value, bool | int | float | np.generic | Tensor):
+        raise ArgumentError(f"the value to fill with must be a number, not {type(value).__name__}")
+    if builtins.any(n < 0 for n in shape):
+        raise OpError(f"Trying to create tensor with negative dimension: {list(shape)}")
+    if isinstance(value, Tensor):
+        one = value.value if to is None else o.cast(value.value, to=to_dtype(to))
+        return _leaf(wrap(copied(wrap(o.expand(one, shape=shape)))), requires_grad)
     if to is None:
         to = boolean if isinstance(value, bool) else i64 if isinstance(value, int) else f32
     made = wrap(o.expand(o.constant(value=value, dtype=to_dtype(to)), shape=shape))
     if current_recording() is None:
         made = from_array(np.array(made._array("full")))
-    return made.requires_grad_() if requires_grad else made
+    return _leaf(made, requires_grad)
 
 
 def full(
     size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of ``size`` filled with a number."""
-    return _filled(fill_value, as_sizes(tuple(size)), dtype, requires_grad)
+    return _filled(fill_value, as_sizes((size,)), dtype, requires_grad, device)
 
 
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros, float32 unless ``dtype`` says otherwise."""
-    return _filled(0, as_sizes(size), dtype or f32, requires_grad)
+    return _filled(0, as_sizes(size), dtype or f32, requires_grad, device)
 
 
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones, float32 unless ``dtype`` says otherwise."""
-    return _filled(1, as_sizes(size), dtype or f32, requires_grad)
+    return _filled(1, as_sizes(size), dtype or f32, requires_grad, device)
 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """The same as :func:`zeros`: contents are never left undefined."""
-    return _filled(0, as_sizes(size), dtype or f32, requires_grad)
+    return _filled(0, as_sizes(size), dtype or f32, requires_grad, device)
 
 
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None) -> Tensor:
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of the same shape and dtype filled with a number."""
-    return _filled(fill_value, tuple(input.shape), dtype or input.dtype, False)
+    return _filled(fill_value, tuple(input.shape), dtype or input.dtype, requires_grad, device)
 
 
-def zeros_like(input: Tensor, *, dtype: Any = None) -> Tensor:
+def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of the same shape and dtype."""
-    return full_like(input, 0, dtype=dtype)
+    return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def ones_like(input: Tensor, *, dtype: Any = None) -> Tensor:
+def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of the same shape and dtype."""
-    return full_like(input, 1, dtype=dtype)
+    return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 empty_like = zeros_like
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Tensor:
+def _number(x: Any) -> Any:
+    return x.item() if isinstance(x, Tensor) else x
+
+
+def _leaf(made: Tensor, requires_grad: bool) -> Tensor:
+    return made.requires_grad_() if requires_grad else made
+
+
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """``start, start + step, ...`` before ``end``; int64 for ints, float32 otherwise."""
-    first, last = (0, start) if end is None else (start, end)
-    count = builtins.max(int(np.ceil((last - first) / step)), 0)
+    on_cpu(device)
+    for given in (start, end, step):
+        if isinstance(given, str):
+            raise ArgumentError(f"arange takes numbers, not {given!r}")
+    first, last, step = map(_number, (0, start, step) if end is None else (start, end, step))
+    if step == 0 or (last - first) / step < 0:
+        why = "step must be nonzero" if step == 0 else "upper bound and lower bound inconsistent with step sign"
+        raise OpError(here(f"arange({first}, {last}, {step}): {why}"))
+    count = int(np.ceil((last - first) / step))
     whole = isinstance(first, int) and isinstance(last, int) and isinstance(step, int)
     line = o.iota(shape=(count,), axis=0)
     to = to_dtype(dtype) if dtype is not None else i64 if whole else f32
@@ -79,30 +113,40 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, dev
         line = o.add(o.mul(line, step), first) if step != 1 or first else line
     else:
         line = o.add(o.mul(o.cast(line, to=f64), float(step)), float(first))
-    return wrap(line if line.dtype is to else o.cast(line, to=to))
+    return _leaf(wrap(line if line.dtype is to else o.cast(line, to=to)), requires_grad)
 
 
-def linspace(start: float, end: float, steps: int, *, dtype: Any = None) -> Tensor:
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """``steps`` evenly spaced numbers from ``start`` to ``end``, both included."""
-    return tensor(np.linspace(start, end, steps), dtype=dtype or f32)
+    if steps < 0:
+        raise OpError(here(f"number of steps must be non-negative, not {steps}"))
+    line = np.linspace(_number(start), _number(end), steps)
+    return tensor(line, dtype=dtype or f32, device=device, requires_grad=requires_grad)
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None) -> Tensor:
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """The identity matrix."""
-    return tensor(np.eye(n, m), dtype=dtype or f32)
+    if n < 0 or (m is not None and m < 0):
+        raise OpError(f"the sizes of eye must not be negative, here {n} and {m}")
+    return tensor(np.eye(n, m), dtype=dtype or f32, device=device, requires_grad=requires_grad)
 
 
-def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
+def rand(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Uniform on [0, 1)."""
-    return draw(o.uniform, 1, as_sizes(size), generator, dtype)
+    on_cpu(device)
+    return _leaf(draw(o.uniform, 1, as_sizes(size), generator, dtype), requires_grad)
 
 
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Standard normal."""
-    drawn = draw(o.normal, 2, as_sizes(size), generator, dtype)
-    return drawn.requires_grad_() if requires_grad else drawn
+    on_cpu(device)
+    return _leaf(draw(o.normal, 2, as_sizes(size), generator, dtype), requires_grad)
 
 
 def draw(op: Op, draws: int, shape: tuple[int, ...], generator: Generator | None, to: Any) -> Tensor:
@@ -111,22 +155,31 @@ def draw(op: Op, draws: int, shape: tuple[int, ...], generator: Generator | None
     return wrap(drawn if to is None else o.cast(drawn, to=to_dtype(to)))
 
 
-def rand_like(input: Tensor) -> Tensor:
+def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Uniform on [0, 1) in the same shape and dtype."""
-    return rand(*input.shape, dtype=input.dtype)
+    return rand(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def randn_like(input: Tensor) -> Tensor:
+def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Standard normal in the same shape and dtype."""
-    return randn(*input.shape, dtype=input.dtype)
+    return randn(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def randint(
-    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
 ) -> Tensor:
     """Whole numbers in ``[low, high)``, int64."""
+    on_cpu(device)
     if size is None:
         low, high, size = 0, low, high
+    if size is None or high <= low:
+        raise OpError(here(f"randint(low={low}, high={high}, size={size}) needs a size and low < high"))
     uniform = draw(o.uniform, 1, as_sizes((size,)), generator, None)
     whole = o.add(o.floor(o.mul(uniform.value, float(high - low))), float(low))
     return wrap(o.cast(whole, to=to_dtype(dtype or i64)))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from compiler.errors import ArgumentError, ChoiceError
+from compiler.errors import IndexingError, OpError
 from compiler.ir.graph import Value
-from compiler.ir.location import here
 from compiler.ir.op import o
 from compiler.ir.types import i64
 from compiler.ops.layout import slice_along
@@ -34,7 +33,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along ``dim`` at ``index``, a vector or a single number."""
     axis = normalize_axis(dim, input.ndim)
     if index.ndim > 1:
-        raise ChoiceError(here(f"index_select(): index is expected to be a vector, not {index._type}"))
+        raise IndexingError(f"index_select(): index is expected to be a vector, not {index._type}")
     x = _at_least_1d(input.value)
     order = (axis, *(a for a in range(x.type.rank) if a != axis))
     table = x if axis == 0 else o.permute(x, dims=order)
@@ -59,8 +58,10 @@ def _checked(index: Value, size: int) -> Value:
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """int64 rows that are 1 at each class."""
     if tensor.dtype.kind != "int":
-        raise ArgumentError(here(f"one_hot is only applicable to index tensors of integers, not {tensor._type}"))
+        raise OpError(f"one_hot is only applicable to index tensors of integers, not {tensor._type}")
     if num_classes == -1:
+        if not tensor.numel():
+            raise OpError("Can not infer total number of classes from empty tensor.")
         num_classes = int(tensor._array("one_hot without num_classes").max()) + 1
     classes = o.iota(shape=(num_classes,), axis=0)
     label = o.bounded(unsqueeze(tensor, -1).value, size=num_classes, what="class value")

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import AutogradError, TraceError
-from compiler.ir.location import user_location
+from compiler.errors import ArgumentError, AutogradError, TraceError
+from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from compiler.ir.types import DType, boolean, dtype, f32, f64, i64
+from compiler.ir.types import dtype as to_dtype
 from genesis.context import current_recording
-from genesis.functions.conversion import detach, to
+from genesis.functions.calls import checked
+from genesis.functions.conversion import detach, reinterpreted
 from genesis.functions.indexing import getitem, setitem
 from genesis.functions.pointwise import (
     abs,
@@ -29,9 +31,10 @@ from genesis.functions.pointwise import (
     remainder,
     sub,
     true_divide,
+    where,
 )
 from genesis.functions.products import matmul
-from genesis.functions.shapes import expand, reshape, t, transpose, view
+from genesis.functions.shapes import expand, reshape, split, t, transpose, view
 from genesis.tensor import Tensor, from_array
 
 _METHODS = (
@@ -53,10 +56,12 @@ def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         result = function(self, *args, **kwargs).value
         if tuple(result.shape) != self.shape:
             raise AutogradError(
-                f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result.shape)}"
+                here(f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result.shape)}")
             )
         if result.dtype.is_floating_point and not self.dtype.is_floating_point:
-            raise AutogradError(f"result type {result.dtype!r} can't be cast to the desired output type {self.dtype!r}")
+            raise AutogradError(
+                here(f"result type {result.dtype!r} can't be cast to the desired output type {self.dtype!r}")
+            )
         return self.write(o.cast(result, to=self.dtype) if result.dtype is not self.dtype else result)
 
     method.__doc__ = f"In-place :func:`{function.__name__}`."
@@ -67,17 +72,39 @@ def _swapped(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda self, other: function(other, self)
 
 
-def _operator(function: Callable[..., Tensor]) -> Callable[..., Any]:
-    """A binary operator that leaves operands it does not know to the other side."""
+def _operator(name: str, function: Callable[..., Tensor]) -> Callable[..., Any]:
+    """A binary operator that leaves operands it does not know to the other side, unless they are Python's own."""
+    equality = name in ("eq", "ne")
 
     def method(self: Tensor, other: Any) -> Any:
-        return (
-            function(self, other)
-            if isinstance(other, Tensor | int | float | np.ndarray | np.generic)
-            else NotImplemented
-        )
+        if isinstance(other, Tensor | int | float | np.ndarray | np.generic):
+            return function(self, other)
+        if isinstance(other, list | tuple | dict | set | str | bytes | None) and not equality:
+            raise ArgumentError(
+                here(
+                    f"unsupported operand types for __{name}__: {self._type} Tensor and {type(other).__name__}",
+                    "genesis.tensor(...) makes a tensor of numbers, lists and arrays",
+                )
+            )
+        return NotImplemented
 
     return method
+
+
+def _view(self: Tensor, *size: Any, dtype: Any = None) -> Tensor:
+    """In another shape, without a copy; of a dtype: the same memory read as that dtype."""
+    kind = size[0] if size and isinstance(size[0], DType) else dtype
+    return view(self, *size) if kind is None else reinterpreted(self, to_dtype(kind))
+
+
+def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """The tensor where ``condition`` holds, else ``other``."""
+    return where(condition, self, other)
+
+
+def _split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of a size, or of the sizes given, along ``dim``."""
+    return split(self, split_size, dim)
 
 
 def attach(functions: dict[str, Any]) -> None:
@@ -86,24 +113,26 @@ def attach(functions: dict[str, Any]) -> None:
         setattr(Tensor, name, functions[name])
     for name in _IN_PLACE:
         setattr(Tensor, name + "_", _in_place(functions[name]))
-    operators = {
+    operators: dict[str, Callable[..., Any]] = {
         "add": add, "sub": sub, "mul": mul, "truediv": true_divide, "floordiv": floor_divide, "mod": remainder,
         "pow": pow, "matmul": matmul, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
     }  # fmt: skip
     for name, function in operators.items():
-        setattr(Tensor, f"__{name}__", _operator(function))
-        setattr(Tensor, f"__r{name}__", _operator(_swapped(function)))
+        setattr(Tensor, f"__{name}__", _operator(name, function))
+        setattr(Tensor, f"__r{name}__", _operator(f"r{name}", _swapped(function)))
         if name not in ("matmul", "and", "or", "xor"):
             setattr(Tensor, f"__i{name}__", _in_place(function))
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
-        setattr(Tensor, f"__{name}__", _operator(functions[name]))
+        setattr(Tensor, f"__{name}__", _operator(name, functions[name]))
     for name, to_type in {"float": f32, "double": f64, "long": i64, "bool": boolean}.items():
         setattr(Tensor, name, lambda self, to_type=to_type: cast(self, to_type))
     for name in ("half", "bfloat16", "int"):
         target = dtype({"half": "f16", "bfloat16": "bf16", "int": "i32"}[name])
         setattr(Tensor, name, lambda self, to_type=target: cast(self, to_type))
     for name, attribute in {
-        "view": lambda self, *s: to(self, s[0]) if isinstance(s[0], DType) else view(self, *s),
+        "view": checked(_view),
+        "where": checked(_where),
+        "split": checked(_split),
         "view_as": lambda self, other: view(self, *other.shape),
         "reshape_as": lambda self, other: reshape(self, *other.shape),
         "expand_as": lambda self, other: expand(self, *other.shape),

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from compiler.errors import OpError
+from compiler.errors import ArgumentError, ChoiceError, OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from genesis.context import grad_mode
@@ -20,6 +20,8 @@ from genesis.tensor import Tensor, wrap
 def _check_normalized(
     input: Tensor, normalized_shape: Sequence[int], affine: Sequence[Tensor | None]
 ) -> tuple[int, ...]:
+    if isinstance(normalized_shape, int):
+        raise ArgumentError(f"normalized_shape must be a tuple of ints, not the int {normalized_shape}")
     shape = tuple(normalized_shape)
     if not shape:
         raise OpError("Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element")
@@ -83,7 +85,7 @@ def batch_norm(
         _check_elements_per_channel(input, (0, *range(2, input.ndim)), "value per channel")
     if eps < 0 or (training and eps == 0):
         wanted = "positive during training" if training else "non-negative"
-        raise ValueError(f"batch_norm eps must be {wanted}, but got {eps}")
+        raise ChoiceError(f"batch_norm eps must be {wanted}, but got {eps}")
     affine = _per_channel(input, weight, bias)
     _per_channel(input, running_mean, running_var, ("running_mean", "running_var"))
     if not training:
@@ -108,7 +110,7 @@ def group_norm(
     if input.ndim < 2:
         raise OpError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
     if input.numel() == num_groups:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
+        raise ChoiceError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
     affine = _per_channel(input, weight, bias)
     return wrap(o.group_norm(input.value, *affine, groups=num_groups, eps=float(eps))[0])
 
@@ -141,7 +143,7 @@ def instance_norm(
 
 def _check_elements_per_channel(input: Tensor, dims: Sequence[int], what: str) -> None:
     if prod(input.shape[d] for d in dims) == 1:
-        raise ValueError(f"Expected more than 1 {what} when training, got input size {input.shape}")
+        raise ChoiceError(f"Expected more than 1 {what} when training, got input size {input.shape}")
 
 
 def _per_channel(

@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import OpError
+from compiler.errors import ArgumentError, OpError, UnsupportedError
 from compiler.ir.graph import Value
+from compiler.ir.location import here
 from compiler.ir.op import Op, o
-from compiler.ir.types import DType, boolean
+from compiler.ir.types import DType, boolean, i64, u8
 from genesis.tensor import Tensor, tensor, wrap
 
 Dim = int | Sequence[int] | None
+
+
+_ADVICE: dict[type, str] = dict.fromkeys((list, tuple), "genesis.tensor(...) makes a tensor of it")
 
 
 def value_of(x: Any) -> Any:
@@ -24,27 +28,43 @@ def value_of(x: Any) -> Any:
         return x
     if isinstance(x, np.ndarray | np.generic):
         return tensor(x).value
-    raise TypeError(f"expected a Tensor or a number, not {type(x).__name__}")
+    raise ArgumentError(here(f"expected a Tensor or a number, not {type(x).__name__}", _ADVICE.get(type(x), "")))
 
 
-def _pointwise(op: Op) -> Callable[..., Tensor]:
-    def function(*operands: Any) -> Tensor:
-        return wrap(op(*[value_of(x) for x in operands]))
-
-    function.__name__ = function.__qualname__ = op.name
-    function.__doc__ = f"``{op.name}`` of each element; operands broadcast and promote."
+def _named(function: Callable[..., Tensor], name: str, operands: str) -> Callable[..., Tensor]:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"``{name}`` of each element; {operands}."
     return function
 
 
-abs = _pointwise(o.abs)
-exp, expm1, log, log1p, log2 = map(_pointwise, (o.exp, o.expm1, o.log, o.log1p, o.log2))
-sqrt, rsqrt, reciprocal, sin, cos = map(_pointwise, (o.sqrt, o.rsqrt, o.reciprocal, o.sin, o.cos))
-tanh, erf, sigmoid, relu = map(_pointwise, (o.tanh, o.erf, o.sigmoid, o.relu))
-neg, sign, floor, ceil, trunc, round = map(_pointwise, (o.neg, o.sign, o.floor, o.ceil, o.trunc, o.round))
-mul, true_divide, pow = map(_pointwise, (o.mul, o.div, o.pow))
-maximum, minimum, floor_divide, remainder = map(_pointwise, (o.maximum, o.minimum, o.floor_divide, o.remainder))
-eq, ne, lt, le, gt, ge = map(_pointwise, (o.eq, o.ne, o.lt, o.le, o.gt, o.ge))
-isnan, isinf, isfinite = map(_pointwise, (o.isnan, o.isinf, o.isfinite))
+def _unary(op: Op) -> Callable[..., Tensor]:
+    def function(input: Tensor) -> Tensor:
+        return wrap(op(value_of(input)))
+
+    return _named(function, op.name, "integers count as float32 where the result is a fraction")
+
+
+def _binary(op: Op) -> Callable[..., Tensor]:
+    def function(input: Any, other: Any) -> Tensor:
+        return wrap(op(value_of(input), value_of(other)))
+
+    return _named(function, op.name, "operands broadcast and promote")
+
+
+abs = _unary(o.abs)
+exp, expm1, log, log1p, log2 = map(_unary, (o.exp, o.expm1, o.log, o.log1p, o.log2))
+sqrt, rsqrt, reciprocal, sin, cos = map(_unary, (o.sqrt, o.rsqrt, o.reciprocal, o.sin, o.cos))
+tanh, erf, sigmoid, relu = map(_unary, (o.tanh, o.erf, o.sigmoid, o.relu))
+neg, sign, floor, ceil, trunc, round = map(_unary, (o.neg, o.sign, o.floor, o.ceil, o.trunc, o.round))
+mul, true_divide, floor_divide, remainder = map(_binary, (o.mul, o.div, o.floor_divide, o.remainder))
+maximum, minimum = map(_binary, (o.maximum, o.minimum))
+eq, ne, lt, le, gt, ge = map(_binary, (o.eq, o.ne, o.lt, o.le, o.gt, o.ge))
+isnan, isinf, isfinite = map(_unary, (o.isnan, o.isinf, o.isfinite))
+
+
+def pow(input: Any, exponent: Any) -> Tensor:
+    """``input ** exponent`` of each element; operands broadcast and promote."""
+    return wrap(o.pow(value_of(input), value_of(exponent)))
 
 
 def _as_bool(x: Any) -> Any:
@@ -79,7 +99,7 @@ def _bitwise(name: str) -> Callable[..., Tensor]:
         a, b = value_of(input), value_of(other)
         for x in (a, b):
             if isinstance(x, Value) and x.dtype.kind == "float":
-                raise NotImplementedError(f"{name} not implemented for floating tensors")
+                raise UnsupportedError(here(f"{name} is not defined for floating tensors, here {x.type}"))
         return wrap(op(a, b))
 
     function.__name__ = function.__qualname__ = name
@@ -92,7 +112,9 @@ bitwise_and, bitwise_or, bitwise_xor = map(_bitwise, ("bitwise_and", "bitwise_or
 
 def bitwise_not(input: Tensor) -> Tensor:
     """Bit complement; ``not`` for bool."""
-    return logical_not(input) if input.dtype is boolean else bitwise_xor(input, -1)
+    if input.dtype is boolean:
+        return logical_not(input)
+    return bitwise_xor(input, 255 if input.dtype is u8 else -1)
 
 
 def _scaled(x: Any, factor: Any) -> Any:
@@ -110,6 +132,9 @@ def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
 
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """``input - alpha * other``."""
+    for x in (input, other):
+        if isinstance(x, Tensor) and x.dtype is boolean:
+            raise OpError("subtraction with a bool tensor is not supported; logical_not or ^ invert a mask")
     return wrap(o.sub(value_of(input), _scaled(other, alpha)))
 
 
@@ -135,13 +160,21 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """``input`` where ``condition`` holds, else ``other``."""
     if input is None:
-        raise NotImplementedError("where(condition) without values; its shape depends on the data")
-    return wrap(o.where(value_of(condition), value_of(input), value_of(other)))
+        raise UnsupportedError(
+            here(
+                "where(condition) without values; its shape depends on the data",
+                "where(condition, a, b) chooses between two values",
+            )
+        )
+    if isinstance(condition, Tensor) and condition.dtype not in (boolean, u8):
+        raise OpError(f"where expected condition to be a boolean tensor, but got {condition._type}")
+    return wrap(o.where(_as_bool(condition), value_of(input), value_of(other)))
 
 
 def square(input: Tensor) -> Tensor:
     """``input * input``."""
-    return wrap(o.mul(input.value, input.value))
+    x = input.value if input.dtype is not boolean else o.cast(input.value, to=i64)
+    return wrap(o.mul(x, x))
 
 
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:

@@ -5,23 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from compiler.errors import ArgumentError, OpError
 from compiler.ir.graph import Value
+from compiler.ir.location import here
 from compiler.ir.op import Op, o
+from compiler.ir.types import boolean
 from compiler.ir.types import dtype as to_dtype
 from compiler.ops.reduce import normalize_axes, normalize_axis
 from genesis.functions.gathering import gather
-from genesis.functions.pointwise import Dim
+from genesis.functions.pointwise import Dim, cast
 from genesis.functions.shapes import squeeze
 from genesis.tensor import Tensor, wrap
 
 
 def _keep(x: Value, dim: Dim, keepdim: bool) -> dict[str, Any]:
-    return {"axes": normalize_axes(dim, x.type.rank), "keepdim": keepdim}
+    """The attributes of a reduction; no dimensions at all mean all of them, as in PyTorch."""
+    if not isinstance(keepdim, bool):
+        raise ArgumentError(
+            f"keepdim must be bool, not {type(keepdim).__name__}; several dimensions are a tuple: dim=(0, 1)"
+        )
+    return {"axes": normalize_axes(None if dim in ((), []) else dim, x.type.rank), "keepdim": keepdim}
 
 
 def _reduction(op: Op) -> Callable[..., Tensor]:
     def function(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
         x = input.value if dtype is None else o.cast(input.value, to=to_dtype(dtype))
+        if op in (o.any, o.all) and dim in ((), []):
+            return wrap(op(x, axes=()))
         return wrap(op(x, **_keep(x, dim, keepdim)))
 
     function.__name__ = function.__qualname__ = op.name
@@ -30,13 +40,15 @@ def _reduction(op: Op) -> Callable[..., Tensor]:
 
 
 sum, mean = map(_reduction, (o.sum, o.mean))
-amax, amin, any, all, logsumexp = map(_reduction, (o.amax, o.amin, o.any, o.all, o.logsumexp))
+amax, amin, any, all = map(_reduction, (o.amax, o.amin, o.any, o.all))
 
 
 def var(
     input: Tensor, dim: Dim = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> Tensor:
-    """Variance over ``dim``, divided by ``n - correction`` (1 by default)."""
+    """Variance over ``dim``, divided by ``n - correction`` (1 by default). ``var(x, False)`` means ``unbiased``."""
+    if isinstance(dim, bool):
+        unbiased, dim = dim, None
     x = input.value
     return wrap(o.var(x, correction=float(unbiased if correction is None else correction), **_keep(x, dim, keepdim)))
 
@@ -44,7 +56,9 @@ def var(
 def std(
     input: Tensor, dim: Dim = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> Tensor:
-    """Standard deviation over ``dim``."""
+    """Standard deviation over ``dim``: the root of :func:`var`, with the same arguments."""
+    if isinstance(dim, bool):
+        unbiased, dim = dim, None
     x = input.value
     return wrap(o.std(x, correction=float(unbiased if correction is None else correction), **_keep(x, dim, keepdim)))
 
@@ -61,16 +75,24 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 def _arg(op: Op, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     x = input.value
+    if x.dtype is boolean:
+        raise OpError(f"{op.name} does not support bool input")
     if dim is None or not x.type.rank:
         return wrap(op(o.reshape(x, shape=(x.type.size,)), axes=(0,)))
     return wrap(op(x, axes=(normalize_axis(dim, x.type.rank),), keepdim=keepdim))
 
 
 def _extremum(name: str, reduce: Op, binary: Op, arg: Op) -> Callable[..., Any]:
-    def function(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    op_of_all = reduce.name
+
+    def function(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
         if isinstance(dim, Tensor):
-            return wrap(binary(input.value, dim.value))
+            dim, other = None, dim
+        if other is not None:
+            return wrap(binary(input.value, other.value))
         if dim is None:
+            if keepdim:
+                raise ArgumentError(f"{name}: keepdim needs dim; {op_of_all}(x, keepdim=True) reduces all dimensions")
             return wrap(reduce(input.value, **_keep(input.value, None, False)))
         index = _arg(arg, input, dim, True)
         values = gather(input, dim, index)
@@ -95,19 +117,37 @@ max = _extremum("max", o.amax, o.maximum, o.argmax)
 min = _extremum("min", o.amin, o.minimum, o.argmin)
 
 
+def _along(op: Op, input: Tensor, dim: int, dtype: Any) -> Tensor:
+    x = input.value if dtype is None else o.cast(input.value, to=to_dtype(dtype))
+    axis = normalize_axis(dim, x.type.rank)
+    return wrap(op(x, axis=axis) if x.type.size else o.mul(x, 1.0))
+
+
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``exp(x) / sum(exp(x))`` along ``dim``."""
-    x = input.value if dtype is None else o.cast(input.value, to=to_dtype(dtype))
-    return wrap(o.softmax(x, axis=normalize_axis(dim, x.type.rank)))
+    return _along(o.softmax, input, dim, dtype)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``log(softmax(x))`` along ``dim``."""
-    x = input.value if dtype is None else o.cast(input.value, to=to_dtype(dtype))
-    return wrap(o.log_softmax(x, axis=normalize_axis(dim, x.type.rank)))
+    return _along(o.log_softmax, input, dim, dtype)
 
 
-def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False) -> Tensor:
+def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
+    """``log(sum(exp(x)))`` over ``dim``, without overflow; -inf where there is nothing to sum."""
+    x = input.value
+    kept = _keep(x, dim, keepdim)
+    if x.type.size or not kept["axes"]:
+        return wrap(o.logsumexp(x, **kept))
+    return wrap(o.log(o.sum(o.exp(x), **kept)))
+
+
+def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """Vector norm of order ``p`` ("fro" is 2) over ``dim`` or all elements."""
+    if isinstance(p, str) and p != "fro":
+        raise OpError(here(f"norm of order {p!r}; there are numbers and 'fro'"))
+    input = input if dtype is None else cast(input, to_dtype(dtype))
+    if not input.dtype.is_floating_point:
+        raise OpError(f"norm: expected a floating point tensor, not {input._type}; convert with .float()")
     order = 2.0 if p in ("fro", None) else float(p)
     return wrap(o.vector_norm(input.value, p=order, **_keep(input.value, dim, keepdim)))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from math import prod
+from operator import index as as_index
 from typing import Any
 
-import numpy as np
-
-from compiler.errors import OpError
-from compiler.ir.location import user_location
+from compiler.errors import ArgumentError, AxisError, ChoiceError, IndexingError, OpError
+from compiler.ir.location import here, user_location
 from compiler.ir.op import Op, o
 from compiler.ir.types import boolean
+from compiler.ops.elementwise import promoted
 from compiler.ops.reduce import normalize_axes, normalize_axis
 from genesis.functions.pointwise import Dim
 from genesis.tensor import Tensor, copied, wrap
@@ -20,7 +21,11 @@ from genesis.tensor import Tensor, copied, wrap
 def as_sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
     if len(shape) == 1 and isinstance(shape[0], tuple | list):
         shape = tuple(shape[0])
-    return tuple(int(n) for n in shape)
+    try:
+        return tuple(map(as_index, shape))
+    except TypeError:
+        wrong = next(n for n in shape if not hasattr(n, "__index__"))
+        raise ArgumentError(f"a shape is a tuple of ints, but {wrong!r} is of type {type(wrong).__name__}") from None
 
 
 def _inferred(input: Tensor, shape: tuple[Any, ...]) -> tuple[int, ...]:
@@ -99,9 +104,9 @@ def t(input: Tensor) -> Tensor:
     return transpose(input, 0, 1) if input.ndim == 2 else input
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, *size: Any) -> Tensor:
     """Dimensions of size 1 repeated without copying; -1 keeps a size."""
-    target = list(as_sizes(sizes))
+    target = list(as_sizes(size))
     lead = len(target) - input.ndim
     for axis, n in enumerate(target):
         if n == -1 and axis >= lead:
@@ -126,9 +131,14 @@ def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
     return expand(input, *shape)
 
 
-def repeat(input: Tensor, *sizes: Any) -> Tensor:
-    """The tensor tiled ``sizes`` times along each dimension."""
-    counts = as_sizes(sizes)
+def repeat(input: Tensor, *repeats: Any) -> Tensor:
+    """The tensor tiled ``repeats`` times along each dimension."""
+    counts = as_sizes(repeats)
+    if len(counts) < input.ndim:
+        raise OpError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: "
+            f"{list(counts)} for {input._type}"
+        )
     lead = len(counts) - input.ndim
     shape = (1,) * lead + tuple(input.shape)
     spaced = reshape(input, *(m for n in shape for m in (1, n)))
@@ -138,7 +148,9 @@ def repeat(input: Tensor, *sizes: Any) -> Tensor:
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """``length`` elements from ``start`` along ``dim``."""
-    axis = normalize_axis(dim, input.ndim)
+    axis, n = _cut("narrow", input, dim)
+    if not -n <= start <= n:
+        raise IndexingError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})")
     first = start + input.shape[axis] if start < 0 else start
     return _slice(input, axis, first, first + length, 1)
 
@@ -154,10 +166,12 @@ def _slice(input: Tensor, axis: int, start: int, stop: int, step: int) -> Tensor
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice at ``index``, without that dimension."""
+    if not input.ndim:
+        raise IndexingError("select() cannot be applied to a 0-dim tensor.")
     axis = normalize_axis(dim, input.ndim)
     n = input.shape[axis]
     if not -n <= index < n:
-        raise IndexError(f"index {index} is out of bounds for dimension {axis} with size {n}\n  at {user_location()}")
+        raise IndexingError(here(f"index {index} is out of bounds for dimension {axis} with size {n}"))
     return squeeze(narrow(input, axis, index % n, 1), axis)
 
 
@@ -174,43 +188,85 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors joined along ``dim``."""
-    values = [x.value for x in tensors]
+    """Tensors joined along ``dim``. One of shape ``[0]`` fits to all, as in PyTorch."""
+    if isinstance(tensors, Tensor):
+        raise ArgumentError(here("cat(): argument 'tensors' must be a sequence of Tensors, not a Tensor"))
+    values = [x.value for x in _tensors(tensors)]
     if not values:
-        raise ValueError("cat(): expected a non-empty list of Tensors")
-    return wrap(o.concat(*values, axis=normalize_axis(dim, values[0].type.rank)))
+        raise ChoiceError(here("cat(): expected a non-empty list of Tensors"))
+    for i, v in enumerate(values):
+        if not v.type.rank:
+            raise OpError(here(f"zero-dimensional tensor (at position {i}) cannot be concatenated", "use stack"))
+    filled = [v for v in promoted(values) if v.shape != (0,)] or values
+    return wrap(o.concat(*filled, axis=normalize_axis(dim, filled[0].type.rank)))
+
+
+def _tensors(given: Sequence[Any]) -> Sequence[Tensor]:
+    for i, x in enumerate(given):
+        if not isinstance(x, Tensor):
+            raise ArgumentError(f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
+    return given
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
+    if not len(tensors):
+        raise OpError(here("stack expects a non-empty TensorList"))
+    for i, x in enumerate(_tensors(tensors)):
+        if x.shape != tensors[0].shape:
+            raise OpError(
+                here(
+                    f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} at entry 0 and "
+                    f"{list(x.shape)} at entry {i}"
+                )
+            )
     return cat([unsqueeze(x, dim) for x in tensors], dim)
 
 
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Pieces of a size (the last may be smaller), or of the sizes given."""
-    axis = normalize_axis(dim, tensor.ndim)
-    n = tensor.shape[axis]
+    """Pieces of a size (the last may be smaller), or of the sizes given; views."""
+    axis, n = _cut("split", tensor, dim)
     if isinstance(split_size_or_sections, int):
-        step = split_size_or_sections
-        sizes = [step] * (n // step) + ([n % step] if n % step else [])
+        size = split_size_or_sections
+        if size < 0:
+            raise OpError(here(f"split expects split_size be non-negative, but got split_size={size}"))
+        if not size and n:
+            raise OpError(
+                here(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n} ({tensor._type})")
+            )
+        sizes = [size] * (n // size) + ([n % size] if n % size else []) if n else [0]
     else:
-        sizes = list(split_size_or_sections)
-        if np.sum(sizes) != n:
-            raise OpError(f"split_with_sizes expects split_sizes to sum exactly to {n}, but got {sizes}")
-    starts = np.cumsum([0, *sizes[:-1]])
-    return tuple(narrow(tensor, axis, int(a), size) for a, size in zip(starts, sizes, strict=True))
+        sizes = [int(size) for size in split_size_or_sections]
+        if any(size < 0 for size in sizes):
+            raise OpError(here(f"split_with_sizes expects split_sizes have only non-negative entries, but got {sizes}"))
+        if sum(sizes) != n:
+            raise OpError(here(f"split_with_sizes expects split_sizes to sum exactly to {n}, but got {sizes}"))
+    starts = accumulate(sizes[:-1], initial=0) if sizes else ()
+    return tuple(narrow(tensor, axis, start, size) for start, size in zip(starts, sizes, strict=True))
+
+
+def _cut(name: str, input: Tensor, dim: int) -> tuple[int, int]:
+    """The dimension that pieces are cut along, and its size."""
+    if not input.ndim:
+        raise OpError(here(f"{name} expects at least a 1-dimensional tensor"))
+    axis = normalize_axis(dim, input.ndim)
+    return axis, input.shape[axis]
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most ``chunks`` pieces of equal size."""
+    """At most ``chunks`` views of equal size, the last may be smaller; of an empty tensor ``chunks`` empty ones."""
+    axis, n = _cut("chunk", input, dim)
     if chunks < 1:
-        raise OpError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    return split(input, -(-input.shape[dim] // chunks), dim)
+        raise OpError(here(f"chunk expects `chunks` to be greater than 0, got: {chunks}"))
+    return split(input, -(-n // chunks) if n else [0] * chunks, axis)
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along ``dim``."""
-    return tuple(select(input, dim, i) for i in range(input.shape[dim]))
+    """The slices along ``dim``; views."""
+    if not input.ndim:
+        raise AxisError(here(f"Dimension specified as {dim} but tensor has no dimensions"))
+    axis = normalize_axis(dim, input.ndim)
+    return tuple(select(input, axis, i) for i in range(input.shape[axis]))
 
 
 def _triangle(input: Tensor, keep: Op, diagonal: int) -> Tensor:

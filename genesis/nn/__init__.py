@@ -1,5 +1,6 @@
 """Layers, losses and containers, with PyTorch's names."""
 
+from genesis.names import module_getattr
 from genesis.nn import functional, init, utils
 from genesis.nn.activation import (
     CELU,
@@ -168,3 +169,5 @@ __all__ = [
     "init",
     "utils",
 ]
+
+__getattr__ = module_getattr("genesis.nn", globals())

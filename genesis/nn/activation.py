@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import genesis.nn.functional as F
+from compiler.errors import InvariantError
 from genesis.functions import full
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor
@@ -171,7 +172,7 @@ class Hardtanh(_Inplace):
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
         if min_val >= max_val:
-            raise AssertionError("max_val must be larger than min_val")
+            raise InvariantError("max_val must be larger than min_val")
         self.min_val = min_val
         self.max_val = max_val
 

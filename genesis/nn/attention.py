@@ -7,7 +7,7 @@ from typing import Any
 import genesis.functions as fn
 import genesis.nn.functional as F
 import genesis.nn.init as init
-from compiler.errors import OpError
+from compiler.errors import ChoiceError, InvariantError, OpError, UnsupportedError
 from compiler.ir.types import DType, boolean
 from genesis.nn.linear import Linear
 from genesis.nn.module import Module
@@ -36,14 +36,14 @@ class MultiheadAttention(Module):
     ) -> None:
         super().__init__()
         if embed_dim <= 0 or num_heads <= 0:
-            raise ValueError(
+            raise ChoiceError(
                 f"embed_dim and num_heads must be greater than 0, "
                 f"got embed_dim={embed_dim} and num_heads={num_heads} instead"
             )
         if embed_dim % num_heads:
-            raise AssertionError("embed_dim must be divisible by num_heads")
+            raise InvariantError("embed_dim must be divisible by num_heads")
         if add_bias_kv or add_zero_attn:
-            raise NotImplementedError("MultiheadAttention with add_bias_kv or add_zero_attn")
+            raise UnsupportedError("MultiheadAttention with add_bias_kv or add_zero_attn")
         self.embed_dim = embed_dim
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim
@@ -127,7 +127,7 @@ class MultiheadAttention(Module):
     def _heads(self, x: Tensor, batched: bool, swap: bool) -> Tensor:
         """``[L, E]``, ``[N, L, E]`` or (``swap``) ``[L, N, E]`` as ``[(N,) heads, L, head_dim]``."""
         if x.ndim != (3 if batched else 2):
-            raise AssertionError("query, key and value should be all 3-D (batched) or all 2-D")
+            raise InvariantError("query, key and value should be all 3-D (batched) or all 2-D")
         x = fn.unflatten(fn.transpose(x, 0, 1) if swap else x, -1, (self.num_heads, self.head_dim))
         return fn.transpose(x, -3, -2)
 
@@ -147,5 +147,5 @@ def _additive(mask: Tensor, dtype: DType) -> Tensor:
     if mask.dtype is boolean:
         return fn.where(mask, float("-inf"), fn.zeros(*mask.shape, dtype=dtype))
     if not mask.dtype.is_floating_point:
-        raise AssertionError(f"only bool and floating types of masks are supported, not {mask.dtype!r}")
+        raise InvariantError(f"only bool and floating types of masks are supported, not {mask.dtype!r}")
     return mask

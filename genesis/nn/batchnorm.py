@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 import genesis.nn.functional as F
-from compiler.errors import GenesisWarning
+from compiler.errors import ChoiceError, GenesisWarning
 from compiler.ir.types import i64
 from genesis.functions import ones, reciprocal, squeeze, unsqueeze, zeros
 from genesis.nn.normalization import Affine
@@ -57,7 +57,7 @@ class _ChannelNorm(Affine):
     def _check_rank(self, input: Tensor) -> None:
         if input.ndim not in self.RANKS:
             wanted = " or ".join(f"{rank}D" for rank in self.RANKS)
-            raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
+            raise ChoiceError(f"expected {wanted} input (got {input.ndim}D input)")
 
     def extra_repr(self) -> str:
         return (
@@ -138,7 +138,7 @@ class SyncBatchNorm(_BatchNorm):
 
     def _check_rank(self, input: Tensor) -> None:
         if input.ndim < 2:
-            raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
+            raise ChoiceError(f"expected at least 2D input (got {input.ndim}D input)")
 
 
 class _InstanceNorm(_ChannelNorm):
@@ -167,7 +167,7 @@ class _InstanceNorm(_ChannelNorm):
         dim = 0 if single else 1
         if input.shape[dim] != self.num_features:
             if self.affine:
-                raise ValueError(
+                raise ChoiceError(
                     f"expected input's size at dim={dim} to match num_features ({self.num_features}), "
                     f"but got: {input.shape[dim]}."
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
+from compiler.errors import ArgumentError, IndexingError, KeyedError
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor
 
@@ -13,7 +14,7 @@ def _position(index: Any, length: int) -> int:
     """``index`` counted from the front. Raises IndexError, as lists do."""
     place = index.__index__()
     if not -length <= place < length:
-        raise IndexError(f"index {place} is out of range")
+        raise IndexingError(f"index {place} is out of range")
     return place % length
 
 
@@ -106,7 +107,9 @@ class ModuleList(Module):
     def extend(self, modules: Iterable[Module]) -> ModuleList:
         """Add several modules at the end."""
         if not isinstance(modules, Iterable):
-            raise TypeError(f"ModuleList.extend should be called with an iterable, but got {type(modules).__name__}")
+            raise ArgumentError(
+                f"ModuleList.extend should be called with an iterable, but got {type(modules).__name__}"
+            )
         for module in list(modules):
             self.append(module)
         return self
@@ -249,12 +252,12 @@ class ParameterDict(Module):
 
     def __getitem__(self, key: str) -> Any:
         if key not in self._keys:
-            raise KeyError(key)
+            raise KeyedError(key)
         return getattr(self, key)
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key not in self._keys and hasattr(self, key):
-            raise KeyError(f"attribute '{key}' already exists")
+            raise KeyedError(f"attribute '{key}' already exists")
         self._keys[key] = None
         setattr(self, key, _as_parameter(value))
 

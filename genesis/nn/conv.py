@@ -8,6 +8,7 @@ from typing import Any
 
 import genesis.nn.functional as F
 import genesis.nn.init as init
+from compiler.errors import ChoiceError
 from genesis.functions import empty
 from genesis.functions.convolution import Size, per_dimension
 from genesis.nn.module import Module
@@ -40,13 +41,13 @@ class _ConvNd(Module):
     ) -> None:
         super().__init__()
         if groups <= 0:
-            raise ValueError("groups must be a positive integer")
+            raise ChoiceError("groups must be a positive integer")
         if in_channels % groups:
-            raise ValueError("in_channels must be divisible by groups")
+            raise ChoiceError("in_channels must be divisible by groups")
         if out_channels % groups:
-            raise ValueError("out_channels must be divisible by groups")
+            raise ChoiceError("out_channels must be divisible by groups")
         if padding_mode not in MODES:
-            raise ValueError(f"padding_mode must be one of {MODES}, but got padding_mode='{padding_mode}'")
+            raise ChoiceError(f"padding_mode must be one of {MODES}, but got padding_mode='{padding_mode}'")
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = self._sizes("kernel_size", kernel_size)
@@ -58,9 +59,9 @@ class _ConvNd(Module):
         self.padding_mode = padding_mode
         if isinstance(self.padding, str):
             if self.padding not in PADDINGS:
-                raise ValueError(f"Invalid padding string {padding!r}, should be one of {PADDINGS}")
+                raise ChoiceError(f"Invalid padding string {padding!r}, should be one of {PADDINGS}")
             if self.padding == "same" and any(s != 1 for s in self.stride):
-                raise ValueError("padding='same' is not supported for strided convolutions")
+                raise ChoiceError("padding='same' is not supported for strided convolutions")
         first, second = weight_channels
         self.weight = Parameter(empty(first, second // groups, *self.kernel_size, dtype=dtype, device=device))
         self.register_parameter("bias", Parameter(empty(out_channels, dtype=dtype, device=device)) if bias else None)
@@ -177,7 +178,7 @@ class _ConvTranspose(_ConvNd):
         dtype: Any = None,
     ) -> None:
         if padding_mode != "zeros":
-            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
+            raise ChoiceError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
         super().__init__(
             in_channels,
             out_channels,
@@ -209,7 +210,7 @@ class _ConvTranspose(_ConvNd):
         image = input.shape[-self.RANK :]
         wanted = tuple(output_size)[-self.RANK :]
         if len(output_size) not in (self.RANK, input.ndim):
-            raise ValueError(
+            raise ChoiceError(
                 f"ConvTranspose{self.RANK}D: for {input.ndim}D input, output_size must have {self.RANK} or "
                 f"{input.ndim} elements (got {len(output_size)})"
             )
@@ -217,7 +218,7 @@ class _ConvTranspose(_ConvNd):
         least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in geometry]
         most = [n + s - 1 for n, s in zip(least, self.stride)]
         if any(not low <= size <= high for low, size, high in zip(least, wanted, most)):
-            raise ValueError(
+            raise ChoiceError(
                 f"requested an output size of {list(wanted)}, but valid sizes range from {least} to {most} "
                 f"(for an input of {image})"
             )

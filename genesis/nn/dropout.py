@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import genesis.nn.functional as F
+from compiler.errors import ChoiceError
 from genesis.nn.module import Module
 from genesis.tensor import Tensor
 
@@ -11,7 +12,7 @@ class _Dropout(Module):
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         if not 0 <= p <= 1:
-            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+            raise ChoiceError(f"dropout probability has to be between 0 and 1, but got {p}")
         self.p = p
         self.inplace = inplace
 

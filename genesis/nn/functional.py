@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import genesis.functions as fn
-from compiler.errors import GenesisWarning, OpError
+from compiler.errors import ChoiceError, GenesisWarning, InvariantError, OpError, UnsupportedError
 from compiler.ir.op import castable, o
 from compiler.ir.types import boolean, f32
 from compiler.ops.elementwise import broadcast_shapes
+from compiler.ops.reduce import normalize_axis
 from genesis.context import current_recording, session
 from genesis.functions import one_hot as one_hot
+from genesis.functions.calls import check_all
 from genesis.functions.convolution import conv1d as conv1d
 from genesis.functions.convolution import conv2d as conv2d
 from genesis.functions.convolution import conv3d as conv3d
@@ -42,6 +44,7 @@ from genesis.functions.pooling import avg_pool3d as avg_pool3d
 from genesis.functions.pooling import max_pool1d as max_pool1d
 from genesis.functions.pooling import max_pool2d as max_pool2d
 from genesis.functions.pooling import max_pool3d as max_pool3d
+from genesis.names import module_getattr
 from genesis.random import default_generator
 from genesis.tensor import Tensor, wrap
 
@@ -82,13 +85,13 @@ def embedding(
 ) -> Tensor:
     """Rows of ``weight [rows, dim]`` at the integers in ``input``; the row ``padding_idx`` gets no gradient."""
     if max_norm is not None or scale_grad_by_freq:
-        raise NotImplementedError("embedding with max_norm or scale_grad_by_freq")
+        raise UnsupportedError("embedding with max_norm or scale_grad_by_freq")
     if sparse:
-        raise NotImplementedError("embedding with sparse gradients")
+        raise UnsupportedError("embedding with sparse gradients")
     if padding_idx is not None:
         rows = weight.shape[0]
         if not -rows <= padding_idx < rows:
-            raise AssertionError("Padding_idx must be within num_embeddings")
+            raise InvariantError(f"Padding_idx must be within num_embeddings, here {rows}, not {padding_idx}")
         padding_idx %= rows
     return wrap(o.embedding(weight.value, input.value, padding_idx=padding_idx))
 
@@ -109,7 +112,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` limited to ``[min_val, max_val]``; no gradient at and beyond the limits."""
     if min_val > max_val:
-        raise ValueError("min_val cannot be greater than max_val")
+        raise ChoiceError("min_val cannot be greater than max_val")
     return _into(input, wrap(o.hardtanh(input.value, low=float(min_val), high=float(max_val))), inplace)
 
 
@@ -211,20 +214,28 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """``x`` if positive, else ``weight * x``, with one weight or one per channel (dimension 1)."""
-    if weight.numel() != 1 and weight.ndim == 1 and input.ndim > 1:
-        if weight.numel() != input.shape[1]:
-            raise OpError(
-                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()}, "
-                f"and channel size = {input.shape[1]}"
-            )
+    if weight.ndim > 1:
+        raise OpError(f"prelu: expected weight to have 0 or 1 dimensions, but got {_size(weight)}")
+    channels = input.shape[1] if input.ndim > 1 else 1
+    if weight.numel() == 1:
+        weight = fn.reshape(weight, *(1 for _ in range(min(input.ndim, 1))))
+    elif weight.numel() != channels:
+        raise OpError(
+            f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()}, "
+            f"and channel size = {channels}"
+        )
+    else:
         weight = fn.reshape(weight, -1, *(1 for _ in input.shape[2:]))
     return wrap(o.prelu(input.value, weight.value))
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half along ``dim`` times the sigmoid of the second."""
-    if input.shape[dim] % 2:
-        raise OpError(f"Halving dimension must be even, but dimension {dim} is size {input.shape[dim]}")
+    if not input.ndim:
+        raise OpError("glu does not support 0-dimensional tensors")
+    size = input.shape[normalize_axis(dim, input.ndim)]
+    if size % 2:
+        raise OpError(f"Halving dimension must be even, but dimension {dim} is size {size}")
     value, gate = fn.chunk(input, 2, dim)
     return wrap(o.glu(value.value, gate.value))
 
@@ -260,7 +271,7 @@ def softmin(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tens
 
 def _check_probability(p: float) -> None:
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        raise ChoiceError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -327,6 +338,8 @@ def scaled_dot_product_attention(
     query, key, value = (
         x if x.shape[:-2] == batch else fn.expand(x, *batch, *x.shape[-2:]) for x in (query, key, value)
     )
+    if not key.shape[-2]:  # nothing to attend to
+        return fn.matmul(fn.matmul(query, fn.transpose(key, -2, -1)), value)
     if attn_mask is not None and attn_mask.requires_grad:
         return _attention_with_trained_mask(query, key, value, attn_mask, dropout_p, is_causal, scale)
     rest = () if attn_mask is None else (attn_mask.value,)
@@ -376,7 +389,7 @@ def _attention_with_trained_mask(
 
 def _check_reduction(reduction: str) -> None:
     if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{reduction} is not a valid value for reduction")
+        raise ChoiceError(f"{reduction} is not a valid value for reduction; there are none, mean and sum")
 
 
 def _reduced(loss: Tensor, reduction: str) -> Tensor:
@@ -409,6 +422,7 @@ def cross_entropy(
     """
     if not 0.0 <= label_smoothing <= 1.0:
         raise OpError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    _check_reduction(reduction)
     if target.dtype.is_floating_point:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     loss, _ = o.cross_entropy(
@@ -425,8 +439,8 @@ def _soft_cross_entropy(
 ) -> Tensor:
     if input.shape != target.shape:
         raise OpError(
-            f"Expected floating point type for target with class probabilities, of the input's shape {_size(input)}, "
-            f"but got {_size(target)}"
+            f"a floating point target holds class probabilities and has the input's shape {_size(input)}, "
+            f"not {_size(target)}; class numbers are integers: target.long()"
         )
     if ignore_index >= 0:
         raise OpError("ignore_index is not supported for floating point target")
@@ -450,6 +464,7 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """``-input`` at each target class, for log-probabilities ``[C]``, ``[N, C]`` or ``[N, C, d1, ...]``."""
+    _check_reduction(reduction)
     operands = (x.value for x in (input, target, weight) if x is not None)
     return wrap(o.nll_loss(*operands, reduction=reduction, ignore_index=ignore_index))
 
@@ -506,7 +521,8 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """Binary cross-entropy of logits; ``pos_weight`` weighs the positive class, ``weight`` the elements."""
     if target.shape != input.shape:
-        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+        raise ChoiceError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    _check_reduction(reduction)
     operands = (x.value for x in (input, target, weight, pos_weight) if x is not None)
     return wrap(
         o.binary_cross_entropy_with_logits(
@@ -535,7 +551,7 @@ def binary_cross_entropy(
     if region is not None and region[1] == "cuda":
         raise OpError(_UNSAFE_TO_AUTOCAST)
     if target.shape != input.shape:
-        raise ValueError(
+        raise ChoiceError(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
@@ -559,8 +575,10 @@ def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """``x1 · x2 / (max(|x1|, eps) max(|x2|, eps))`` along ``dim``."""
+    """``x1 · x2 / (max(|x1|, eps) max(|x2|, eps))`` along ``dim`` of the shape that both broadcast to."""
     x1, x2 = _full_precision(x1, x2)
+    shape = broadcast_shapes(x1.shape, x2.shape)
+    x1, x2 = fn.expand(x1, *shape), fn.expand(x2, *shape)
     return fn.sum(fn.mul(normalize(x1, 2.0, dim, eps), normalize(x2, 2.0, dim, eps)), dim)
 
 
@@ -581,16 +599,18 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if mode == "constant":
         return _constant_pad(input, pad, 0.0 if value is None else value)
     if mode not in _PIECES:
-        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+        raise UnsupportedError(f"Unrecognised padding mode {mode}; there are constant, {', '.join(_PIECES)}")
     if value is not None:
-        raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+        raise OpError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if not any(pad):
         return fn.clone(input)
     for axis, before, after in _per_axis(input, pad):
+        if mode == "circular":  # what is cropped is no part of the circle
+            input, before, after = _cropped(input, axis, before, after), max(before, 0), max(after, 0)
         low, high = max(before, 0), max(after, 0)
         pieces = _PIECES[mode](input, axis, low, high)
         input = _cropped(fn.cat(pieces, axis) if low or high else input, axis, before, after)
-    return input
+    return input if any(p > 0 for p in pad) else fn.clone(input)
 
 
 def _per_axis(input: Tensor, pad: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -649,3 +669,6 @@ def _circular(x: Tensor, axis: int, before: int, after: int) -> list[Tensor]:
 
 
 _PIECES = {"reflect": _reflected, "replicate": _replicated, "circular": _circular}
+
+check_all(globals(), "genesis")
+__getattr__ = module_getattr("genesis.nn.functional", globals())

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from compiler.errors import ChoiceError
 from genesis.context import grad_mode
 from genesis.functions import copy_, fill_, rand, randn
 from genesis.functions import normal_ as fill_normal
@@ -25,9 +26,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity in _GAINS:
         return _GAINS[nonlinearity]
     if nonlinearity != "leaky_relu":
-        raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
+        raise ChoiceError(f"Unsupported nonlinearity {nonlinearity}")
     if param is not None and (isinstance(param, bool) or not isinstance(param, int | float)):
-        raise ValueError(f"negative_slope {param} not a valid number")
+        raise ChoiceError(f"negative_slope {param} not a valid number")
     return sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
 
 
@@ -81,16 +82,16 @@ def zeros_(tensor: Tensor) -> Tensor:
 def eye_(tensor: Tensor) -> Tensor:
     """The identity matrix."""
     if tensor.ndim != 2:
-        raise ValueError("Only tensors with 2 dimensions are supported")
+        raise ChoiceError("Only tensors with 2 dimensions are supported")
     return _fill(copy_, tensor, np.eye(*tensor.shape))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Convolution weights ``[out, in, *kernel]`` that pass the channels of each group through."""
     if tensor.ndim not in (3, 4, 5):
-        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+        raise ChoiceError("Only tensors with 3, 4, or 5 dimensions are supported")
     if tensor.shape[0] % groups:
-        raise ValueError("dim 0 must be divisible by groups")
+        raise ChoiceError("dim 0 must be divisible by groups")
     weights = np.zeros(tensor.shape)
     out = tensor.shape[0] // groups
     centre = tuple(n // 2 for n in tensor.shape[2:])
@@ -103,7 +104,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 def _fans(tensor: Tensor) -> tuple[int, int]:
     """(fan in, fan out) of a weight ``[out, in, *kernel]``."""
     if tensor.ndim < 2:
-        raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
+        raise ChoiceError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
     field = prod(tensor.shape[2:])
     return tensor.shape[1] * field, tensor.shape[0] * field
 
@@ -121,7 +122,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     if mode.lower() not in ("fan_in", "fan_out"):
-        raise ValueError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
+        raise ChoiceError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
     fan_in, fan_out = _fans(tensor)
     return calculate_gain(nonlinearity, a) / sqrt(fan_in if mode.lower() == "fan_in" else fan_out)
 
@@ -156,7 +157,7 @@ def kaiming_normal_(
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
     """A (semi-)orthogonal matrix ``[first, rest]`` times ``gain`` (Saxe et al., 2013)."""
     if tensor.ndim < 2:
-        raise ValueError("Only tensors with 2 or more dimensions are supported")
+        raise ChoiceError("Only tensors with 2 or more dimensions are supported")
     if not tensor.numel():
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
@@ -169,7 +170,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
     """Normal columns with the share ``sparsity`` of each column zero (Martens, 2010)."""
     if tensor.ndim != 2:
-        raise ValueError("Only tensors with 2 dimensions are supported")
+        raise ChoiceError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.shape
     drawn = _standard_normal((rows, columns), generator) * std
     order = np.argsort(rand(rows, columns, generator=generator).numpy(), axis=0)

@@ -9,7 +9,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from compiler.errors import TraceError
+from compiler.errors import (
+    ArgumentError,
+    ChoiceError,
+    KeyedError,
+    MissingNameError,
+    OpError,
+    TraceError,
+    UnsupportedError,
+)
 from compiler.ir.location import user_location
 from compiler.ir.types import DType, bf16, f16, f32, f64
 from compiler.ir.types import dtype as as_dtype
@@ -85,7 +93,7 @@ class Module:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The computation; every subclass defines it."""
-        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+        raise UnsupportedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     # Calling
 
@@ -121,7 +129,7 @@ class Module:
         if not with_kwargs:
             return (changed if isinstance(changed, tuple) else (changed,)), kwargs
         if not (isinstance(changed, tuple) and len(changed) == 2):
-            raise RuntimeError(
+            raise OpError(
                 "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
                 f"but got {changed} from {hook}."
             )
@@ -157,14 +165,14 @@ class Module:
             found = self.__dict__.get(table, {})
             if name in found:
                 return found[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise MissingNameError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         registered = self.__dict__.get("_parameters")
         if registered is None:
             if isinstance(value, Parameter | Module):
                 kind = "parameters" if isinstance(value, Parameter) else "module"
-                raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
+                raise MissingNameError(f"cannot assign {kind} before Module.__init__() call")
             object.__setattr__(self, name, value)
             return
         if isinstance(value, Parameter):
@@ -190,7 +198,7 @@ class Module:
         if value is not None:
             kind = "parameter" if table is self._parameters else "child module"
             wanted = "Parameter" if table is self._parameters else "Module"
-            raise TypeError(
+            raise ArgumentError(
                 f"cannot assign '{type(value).__name__}' as {kind} '{name}' (genesis.nn.{wanted} or None expected)"
             )
         self._refuse_while_recording(name, table[name], None)
@@ -199,7 +207,7 @@ class Module:
     def _set_buffer(self, name: str, value: Any) -> None:
         """Another tensor for a buffer; while recording its contents, which then live on in the buffer's storage."""
         if value is not None and not isinstance(value, Tensor):
-            raise TypeError(
+            raise ArgumentError(
                 f"cannot assign '{type(value).__name__}' object to buffer '{name}' (genesis.Tensor or None required)"
             )
         old = self._buffers[name]
@@ -250,21 +258,21 @@ class Module:
 
     def _check_name(self, kind: str, name: str, table: Mapping[str, Any]) -> None:
         if "_parameters" not in self.__dict__:
-            raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
+            raise MissingNameError(f"cannot assign {kind} before Module.__init__() call")
         if not isinstance(name, str):
-            raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
+            raise ArgumentError(f"{kind} name should be a string. Got {type(name).__name__}")
         if "." in name:
-            raise KeyError(f'{kind} name can\'t contain "."')
+            raise KeyedError(f'{kind} name can\'t contain "."')
         if name == "":
-            raise KeyError(f'{kind} name can\'t be empty string ""')
+            raise KeyedError(f'{kind} name can\'t be empty string ""')
         if hasattr(self, name) and name not in table:
-            raise KeyError(f"attribute '{name}' already exists")
+            raise KeyedError(f"attribute '{name}' already exists")
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter; None keeps the name without a tensor."""
         self._check_name("parameter", name, self.__dict__.get("_parameters", {}))
         if param is not None and not isinstance(param, Parameter):
-            raise TypeError(
+            raise ArgumentError(
                 f"cannot assign '{type(param).__name__}' object to parameter '{name}' "
                 "(genesis.nn.Parameter or None required)"
             )
@@ -275,7 +283,7 @@ class Module:
         """Add a tensor that is state but is not trained; one that is not ``persistent`` stays out of the state dict."""
         self._check_name("buffer", name, self.__dict__.get("_buffers", {}))
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(
+            raise ArgumentError(
                 f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (genesis.Tensor or None required)"
             )
         self._buffers[name] = tensor
@@ -285,7 +293,7 @@ class Module:
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a submodule."""
         if module is not None and not isinstance(module, Module):
-            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+            raise ArgumentError(f"{type(module).__name__} is not a Module subclass")
         self._check_name("module", name, self.__dict__.get("_modules", {}))
         self._modules[name] = module
         changes.tick()
@@ -360,10 +368,10 @@ class Module:
         module: Module = self
         for name in target.split(".") if target else ():
             if not hasattr(module, name):
-                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+                raise MissingNameError(f"{type(module).__name__} has no attribute `{name}`")
             module = getattr(module, name)
             if not isinstance(module, Module):
-                raise AttributeError(f"`{name}` is not an nn.Module")
+                raise MissingNameError(f"`{name}` is not an nn.Module")
         return module
 
     def get_parameter(self, target: str) -> Parameter:
@@ -378,9 +386,9 @@ class Module:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if not hasattr(module, name):
-            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+            raise MissingNameError(f"{type(module).__name__} has no attribute `{name}`")
         if name not in module.__dict__[table]:
-            raise AttributeError(f"`{name}` is not {kind}")
+            raise MissingNameError(f"`{name}` is not {kind}")
         return module.__dict__[table][name]
 
     # Changing the whole tree
@@ -416,7 +424,7 @@ class Module:
         if dtype is not None:
             dtype = as_dtype(dtype)
             if not dtype.is_floating_point:
-                raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype!r}")
+                raise ArgumentError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype!r}")
         return self._apply(lambda t: to(t, dtype=dtype if t.is_floating_point() else None, device=device))
 
     def float(self: M) -> M:
@@ -449,7 +457,7 @@ class Module:
         Inside a compiled step it holds from there on, in this call and, as in eager mode, after it.
         """
         if not isinstance(mode, bool):
-            raise ValueError("training mode is expected to be boolean")
+            raise ChoiceError("training mode is expected to be boolean")
         others = [module for module in self.modules() if module.training is not mode]
         host_action(lambda: self.train(mode))
         for module in others:
@@ -506,7 +514,7 @@ class Module:
         loaded, for shapes that do not match and, if ``strict``, for names that are missing or unexpected.
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+            raise ArgumentError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
         missing: list[str] = []
         errors: list[str] = []
         known: set[str] = set()
@@ -526,7 +534,7 @@ class Module:
                 errors.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}. ")
         if errors:
             listed = "\n\t".join(errors)
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listed}")
+            raise OpError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listed}")
         return IncompatibleKeys(missing, unexpected)
 
     def _load(self, name: str, member: Tensor, key: str, value: Any, assign: bool) -> list[str]:

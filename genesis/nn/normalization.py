@@ -7,6 +7,7 @@ from typing import Any
 
 import genesis.nn.functional as F
 import genesis.nn.init as init
+from compiler.errors import ChoiceError
 from genesis.functions import empty
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor
@@ -108,7 +109,7 @@ class GroupNorm(Affine):
     ) -> None:
         super().__init__()
         if num_channels % num_groups:
-            raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
+            raise ChoiceError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups = num_groups
         self.num_channels = num_channels
         self.eps = eps

@@ -9,7 +9,7 @@ from typing import Any
 
 import genesis.nn.functional as F
 import genesis.nn.init as init
-from compiler.errors import GenesisWarning, OpError
+from compiler.errors import ChoiceError, GenesisWarning, OpError, UnsupportedError
 from compiler.ir.op import o
 from genesis.functions import (
     add,
@@ -79,7 +79,7 @@ _STATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 2, "GRU": 1}
 def _mode(nonlinearity: str) -> str:
     mode = f"RNN_{nonlinearity.upper()}"
     if mode not in _STEPS:
-        raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+        raise ChoiceError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
     return mode
 
 
@@ -103,13 +103,13 @@ class _Recurrent(Module):
         super().__init__()
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if size <= 0:
-                raise ValueError(f"{name} must be greater than zero")
+                raise ChoiceError(f"{name} must be greater than zero")
         if isinstance(dropout, bool) or not 0 <= dropout <= 1:
-            raise ValueError(
+            raise ChoiceError(
                 "dropout should be a number in range [0, 1] representing the probability of an element being zeroed"
             )
         if proj_size:
-            raise NotImplementedError("LSTM with proj_size: put a Linear behind the layer")
+            raise UnsupportedError("LSTM with proj_size: put a Linear behind the layer")
         if dropout > 0 and num_layers == 1:
             warnings.warn(
                 "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
@@ -149,9 +149,9 @@ class _Recurrent(Module):
         """Outputs and last states ``[num_layers * directions, N, hidden_size]``; without N for unbatched input."""
         name = type(self).__name__
         if not isinstance(input, Tensor):
-            raise NotImplementedError(f"{name} on {type(input).__name__}: pad the sequences and mask the loss")
+            raise UnsupportedError(f"{name} on {type(input).__name__}: pad the sequences and mask the loss")
         if input.ndim not in (2, 3):
-            raise ValueError(f"{name}: Expected input to be 2D or 3D, got {input.ndim}D instead")
+            raise ChoiceError(f"{name}: Expected input to be 2D or 3D, got {input.ndim}D instead")
         if input.shape[-1] != self.input_size:
             raise OpError(
                 f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}"
@@ -295,7 +295,7 @@ class _Cell(Module):
     def _run(self, input: Tensor, state: State | None) -> State:
         name = type(self).__name__
         if input.ndim not in (1, 2):
-            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
+            raise ChoiceError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
         batched = input.ndim == 2
         x = input if batched else unsqueeze(input, 0)
         if state is None:

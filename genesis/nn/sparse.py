@@ -6,6 +6,7 @@ from typing import Any
 
 import genesis.nn.functional as F
 import genesis.nn.init as init
+from compiler.errors import InvariantError, UnsupportedError
 from genesis.context import grad_mode
 from genesis.functions import empty, select, zero_
 from genesis.nn.module import Module
@@ -34,10 +35,10 @@ class Embedding(Module):
     ) -> None:
         super().__init__()
         if max_norm is not None or scale_grad_by_freq or sparse:
-            raise NotImplementedError("Embedding with max_norm, scale_grad_by_freq or sparse gradients")
+            raise UnsupportedError("Embedding with max_norm, scale_grad_by_freq or sparse gradients")
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
-                raise AssertionError("Padding_idx must be within num_embeddings")
+                raise InvariantError("Padding_idx must be within num_embeddings")
             padding_idx %= num_embeddings
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
@@ -48,14 +49,14 @@ class Embedding(Module):
             self.reset_parameters()
         else:
             if tuple(_weight.shape) != (num_embeddings, embedding_dim):
-                raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
+                raise InvariantError("Shape of weight does not match num_embeddings and embedding_dim")
             self.weight = Parameter(_weight, requires_grad=not _freeze)
 
     @classmethod
     def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> Embedding:
         """An embedding on the rows of ``embeddings [num_embeddings, embedding_dim]``."""
         if embeddings.ndim != 2:
-            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+            raise InvariantError("Embeddings parameter is expected to be 2-dimensional")
         rows, width = embeddings.shape
         return cls(rows, width, padding_idx, _weight=embeddings, _freeze=freeze)
 

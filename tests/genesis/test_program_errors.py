@@ -162,10 +162,10 @@ def test_a_leaked_tensor_says_where_it_was_made() -> None:
     leaked = kept.get()
     uses = (lambda t: print(t), lambda t: t + 1, lambda t: t.tolist(), lambda t: t.sum().backward())
     for use in uses:
-        assert message_of(use, leaked) == (
-            "TraceError: a tensor made while a step was being compiled is used outside that step; return it from the "
+        assert (
+            "a tensor made while a step was being compiled is used outside that step; return it from the "
             f"step instead of storing it\n  it was made at {HERE}:LINE"
-        )
+        ) in message_of(use, leaked)
 
 
 def test_a_leaked_tensor_in_another_step() -> None:

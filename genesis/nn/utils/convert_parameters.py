@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from compiler.errors import ArgumentError
 from genesis.context import grad_mode
 from genesis.functions import cat, copy_, narrow, reshape
 from genesis.tensor import Tensor
@@ -17,7 +18,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """Write the pieces of ``vec`` into ``parameters``, in place. Raises TypeError when ``vec`` is no tensor."""
     if not isinstance(vec, Tensor):
-        raise TypeError(f"expected genesis.Tensor, but got: {type(vec).__name__}")
+        raise ArgumentError(f"expected genesis.Tensor, but got: {type(vec).__name__}")
     start = 0
     with grad_mode(False):
         for parameter in parameters:

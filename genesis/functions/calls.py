@@ -1,0 +1,96 @@
+"""A call as a user writes it: the spellings that PyTorch takes too, and errors that name function, shapes and line.
+
+Nothing is checked before a call. Only one that failed is looked at, so a call that fits costs nothing more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from inspect import BoundArguments, Parameter, Signature, signature
+from typing import Any, TypeVar
+
+from compiler.errors import ArgumentError, GenesisError
+from compiler.ir.location import here
+from genesis.tensor import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SPELLINGS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+"""NumPy's names of arguments, which PyTorch's functions take as well."""
+
+
+def checked(function: F) -> F:
+    """``function`` with other spellings of its arguments, and with errors that say what was called, and where.
+
+    ``sum(x, axis=0)`` is ``sum(x, dim=0)``, and ``zeros(size=(2, 3))`` is ``zeros(2, 3)``.
+    """
+    takes = signature(function)
+    meant = {
+        other: name for other, name in SPELLINGS.items() if name in takes.parameters and other not in takes.parameters
+    }
+    star = next((p.name for p in takes.parameters.values() if p.kind is Parameter.VAR_POSITIONAL), None)
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            if meant:
+                kwargs = {meant.get(name, name): value for name, value in kwargs.items()}
+            if star in kwargs:
+                args = (*args, kwargs.pop(star))
+        try:
+            return function(*args, **kwargs)
+        except GenesisError as error:
+            text, named = str(error), re.match(r"\w+\(", str(error))
+            if len(error.args) != 1 or (named and "\n  at " in text):
+                raise
+            text = text if named else f"{_shown(function, args)}: {text}"
+            raise type(error)(text if "\n  at " in text else here(text)) from None
+        except (TypeError, AttributeError, IndexError):
+            problem = _misuse(function.__name__.lstrip("_"), takes, args, kwargs)
+            if problem is None:
+                raise
+            raise problem from None
+
+    return call  # type: ignore[return-value]
+
+
+def _shown(function: Callable[..., Any], args: tuple[Any, ...]) -> str:
+    """The call with the types of its tensors."""
+    return f"{function.__name__.lstrip('_')}({', '.join(str(x._type) for x in args if isinstance(x, Tensor))})"
+
+
+def _misuse(name: str, takes: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ArgumentError | None:
+    """What is wrong with the arguments of a call that failed; None if they are not the cause."""
+    try:
+        bound = takes.bind(*args, **kwargs)
+    except TypeError as error:
+        shown = ", ".join(str(p).partition(":")[0] + _default(p) for p in takes.parameters.values())
+        return ArgumentError(here(f"{name}() {error}", f"it takes {name}({shown})"))
+    return _no_tensor(name, takes, bound)
+
+
+def _default(parameter: Parameter) -> str:
+    return "" if parameter.default is Parameter.empty else f"={parameter.default!r}"
+
+
+def _no_tensor(name: str, takes: Signature, bound: BoundArguments) -> ArgumentError | None:
+    for key, value in bound.arguments.items():
+        kind = str(takes.parameters[key].annotation)
+        if (
+            kind.split(" | ")[0] == "Tensor"
+            and not isinstance(value, Tensor)
+            and not (value is None and "None" in kind)
+        ):
+            advice = "genesis.tensor(...) makes a tensor of numbers, lists and arrays"
+            return ArgumentError(here(f"{name}(): argument {key!r} must be Tensor, not {type(value).__name__}", advice))
+    return None
+
+
+def check_all(functions: dict[str, Any], package: str) -> None:
+    """:func:`checked` for all public functions of ``package`` among ``functions``, a namespace; in place."""
+    for name, thing in list(functions.items()):
+        defined = getattr(thing, "__module__", None) or ""
+        if callable(thing) and not isinstance(thing, type) and not name.startswith("_") and defined.startswith(package):
+            functions[name] = thing if hasattr(thing, "__wrapped__") else checked(thing)
