@@ -1,0 +1,89 @@
+"""A random program for a seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from tests.fuzz.program import Program, Statement
+from tests.fuzz.vocabulary import LARGEST, Draft
+
+SHAPES = [(5,), (4, 6), (3, 7), (7, 1), (1, 5), (2, 3, 8), (3, 2, 9), (4, 3, 6, 5), (2, 4, 5, 5), (9, 17), (6, 2, 4)]
+
+OPTIMIZERS = [
+    "SGD(parameters, lr=0.05)",
+    "SGD(parameters, lr=0.02, momentum=0.9)",
+    "SGD(parameters, lr=0.02, momentum=0.9, nesterov=True, weight_decay=0.01)",
+    "SGD(parameters, lr=0.02, momentum=0.5, dampening=0.1, maximize=True)",
+    "Adam(parameters, lr=0.01, eps=0.01)",
+    "Adam(parameters, lr=0.01, eps=0.01, amsgrad=True, weight_decay=0.01)",
+    "AdamW(parameters, lr=0.01, eps=0.01, betas=(0.8, 0.95), weight_decay=0.1)",
+]
+"""``eps`` is large: Adam divides noise by noise where a gradient is nearly 0."""
+
+SCHEDULERS = [
+    "StepLR(optimizer, 2, 0.5)",
+    "ExponentialLR(optimizer, 0.8)",
+    "CosineAnnealingLR(optimizer, 5)",
+    "LinearLR(optimizer, 0.25, total_iters=3)",
+    "OneCycleLR(optimizer, 0.1, total_steps=10, cycle_momentum=False)",
+    "LambdaLR(optimizer, lambda n: 1 / (n + 1))",
+]
+
+
+def generate(seed: int) -> Program:
+    """The program of a seed, always the same one."""
+    rng = random.Random(seed)
+    halves = rng.random() < 0.15
+    dtype = "float64" if not halves and rng.random() < 0.25 else "float32"
+    draft = Draft(rng, halves)
+    shapes = rng.sample(SHAPES, rng.randint(1, 2))
+    for shape in shapes:
+        x = draft.argument(*shape)
+        draft.add("{0} * {1}", [x, draft.parameter(*shape)], shape)
+    kinds = _weighted(draft)
+    size = len(draft.statements) + rng.randint(2, 14)
+    while len(draft.statements) < size:
+        before = len(draft.statements)
+        x = draft.pick()
+        assert x is not None
+        made = rng.choice(kinds)(x)
+        if made is None or any(_size(s) > LARGEST or 0 in s.shape for s in draft.statements[before:]):
+            del draft.statements[before:]
+    return Program(seed, tuple(draft.statements), _terms(rng, draft), **_training(rng, dtype)).pruned()
+
+
+def _weighted(draft: Draft) -> list[Callable[[Statement], Statement | None]]:
+    d = draft
+    common = [d.pointwise, d.pointwise, d.pointwise, d.binary, d.binary, d.view, d.view, d.reduction, d.product]
+    rare = [d.with_parameter, d.reshape, d.join, d.along, d.normalization, d.convolution, d.attention, d.recurrent]
+    return [*common * 2, *rare * 2, d.lookup, d.lookup, d.loss, d.loss, d.dropout]
+
+
+def _size(s: Statement) -> int:
+    size = 1
+    for n in s.shape:
+        size *= n
+    return size
+
+
+def _terms(rng: random.Random, draft: Draft) -> tuple[str, ...]:
+    """The last value, some others, and one with a gradient."""
+    floats = [s for s in draft.floats() if s.code]
+    chosen = {floats[-1].name, *(s.name for s in rng.sample(floats, min(len(floats), rng.randint(0, 2))))}
+    chosen.add(next(s.name for s in reversed(floats) if s.grad))
+    return tuple(s.name for s in floats if s.name in chosen)
+
+
+def _training(rng: random.Random, dtype: str) -> dict[str, object]:
+    options: dict[str, object] = {"dtype": dtype, "optimizer": rng.choice(OPTIMIZERS)}
+    if dtype == "float32" and rng.random() < 0.2:
+        options["autocast"] = rng.choice(["bfloat16", "bfloat16", "float16"])
+    if rng.random() < (0.6 if options.get("autocast") else 0.1):
+        options["scaler"] = rng.choice(['"cpu", init_scale=64.0', '"cpu", init_scale=1024.0, growth_interval=2'])
+    if rng.random() < 0.3:
+        norms = ["clip_grad_norm_(parameters, 0.5)", "clip_grad_norm_(parameters, 1.0, norm_type=float('inf'))"]
+        options["clip"] = rng.choice([*norms, "clip_grad_value_(parameters, 0.1)"])
+    if rng.random() < 0.3:
+        options |= {"scheduler": rng.choice(SCHEDULERS), "scheduled_inside": rng.random() < 0.5}
+    return options

@@ -1,0 +1,177 @@
+"""Runs programs in several ways and compares what they compute."""
+
+from __future__ import annotations
+
+import linecache
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import genesis
+from tests.fuzz.program import Program, text
+
+WAYS = ("eager", "compiled", "interpreted", "torch")
+
+TOLERANCE = {"float32": 2e-4, "float64": 1e-8, "halves": 4e-2}
+"""Of the largest element of a result, where errors are not amplified."""
+
+AMPLIFIED = 40.0
+"""How often more than its inputs a program's results may be disturbed, for a difference to mean something."""
+
+
+@dataclass
+class Trace:
+    """The results of each call and the parameters after the last one, or the error that came instead."""
+
+    arrays: list[np.ndarray] = field(default_factory=list)
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Two ways that differ on a program: ``what`` says how. ``ways`` is empty where that means nothing."""
+
+    program: Program
+    ways: tuple[str, ...]
+    what: str
+
+
+class Instance:
+    """A program brought to life in one library. ``disturb``: relative noise on the numbers it starts from."""
+
+    def __init__(self, program: Program, library: str = "genesis", disturb: float = 0.0) -> None:
+        source, name = text(program, library, main=False), f"<program {program.seed}, {library}>"
+        linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+        self.program = program
+        self.space: dict[str, Any] = {"__name__": f"program{program.seed}"}
+        exec(compile(source, name, "exec"), self.space)
+        self.trace = Trace()
+        self.disturb = disturb
+        if disturb:
+            rng = np.random.default_rng(0)
+            for p in self.space["parameters"]:
+                p.data = p.data * float(1 + disturb * rng.uniform(0.5, 1))
+
+    def batch(self, call: int) -> list[Any]:
+        batch = self.space["batch"](call)
+        return [x * (1 - self.disturb) if self.disturb and "float" in str(x.dtype) else x for x in batch]
+
+    def keep(self, results: Sequence[Any]) -> None:
+        self.space["after"]()
+        self.trace.arrays += [array(r) for r in results]
+
+    def finish(self) -> Trace:
+        self.trace.arrays += [array(p) for p in self.space["parameters"]]
+        return self.trace
+
+    def run(self, wrapped: Callable[[Any], Any] = lambda step: step) -> Trace:
+        """All calls of the step in turn."""
+        step = wrapped(self.space["step"])
+        try:
+            for call in range(self.program.calls):
+                self.keep(step(*self.batch(call)))
+            return self.finish()
+        except Exception as error:
+            self.trace.error = error
+            return self.trace
+
+
+def array(x: Any) -> np.ndarray:
+    """A copy in f64."""
+    return np.array(x.detach().double().numpy())
+
+
+def compiled_together(programs: Sequence[Program]) -> list[Trace] | None:
+    """The traces of several programs as parts of one compiled step; None where it cannot be compiled or run."""
+    genesis.manual_seed(0)
+    instances = [Instance(p) for p in programs]
+    steps = [i.space["step"] for i in instances]
+
+    @genesis.compile
+    def all_steps(batches: list[list[Any]]) -> list[Any]:
+        return [step(*batch) for step, batch in zip(steps, batches, strict=True)]
+
+    try:
+        for call in range(max(p.calls for p in programs)):
+            for instance, results in zip(instances, all_steps([i.batch(call) for i in instances]), strict=True):
+                if call < instance.program.calls:
+                    instance.keep(results)
+        return [i.finish() for i in instances]
+    except Exception:
+        return None
+
+
+def trace(program: Program, way: str, disturb: float = 0.0) -> Trace:
+    """The program run in one of :data:`WAYS`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if way == "torch":
+                return Instance(program, "torch", disturb).run()
+            genesis.manual_seed(0)
+            instance = Instance(program, disturb=disturb)
+        except Exception as error:
+            return Trace(error=error)
+        backends = {"compiled": "auto", "interpreted": "interpret"}
+        if way in backends:
+            return instance.run(lambda step: genesis.compile(step, backend=backends[way]))
+        return instance.run()
+
+
+def compare(program: Program, a: Trace, b: Trace) -> str:
+    """How two traces differ; empty where they agree."""
+    if a.error is not None or b.error is not None:
+        if type(a.error) is type(b.error):
+            return ""
+        return f"{_said(a)}; {_said(b)}"
+    tolerance = TOLERANCE["halves" if program.halves else program.dtype]
+    for k, (x, y) in enumerate(zip(a.arrays, b.arrays, strict=True)):
+        if x.shape != y.shape:
+            return f"result {k}: shapes {x.shape} and {y.shape}"
+        if not np.array_equal(np.isfinite(x), np.isfinite(y)):
+            return f"result {k}: not finite at other places"
+        error, scale = _error(x, y)
+        if error > tolerance * max(scale, 1e-3):
+            return f"result {k}: differs by {error:.3g} where the largest is {scale:.3g}"
+    return ""
+
+
+def _said(trace: Trace) -> str:
+    return "no error" if trace.error is None else f"{type(trace.error).__name__}: {trace.error}"
+
+
+def _error(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """The largest difference of finite elements, and the largest of them."""
+    finite = np.isfinite(x) & np.isfinite(y)
+    if not finite.any():
+        return 0.0, 0.0
+    return float(np.abs(x - y)[finite].max()), float(np.abs(y[finite]).max())
+
+
+def steady(program: Program) -> bool:
+    """Whether results do not hang on the last places of the inputs, as they do next to a jump or in a cancellation."""
+    noise = 1e-3 if program.halves else 4 * float(np.finfo(program.dtype).eps)
+    base, moved = trace(program, "eager"), trace(program, "eager", noise)
+    if base.error is not None or moved.error is not None:
+        return True
+    for x, y in zip(base.arrays, moved.arrays, strict=True):
+        error, scale = _error(x, y)
+        if not np.array_equal(np.isfinite(x), np.isfinite(y)) or error > AMPLIFIED * noise * max(scale, 1e-3):
+            return False
+    return True
+
+
+def differences(program: Program, ways: Sequence[str], given: dict[str, Trace] | None = None) -> Finding | None:
+    """The first way that differs from eager mode on a :func:`steady` program. ``given`` are traces already made."""
+    traces = dict(given or {})
+    eager = traces.get("eager") or trace(program, "eager")
+    for way in ways:
+        if way == "eager" or (way == "torch" and program.random):
+            continue
+        what = compare(program, traces.get(way) or trace(program, way), eager)
+        if what:
+            return Finding(program, (way, "eager"), what) if steady(program) else Finding(program, (), what)
+    return None

@@ -1,0 +1,108 @@
+"""A few random steps, and the fuzzer itself on a fault that a test puts there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.fuzz import run
+from tests.fuzz.__main__ import check, main
+from tests.fuzz.generate import generate
+from tests.fuzz.program import text
+from tests.fuzz.reduce import reduced, smaller
+from tests.fuzz.run import Trace, compare, steady, trace
+
+BATCHES = 3
+TOGETHER = 4
+
+
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_random_steps_agree(batch: int, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["--seed", str(1000 + TOGETHER * batch), "--programs", str(TOGETHER), "--together", str(TOGETHER)])
+    said = capsys.readouterr().out
+    assert status == 0, said
+    assert f"{TOGETHER} programs" in said
+
+
+def test_a_seed_is_one_program() -> None:
+    assert generate(5) == generate(5) != generate(6)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_programs_are_python_and_shapes_are_right(seed: int) -> None:
+    program = generate(seed)
+    result = trace(program, "eager")
+    assert result.error is None
+    shapes = {s.name: s.shape for s in program.statements}
+    assert [a.shape for a in result.arrays[1 : 1 + len(program.terms)]] == [shapes[t] for t in program.terms]
+
+
+def test_a_fault_is_found_and_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A way in which every program with a softmax is off by 1 percent."""
+    honest = run.trace
+
+    def faulty(program: Any, way: str, disturb: float = 0.0) -> Trace:
+        found = honest(program, "eager", disturb)
+        wrong = way == "interpreted" and any("softmax" in s.code for s in program.statements)
+        return Trace([a * 1.01 for a in found.arrays]) if wrong else found
+
+    monkeypatch.setattr(run, "trace", faulty)
+    program = next(p for p in map(generate, range(200)) if "softmax" in text(p) and not p.halves and steady(p))
+    (finding,) = check([program], ("eager", "interpreted"))
+    assert finding.ways == ("interpreted", "eager")
+    codes = [s.code for s in finding.program.statements if s.code]
+    assert any("softmax" in code for code in codes)
+    assert len(codes) <= 3
+    assert (finding.program.scheduler, finding.program.clip, finding.program.calls) == ("", "", 1)
+
+
+def test_smaller_programs_run() -> None:
+    for program in smaller(generate(11)):
+        assert trace(program, "eager").error is None
+
+
+def test_reduction_ends_where_nothing_helps() -> None:
+    program = generate(3)
+    assert reduced(program, lambda p: False) == program
+
+
+def test_a_script_stands_alone(tmp_path: Path) -> None:
+    script = tmp_path / "step.py"
+    script.write_text(text(generate(8)))
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, str(script)], env={"PYTHONPATH": root, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) >= generate(8).calls
+
+
+@pytest.mark.parametrize(
+    "other, what",
+    [
+        (Trace([np.ones(2)]), ""),
+        (Trace([np.array([1, 1.1])]), "differs by 0.1"),
+        (Trace([np.array([1, np.nan])]), "not finite"),
+        (Trace([np.ones((1, 2))]), "shapes"),
+        (Trace(error=KeyError("f64")), "KeyError"),
+    ],
+)
+def test_compare(other: Trace, what: str) -> None:
+    found = compare(replace(generate(0), dtype="float64"), other, Trace([np.ones(2)]))
+    assert what in found and bool(found) == bool(what)
+
+
+def test_programs_next_to_a_jump_mean_nothing() -> None:
+    program = replace(generate(0), dtype="float64")
+    values = [s for s in program.statements if s.name in program.terms]
+    jumping = replace(
+        values[-1], code="({0} * 1e9).sin()" if len(values[-1].operands) == 1 else "({0} * 1e9).sin() + {1} * 0"
+    )
+    assert steady(program)
+    assert not steady(replace(program, statements=tuple(jumping if s is values[-1] else s for s in program.statements)))
