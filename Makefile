@@ -7,16 +7,18 @@ VENV        ?= .venv
 DEMO_ARGS   ?=
 TEST_ARGS   ?= -n auto
 BENCH_ARGS  ?=
+FUZZ_ARGS   ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format types contracts clean
+.PHONY: help demo test fuzz bench lint format types contracts clean
 
 help:
 	@echo "make demo       train on handwritten digits, compiled"
 	@echo "make test       run the tests"
+	@echo "make fuzz       random training steps, compiled = eager = interpreted = PyTorch where it is installed"
 	@echo "make bench      compare step times with what else is installed"
 	@echo "make lint       ruff check, ruff format --check"
 	@echo "make types      mypy"
@@ -28,6 +30,9 @@ demo: $(VENV)/.stamp-demo
 
 test: $(VENV)/.stamp-dev
 	$(BIN)/python -m pytest $(TEST_ARGS)
+
+fuzz: $(VENV)/.stamp-dev
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 bench: $(VENV)/.stamp-dev
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -23,7 +23,7 @@ lib.sin({0}) | lib.cos({0} * 2) | lib.erf({0}) | lib.abs({0}) | -{0} | lib.squar
 {0} * lib.round({0}).detach() | lib.trunc({0} * 2) + {0} | {0}.clone() | {0}.to({0}.dtype)
 lib.where({0} > 0, {0}, {0} * 0.1) | {0}.masked_fill({0} > 1, 0.5) | {0} * ({0} > 0) | {0} * ({0} < 0.5).to({0}.dtype)
 lib.cat([{0}, {0} * 2], 0)[: {0}.shape[0]] | lib.stack([{0}, {0}.tanh()]).sum(0) | lib.zeros_like({0}) + {0}
-{0}.flip(0) | {0}.contiguous() | {0}.tanh().mul_(2) | ({0} * 1).add_(0.5) | lib.addcmul({0}, {0}, {0}, value=0.5)
+{0}.flip(0) | {0}.contiguous() | ({0}.tanh() + 1).mul_(2) | ({0} * 1).add_(0.5) | lib.addcmul({0}, {0}, {0}, value=0.5)
 lib.addcdiv({0}, {0}, {0} ** 2 + 1, value=0.5) | lib.lerp({0}, {0}.tanh(), 0.3)
 """
 """Functions of one value that keep its shape."""
