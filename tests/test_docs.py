@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from compiler.pipeline import PASSES
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```python runnable\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -59,3 +61,11 @@ def test_the_messages_are_those_of_the_code():
     messages = MESSAGE.findall((DOCS / "errors.md").read_text(encoding="utf-8"))
     assert len(messages) > 40
     assert [m for m in messages if m not in said] == []
+
+
+def test_the_passes_are_those_of_the_pipeline():
+    """In their order, behind those that are options of the decorator."""
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8").partition("## Passes, in order")[2]
+    rows = re.findall(r"^\| (`.*?`) \| ", text.partition("\n## ")[0], re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert named == ["loss_scale", "accumulate", "clip_value", "clip_norm", *PASSES]
