@@ -118,7 +118,7 @@ class _Plan:
         out(
             f"/* {what}: {spec.images} images, {spec.groups * windows.channels} x {sizes} {windows.dtype}, windows of "
             f"{' x '.join(map(str, windows.window))}, {spec.groups * spec.channels} x "
-            f"{' x '.join(map(str, windows.size))}, computed in {spec.compute} */"
+            f"{' x '.join(map(str, windows.size))}, operands in {spec.compute} */"
         )
         out("KERNEL void NAME(gen_pool *pool, int tid, int nt, char *scratch,")
         params = f", {spec.params}" if spec.params else ""

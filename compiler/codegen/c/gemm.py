@@ -100,7 +100,7 @@ class _Kernel:
         dims = "".join(f"{size}," for size in spec.batch)
         out(
             f"/* [{dims}{spec.m},{spec.n}] = [{dims}{spec.m},{spec.k}] {spec.a.dtype}"
-            f" x [{dims}{spec.k},{spec.n}] {spec.b.dtype}, computed in {spec.compute} */"
+            f" x [{dims}{spec.k},{spec.n}] {spec.b.dtype}, operands in {spec.compute} */"
         )
         out(f"KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch,")
         params = f", {spec.params}" if spec.params else ""
