@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 import numpy as np
 
@@ -102,6 +102,8 @@ class Program:
         self.clocks = {cell.clock for cell in traced.written if cell.clock is not None}
         for cell in traced.states:
             cell.bound += 1
+        self._unbind = finalize(self, _unbind, traced.states)
+        self._unbind.atexit = False
 
     def _executor(self) -> Executor | Interpreted | CudaExecutor:
         backend, budget = self.options.backend, self.options.budget()
@@ -279,9 +281,9 @@ class Program:
                 np.copyto(array, contents)
 
     def release(self) -> None:
-        """Let go of the states."""
-        for cell in self.traced.states:
-            cell.bound -= 1
+        """Let go of the states and of the code, which is not called again."""
+        self._unbind()
+        self.executor.close()
 
     def last(self) -> Last:
         def number(name: str) -> float | None:
@@ -358,6 +360,9 @@ class Interpreted:
     def bind(self, states: Sequence[np.ndarray]) -> None:
         self.states = list(states)
 
+    def close(self) -> None:
+        self.states = []
+
     def run(self, inputs: Sequence[np.ndarray], scalars: Sequence[float]) -> list[np.ndarray]:
         """The same contract as :meth:`runtime.executor.Executor.run`."""
         sources = {"state": iter(self.states), "input": iter(inputs), "scalar": iter(np.float64(s) for s in scalars)}
@@ -372,6 +377,12 @@ class Interpreted:
         for update, array in zip(self.graph.updates, [np.array(u) for u in updates], strict=True):
             np.copyto(self.states[places[update.state]], array)
         return results
+
+
+def _unbind(states: Sequence[Cell]) -> None:
+    """One program fewer holds the addresses of ``states``."""
+    for cell in states:
+        cell.bound -= 1
 
 
 _CONSUMED = GradientStaysInside()

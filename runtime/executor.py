@@ -154,3 +154,11 @@ class Executor:
     def _finding(self) -> GenesisError:
         status = self.program.status
         return self.plan.checks[status.node].error(status.value, status.index)
+
+    def close(self) -> None:
+        """Give back the program and its memory; a later call raises ``DeviceError``."""
+        self.program.close()
+        self._held = []
+        self._given = [None] * len(self._given)
+        self._copies.clear()
+        self._arena = self._scratch = self.device.alloc(0)
