@@ -39,17 +39,23 @@ def test_golden(golden: Callable[[str, str], None]) -> None:
     golden("passes/accumulate.gir", before_and_after(read(STEP), "accumulate", accumulated(2)))
 
 
-def test_it_is_the_mean_over_micro_batches() -> None:
+@pytest.mark.parametrize("op", ["sum", "mean"])
+def test_it_is_the_sum_or_mean_over_micro_batches(op: str) -> None:
     """Each micro-batch is a run of the step on its rows, one draw further on."""
+    join = {"sum": np.sum, "mean": np.mean}[op]
+    text = STEP.replace("= sum(", f"= {op}(")
     x = np.arange(12, dtype=np.float32).reshape(6, 2)
     start = np.array([1.0, -2.0], np.float32)
     seed, offset = np.array(5), np.array(7)
-    single = expand(autodiff(verify(read(STEP))))
+    graph = read(text)
+    whole = verify(accumulate(graph, 2, graph.inputs("input"), draws=1))
+    single = expand(autodiff(verify(read(text))))
     parts = [interpret(single, [start, seed, offset + i, x[3 * i : 3 * i + 3]]) for i in range(2)]
-    (loss, rows), (updated,) = interpret(expand(autodiff(accumulated(2))), [start, seed, offset, x])
-    assert loss == np.mean([outputs[0] for outputs, _ in parts])
+    (loss, rows), (updated,) = interpret(expand(autodiff(whole)), [start, seed, offset, x])
+    assert np.allclose(loss, join([outputs[0] for outputs, _ in parts]))
     assert np.array_equal(rows, np.concatenate([outputs[1] for outputs, _ in parts]))
-    assert np.allclose(updated, np.mean([updates[0] for _, updates in parts], axis=0))
+    gradient = join([start - updates[0] for _, updates in parts], axis=0)
+    assert np.allclose(updated, start - gradient)
 
 
 def test_a_step_without_backward_has_nothing_to_accumulate() -> None:
