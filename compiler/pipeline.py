@@ -119,6 +119,12 @@ def compile_triton(stages: Stages, target: str, budget: float | None = None) -> 
     return program
 
 
+def triton_claims() -> Claims:
+    """What Triton has whole kernels for; see :func:`lowering`."""
+    claims: Claims = _triton().claims
+    return claims
+
+
 def _triton() -> Any:
     """The Triton renderer; importing it needs triton, which most steps on a CPU never do."""
     return import_whole("compiler.codegen.triton.module")

@@ -41,14 +41,18 @@ class Effects:
     """What calls do to tensors of the caller, besides states.
 
     ``writes``: where the contents ``values`` go. ``grads``: the gradients that the step leaves behind, by the cell that
-    they belong to, as places among the tensors that leave; None clears a gradient. ``entries``: what the step puts into
-    containers, by their number among the containers of the arguments: the new entries with holes for tensors.
+    they belong to, as places among the tensors that leave; None clears a gradient. ``inner``: gradients of arguments
+    that were computed outside, where the backward pass goes on. ``flags``: arguments that collect a gradient from now
+    on, or no longer. ``entries``: what the step puts into containers, by their number among the containers of the
+    arguments: the new entries with holes for tensors.
     """
 
     writes: list[Target] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
     grads: list[tuple[Holder, Hole | None]] = field(default_factory=list)
     entries: list[tuple[int, dict[Any, Any]]] = field(default_factory=list)
+    inner: list[tuple[Origin, Hole]] = field(default_factory=list)
+    flags: list[tuple[Origin, bool]] = field(default_factory=list)
 
 
 class Sharing:
@@ -80,7 +84,7 @@ class Sharing:
 
 def _views(leaf: Tensor) -> tuple[Hashable, ...]:
     """What a program depends on of the views that ``leaf`` shows its storage through."""
-    return tuple((op.name, tuple(IdentityKey(x) for x in xs), repr(attrs)) for op, xs, attrs in leaf._views)
+    return tuple((IdentityKey(op), tuple(IdentityKey(x) for x in xs), repr(attrs)) for op, xs, attrs in leaf._views)
 
 
 @dataclass
@@ -92,6 +96,7 @@ class _Given:
     leaf: Any
     traced: Tensor
     param: Value
+    required: bool = False
     leaf_variable: bool = True
     grad: Tensor | None = None
     grad_param: Value | None = None
@@ -157,7 +162,8 @@ class Arguments:
         entry = _Given(position, name, leaf, self._traced(param), param)
         self._given.append(entry)
         self._cells[cell] = entry
-        if whole.requires_grad:
+        entry.required = whole.requires_grad
+        if entry.required:
             self._follow(entry, whole)
         return entry.traced if whole is given else view_of(entry.traced._cell, given._views)
 
@@ -175,11 +181,11 @@ class Arguments:
         cell.requires_grad = True
         cell._make_leaf()
         entry.leaf_variable = given.is_leaf
-        kind = grad_type(given._cell) if isinstance(given._cell.grad, Tensor) else None
+        kind = grad_type(given._grad_cell) if isinstance(given._grad_cell.grad, Tensor) else None
         if kind is not None:
             entry.grad_param = self._input(entry.position, f"{entry.name}.grad", kind, _grad)
             entry.grad = self._traced(entry.grad_param)
-        cell.grad = entry.grad if kind is not None else given._cell.grad
+        cell.grad = entry.grad if kind is not None else given._grad_cell.grad
 
     def _micro_batch(self, kind: TensorType, name: str) -> TensorType:
         """The type of one micro-batch of an argument; arguments without dimensions are not cut."""
@@ -198,13 +204,13 @@ class Arguments:
         inside = {*recording.state, *recording.entry_grads}
         grads = {cell: recording.entry_grads[cell] for cell in recording.given_grads}
         holders = [grad._cell for grad in grads.values()]
-        holders += [e.leaf._cell.grad._cell for e in self._given if e.grad is not None]
+        holders += [e.leaf._grad_cell.grad._cell for e in self._given if e.grad is not None]
         twice = {cell for cell, times in Counter([*holders, *self._cells]).items() if times > 1}
         found = {cell for cell in self._cells if cell in inside}
         found |= {g._cell for g in grads.values() if g._views or g._cell in inside or g._cell in twice}
         for entry in self._given:
             if entry.grad is not None:
-                grad = entry.leaf._cell.grad
+                grad = entry.leaf._grad_cell.grad
                 if grad._views or grad._cell in inside or grad._cell in twice:
                     found.add(entry.leaf._cell)
         return found
@@ -232,6 +238,14 @@ class Arguments:
         for cell, grad in self._recording.traced_grads.items():
             found[grad._cell] = _grad_of_cell(cell)
         return found
+
+    def sources(self) -> dict[Cell, Origin]:
+        """The traced cells of arguments that collect a gradient, and how a call finds what they stand for."""
+        return {
+            entry.traced._cell: _whole_at(entry.position) if entry.leaf._cell in self._common else _at(entry.position)
+            for entry in self._given
+            if entry.traced._cell.requires_grad
+        }
 
     def effects(self, leaving: Leaving) -> Effects:
         """What the step did to arguments, and to gradients that it found."""
@@ -291,14 +305,17 @@ class Arguments:
 
     def _leave_grad(self, entry: _Given, effects: Effects, leaving: Leaving) -> None:
         cell = entry.traced._cell
+        if not isinstance(entry.leaf, Tensor):
+            return
+        if cell.requires_grad is not entry.required:
+            effects.flags.append((_at(entry.position), cell.requires_grad))
         if not cell.requires_grad:
             return
         now = cell.grad
-        if now is not None and not entry.leaf_variable:
-            raise TraceError(
-                f"backward() reaches argument {entry.name} of {self._function.__qualname__}, which was computed "
-                f"outside the step; pass {entry.name}.detach(), or compute it inside"
-            )
+        if not entry.leaf_variable:
+            if isinstance(now, Tensor):
+                effects.inner.append((_at(entry.position), leaving.add(now)))
+            return
         if entry.grad is not None:
             assert entry.grad_param is not None
             value = entry.grad._cell.value
@@ -307,7 +324,7 @@ class Arguments:
                 effects.values.append(value)
         if isinstance(now, Tensor) and now is not entry.grad:
             effects.grads.append((_cell_at(entry.position), leaving.add(now)))
-        elif now is None and entry.leaf._cell.grad is not None:
+        elif now is None and entry.leaf._grad_cell.grad is not None:
             effects.grads.append((_cell_at(entry.position), None))
 
 
@@ -349,7 +366,7 @@ def _at(position: int) -> Origin:
 
 
 def _cell_at(position: int) -> Holder:
-    return lambda arguments: arguments[position]._cell
+    return lambda arguments: arguments[position]._grad_cell
 
 
 def _whole_at(position: int) -> Origin:
@@ -357,7 +374,7 @@ def _whole_at(position: int) -> Origin:
 
 
 def _grad_at(position: int) -> Origin:
-    return lambda arguments: arguments[position]._cell.grad
+    return lambda arguments: arguments[position]._grad_cell.grad
 
 
 def _grad_of_cell(cell: Cell) -> Origin:
@@ -378,7 +395,7 @@ def _base(leaf: Tensor) -> np.ndarray:
 
 
 def _grad(leaf: Tensor) -> np.ndarray:
-    return array_of(leaf._cell.grad)
+    return array_of(leaf._grad_cell.grad)
 
 
 def write_back(target: Any, array: np.ndarray) -> None:

@@ -300,6 +300,7 @@ class Recording:
         module_names: the scope that each reachable module's ops are recorded under.
         hooks: what sees the gradient of a value, or of a cell of the outside.
         customs: for results of custom functions, the node (outside the graph) that their gradient goes back through.
+        freed: nodes that a backward pass went through without ``retain_graph``; no other may.
     """
 
     def __init__(self, name: str, grad_enabled: bool = True) -> None:
@@ -322,6 +323,7 @@ class Recording:
         self.module_names: dict[Any, str] = {}
         self.hooks: dict[Any, dict[float, Hook]] = {}
         self.customs: dict[Value, Node] = {}
+        self.freed: set[Node] = set()
 
     def is_outside(self, cell: Cell) -> bool:
         """Whether ``cell`` was there before the recording began."""

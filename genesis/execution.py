@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from weakref import WeakSet, finalize
 
 import numpy as np
 
-from compiler import pipeline
-from compiler.codegen.c import unit
-from compiler.codegen.c.isa import isa_for
-from compiler.errors import AutogradError, DeviceError, DivisionError, GenesisWarning, OutOfRangeError
-from compiler.interpret import concrete, interpret
-from compiler.ir.graph import Graph, Value
+from compiler.errors import AutogradError, DeviceError
+from compiler.interpret import concrete
+from compiler.ir.graph import Value
 from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import Stages
-from compiler.plan import Plan
-from compiler.text.printer import print_graph
 from genesis.arguments import array_of, check_arrays, put_entries, write_back
+from genesis.backends import Compiled, Interpreted
+from genesis.border import Crossing
 from genesis.context import Cell, Clock, LateInput, moved, rebound
-from genesis.gpu import gpu_executor
 from genesis.host import take_back
 from genesis.live import changes as host_changes
 from genesis.options import Options
 from genesis.pytree import containers
-from genesis.tensor import GradientStaysInside, Tensor, grad_type
+from genesis.tensor import GradientStaysInside, Tensor, accumulate, grad_type
 from genesis.tracing import Traced
-from runtime.cache import cached_bytes
-from runtime.devices.cpu import CpuDevice, aligned_empty
+from runtime.devices.cpu import aligned_empty
 from runtime.devices.cuda_executor import CudaExecutor, StateStore
-from runtime.devices.pool import get_pool, num_threads
-from runtime.executor import Executor
+from runtime.devices.pool import num_threads
 from runtime.profile import Profile, profile
-from runtime.toolchain import find_compiler
 
 
 @dataclass(frozen=True)
@@ -80,12 +69,16 @@ class Program:
         self.options = options
         self.calls = 0
         self.signature: dict[str, Any] = {}
-        self.plan: Plan | None = None
-        self._stages: Stages | None = None
-        self._passes = pipeline.lowering(unit.claims, product_sums=True)
         self.clock = Clock()
         self._host_time = -1
-        self.executor: Executor | Interpreted | CudaExecutor = self._executor()
+        border, self.crossing, graph = traced.border, None, traced.stages.latest
+        if border is not None and border.roots:
+            self.crossing = Crossing(border, graph, options)
+            graph = self.crossing.halves.forward
+        fresh = traced.outputs + len(traced.effects.writes) if self.crossing is None else None
+        places = {cell: k for k, cell in enumerate(traced.states)}
+        self.compiled = Compiled(graph, options, fresh, {places[cell] for cell in traced.written})
+        self.executor, self.plan = self.compiled.executor, self.compiled.plan
         self.remote = isinstance(self.executor, CudaExecutor)
         self.bound: list[Value] = []
         self.time = -1
@@ -104,43 +97,6 @@ class Program:
             cell.bound += 1
         self._unbind = finalize(self, _unbind, traced.states)
         self._unbind.atexit = False
-
-    def _executor(self) -> Executor | Interpreted | CudaExecutor:
-        backend, budget = self.options.backend, self.options.budget()
-        if backend == "cuda":
-            self._stages = Stages(self.traced.stages.latest)
-            return gpu_executor(self._stages, budget)
-        compiler = find_compiler() if backend in ("auto", "c") else None
-        if compiler is None:
-            if backend == "c":
-                raise DeviceError("backend='c' needs a C compiler; install gcc or clang, or `pip install ziglang`")
-            if budget is not None:
-                raise DeviceError(
-                    "activation_memory= needs a C compiler or backend='cuda'; the interpreter plans no memory"
-                )
-            if backend == "auto":
-                warnings.warn(
-                    "no C compiler found: steps run in the NumPy interpreter, slowly", GenesisWarning, stacklevel=5
-                )
-            return Interpreted(self.traced.stages.latest)
-        self._isa = isa_for(compiler.features)
-        self._passes = pipeline.lowering(unit.claims, True, budget, functools.partial(unit.emit, isa=self._isa))
-        self.plan = self._plan()
-        fresh = self.traced.outputs + len(self.traced.effects.writes)
-        places = {cell: k for k, cell in enumerate(self.traced.states)}
-        return Executor(self.plan, CpuDevice(), fresh, {places[cell] for cell in self.traced.written})
-
-    def _plan(self, timed: bool = False) -> Plan:
-        """The plan in C, from the cache where it is there."""
-        kind, budget = "timed plan" if timed else "plan", repr(self.options.budget())
-        key = (kind, budget, _compiler_version(), self._isa.name, print_graph(self.traced.stages.latest))
-
-        def make() -> bytes:
-            with ThreadPoolExecutor() as threads:
-                threads.submit(get_pool)  # its library is built while the passes run
-                return unit.emit(self._lowered().latest, self._isa, timed).to_json().encode()
-
-        return Plan.from_json(cached_bytes(key, make).decode())
 
     # Running
 
@@ -169,7 +125,7 @@ class Program:
         numbers = [float(arguments[i]) for i in traced.float_arguments]
         undo = traced.host.enter(numbers)
         try:
-            targets, results = self._launch(arguments, inputs, numbers)
+            targets, inputs, results = self._launch(arguments, inputs, numbers)
         except BaseException:
             take_back(undo)
             raise
@@ -180,11 +136,20 @@ class Program:
         self.outputs, self.scalars = results, numbers
         for target, array in zip(targets, results[traced.outputs :], strict=False):
             write_back(target, array)
+        for argument, flag in traced.effects.flags:
+            argument(arguments).requires_grad_(flag)
         tensors = list(map(_result, results, self.result_types))
+        if traced.border is not None:
+            traced.border.mark(tensors)
+        if self.crossing is not None:
+            self.crossing.attach(results, tensors, traced.states, self._kept(arguments, inputs), numbers, arguments)
         if self._exits:
             tensors = [exit.tensor(tensors, arguments) for exit in self._exits]
         for holder, hole in traced.effects.grads:
             holder(arguments).grad = None if hole is None else tensors[hole.index]
+        if traced.effects.inner:
+            roots = [argument(arguments) for argument, _ in traced.effects.inner]
+            accumulate(roots, [tensors[hole.index] for _, hole in traced.effects.inner], None, False)
         if traced.effects.entries:
             found = containers(call)
             for number, entries in traced.effects.entries:
@@ -196,14 +161,23 @@ class Program:
         traced.host.leave(undo, results[traced.host_results :])
         return traced.result(tensors)
 
+    def _kept(self, arguments: Sequence[Any], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The inputs of a call for its backward pass; arrays that are the caller's, who may change them, as copies."""
+        own = self.traced.inputs
+        kept = [a if isinstance(arguments[i], Tensor) else a.copy() for (i, _), a in zip(own, inputs, strict=False)]
+        return [*kept, *inputs[len(own) :]]
+
     def rehearse(self, arguments: Sequence[Any]) -> None:
         """Raises OtherDecision where Python would take another branch in a call; nothing happens."""
         take_back(self.traced.host.enter([float(arguments[i]) for i in self.traced.float_arguments]))
 
     def _launch(
         self, arguments: Sequence[Any], inputs: list[np.ndarray] | None, numbers: Sequence[float]
-    ) -> tuple[Sequence[Any], list[np.ndarray]]:
-        """Run the executor on states, arguments and scalars; returns what is to be written back, and the results."""
+    ) -> tuple[Sequence[Any], list[np.ndarray], list[np.ndarray]]:
+        """Run the executor on states, arguments and scalars.
+
+        Returns what is to be written back, the inputs, and the results.
+        """
         traced = self.traced
         if self.time != rebound.time:
             self._bind()
@@ -216,7 +190,7 @@ class Program:
         targets = [target(arguments) for target in traced.effects.writes] if traced.effects.writes else ()
         if targets:
             check_arrays(targets, [*inputs, *(value.data for value in self.bound)])
-        return targets, self.executor.run(inputs, numbers)
+        return targets, inputs, self.executor.run(inputs, numbers)
 
     def _leave_on_gpu(self) -> None:
         """Say of every state that the GPU owns its contents now, and how they come home."""
@@ -271,7 +245,7 @@ class Program:
             )
         if self.time != rebound.time:
             self._bind()
-        timed = self._plan(timed=True)
+        timed = self.compiled.make_plan(timed=True)
         arrays = [*(cell.value.data for cell in self.traced.written), *self.outputs]
         before = [array.copy() for array in arrays]
         try:
@@ -307,26 +281,17 @@ class Program:
         return Memory(plan.arena_bytes, plan.kept_bytes, scratch, slots("state"), slots("output"))
 
     def stages(self) -> Stages:
-        """Every stage; passes are run again if the plan came from the cache."""
+        """Every stage, from the recorded graph on."""
         before = dict(self.traced.stages.graphs)
+        if self.crossing is not None:
+            before["forward"] = self.crossing.halves.forward
         stages = Stages(self.traced.stages.graphs["traced"])
-        stages.graphs = {**before, **{k: g for k, g in self._lowered().graphs.items() if k != "traced"}}
+        after = self.compiled.stages().graphs
+        stages.graphs = {**before, **{k: g for k, g in after.items() if k != "traced"}}
         return stages
 
-    def _lowered(self) -> Stages:
-        """The stages from the recorded graph with the decorator's passes on."""
-        if self._stages is None:
-            stages = Stages(self.traced.stages.latest)
-            stages.run(self._passes)
-            self._stages = stages
-        return self._stages
-
     def source(self, language: str) -> str:
-        if language == "c":
-            if self.plan is not None:
-                return self.plan.source
-            return pipeline.emit(self.traced.stages.latest, "c")
-        return pipeline.emit(self.traced.stages.latest, language)
+        return self.compiled.source(language)
 
     def sources(self) -> dict[str, str]:
         """File name -> text of the generated code; instead of Triton kernels that cannot be, the reason."""
@@ -335,48 +300,6 @@ class Program:
         except NotImplementedError as missing:
             triton = "".join(f"# {line}\n" for line in str(missing).splitlines())
         return {"step.c": self.source("c"), "step_triton.py": triton}
-
-
-@functools.cache
-def _compiler_version() -> str:
-    """A digest of the files of the compiler, whenever they were written: in a wheel, all may bear the same time."""
-    digest = hashlib.sha256()
-    root = Path(pipeline.__file__).parent
-    for file in sorted(f for pattern in ("*.py", "*.lark") for f in root.rglob(pattern)):
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(root).as_posix()} {len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
-class Interpreted:
-    """The interpreter as an executor: for machines without a C compiler, and as the reference."""
-
-    def __init__(self, graph: Graph) -> None:
-        stages = Stages(graph)
-        self.graph = stages.run([(n, p) for n, p in pipeline.PASSES.items() if n in ("autocast", "autodiff", "cse")])
-        self.states: list[np.ndarray] = []
-
-    def bind(self, states: Sequence[np.ndarray]) -> None:
-        self.states = list(states)
-
-    def close(self) -> None:
-        self.states = []
-
-    def run(self, inputs: Sequence[np.ndarray], scalars: Sequence[float]) -> list[np.ndarray]:
-        """The same contract as :meth:`runtime.executor.Executor.run`."""
-        sources = {"state": iter(self.states), "input": iter(inputs), "scalar": iter(np.float64(s) for s in scalars)}
-        arguments = [np.asarray(next(sources[p.kind])) for p in self.graph.params]
-        try:
-            outputs, updates = interpret(self.graph, arguments)
-        except (DivisionError, IndexError) as error:
-            kind = DivisionError if isinstance(error, DivisionError) else OutOfRangeError
-            raise kind(f"{error}\n  nothing was updated by this call") from None
-        results = [np.array(a) for a in outputs]
-        places = {v: i for i, v in enumerate(self.graph.inputs("state"))}
-        for update, array in zip(self.graph.updates, [np.array(u) for u in updates], strict=True):
-            np.copyto(self.states[places[update.state]], array)
-        return results
 
 
 def _unbind(states: Sequence[Cell]) -> None:

@@ -15,15 +15,34 @@ from typing import Any
 
 from compiler.errors import AutogradError
 from compiler.ir.builder import Call, constant
-from compiler.ir.graph import Node, Value
+from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import Op, o
 from compiler.ops.vjp import pull_back
-from genesis.context import Hook, Taped, changes, current_recording, grad_mode, session
+from compiler.passes.autocast import autocast
+from compiler.passes.autodiff import autodiff
+from genesis.context import Cell, Hook, Taped, changes, current_recording, grad_mode, session
 
 Grads = dict[Value, Value]
+Ages = Sequence[tuple[Cell, tuple[int, int]]]
 PullBack = Callable[[Sequence[Value | None]], Sequence[Value | None]]
 
-_FREED = Node.__new__(Node)
+SECOND_BACKWARD = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
+    "freed). Specify retain_graph=True if you need to backward through the graph a second time"
+)
+
+
+class Ended(Node):
+    """Where the way back ends with an error: the history behind it is gone, or cannot be."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Op("ended", lambda: (), "structure"), (), (), {})
+        self.message = message
+
+
+_FREED = Ended(SECOND_BACKWARD)
 
 
 class Handle:
@@ -68,11 +87,12 @@ def add_hook(value: Value, hook: Hook, last: bool = False) -> Handle:
     return Handle(node.hooks.setdefault(value, {}), hook, last)
 
 
-def _hooks(value: Value) -> list[Hook]:
+def _hooks(value: Value, border: bool = False) -> list[Hook]:
+    """The hooks of ``value`` in order; at the ``border`` of a step, only those put on inside of it."""
     recording = current_recording()
     node = value.producer
     found: dict[float, Hook] = {}
-    if value.leaf is not None:
+    if value.leaf is not None and not border:
         found |= value.leaf.hooks or {}
     if recording is not None:
         found |= recording.hooks.get(value.leaf or value, {})
@@ -81,8 +101,8 @@ def _hooks(value: Value) -> list[Hook]:
     return [found[place] for place in sorted(found)]
 
 
-def _hooked(value: Value, g: Value) -> Value:
-    for hook in _hooks(value):
+def _hooked(value: Value, g: Value, border: bool = False) -> Value:
+    for hook in _hooks(value, border):
         changed = hook(g)
         g = g if changed is None else changed
     return g
@@ -118,6 +138,8 @@ def producer(value: Value) -> Node | None:
 
 def history(roots: Sequence[Value], stops: frozenset[Value] = frozenset()) -> tuple[list[Node], list[Value]]:
     """The nodes that ``roots`` were computed by, in program order, and the leaves and ``stops`` they start from."""
+    recording = current_recording()
+    freed = () if recording is None else recording.freed
     order: list[Node] = []
     ends: dict[Value, None] = {}
     seen: set[Node] = set()
@@ -129,11 +151,10 @@ def history(roots: Sequence[Value], stops: frozenset[Value] = frozenset()) -> tu
         node = producer(value)
         if value.leaf is not None or value in stops:
             ends[value] = None
-        elif node is _FREED:
-            raise AutogradError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Specify retain_graph=True if you need to backward through the graph a second time"
-            )
+        elif isinstance(node, Ended):
+            raise AutogradError(node.message)
+        elif node in freed:
+            raise AutogradError(SECOND_BACKWARD)
         elif node is not None and node not in seen:
             seen.add(node)
             stack.append((node, iter(node.inputs)))
@@ -187,12 +208,21 @@ def gradients(
     back = _pulled if current_recording() is None else _recorded
     with grad_mode(create_graph):
         found = back(roots, seeds, wrt, nodes)
-    if current_recording() is None and not (retain or create_graph):
-        for node in nodes:
-            for value in node.outputs:
-                value.producer = _FREED
-            node.inputs = ()
+    if not (retain or create_graph):
+        _free([node for node in nodes if node.op.kind != "view"])
     return [found.get(v) for v in wrt]
+
+
+def _free(nodes: Sequence[Node]) -> None:
+    """Let no other backward pass go through ``nodes``. Views, which save nothing, are left out, as in PyTorch."""
+    recording = current_recording()
+    if recording is not None:
+        recording.freed.update(nodes)
+        return
+    for node in nodes:
+        for value in node.outputs:
+            value.producer = _FREED
+        node.inputs = ()
 
 
 def _needed(nodes: Sequence[Node], wrt: Sequence[Value]) -> set[Value]:
@@ -216,7 +246,9 @@ def _pulled(
     roots: Sequence[Value], seeds: Sequence[Value | None], wrt: Sequence[Value], nodes: Sequence[Node]
 ) -> Grads:
     """The gradients of ``wrt``, computed at once."""
-    _check_ages(nodes)
+    for node in nodes:
+        if isinstance(node, Taped):
+            check_ages(node.op.name, node.ages)
     needed = _needed(nodes, wrt)
     adjoints: Grads = {}
     for root, seed in zip(roots, seeds, strict=True):
@@ -229,19 +261,30 @@ def _pulled(
     return {v: _hooked(v, g) if v.leaf is not None else g for v, g in adjoints.items() if v in wrt}
 
 
-def _check_ages(nodes: Sequence[Node]) -> None:
-    for node in nodes:
-        for cell, age in node.ages if isinstance(node, Taped) else ():
-            if cell.age() != age:
-                raise AutogradError(
-                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"{cell.label or 'a tensor'} {cell.type} was updated by a compiled step after {node.op.name} "
-                    "read it"
-                )
+def check_ages(reader: str, ages: Ages) -> None:
+    """Raise unless every cell that ``reader`` read is as old as it was then."""
+    for cell, age in ages:
+        if cell.age() != age:
+            raise AutogradError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"{cell.label or 'a tensor'} {cell.type} was updated after {reader} read it"
+            )
+
+
+def at_border(roots: Sequence[Value], seeds: Sequence[Value], leaves: Sequence[Value]) -> list[Value | None]:
+    """The gradients of ``leaves``, as they leave a step that is being recorded: to be hooked and added up outside."""
+    nodes, _ = history(roots)
+    with grad_mode(False):
+        found = _recorded(roots, seeds, leaves, nodes, border=True)
+    return [found.get(v) for v in leaves]
 
 
 def _recorded(
-    roots: Sequence[Value], seeds: Sequence[Value | None], wrt: Sequence[Value], nodes: Sequence[Node]
+    roots: Sequence[Value],
+    seeds: Sequence[Value | None],
+    wrt: Sequence[Value],
+    nodes: Sequence[Node],
+    border: bool = False,
 ) -> Grads:
     """The gradients of ``wrt`` as results of ``grad`` nodes, one for each stretch between cuts."""
     if len(roots) > 1:
@@ -265,7 +308,23 @@ def _recorded(
                 ends = [v for v in history([value], cuts - {value})[1] if v in needed]
                 for end, g in zip(ends, _grad(value, adjoints.get(value), ends), strict=True):
                     _add(adjoints, end, g)
-    return {v: _hooked(v, g) if v.leaf is not None else g for v, g in adjoints.items() if v in wrt}
+    if any(node.op.name == "grad" for node in nodes):
+        adjoints = _reached(adjoints)
+    return {v: _hooked(v, g, border) if v.leaf is not None else g for v, g in adjoints.items() if v in wrt}
+
+
+def _reached(adjoints: Grads) -> Grads:
+    """``adjoints`` without those that are zero since nothing leads there.
+
+    The gradient of a gradient does not depend on all that the first result depends on, and only the pass that expands
+    ``grad`` nodes knows on what.
+    """
+    recording = current_recording()
+    assert recording is not None
+    graph = Graph("", recording.graph.params, list(recording.builder.nodes), [], list(adjoints.values()))
+    expanded = autodiff(autocast(graph)).outputs
+    there = [v.producer is None or v.producer.op.name != "zeros" for v in expanded]
+    return {v: g for (v, g), found in zip(adjoints.items(), there, strict=True) if found}
 
 
 def _customs() -> set[Node]:

@@ -6,6 +6,7 @@ import functools
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from compiler.plan import Plan
 from compiler.text.printer import print_graph
 from genesis.arguments import Sharing, argument_name
 from genesis.audit import check_again, record_audited
+from genesis.callables import CompiledModule, compiled_module, named
 from genesis.collector import without_collector
 from genesis.context import Cell, EagerBuilder, RecordingBuilder, session
 from genesis.context import changes as module_changes
@@ -32,6 +34,7 @@ from genesis.guards.report import Table, shown
 from genesis.guards.snapshot import Snapshot
 from genesis.host import OtherDecision
 from genesis.live import changes as optimizer_changes
+from genesis.nn.module import Module
 from genesis.options import Options
 from genesis.pytree import is_tensor_like, leaves, structure
 from genesis.tensor import Tensor, from_array, grad_type
@@ -55,7 +58,7 @@ class _Reached(NamedTuple):
 
 
 def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
-    """Compile a training step, or a function without gradients, as one program.
+    """Compile a training step, a forward function or a module as one program.
 
     Use bare (``@genesis.compile``) or with options:
 
@@ -71,10 +74,29 @@ def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     Modules, optimizers, scalers and values that the function refers to are found by themselves; their state stays
     where it is and is updated in place. Shapes, dtypes and plain Python values are guarded: a call with others compiles
     another program. Hyper-parameters (learning rate, betas, ...) are read at every call and never cause a compilation.
+
+    Results carry their gradients: ``backward()`` outside of a compiled forward function runs a second program. A module
+    becomes one with the same parameters, names and attributes (they are shared) that is compiled when it is called;
+    ``module.compile()`` does this in place. Raises TypeError for what cannot be called.
     """
     if function is None:
-        return functools.partial(CompiledFunction, options=Options(**options))
-    return CompiledFunction(function, Options(**options))
+        return functools.partial(compile, **vars(Options(**options)))
+    if isinstance(function, CompiledModule):
+        function = function._original
+    if isinstance(function, Module):
+        call = CompiledFunction(function.__call__, Options(**options))
+        return compiled_module(function, call, functools.partial(compile, **options))
+    if isinstance(function, CompiledFunction):
+        function = function.function
+    return CompiledFunction(named(function), Options(**options))
+
+
+def _compile_in_place(module: Module, **options: Any) -> None:
+    """From now on calls of this module run compiled; the options are those of :func:`genesis.compile`."""
+    module.__dict__["_compiled_call"] = CompiledFunction(module.__call__, Options(**options))
+
+
+setattr(Module, "compile", _compile_in_place)  # noqa: B010  # the file of Module cannot know of this one
 
 
 class CompiledFunction:
@@ -118,6 +140,12 @@ class CompiledFunction:
             numbers = state_dict["scale"], state_dict["_growth_tracker"]
             for cell, number in zip(self.scale_cells(), numbers, strict=True):
                 cell.write(concrete(np.array(number, cell.type.dtype.numpy), cell.type))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunction:
+        return CompiledFunction(deepcopy(self.function, memo), self.options)
+
+    def __reduce__(self) -> Any:
+        return CompiledFunction, (self.function, self.options)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:

@@ -6,12 +6,12 @@ about meaning, not about addresses.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from operator import mul
 from typing import Any
 
-from compiler.ir.op import Op, o
+from compiler.ir.op import o
 from compiler.ir.types import Shape
 from compiler.ops.layout import slice_length
 from genesis.bits import BITS
@@ -68,7 +68,7 @@ def _blocks(shape: Shape, strides: Strides) -> list[tuple[int, int]]:
     return blocks
 
 
-def after(op: Op, attrs: dict[str, Any], shape: Shape, strides: Strides) -> Layout:
+def after(op: Callable[..., Any], attrs: dict[str, Any], shape: Shape, strides: Strides) -> Layout:
     """The layout of one more view op on a layout."""
     if op is o.reshape:
         new = attrs["shape"]

@@ -18,13 +18,13 @@ from compiler.ops.reduce import normalize_axis
 from genesis.bits import BITS, bits_attrs
 from genesis.context import Cell, current_recording, grad_mode, session
 from genesis.device import Device, device, on_cpu
-from genesis.history import Handle, add_hook, gradients, need_history, seed_for
+from genesis.history import Handle, add_hook, custom, gradients, need_history, seed_for
 from genesis.names import missing
 from genesis.strides import Layout, after, contiguous_strides, is_contiguous, reshaped
 
 CPU = device("cpu")
 
-View = tuple[Op, tuple["Tensor", ...], dict[str, Any]]
+View = tuple[Callable[..., Value], tuple["Tensor", ...], dict[str, Any]]
 """A view op, its operands besides the tensor that is viewed, its attributes."""
 
 
@@ -113,19 +113,35 @@ class Tensor:
         return result
 
     def write(self, value: Value) -> Tensor:
-        """Replace the contents, seen by every alias of the storage; behind ``detach``, without autograd's knowledge."""
-        if any(op is o.detach for op, _, _ in self._views):
-            with grad_mode(False):
-                self._cell.write(_put(self._cell.read(), self._views, o.detach(value)))
-            return self
-        self._check_writable()
-        self._cell.write(_put(self._cell.read(), self._views, value))
+        """Replace the contents, seen by every alias of the storage.
+
+        Behind ``detach`` and under ``no_grad`` autograd does not know: a tensor with a history keeps the one it has.
+        """
+        tracks = session().grad_enabled and not any(op is o.detach for op, _, _ in self._views)
+        if tracks:
+            self._check_writable()
+        old = self._cell.read()
+        with grad_mode(tracks):
+            new = _put(old, self._views, value if tracks else o.detach(value))
+        if old.requires_grad and old.leaf is None and not new.requires_grad:
+            (new,) = custom("write", [old], [new], _no_gradient if tracks else _same_gradient)
+        self._cell.write(new)
         return self
 
     def _check_writable(self) -> None:
-        if session().grad_enabled and self._cell.requires_grad:
-            kind = "a view of a leaf Variable" if self._views else "a leaf Variable"
+        if self._grad_cell.requires_grad:
+            own = not self._views or self._views[-1][0] is _as_leaf
+            kind = "a leaf Variable" if own else "a view of a leaf Variable"
             raise AutogradError(f"{kind} that requires grad is being used in an in-place operation.")
+
+    @property
+    def _grad_cell(self) -> Cell:
+        """The cell that collects the gradient: that of the storage, or of a view that was made a leaf."""
+        for op, _, attrs in reversed(self._views):
+            if op is _as_leaf:
+                leaf: Cell = attrs["leaf"]
+                return leaf
+        return self._cell
 
     # What it is
 
@@ -166,7 +182,7 @@ class Tensor:
     def grad(self) -> Tensor | None:
         if self._retains:
             return self._kept
-        found = _grad_of(self._cell)
+        found = _grad_of(self._grad_cell)
         if isinstance(found, GradientStaysInside):
             raise AutogradError(str(found))
         return found
@@ -176,15 +192,22 @@ class Tensor:
         if self._retains:
             self._kept = grad
         else:
-            _set_grad(self._cell, grad)
+            _set_grad(self._grad_cell, grad)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Make this leaf collect a gradient or not; in place."""
-        if self._views or not self.is_leaf:
+        """Make this leaf collect a gradient or not; in place.
+
+        A view of what needs no gradient becomes a leaf that shares the storage, and nothing else, with the rest.
+        """
+        if not self.is_leaf:
             raise AutogradError("you can only change requires_grad flags of leaf variables.")
         if requires_grad and not self.dtype.is_floating_point:
             raise AutogradError("only Tensors of floating point dtype can require gradients")
-        self._cell.set_requires_grad(requires_grad)
+        if self._views and self._views[-1][0] is not _as_leaf:
+            leaf = Cell(o.detach(self.value), current_recording())
+            self._views = (*self._views, (_as_leaf, (), {"leaf": leaf}))
+        self._grad_cell.set_requires_grad(requires_grad)
+        self._base = None
         return self
 
     def size(self, dim: int | None = None) -> Any:
@@ -462,6 +485,21 @@ def accumulate_grad(cell: Cell, g: Value) -> None:
             present.write(o.add(present.value, g))
 
 
+def _as_leaf(value: Value, leaf: Cell) -> Value:
+    """The contents of ``value`` as a leaf, whose gradient ``leaf`` collects."""
+    result: Value = o.detach(value)
+    result.leaf, result.requires_grad, result.cut = leaf, leaf.requires_grad, False
+    return result
+
+
+def _same_gradient(grads: Sequence[Value | None]) -> Sequence[Value | None]:
+    return grads
+
+
+def _no_gradient(grads: Sequence[Value | None]) -> list[Value | None]:
+    return [None if g is None else o.zeros(shape=g.shape, dtype=g.dtype) for g in grads]
+
+
 def _put(base: Value, views: tuple[View, ...], value: Value) -> Value:
     """``base`` with the part that ``views`` show replaced by ``value``."""
     if not views:
@@ -482,7 +520,7 @@ def _put(base: Value, views: tuple[View, ...], value: Value) -> Value:
         return op(inner, **bits_attrs(inner.type, base.dtype))
     if op is o.take:
         return o.put_rows(base, *rest, inner)
-    if op is o.detach:
+    if op is o.detach or op is _as_leaf:
         return inner
     if op is o.expand and inner.type.size == base.type.size:
         return o.reshape(inner, shape=base.shape)

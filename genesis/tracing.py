@@ -18,6 +18,7 @@ from compiler.passes.loss_scale import LossScale, loss_scale
 from compiler.pipeline import Stages
 from genesis.amp import autocast
 from genesis.arguments import Arguments, Effects, Holder, Read, Sharing
+from genesis.border import Border, record_border
 from genesis.context import Cell, LateInput, Recording, grad_mode, session
 from genesis.guards.reachable import Reachable
 from genesis.host import HostProgram
@@ -50,6 +51,7 @@ class Traced:
     entry_grads: list[tuple[Cell, TensorType | None]]
     same_grads: list[tuple[Cell, Tensor]]
     last: dict[str, int]
+    border: Border | None
 
 
 def record(
@@ -118,6 +120,7 @@ class Tracer:
             outputs, exits = leaving.exits()
             count = len(outputs)
             outputs += effects.values
+            border, gradients = self._border(outputs[:count])
         host_results = len(outputs)
         outputs += recording.host.results
         last: dict[str, int] = {}
@@ -127,7 +130,7 @@ class Tracer:
         for name, value in recording.last.items():
             last[name] = len(outputs)
             outputs.append(value)
-        stages = Stages(recording.finish(outputs))
+        stages = Stages(recording.finish(outputs + gradients))
         states = list(recording.state)
         extra = self._insert(stages, last, states)
         consumed = [c for c, g in recording.grads.items() if c not in exports and self._made_inside(c, g)]
@@ -151,7 +154,19 @@ class Tracer:
             entry_grads=[(c, grad_type(c)) for c in recording.entry_grads if c not in recording.cleared],
             same_grads=[(c, c.grad) for c, g in recording.entry_grads.items() if _cell_of(g) in recording.shared],
             last=last,
+            border=border,
         )
+
+    def _border(self, results: list[Value]) -> tuple[Border | None, list[Value]]:
+        """What is known of the gradients of ``results``, and these gradients."""
+        name, options = self.function.__qualname__, self.options
+        setting = next((k for k in ("loss_scale", "clip_grad_norm", "clip_grad_value") if getattr(options, k)), None)
+        setting = "accumulate" if options.accumulate > 1 else setting
+        refusal = setting and (
+            f"a gradient cannot go back into {name} from outside, as it is compiled with {setting}=; "
+            "call backward() inside of it"
+        )
+        return record_border(self.recording, results, self.arguments.sources(), refusal or "")
 
     def _made_inside(self, cell: Cell, grad: Any) -> bool:
         """Whether ``grad``, which the step leaves to ``cell``, is a tensor that it did not find there."""

@@ -81,8 +81,7 @@ def function_key(function: Any) -> Hashable:
 
 def tensor_key(tensor: Tensor) -> Hashable:
     """A tensor by identity, and what a program bakes in of it: its type, whether it needs a gradient, its hooks."""
-    cell = tensor._cell
-    return IdentityKey(tensor), *cell_key(cell)
+    return IdentityKey(tensor), *cell_key(tensor._cell), tensor._grad_cell.requires_grad
 
 
 def cell_key(cell: Any) -> tuple[Hashable, ...]:

@@ -98,9 +98,15 @@ class Module:
     # Calling
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the hooks and ``forward``, on tensors for NumPy arrays; ops recorded inside carry the module's name."""
-        args = tuple([from_array(x) if isinstance(x, np.ndarray) else x for x in args])
+        """Run the hooks and ``forward``, on tensors for NumPy arrays; ops recorded inside carry the module's name.
+
+        After ``compile()``, a call that is no part of a compiled step runs compiled.
+        """
         recording = current_recording()
+        compiled = self.__dict__.get("_compiled_call") if recording is None else None
+        if compiled is not None:
+            return compiled(*args, **kwargs)
+        args = tuple([from_array(x) if isinstance(x, np.ndarray) else x for x in args])
         if recording is None:
             return self._call_with_hooks(args, kwargs)
         scopes = recording.builder.scopes

@@ -1,0 +1,159 @@
+"""One graph compiled for one backend: what runs it, and every stage on the way there."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import warnings
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from compiler import pipeline
+from compiler.codegen.c import unit
+from compiler.codegen.c.isa import isa_for
+from compiler.errors import DeviceError, DivisionError, GenesisWarning, OutOfRangeError
+from compiler.interpret import interpret
+from compiler.ir.graph import Graph
+from compiler.pipeline import Named, Stages
+from compiler.plan import Plan
+from compiler.text.printer import print_graph
+from genesis.gpu import gpu_executor
+from genesis.options import Options
+from runtime.cache import cached_bytes
+from runtime.devices.cpu import CpuDevice
+from runtime.devices.cuda_executor import CudaExecutor
+from runtime.devices.pool import get_pool
+from runtime.executor import Executor
+from runtime.toolchain import find_compiler
+
+
+class Compiled:
+    """The graph ``traced`` (with the decorator's passes on), compiled for the backend that ``options`` name.
+
+    Attributes:
+        executor: runs it.
+        plan: what was made of it in C; None for another backend.
+
+    Only the first ``fresh`` results own their memory (all when None); ``written``: the places of the states that it
+    changes. Raises DeviceError where the backend is missing.
+    """
+
+    def __init__(
+        self, traced: Graph, options: Options, fresh: int | None = None, written: Collection[int] = ()
+    ) -> None:
+        self.traced, self.options = traced, options
+        self.plan: Plan | None = None
+        self._stages: Stages | None = None
+        self._passes: list[Named] = pipeline.lowering(unit.claims, product_sums=True)
+        self.executor: Executor | Interpreted | CudaExecutor = self._executor(fresh, written)
+
+    def _executor(self, fresh: int | None, written: Collection[int]) -> Executor | Interpreted | CudaExecutor:
+        backend, budget = self.options.backend, self.options.budget()
+        if backend == "cuda":
+            self._stages = Stages(self.traced)
+            return gpu_executor(self._stages, budget)
+        compiler = find_compiler() if backend in ("auto", "c") else None
+        if compiler is None:
+            if backend == "c":
+                raise DeviceError("backend='c' needs a C compiler; install gcc or clang, or `pip install ziglang`")
+            if budget is not None:
+                raise DeviceError(
+                    "activation_memory= needs a C compiler or backend='cuda'; the interpreter plans no memory"
+                )
+            if backend == "auto":
+                warnings.warn(
+                    "no C compiler found: steps run in the NumPy interpreter, slowly", GenesisWarning, stacklevel=6
+                )
+            return Interpreted(self.traced)
+        self._isa = isa_for(compiler.features)
+        self._passes = pipeline.lowering(unit.claims, True, budget, functools.partial(unit.emit, isa=self._isa))
+        self.plan = self.make_plan()
+        return Executor(self.plan, CpuDevice(), fresh, written)
+
+    def make_plan(self, timed: bool = False) -> Plan:
+        """The plan in C, from the cache where it is there. ``timed``: with a mark behind every launch."""
+        kind, budget = "timed plan" if timed else "plan", repr(self.options.budget())
+        key = (kind, budget, compiler_version(), self._isa.name, print_graph(self.traced))
+
+        def make() -> bytes:
+            with ThreadPoolExecutor() as threads:
+                threads.submit(get_pool)  # its library is built while the passes run
+                return unit.emit(self.stages().latest, self._isa, timed).to_json().encode()
+
+        return Plan.from_json(cached_bytes(key, make).decode())
+
+    def stages(self) -> Stages:
+        """The stages from ``traced`` on; passes are run again if the plan came from the cache."""
+        if self._stages is None:
+            stages = Stages(self.traced)
+            stages.run(self._passes)
+            self._stages = stages
+        return self._stages
+
+    def source(self, language: str) -> str:
+        """The generated text: "c" or "triton"."""
+        if language == "c" and self.plan is not None:
+            return self.plan.source
+        return pipeline.emit(self.traced, language)
+
+
+def differentiation() -> list[Named]:
+    """The passes after which a graph has no ``grad`` nodes any more."""
+    return [(name, pipeline.PASSES[name]) for name in ("autocast", "last_steps", "autodiff")]
+
+
+def before_fusion(options: Options) -> list[Named]:
+    """The passes between :func:`differentiation` and fusion, for the backend that ``options`` name."""
+    if options.backend == "cuda":
+        passes = pipeline.lowering(pipeline.triton_claims())
+    elif options.backend != "interpret" and find_compiler() is not None:
+        passes = pipeline.lowering(unit.claims, product_sums=True)
+    else:
+        return [("cse", pipeline.PASSES["cse"])]
+    names = [name for name, _ in passes]
+    return passes[names.index("autodiff") + 1 : names.index("fuse")]
+
+
+@functools.cache
+def compiler_version() -> str:
+    """A digest of the files of the compiler, whenever they were written: in a wheel, all may bear the same time."""
+    digest = hashlib.sha256()
+    root = Path(pipeline.__file__).parent
+    for file in sorted(f for pattern in ("*.py", "*.lark") for f in root.rglob(pattern)):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(root).as_posix()} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+class Interpreted:
+    """The interpreter as an executor: for machines without a C compiler, and as the reference."""
+
+    def __init__(self, graph: Graph) -> None:
+        stages = Stages(graph)
+        self.graph = stages.run([(n, p) for n, p in pipeline.PASSES.items() if n in ("autocast", "autodiff", "cse")])
+        self.states: list[np.ndarray] = []
+
+    def bind(self, states: Sequence[np.ndarray]) -> None:
+        self.states = list(states)
+
+    def close(self) -> None:
+        self.states = []
+
+    def run(self, inputs: Sequence[np.ndarray], scalars: Sequence[float]) -> list[np.ndarray]:
+        """The same contract as :meth:`runtime.executor.Executor.run`."""
+        sources = {"state": iter(self.states), "input": iter(inputs), "scalar": iter(np.float64(s) for s in scalars)}
+        arguments = [np.asarray(next(sources[p.kind])) for p in self.graph.params]
+        try:
+            outputs, updates = interpret(self.graph, arguments)
+        except (DivisionError, IndexError) as error:
+            kind = DivisionError if isinstance(error, DivisionError) else OutOfRangeError
+            raise kind(f"{error}\n  nothing was updated by this call") from None
+        results = [np.array(a) for a in outputs]
+        places = {v: i for i, v in enumerate(self.graph.inputs("state"))}
+        for update, array in zip(self.graph.updates, [np.array(u) for u in updates], strict=True):
+            np.copyto(self.states[places[update.state]], array)
+        return results
