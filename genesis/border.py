@@ -25,9 +25,10 @@ from compiler.passes.cse import dead_code
 from compiler.pipeline import Stages
 from genesis.backends import Compiled, before_fusion, differentiation
 from genesis.context import Cell, Recording, Taped, session
-from genesis.history import Ages, Ended, at_border, check_ages, history
+from genesis.history import Ended, at_border, history
 from genesis.options import Options
 from genesis.results import Origin
+from genesis.saved import Ages, check_ages, check_saved
 from genesis.tensor import Tensor
 
 
@@ -89,7 +90,7 @@ def record_border(
         if not value.requires_grad or value.leaf in made:
             continue
         try:
-            history([value])
+            check_saved(*history([value]))
         except AutogradError as error:
             ended[i] = Ended(str(error))
             continue
@@ -162,7 +163,7 @@ class Crossing:
         node = Taped(Call(op, tuple(sources), tuple([v.type for v in values]), {}))
         node.ages = [(states[k], states[k].age()) for kind, k in self.borrowed if kind == "state"]
         for i, old, value in zip(self.border.roots, values, node.outputs, strict=True):
-            value.data, value.requires_grad = old.data, True
+            value.data, value.requires_grad, value.place = old.data, True, old.place
             results[i]._cell.value = value
 
     def run(self, given: tuple[bool, ...], inputs: list[Any], scalars: list[float]) -> list[np.ndarray | None]:

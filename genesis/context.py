@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
+from weakref import ref
 
 from compiler.errors import TraceError
 from compiler.interpret import Evaluator, concrete
@@ -42,6 +43,25 @@ class Clock:
     def tick(self) -> None:
         """Call it after the change."""
         self.time = next(self._times)
+
+
+class Place:
+    """The cell that a value stands in, and what was written over it there.
+
+    ``changed``: whether something was; not by ``.data``, which autograd does not see. ``shared``: another cell holds
+    the same value, which then counts as unchanged.
+    """
+
+    __slots__ = ("cell", "changed", "following", "shared")
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = ref(cell)
+        self.changed = self.shared = False
+        self.following: Callable[[], Value | None] | None = None
+
+    def overwrite(self, value: Value) -> None:
+        """``value`` takes the place."""
+        self.changed, self.following = not self.shared, ref(value)
 
 
 class Cell:
@@ -78,8 +98,15 @@ class Cell:
         self.clock: Clock | None = None
         self.hooks: dict[float, Hook] | None = None
         self.remote: Callable[[], None] | None = None
+        self._take(value)
         if requires_grad:
             self._make_leaf()
+
+    def _take(self, value: Value) -> None:
+        if value.place is None:
+            value.place = Place(self)
+        else:
+            value.place.shared = True
 
     def _make_leaf(self) -> None:
         self.value.leaf = self
@@ -90,6 +117,7 @@ class Cell:
         changed = flag is not self.requires_grad
         self.requires_grad = flag
         self.value = self._alone(self.value)
+        self.value.place = Place(self)
         self._make_leaf()
         if changed:
             changes.tick()
@@ -126,17 +154,27 @@ class Cell:
             self.remote()
         return self.value
 
-    def write(self, value: Value) -> None:
-        """Every alias sees ``value`` from now on."""
+    def write(self, value: Value, unseen: bool = False) -> None:
+        """Every alias sees ``value`` from now on.
+
+        ``unseen`` by autograd: a backward pass uses the new contents instead of the old.
+        """
         recording = current_recording()
         if recording is not None and recording.is_outside(self):
             recording.write(self, value)
             return
         retyped = self.home is None and value.type != self.value.type
-        self.version += 1
+        old = self.value
+        unseen = unseen and self.home is None
+        self.version += not unseen
         if self.requires_grad and not value.requires_grad:
             value = self._alone(value)
             value.leaf, value.requires_grad, value.cut = self, True, False
+        self._take(value)
+        if unseen and old.type == value.type and not old.place.shared:
+            old.data = value.data
+        elif not unseen:
+            old.place.overwrite(value)
         self.value = value
         self.remote = None
         if self.bound:
@@ -163,15 +201,21 @@ def alias(value: Value) -> Value:
 class Taped(Node):
     """A node of the eager history.
 
-    ``ages``: the leaves it read that compiled programs overwrite, and how old they were. ``hooks``: by output, those
-    that see its gradient; None as long as there are none.
+    ``times``: of the inputs that compiled programs overwrite, the clock and what it said. ``ages``: how old the cells
+    were that a compiled call needs for its gradient. ``hooks``: by output, those that see its gradient; None as long as
+    there are none.
     """
 
-    __slots__ = ("ages", "hooks")
+    __slots__ = ("ages", "hooks", "times")
 
     def __init__(self, call: Call) -> None:
         super().__init__(*call)
-        self.ages = [(v.leaf, v.leaf.age()) for v in call.inputs if v.leaf is not None and v.leaf.clock is not None]
+        self.ages: list[tuple[Cell, tuple[int, int]]] = []
+        self.times: dict[Value, tuple[Clock, int]] = {}
+        for value in call.inputs:
+            cell = value.place.cell() if value.place is not None else None
+            if cell is not None and cell.clock is not None:
+                self.times[value] = cell.clock, cell.clock.time
         self.hooks: dict[Value, dict[float, Hook]] | None = None
 
 
@@ -334,14 +378,21 @@ class Recording:
         if found is None:
             found = self.graph.add_param(cell.type, "state", cell.label, cell.label)
             self._as_leaf(cell, found)
+            found.place = Place(cell)
             self.state[cell] = self.current[cell] = found
         return found
 
     def write(self, cell: Cell, value: Value) -> None:
-        self.read(cell)
+        old = self.read(cell)
         if cell.requires_grad and not value.requires_grad:
             value = self._fresh(value)
             self._as_leaf(cell, value)
+        if value.place is None:
+            value.place = Place(cell)
+        else:
+            value.place.shared = True
+        if old.place is not None:
+            old.place.overwrite(value)
         self.current[cell] = value
         self.written[cell] = None
 

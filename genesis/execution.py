@@ -354,6 +354,6 @@ def _own(cell: Cell) -> None:
     memory = aligned_empty(kind.nbytes).view(kind.dtype.numpy).reshape(kind.shape)
     memory[...] = old.data
     fresh = concrete(memory, kind)
-    fresh.leaf, fresh.requires_grad = old.leaf, old.requires_grad
+    fresh.leaf, fresh.requires_grad, fresh.place = old.leaf, old.requires_grad, old.place
     cell.value = fresh
     _OWNED.add(fresh)

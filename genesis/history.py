@@ -20,10 +20,10 @@ from compiler.ir.op import Op, o
 from compiler.ops.vjp import pull_back
 from compiler.passes.autocast import autocast
 from compiler.passes.autodiff import autodiff
-from genesis.context import Cell, Hook, Taped, changes, current_recording, grad_mode, session
+from genesis.context import Hook, Taped, changes, current_recording, grad_mode, session
+from genesis.saved import check_saved, reached_from
 
 Grads = dict[Value, Value]
-Ages = Sequence[tuple[Cell, tuple[int, int]]]
 PullBack = Callable[[Sequence[Value | None]], Sequence[Value | None]]
 
 SECOND_BACKWARD = (
@@ -205,6 +205,7 @@ def gradients(
                 f"grad can be implicitly created only for scalar outputs; the output has shape {list(root.shape)}"
             )
     nodes, _ = history(roots)
+    check_saved(nodes, wrt)
     back = _pulled if current_recording() is None else _recorded
     with grad_mode(create_graph):
         found = back(roots, seeds, wrt, nodes)
@@ -225,15 +226,6 @@ def _free(nodes: Sequence[Node]) -> None:
         node.inputs = ()
 
 
-def _needed(nodes: Sequence[Node], wrt: Sequence[Value]) -> set[Value]:
-    """``wrt`` and everything computed from it."""
-    needed = set(wrt)
-    for node in nodes:
-        if not needed.isdisjoint(node.inputs):
-            needed.update(node.outputs)
-    return needed
-
-
 def _ones(root: Value) -> Value:
     return o.expand(constant(1.0, root.dtype), shape=root.shape)
 
@@ -246,10 +238,7 @@ def _pulled(
     roots: Sequence[Value], seeds: Sequence[Value | None], wrt: Sequence[Value], nodes: Sequence[Node]
 ) -> Grads:
     """The gradients of ``wrt``, computed at once."""
-    for node in nodes:
-        if isinstance(node, Taped):
-            check_ages(node.op.name, node.ages)
-    needed = _needed(nodes, wrt)
+    needed = reached_from(wrt, nodes)
     adjoints: Grads = {}
     for root, seed in zip(roots, seeds, strict=True):
         _add(adjoints, root, _ones(root) if seed is None else seed)
@@ -261,19 +250,10 @@ def _pulled(
     return {v: _hooked(v, g) if v.leaf is not None else g for v, g in adjoints.items() if v in wrt}
 
 
-def check_ages(reader: str, ages: Ages) -> None:
-    """Raise unless every cell that ``reader`` read is as old as it was then."""
-    for cell, age in ages:
-        if cell.age() != age:
-            raise AutogradError(
-                "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"{cell.label or 'a tensor'} {cell.type} was updated after {reader} read it"
-            )
-
-
 def at_border(roots: Sequence[Value], seeds: Sequence[Value], leaves: Sequence[Value]) -> list[Value | None]:
     """The gradients of ``leaves``, as they leave a step that is being recorded: to be hooked and added up outside."""
     nodes, _ = history(roots)
+    check_saved(nodes, leaves)
     with grad_mode(False):
         found = _recorded(roots, seeds, leaves, nodes, border=True)
     return [found.get(v) for v in leaves]
@@ -290,7 +270,7 @@ def _recorded(
     if len(roots) > 1:
         roots, seeds = [_weighed_sum(roots, seeds)], [None]
         nodes, _ = history(roots)
-    needed = _needed(nodes, wrt)
+    needed = reached_from(wrt, nodes)
     cuts = frozenset(v for v in _cuts(nodes, wrt) if v in needed and v.leaf is None)
     adjoints: Grads = {}
     (root,), (seed,) = roots, seeds

@@ -12,7 +12,7 @@ from compiler.errors import ArgumentError, AutogradError, ChoiceError, IndexingE
 from compiler.interpret import concrete
 from compiler.ir.graph import Value
 from compiler.ir.location import here, user_location
-from compiler.ir.op import Op, o
+from compiler.ir.op import o
 from compiler.ir.types import DType, TensorType, dtype, f32
 from compiler.ops.reduce import normalize_axis
 from genesis.bits import BITS, bits_attrs
@@ -101,11 +101,13 @@ class Tensor:
                 shown = base
                 for op, operands, attrs in self._views:
                     shown = op(shown, *[x.value for x in operands], **attrs)
+            if shown.place is None:
+                shown.place = base.place
             self._base, self._shown = base, shown
         assert self._shown is not None
         return self._shown
 
-    def view_as_op(self, op: Op, *operands: Tensor, **attrs: Any) -> Tensor:
+    def view_as_op(self, op: Callable[..., Value], *operands: Tensor, **attrs: Any) -> Tensor:
         """A tensor that shows this one through one more view op."""
         result = Tensor.__new__(Tensor)
         result._start(self._cell, (*self._views, (op, operands, attrs)))
@@ -117,7 +119,8 @@ class Tensor:
 
         Behind ``detach`` and under ``no_grad`` autograd does not know: a tensor with a history keeps the one it has.
         """
-        tracks = session().grad_enabled and not any(op is o.detach for op, _, _ in self._views)
+        unseen = any(op is contents for op, _, _ in self._views)
+        tracks = session().grad_enabled and not unseen and not any(op is o.detach for op, _, _ in self._views)
         if tracks:
             self._check_writable()
         old = self._cell.read()
@@ -125,7 +128,7 @@ class Tensor:
             new = _put(old, self._views, value if tracks else o.detach(value))
         if old.requires_grad and old.leaf is None and not new.requires_grad:
             (new,) = custom("write", [old], [new], _no_gradient if tracks else _same_gradient)
-        self._cell.write(new)
+        self._cell.write(new, unseen)
         return self
 
     def _check_writable(self) -> None:
@@ -485,6 +488,12 @@ def accumulate_grad(cell: Cell, g: Value) -> None:
             present.write(o.add(present.value, g))
 
 
+def contents(value: Value) -> Value:
+    """What ``.data`` shows: no history, and writes that a backward pass does not know of."""
+    result: Value = o.detach(value)
+    return result
+
+
 def _as_leaf(value: Value, leaf: Cell) -> Value:
     """The contents of ``value`` as a leaf, whose gradient ``leaf`` collects."""
     result: Value = o.detach(value)
@@ -520,7 +529,7 @@ def _put(base: Value, views: tuple[View, ...], value: Value) -> Value:
         return op(inner, **bits_attrs(inner.type, base.dtype))
     if op is o.take:
         return o.put_rows(base, *rest, inner)
-    if op is o.detach or op is _as_leaf:
+    if op in (o.detach, contents, _as_leaf):
         return inner
     if op is o.expand and inner.type.size == base.type.size:
         return o.reshape(inner, shape=base.shape)

@@ -22,10 +22,10 @@ class Value:
     The other slots serve the builder that records it: ``data`` is the NumPy array of an eager value, ``leaf`` the
     cell whose gradient this value's adjoint goes to, ``cut`` marks a value recorded under ``no_grad``, ``number`` one
     that is a Python number in the user's program and promotes as such: a run-time scalar, and what is computed from
-    scalars alone.
+    scalars alone. ``place`` is where the contents of a tensor stood when this value was read there.
     """
 
-    __slots__ = ("__weakref__", "cut", "data", "leaf", "name", "number", "producer", "requires_grad", "type")
+    __slots__ = ("__weakref__", "cut", "data", "leaf", "name", "number", "place", "producer", "requires_grad", "type")
 
     def __init__(self, type: TensorType, name: str = "", producer: Node | None = None) -> None:
         self.type = type
@@ -36,6 +36,7 @@ class Value:
         self.leaf: Any = None
         self.cut = False
         self.number = False
+        self.place: Any = None
 
     @property
     def dtype(self) -> DType:

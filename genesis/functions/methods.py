@@ -14,7 +14,7 @@ from compiler.ir.types import DType, boolean, dtype, f32, f64, i64
 from compiler.ir.types import dtype as to_dtype
 from genesis.context import current_recording
 from genesis.functions.calls import checked
-from genesis.functions.conversion import detach, reinterpreted
+from genesis.functions.conversion import reinterpreted
 from genesis.functions.indexing import getitem, setitem
 from genesis.functions.pointwise import (
     abs,
@@ -35,7 +35,7 @@ from genesis.functions.pointwise import (
 )
 from genesis.functions.products import matmul
 from genesis.functions.shapes import expand, reshape, split, t, transpose, view
-from genesis.tensor import Tensor, from_array
+from genesis.tensor import Tensor, contents, from_array
 
 _METHODS = (
     "abs exp expm1 log log1p log2 sqrt rsqrt reciprocal sin cos tanh erf sigmoid relu neg sign floor ceil trunc "
@@ -140,7 +140,7 @@ def attach(functions: dict[str, Any]) -> None:
         "cpu": lambda self: self,
         "T": property(t),
         "mT": property(lambda self: transpose(self, -2, -1)),
-        "data": property(detach, _set_data),
+        "data": property(lambda self: self.view_as_op(contents), _set_data),
         "__getitem__": getitem,
         "__setitem__": setitem,
         "__neg__": neg,
@@ -157,4 +157,4 @@ def _set_data(self: Tensor, source: Tensor) -> None:
         raise TraceError(
             f"assignment to .data inside a compiled step\n  at {user_location()}\n  use copy_ under no_grad"
         )
-    self._cell.write(value)
+    self._cell.write(value, unseen=True)

@@ -1,0 +1,132 @@
+"""What a gradient rule needs of the forward pass, and whether it was written over since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from compiler.errors import AutogradError
+from compiler.ir.ambient import using
+from compiler.ir.builder import GraphBuilder
+from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.op import OPS, Op, o
+from compiler.ir.replay import live_nodes
+from compiler.ir.types import TensorType
+from compiler.passes.autocast import autocast
+from compiler.passes.autodiff import autodiff
+from genesis.context import Cell, Taped
+
+Ages = Sequence[tuple[Cell, tuple[int, int]]]
+
+IN_PLACE = (
+    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+    "{what} {type} was updated after {reader} read it"
+)
+
+
+def reached_from(sources: Sequence[Value], nodes: Sequence[Node]) -> set[Value]:
+    """``sources`` and everything that ``nodes``, in program order, computed from them."""
+    found = set(sources)
+    for node in nodes:
+        if not found.isdisjoint(node.inputs):
+            found.update(node.outputs)
+    return found
+
+
+def check_saved(nodes: Sequence[Node], wrt: Sequence[Value]) -> None:
+    """Raise PyTorch's error if a gradient of ``wrt`` through ``nodes`` needs what was written in place since.
+
+    A write whose value was computed by the node itself, as by an in-place activation, does not count.
+    """
+    needed = reached_from(wrt, nodes)
+    for node in nodes:
+        if needed.isdisjoint(node.inputs):
+            continue
+        if isinstance(node, Taped):
+            check_ages(node.op.name, node.ages)
+        suspects = [v for v in (*node.inputs, *node.outputs) if _changed(v, node)]
+        if suspects:
+            saved = _saved(node, needed)
+            for value in suspects:
+                if value in saved and not _made_the_next(node, value):
+                    _refuse(node.op.name, value.place.cell(), value.type, str(node.loc) if node.loc.file else "")
+
+
+def check_ages(reader: str, ages: Ages) -> None:
+    """Raise unless every cell that ``reader`` read is as old as it was then."""
+    for cell, age in ages:
+        if cell.age() != age:
+            _refuse(reader, cell, cell.type)
+
+
+def _refuse(reader: str, cell: Cell | None, type: TensorType, line: str = "") -> None:
+    label = cell.label if cell is not None else ""
+    reader = f"{reader}, at {line}," if line else reader
+    raise AutogradError(IN_PLACE.format(what=label or "a tensor", type=type, reader=reader))
+
+
+def _changed(value: Value, node: Node) -> bool:
+    if isinstance(node, Taped) and value in node.times:
+        clock, time = node.times[value]
+        if clock.time != time:
+            return True
+    return value.place is not None and value.place.changed
+
+
+def _made_the_next(node: Node, value: Value) -> bool:
+    """Whether what was written over ``value`` comes from ``node``."""
+    following = value.place.following
+    new = following() if following is not None else None
+    pending = [] if new is None else [new]
+    seen: set[Node] = set()
+    while pending:
+        maker = pending.pop().producer
+        if maker is node:
+            return True
+        if maker is not None and maker not in seen:
+            seen.add(maker)
+            pending += [v for v in maker.inputs if v is not value]
+    return False
+
+
+def _saved(node: Node, needed: set[Value]) -> set[Value]:
+    """The inputs and outputs of ``node`` that its gradient rule reads."""
+    if OPS.get(node.op.name) is not node.op or node.op.kind == "structure":
+        return set(node.inputs + node.outputs) if node.body is not None else set()
+    wanted = tuple([v in needed for v in node.inputs])
+    types = tuple([v.type for v in node.inputs]), tuple([v.type for v in node.outputs])
+    inputs, outputs = _reads(node.op, *types, tuple(node.attrs.items()), wanted)
+    return {node.inputs[i] for i in inputs} | {node.outputs[i] for i in outputs}
+
+
+@cache
+def _reads(
+    op: Op,
+    inputs: tuple[TensorType, ...],
+    outputs: tuple[TensorType, ...],
+    attrs: tuple[tuple[str, Any], ...],
+    wanted: tuple[bool, ...],
+) -> tuple[frozenset[int], frozenset[int]]:
+    """Which inputs and outputs of a call the gradients of the ``wanted`` inputs read: found by taking them."""
+    graph = Graph("saved")
+    values = [graph.add_param(t, "input", "", "x") for t in inputs]
+    sources = [v for v, there in zip(values, wanted, strict=True) if there and v.dtype.is_floating_point]
+    node = Node(op, tuple(values), outputs, dict(attrs))
+    builder = GraphBuilder()
+    builder.nodes.append(node)
+    gradients: list[Value] = []
+    with using(builder):
+        for value in node.outputs:
+            if value.dtype.is_floating_point and sources:
+                seed = graph.add_param(value.type, "input", "", "seed")
+                found = o.grad(value, seed, *sources, seed=True)
+                gradients += found if isinstance(found, tuple) else [found]
+    graph.nodes, graph.outputs = builder.nodes, [*node.outputs, *gradients]
+    taken = autodiff(autocast(graph))
+    results, gradients = taken.outputs[: len(node.outputs)], taken.outputs[len(node.outputs) :]
+    back = live_nodes(Graph("", [], taken.nodes, [], gradients))
+    read = {v for n in back if "grad" in n.loc.note.split(" ") for v in n.inputs}.union(gradients)
+    return frozenset(i for i, v in enumerate(values) if v in read), frozenset(
+        i for i, v in enumerate(results) if v in read
+    )
