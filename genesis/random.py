@@ -60,6 +60,8 @@ class Generator:
         """(seed, offset, index) for an op that takes ``draws`` draws; they are never given out again."""
         recording = current_recording()
         seed, offset = self.seed_cell.read(), self.offset_cell.read()
+        for value in (seed, offset):
+            value.place.shared = True  # the op keeps the numbers themselves; that the generator moves on is no change
         if recording is None:
             self.offset_cell.write(_number(int(offset.data) + draws))
             return seed, offset, 0

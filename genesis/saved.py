@@ -19,11 +19,6 @@ from genesis.context import Cell, Taped
 
 Ages = Sequence[tuple[Cell, tuple[int, int]]]
 
-IN_PLACE = (
-    "one of the variables needed for gradient computation has been modified by an inplace operation: "
-    "{what} {type} was updated after {reader} read it"
-)
-
 
 def reached_from(sources: Sequence[Value], nodes: Sequence[Node]) -> set[Value]:
     """``sources`` and everything that ``nodes``, in program order, computed from them."""
@@ -63,7 +58,10 @@ def check_ages(reader: str, ages: Ages) -> None:
 def _refuse(reader: str, cell: Cell | None, type: TensorType, line: str = "") -> None:
     label = cell.label if cell is not None else ""
     reader = f"{reader}, at {line}," if line else reader
-    raise AutogradError(IN_PLACE.format(what=label or "a tensor", type=type, reader=reader))
+    raise AutogradError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"{label or 'a tensor'} {type} was updated after {reader} read it"
+    )
 
 
 def _changed(value: Value, node: Node) -> bool:
