@@ -67,6 +67,8 @@ class LiveDict(dict[Any, Any]):
     names numbers that are baked in too, ``switches`` those of which a step bakes in whether they are zero.
     """
 
+    is_leaf = True
+    """As an argument of a step it is looked at like one in a closure, and not copied."""
     exact: frozenset[str] = frozenset()
     switches: frozenset[str] = frozenset()
     _home: ref[Recording] | None = None

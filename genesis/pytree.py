@@ -124,7 +124,7 @@ def children(tree: Any) -> list[tuple[str, Any, Any]] | None:
     if isinstance(tree, list | tuple):
         names = getattr(tree, "_fields", None)
         return [(f"[{i}]" if names is None else f".{names[i]}", i, x) for i, x in enumerate(tree)]
-    if isinstance(tree, dict):
+    if isinstance(tree, dict) and not getattr(tree, "is_leaf", False):
         return [(f"[{key!r}]", key, x) for key, x in tree.items()]
     kind: Any = type(tree)
     if _looked_into(kind) and _holds_tensors(tree, set()):

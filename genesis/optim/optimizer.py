@@ -23,6 +23,7 @@ from compiler.ir.location import user_location
 from compiler.ir.op import o
 from genesis.context import Recording, current_recording, grad_mode
 from genesis.host import Numbers, Undo
+from genesis.identity import IdentityKey
 from genesis.live import LiveDict, changes, on_host, recording_of_step
 from genesis.optim.saving import alike, restored
 from genesis.tensor import Tensor, from_array
@@ -30,13 +31,58 @@ from genesis.tensor import Tensor, from_array
 Closure = Callable[[], Any]
 
 
+class _Watched(list[Any]):
+    """A list whose changes tick."""
+
+    def settle(self) -> None:
+        changes.tick()
+
+    def __reduce__(self) -> Any:
+        return list, (list(self),)
+
+
+def _settling(name: str) -> Any:
+    change = getattr(list, name)
+
+    def method(self: _Watched, *args: Any) -> Any:
+        result = change(self, *args)
+        self.settle()
+        return result
+
+    return method
+
+
+for _name in "append extend insert pop remove clear reverse sort __setitem__ __delitem__ __iadd__".split():
+    setattr(_Watched, _name, _settling(_name))
+
+
+class _Groups(_Watched):
+    """The groups of an optimizer; a dict that is put there becomes a group."""
+
+    def __init__(self, owner: Optimizer, groups: Iterable[dict[str, Any]]) -> None:
+        super().__init__(groups)
+        self._owner = ref(owner)
+        self.settle()
+
+    def settle(self) -> None:
+        owner = self._owner()
+        for i, group in enumerate(self):
+            if not isinstance(group, ParamGroup) and owner is not None:
+                list.__setitem__(self, i, ParamGroup(group, owner, recording_of_step()))
+        super().settle()
+
+
 class ParamGroup(LiveDict):
     """Parameters with their hyper-parameters, of the optimizer ``owner``."""
 
     def __init__(self, items: Mapping[str, Any], owner: Optimizer, home: Recording | None) -> None:
-        super().__init__(items, home)
+        super().__init__({**items, "params": _Watched(items["params"])}, home)
         self.switches = owner.switches
         self._owner = ref(owner)
+
+    def _converted(self, value: Any) -> Any:
+        tensors = type(value) is list and all(isinstance(item, Tensor) for item in value)
+        return _Watched(value) if tensors else value
 
     def label(self, key: Any, item: int | None = None) -> str:
         """``lr[0]`` of the first group, ``beta1[0]`` for the first of its ``betas``."""
@@ -107,7 +153,7 @@ class Optimizer:
             raise ValueError("optimizer got an empty parameter list")
         self.defaults: dict[str, Any] = LiveDict(defaults)
         self.state = State()
-        self.param_groups: list[Any] = []
+        self.param_groups = []
         self.label = "optimizer"
         self._step_count = 0
         self._generation = 0
@@ -118,6 +164,15 @@ class Optimizer:
         super().__init_subclass__(**kwargs)
         if "step" in vars(cls):
             cls.step = _counted(vars(cls)["step"])  # type: ignore[method-assign]
+
+    @property
+    def param_groups(self) -> list[Any]:
+        """The groups. Whatever changes the list ticks; a dict that is put there becomes a group."""
+        return self._groups
+
+    @param_groups.setter
+    def param_groups(self, groups: Iterable[dict[str, Any]]) -> None:
+        self._groups = _Groups(self, groups)
 
     def add_param_group(self, param_group: ParamGroup) -> None:
         """Train more parameters; hyper-parameters that the group does not name are the defaults."""
@@ -152,9 +207,16 @@ class Optimizer:
         for group in self.param_groups:
             yield from group["params"]
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        groups = state.pop("_groups")
+        self.__dict__.update(state)
+        self.param_groups = groups
+        for group in groups:
+            group._owner = ref(self)
+
     def structure(self, asked: Collection[Hashable] = ()) -> tuple[Any, ...]:
         """What compiled steps have baked in. It changes only together with a tick of the clock ``changes``."""
-        return (self._generation, *(group.structure() for group in self.param_groups))
+        return (self._generation, *((IdentityKey(group), group.structure()) for group in self.param_groups))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop every gradient, or fill it with zeros."""
