@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
-from functools import reduce
+from functools import reduce, wraps
+from inspect import isgeneratorfunction
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ __all__ = [
 
 
 class _GradMode(ContextDecorator):
-    """Context manager and decorator that sets the grad mode."""
+    """Context manager and decorator that sets the grad mode. A generator that it decorates runs in the mode, too."""
 
     enabled = True
 
@@ -45,23 +46,62 @@ class _GradMode(ContextDecorator):
     def _recreate_cm(self) -> _GradMode:
         return type(self)()
 
+    def __call__(self, func: Any) -> Any:
+        if not isgeneratorfunction(func):
+            return super().__call__(func)
 
-class no_grad(_GradMode):
+        @wraps(func)
+        def generator(*args: Any, **kwargs: Any) -> Any:
+            steps, sent = func(*args, **kwargs), None
+            while True:
+                try:
+                    with self._recreate_cm():
+                        item = steps.send(sent)
+                except StopIteration as end:
+                    return end.value
+                sent = yield item
+
+        return generator
+
+
+class _Bare(_GradMode):
+    """A mode that decorates without parentheses as well: ``@no_grad``."""
+
+    def __new__(cls, func: Any = None) -> Any:
+        made = super().__new__(cls)
+        return made if func is None else made(func)
+
+
+class no_grad(_Bare):
     """Ops inside keep no history: their results do not require a gradient."""
 
     enabled = False
 
 
-class enable_grad(_GradMode):
+class enable_grad(_Bare):
     """Ops inside keep history again, within a ``no_grad`` block."""
 
 
-class inference_mode(no_grad):
-    """The same as :class:`no_grad`."""
+class inference_mode(_GradMode):
+    """The same as :class:`no_grad`; ``inference_mode(False)`` keeps history."""
+
+    def __new__(cls, mode: Any = True) -> Any:
+        made = super().__new__(cls)
+        made.enabled = not mode if isinstance(mode, bool) else False
+        return made if isinstance(mode, bool) else made(mode)
+
+    def __init__(self, mode: Any = True) -> None:
+        pass
+
+    def _recreate_cm(self) -> inference_mode:
+        return inference_mode(not self.enabled)
 
 
 class set_grad_enabled(_GradMode):
-    """Switch history on or off by a flag; takes effect at once, and as a context manager until its end."""
+    """Switch history on or off by a flag; takes effect at once, as a context manager until its end.
+
+    As a decorator it concerns the decorated function only.
+    """
 
     def __init__(self, mode: bool) -> None:
         self._before = session().grad_enabled
@@ -71,6 +111,10 @@ class set_grad_enabled(_GradMode):
     def __exit__(self, *exc: Any) -> None:
         super().__exit__(*exc)
         session().grad_enabled = self._before
+
+    def __call__(self, func: Any) -> Any:
+        session().grad_enabled = self._before
+        return super().__call__(func)
 
     def _recreate_cm(self) -> set_grad_enabled:
         return set_grad_enabled(self.enabled)

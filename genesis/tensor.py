@@ -280,7 +280,12 @@ class Tensor:
         """The contents; inside a step that is being compiled there are none yet, and ``advice`` says what to do."""
         data = self.value.data
         recording = current_recording()
-        if data is None and recording is not None and recording.host.host_value(self.value) is not None:
+        if (
+            data is None
+            and recording is not None
+            and not self.ndim
+            and recording.host.host_value(self.value) is not None
+        ):
             raise TraceError(
                 f"{what} would fix a number that is read at every call, a hyper-parameter or a float argument\n"
                 f"  at {user_location()}\n"

@@ -465,3 +465,31 @@ def test_requires_grad_is_for_floating_leaves() -> None:
         (x * 2).requires_grad_(False)
     with pytest.raises(AutogradError, match=r"Can't call numpy\(\) on Tensor that requires grad"):
         x.numpy()
+
+
+def test_grad_modes_decorate_with_and_without_parentheses() -> None:
+    def enabled() -> bool:
+        return genesis.is_grad_enabled()
+
+    for mode in (genesis.no_grad, genesis.no_grad(), genesis.inference_mode, genesis.inference_mode()):
+        assert mode(enabled)() is False and genesis.is_grad_enabled()
+    assert genesis.inference_mode(False)(enabled)() is True
+    with genesis.no_grad():
+        assert genesis.enable_grad(enabled)() is True and not genesis.is_grad_enabled()
+        with genesis.inference_mode(mode=False):
+            assert genesis.is_grad_enabled()
+    assert genesis.set_grad_enabled(False)(enabled)() is False and genesis.is_grad_enabled()
+
+
+def test_a_decorated_generator_runs_in_its_mode_and_the_caller_does_not() -> None:
+    @genesis.no_grad
+    def modes() -> Any:
+        got = yield genesis.is_grad_enabled()
+        yield got, genesis.is_grad_enabled()
+        return "end"
+
+    running = modes()
+    assert next(running) is False and genesis.is_grad_enabled()
+    assert running.send(5) == (5, False) and genesis.is_grad_enabled()
+    with pytest.raises(StopIteration, match="end"):
+        next(running)
