@@ -35,8 +35,11 @@ def autodiff(graph: Graph) -> Graph:
             inputs = tuple([new.get(v, v) for v in node.inputs])
             builder.loc = node.loc
             if node.op.name == "grad":
+                _give_rules(builder, node, inputs, new)
+                inputs = tuple([new.get(v, v) for v in node.inputs])
+                builder.loc = node.loc
                 outputs = _gradients(builder, node, inputs)
-            elif node.op.vjp is None and node.op.expand is not None and node.op.differentiable:
+            elif _has_no_rule(node):
                 outputs = _expanded(node, inputs)
             elif node.op.name == "loop":
                 outputs = copy_node(builder, node, inputs, node.body)  # its own: gradients let it return more
@@ -44,6 +47,36 @@ def autodiff(graph: Graph) -> Graph:
                 outputs = copy_node(builder, node, inputs)
             new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
     return with_nodes(graph, builder.nodes, new)
+
+
+def _give_rules(builder: GraphBuilder, grad: Node, inputs: tuple[Value, ...], new: dict[Value, Value]) -> None:
+    """Expand what earlier gradients left on the way of ``grad`` without a gradient rule, such as whole convolutions.
+
+    ``new``, which says what stands for the values of the graph, follows.
+    """
+    sources = set(inputs[1 + grad.attrs["seed"] :])
+    moved: dict[Value, Value] = {}
+    while True:
+        dependent = _dependent(builder.nodes, sources)
+        without = {n for n in builder.nodes if _has_no_rule(n) and any(v in dependent for v in n.outputs)}
+        if not without:
+            break
+        nodes, builder.nodes = builder.nodes, []
+        step: dict[Value, Value] = {}
+        for node in nodes:
+            operands = tuple([step.get(v, v) for v in node.inputs])
+            builder.loc = node.loc
+            outputs = _expanded(node, operands) if node in without else copy_node(builder, node, operands)
+            step.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
+        moved = {**{a: step.get(b, b) for a, b in moved.items()}, **step}
+        sources = {step.get(v, v) for v in sources}
+    if moved:
+        new.update({a: moved.get(b, b) for a, b in new.items()})
+        new.update((a, b) for a, b in moved.items() if a not in new)
+
+
+def _has_no_rule(node: Node) -> bool:
+    return node.op.vjp is None and node.op.expand is not None and node.op.differentiable
 
 
 def _expanded(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:

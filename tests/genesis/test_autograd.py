@@ -493,3 +493,28 @@ def test_a_decorated_generator_runs_in_its_mode_and_the_caller_does_not() -> Non
     assert running.send(5) == (5, False) and genesis.is_grad_enabled()
     with pytest.raises(StopIteration, match="end"):
         next(running)
+
+
+def _convolved(x: Any, w: Any) -> Any:
+    return F.conv2d(x, w, padding=1).tanh().sum()
+
+
+def _attended(x: Any, w: Any) -> Any:
+    q = (x.view(2, 5, -1) @ w.view(-1)[:15].view(15, 1)).tanh() * x.view(2, 5, -1)
+    return (F.scaled_dot_product_attention(q, q, q, is_causal=True) ** 2).sum()
+
+
+@pytest.mark.parametrize("function", [_convolved, _attended])
+def test_compiled_gradients_to_third_order(function: Any) -> None:
+    rng = np.random.default_rng(0)
+    x = genesis.tensor(rng.standard_normal((2, 3, 5, 5)).astype(np.float32) / 2, requires_grad=True)
+    w = genesis.tensor(rng.standard_normal((4, 3, 3, 3)).astype(np.float32) / 2, requires_grad=True)
+
+    def third() -> Any:
+        (g,) = grad(function(x, w), x, create_graph=True)
+        (h,) = grad((g * g).sum(), x, create_graph=True)
+        return g, h, *grad((h * h).sum(), (x, w))
+
+    for actual, expected in zip(genesis.compile(third)(), third(), strict=True):
+        actual, expected = actual.detach().numpy(), expected.detach().numpy()
+        np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
