@@ -12,6 +12,7 @@ from compiler.ir.graph import Graph, Value
 from compiler.ir.op import OPS, o
 from compiler.ir.types import bf16, dtype, f16, f32, f64
 from compiler.passes.autodiff import autodiff
+from genesis.autograd import grad
 from genesis.tensor import Tensor, from_array, wrap
 from tests.samples import (
     AUXILIARY,
@@ -187,3 +188,38 @@ def test_gradients_of_auxiliary_results(op: str) -> None:
 
     slope = (weighted(x + STEP * direction) - weighted(x - STEP * direction)) / (2 * STEP)
     assert np.sum(gradient * direction) == pytest.approx(slope, rel=1e-6, abs=1e-7)
+
+
+@pytest.mark.parametrize("sample", EXACT, ids=lambda s: s.id)
+def test_gradients_of_gradients_are_the_eager_ones(sample: Sample) -> None:
+    """The gradient of half the squared norm of all gradients, by the pass and eager, in f64."""
+    graph = sample_graph(sample)
+    results, params = wanted(graph)
+    first = with_gradient(graph)
+    with using(GraphBuilder()) as builder:
+        builder.nodes = list(first.nodes)
+        parts = [o.sum(o.mul(g, g), axes=tuple(range(g.type.rank))) for g in first.outputs[len(graph.outputs) :]]
+        second = o.grad(reduce(o.add, [o.mul(0.5, o.cast(p, to=f64)) for p in parts]), *params)
+    again = [second] if isinstance(second, Value) else list(second)
+    whole = autodiff(Graph(graph.name, first.params, builder.nodes, [], again))
+    inputs = arguments(sample, first)
+    expected = _eager_second(sample, graph, results, params, inputs[len(sample.arrays) :])
+    for actual, wanted_value in zip(run(whole, inputs), expected, strict=True):
+        scale = max(1.0, float(np.abs(np.nan_to_num(wanted_value)).max(initial=0)))
+        np.testing.assert_allclose(actual, wanted_value, rtol=1e-4, atol=1e-5 * scale)
+
+
+def _eager_second(
+    sample: Sample, graph: Graph, results: list[Value], params: list[Value], cotangents: list[np.ndarray]
+) -> list[np.ndarray]:
+    tensors = {v: from_array(x.copy()) for v, x in zip(graph.inputs(), sample.arrays, strict=True)}
+    leaves = [tensors[v].requires_grad_() for v in params]
+    remaining = iter(tensors.values())
+    operands = [next(remaining).value if isinstance(x, np.ndarray) else x for x in sample.inputs]
+    made = OPS[sample.op](*operands, **sample.attrs)
+    outputs = [made] if isinstance(made, Value) else list(made)
+    tops = [wrap(outputs[graph.outputs.index(v)]) for v in results]
+    firsts = grad(tops, leaves, [from_array(g) for g in cotangents], create_graph=True, allow_unused=True)
+    parts = [0.5 * (g * g).sum() for g in firsts if g is not None and g.requires_grad]
+    seconds = grad(reduce(lambda a, b: a + b, parts), leaves, allow_unused=True) if parts else [None] * len(leaves)
+    return [np.zeros(v.shape) if g is None else g.detach().numpy() for v, g in zip(params, seconds, strict=True)]
