@@ -69,7 +69,8 @@ class Draft:
     def add(
         self, code: str, operands: list[Statement], shape: Shape, setup: str = "", random: bool = False
     ) -> Statement:
-        grad = (any(s.grad for s in operands) and code[-9:] != ".detach()") or bool(setup)
+        read = operands[:1] if code.endswith(".detach())") else operands
+        grad = (any(s.grad for s in read) and not code.endswith(".detach()")) or bool(setup)
         statement = Statement(
             self.name(), code, tuple(s.name for s in operands), shape, setup=setup, grad=grad, random=random
         )
@@ -140,7 +141,7 @@ class Draft:
         code = {
             "max": f"lib.max({{0}}, {dim}, {keep})[0]",
             "min": f"lib.min({{0}}, {dim}, {keep})[0]",
-            "norm": f"lib.norm({{0}}, dim={dim}, keepdim={keep})",
+            "norm": f"lib.norm({{0}}, p=2, dim={dim}, keepdim={keep})",
             "norm3": f"lib.norm({{0}}, p=3, dim={dim}, keepdim={keep})",
             "sum": f"lib.sum({{0}}, {dim}, {keep}) * 0.3",
             "var": f"lib.var({{0}}, {dim}, keepdim={keep})",

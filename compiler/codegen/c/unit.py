@@ -30,7 +30,7 @@ from compiler.codegen.c.writer import Writer
 from compiler.codegen.comments import comment
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import Op
-from compiler.ir.types import TensorType, f32
+from compiler.ir.types import TensorType, f32, f64
 from compiler.memory import Lifetime
 from compiler.plan import Check, Plan, Slot
 
@@ -40,13 +40,14 @@ HALVED = 10_000  # characters of kernels from which on they are compiled as two 
 
 
 def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
-    """The composites with a C template: convolutions, and attention whose values are as wide as its keys."""
+    """The composites with a C template: convolutions, and attention in f32 or less with values as wide as its keys."""
     if op.name in ("convolve", "convolve_weight"):
         return convolution.claims(inputs, attrs, op.name)
     if op.name not in ("scaled_dot_product_attention", "attention_backward"):
         return False
     query, _, values = inputs[:3]
-    return query.shape[-1] == values.shape[-1] and query.type.size > 0 and values.type.size > 0
+    fits = query.shape[-1] == values.shape[-1] and query.type.size > 0 and values.type.size > 0
+    return fits and query.dtype is not f64
 
 
 def emit(graph: Graph, isa: Isa, timed: bool = False) -> Plan:

@@ -263,3 +263,17 @@ def test_one_hot() -> None:
     assert F.one_hot(genesis.tensor([1, 4])).shape == (2, 5)
     with pytest.raises(IndexError, match="class value 3 is out of range"):
         F.one_hot(genesis.tensor([3]), 3)
+
+
+def test_attention_in_f64_compiles() -> None:
+    """C has a template for it in f32 and 16 bits only; f64 is written in its parts."""
+    x = nn.Parameter(genesis.tensor(np.random.default_rng(0).standard_normal((2, 3, 4))))
+
+    def step() -> tuple[genesis.Tensor, genesis.Tensor]:
+        loss = F.scaled_dot_product_attention(x, x, x, is_causal=True).square().sum()
+        (grad,) = genesis.autograd.grad(loss, [x])
+        return loss, grad
+
+    for got, want in zip(genesis.compile(step)(), step(), strict=True):
+        assert got.dtype is genesis.float64
+        np.testing.assert_allclose(got.detach().numpy(), want.detach().numpy(), rtol=1e-12)
