@@ -10,7 +10,7 @@ from compiler.codegen.c.prelude import prelude
 from genesis import execution
 from runtime.executor import Executor
 from runtime.toolchain import Compiler
-from tests.arm import ArmDevice, ArmProgram, build, emulate
+from tests.arm import arm_device, arm_program, build, emulate
 from tests.compiler.codegen.c import test_prelude
 from tests.compiler.codegen.c.plans import GUARD
 from tests.compiler.codegen.c.test_unit import Table, check
@@ -25,7 +25,7 @@ def on_arm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled steps run in the emulator."""
     compiler = Compiler((), "", "zig", "", frozenset({"neon"}))
     monkeypatch.setattr(execution, "find_compiler", lambda: compiler)
-    monkeypatch.setattr(execution, "Executor", lambda plan, _, fresh: Executor(plan, ArmDevice(plan), fresh))
+    monkeypatch.setattr(execution, "Executor", lambda plan, _, *settings: Executor(plan, arm_device(plan), *settings))
 
 
 @pytest.mark.parametrize("run", ["digits:f32", "gpt:f32", "gpt:bf16", "gpt:f16"])
@@ -38,7 +38,7 @@ def test_training(run: str) -> None:
 
 def test_every_op() -> None:
     """Without optimisation, which takes a fraction of the time; on two threads."""
-    table = Table(NEON, lambda plan: ArmProgram(plan, "-O0", guard=GUARD))
+    table = Table(NEON, lambda plan: arm_program(plan, "-O0", guard=GUARD))
     for op in table.by_op:
         check(table, op)
     assert table.status == [0, 0, 0, 0]
