@@ -55,6 +55,7 @@ class _Reached(NamedTuple):
     optimizer_time: int
     key: HashedKey
     reachable: Reachable
+    modules: Snapshot
 
 
 def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -253,10 +254,10 @@ class CompiledFunction:
         times = module_changes.time, optimizer_changes.time
         identities = tuple([id(root) for _, root in roots])
         found = self._reached.pop(identities, None)
-        if found is None or found[:2] != times:
+        if found is None or found[:2] != times or not found.modules.holds():
             reachable = Reachable(self.function, roots)
             key = HashedKey((tuple(reachable.structure().items()), tuple(reachable.guards)))
-            found = _Reached(*times, key, reachable)
+            found = _Reached(*times, key, reachable, reachable.structure_snapshot())
         self._reached[identities] = self._current = found
         while len(self._reached) > MAX_PROGRAMS:
             del self._reached[next(iter(self._reached))]

@@ -586,6 +586,11 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     """
     on_cpu(device)
     want = None if dtype is None else _dtype(dtype)
+    if isinstance(data, Tensor) and current_recording() is not None:
+        made = wrap(o.cast(o.detach(data.value), to=want or data.dtype))
+        if requires_grad:
+            made._cell.set_requires_grad(True)
+        return made
     if isinstance(data, Tensor):
         data = data._array("genesis.tensor()")
     if hasattr(data, "detach") and hasattr(data, "cpu"):

@@ -9,6 +9,8 @@ from types import CodeType
 from typing import NamedTuple
 
 _NAMES = frozenset((*hasname, *hasfree))
+_LOOK_UPS = frozenset(("attrgetter", "methodcaller"))
+"""Functions that take names of attributes as strings."""
 
 
 class Place(NamedTuple):
@@ -42,7 +44,11 @@ def names(code: CodeType) -> Names:
         if instruction.opcode in _NAMES and instruction.opname != "MAKE_CELL":
             stores = instruction.opname.startswith(("STORE", "DELETE"))
             (found.stored if stores else found.loaded).setdefault(instruction.argval, Place(code.co_filename, line))
+    looks_up = not _LOOK_UPS.isdisjoint(found.loaded)
     for constant in code.co_consts:
+        if looks_up and isinstance(constant, str):
+            for name in constant.split("."):
+                found.loaded.setdefault(name, Place(code.co_filename, line))
         if isinstance(constant, CodeType):
             inner = names(constant)
             for mine, other in zip(found, inner, strict=True):

@@ -88,10 +88,16 @@ class Reachable:
 
     def snapshot(self) -> Snapshot:
         """The guarded objects of now, to be compared by identity."""
-        watched = [vars(module) for _, module in self.named_modules()]
-        tables = [vars(module)[table] for _, module in self.named_modules() for table in ("_parameters", "_buffers")]
         reads = [guard.read for guard in self.guards.values() if not guard.watched]
-        return Snapshot(reads, [d.values() for d in (*watched, *tables, *map(vars, self.classes))])
+        return Snapshot(reads, [*self._module_views(), *[vars(kind).values() for kind in self.classes]])
+
+    def structure_snapshot(self) -> Snapshot:
+        """The attributes, parameters and buffers of the modules of now: a change of them may pass by the clocks."""
+        return Snapshot((), self._module_views())
+
+    def _module_views(self) -> list[Collection[Any]]:
+        spaces = [vars(module) for _, module in self.named_modules()]
+        return [d.values() for space in spaces for d in (space, space["_parameters"], space["_buffers"])]
 
     def place_of(self, name: str) -> Place | None:
         """The line that made the guard ``name`` necessary."""
@@ -131,7 +137,12 @@ class Reachable:
             else:
                 self._visit(name or "self", function)
             return
-        if of_library(function.__module__) or not self._first(function):
+        if not self._first(function):
+            return
+        if of_library(function.__module__):  # it may call a function of the user's that it was given
+            for cell in function.__closure__ or ():
+                if isinstance(cell_contents(cell), FunctionType | MethodType | partial):
+                    self._visit_function(name, cell_contents(cell))
             return
         code = function.__code__
         here = names(code)

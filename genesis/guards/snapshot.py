@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from itertools import chain
 from operator import is_
-from types import CellType, MappingProxyType
+from types import CellType, FunctionType, MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,8 @@ class Snapshot:
         elif isinstance(thing, partial):
             self._views.append(thing.keywords.values())
             items = [thing.func, *thing.args, *thing.keywords.values()]
+        elif isinstance(thing, FunctionType):
+            self._others.append((partial(getattr, thing, "__code__"), thing.__code__))
         elif isinstance(thing, np.ndarray):
             if thing.dtype.hasobject:
                 items = thing.reshape(-1).tolist()
