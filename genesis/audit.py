@@ -159,7 +159,7 @@ def _difference(before: Traced, after: Traced) -> Difference | None:
             return Difference(f"it reads {label}", f"it reads another tensor, {b.label or 'without a name'} {b.type}")
     for old_read, new_read in zip(before.late_inputs, after.late_inputs, strict=True):
         a, b = old_read.array, new_read.array
-        if a is not None and not old_read.live and guard_key(a) != guard_key(b):
+        if a is not None and old_read.owner is None and guard_key(a) != guard_key(b):
             return Difference(f"it reads the constant {_short(a)}", f"it reads the constant {_short(b)}")
     for (path, a), (_, b) in zip(_plain_results(before), _plain_results(after), strict=False):
         if guard_key(a) != guard_key(b):

@@ -315,13 +315,14 @@ class LateInput:
     """An input of the graph that is no argument: the gradient that a call finds in ``cell``, or an ``array``.
 
     An array is handed to the program in ``dtype``.
-    ``live``: it was there before the step was recorded, and is read at every call; else it is a constant.
+    ``owner``: the array that was there before the step was recorded, of which ``array`` is a part that is read at every
+    call; None for a constant.
     """
 
-    __slots__ = ("array", "cell", "dtype", "live")
+    __slots__ = ("array", "cell", "dtype", "owner")
 
-    def __init__(self, cell: Cell | None = None, array: Any = None, dtype: Any = None, live: bool = False) -> None:
-        self.cell, self.array, self.dtype, self.live = cell, array, dtype, live
+    def __init__(self, cell: Cell | None = None, array: Any = None, dtype: Any = None, owner: Any = None) -> None:
+        self.cell, self.array, self.dtype, self.owner = cell, array, dtype, owner
 
 
 class Recording:
@@ -438,8 +439,8 @@ class Recording:
             part = part.base  # a view of an array from outside is read at every call like the array itself
             if not hasattr(part, "base"):
                 break
-        live = id(part) in self.outside_arrays
-        self.late_inputs.append(LateInput(array=array, dtype=kind.dtype.numpy, live=live))
+        owner = self.outside_arrays.get(id(part))
+        self.late_inputs.append(LateInput(array=array, dtype=kind.dtype.numpy, owner=owner))
         return self.graph.add_param(kind, "input", "", "")
 
     def set_grad(self, cell: Cell, grad: Any) -> None:

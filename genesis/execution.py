@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet, finalize
@@ -19,6 +19,7 @@ from genesis.arguments import array_of, check_arrays, put_entries, write_back
 from genesis.backends import Compiled, Interpreted
 from genesis.border import Crossing
 from genesis.context import Cell, Clock, LateInput, moved, rebound
+from genesis.guards.keys import digest
 from genesis.host import take_back
 from genesis.live import changes as host_changes
 from genesis.options import Options
@@ -61,6 +62,29 @@ class Memory:
     outputs: int
 
 
+class ArrayInputs:
+    """The NumPy arrays from outside that are inputs of a program.
+
+    Whether the step also computes on one of them with NumPy shows when its contents change for the first time: then the
+    step must be recorded again. ``proved``: that gave the same graph, so the contents do not matter. Arrays larger than
+    ``LARGEST`` bytes are not looked at, but calls 2, 4, 8, ... are recorded again anyway.
+    """
+
+    LARGEST = 1 << 20
+
+    def __init__(self, late_inputs: Sequence[LateInput]) -> None:
+        self.owners = {id(late.owner): late.owner for late in late_inputs if late.owner is not None}
+        self._contents = self._digests()
+        self.proved = not self._contents
+
+    def have_changed(self) -> bool:
+        """Whether the contents are other than when the program was recorded, and that may matter."""
+        return not self.proved and self._digests() != self._contents
+
+    def _digests(self) -> list[Hashable]:
+        return [digest(array) for array in self.owners.values() if array.nbytes <= self.LARGEST]
+
+
 class Program:
     """One traced signature, compiled for one backend, bound to its states."""
 
@@ -69,6 +93,7 @@ class Program:
         self.options = options
         self.calls = 0
         self.signature: dict[str, Any] = {}
+        self.arrays = ArrayInputs(traced.late_inputs)
         self.clock = Clock()
         self._host_time = -1
         border, self.crossing, graph = traced.border, None, traced.stages.latest

@@ -117,6 +117,8 @@ class CompiledFunction:
         self._before: _Before | None = None
         self._watched: dict[Cell, None] = {}
         self._sharing = Sharing()
+        self._array_inputs: dict[int, Any] = {}
+        self._computed_on: dict[int, Any] = {}
         self._lock: RLock
         give_lock(self)
 
@@ -177,7 +179,7 @@ class CompiledFunction:
             refused: list[Program] = []
             while True:
                 program = self._find(self._kinds(args, kwargs, given), roots, refused)
-                if program is None:
+                if program is None or not self._proves_arrays(program, args, kwargs, given):
                     program = self._compile(args, kwargs, given, roots)
                 self._program = program
                 effects = program.traced.effects
@@ -194,7 +196,11 @@ class CompiledFunction:
         """One call of ``program``. Raises OtherDecision, and does nothing, where Python would take another branch."""
         program.calls += 1
         if program.calls > 1 and not program.calls & (program.calls - 1):
-            self._check(program, args, kwargs, given)
+            try:
+                self._check(program, args, kwargs, given)
+            except BaseException:
+                program.calls -= 1  # the next call is checked as well
+                raise
         return program.run(given, inputs, (args, kwargs))
 
     # Choosing a program
@@ -216,7 +222,8 @@ class CompiledFunction:
                 return None
             kinds.append(x if value is None else value.type)
         here = session()
-        return kinds, here.grad_enabled, here.autocast, *self._current[:2], self._current.reachable.snapshot()
+        inputs = self._array_inputs if self._program is not None and self._program.arrays.proved else ()
+        return kinds, here.grad_enabled, here.autocast, *self._current[:2], self._current.reachable.snapshot(inputs)
 
     def _inputs_as_before(
         self, args: tuple[Any, ...], here: EagerBuilder | RecordingBuilder
@@ -261,7 +268,7 @@ class CompiledFunction:
         self._reached[identities] = self._current = found
         while len(self._reached) > MAX_PROGRAMS:
             del self._reached[next(iter(self._reached))]
-        return found.key, found.reachable.values()
+        return found.key, found.reachable.values(self._array_inputs)
 
     def _grad_types(self) -> tuple[TensorType | None, ...]:
         """The types of the gradients that some program looks at."""
@@ -293,6 +300,7 @@ class CompiledFunction:
             traced = record_audited(self._recompiles.function, reach, self._tracing(args, kwargs))
             program = Program(traced, self.options)
         self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
+        self._array_inputs |= {key: a for key, a in program.arrays.owners.items() if key not in self._computed_on}
         self._reached.clear()  # the recording may have made state that the step reaches
         guards, kinds = self._guards(roots), self._kinds(args, kwargs, given)
         key = self._free_key(kinds, guards)
@@ -305,6 +313,22 @@ class CompiledFunction:
         while len(self.programs) > MAX_PROGRAMS:
             self.programs.popitem(last=False)[1].release()
         return program
+
+    def _proves_arrays(self, program: Program, args: Any, kwargs: Any, given: Sequence[Any]) -> bool:
+        """Whether ``program`` serves arrays whose contents have changed; if not, these guard its successors."""
+        if not program.arrays.have_changed():
+            return True
+        try:
+            self._check(program, args, kwargs, given)
+        except OtherDecision:
+            return True  # the call itself finds that out again
+        except TraceError:
+            self._computed_on |= program.arrays.owners
+            for key in program.arrays.owners:
+                self._array_inputs.pop(key, None)
+            return False
+        program.arrays.proved = True
+        return True
 
     def _tracing(self, args: Any, kwargs: Any) -> Callable[[Reachable], Traced]:
         def trace(reachable: Reachable) -> Traced:
@@ -325,14 +349,10 @@ class CompiledFunction:
         """Record the call again, and raise TraceError unless its graph is that of ``program``."""
         current = self._current
         assert current is not None
-        try:
-            program.rehearse(given)
-            with without_collector():
-                trace = self._tracing(args, kwargs)
-                check_again(self._recompiles.function, lambda: current.reachable, trace, program.traced)
-        except BaseException:
-            program.calls -= 1  # the next call is checked as well
-            raise
+        program.rehearse(given)
+        with without_collector():
+            trace = self._tracing(args, kwargs)
+            check_again(self._recompiles.function, lambda: current.reachable, trace, program.traced)
 
     def _by_name(
         self, args: Any, kwargs: Any, kinds: tuple[Any, ...], guards: tuple[HashedKey, tuple[Any, ...]]

@@ -40,12 +40,12 @@ class HashedKey:
         return self.hash
 
 
-def guard_key(thing: Any, above: tuple[int, ...] = ()) -> Hashable:
+def guard_key(thing: Any, above: tuple[int, ...] = (), inputs: Collection[int] = ()) -> Hashable:
     """What a guard compares, at any size and depth.
 
     A plain value with its type, a digest of an array, the keys of a container's items; of any other object its
     identity. ``above`` holds the identities of the containers round ``thing``: a container that contains itself is
-    compared by identity there.
+    compared by identity there. Of arrays whose identity is in ``inputs`` the contents do not count.
     """
     kind: Any = type(thing)
     if kind is int or kind is str or thing is None:
@@ -61,7 +61,7 @@ def guard_key(thing: Any, above: tuple[int, ...] = ()) -> Hashable:
     if isinstance(thing, Tensor):
         return tensor_key(thing)
     if isinstance(thing, BUFFERS):
-        return (kind, *array_form(thing), digest(thing))
+        return (kind, *array_form(thing), None if id(thing) in inputs else digest(thing))
     if isinstance(thing, MethodType):
         return IdentityKey(thing.__self__), function_key(thing.__func__)
     if isinstance(thing, FunctionType):
@@ -70,7 +70,7 @@ def guard_key(thing: Any, above: tuple[int, ...] = ()) -> Hashable:
     if items is None or id(thing) in above:
         return IdentityKey(thing)
     inside = (*above, id(thing))
-    keys = [guard_key(item, inside) for item in items]
+    keys = [guard_key(item, inside, inputs) for item in items]
     return kind, frozenset(keys) if isinstance(thing, set | frozenset) else tuple(keys)
 
 

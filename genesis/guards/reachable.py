@@ -82,14 +82,17 @@ class Reachable:
         self._visit_environment()
         self._reads = [guard.read for guard in self.guards.values()]
 
-    def values(self) -> tuple[Hashable, ...]:
-        """The guard keys of all guarded objects, in the order of ``guards``."""
-        return tuple([guard_key(read()) for read in self._reads])
+    def values(self, inputs: Collection[int] = ()) -> tuple[Hashable, ...]:
+        """The guard keys of all guarded objects, in the order of ``guards``.
 
-    def snapshot(self) -> Snapshot:
-        """The guarded objects of now, to be compared by identity."""
+        Of arrays whose identity is in ``inputs`` the contents do not count.
+        """
+        return tuple([guard_key(read(), (), inputs) for read in self._reads])
+
+    def snapshot(self, inputs: Collection[int] = ()) -> Snapshot:
+        """The guarded objects of now, to be compared by identity, without the contents of the arrays ``inputs``."""
         reads = [guard.read for guard in self.guards.values() if not guard.watched]
-        return Snapshot(reads, [*self._module_views(), *[vars(kind).values() for kind in self.classes]])
+        return Snapshot(reads, [*self._module_views(), *[vars(kind).values() for kind in self.classes]], inputs)
 
     def structure_snapshot(self) -> Snapshot:
         """The attributes, parameters and buffers of the modules of now: a change of them may pass by the clocks."""

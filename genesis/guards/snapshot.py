@@ -30,16 +30,20 @@ class Snapshot:
 
     They are compared by identity, without guard keys: the items of all containers as one sequence, the contents of
     arrays byte by byte. Whether a tensor requires a gradient is not looked at, as that does not change without the
-    clock of modules ticking. ``views`` are compared with their contents as well: live views of dictionaries.
+    clock of modules ticking. ``views`` are compared with their contents as well: live views of dictionaries. Of arrays
+    whose identity is in ``inputs`` the contents do not count.
     """
 
-    __slots__ = ("_buffers", "_cells", "_items", "_lengths", "_others", "_seen", "_views")
+    __slots__ = ("_buffers", "_cells", "_inputs", "_items", "_lengths", "_others", "_seen", "_views")
 
-    def __init__(self, reads: Iterable[Read], views: Iterable[Collection[Any]] = ()) -> None:
+    def __init__(
+        self, reads: Iterable[Read], views: Iterable[Collection[Any]] = (), inputs: Collection[int] = ()
+    ) -> None:
+        self._inputs = inputs
         self._cells: list[tuple[CellType, Any]] = []  # variables of closures, which are read without a call
         self._others: list[tuple[Read, Any]] = []
         self._views: list[Collection[Any]] = list(views)
-        self._buffers: list[tuple[Any, Any, bytes]] = []
+        self._buffers: list[tuple[Any, Any, bytes | None]] = []
         self._seen: set[int] = set()
         for read in reads:
             thing = read()
@@ -67,7 +71,10 @@ class Snapshot:
                 return False
         except (ValueError, RuntimeError):  # a variable was deleted; a dictionary changed while it was read
             return False
-        return all(_form(buffer) == form and _bytes(buffer) == data for buffer, form, data in self._buffers)
+        return all(
+            _form(buffer) == form and (contents is None or _bytes(buffer) == contents)
+            for buffer, form, contents in self._buffers
+        )
 
     def _look_into(self, thing: Any) -> None:
         """Add the containers in ``thing``."""
@@ -94,7 +101,8 @@ class Snapshot:
                 items = thing.reshape(-1).tolist()
                 self._others += [(partial(thing.item, i), item) for i, item in enumerate(items)]
             else:
-                self._buffers.append((thing, _form(thing), thing.tobytes()))
+                contents = None if id(thing) in self._inputs else thing.tobytes()
+                self._buffers.append((thing, _form(thing), contents))
         elif isinstance(thing, bytearray | array | memoryview):
             self._buffers.append((thing, _form(thing), bytes(thing)))
         elif is_dataclass(thing) and not isinstance(thing, type):

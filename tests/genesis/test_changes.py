@@ -360,3 +360,27 @@ def test_two_models_as_arguments_in_turn() -> None:
             for model in (one, two):
                 assert values(step(model, X)) == values(model(X))
     assert step.compiles == 2
+
+
+def test_arrays_are_inputs_that_never_compile_again() -> None:
+    mask, table = np.ones(2, np.float32), {"shift": np.zeros((3, 2))}
+    step = genesis.compile(lambda x: x * mask + genesis.tensor(table["shift"][1], dtype=genesis.float32))
+    for i in range(12):
+        mask[:] = i
+        table["shift"][1] = 10 * i
+        assert values(step(X)) == [i + 10 * i, 2 * i + 10 * i]
+    assert step.compiles == 1
+
+
+def test_an_array_that_is_computed_on_later_guards() -> None:
+    mask, flag = np.ones(2, np.float32), [False]
+    step = genesis.compile(lambda x: x * mask * float(mask[0] if flag[0] else 1), backend="interpret")
+    assert values(step(X)) == [1.0, 2.0]
+    mask[:] = 2
+    assert values(step(X)) == [2.0, 4.0] and step.compiles == 1
+    flag[0] = True
+    assert values(step(X)) == [4.0, 8.0] and step.compiles == 2
+    mask[:] = 3
+    assert values(step(X)) == values(step(X)) == [9.0, 18.0]
+    mask[:] = 2
+    assert values(step(X)) == [4.0, 8.0]
