@@ -34,7 +34,7 @@ class Snapshot:
     whose identity is in ``inputs`` the contents do not count.
     """
 
-    __slots__ = ("_buffers", "_cells", "_inputs", "_items", "_lengths", "_others", "_seen", "_views")
+    __slots__ = ("_buffers", "_cells", "_filled", "_inputs", "_items", "_lengths", "_others", "_seen", "_views")
 
     def __init__(
         self, reads: Iterable[Read], views: Iterable[Collection[Any]] = (), inputs: Collection[int] = ()
@@ -53,7 +53,8 @@ class Snapshot:
                 self._others.append((read, thing))
             self._look_into(thing)
         self._lengths = list(map(len, self._views))
-        self._items = tuple(chain.from_iterable(self._views))
+        self._filled = [view for view in self._views if len(view)]
+        self._items = tuple(chain.from_iterable(self._filled))
 
     def holds(self) -> bool:
         """Whether the same objects stand there now, and hold the same. May return False for equal values."""
@@ -64,14 +65,13 @@ class Snapshot:
             for read, thing in self._others:
                 if read() is not thing:
                     return False
-            views = self._views
-            if views and not (
-                list(map(len, views)) == self._lengths and all(map(is_, chain.from_iterable(views), self._items))
-            ):
+            if list(map(len, self._views)) != self._lengths:
+                return False
+            if not all(map(is_, chain.from_iterable(self._filled), self._items)):
                 return False
         except (ValueError, RuntimeError):  # a variable was deleted; a dictionary changed while it was read
             return False
-        return all(
+        return not self._buffers or all(
             _form(buffer) == form and (contents is None or _bytes(buffer) == contents)
             for buffer, form, contents in self._buffers
         )
