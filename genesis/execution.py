@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,7 +136,10 @@ class Program:
         grads = self.traced.entry_grads
         if grads and any(grad_type(cell) != kind for cell, kind in grads):
             return False
-        if any(cell.grad is not grad for cell, grad in self.traced.same_grads) or not _independent(self.traced):
+        same = self.traced.same_grads
+        if same and any(cell.grad is not grad for cell, grad in same):
+            return False
+        if self.traced.given_grads and not _independent(self.traced):
             return False
         if self.time == rebound.time:
             return True
@@ -252,6 +256,13 @@ class Program:
                 cell.fetched()
                 value.data = np.ascontiguousarray(value.data)
             values.append(value)
+        changed = sorted(map(_span, written))
+        for i, cell in enumerate(self.traced.states):
+            start, end = _span(cell)
+            place = bisect_left(changed, (end, 0))
+            if cell not in written and place and changed[place - 1][1] > start:
+                _own(cell)  # a read state stays as it is while the step changes the memory that it was made on
+                values[i] = cell.value
         self.bound = values
         self.executor.bind([v.data for v in values])
         self.time = rebound.time
@@ -327,6 +338,12 @@ class Program:
         return {"step.c": self.source("c"), "step_triton.py": triton}
 
 
+def _span(cell: Cell) -> tuple[int, int]:
+    """The addresses of a cell's first byte and behind its last."""
+    array = cell.value.data
+    return array.ctypes.data, array.ctypes.data + array.nbytes
+
+
 def _unbind(states: Sequence[Cell]) -> None:
     """One program fewer holds the addresses of ``states``."""
     for cell in states:
@@ -352,8 +369,6 @@ def _given_grad(cell: Cell) -> np.ndarray:
 
 def _independent(traced: Traced) -> bool:
     """Whether the gradients that the step adds to are whole tensors, no two of which share their storage."""
-    if not traced.given_grads:
-        return True
     grads = [cell.grad for cell in traced.given_grads if isinstance(cell.grad, Tensor)]
     return not any(g._views for g in grads) and len({g._cell for g in grads}) == len(grads)
 

@@ -97,3 +97,22 @@ def test_a_program_is_not_bound_to_memory_of_another_type() -> None:
         program.run([])
     assert step().item() == 8
     assert np.array_equal(w.numpy(), np.full(4, 2, np.float32))
+
+
+def test_a_state_made_on_the_memory_of_another_is_read_as_it_was() -> None:
+    w = t.zeros(300, 300)
+
+    @t.compile
+    def add() -> None:
+        w.add_(1)
+
+    add()
+    before = t.from_numpy(w.numpy())
+
+    @t.compile
+    def step() -> t.Tensor:
+        w.add_(1)
+        return before.t() + w
+
+    for i in range(2, 4):
+        assert np.unique(step().numpy()).tolist() == [1 + i]
