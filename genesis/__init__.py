@@ -40,6 +40,7 @@ from genesis.functions import (
     arange,
     argmax,
     argmin,
+    as_tensor,
     baddbmm,
     bitwise_and,
     bitwise_not,

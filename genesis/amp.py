@@ -23,6 +23,7 @@ from genesis.context import EagerBuilder, Recording, current_recording, grad_mod
 from genesis.device import device
 from genesis.functions import copy_, fill_, reshape
 from genesis.live import LiveDict, as_f64, changes
+from genesis.names import module_getattr
 from genesis.optim.optimizer import Optimizer
 from genesis.tensor import Tensor, from_array, wrap
 
@@ -344,3 +345,6 @@ def _one_number(new_scale: Any) -> Any:
     reason = "new_scale should be a float or a 1-element FloatTensor with requires_grad=False."
     _require(isinstance(new_scale, Tensor) and new_scale.numel() == 1 and not new_scale.requires_grad, reason)
     return reshape(new_scale, ())
+
+
+__getattr__ = module_getattr("genesis.amp", globals())

@@ -16,6 +16,7 @@ from compiler.ir.op import o
 from genesis.context import grad_mode, session
 from genesis.custom import Function
 from genesis.history import gradients, need_history, seed_for
+from genesis.names import module_getattr
 from genesis.tensor import Tensor, accumulate, from_array, wrap
 
 __all__ = [
@@ -243,3 +244,6 @@ def _differences(func: Callable[..., Any], inputs: Sequence[Tensor], x: Tensor, 
             for k in range(x.numel())
         ]
     return [np.stack(column, axis=1) for column in zip(*columns, strict=True)]
+
+
+__getattr__ = module_getattr("genesis.autograd", globals())

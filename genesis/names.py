@@ -10,13 +10,20 @@ from typing import Any
 from compiler.errors import MissingNameError
 from compiler.ir.location import here
 
-INSTEAD: dict[str, str] = {
+_NUMPY = "outside compiled steps, NumPy has it: genesis.from_numpy(np.{}(x.numpy()))"
+_ELSEWHERE: dict[str, str] = {
     "save": "use genesis.save_checkpoint(dict, path)",
     "load": "use genesis.load_checkpoint(path)",
     "cuda": "genesis.compile(step, backend='cuda') runs a step on a GPU; eager tensors stay on the CPU",
+    "is_cuda": "eager tensors are on the CPU",
+    "mps": "eager tensors are on the CPU",
+    "pin_memory": "leave it away; eager tensors are on the CPU",
     "einsum": "use genesis.matmul with permute and reshape",
     "concat": "use genesis.cat",
     "concatenate": "use genesis.cat",
+    "hstack": "use genesis.cat with dim=1 (dim=0 for vectors)",
+    "vstack": "use genesis.stack for vectors, genesis.cat for matrices",
+    "column_stack": "use genesis.stack(..., dim=1) for vectors",
     "clip": "use clamp",
     "clip_": "use clamp_",
     "absolute": "use abs",
@@ -24,16 +31,92 @@ INSTEAD: dict[str, str] = {
     "subtract": "use sub",
     "divide": "use div",
     "movedim": "use permute",
+    "moveaxis": "use permute",
     "swapaxes": "use transpose",
+    "swapdims": "use transpose",
+    "ravel": "use flatten",
+    "tile": "use x.repeat(...)",
+    "repeat_interleave": "use x.unsqueeze(d + 1).expand(...).flatten(d, d + 1)",
+    "roll": "use genesis.cat of the two parts, x.narrow(...)",
+    "diag": "x * genesis.eye(n) keeps the diagonal; sum it over one dimension",
+    "trace": "use (x * genesis.eye(n)).sum()",
+    "isclose": "use (x - y).abs() <= atol + rtol * y.abs()",
+    "numel": "use x.numel()",
+    "nelement": "use x.numel()",
+    "ndimension": "use x.dim()",
+    "grad_fn": "use x.requires_grad and x.is_leaf",
+    "cumsum": "along the last dimension, x @ genesis.ones(n, n).triu(); or genesis.scan",
+    "cumprod": "use genesis.scan",
+    "topk": f"x.max(dim) gives the first; {_NUMPY.format('argsort')}",
+    "sort": _NUMPY.format("sort"),
+    "argsort": _NUMPY.format("argsort"),
+    "unique": _NUMPY.format("unique"),
+    "median": _NUMPY.format("median"),
+    "quantile": "outside compiled steps, NumPy has it: np.quantile(x.numpy(), q)",
+    "bincount": "use genesis.zeros(n).scatter_add(0, x, genesis.ones(len(x)))",
+    "multinomial": "one draw a row: (probs.log() - (-genesis.rand_like(probs).log()).log()).argmax(-1)",
+    "bernoulli": "use (genesis.rand_like(p) < p).float()",
+    "bernoulli_": "use x.copy_(genesis.rand_like(x) < p)",
     "nonzero": "its shape would depend on data; masks with genesis.where keep the shape",
     "masked_select": "x[mask], outside compiled steps; genesis.where keeps the shape",
+    "index_add_": "use scatter_add_, with the index expanded",
+    "scatter": "use genesis.where, scatter_add, or x[index] = values",
+    "scatter_": "use x[index] = values, or scatter_add_",
+    "index_put_": "use x[index] = values",
+    "index_fill_": "use x[index] = value",
+    "as_strided": "use views: select, narrow, reshape, permute",
+    "squeeze_": "use x = x.squeeze()",
+    "unsqueeze_": "use x = x.unsqueeze(...)",
+    "t_": "use x = x.t()",
+    "transpose_": "use x = x.transpose(...)",
+    "FloatTensor": "use genesis.tensor(..., dtype=genesis.float32)",
+    "LongTensor": "use genesis.tensor(..., dtype=genesis.int64)",
+    "set_default_dtype": "pass dtype=, or use module.to(dtype)",
+    "get_default_dtype": "it is always genesis.float32",
+    "finfo": "use np.finfo(np.float32)",
+    "iinfo": "use np.iinfo(np.int64)",
+    "version": "use genesis.__version__",
     "from_pretrained": "load the arrays, then module.load_state_dict",
     "jit": "use genesis.compile",
+    "profiler": "use step.profile()",
     "DataParallel": "there is no distributed training",
     "distributed": "there is no distributed training",
     "sparse": "there are no sparse tensors",
     "complex64": "there are no complex numbers",
     "storage": "there are no storages; .numpy() shares memory",
+    "untyped_storage": "there are no storages; .numpy() shares memory",
+    "data_ptr": "there are no storages; .numpy() shares memory",
+    "Variable": "use genesis.tensor(..., requires_grad=True)",
+    "_LRScheduler": "use LRScheduler",
+    "clip_grad_norm": "use clip_grad_norm_",
+    "gumbel_softmax": "use softmax((logits - (-genesis.rand_like(logits).log()).log()) / tau, dim=-1)",
+    "pixel_shuffle": "use reshape and permute",
+    "PixelShuffle": "use reshape and permute",
+    "Unfold": "use nn.functional.unfold",
+    "Fold": "use nn.functional.fold",
+    "ZeroPad2d": "use nn.functional.pad",
+    "ConstantPad2d": "use nn.functional.pad",
+    "ReflectionPad2d": "use nn.functional.pad with mode='reflect'",
+    "ReplicationPad2d": "use nn.functional.pad with mode='replicate'",
+    "Buffer": "use module.register_buffer(name, tensor)",
+    "swa_utils": "average by hand: average.lerp_(parameter, 1 - decay) under genesis.no_grad()",
+}
+_ABSENT = frozenset(
+    "Transformer TransformerEncoder TransformerDecoder TransformerEncoderLayer TransformerDecoderLayer LSTMCell "
+    "GRUCell RNNCell LazyLinear EmbeddingBag AlphaDropout CTCLoss TripletMarginLoss CosineEmbeddingLoss "
+    "MarginRankingLoss HingeEmbeddingLoss MultiMarginLoss GaussianNLLLoss PoissonNLLLoss Softmax2d MaxUnpool2d "
+    "FractionalMaxPool2d LPPool2d Upsample interpolate grid_sample affine_grid ctc_loss triplet_margin_loss "
+    "cosine_embedding_loss hinge_embedding_loss gaussian_nll_loss poisson_nll_loss soft_margin_loss max_unpool2d "
+    "lp_pool2d embedding_bag upsample linalg fft svd det inverse cross kron special inner atan2 hypot fmod lgamma "
+    "digamma erfinv mode logaddexp logspace meshgrid histc heaviside sinc vmap func cummax cummin logcumsumexp "
+    "take triu_indices tril_indices std_mean var_mean aminmax nansum nanmean RMSprop Adagrad Adadelta Adamax "
+    "NAdam RAdam LBFGS ASGD Rprop SparseAdam Adafactor Muon WeightedRandomSampler spectral_norm weight_norm "
+    "parametrizations parametrize detect_anomaly set_detect_anomaly custom_fwd custom_bwd byte char short random_ "
+    "apply_ resize_".split()
+)
+INSTEAD: Mapping[str, str] = {
+    **dict.fromkeys(_ABSENT, "Genesis does not have it yet"),
+    **_ELSEWHERE,
 }
 """Names of PyTorch that Genesis does not have, and the way out."""
 

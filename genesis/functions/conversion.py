@@ -19,7 +19,7 @@ from genesis.functions.creation import draw
 from genesis.functions.indexing import as_operand
 from genesis.functions.pointwise import add, cast, mul
 from genesis.random import Generator
-from genesis.tensor import Tensor, copied, from_array, wrap
+from genesis.tensor import Tensor, copied, from_array, tensor, wrap
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
@@ -39,6 +39,16 @@ def from_numpy(array: np.ndarray) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise ArgumentError(f"expected np.ndarray (got {type(array).__name__})")
     return from_array(array)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """``data`` as a tensor: a tensor of the right dtype itself, an array's own memory, or else a copy."""
+    on_cpu(device)
+    if isinstance(data, np.ndarray):
+        data = from_numpy(data)
+    if not isinstance(data, Tensor):
+        return tensor(data, dtype=dtype)
+    return data if dtype is None or to_dtype(dtype) is data.dtype else cast(data, to_dtype(dtype))
 
 
 def from_dlpack(ext_tensor: Any) -> Tensor:

@@ -79,6 +79,39 @@ def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_
 empty_like = zeros_like
 
 
+def new_full(
+    input: Tensor,
+    size: Sequence[int],
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor of ``size`` filled with a number, of ``input``'s dtype unless ``dtype`` says otherwise."""
+    return _filled(fill_value, as_sizes((size,)), dtype or input.dtype, requires_grad, device)
+
+
+def new_zeros(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of ``size``, of ``input``'s dtype unless ``dtype`` says otherwise."""
+    return _filled(0, as_sizes(size), dtype or input.dtype, requires_grad, device)
+
+
+def new_ones(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of ``size``, of ``input``'s dtype unless ``dtype`` says otherwise."""
+    return _filled(1, as_sizes(size), dtype or input.dtype, requires_grad, device)
+
+
+new_empty = new_zeros
+
+
+def new_tensor(
+    input: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A new tensor with a copy of ``data``, of ``input``'s dtype unless ``dtype`` says otherwise."""
+    return tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+
+
 def _number(x: Any) -> Any:
     return x.item() if isinstance(x, Tensor) else x
 

@@ -44,7 +44,7 @@ _METHODS = (
     "sum mean amax amin any all logsumexp var std argmax argmin max min softmax log_softmax norm reshape flatten "
     "unflatten permute transpose t expand unsqueeze squeeze broadcast_to repeat narrow select flip split chunk "
     "unbind tril triu matmul mm bmm mv dot baddbmm addmm outer gather scatter_add index_select clone detach "
-    "contiguous to copy_ fill_ zero_ uniform_ normal_ equal allclose"
+    "contiguous to copy_ fill_ zero_ uniform_ normal_ equal allclose new_full new_zeros new_ones new_empty new_tensor"
 ).split()
 _IN_PLACE = (
     "add sub mul div clamp masked_fill exp sqrt neg abs relu sigmoid tanh lerp addcmul addcdiv pow round scatter_add"

@@ -14,6 +14,7 @@ from genesis.context import grad_mode
 from genesis.functions import copy_, fill_, rand, randn
 from genesis.functions import normal_ as fill_normal
 from genesis.functions import uniform_ as fill_uniform
+from genesis.names import module_getattr
 from genesis.random import Generator
 from genesis.tensor import Tensor
 
@@ -180,3 +181,6 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
 
 def _standard_normal(shape: tuple[int, int], generator: Generator | None) -> np.ndarray:
     return randn(*shape, generator=generator).numpy().astype(np.float64)
+
+
+__getattr__ = module_getattr("genesis.nn.init", globals())

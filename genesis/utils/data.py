@@ -21,6 +21,7 @@ import numpy as np
 
 from compiler.errors import GenesisError
 from genesis.functions import getitem
+from genesis.names import module_getattr
 from genesis.random import default_generator
 from genesis.tensor import Tensor, from_array, tensor
 
@@ -457,3 +458,6 @@ def _count(items: int, size: int, drop_last: bool) -> int:
 
 def _length(items: Any) -> int:
     return len(items)
+
+
+__getattr__ = module_getattr("genesis.utils.data", globals())

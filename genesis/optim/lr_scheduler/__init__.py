@@ -4,9 +4,10 @@ A schedule sees its optimizer only through ``param_groups`` and writes ``group["
 the momentum). Most schedules compute a rate from the one before it, so that schedules can be chained and a rate
 changed by hand is kept; ``step(epoch)`` jumps by the closed form instead.
 
-In a compiled step ``scheduler.step()`` is no op of the graph: it runs on the host after each call.
+In a compiled step ``scheduler.step()`` is no op of the graph: every call repeats it on the host, in program order.
 """
 
+from genesis.names import module_getattr
 from genesis.optim.lr_scheduler.base import LRScheduler
 from genesis.optim.lr_scheduler.compose import ChainedScheduler, SequentialLR
 from genesis.optim.lr_scheduler.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
@@ -33,3 +34,5 @@ __all__ = [
     "SequentialLR",
     "StepLR",
 ]
+
+__getattr__ = module_getattr("genesis.optim.lr_scheduler", globals())
