@@ -162,6 +162,8 @@ class Arguments:
         entry = _Given(position, name, leaf, self._traced(param), param)
         self._given.append(entry)
         self._cells[cell] = entry
+        if not whole.is_contiguous():
+            self._recording.strides[entry.traced._cell] = whole.stride()
         entry.required = whole.requires_grad
         if entry.required:
             self._follow(entry, whole)
@@ -181,6 +183,8 @@ class Arguments:
         cell.requires_grad = True
         cell._make_leaf()
         entry.leaf_variable = given.is_leaf
+        if not given.is_leaf:
+            self._recording.inner.add(cell)
         kind = grad_type(given._grad_cell) if isinstance(given._grad_cell.grad, Tensor) else None
         if kind is not None:
             entry.grad_param = self._input(entry.position, f"{entry.name}.grad", kind, _grad)
@@ -225,6 +229,10 @@ class Arguments:
         sharing.states.update(self._recording.state)
         sharing.matters |= changed
         return again
+
+    def copies(self) -> list[Any]:
+        """The containers among the arguments, as the recorded code sees them."""
+        return [container.copied for container in self._containers]
 
     def origins(self) -> dict[Cell, Origin]:
         """The traced cells of arguments, and how a call finds what they stand for."""
@@ -309,9 +317,9 @@ class Arguments:
             return
         if cell.requires_grad is not entry.required:
             effects.flags.append((_at(entry.position), cell.requires_grad))
-        if not cell.requires_grad:
-            return
         now = cell.grad
+        if not cell.requires_grad and not isinstance(now, Tensor):
+            return
         if not entry.leaf_variable:
             if isinstance(now, Tensor):
                 effects.inner.append((_at(entry.position), leaving.add(now)))

@@ -119,6 +119,9 @@ class Cell:
         self.value = self._alone(self.value)
         self.value.place = Place(self)
         self._make_leaf()
+        recording = current_recording()
+        if changed and recording is not None and recording.is_outside(self):
+            recording.make_leaf(self)
         if changed:
             changes.tick()
 
@@ -345,6 +348,8 @@ class Recording:
         module_names: the scope that each reachable module's ops are recorded under.
         hooks: what sees the gradient of a value, or of a cell of the outside.
         customs: for results of custom functions, the node (outside the graph) that their gradient goes back through.
+        strides: of arguments that are no contiguous tensors, the strides in elements.
+        inner: arguments that were computed outside from what requires a gradient: they are no leaves.
         freed: nodes that a backward pass went through without ``retain_graph``; no other may.
     """
 
@@ -368,6 +373,8 @@ class Recording:
         self.module_names: dict[Any, str] = {}
         self.hooks: dict[Any, dict[float, Hook]] = {}
         self.customs: dict[Value, Node] = {}
+        self.strides: dict[Cell, tuple[int, ...]] = {}
+        self.inner: set[Cell] = set()
         self.freed: set[Node] = set()
 
     def is_outside(self, cell: Cell) -> bool:
@@ -402,6 +409,14 @@ class Recording:
         if value.leaf is None and value.producer is not None and not value.requires_grad:
             return value
         return o.detach(value)
+
+    def make_leaf(self, cell: Cell) -> None:
+        """From here on the step reads a cell of the outside as a leaf, or as a constant: its flag has changed."""
+        if cell in self.current:
+            value: Value = o.detach(self.current[cell])
+            self._as_leaf(cell, value)
+            value.place = Place(cell)
+            self.current[cell] = value
 
     @staticmethod
     def _as_leaf(cell: Cell, value: Value) -> None:

@@ -179,16 +179,15 @@ class Program:
         if traced.effects.inner:
             roots = [argument(arguments) for argument, _ in traced.effects.inner]
             accumulate(roots, [tensors[hole.index] for _, hole in traced.effects.inner], None, False)
-        if traced.effects.entries:
-            found = containers(call)
-            for number, entries in traced.effects.entries:
-                put_entries(found[number], entries, tensors)
+        given = containers(call) if traced.effects.entries or traced.returns_arguments else ()
+        for number, entries in traced.effects.entries:
+            put_entries(given[number], entries, tensors)
         for cell in traced.consumed:
             cell.grad = _CONSUMED
         for cell in traced.dropped:
             cell.grad = None
         traced.host.leave(undo, results[traced.host_results :])
-        return traced.result(tensors)
+        return traced.result(tensors, given)
 
     def _kept(self, arguments: Sequence[Any], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The inputs of a call for its backward pass; arrays that are the caller's, who may change them, as copies."""

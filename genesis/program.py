@@ -460,9 +460,10 @@ def _signature(leaf: Any) -> Any:
     """What a program depends on of an argument: type and shape of a tensor, a float's being one, any other value."""
     if isinstance(leaf, Tensor):
         kind = leaf._type
-        return kind.dtype.short, kind.shape, leaf.requires_grad and (leaf.is_leaf, grad_type(leaf._cell))
+        strides = None if leaf.is_contiguous() else leaf.stride()
+        return kind.dtype.short, kind.shape, strides, leaf.requires_grad and (leaf.is_leaf, grad_type(leaf._cell))
     if is_tensor_like(leaf):
-        return str(leaf.dtype), tuple(leaf.shape), False
+        return str(leaf.dtype), tuple(leaf.shape), None, False
     if isinstance(leaf, float | np.floating):
         return float
     return guard_key(leaf)

@@ -43,25 +43,37 @@ class Container:
 
 
 def map_leaves(
-    function: Callable[[str, Any], Any], tree: Any, path: str = "", containers: list[Container] | None = None
+    function: Callable[[str, Any], Any],
+    tree: Any,
+    path: str = "",
+    containers: list[Container] | None = None,
+    whole: Callable[[Any], bool] | None = None,
 ) -> Any:
     """``tree`` with ``function(path, leaf)`` in place of every leaf.
 
-    A list, dict or object that occurs twice is copied once. ``containers`` collects the copies.
+    A list, dict or object that occurs twice is copied once. ``containers`` collects the copies. With ``whole``, objects
+    without tensors are looked into as well, and what it says True of is a leaf.
     """
-    return _Copying(function, containers).copy(tree, path)
+    return _Copying(function, containers, whole).copy(tree, path)
 
 
 class _Copying:
-    def __init__(self, function: Callable[[str, Any], Any], containers: list[Container] | None) -> None:
-        self._function, self._containers = function, containers
+    def __init__(
+        self,
+        function: Callable[[str, Any], Any],
+        containers: list[Container] | None,
+        whole: Callable[[Any], bool] | None,
+    ) -> None:
+        self._function, self._containers, self._whole = function, containers, whole
         self._copies: dict[int, Any] = {}
 
     def copy(self, tree: Any, path: str) -> Any:
         if isinstance(tree, tuple):
             parts = [self.copy(x, f"{path}{suffix}") for suffix, _, x in children(tree) or ()]
             return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-        found = children(tree)
+        if self._whole is not None and self._whole(tree):
+            return self._function(path, tree)
+        found = children(tree, self._whole is not None)
         if found is None:
             return self._function(path, tree)
         if id(tree) in self._copies:
@@ -119,15 +131,18 @@ def containers(tree: Any) -> list[Any]:
 # One container
 
 
-def children(tree: Any) -> list[tuple[str, Any, Any]] | None:
-    """``(suffix of the path, key, child)`` of every child of a container; None for a leaf."""
+def children(tree: Any, bare: bool = False) -> list[tuple[str, Any, Any]] | None:
+    """``(suffix of the path, key, child)`` of every child of a container; None for a leaf.
+
+    With ``bare``, objects without tensors are containers as well.
+    """
     if isinstance(tree, list | tuple):
         names = getattr(tree, "_fields", None)
         return [(f"[{i}]" if names is None else f".{names[i]}", i, x) for i, x in enumerate(tree)]
     if isinstance(tree, dict) and not getattr(tree, "is_leaf", False):
         return [(f"[{key!r}]", key, x) for key, x in tree.items()]
     kind: Any = type(tree)
-    if _looked_into(kind) and _holds_tensors(tree, set()):
+    if _looked_into(kind) and (bare or _holds_tensors(tree, set())):
         return [(f".{name}", name, x) for name, x in vars(tree).items()]
     return None
 

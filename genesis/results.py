@@ -7,14 +7,16 @@ views of them.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
+from compiler.errors import TraceError
 from compiler.ir.graph import Value
 from genesis.context import Cell
+from genesis.guards.keys import BUFFERS
 from genesis.pytree import Hole, map_leaves
 from genesis.tensor import Tensor, View, view_of
 
@@ -45,11 +47,37 @@ class Exit:
         return view_of(base._cell, (*base._views, *views))
 
 
-class Leaving:
-    """Collects the tensors that leave. ``origins``: the recorded cells that stand for tensors of the caller."""
+@dataclass(frozen=True)
+class _Whole:
+    """A part of the result that the call does not make: ``given``, or a container among the arguments by number."""
 
-    def __init__(self, origins: dict[Cell, Origin]) -> None:
+    given: Any
+    argument: int | None = None
+
+
+@dataclass(frozen=True)
+class _Copied:
+    """A part of the result that the step makes and that may change: every call returns a copy of its own."""
+
+    made: Any
+
+
+class Leaving:
+    """Collects the tensors that leave. ``origins``: the recorded cells that stand for tensors of the caller.
+
+    ``outside`` says whether an object was there before the step ran; ``arguments``: the containers among the arguments,
+    as the step sees them.
+    """
+
+    def __init__(
+        self,
+        origins: dict[Cell, Origin],
+        outside: Callable[[Any], bool] = lambda thing: False,
+        arguments: Sequence[Any] = (),
+    ) -> None:
         self._origins = origins
+        self._arguments = {id(container): number for number, container in enumerate(arguments)}
+        self._outside_object = outside
         self._tensors: list[Tensor] = []
         self._holes: dict[int, Hole] = {}
 
@@ -64,6 +92,30 @@ class Leaving:
     def pattern(self, tree: Any) -> Any:
         """``tree`` with a hole in place of every tensor."""
         return map_leaves(lambda _, leaf: self.add(leaf) if isinstance(leaf, Tensor) else leaf, tree)
+
+    def result(self, tree: Any) -> Any:
+        """The pattern of a result. Raises TraceError for an iterator: the first call would use it up."""
+        return map_leaves(self._leaf, tree, whole=self._is_whole)
+
+    def _is_whole(self, thing: Any) -> bool:
+        return not isinstance(thing, Tensor) and (id(thing) in self._arguments or self._outside_object(thing))
+
+    def _leaf(self, path: str, leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            return self.add(leaf)
+        if self._is_whole(leaf):
+            return _Whole(leaf, self._arguments.get(id(leaf)))
+        if isinstance(leaf, Iterator):
+            raise TraceError(
+                f"the step returns {f'a {type(leaf).__name__} at result{path}' if path else f'a {type(leaf).__name__}'}"
+                ", which is used up by reading it; a compiled step would make it only when it is compiled\n"
+                "  return a list or a tuple: list(...) runs it inside the step"
+            )
+        if isinstance(leaf, set | deque) and any(isinstance(x, Tensor) for x in leaf):
+            raise TraceError(
+                f"the step returns a {type(leaf).__name__} of tensors; return them in a list, tuple, dict or object"
+            )
+        return _Copied(leaf) if isinstance(leaf, (set, deque, *BUFFERS)) else leaf
 
     def exits(self) -> tuple[list[Value], list[Exit]]:
         """The outputs of the graph, and how a call makes each tensor."""
@@ -97,8 +149,30 @@ def _itself(tensor: Tensor) -> Origin:
     return lambda _: base
 
 
-def filled(pattern: Any) -> Callable[[Sequence[Tensor]], Any]:
-    """A function from the tensors that leave to ``pattern`` with them in its holes."""
+def filled(pattern: Any) -> Callable[..., Any]:
+    """A function from the tensors that leave, and the containers among the arguments, to ``pattern`` with them in it.
+
+    The second may be missing where :func:`returns_arguments` says so.
+    """
     if isinstance(pattern, Hole):
-        return itemgetter(pattern.index)
-    return lambda tensors: map_leaves(lambda _, x: tensors[x.index] if isinstance(x, Hole) else x, pattern)
+        index = pattern.index
+        return lambda tensors, given=(): tensors[index]
+
+    def fill(tensors: Sequence[Tensor], given: Sequence[Any] = ()) -> Any:
+        def leaf(_: str, x: Any) -> Any:
+            if isinstance(x, Hole):
+                return tensors[x.index]
+            if isinstance(x, _Whole):
+                return x.given if x.argument is None or not given else given[x.argument]
+            return copy(x.made) if isinstance(x, _Copied) else x
+
+        return map_leaves(leaf, pattern, whole=lambda x: isinstance(x, _Whole | _Copied))
+
+    return fill
+
+
+def returns_arguments(pattern: Any) -> bool:
+    """Whether a container among the arguments is a part of the result."""
+    found = []
+    map_leaves(lambda _, x: found.append(x) if isinstance(x, _Whole) and x.argument is not None else None, pattern)
+    return bool(found)

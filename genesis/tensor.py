@@ -135,6 +135,12 @@ class Tensor:
         if self._grad_cell.requires_grad:
             own = not self._views or self._views[-1][0] is _as_leaf
             kind = "a leaf Variable" if own else "a view of a leaf Variable"
+            home = self._cell.home
+            if home is not None and self._cell in home.inner:
+                raise AutogradError(
+                    "a compiled step cannot write an argument that was computed outside from what requires a gradient\n"
+                    f"  at {user_location()}\n  write a copy of it: x = x.clone()"
+                )
             raise AutogradError(f"{kind} that requires grad is being used in an in-place operation.")
 
     @property
@@ -179,7 +185,10 @@ class Tensor:
     @property
     def is_leaf(self) -> bool:
         value = self.value
-        return not value.requires_grad or value.leaf is not None
+        leaf = value.leaf
+        if leaf is None:
+            return not value.requires_grad
+        return not value.requires_grad or leaf.home is None or leaf not in leaf.home.inner
 
     @property
     def grad(self) -> Tensor | None:
@@ -222,8 +231,9 @@ class Tensor:
         return normalize_axis(dim, self.ndim)
 
     def _layout(self) -> Layout:
-        shape = self._cell.type.shape
-        layout = shape, contiguous_strides(shape)
+        shape, home = self._cell.type.shape, self._cell.home
+        given = home.strides.get(self._cell) if home is not None else None
+        layout = shape, given or contiguous_strides(shape)
         for op, _, attrs in self._views:
             layout = after(op, attrs, *layout)
         return layout
@@ -235,11 +245,16 @@ class Tensor:
 
     def is_contiguous(self) -> bool:
         """Whether the tensor shows its storage in row-major order without gaps."""
-        return not self._views or is_contiguous(*self._layout())
+        return self._is_whole() or is_contiguous(*self._layout())
 
     def shows_as(self, shape: tuple[int, ...]) -> bool:
         """Whether a view, without a copy, can show the elements in ``shape``."""
-        return not self._views or reshaped(*self._layout(), shape) is not None
+        return self._is_whole() or reshaped(*self._layout(), shape) is not None
+
+    def _is_whole(self) -> bool:
+        """Whether the tensor shows contiguous storage as it is; arguments of a recorded step may not be contiguous."""
+        home = self._cell.home
+        return not self._views and (home is None or self._cell not in home.strides)
 
     def dim(self) -> int:
         return self.ndim

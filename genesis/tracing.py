@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ from genesis.guards.reachable import Reachable
 from genesis.host import HostProgram
 from genesis.options import PRECISIONS, Options
 from genesis.random import advance_recorded
-from genesis.results import Exit, Leaving, filled
+from genesis.results import Exit, Leaving, filled, returns_arguments
 from genesis.tensor import Tensor, grad_type
 
 
@@ -42,7 +42,8 @@ class Traced:
     inputs: list[tuple[int, Read]]
     given_grads: dict[Cell, Value]
     late_inputs: list[LateInput]
-    result: Callable[[Sequence[Tensor]], Any]
+    result: Callable[..., Any]
+    returns_arguments: bool
     outputs: int
     exits: list[Exit]
     effects: Effects
@@ -112,8 +113,8 @@ class Tracer:
             finally:
                 recording.host.take_back()
             advance_recorded(recording, options.accumulate)
-            leaving = Leaving(arguments.origins())
-            pattern = leaving.pattern(result)
+            leaving = Leaving(arguments.origins(), self.reachable.knows, arguments.copies())
+            pattern = leaving.result(result)
             effects = arguments.effects(leaving)
             exports = self._exports()
             effects.grads += [(_holder(cell), leaving.add(recording.grads[cell])) for cell in exports]
@@ -146,6 +147,7 @@ class Tracer:
             given_grads=recording.given_grads,
             late_inputs=recording.late_inputs,
             result=filled(pattern),
+            returns_arguments=returns_arguments(pattern),
             outputs=count,
             exits=exits,
             effects=effects,

@@ -102,6 +102,10 @@ class Reachable:
         spaces = [vars(module) for _, module in self.named_modules()]
         return [d.values() for space in spaces for d in (space, space["_parameters"], space["_buffers"])]
 
+    def knows(self, thing: Any) -> bool:
+        """Whether ``thing`` is one of the objects that were found."""
+        return id(thing) in self._seen
+
     def place_of(self, name: str) -> Place | None:
         """The line that made the guard ``name`` necessary."""
         guard = self.guards.get(name)

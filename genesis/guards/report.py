@@ -32,8 +32,9 @@ def shown(key: Any) -> str:
     match key:
         case Missing():
             return "nothing"
-        case (str() as dtype, tuple() as shape, gradient):
-            return f"{dtype}[{','.join(map(str, shape))}]" + (" with gradient" if gradient else "")
+        case (str() as dtype, tuple() as shape, strides, gradient):
+            notes = (f" with strides {list(strides)}" if strides else "") + (" with gradient" if gradient else "")
+            return f"{dtype}[{','.join(map(str, shape))}]{notes}"
         case type() if key is float:
             return "any float"
         case _:
