@@ -317,7 +317,11 @@ class Tensor:
         return data
 
     def numpy(self) -> np.ndarray:
-        """The contents as a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``); shares memory unless it is a view."""
+        """The contents as a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``).
+
+        The array shares the tensor's memory, unless the tensor is a view, until an in-place op gives the tensor memory
+        of its own.
+        """
         if self.requires_grad:
             raise AutogradError(
                 here("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")

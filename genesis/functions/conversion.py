@@ -34,8 +34,14 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
     return bool(np.allclose(a.astype(np.float64), b.astype(np.float64), rtol, atol, equal_nan))
 
 
-def from_numpy(array: np.ndarray) -> Tensor:
-    """A tensor on the memory of ``array`` (a copy when it is not contiguous)."""
+def from_numpy(array: np.ndarray | Tensor) -> Tensor:
+    """A tensor on the memory of ``array`` (a copy when it is not contiguous).
+
+    An in-place op gives the tensor memory of its own; ``array`` stays as it is. Inside a step that is being compiled,
+    an array from outside is read at every call, and one that is an argument is a tensor already.
+    """
+    if current_recording() is not None and isinstance(array, np.ndarray | Tensor):
+        return tensor(array)
     if not isinstance(array, np.ndarray):
         raise ArgumentError(f"expected np.ndarray (got {type(array).__name__})")
     return from_array(array)

@@ -177,6 +177,9 @@ CASES: dict[str, Case] = {
     "array of doubles": Case(
         lambda: np.ones(2), lambda t, x: x * genesis.tensor(t, dtype=genesis.float32), lambda t: t.fill(5.0)
     ),
+    "array as shared memory": Case(
+        lambda: np.ones(2, np.float32), lambda t, x: x * genesis.from_numpy(t), lambda t: t.fill(5.0)
+    ),
     "view of an array": Case(lambda: np.ones(4, np.float32), lambda t, x: x * t[1:3], lambda t: t.fill(5.0)),
     "array computed on": Case(lambda: np.ones(2, np.float32), lambda t, x: x * float(t.sum() + 1), _item(0, 5.0)),
     "array used both ways": Case(lambda: np.ones(2, np.float32), lambda t, x: x * t + float(t[0]), _item(0, 5.0)),
@@ -364,11 +367,22 @@ def test_two_models_as_arguments_in_turn() -> None:
 
 def test_arrays_are_inputs_that_never_compile_again() -> None:
     mask, table = np.ones(2, np.float32), {"shift": np.zeros((3, 2))}
-    step = genesis.compile(lambda x: x * mask + genesis.tensor(table["shift"][1], dtype=genesis.float32))
+    step = genesis.compile(
+        lambda x: x * genesis.from_numpy(mask) + genesis.tensor(table["shift"][1], dtype=genesis.float32)
+    )
     for i in range(12):
         mask[:] = i
         table["shift"][1] = 10 * i
         assert values(step(X)) == [i + 10 * i, 2 * i + 10 * i]
+    assert step.compiles == 1
+
+
+def test_arrays_as_operands_are_inputs_too() -> None:
+    mask = np.ones(2, np.float32)
+    step = genesis.compile(lambda x: x * mask)
+    for i in range(12):
+        mask[:] = i
+        assert values(step(X)) == [i, 2 * i]
     assert step.compiles == 1
 
 
