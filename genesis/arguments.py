@@ -54,6 +54,9 @@ class Effects:
     inner: list[tuple[Origin, Hole]] = field(default_factory=list)
     flags: list[tuple[Origin, bool]] = field(default_factory=list)
 
+    def __bool__(self) -> bool:
+        return any((self.writes, self.grads, self.entries, self.inner, self.flags))
+
 
 class Sharing:
     """What is known of how arguments of a function share storage with each other and with the rest of the program.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from itertools import count
 from typing import Any
 from weakref import ref
 
@@ -22,27 +21,11 @@ from compiler.ir.location import Loc, user_location
 from compiler.ir.op import Op, castable, o
 from compiler.ir.types import DType, TensorType
 from compiler.trace import TraceBuilder
+from genesis.clock import Clock
 from genesis.host import HostRecord
 
 Hook = Callable[[Value], Value | None]
 """Takes the gradient of a value; returns another one instead, or None."""
-
-
-class Clock:
-    """Shows another time after every change of what it watches: equal times mean that nothing changed in between.
-
-    Threads may tick at once: every tick shows a time that was never shown before, in whatever order they come.
-    """
-
-    __slots__ = ("_times", "time")
-
-    def __init__(self) -> None:
-        self._times = count(1)
-        self.time = 0
-
-    def tick(self) -> None:
-        """Call it after the change."""
-        self.time = next(self._times)
 
 
 class Place:
@@ -52,12 +35,11 @@ class Place:
     the same value, which then counts as unchanged.
     """
 
-    __slots__ = ("cell", "changed", "following", "shared")
+    changed = shared = False
+    following: Callable[[], Value | None] | None = None
 
     def __init__(self, cell: Cell) -> None:
         self.cell = ref(cell)
-        self.changed = self.shared = False
-        self.following: Callable[[], Value | None] | None = None
 
     def overwrite(self, value: Value) -> None:
         """``value`` takes the place."""
@@ -73,33 +55,24 @@ class Cell:
     step owns them, for reading and writing; None where the array is up to date.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "bound",
-        "clock",
-        "grad",
-        "home",
-        "hooks",
-        "label",
-        "remote",
-        "requires_grad",
-        "value",
-        "version",
-    )
+    requires_grad = False
+    grad: Any = None
+    label = ""
+    version = 0
+    bound = 0
+    clock: Clock | None = None
+    hooks: dict[float, Hook] | None = None
+    remote: Callable[[], None] | None = None
 
     def __init__(self, value: Value, home: Recording | None = None, requires_grad: bool = False) -> None:
         self.value = value
         self.home = home
-        self.requires_grad = requires_grad
-        self.grad: Any = None
-        self.label = ""
-        self.version = 0
-        self.bound = 0
-        self.clock: Clock | None = None
-        self.hooks: dict[float, Hook] | None = None
-        self.remote: Callable[[], None] | None = None
-        self._take(value)
+        if value.place is None:
+            value.place = Place(self)
+        else:
+            value.place.shared = True
         if requires_grad:
+            self.requires_grad = True
             self._make_leaf()
 
     def _take(self, value: Value) -> None:

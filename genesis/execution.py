@@ -19,7 +19,8 @@ from compiler.pipeline import Stages
 from genesis.arguments import array_of, check_arrays, put_entries, write_back
 from genesis.backends import Compiled, Interpreted
 from genesis.border import Crossing
-from genesis.context import Cell, Clock, LateInput, moved, rebound
+from genesis.clock import Clock
+from genesis.context import Cell, LateInput, moved, rebound
 from genesis.guards.keys import digest
 from genesis.host import take_back
 from genesis.live import changes as host_changes
@@ -115,6 +116,7 @@ class Program:
         direct = all(e.origin is None and not e.views and e.output == i for i, e in enumerate(traced.exits))
         self._exits = [] if direct else traced.exits
         self.result_types = [v.type for v in traced.stages.latest.outputs[: traced.outputs]]
+        self._has_effects = any((self.remote, self.crossing, self._exits, traced.effects))
         for cell in traced.written:
             if cell.clock is None:
                 cell.clock = self.clock
@@ -145,6 +147,11 @@ class Program:
             return True
         return all(cell.value.type == kind for cell, kind in zip(self.traced.states, self.state_types, strict=True))
 
+    def is_due(self) -> bool:
+        """Count a call; says whether it is to be recorded again: the calls 2, 4, 8, ... are."""
+        self.calls = calls = self.calls + 1
+        return not calls & (calls - 1) and calls > 1
+
     def run(self, arguments: Sequence[Any], inputs: list[np.ndarray] | None = None, call: Any = ()) -> Any:
         """One call on the leaves of the arguments; ``inputs``: their arrays, where all are tensors.
 
@@ -160,18 +167,42 @@ class Program:
             raise
         for clock in self.clocks:
             clock.tick()
+        self.outputs, self.scalars = results, numbers
+        tensors = list(map(_result, results, self.result_types))
+        given = containers(call) if traced.effects.entries or traced.returns_arguments else ()
+        if traced.border is not None:
+            traced.border.mark(tensors)
+        if self._has_effects:
+            tensors = self._carry_out(targets, tensors, arguments, inputs, given)
+        for cell in traced.consumed:
+            cell.grad = _CONSUMED
+        for cell in traced.dropped:
+            cell.grad = None
+        traced.host.leave(undo, results[traced.host_results :])
+        return traced.result(tensors, given)
+
+    def _carry_out(
+        self,
+        targets: Sequence[Any],
+        tensors: list[Tensor],
+        arguments: Sequence[Any],
+        inputs: Sequence[np.ndarray],
+        given: Sequence[Any],
+    ) -> list[Tensor]:
+        """What a call does besides updating states and returning ``tensors``; returns the tensors that leave.
+
+        ``given``: the containers among the arguments.
+        """
+        traced, results = self.traced, self.outputs
         if self.remote:
             self._leave_on_gpu()
-        self.outputs, self.scalars = results, numbers
         for target, array in zip(targets, results[traced.outputs :], strict=False):
             write_back(target, array)
         for argument, flag in traced.effects.flags:
             argument(arguments).requires_grad_(flag)
-        tensors = list(map(_result, results, self.result_types))
-        if traced.border is not None:
-            traced.border.mark(tensors)
         if self.crossing is not None:
-            self.crossing.attach(results, tensors, traced.states, self._kept(arguments, inputs), numbers, arguments)
+            kept = self._kept(arguments, inputs)
+            self.crossing.attach(results, tensors, traced.states, kept, self.scalars, arguments)
         if self._exits:
             tensors = [exit.tensor(tensors, arguments) for exit in self._exits]
         for holder, hole in traced.effects.grads:
@@ -179,15 +210,9 @@ class Program:
         if traced.effects.inner:
             roots = [argument(arguments) for argument, _ in traced.effects.inner]
             accumulate(roots, [tensors[hole.index] for _, hole in traced.effects.inner], None, False)
-        given = containers(call) if traced.effects.entries or traced.returns_arguments else ()
         for number, entries in traced.effects.entries:
             put_entries(given[number], entries, tensors)
-        for cell in traced.consumed:
-            cell.grad = _CONSUMED
-        for cell in traced.dropped:
-            cell.grad = None
-        traced.host.leave(undo, results[traced.host_results :])
-        return traced.result(tensors, given)
+        return tensors
 
     def _kept(self, arguments: Sequence[Any], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The inputs of a call for its backward pass; arrays that are the caller's, who may change them, as copies."""

@@ -21,8 +21,10 @@ from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Node, Param, Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.types import TensorType, f64
+from genesis.clock import Clock
 
-Read = Callable[[], float]
+Read = Callable[[], Any]
+"""Finds a number: int, float, or whatever ``float`` takes."""
 Undo = Callable[[], None]
 Numbers = Sequence[float]
 Act = Callable[[Numbers], Undo]
@@ -155,7 +157,7 @@ class HostRecord:
         found = self._reads.get(place)
         if found is None:
             found = self._reads[place] = self.graph.add_param(_SCALAR, "scalar", label, label)
-            self.argument(found, read())
+            self.argument(found, float(read()))
             self.before.append((read, None))
         return found
 
@@ -294,6 +296,28 @@ class HostRecord:
         take_back(self._undo)
 
 
+writes = Clock()
+"""Ticks when a holder of numbers is written."""
+
+
+class Reads:
+    """Numbers that are read one after the other."""
+
+    def __init__(self) -> None:
+        self.reads: list[Read] = []
+        self._numbers: list[float] = []
+        self._time = -1
+
+    def now(self) -> list[float]:
+        """The numbers; they are looked up only if a holder was written since."""
+        if self._time != writes.time:
+            time = writes.time
+            found = [read() for read in self.reads]
+            self._numbers = list(map(float, found))
+            self._time = time if all(isinstance(x, int | float) for x in found) else -1  # a tensor changes in place
+        return self._numbers
+
+
 class HostProgram:
     """What the calls of a program do on the host."""
 
@@ -321,9 +345,9 @@ class HostProgram:
         undo: list[Undo] = []
         try:
             for reads, act in self._segments:
-                numbers += [read() for read in reads]
+                numbers += reads.now()
                 undo.append(act(numbers))
-            numbers += [read() for read in self._reads]
+            numbers += self._reads.now()
             for decision in self._decisions:
                 decision.check(numbers)
         except BaseException:
@@ -350,16 +374,16 @@ def nothing() -> None:
     """The undo of an act that changes nothing."""
 
 
-def _segments(order: Sequence[tuple[Read, None] | tuple[None, Act]]) -> Iterator[tuple[list[Read], Any]]:
+def _segments(order: Sequence[tuple[Read, None] | tuple[None, Act]]) -> Iterator[tuple[Reads, Any]]:
     """Reads and the act behind them; the last segment has no act."""
-    reads: list[Read] = []
+    reads = Reads()
     for read, act in order:
         if act is None:
             assert read is not None
-            reads.append(read)
+            reads.reads.append(read)
         else:
             yield reads, act
-            reads = []
+            reads = Reads()
     yield reads, None
 
 

@@ -8,7 +8,7 @@ after it. Reads, writes and calls of schedules keep the order of the program.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial, wraps
 from typing import Any, TypeVar
@@ -22,11 +22,13 @@ from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.op import o
 from compiler.ir.types import f64
-from genesis.context import BodyRecording, Clock, EagerBuilder, Recording, current_recording
-from genesis.host import Holder, Numbers, Undo
+from genesis.clock import Clock
+from genesis.context import BodyRecording, EagerBuilder, Recording, current_recording
+from genesis.host import Holder, Numbers, Undo, writes
 from genesis.identity import IdentityKey
 from genesis.pytree import leaves, map_leaves
 from genesis.tensor import Tensor, from_array, wrap
+from genesis.watched import WatchedDict
 
 changes = Clock()
 """Ticks when something of an optimizer changes that compiled steps have baked in."""
@@ -60,7 +62,7 @@ def on_host() -> AbstractContextManager[EagerBuilder]:
     return using(EagerBuilder())
 
 
-class LiveDict(dict[Any, Any]):
+class LiveDict(WatchedDict):
     """A dict whose numbers, also in tuples and lists, are read at every call of a compiled step.
 
     What a step bakes in of other values: bools, strings and None themselves, which object anything else is. ``exact``
@@ -193,6 +195,7 @@ class LiveDict(dict[Any, Any]):
             dict.__delitem__(self, key)
         else:
             raise KeyError(key)
+        writes.tick()
         if self._token(key) != before:
             changes.tick()
 
@@ -204,15 +207,6 @@ class LiveDict(dict[Any, Any]):
     items = Mapping.items  # type: ignore[assignment]
     values = Mapping.values  # type: ignore[assignment]
     keys = Mapping.keys  # type: ignore[assignment]
-    pop = MutableMapping.pop
-    popitem = MutableMapping.popitem
-    clear = MutableMapping.clear
-    update = MutableMapping.update
-    setdefault = MutableMapping.setdefault
-
-    def __ior__(self, other: Any) -> LiveDict:  # type: ignore[misc]
-        self.update(other)
-        return self
 
     def copy(self) -> dict[str, Any]:
         return dict(self)
@@ -270,7 +264,7 @@ def shown(
     if recording.host.is_known(holder, key):
         return value
     if is_number(value):
-        return _live(recording, holder, key, label(), lambda: float(get()))
+        return _live(recording, holder, key, label(), get)
     if isinstance(value, tuple | list) and any(map(is_number, value)):
         return tuple(
             _live(recording, holder, (key, i), label(i), partial(_item, get, i)) if is_number(x) else x
@@ -279,8 +273,8 @@ def shown(
     return value
 
 
-def _item(get: Callable[[], Any], i: int) -> float:
-    return float(get()[i])
+def _item(get: Callable[[], Any], i: int) -> Any:
+    return get()[i]
 
 
 def _live(recording: Recording, holder: Holder, key: Hashable, label: str, read: Callable[[], float]) -> Tensor:

@@ -162,7 +162,7 @@ class CompiledFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         here = session()
-        if getattr(here, "recording", None) is not None:
+        if here.recording is not None:
             return self.function(*args, **kwargs)
         with self._lock:
             program = self._program
@@ -170,7 +170,9 @@ class CompiledFunction:
                 inputs = self._inputs_as_before(args, here)
                 if inputs is not None and program.fits():
                     try:
-                        return self._run(program, args, kwargs, args, inputs)
+                        if program.is_due():
+                            self._check_call(program, args, kwargs, args)
+                        return program.run(args, inputs, (args, kwargs))
                     except OtherDecision:
                         pass
             arguments = leaves((args, kwargs))
@@ -186,22 +188,19 @@ class CompiledFunction:
                 plain = not kwargs and not effects.writes and not effects.entries
                 self._before = self._now(args) if plain else None
                 try:
-                    return self._run(program, args, kwargs, given)
+                    if program.is_due():
+                        self._check_call(program, args, kwargs, given)
+                    return program.run(given, None, (args, kwargs))
                 except OtherDecision:
                     refused.append(program)
 
-    def _run(
-        self, program: Program, args: Any, kwargs: Any, given: Sequence[Any], inputs: list[np.ndarray] | None = None
-    ) -> Any:
-        """One call of ``program``. Raises OtherDecision, and does nothing, where Python would take another branch."""
-        program.calls += 1
-        if program.calls > 1 and not program.calls & (program.calls - 1):
-            try:
-                self._check(program, args, kwargs, given)
-            except BaseException:
-                program.calls -= 1  # the next call is checked as well
-                raise
-        return program.run(given, inputs, (args, kwargs))
+    def _check_call(self, program: Program, args: Any, kwargs: Any, given: Sequence[Any]) -> None:
+        """Check this call of ``program``; where it does not pass, the next call is checked as well."""
+        try:
+            self._check(program, args, kwargs, given)
+        except BaseException:
+            program.calls -= 1
+            raise
 
     # Choosing a program
 
@@ -248,7 +247,7 @@ class CompiledFunction:
                     return None
                 continue
             found = value.type
-            if found is not kind and (found.dtype is not kind.dtype or found.shape != kind.shape):
+            if found is not kind and found != kind:
                 return None
             inputs.append(value.data)
         return inputs if reachable.holds() else None

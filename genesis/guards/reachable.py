@@ -19,7 +19,7 @@ from genesis.guards.code import Names, Place, global_names, names
 from genesis.guards.keys import BUFFERS, IdentityKey, cell_key, guard_key, items_of
 from genesis.guards.snapshot import Read, Snapshot, cell_contents
 from genesis.live import HostObject
-from genesis.nn.module import Module
+from genesis.nn.module import Module, Table
 from genesis.optim.optimizer import Optimizer
 from genesis.tensor import Tensor
 
@@ -95,12 +95,14 @@ class Reachable:
         return Snapshot(reads, [*self._module_views(), *[vars(kind).values() for kind in self.classes]], inputs)
 
     def structure_snapshot(self) -> Snapshot:
-        """The attributes, parameters and buffers of the modules of now: a change of them may pass by the clocks."""
+        """The attributes of the modules of now: a change of ``vars(module)`` passes by the clocks."""
         return Snapshot((), self._module_views())
 
     def _module_views(self) -> list[Collection[Any]]:
+        """The attributes of modules, and the members in tables that do not tick the clock when they change."""
         spaces = [vars(module) for _, module in self.named_modules()]
-        return [d.values() for space in spaces for d in (space, space["_parameters"], space["_buffers"])]
+        tables = [space[name] for space in spaces for name in ("_parameters", "_buffers", "_modules")]
+        return [d.values() for d in (*spaces, *tables) if not isinstance(d, Table)]
 
     def knows(self, thing: Any) -> bool:
         """Whether ``thing`` is one of the objects that were found."""

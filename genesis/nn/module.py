@@ -25,6 +25,7 @@ from genesis.context import changes, current_recording, grad_mode, host_action
 from genesis.device import Device
 from genesis.functions import copy_, detach, to, zero_
 from genesis.tensor import Parameter, Tensor, from_array, tensor
+from genesis.watched import WatchedDict
 
 M = TypeVar("M", bound="Module")
 Found = TypeVar("Found")
@@ -68,6 +69,18 @@ class IncompatibleKeys(tuple[list[str], list[str]]):
         return f"IncompatibleKeys(missing_keys={self[0]}, unexpected_keys={self[1]})"
 
 
+class Table(WatchedDict):
+    """Members of a module by name. A change shows on the clock of modules, so that guards are checked again."""
+
+    def __setitem__(self, name: str, member: Any) -> None:
+        dict.__setitem__(self, name, member)
+        changes.tick()
+
+    def __delitem__(self, name: str) -> None:
+        dict.__delitem__(self, name)
+        changes.tick()
+
+
 class Module:
     """Base of all layers and models. Names, order and meaning of everything registered are PyTorch's.
 
@@ -82,10 +95,10 @@ class Module:
     def __init__(self) -> None:
         start = {
             "training": True,
-            "_parameters": {},
-            "_buffers": {},
+            "_parameters": Table(),
+            "_buffers": Table(),
             "_non_persistent_buffers_set": set(),
-            "_modules": {},
+            "_modules": Table(),
             "_forward_hooks": OrderedDict(),
             "_forward_pre_hooks": OrderedDict(),
         }
