@@ -499,12 +499,3 @@ class BodyRecording(Recording):
 
     def set_grad(self, cell: Cell, grad: Any) -> None:
         self.grad_of(cell)
-
-
-def host_action(action: Callable[[], Any]) -> bool:
-    """While a step is being recorded: remember ``action`` to run after every call, and say True."""
-    recording = current_recording()
-    if recording is None:
-        return False
-    recording.host.act_late(lambda results: action())
-    return True

@@ -21,7 +21,7 @@ from compiler.errors import (
 from compiler.ir.location import user_location
 from compiler.ir.types import DType, bf16, f16, f32, f64
 from compiler.ir.types import dtype as as_dtype
-from genesis.context import changes, current_recording, grad_mode, host_action
+from genesis.context import changes, current_recording, grad_mode
 from genesis.device import Device
 from genesis.functions import copy_, detach, to, zero_
 from genesis.tensor import Parameter, Tensor, from_array, tensor
@@ -477,13 +477,25 @@ class Module:
         """
         if not isinstance(mode, bool):
             raise ChoiceError("training mode is expected to be boolean")
-        others = [module for module in self.modules() if module.training is not mode]
-        host_action(lambda: self.train(mode))
-        for module in others:
-            module.__dict__["training"] = mode
-        if others:
-            changes.tick()
+        recording = current_recording()
+        if recording is None:
+            self._set_mode(mode)
+        else:
+            recording.host.act(lambda numbers: self._set_mode(mode))
         return self
+
+    def _set_mode(self, mode: bool) -> Callable[[], None]:
+        """Set the mode of every module that is in the other one; returns how to take it back."""
+        others = [module for module in self.modules() if module.training is not mode]
+
+        def put(flag: bool) -> None:
+            for module in others:
+                module.__dict__["training"] = flag
+            if others:
+                changes.tick()
+
+        put(mode)
+        return lambda: put(not mode)
 
     def eval(self: M) -> M:
         """Evaluation mode for this module and all below."""
