@@ -457,3 +457,14 @@ def test_a_late_schedule_leaves_parameters_and_flags_readable() -> None:
         return loss
 
     check(body)
+
+
+def test_a_group_and_a_module_table_pop_what_is_not_there() -> None:
+    model = nn.Linear(2, 2)
+    group = optim.SGD(model.parameters(), lr=0.1).param_groups[0]
+    for table in (group, model._parameters):
+        assert table.pop("absent", None) is None
+        with pytest.raises(KeyError):
+            table.pop("absent")
+    group["extra"] = 1
+    assert group.pop("extra") == 1 and "extra" not in group
