@@ -29,7 +29,7 @@ class Hole:
 
 def is_tensor_like(x: Any) -> bool:
     """Whether ``x`` is an argument of the graph: a tensor, a NumPy array, or a tensor of another library."""
-    return isinstance(x, Tensor | np.ndarray) or (hasattr(x, "__dlpack__") and hasattr(x, "shape"))
+    return isinstance(x, Tensor | np.ndarray) or (hasattr(type(x), "__dlpack__") and hasattr(x, "shape"))
 
 
 @dataclass(frozen=True)

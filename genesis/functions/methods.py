@@ -12,7 +12,7 @@ from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from compiler.ir.types import DType, boolean, dtype, f32, f64, i64
 from compiler.ir.types import dtype as to_dtype
-from genesis.context import current_recording
+from genesis.context import Cell, current_recording
 from genesis.functions.calls import checked
 from genesis.functions.conversion import reinterpreted
 from genesis.functions.indexing import getitem, setitem
@@ -151,10 +151,20 @@ def attach(functions: dict[str, Any]) -> None:
 
 
 def _set_data(self: Tensor, source: Tensor) -> None:
-    """``t.data = source``: other contents (of any shape) for the same identity, outside autograd."""
+    """``t.data = source``: a copy of ``source`` (of any shape) for the same identity, outside autograd.
+
+    A view leaves the storage that it showed. In a step that is being compiled the type stays; TraceError for another.
+    """
+    if current_recording() is not None:
+        if self._views or source._type != self._type:
+            raise TraceError(
+                f"assignment of a {source._type} tensor to .data of {'a view of ' * bool(self._views)}{self._type} "
+                f"inside a compiled step\n  at {user_location()}\n  use copy_ under no_grad, or assign outside the step"
+            )
+        self._cell.write(o.detach(source.value), unseen=True)
+        return
     value = from_array(np.array(source._array("assignment to .data"))).value
-    if self._cell.home is None and current_recording() is not None:
-        raise TraceError(
-            f"assignment to .data inside a compiled step\n  at {user_location()}\n  use copy_ under no_grad"
-        )
-    self._cell.write(value, unseen=True)
+    if self._views:
+        self._start(Cell(value, requires_grad=self.requires_grad), ())
+    else:
+        self._cell.write(value, unseen=True)

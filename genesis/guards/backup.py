@@ -73,9 +73,9 @@ class Backup:
     def __init__(self, reachable: Reachable) -> None:
         self._kept = []
         for part in _PARTS:
-            entry = "{name}.{key}" if part is _namespaces else "{name}[{key!r}]"
+            entry = "{name}.{key}" if part in (_namespaces, _slots) else "{name}[{key!r}]"
             for name, read, write in part(reachable):
-                named = isinstance(read, partial) and read.func is _entries
+                named = isinstance(read, partial) and read.func in (_entries, _in_slots)
                 self._kept.append(Kept(name, read, write, read(), part is _random, entry if named else ""))
         self._silent = [Kept(name, read, write, read()) for name, read, write in _optimizers(reachable)]
 
@@ -151,6 +151,11 @@ def _namespaces(reachable: Reachable) -> _Part:
         yield name, partial(_contents, cell), partial(_set_contents, cell)
 
 
+def _slots(reachable: Reachable) -> _Part:
+    for name, holder, keys in reachable.slotted:
+        yield name, partial(_in_slots, holder, keys), partial(_set_slots, holder, keys)
+
+
 def _arrays(reachable: Reachable) -> _Part:
     for name, buffer in reachable.arrays.values():
         if isinstance(buffer, np.ndarray):
@@ -181,7 +186,7 @@ def _tensors(reachable: Reachable) -> _Part:
             yield f"{name}.requires_grad", partial(_gradient_flag, cell), partial(_set_gradient_flag, cell)
 
 
-_PARTS = (_containers, _namespaces, _arrays, _random, _tensors)
+_PARTS = (_containers, _namespaces, _slots, _arrays, _random, _tensors)
 
 
 def _optimizers(reachable: Reachable) -> _Part:
@@ -237,6 +242,19 @@ def _set_some(space: dict[str, Any], keys: tuple[str, ...], items: Items) -> Non
             space.pop(key, None)
         else:
             space[key] = value
+
+
+def _in_slots(holder: Any, keys: tuple[str, ...]) -> Items:
+    """The names, then the values."""
+    return *keys, *[getattr(holder, key, _Missing) for key in keys]
+
+
+def _set_slots(holder: Any, keys: tuple[str, ...], items: Items) -> None:
+    for key, value in zip(keys, items[len(keys) :], strict=True):
+        if value is not _Missing:
+            object.__setattr__(holder, key, value)
+        elif hasattr(holder, key):
+            object.__delattr__(holder, key)
 
 
 def _set_attributes(holder: type, keys: tuple[str, ...], items: Items) -> None:

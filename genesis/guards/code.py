@@ -61,6 +61,8 @@ def names(code: CodeType) -> Names:
 def global_names(code: CodeType) -> frozenset[str]:
     """Names of globals that a code object, or one nested in it, loads or stores."""
     here = {i.argval for i in get_instructions(code) if i.opname.endswith(("_GLOBAL", "_NAME"))}
+    if "globals" in here:
+        here.update(x for x in code.co_consts if isinstance(x, str))
     return frozenset(here).union(*[global_names(c) for c in code.co_consts if isinstance(c, CodeType)])
 
 

@@ -6,11 +6,13 @@ import os
 import random
 import sys
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter, itemgetter, methodcaller
-from types import CellType, FunctionType, MethodType, ModuleType
+from types import CellType, FunctionType, MappingProxyType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -52,6 +54,7 @@ class Reachable:
         guards: everything that may be exchanged between two calls, by name.
         containers, namespaces, cells: what a recording may change: collections, dictionaries of attributes with the
             names that count (None: all), and variables of closures.
+        slotted: objects whose attributes stand in slots, with the names of these.
         arrays: NumPy arrays and other buffers, by identity.
         iterators, generators: objects that are used up by reading them, and sources of random numbers.
     """
@@ -68,6 +71,7 @@ class Reachable:
         self.arrays: dict[int, tuple[str, Any]] = {}
         self.iterators: list[tuple[str, Any, Place | None]] = []
         self.generators: list[tuple[str, Any, Place | None]] = []
+        self.slotted: list[tuple[str, Any, tuple[str, ...]]] = []
         self.classes: list[type] = []
         self.names = Names({}, {})
         self._seen: dict[int, Any] = {}
@@ -140,8 +144,8 @@ class Reachable:
             self._visit_items(name, items_of(function) or ())
             return
         elif not isinstance(function, FunctionType):
-            wrapped = getattr(function, "__wrapped__", None)
-            if callable(wrapped):
+            wrapped = _wrapped(function)
+            if wrapped is not None:
                 self._visit_function(name, wrapped)
             else:
                 self._visit(name or "self", function)
@@ -153,6 +157,9 @@ class Reachable:
                 if isinstance(cell_contents(cell), FunctionType | MethodType | partial):
                     self._visit_function(name, cell_contents(cell))
             return
+        self._holders.append((name or function.__name__, function))
+        if isinstance(vars(function).get("registry"), MappingProxyType):  # functools.singledispatch
+            self._visit(f"{name}.registry", function.registry, partial(getattr, function, "registry"))
         code = function.__code__
         here = names(code)
         for mine, new in zip(self.names, here, strict=True):
@@ -185,7 +192,7 @@ class Reachable:
             name = self._guard(name, read, place)
         if isinstance(thing, PLAIN):
             return
-        if isinstance(thing, FunctionType | MethodType | partial) or callable(getattr(thing, "__wrapped__", None)):
+        if isinstance(thing, FunctionType | MethodType | partial) or _wrapped(thing) is not None:
             if isinstance(thing, partial) and self._first(thing.keywords):
                 self.containers.append((name, thing.keywords))
             self._visit_function(name, thing)
@@ -223,6 +230,10 @@ class Reachable:
             self.arrays[id(thing)] = name, thing
         elif isinstance(thing, GENERATORS):
             self.generators.append((name, thing, place))
+        elif isinstance(thing, ContextVar):
+            self._visit(f"{name}.get()", thing.get(None), partial(thing.get, None), place)
+        elif isinstance(thing, ref):
+            self._visit(f"{name}()", thing(), thing, place)
         elif isinstance(thing, attrgetter | methodcaller | itemgetter):
             self._add_names(_strings(thing.__reduce__()), place)
         elif hasattr(type(thing), "__next__") and of_library(type(thing).__module__):
@@ -268,12 +279,18 @@ class Reachable:
                 break
             for name, holder, key in todo:
                 self._visit_attribute(f"{name}.{key}", holder, key)
-        known = {id(thing) for _, thing in self.namespaces}
-        self.namespaces += [(n, h) for n, h in self._holders if hasattr(h, "__dict__") and id(h) not in known]
+                if "super" in self.names.loaded:
+                    self._visit_overridden(f"{name}.{key}", holder, key)
         classes = {
             kind: None for _, holder in self._holders for kind in _mro(holder) if not of_library(kind.__module__)
         }
         self.classes = list(classes)
+        known = {id(thing) for _, thing in self.namespaces}
+        for name, holder in [*self._holders, *((kind.__name__, kind) for kind in self.classes)]:
+            if hasattr(holder, "__dict__") and id(holder) not in known:
+                known.add(id(holder))
+                self.namespaces.append((name, holder))
+        self.slotted = [(n, h, slots) for n, h in self._holders if (slots := _slots(h))]
 
     def _visit_attribute(self, name: str, holder: Any, key: str) -> None:
         own = getattr(holder, "__dict__", {})
@@ -295,6 +312,15 @@ class Reachable:
             return
         if not of_library(getattr(thing, "__module__", None)):
             self._guard(name, partial(_class_attribute, holder, key), place, watched=True)
+
+    def _visit_overridden(self, name: str, holder: Any, key: str) -> None:
+        """The methods that ``super()`` finds behind the first."""
+        for base in _mro(holder):
+            method = vars(base).get(key)
+            if isinstance(method, FunctionType) and not of_library(base.__module__) and self._unvisited(base, key):
+                label = f"{name} of {base.__name__}"
+                self._visit_function(label, method)
+                self._guard(label, partial(_own_attribute, base, key), self.names.place(key), watched=True)
 
     def _visit_environment(self) -> None:
         """The variables of the process, where the code mentions them."""
@@ -401,6 +427,23 @@ def _itself(thing: Any) -> Any:
     return thing
 
 
+def _wrapped(thing: Any) -> Any:
+    """What a decorator made ``thing`` of; None where none did. Asks no ``__getattr__`` of the user's."""
+    try:
+        found = object.__getattribute__(thing, "__dict__").get("__wrapped__")
+    except AttributeError:
+        return None
+    return found if callable(found) else None
+
+
+def _slots(holder: Any) -> tuple[str, ...]:
+    """The attributes of a user's object that stand in slots."""
+    if isinstance(holder, type):
+        return ()
+    kinds = [kind for kind in _mro(holder) if not of_library(kind.__module__)]
+    return tuple([key for kind in kinds for key, x in vars(kind).items() if isinstance(x, MemberDescriptorType)])
+
+
 def _environment() -> Any:
     return vars(os.environ)["_data"]
 
@@ -419,6 +462,10 @@ def _mro(holder: Any) -> tuple[type, ...]:
     if isinstance(holder, ModuleType):
         return ()
     return holder.__mro__ if isinstance(holder, type) else type(holder).__mro__
+
+
+def _own_attribute(kind: type, key: str) -> Any:
+    return vars(kind).get(key)
 
 
 def _class_attribute(holder: Any, key: str) -> Any:

@@ -91,10 +91,31 @@ class Total:
         return self.calls
 
 
+class Slotted:
+    __slots__ = ("n",)
+
+    def __init__(self) -> None:
+        self.n = 0
+
+
+def _function_attribute() -> Callable[[Any], Any]:
+    def step(x: Any) -> Any:
+        step.n = getattr(step, "n", 0) + 1  # type: ignore[attr-defined]
+        return x * step.n  # type: ignore[attr-defined]
+
+    return step
+
+
 CHANGES: dict[str, tuple[Callable[[], Callable[[Any], Any]], str]] = {
     "attribute": (lambda: _of(Counter(), lambda c, x: setattr(c, "n", c.n + 1)), r"thing\.n"),
     "method": (lambda: _of(Counter(), lambda c, x: c.bump()), r"thing\.n"),
     "class attribute": (lambda: _of(Counter, lambda c, x: setattr(c, "total", c.total + 1)), "thing"),
+    "class of an object": (
+        lambda: _of(Counter(), lambda c, x: setattr(type(c), "total", type(c).total + 1)),
+        "Counter",
+    ),
+    "slot": (lambda: _of(Slotted(), lambda c, x: setattr(c, "n", c.n + 1)), r"thing\.n"),
+    "attribute of a function": (_function_attribute, r"step\.n"),
     "global": (lambda: _global, "COUNT"),
     "closure variable": (_closure, "n"),
     "dict item": (lambda: _of(Counter(), lambda c, x: c.table.update(n=c.table["n"] + 1)), r"thing\.table\['n'\]"),

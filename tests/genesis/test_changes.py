@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections import OrderedDict, UserDict, UserList, deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, singledispatch
 from operator import attrgetter, methodcaller
 from types import SimpleNamespace
 from typing import Any, NamedTuple
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -104,6 +106,56 @@ def with_default() -> Callable[..., Any]:
         return x * by * table["a"]
 
     return scaled
+
+
+def with_attribute() -> Callable[..., Any]:
+    def scaled(x: Any) -> Any:
+        return x * scaled.by  # type: ignore[attr-defined]
+
+    scaled.by = 2.0  # type: ignore[attr-defined]
+    return scaled
+
+
+def by_type() -> Any:
+    @singledispatch
+    def scaled(kind: Any, x: Any) -> Any:
+        return x
+
+    return scaled
+
+
+def derived() -> type:
+    """A class whose method calls the method of its base."""
+
+    class Base:
+        by = 2.0
+
+        def scaled(self, x: Any) -> Any:
+            return x * self.by
+
+    class Derived(Base):
+        def scaled(self, x: Any) -> Any:
+            return super().scaled(x) + 1
+
+    return Derived
+
+
+class Making:
+    """Its attributes are made when they are asked for; there are no others, whatever is asked."""
+
+    def __init__(self) -> None:
+        self.table = {"by": 2.0}
+
+    def __getattr__(self, name: str) -> Any:
+        return self.table[name]
+
+
+KEPT: list[Any] = []
+
+
+def kept(thing: Any) -> Any:
+    KEPT.append(thing)
+    return ref(thing)
 
 
 def linear() -> nn.Module:
@@ -221,7 +273,17 @@ CASES: dict[str, Case] = {
         lambda: Scaled().method, lambda t, x: t(x), lambda t: t.__self__.inner.values.insert(0, 5.0)
     ),
     "methodcaller": Case(Scaled, lambda t, x: methodcaller("method", x)(t), lambda t: t.inner.values.insert(0, 5.0)),
+    "attribute of a function": Case(with_attribute, lambda t, x: t(x), _set("by", 5.0)),
+    "function of a type": Case(by_type, lambda t, x: t(1, x), lambda t: t.register(int)(lambda k, x: x * 5.0)),
     # Classes
+    "what super finds": Case(
+        lambda: derived()(), lambda t, x: t.scaled(x), lambda t: _set("by", 5.0)(type(t).__base__)
+    ),
+    "replaced method of a base": Case(
+        lambda: derived()(),
+        lambda t, x: t.scaled(x),
+        lambda t: setattr(type(t).__base__, "scaled", lambda self, x: x * 5.0),
+    ),
     "class attribute": Case(lambda: type("Sub", (Scaled,), {}), lambda t, x: x * t.shared, _set("shared", 5.0)),
     "class attribute by a class method": Case(
         lambda: type("Sub", (Scaled,), {}), lambda t, x: x * t.of_class(), _set("shared", 5.0)
@@ -230,6 +292,10 @@ CASES: dict[str, Case] = {
         lambda: type("Sub", (Scaled,), {})(), lambda t, x: x * t.shared, lambda t: setattr(type(t), "shared", 5.0)
     ),
     "replaced class method": Case(lambda: fresh_class()(), lambda t, x: t(x), replaced_method),
+    # References
+    "weak reference": Case(lambda: kept(Scaled()), lambda t, x: x * t().by, lambda t: _set("by", 5.0)(t())),
+    "context variable": Case(lambda: ContextVar("by", default=2.0), lambda t, x: x * t.get(), lambda t: t.set(5.0)),
+    "object that makes attributes": Case(Making, lambda t, x: x * t.by, lambda t: t.table.update(by=5.0)),
     # Modules
     "eval": Case(lambda: nn.Dropout(1.0), lambda t, x: t(x), lambda t: t.eval()),
     "module attribute": Case(Total, lambda t, x: t(x), _set("by", 5.0)),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import genesis as t
-from compiler.errors import DeviceError
+from compiler.errors import DeviceError, TraceError
 from genesis import nn, optim
 
 Change = Callable[[nn.Linear, t.Tensor, optim.Adam], Any]
@@ -116,3 +116,38 @@ def test_a_state_made_on_the_memory_of_another_is_read_as_it_was() -> None:
 
     for i in range(2, 4):
         assert np.unique(step().numpy()).tolist() == [1 + i]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_contents_assigned_in_a_step(compiled: bool) -> None:
+    w = nn.Parameter(t.tensor([1.0, 2.0]))
+
+    def step(x: t.Tensor) -> t.Tensor:
+        w.data = w.data * 0.5 + x
+        w.data += 1
+        w.data[0] = 7.0
+        return (w * x).sum()
+
+    run = t.compile(step) if compiled else step
+    for _ in range(3):
+        run(t.tensor([1.0, 4.0]))
+        assert w.tolist() == [7.0, 6.0]
+        w.data.copy_(t.tensor([1.0, 2.0]))
+    assert w.requires_grad and w.is_leaf
+
+
+def test_a_view_that_gets_other_contents_leaves_its_storage() -> None:
+    x = t.ones(2, 3)
+    row = x[0]
+    row.data = t.zeros(5)
+    assert row.shape == (5,) and x.shape == (2, 3) and x.sum().item() == 6
+
+
+def test_another_type_assigned_in_a_step_is_refused() -> None:
+    w = nn.Parameter(t.ones(2))
+
+    def step(x: t.Tensor) -> None:
+        w.data = x
+
+    with pytest.raises(TraceError, match=r"assignment of a f32\[3\] tensor to .data of f32\[2\](.|\n)*use copy_"):
+        t.compile(step)(t.ones(3))
