@@ -12,12 +12,12 @@ from compiler.codegen.c.isa import ISAS, Isa
 from compiler.errors import VerifyError
 from compiler.imports import import_whole
 from compiler.ir.graph import Graph
-from compiler.ir.replay import in_loops
+from compiler.ir.replay import Claims, in_loops
 from compiler.ir.verify import verify
 from compiler.passes.autocast import autocast
 from compiler.passes.autodiff import autodiff
 from compiler.passes.cse import cse
-from compiler.passes.expand import Claims, expand
+from compiler.passes.expand import expand
 from compiler.passes.fuse import fuse
 from compiler.passes.hoist import hoist
 from compiler.passes.horizontal import horizontal
@@ -25,6 +25,7 @@ from compiler.passes.last_steps import last_steps
 from compiler.passes.narrow import narrow
 from compiler.passes.simplify import simplify
 from compiler.passes.split_reductions import split_reductions
+from compiler.passes.unroll import unroll
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
 
@@ -115,6 +116,8 @@ def compile_triton(stages: Stages, target: str, budget: float | None = None) -> 
     """Lower the latest graph of ``stages`` and emit Triton for ``target`` ("sm_80", ...); see :func:`lowering`."""
     triton = _triton()
     emit = partial(triton.emit, target=target)
+    if any(n.op.name == "loop" and n.attrs["micro"] for n in stages.latest.nodes):
+        stages.run([("unroll", unroll)])
     program: TritonProgram = emit(stages.run(lowering(triton.claims, budget=budget, emit=emit)))
     return program
 

@@ -158,10 +158,8 @@ class Arguments:
         if cell in self._cells and cell in self._common:
             return view_of(self._cells[cell].traced._cell, given._views)
         whole = view_of(cell, ()) if cell in self._common else given
-        param = self._input(
-            position, name, self._micro_batch(whole._type, name), _base if whole is not given else array_of
-        )
-        self.micro_batches += [param] if param.type != whole._type else []
+        param = self._input(position, name, whole._type, _base if whole is not given else array_of)
+        self.micro_batches += [param] if self._is_split(whole._type, name) else []
         entry = _Given(position, name, leaf, self._traced(param), param)
         self._given.append(entry)
         self._cells[cell] = entry
@@ -194,14 +192,14 @@ class Arguments:
             entry.grad = self._traced(entry.grad_param)
         cell.grad = entry.grad if kind is not None else given._grad_cell.grad
 
-    def _micro_batch(self, kind: TensorType, name: str) -> TensorType:
-        """The type of one micro-batch of an argument; arguments without dimensions are not cut."""
+    def _is_split(self, kind: TensorType, name: str) -> bool:
+        """Whether ``accumulate=`` cuts an argument into micro-batches: not, if it has no dimensions."""
         count = self._count
         if count == 1 or not kind.rank:
-            return kind
+            return False
         if kind.shape[0] % count:
             raise OpError(f"accumulate={count} does not divide the batch of argument {name}: shape {list(kind.shape)}")
-        return TensorType(kind.dtype, (kind.shape[0] // count, *kind.shape[1:]))
+        return True
 
     # After the recording
 

@@ -208,17 +208,17 @@ class Tracer:
             self._report(stages.latest, last, "found_inf", "unscale", -1)
             last["loss_scale"] = len(stages.latest.outputs)
             stages.latest.outputs.append(place.scale)
+        if options.clip_grad_value is not None:
+            stages.run([("clip_value", functools.partial(clip_value, limit=self._number(stages, "clip_grad_value")))])
+        if options.clip_grad_norm is not None:
+            stages.run([("clip_norm", functools.partial(clip_norm, max_norm=self._number(stages, "clip_grad_norm")))])
+            last["grad_norm"] = len(stages.latest.outputs) - 1
         if options.accumulate > 1:
             draws = max(self.recording.drawn.values(), default=0)
             repeat = functools.partial(
                 accumulate, count=options.accumulate, split=self.arguments.micro_batches, draws=draws
             )
             stages.run([("accumulate", repeat)])
-        if options.clip_grad_value is not None:
-            stages.run([("clip_value", functools.partial(clip_value, limit=self._number(stages, "clip_grad_value")))])
-        if options.clip_grad_norm is not None:
-            stages.run([("clip_norm", functools.partial(clip_norm, max_norm=self._number(stages, "clip_grad_norm")))])
-            last["grad_norm"] = len(stages.latest.outputs) - 1
         return written
 
     @staticmethod

@@ -888,6 +888,12 @@ def _(op: str, d: Draw) -> Rows:
         yield "no-rows", [d.floats(0, 4, 5), d.floats(4)], grouped
 
 
+@entry("unbiased")
+def _(op: str, d: Draw) -> Rows:
+    yield "image", [d.positive(4), d.floats(3, 4, 2)], {}, False
+    yield "one", [d.positive(4), d.floats(1, 4)], {}, False
+
+
 @entry("batch_norm_inference")
 def _(op: str, d: Draw) -> Rows:
     yield "image", [d.floats(3, 4, 2, 3), d.floats(4), d.positive(4), d.floats(4), d.floats(4)]

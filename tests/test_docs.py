@@ -68,4 +68,4 @@ def test_the_passes_are_those_of_the_pipeline():
     text = (DOCS / "architecture.md").read_text(encoding="utf-8").partition("## Passes, in order")[2]
     rows = re.findall(r"^\| (`.*?`) \| ", text.partition("\n## ")[0], re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
-    assert named == ["loss_scale", "accumulate", "clip_value", "clip_norm", *PASSES]
+    assert named == ["loss_scale", "clip_value", "clip_norm", "accumulate", *PASSES]

@@ -4,13 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from compiler.ir import ambient
 from compiler.ir.ambient import using
-from compiler.ir.builder import GraphBuilder
+from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Node, Update, Value
+from compiler.ir.op import Op, o
 
 Rewrite = Callable[[Node, tuple[Value, ...]], "Sequence[Value] | None"]
+
+
+Claims = Callable[[Op, Sequence[Value], dict[str, Any]], bool]
+"""Whether a target has a kernel of its own for an op on these inputs with these attributes."""
+
+
+def nothing(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
+    """The claims of a target that has no kernel for any composite."""
+    return False
+
+
+class ExpandingBuilder(GraphBuilder):
+    """Records a composite as its expansion, at any depth, unless ``claims`` wants it whole."""
+
+    def __init__(self, claims: Claims = nothing) -> None:
+        super().__init__()
+        self.claims = claims
+
+    def emit(self, call: Call) -> tuple[Value, ...]:
+        if call.op.expand is None or self.claims(call.op, call.inputs, call.attrs):
+            return super().emit(call)
+        result = call.op.expand(o, *call.inputs, **call.attrs)
+        return (result,) if isinstance(result, Value) else tuple(result)
 
 
 def copy_node(

@@ -2,7 +2,8 @@
 
 Operands: the initial carries, sequences (stacked along axis 0, one slice per iteration), invariants. The body takes
 carries, slices and invariants, and returns the next carries, then one slice of each stacked result. Results: the last
-carries, then the stacked results. Slice t of everything belongs together; with ``reverse`` t runs downwards.
+carries, then the stacked results. Slice t of everything belongs together; with ``reverse`` t runs downwards. With
+``micro`` the iterations are micro-batches: they are there to save memory, so their work is not done for all at once.
 """
 
 from __future__ import annotations
@@ -23,7 +24,13 @@ from compiler.ops.contract import accumulator
 from compiler.ops.elementwise import CHEAP
 from compiler.ops.vjp import pull_back
 
-ATTRS: dict[str, Any] = {"length": REQUIRED, "carries": REQUIRED, "sequences": REQUIRED, "reverse": False}
+ATTRS: dict[str, Any] = {
+    "length": REQUIRED,
+    "carries": REQUIRED,
+    "sequences": REQUIRED,
+    "reverse": False,
+    "micro": False,
+}
 
 
 def stacked(type: TensorType, length: int) -> TensorType:
@@ -32,10 +39,16 @@ def stacked(type: TensorType, length: int) -> TensorType:
 
 
 def loop(
-    inputs: Sequence[Value], body: Graph, length: int, carries: int, sequences: int, reverse: bool = False
+    inputs: Sequence[Value],
+    body: Graph,
+    length: int,
+    carries: int,
+    sequences: int,
+    reverse: bool = False,
+    micro: bool = False,
 ) -> tuple[Value, ...]:
     """Record a loop with the ambient builder."""
-    attrs = {"length": length, "carries": carries, "sequences": sequences, "reverse": reverse}
+    attrs = {"length": length, "carries": carries, "sequences": sequences, "reverse": reverse, "micro": micro}
     return ambient.builder().emit(Call(LOOP, tuple(inputs), result_types(body, length, carries), attrs, body))
 
 

@@ -13,7 +13,7 @@ from compiler.errors import OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import TensorType
-from compiler.ops.composite import count, floating, mean
+from compiler.ops.composite import count, floating, mean, rounded
 from compiler.ops.contract import accumulator
 from compiler.ops.elementwise import FP32_ON_CUDA
 from compiler.ops.statistics import var
@@ -280,6 +280,20 @@ register(
         autocast=FP32_ON_CUDA,
     )
 )
+
+
+def _infer_unbiased(var: TensorType, x: TensorType) -> TensorType:
+    _infer_grouped(x, (var,), 1)
+    return var
+
+
+def _expand_unbiased(o: Any, var: Value, x: Value) -> Value:
+    """``var * n / (n - 1)`` for the ``n`` elements per channel of ``x [N, C, *]``, however many those of a part are."""
+    elements = x.type.size // x.shape[1]
+    return o.mul(var, elements / max(elements - 1, 1))
+
+
+register(Op("unbiased", _infer_unbiased, "composite", expand=rounded(_expand_unbiased)))
 
 
 def _infer_inference(

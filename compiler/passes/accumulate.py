@@ -2,205 +2,491 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
+from typing import NamedTuple
 
-from compiler.errors import TraceError
+from compiler.batch import OWN, SAME, SUM, Part, derive, micro_node, micro_type, repeats
+from compiler.errors import OpError, TraceError
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph, Node, Param, Update, Value
 from compiler.ir.op import o
 from compiler.ir.replay import copy_node
-from compiler.ir.types import TensorType
+from compiler.ir.types import TensorType, i64
+from compiler.ops.contract import accumulator
+from compiler.ops.elementwise import as_type
 from compiler.ops.layout import slice_along
+from compiler.ops.loop import loop
+from compiler.per_example import picked, plain_means
 
 
 def accumulate(graph: Graph, count: int, split: Sequence[Value], draws: int) -> Graph:
-    """Run forward and backward once per micro-batch, and everything behind on the mean of the gradients.
+    """Run the forward and backward pass of a step in a loop over micro-batches.
 
-    ``graph`` is the step for one micro-batch; the inputs in ``split`` become ``count`` times as long, and ``draws`` is
-    how many draws from the generator one micro-batch takes.
+    ``graph`` is the step for the whole batch, of which the inputs in ``split`` have a row per example. ``draws`` is how
+    many draws from the generator one micro-batch takes: micro-batch i draws ``i * draws`` further on.
 
     before::
 
-        input %x: f32[8,4]
-        %0: f32[] = mse_loss(%x, %w)
-        %1: f32[4] = grad(%0, %w)
-        %2: f32[4] = sgd_update(%w, %1, %lr, %wd)
+        input %x: f32[6,2]
+        %0: f32[6,2] = mul(%x, %w)
+        %1: f32[] = mean(%0) {axes=[0,1]}
+        %2: f32[2] = grad(%1, %w)
+        %3: f32[2] = sub(%w, %2)
+        return %1, %0
 
     after, for ``count=2``::
 
-        input %x: f32[16,4]
-        %0: f32[8,4] = slice(%x) {start=[0,0], stop=[8,4], step=[1,1]}
-        %1: f32[] = mse_loss(%0, %w)
-        %2: f32[4] = grad(%1, %w)
-        %3: f32[8,4] = slice(%x) {start=[8,0], stop=[16,4], step=[1,1]}
-        %4: f32[] = mse_loss(%3, %w)
-        %5: f32[4] = grad(%4, %w)
-        %6: f32[4] = add(%2, %5)
-        %7: f32[4] = div(%6, 2.0)
-        %8: f32[4] = sgd_update(%w, %7, %lr, %wd)
+        input %x: f32[6,2]
+        %0: f32[2,3,2] = reshape(%x) {shape=[2,3,2]}
+        %loss: f32[], %g: f32[2], %rows: f32[2,3,2] = loop(%zero, %zeros, %0, %w) {..., micro=true} @micro_batch {
+          ...
+          %0: f32[3,2] = mul(%x, %w)
+          %1: f32[] = mean(%0) {axes=[0,1]}
+          %2: f32[2] = grad(%1, %w)
+          %3: f32[] = add(%total, %1)
+          %4: f32[2] = add(%total_1, %2)
+          return %3, %4, %0
+        }
+        %1: f32[] = div(%loss, 2)
+        %2: f32[2] = div(%g, 2)
+        %3: f32[2] = sub(%w, %2)
+        return %1, reshape(%rows)
 
-    Micro-batch i draws ``i * draws`` further on; gradients are added up as they come, and divided unless the loss is a
-    sum. Sums and counts are added, means averaged, results with one row per example joined, also where the step
-    computes them behind ``backward``; TraceError for others. States that the forward pass moves, such as running
-    statistics, move once per micro-batch. Kernels that do not read the batch itself serve every micro-batch.
+    The results are those of the whole batch. How a value is joined follows from how it depends on the batch
+    (:mod:`compiler.batch`): rows are put together, sums added, means averaged. What depends on a gradient, or does not
+    follow from micro-batches, is computed on the whole behind the loop. What a micro-batch needs of the whole batch is
+    computed before it, if no gradient flows through it: the number of labels that count, say. Exceptions: a batch norm
+    takes the statistics of each micro-batch, and its running statistics move once per micro-batch.
+
+    Raises :class:`TraceError` for a loss that does not follow from micro-batches, and for a step without ``backward``.
     """
-    grads = [i for i, n in enumerate(graph.nodes) if n.op.name == "grad"]
-    if not grads:
+    if not any(n.op.name == "grad" for n in graph.nodes):
         raise TraceError("accumulate= needs a step that calls backward()")
-    forward = {v for n in graph.nodes[: grads[0]] for v in n.outputs}
-    moved = {u.state: u.value for u in graph.updates if u.value in forward}
-    varying = _varying(graph.nodes, {*split, *moved})
-    behind = _behind(graph.nodes, grads)
-    candidates = [n for i, n in enumerate(graph.nodes) if i <= grads[-1] or n not in behind]
-    looked_at = {v for n in behind for v in n.inputs if v in varying}
-    repeated = _needed(candidates, graph, grads, [*moved.values(), *looked_at])
-    builder = GraphBuilder()
-    inside = set(repeated)
-    params, whole = _longer(graph.params, count, split)
-    outside = [n for n in graph.nodes if n not in inside]
-    read = {v for n in outside for v in n.inputs} | set(graph.outputs)
-    joined = {v: _joining(v, varying, split) for n in repeated for v in n.outputs if v in read and v in varying}
-    with using(builder):
-        parts: dict[Value, list[Value]] = {v: [] for v in joined}
-        totals: dict[Value, Value] = {}
-        new: dict[Value, Value] = {}
-        for k in range(count):
-            states = {state: new[value] for state, value in moved.items()} if k else {}
-            new = _round(builder, repeated, whole, states, k, draws)
-            builder.loc = repeated[-1].loc.noted("accumulate")
-            for value, way in joined.items():
-                if way == "rows":
-                    parts[value].append(new[value])
-                else:
-                    totals[value] = o.add(totals[value], new[value]) if k else new[value]
-        for value, way in joined.items():
-            if way == "rows":
-                new[value] = o.concat(*parts[value], axis=0)
-            else:
-                new[value] = o.div(totals[value], float(count)) if way == "mean" else totals[value]
-        for node in outside:
-            outputs = copy_node(builder, node, tuple([new.get(v, v) for v in node.inputs]))
-            new.update(zip(node.outputs, outputs, strict=True))
-        updates = [Update(u.state, new.get(u.value, u.value)) for u in graph.updates]
-    return Graph(graph.name, params, builder.nodes, updates, [new.get(v, v) for v in graph.outputs])
+    graph = picked(plain_means(graph))
+    for _ in range(sum(n.op.name == "grad" for n in graph.nodes)):
+        plan = _Plan(graph, count, split)
+        graph = _Looped(plan, draws).graph()
+        if plan.complete:
+            break
+    return graph
 
 
-def _varying(nodes: Sequence[Node], given: set[Value]) -> set[Value]:
-    """The values that differ between micro-batches: what comes from ``given`` or from a draw."""
-    found = set(given)
-    for node in nodes:
-        if "index" in node.attrs or not found.isdisjoint(node.inputs):
-            found.update(node.outputs)
-    return found
+class Role(NamedTuple):
+    """How a node of the loop reads an operand.
+
+    kind: ``"part"``, as the micro-batch has it; ``"whole"``, the whole batch's value, computed before the loop;
+    ``"cut"``, the micro-batch's part of dimension ``axis`` of such a value; ``"head"``, the first part of a value that
+    repeats along ``axis``; ``"share"``, the value divided by the number of micro-batches.
+    """
+
+    kind: str
+    axis: int = 0
 
 
-def _behind(nodes: Sequence[Node], grads: Sequence[int]) -> set[Node]:
-    """The nodes that depend on a gradient."""
-    reached: set[Value] = set()
-    found = set()
-    for i, node in enumerate(nodes):
-        if i in grads or not reached.isdisjoint(node.inputs):
-            reached.update(node.outputs)
-            found.add(node)
-    return found
+PART, WHOLE, SHARE = Role("part"), Role("whole"), Role("share")
+COST = {"part": 0, "cut": 1, "head": 1, "share": 2, "whole": 5}
+"""In what order ways to read operands are tried; whole batches are the last resort, as they take memory."""
 
 
-KEEPS = frozenset(("cast", "reshape", "neg", "detach", "expand", "permute"))
+class _Unknown(Exception):
+    """A node that a gradient needs does not follow from micro-batches."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self.node = node
 
 
-def _joining(value: Value, varying: set[Value], split: Sequence[Value]) -> str:
-    """How the values of the micro-batches make the whole batch's: "rows", "sum" or "mean"; else TraceError."""
-    node = value.producer
-    if node is not None and node.op.name == "grad":
-        return "sum" if _scalar(node.inputs[0], varying, split) == "sum" else "mean"
-    rows = {v.shape[0] for v in split}
-    if value.type.rank and value.shape[0] in rows:
-        return "rows"
-    way = _scalar(value, varying, split)
-    if way is None or (way == "mean" and not value.dtype.is_floating_point):
-        place = "" if node is None else f", made by {node.op.name} at {node.loc}"
-        raise TraceError(
-            f"accumulate= cannot tell how a {value.type}{place}, is joined over micro-batches: it is neither a row per "
-            "example nor a sum or mean over them; return rows, sums or means, and compute the rest outside"
+class _Plan:
+    """What is computed where.
+
+    Attributes:
+        targets: the ``grad`` nodes that run in the loop.
+        parts: how a value follows from micro-batches; None where it does not.
+        roles: node of the loop -> how it reads its operands.
+        live: the values that gradients of the loop flow through.
+        complete: whether no ``grad`` node needs another loop, behind this one.
+        carried: state -> its new value, of the states that move from micro-batch to micro-batch.
+    """
+
+    def __init__(self, graph: Graph, count: int, split: Sequence[Value]) -> None:
+        self.graph, self.count, self.split = graph, count, set(split)
+        self.carried = _moved_states(graph)
+        grads = self.targets = [n for n in graph.nodes if n.op.name == "grad"]
+        while True:
+            try:
+                self._classify()
+                break
+            except _Unknown as unknown:
+                before = self._before(unknown.node)
+                if not before:
+                    raise self._refused(unknown.node) from None
+                self.targets = before
+        self.complete = len(self.targets) == len(grads)
+
+    def _before(self, node: Node) -> list[Node]:
+        """The targets whose gradients ``node`` is computed from, if there are any: they make a loop of their own."""
+        cone = _cone(self.graph.nodes, node.inputs)
+        return [g for g in self.targets if g in cone and len(cone & set(self.targets)) < len(self.targets)]
+
+    def _refused(self, node: Node) -> TraceError:
+        operands = ", ".join(str(v.type) for v in node.inputs)
+        return TraceError(
+            f"accumulate= cannot compute {node.op.name}({operands}), which backward() needs, from micro-batches: it "
+            f"mixes examples other than by a sum or mean over them\n  at {node.loc}\n"
+            "  make the loss a sum or mean over examples, or leave accumulate= away"
         )
-    return way
 
+    def _classify(self) -> None:
+        graph = self.graph
+        self.parts: dict[Value, Part | None] = {
+            v: Part("rows", 0) if v in self.split else OWN if v in self.carried else SAME for v in graph.inputs()
+        }
+        self.roles: dict[Node, tuple[Role, ...]] = {}
+        self._early: dict[Value, bool] = {}
+        self.needed = _cone(graph.nodes, [v for g in self.targets for v in g.inputs]) | set(self.targets)
+        self.live = self._live()
+        behind: set[Value] = set()
+        for node in graph.nodes:
+            later = node.op.name == "grad" and node not in self.targets
+            if later or not behind.isdisjoint(node.inputs):
+                behind.update(node.outputs)
+                if node not in self.needed:
+                    self.parts.update(dict.fromkeys(node.outputs))
+                    continue
+            found = self._read(node)
+            if found is None and node in self.needed:
+                raise _Unknown(node)
+            self.parts.update(zip(node.outputs, found or (None,) * len(node.outputs), strict=True))
+            if node in self.targets and found is not None and any(p != SAME for p in found):
+                behind.update(node.outputs)
 
-def _counts_rows(divisors: Sequence[Value], split: Sequence[Value]) -> bool:
-    """Whether a divisor may be the number of rows of a micro-batch, which the whole batch has more of."""
-    numbers = [v.producer.attrs["value"] for v in divisors if v.producer and v.producer.op.name == "constant"]
-    return any(n and n % v.shape[0] == 0 for n in numbers for v in split)
+    def _live(self) -> set[Value]:
+        found: set[Value] = set()
+        for target in self.targets:
+            found.update(target.inputs[1 + target.attrs["seed"] :])
+        for node in self.graph.nodes:
+            if node.op.differentiable and not found.isdisjoint(node.inputs):
+                found.update(v for v in node.outputs if v.dtype.is_floating_point)
+        return found
 
+    def early(self, value: Value) -> bool:
+        """Whether the whole batch's value can be computed before the loop, without losing a gradient."""
+        return value not in self.live and self._computable(value)
 
-def _scalar(value: Value, varying: set[Value], split: Sequence[Value]) -> str | None:
-    """Whether a value is a sum or a mean over the examples; None where that cannot be told."""
-    node = value.producer
-    if value not in varying:
-        return "mean"
-    if node is None:
+    def _computable(self, value: Value) -> bool:
+        stack = [value]
+        while stack:
+            v = stack[-1]
+            node = v.producer
+            if v in self._early:
+                stack.pop()
+            elif node is None or v not in self.parts or v in self.carried:
+                self._early[stack.pop()] = v not in self.carried
+            elif node in self.targets or node.op.name in ("grad", "batch_norm"):
+                self._early[stack.pop()] = False
+            else:
+                open = [i for i in node.inputs if i not in self._early]
+                if not open:
+                    self._early[stack.pop()] = all(self._early[i] for i in node.inputs)
+                stack += open
+        return self._early[value]
+
+    def _read(self, node: Node) -> tuple[Part, ...] | None:
+        """Find how ``node`` can read its operands in the loop; returns the parts of its results."""
+        known = [self.parts[v] for v in node.inputs]
+        if all(p == SAME for p in known):
+            drawn = _draws(node) and not self.live.isdisjoint(node.inputs)
+            self.roles[node] = (PART,) * len(known)
+            return (OWN if drawn else SAME,) * len(node.outputs)
+        sizes = {v.shape[p.axis] for v, p in zip(node.inputs, known, strict=True) if p and p.way == "rows"}
+        fixed = range(1 + node.attrs["seed"], len(known)) if node.op.name == "grad" else ()
+        choices = [list(self._choices(v, sizes, i in fixed)) for i, v in enumerate(node.inputs)]
+        for chosen in _combinations(choices):
+            parts = [part for _, part in chosen]
+            found = derive(node, parts)
+            if found is None or not self._fits(node, parts, found):
+                continue
+            if SAME not in found or self.live.isdisjoint(node.outputs):
+                self.roles[node] = tuple([role for role, _ in chosen])
+                return found
         return None
-    if node.op.name in ("sum", "mean"):
-        return node.op.name if 0 in node.attrs["axes"] else None
-    if "reduction" in node.attrs:
-        return {"sum": "sum", "mean": "mean"}.get(node.attrs["reduction"])
-    ways = {_scalar(v, varying, split) for v in node.inputs if v in varying}
-    fixed = [v for v in node.inputs if v not in varying]
-    if len(ways) != 1 or (node.op.name == "div" and _counts_rows(fixed, split)):
-        return None
-    (way,) = ways
-    if node.op.name in KEEPS or (
-        fixed and (node.op.name == "mul" or (node.op.name == "div" and fixed[-1] is node.inputs[1]))
-    ):
-        return way
-    if node.op.name in ("add", "sub"):
-        return way if way == "mean" or not fixed else None
-    return None
+
+    def _choices(self, value: Value, sizes: Iterable[int], fixed: bool) -> Iterator[tuple[Role, Part]]:
+        part = self.parts[value]
+        if part is not None:
+            yield PART, part
+        elif self._computable(value) and (fixed or value not in self.live):
+            yield WHOLE, SAME
+            part = SAME
+        if fixed or part is None:
+            return
+        floating = value.dtype.is_floating_point
+        if part == SAME:
+            for axis, size in enumerate(value.shape):
+                if size in sizes and value not in self.live:
+                    yield Role("cut", axis), Part("rows", axis)
+                elif size in sizes and repeats(value, axis):
+                    yield Role("head", axis), Part("rows", axis)
+        elif part != OWN and self.early(value):
+            yield WHOLE, SAME
+        if floating and part in (SAME, Part("mean")) and self.parts[value] is not None:
+            yield SHARE, SUM
+
+    def _fits(self, node: Node, parts: Sequence[Part], found: Sequence[Part]) -> bool:
+        """Whether the parts divide evenly and the op takes one micro-batch's."""
+        for value, part in zip((*node.inputs, *node.outputs), (*parts, *found), strict=True):
+            if part.way == "rows" and value.shape[part.axis] % self.count:
+                return False
+        inputs = [Value(micro_type(v.type, p, self.count)) for v, p in zip(node.inputs, parts, strict=True)]
+        made = micro_node(node, inputs, parts, found, self.count)
+        try:
+            types = node.op.result_types([v.type for v in inputs], made.attrs, made.body)
+        except OpError:
+            return False
+        return types == tuple(v.type for v in made.outputs)
 
 
-def _needed(nodes: Sequence[Node], graph: Graph, grads: Sequence[int], moved: Iterable[Value]) -> list[Node]:
-    """The nodes that gradients, and results and new states in front of them, come from."""
-    wanted = {v for i in grads for v in graph.nodes[i].outputs} | set(graph.outputs) | set(moved)
-    kept = []
+def _combinations(choices: Sequence[Sequence[tuple[Role, Part]]]) -> Iterable[Sequence[tuple[Role, Part]]]:
+    """One choice for each operand, the cheapest first; of many operands all first choices, then all last ones."""
+    if not all(choices):
+        return []
+    if len(choices) > 8:
+        return [[c[0] for c in choices], [next((x for x in c if x[0] == WHOLE), c[0]) for c in choices]]
+    return sorted(product(*choices), key=lambda chosen: sum(COST[role.kind] for role, _ in chosen))
+
+
+def _draws(node: Node) -> bool:
+    """Whether ``node`` draws from the generator whose offset is its last operand."""
+    return "index" in node.attrs and bool(node.inputs) and node.inputs[-1].type == TensorType(i64, ())
+
+
+def _cone(nodes: Sequence[Node], values: Iterable[Value]) -> set[Node]:
+    """The nodes that ``values`` are computed from."""
+    wanted, found = set(values), set()
     for node in reversed(nodes):
-        if any(v in wanted for v in node.outputs):
-            kept.append(node)
+        if not wanted.isdisjoint(node.outputs):
+            found.add(node)
             wanted.update(node.inputs)
-    kept.reverse()
-    return kept
+    return found
 
 
-def _longer(params: Sequence[Param], count: int, split: Sequence[Value]) -> tuple[list[Param], dict[Value, Value]]:
-    result, whole = [], {}
-    for param in params:
-        value = param.value
-        if value in split:
-            kind = TensorType(value.dtype, (count * value.shape[0], *value.shape[1:]))
-            whole[value] = Value(kind, value.name)
-            param = Param(whole[value], param.kind, param.label)
-        result.append(param)
-    return result, whole
+def _moved_states(graph: Graph) -> dict[Value, Value]:
+    """The states that a batch norm moves, and those that their new values are computed with: state -> new value."""
+    moved = {v for n in graph.nodes if n.op.name == "batch_norm" for v in n.outputs[1:]}
+    if not moved:
+        return {}
+    behind: set[Value] = set()
+    for node in graph.nodes:
+        if node.op.name == "grad" or not behind.isdisjoint(node.inputs):
+            behind.update(node.outputs)
+        elif node.op.name != "batch_norm" and not moved.isdisjoint(node.inputs):
+            moved.update(node.outputs)
+    updates = {u.value: u.state for u in graph.updates if u.value not in behind}
+    carried = {value for value in updates if value in moved}
+    reached = {v for n in _cone(graph.nodes, carried) for v in n.outputs}
+    carried |= {value for value in updates if value in reached}
+    return {updates[value]: value for value in updates if value in carried}
 
 
-def _round(
-    builder: GraphBuilder,
-    nodes: Sequence[Node],
-    whole: dict[Value, Value],
-    states: dict[Value, Value],
-    k: int,
-    draws: int,
-) -> dict[Value, Value]:
-    """Micro-batch ``k``, with ``states`` as the one before left them: values of one micro-batch -> their copies."""
-    env = dict(states)
-    for value, long in whole.items():
-        rows = value.shape[0]
-        env[value] = slice_along(o, long, 0, k * rows, (k + 1) * rows)
-    for node in nodes:
-        inputs = tuple([env.get(v, v) for v in node.inputs])
-        attrs = node.attrs
-        if "index" in attrs and k:
-            attrs = {**attrs, "index": attrs["index"] + k * draws}
-        copied = Node(node.op, inputs, tuple(v.type for v in node.outputs), attrs, node.body, node.loc)
-        builder.nodes.append(copied)
-        env.update(zip(node.outputs, copied.outputs, strict=True))
-    return env
+class _Looped:
+    """The graph of a plan."""
+
+    def __init__(self, plan: _Plan, draws: int) -> None:
+        self.plan, self.draws, self.count = plan, draws, plan.count
+        self.source = plan.graph
+        self.carried = dict(plan.carried)
+        self.joins: dict[Value, Part] = {}
+        self.early: set[Node] = set()
+        self.late: set[Node] = set()
+        self.inside: set[Node] = set()
+        self._place()
+        self.before, self.body, self.after = GraphBuilder(), GraphBuilder(), GraphBuilder()
+        self.env: dict[Value, Value] = {}
+        self.inner: dict[Value, Value] = {}
+        self.slices: dict[tuple[Value, int], Value] = {}
+        self.stacks: dict[Value, Value] = {}
+        self.fixed: dict[Value, Value] = {}
+
+    # Which node stands where
+
+    def _place(self) -> None:
+        plan, source = self.plan, self.source
+        carried = set(self.carried.values())
+        values = [*source.outputs, *(u.value for u in source.updates if u.value not in carried)][::-1]
+        seen: set[Value] = set()
+        while values:
+            value = values.pop()
+            node, part = value.producer, plan.parts[value]
+            if value in seen or value in carried or node is None:
+                continue
+            seen.add(value)
+            if part is None or part == SAME:
+                self.late.add(node)
+                values += node.inputs
+            elif part == OWN:
+                raise _unjoined(value)
+            else:
+                self.joins[value] = part
+        for value in (*self.joins, *carried):
+            self._inside(value)
+        self.late -= self.early
+
+    def _inside(self, value: Value) -> None:
+        """Put into the loop what makes ``value`` there."""
+        pending = [value]
+        while pending:
+            value = pending.pop()
+            node = value.producer
+            if node is None or node in self.inside:
+                continue
+            self.inside.add(node)
+            for operand, role in zip(node.inputs, self.plan.roles[node], strict=True):
+                if role.kind in ("whole", "cut") or self._given(operand):
+                    self._beforehand(operand)
+                else:
+                    pending.append(operand)
+
+    def _given(self, value: Value) -> bool:
+        """Whether the loop reads ``value`` as it is outside."""
+        return self.plan.parts[value] == SAME and (value.producer is None or value not in self.plan.live)
+
+    def _beforehand(self, value: Value) -> None:
+        for node in _cone(self.source.nodes, [value]) if value.producer is not None else ():
+            self.early.add(node)
+
+    # The loop
+
+    def graph(self) -> Graph:
+        source = self.source
+        self._copy(self.before, self.early)
+        if self.joins or self.carried:
+            self._loop()
+        self._copy(self.after, self.late)
+        updates = [Update(u.state, self.env.get(u.value, u.value)) for u in source.updates]
+        outputs = [self.env.get(v, v) for v in source.outputs]
+        return Graph(source.name, list(source.params), [*self.before.nodes, *self.after.nodes], updates, outputs)
+
+    def _copy(self, builder: GraphBuilder, nodes: set[Node]) -> None:
+        with using(builder):
+            for node in self.source.nodes:
+                if node in nodes:
+                    outputs = copy_node(builder, node, tuple([self.env.get(v, v) for v in node.inputs]))
+                    self.env.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
+
+    def _loop(self) -> None:
+        loc = self.plan.targets[-1].loc.noted("accumulate")
+        for state in self.carried:
+            self.inner[state] = Value(state.type, state.name)
+        with using(self.body):
+            for node in self.source.nodes:
+                if node in self.inside:
+                    self._emit(node)
+            self.body.loc = loc
+            totals = {v: Value(_wide(v), "total") for v, part in self.joins.items() if part.way in ("sum", "mean")}
+            sums = [o.add(total, as_type(self._get(v), total.dtype)) for v, total in totals.items()]
+            stacked = [v for v in self.joins if v not in totals]
+            next = [self._get(v) for v in self.carried.values()]
+            slices = [self._get(v) for v in stacked]
+        with using(self.before):
+            self.before.loc = loc
+            zeros = [o.zeros(shape=t.shape, dtype=t.dtype) for t in totals.values()]
+            sequences = [self._stack(v, axis) for v, axis in self.slices] + self._offsets()
+        params = [*(self.inner[s] for s in self.carried), *totals.values(), *self.slices.values()]
+        params += [*self.stacks.values(), *self.fixed.values()]
+        body = Graph("micro_batch", [Param(v, "input") for v in params], self.body.nodes, [], [*next, *sums, *slices])
+        operands = [*self.carried, *zeros, *sequences, *(self.env.get(v, v) for v in self.fixed)]
+        carries = len(self.carried) + len(zeros)
+        self.after.loc = loc
+        with using(self.after):
+            results = loop(operands, body, self.count, carries, len(sequences), micro=True)
+            self.env.update(zip(self.carried.values(), results, strict=False))
+            for value, total in zip(totals, results[len(self.carried) : carries], strict=True):
+                mean = self.joins[value].way == "mean"
+                self.env[value] = as_type(o.div(total, float(self.count)) if mean else total, value.dtype)
+            for value, stack in zip(stacked, results[carries:], strict=True):
+                self.env[value] = self._joined(value, stack)
+
+    def _emit(self, node: Node) -> None:
+        roles = self.plan.roles[node]
+        self.body.loc = node.loc.noted("accumulate")
+        last = len(roles) - 1 if _draws(node) else len(roles)
+        inputs = [self._operand(v, role) for v, role in zip(node.inputs[:last], roles[:last], strict=True)]
+        inputs += [self._offset(v) for v in node.inputs[last:]]
+        parts = [self._part(v, role) for v, role in zip(node.inputs, roles, strict=True)]
+        found = [p for v in node.outputs if (p := self.plan.parts[v]) is not None]
+        made = micro_node(node, inputs, parts, found, self.count)
+        self.body.nodes.append(made)
+        self.inner.update(zip(node.outputs, made.outputs, strict=True))
+
+    def _part(self, value: Value, role: Role) -> Part:
+        if role.kind in ("cut", "head"):
+            return Part("rows", role.axis)
+        part = SUM if role == SHARE else SAME if role == WHOLE else self.plan.parts[value]
+        assert part is not None
+        return part
+
+    def _operand(self, value: Value, role: Role) -> Value:
+        if role == WHOLE:
+            return self._invariant(value)
+        if role.kind == "cut":
+            return self._slice(value, role.axis)
+        found = self._get(value)
+        if role.kind == "head":
+            return slice_along(o, found, role.axis, 0, value.shape[role.axis] // self.count)
+        return o.div(found, float(self.count)) if role == SHARE else found
+
+    def _get(self, value: Value) -> Value:
+        """The micro-batch's ``value``."""
+        if value in self.inner:
+            return self.inner[value]
+        return self._slice(value, 0) if value in self.plan.split else self._invariant(value)
+
+    def _invariant(self, value: Value) -> Value:
+        return self.fixed.setdefault(value, Value(value.type, value.name))
+
+    def _slice(self, value: Value, axis: int) -> Value:
+        kind = micro_type(value.type, Part("rows", axis), self.count)
+        return self.slices.setdefault((value, axis), Value(kind, value.name))
+
+    def _stack(self, value: Value, axis: int) -> Value:
+        """The parts of ``value`` along ``axis``, stacked."""
+        rows = value.shape[axis] // self.count
+        shape = (*value.shape[:axis], self.count, rows, *value.shape[axis + 1 :])
+        apart = o.reshape(self.env.get(value, value), shape=shape)
+        order = (axis, *(a for a in range(len(shape)) if a != axis))
+        return o.permute(apart, dims=order) if axis else apart
+
+    def _joined(self, value: Value, stack: Value) -> Value:
+        part = self.joins[value]
+        if part.way == "rows":
+            order = [*range(1, stack.type.rank)]
+            order.insert(part.axis, 0)
+            return o.reshape(o.permute(stack, dims=tuple(order)) if part.axis else stack, shape=value.shape)
+        if value.dtype.kind == "bool":
+            return (o.any if part.way == "max" else o.all)(stack, axes=(0,))
+        return (o.amax if part.way == "max" else o.amin)(stack, axes=(0,))
+
+    # Draws
+
+    def _offset(self, start: Value) -> Value:
+        """The generator's offset for a micro-batch, where it starts at ``start``."""
+        return self.stacks.setdefault(start, Value(start.type, start.name))
+
+    def _offsets(self) -> list[Value]:
+        steps: Callable[[], Value] = lambda: o.mul(o.iota(shape=(self.count,), axis=0), self.draws)  # noqa: E731
+        return [o.add(self.env.get(start, start), steps()) for start in self.stacks]
+
+
+def _wide(value: Value) -> TensorType:
+    return value.type.with_dtype(accumulator(value.dtype))
+
+
+def _unjoined(value: Value) -> TraceError:
+    node = value.producer
+    place = "" if node is None else f", made by {node.op.name} at {node.loc}"
+    return TraceError(
+        f"accumulate= cannot tell how a {value.type}{place}, is joined over micro-batches: "
+        "each micro-batch has its own; leave it out of the results, or leave accumulate= away"
+    )

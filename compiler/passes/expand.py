@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 from compiler.errors import VerifyError
 from compiler.ir.ambient import using
-from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Value
-from compiler.ir.op import Op, o
-from compiler.ir.replay import copy_node, with_nodes
-
-Claims = Callable[[Op, Sequence[Value], dict[str, Any]], bool]
-"""Whether a target has a kernel of its own for an op on these inputs with these attributes."""
+from compiler.ir.op import o
+from compiler.ir.replay import Claims, ExpandingBuilder, copy_node, nothing, with_nodes
 
 
-def _nothing(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
-    return False
-
-
-class _Expanding(GraphBuilder):
-    """Records a composite as its expansion, at any depth."""
-
-    def __init__(self, claims: Claims) -> None:
-        super().__init__()
-        self.claims = claims
-
-    def emit(self, call: Call) -> tuple[Value, ...]:
-        if call.op.expand is None or self.claims(call.op, call.inputs, call.attrs):
-            return super().emit(call)
-        result = call.op.expand(o, *call.inputs, **call.attrs)
-        return (result,) if isinstance(result, Value) else tuple(result)
-
-
-def expand(graph: Graph, claims: Claims = _nothing) -> Graph:
+def expand(graph: Graph, claims: Claims = nothing) -> Graph:
     """Replace every composite by its expansion, except those that the target claims whole.
 
     before::
@@ -46,7 +21,7 @@ def expand(graph: Graph, claims: Claims = _nothing) -> Graph:
         %0: f32[] = constant() {value=0, dtype=f32}
         %1: f32[8,4] = maximum(%x, %0)
     """
-    builder = _Expanding(claims)
+    builder = ExpandingBuilder(claims)
     new: dict[Value, Value] = {}
     with using(builder):
         for node in graph.nodes:

@@ -64,7 +64,7 @@ def hoist(graph: Graph) -> Graph:
     as a product reads them; products of a sequence with an invariant, as one product over all iterations, and what
     follows them elementwise; products that only a stacked result needs, or that are only added up. Sums over all
     iterations at once add in another order. Results, carries and operands that nobody needs are dropped. A sum over
-    rows is taken out where its operand is stacked anyway.
+    rows is taken out where its operand is stacked anyway. Of a loop over micro-batches only ops on invariants come out.
     """
     if not any(n.op.name == "loop" for n in graph.nodes):
         return graph
@@ -165,7 +165,7 @@ def _narrowed(node: Node, inputs: Sequence[Value], body: Graph, wanted: set[Valu
     operands = [v for v, p in zip(inputs, parts.body.inputs(), strict=True) if p in there]
     carries = [i for i, p in enumerate(carried) if p in there]
     sequences = sum(p in there for p in sliced)
-    results = loop(operands, body, node.attrs["length"], len(carries), sequences, node.attrs["reverse"])
+    results = loop(operands, body, **{**node.attrs, "carries": len(carries), "sequences": sequences})
     old = [node.outputs[i] for i in carries] + [r for r in parts.stacks if r in wanted]
     for before, after in zip(old, results, strict=True):
         after.name = before.name
@@ -180,6 +180,7 @@ class _Loop:
 
     Attributes:
         fixed: values of the body that are the same in every iteration.
+        separate: whether only what every iteration does alike is taken out.
         along: values that depend on sequences and fixed values only, through ops that work on all iterations at once.
         ready: those of ``along`` that are computed before the loop.
         outside: fixed value -> the same outside.
@@ -200,6 +201,7 @@ class _Loop:
         self.uses: dict[Value, int] = {}
         for value in [*(v for n in self.body.nodes for v in n.inputs), *self.body.outputs]:
             self.uses[value] = self.uses.get(value, 0) + 1
+        self.separate = node.attrs["micro"]
         self.fixed, self.along, self.ready = set(invariants), set(sliced), set[Value]()
         for inner in self.body.nodes:
             self._classify(inner)
@@ -216,7 +218,9 @@ class _Loop:
         if all(v in self.fixed for v in node.inputs):
             self.fixed.add(value)
             return
-        if not all(v in self.fixed or v in self.along for v in node.inputs) or not _works_on_all(node, self.fixed):
+        if self.separate or not all(v in self.fixed or v in self.along for v in node.inputs):
+            return
+        if not _works_on_all(node, self.fixed):
             return
         self.along.add(value)
         follows = [v for v in node.inputs if v in self.ready]
@@ -226,8 +230,9 @@ class _Loop:
 
     def results(self) -> list[Value]:
         """Record the loop and what was taken out around it; returns the values that stand for the old results."""
-        sums = self._sums()
-        late = {v: p for v in self.parts.slices if (p := self._product(v)) is not None and p.inputs[-1] in self.fixed}
+        sums = {} if self.separate else self._sums()
+        slices = [] if self.separate else self.parts.slices
+        late = {v: p for v in slices if (p := self._product(v)) is not None and p.inputs[-1] in self.fixed}
         for value in self.parts.slices:
             if value in late or value in self.along or value in self.fixed:
                 self.slices.pop(value, None)
@@ -379,7 +384,8 @@ class _Loop:
         body = Graph(self.body.name, params, self.nodes, [], outputs)
         operands = [v for group in self.operands for v in group]
         self.builder.loc = self.node.loc
-        results = loop(operands, body, self.length, len(carries), len(self.params[1]), self.node.attrs["reverse"])
+        attrs = {**self.node.attrs, "carries": len(carries), "sequences": len(self.params[1])}
+        results = loop(operands, body, **attrs)
         names = [self.node.outputs[i].name for i in carries]
         for result, name in zip(results, names, strict=False):
             result.name = name

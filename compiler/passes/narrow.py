@@ -105,7 +105,7 @@ def _narrowed(node: Node, inputs: Sequence[Value], casts: Sequence[Node]) -> dic
         starts.append(o.cast(start[carry], to=to))
     builder.loc = node.loc
     operands = [*starts, *sequences, *invariants]
-    found = loop(operands, body, node.attrs["length"], len(starts), len(sequences), node.attrs["reverse"])
+    found = loop(operands, body, **{**node.attrs, "carries": len(starts)})
     old = [*node.outputs, *(n.output for n in casts)]
     new = [*found[: len(carried)], *found[len(starts) :]]
     for before, after in zip(old, new, strict=True):

@@ -96,7 +96,7 @@ def batch_norm(
         return wrap(o.batch_norm_inference(input.value, *statistics, *affine, eps=float(eps)))
     y, centre, var = o.batch_norm(input.value, *affine, eps=float(eps))
     _move(running_mean, wrap(centre), momentum)
-    _move(running_var, _unbiased(wrap(var), input.numel() // input.shape[1]), momentum)
+    _move(running_var, wrap(o.unbiased(var, input.value)), momentum)
     return wrap(y)
 
 
@@ -137,7 +137,8 @@ def instance_norm(
     _per_channel(input, running_mean, running_var, ("running_mean", "running_var"))
     y, centre, var = o.group_norm(input.value, *affine, groups=input.shape[1], eps=float(eps))
     _move(running_mean, mean(wrap(centre), 0), momentum)
-    _move(running_var, mean(_unbiased(wrap(var), prod(input.shape[2:])), 0), momentum)
+    elements = prod(input.shape[2:])
+    _move(running_var, mean(mul(wrap(var), elements / max(elements - 1, 1)), 0), momentum)
     return wrap(y)
 
 
@@ -160,10 +161,6 @@ def _per_channel(
     if weight is None and bias is not None:
         weight = ones_like(bias)
     return [p.value for p in (weight, bias) if p is not None]
-
-
-def _unbiased(var: Tensor, elements: int) -> Tensor:
-    return mul(var, elements / max(elements - 1, 1))
 
 
 def _move(running: Tensor | None, statistic: Tensor, momentum: float | Tensor) -> None:

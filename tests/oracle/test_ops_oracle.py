@@ -347,6 +347,7 @@ ELSEWHERE = {
     "normal": "PyTorch draws other numbers",
     "attention_backward": "the gradient of scaled_dot_product_attention",
     "bounded": "an index check",
+    "unbiased": "compared through the running variance of batch norm",
     "slide": "compared through convolution and pooling",
     "convolve": "compared through conv",
     "convolve_weight": "compared through the gradient of conv",
