@@ -24,10 +24,11 @@ from compiler.codegen.c import unit
 from compiler.codegen.c.isa import isa_for
 from compiler.ir.verify import verify
 from compiler.pipeline import lowering
+from genesis.arguments import Sharing
 from genesis.collector import without_collector
 from genesis.guards.reachable import Reachable
 from genesis.options import Options
-from genesis.tracing import Traced, Tracer
+from genesis.tracing import Traced, record
 from runtime.toolchain import find_compiler, march
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ class Recorded(Program):
     def trace(self) -> Traced:
         """Record one call."""
         reachable = Reachable(self._step)
-        return Tracer(self._step, Options(), reachable, self._no_scale).run(next(self._batches), {})
+        return record(self._step, Options(), reachable, self._no_scale, Sharing(), next(self._batches), {})
 
     @staticmethod
     def _no_scale() -> Any:

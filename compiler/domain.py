@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from compiler.index import Index, Var, broadcast, parts_in_concat, refined, through_view
+from compiler.index import Index, Var, broadcast, join, matrix_strides, parts_in_concat, refined, split, through_view
 from compiler.ir.graph import Graph, Node, Value
 
 LOOKUPS = ("take", "gather")
@@ -40,6 +40,74 @@ def concat_of(value: Value) -> Node | None:
     return node if node is not None and node.op.name == "concat" else None
 
 
+def reduction_of(value: Value) -> Node | None:
+    """The reduction whose result ``value`` is, seen through reshapes."""
+    while value.producer is not None and value.producer.op.name in ("reshape", "detach"):
+        value = value.producer.inputs[0]
+    node = value.producer
+    return node if node is not None and node.op.kind == "reduce" else None
+
+
+Read = tuple[Value, Index]
+"""A value and the place at which a kernel reads it."""
+
+
+def evaluated(starts: Iterable[Read], element: Index) -> Iterator[Read]:
+    """What a kernel evaluates to get ``starts``: these, what they are computed from, and so on, each once.
+
+    Reductions read their operand at ``element``. Nothing is said of what a product is computed from.
+    """
+    seen = dict.fromkeys(starts)
+    pending = list(seen)
+    while pending:
+        value, index = pending.pop()
+        yield value, index
+        sources = [source for source in _sources(value.producer, index, element) if source not in seen]
+        pending += sources
+        seen.update(dict.fromkeys(sources))
+
+
+def _sources(node: Node | None, index: Index, element: Index) -> list[Read]:
+    """What element ``index`` of the result of ``node`` is computed from."""
+    if node is None or node.op.name == "dot":
+        return []
+    if node.op.kind == "view":
+        return [(node.inputs[0], through_view(node, index))]
+    if node.op.kind == "reduce":
+        return [(node.inputs[0], element)]
+    if node.op.name in LOOKUPS:
+        table, places = node.inputs
+        at = join(split(index, node.output.shape)[: places.type.rank], places.shape)
+        return [(places, at), (table, Index.of(Var("found", table.type.size, "=", at)))]
+    return [(v, broadcast(index, node.output.shape, v.shape)) for v in node.inputs]
+
+
+def read_in_place(node: Node) -> frozenset[int]:
+    """The operands of a fused node, by number, of which it reads each element only where it writes that of a result.
+
+    A result of an operand's size and type may then stand in the operand's memory. Other kernels than pointwise ones and
+    products read elements again later.
+    """
+    body, kind = node.body, node.attrs.get("kind")
+    if body is None or kind not in ("pointwise", "contract"):
+        return frozenset()
+    dots = [n for n in body.nodes if n.op.name == "dot"]
+    shape = dots[0].output.shape if dots else (node.attrs["rows"], node.attrs["columns"])
+    element = join([Index.of(Var(f"d{axis}", n)) for axis, n in enumerate(shape)], shape)
+    windows = [matrix_strides(v, ("cast",)) for dot in dots for v in dot.inputs]
+    again = {window[0] for window in windows if window is not None}
+    again |= {v for v, index in evaluated(_results(body, element), element) if index != element}
+    return frozenset(i for i, v in enumerate(body.inputs()) if v not in again)
+
+
+def _results(body: Graph, element: Index) -> Iterator[Read]:
+    """What a kernel evaluates at its running element: results, operands of sums, and parts of concatenations."""
+    for value in body.outputs:
+        concat, reduction = concat_of(value), reduction_of(value)
+        parts = concat.inputs if concat is not None else [value] if reduction is None else reduction.inputs
+        yield from ((part, element) for part in parts)
+
+
 def inner_columns(body: Graph, size: int) -> int:
     """The inner loop of a pointwise kernel: as many last dimensions as can be walked without a division.
 
@@ -64,27 +132,10 @@ def _walks(body: Graph, size: int, columns: int) -> bool:
     """Whether no value of a pointwise body is read at a place that is found by dividing the column."""
     column = Var("c", columns)
     element = Index.of(Var("r", size // columns)) * columns + Index.of(column)
-    pending = []
-    for value in body.outputs:
-        concat = concat_of(value)
-        parts = [] if concat is None else parts_in_concat(concat, element)
-        if any(place.divided(column) for _, place in parts):
+    for concat in filter(None, map(concat_of, body.outputs)):
+        if any(place.divided(column) for _, place in parts_in_concat(concat, element)):
             return False
-        pending += [(v, element) for v in ([part for part, _ in parts] or [value])]
-    seen = set(pending)
-    while pending:
-        value, index = pending.pop()
-        node = value.producer
-        if index.divided(column) or (node is not None and node.op.name in (*LOOKUPS, "iota")):
+    for value, index in evaluated(_results(body, element), element):
+        if index.divided(column) or (value.producer is not None and value.producer.op.name in (*LOOKUPS, "iota")):
             return False
-        if node is None:
-            continue
-        if node.op.kind == "view":
-            sources = [(node.inputs[0], through_view(node, index))]
-        elif node.op.kind == "reduce":
-            sources = [(node.inputs[0], element)]
-        else:
-            sources = [(v, broadcast(index, node.output.shape, v.shape)) for v in node.inputs]
-        pending += [s for s in sources if s not in seen]
-        seen.update(sources)
     return True

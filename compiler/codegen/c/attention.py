@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import lcm
 
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import C_TYPE, FROM_F32, TO_F32, Pack, Tile, address, times
+from compiler.codegen.c.tiles import C_TYPE, FROM_F32, TO_F32, MicroKernels, Pack, Tile, address, times
 
 Strides = tuple[int, int, int, int]
 
@@ -56,14 +56,11 @@ class AttentionSpec:
     dropout: float = 0.0
     draw: int = 0
 
-    def tiles(self, isa: Isa) -> frozenset[Tile]:
-        """Register tiles the kernel calls."""
-        return _Layout(isa, self).forward_tiles()
-
-    def packs(self, isa: Isa) -> frozenset[Pack]:
-        """Packing functions the kernel calls."""
+    def micro_kernels(self, isa: Isa) -> MicroKernels:
+        """The shared functions that the kernel calls."""
         layout = _Layout(isa, self)
-        return frozenset({layout.pack_left(self.q), layout.pack_keys(self.k), layout.pack_right(self.v)})
+        packs = frozenset({layout.pack_left(self.q), layout.pack_keys(self.k), layout.pack_right(self.v)})
+        return MicroKernels(layout.forward_tiles(), packs)
 
 
 @dataclass(frozen=True)
@@ -77,15 +74,12 @@ class AttentionGradSpec:
     dk: Strides
     dv: Strides
 
-    def tiles(self, isa: Isa) -> frozenset[Tile]:
-        """Register tiles the kernel calls."""
-        return _Layout(isa, self.forward).backward_tiles()
-
-    def packs(self, isa: Isa) -> frozenset[Pack]:
-        """Packing functions the kernel calls."""
+    def micro_kernels(self, isa: Isa) -> MicroKernels:
+        """The shared functions that the kernel calls."""
         layout, q, k, v = _Layout(isa, self.forward), self.forward.q, self.forward.k, self.forward.v
         packs = {layout.pack_left(s) for s in (q, self.do)} | {layout.pack_keys(s) for s in (k, v)}
-        return frozenset(packs | {layout.pack_right(s) for s in (q, k, self.do)})
+        packs |= {layout.pack_right(s) for s in (q, k, self.do)}
+        return MicroKernels(layout.backward_tiles(), frozenset(packs))
 
 
 def scratch_bytes(isa: Isa, spec: AttentionSpec | AttentionGradSpec, threads: int) -> int:

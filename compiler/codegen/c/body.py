@@ -71,11 +71,6 @@ class Body:
         self.loaded: set[tuple[Value, Index]] = set()
         self.order = {n.outputs[0]: i for i, n in enumerate(graph.nodes)} if len(graph.nodes) > LONG else {}
 
-    def read_only_at(self, place: Index) -> frozenset[int]:
-        """Numbers of the inputs that are read at ``place`` and nowhere else."""
-        elsewhere = {v for v, index in self.loaded if index != place}
-        return frozenset(i for i, v in enumerate(self.graph.inputs()) if v not in elsewhere)
-
     def rows_of(self, var: Var, stored: Iterable[tuple[int, Index]] = ()) -> frozenset[tuple[str, int]]:
         """("in", i) and ("out", i) of what is read, and ``stored``, in row ``var`` only, if it has so many rows."""
         inputs, outputs = self.graph.inputs(), self.graph.outputs

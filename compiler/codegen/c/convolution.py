@@ -12,7 +12,7 @@ from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.spelling import index_text
 from compiler.codegen.c.templates import TeamKernel, parameters_of
-from compiler.codegen.c.tiles import C_TYPE, Pack, Tile
+from compiler.codegen.c.tiles import C_TYPE, MicroKernels, Pack, Tile
 from compiler.codegen.c.windows import Windows
 from compiler.codegen.c.writer import Writer
 from compiler.index import Index, Var, join, matrix_strides
@@ -55,14 +55,6 @@ class ConvolutionSpec:
     epilogue: str
     gradient: bool
 
-    def tiles(self, isa: Isa) -> frozenset[Tile]:
-        """Register tiles the kernel calls."""
-        return _plan(isa, self).tiles
-
-    def packs(self, isa: Isa) -> frozenset[Pack]:
-        """Packing functions the kernel calls."""
-        return frozenset({_plan(isa, self).pack})
-
 
 class _Plan:
     """What is decided from the shapes; ``rows`` x ``columns`` is one product, cut into tiles."""
@@ -93,6 +85,11 @@ class _Plan:
 
     tile_kind = "columns"
     pack: Pack
+
+    @property
+    def micro_kernels(self) -> MicroKernels:
+        """The shared functions that the kernel calls."""
+        return MicroKernels(self.tiles, frozenset({self.pack}))
 
     def depth(self, k: int) -> int:
         """Elements of a panel along k: pairs of bf16 are one."""
@@ -442,10 +439,8 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base
     spec = _spec(isa, op, ", ".join(parameters), out.text())
     plan = _plan(isa, spec)
     first = [("in", params.index(root), offset) for root, offset in roots]
-    own_place = body.read_only_at(place) - {i for _, i, _ in first}
-    return TeamKernel(
-        plan.text(), first + pointers, spec, plan.shared_bytes, plan.private_bytes, body.checks, own_place
-    )
+    shared, private = plan.shared_bytes, plan.private_bytes
+    return TeamKernel(plan.text(), first + pointers, plan.micro_kernels, shared, private, body.checks)
 
 
 def _memory(value: Value) -> tuple[Value, int]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import prod
-from typing import Protocol
 
-from compiler.codegen.c.gemm_plan import GemmSpec, Plan
+from compiler.codegen.c.gemm_plan import Plan
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import C_TYPE, TO_F32, Pack, Tile, address, transpose
+from compiler.codegen.c.tiles import C_TYPE, TO_F32, MicroKernels, Tile, address, transpose
 from compiler.codegen.c.writer import Writer
 
 _ALIGN = 64
@@ -28,63 +27,28 @@ RESERVED = frozenset(
 """Names the kernels use themselves, beside b0, b1, ..."""
 
 
-class TileUser(Protocol):
-    """A specification whose kernel calls shared tiles and packing functions."""
-
-    def tiles(self, isa: Isa) -> frozenset[Tile]: ...
-
-    def packs(self, isa: Isa) -> frozenset[Pack]: ...
-
-
-def micro_kernels(isa: Isa, specs: Iterable[TileUser]) -> list[str]:
-    """The shared static functions of a file: the tiles and packing variants its specifications need, each once."""
-    specs = list(specs)
-    packs = sorted({pack for spec in specs for pack in spec.packs(isa)})
-    tiles = sorted({tile for spec in specs for tile in spec.tiles(isa)})
-    turned = any(isinstance(spec, GemmSpec) and Plan(isa, spec).turned for spec in specs)
-    texts = [transpose(isa)] if turned or any(pack.order == "rows" for pack in packs) else []
+def micro_kernels(isa: Isa, wanted: Iterable[MicroKernels]) -> list[str]:
+    """The shared static functions of a file: the tiles and packing functions that its kernels want, each once."""
+    wanted = list(wanted)
+    packs = sorted({pack for one in wanted for pack in one.packs})
+    tiles = sorted({tile for one in wanted for tile in one.tiles})
+    transposes = any(one.transpose for one in wanted) or any(pack.order == "rows" for pack in packs)
+    texts = [transpose(isa)] if transposes else []
     return texts + [*dict.fromkeys(pack.text(isa) for pack in packs)] + [tile.text(isa) for tile in tiles]
 
 
-def scratch_bytes(isa: Isa, spec: GemmSpec, threads: int) -> int:
-    """Bytes of 64-byte aligned scratch the kernel needs when at most `threads` threads run it."""
-    plan = Plan(isa, spec)
-    return plan.shared_bytes + threads * plan.private_bytes
-
-
-def parts(isa: Isa, spec: GemmSpec) -> int:
-    """The number of partial results of each total. It depends on shapes only."""
-    return Plan(isa, spec).parts
-
-
-def row_parts(isa: Isa, spec: GemmSpec) -> int:
-    """The number of partial results of each column's total. It depends on shapes only."""
-    return Plan(isa, spec).row_parts
-
-
-def even(isa: Isa, spec: GemmSpec) -> int:
-    """A number each of whose divisors shares out the rows evenly among as many threads; 0: none."""
-    return Plan(isa, spec).even
-
-
-def gemm_kernel(isa: Isa, spec: GemmSpec) -> str:
+def gemm_kernel(plan: Plan) -> str:
     """The function `void NAME(pool, tid, nt, scratch, a, b, PARAMS)`, which all nt threads call.
 
     It takes the inputs as visible and ends without a barrier. Between two kernels that use the same scratch, and before
     anyone reads the outputs, the caller puts `pool->barrier(pool, nt)`.
     """
-    return _Kernel(Plan(isa, spec)).text()
+    return _Kernel(plan).text()
 
 
-def packed_bytes(isa: Isa, spec: GemmSpec) -> int:
-    """Bytes of B in panels, where a function of its own packs it for a product that runs often; else 0."""
-    plan = Plan(isa, spec)
-    return 4 * plan.b_block if plan.packed else 0
-
-
-def pack_kernel(isa: Isa, spec: GemmSpec) -> str:
+def pack_kernel(plan: Plan) -> str:
     """The function `void NAME_pack(tid, nt, b, packed)`, which all nt threads call before kernels with `packed`."""
-    return _Kernel(Plan(isa, spec)).pack_text()
+    return _Kernel(plan).pack_text()
 
 
 class _Kernel:

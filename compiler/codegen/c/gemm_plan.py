@@ -7,7 +7,7 @@ from functools import cached_property
 from math import prod
 
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import BYTES, Pack, Tile
+from compiler.codegen.c.tiles import BYTES, MicroKernels, Pack, Tile
 
 # What was measured with AVX-512 on two cores:
 #
@@ -60,13 +60,14 @@ class GemmSpec:
 
     `result` is the parameter, an f32 array [batch..., m, n], that takes the sums themselves, or "": register tiles are
     stored in it directly, and the epilogue runs behind. `totals` are sums over all elements: the parameter for partial
-    results, f32[:func:`parts`], and the term of one element, in terms of what the epilogue defines. `column_totals` are
-    sums over batch and rows, with partial results f32[:func:`row_parts`, n]; not for thin products. `ahead` are
-    statements run before the epilogue of neighbours in a row, `width` (a constant) columns from `j0` on. `streams` are
-    the arrays [batch..., m, n], row-major, of which the epilogue reads or writes its own element: name, bytes of one.
+    results, f32[:attr:`Plan.parts`], and the term of one element, in terms of what the epilogue defines.
+    `column_totals` are sums over batch and rows, with partial results f32[:attr:`Plan.row_parts`, n]; not for thin
+    products. `ahead` are statements run before the epilogue of neighbours in a row, `width` (a constant) columns from
+    `j0` on. `streams` are the arrays [batch..., m, n], row-major, of which the epilogue reads or writes its own
+    element: name, bytes of one.
 
-    `repeated`: the product runs often with the same B. Where :func:`packed_bytes` is not 0, the kernel then takes B as
-    the function of :func:`pack_kernel` has laid it out.
+    `repeated`: the product runs often with the same B. Where :attr:`Plan.packed_bytes` is not 0, the kernel then takes
+    B as the function of ``gemm.pack_kernel`` has laid it out.
     """
 
     name: str
@@ -90,14 +91,6 @@ class GemmSpec:
     def all_totals(self) -> tuple[tuple[str, str], ...]:
         """Those of everything, then those of columns."""
         return self.totals + self.column_totals
-
-    def tiles(self, isa: Isa) -> frozenset[Tile]:
-        """Register tiles the kernel calls."""
-        return Plan(isa, self).tiles
-
-    def packs(self, isa: Isa) -> frozenset[Pack]:
-        """Packing functions the kernel calls."""
-        return Plan(isa, self).packs
 
 
 def _ceil(x: int, unit: int) -> int:
@@ -334,6 +327,11 @@ class Plan:
             return frozenset({self.pack_a})
         return frozenset(([] if self.direct_a else [self.pack_a]) + ([] if self.direct_b else [self.pack_b]))
 
+    @property
+    def micro_kernels(self) -> MicroKernels:
+        """The shared functions that the kernel calls."""
+        return MicroKernels(self.tiles, self.packs, self.turned)
+
     # Scratch, in elements of four bytes: [blocks of B, partial sums] [thread: its own B and partial sums, a panel of A]
 
     @cached_property
@@ -377,6 +375,11 @@ class Plan:
     @cached_property
     def shared_bytes(self) -> int:
         return 0 if self.private or self.thin or self.turned or self.empty else 4 * self.b_and_partial
+
+    @cached_property
+    def packed_bytes(self) -> int:
+        """Bytes of B in panels, where a function of its own packs it for a product that runs often; else 0."""
+        return 4 * self.b_block if self.packed else 0
 
     @cached_property
     def private_bytes(self) -> int:

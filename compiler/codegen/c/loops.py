@@ -13,7 +13,7 @@ from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE, STORAGE, index_text, literal
 from compiler.codegen.c.writer import Writer
-from compiler.domain import concat_of, reduction_class
+from compiler.domain import concat_of, reduction_class, reduction_of
 from compiler.index import Index, Var, join, parts_in_concat, refined, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, f32, i32
@@ -64,8 +64,8 @@ class LoopKernel:
 
     ``operands`` lists what the parameters after ``begin, end`` are: ("in", i), ("out", i), ("partial", i), "chunk",
     "status". ``total`` is the length of the domain, ``grain`` what a range is a multiple of, ``chunk`` the length of a
-    chunk when there are sinks. ``own_place`` are the inputs read only where a result is written: it may overwrite them.
-    Of the ("in", i) and ("out", i) in ``own_rows``, of as many rows as the domain has, those of a range are touched.
+    chunk when there are sinks. ``own_rows`` are the ("in", i) and ("out", i) that have as many rows as the domain and
+    of which a call touches the rows of its range only.
     """
 
     text: str
@@ -76,7 +76,6 @@ class LoopKernel:
     sinks: list[Sink] = field(default_factory=list)
     flat: bool = False
     checks: list[Node] = field(default_factory=list)
-    own_place: frozenset[int] = frozenset()
     own_rows: frozenset[tuple[str, int]] = frozenset()
 
     @property
@@ -573,21 +572,12 @@ class Loops:
             list(sinks.values()),
             self.flat,
             self.body.checks,
-            self.body.read_only_at(self._place()) if self.kind == "pointwise" else frozenset(),
             frozenset() if self.by_columns else self.body.rows_of(self.column if self.flat else self.row, self.stored),
         )
 
     def _place(self) -> Index:
         """The running element."""
         return Index.of(self.row) * self.columns + self.at
-
-
-def reduction_of(value: Value) -> Node | None:
-    """The reduction whose result ``value`` is, seen through reshapes."""
-    while value.producer is not None and value.producer.op.name in ("reshape", "detach"):
-        value = value.producer.inputs[0]
-    node = value.producer
-    return node if node is not None and node.op.kind == "reduce" else None
 
 
 def _trailing(reduction: Node) -> bool:

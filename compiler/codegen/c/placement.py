@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 from compiler.codegen.c import names
 from compiler.codegen.c.barriers import Access, agreed
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.loops import loop_kernel
 from compiler.codegen.c.spelling import STORAGE
-from compiler.codegen.c.templates import contract_kernel
-from compiler.domain import CHECKS
+from compiler.domain import CHECKS, read_in_place
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import TensorType
 from compiler.memory import Lifetime, assign_offsets
@@ -78,6 +76,7 @@ class Placement:
         self.readers: dict[int, Counter[Value]] = {}
         self.fixed: set[Value] = set()
         self.replaced: set[Value] = set()
+        self.in_place: dict[Node, frozenset[int]] = {}
         self._assign()
 
     def _assign(self) -> None:
@@ -205,14 +204,12 @@ class Placement:
 
     def _in_place(self, node: Node, operand: int, output: int) -> bool:
         """Whether ``output`` can overwrite ``operand``: every element is read only where it is written."""
-        if node.op.name != "fused" or node.attrs["kind"] not in ("pointwise", "contract"):
-            return False
         old, new = node.inputs[operand].type, node.outputs[output].type
         if (old.dtype, old.size) != (new.dtype, new.size):
             return False
-        contract = node.attrs["kind"] == "contract"
-        kernel = contract_kernel(self.isa, node, {}, 0) if contract else loop_kernel(node, {}, 0)
-        return operand in kernel.own_place
+        if node not in self.in_place:
+            self.in_place[node] = read_in_place(node)
+        return operand in self.in_place[node]
 
 
 @dataclass(frozen=True)

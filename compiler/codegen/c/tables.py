@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 from compiler.codegen.c.placement import Place
@@ -24,9 +25,10 @@ class Table:
         assert len({len(row) for row in self.places}) == 1
 
     def _varies(self, column: int) -> bool:
+        """Whether two tensors have different places in ``column``. It looks at each place of it once."""
         return any(row[column].pointer != self.places[0][column].pointer for row in self.places)
 
-    @property
+    @cached_property
     def columns(self) -> list[int]:
         """The columns that differ between tensors; never none, so that the table exists."""
         return [k for k in range(len(self.places[0])) if self._varies(k)] or [0]
@@ -72,7 +74,7 @@ class Pieces:
     sizes: Sequence[int]
     chunk: int
 
-    @property
+    @cached_property
     def starts(self) -> list[int]:
         """The first piece of each tensor, and how many there are in all."""
         return list(accumulate((-(-n // self.chunk) for n in self.sizes), initial=0))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
 
 from compiler.codegen.c import attention, gemm, names
 from compiler.codegen.c.body import Body, Run, Scope
-from compiler.codegen.c.gemm_plan import GemmSpec, Operand
+from compiler.codegen.c.gemm_plan import GemmSpec, Operand, Plan
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.loops import LoopKernel, Sink, reduction_of
+from compiler.codegen.c.loops import LoopKernel, Sink
 from compiler.codegen.c.spelling import COMPUTE, STORAGE, index_text
+from compiler.codegen.c.tiles import MicroKernels
 from compiler.codegen.c.writer import Writer
+from compiler.domain import reduction_of
 from compiler.index import Index, Var, concat_starts, join, matrix_strides, place_in_concat, split, view_chain
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, bf16, f16, f32
 from compiler.ops.contract import attention_scale
-
-Spec = gemm.TileUser
 
 
 @dataclass
@@ -25,18 +25,17 @@ class TeamKernel:
     """A kernel that all threads call with ``pool, tid, nt, scratch``; ``pointers`` are its memory operands in order.
 
     Each pointer is ("in", i, element offset), ("out", i, element offset) or ("partial", i, 0). ``sinks`` have one
-    partial result for each of ``chunks``. ``own_place`` and ``own_rows`` as in :class:`LoopKernel`; each divisor of
-    ``even`` shares out the rows evenly among as many threads. With ``packed_bytes``, the kernel
-    takes the second operand as ``NAME_pack(tid, nt, operand, packed)``, also in ``text``, has laid it out.
+    partial result for each of ``chunks``. ``own_rows`` as in :class:`LoopKernel`. If the number of threads divides
+    ``even``, all get equal shares of the rows. With ``packed_bytes``, the kernel takes the second operand as
+    ``NAME_pack(tid, nt, operand, packed)``, also in ``text``, has laid it out.
     """
 
     text: str
     pointers: list[tuple[str, int, int]]
-    spec: Spec
+    micro_kernels: MicroKernels
     shared: int
     private: int
     checks: list[Node] = field(default_factory=list)
-    own_place: frozenset[int] = frozenset()
     own_rows: frozenset[tuple[str, int]] = frozenset()
     even: int = 0
     sinks: list[Sink] = field(default_factory=list)
@@ -121,29 +120,25 @@ def contract_kernel(
     if body.checks:
         parameters.append("long long *status")
         pointers.append(("status", 0, 0))
+    first = [("in", params.index(root), offset) for root, offset, _ in roots]
     operands = [Operand(root.dtype.short, strides) for root, _, strides in roots]
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
     spec = GemmSpec(
         "NAME", tuple(batch), m, n, k, operands[0], operands[1], compute, ", ".join(parameters), out.text(),
         "" if result is None else names.result(result), totals, column_totals, ahead.text(), tuple(streams),
+        first[1][1] in fixed,
     )  # fmt: skip
-    first = [("in", params.index(root), offset) for root, offset, _ in roots]
-    spec = replace(spec, repeated=first[1][1] in fixed)
-    packed_bytes = gemm.packed_bytes(isa, spec) if spec.repeated else 0
-    none, one = gemm.scratch_bytes(isa, spec, 0), gemm.scratch_bytes(isa, spec, 1)
-    own_place = body.read_only_at(place) - {i for _, i, _ in first}
+    plan = Plan(isa, spec)
     own_rows: frozenset[tuple[str, int]] = frozenset()
     if prod(batch) == 1:
         own_rows = body.rows_of(Var("i", m), [(i, place) for i in texts]) - {first[1][:2]}
         if not _row_by_row(*roots[0], m, k):
             own_rows -= {first[0][:2]}
-    text = (gemm.pack_kernel(isa, spec) + "\n" if packed_bytes else "") + gemm.gemm_kernel(isa, spec)
-    sinks = [
-        Sink(i, "sum", f32, n, gemm.row_parts(isa, spec)) if i in by_column else Sink(i, "sum", f32, 1) for i in sums
-    ]
+    text = (gemm.pack_kernel(plan) + "\n" if plan.packed_bytes else "") + gemm.gemm_kernel(plan)
+    sinks = [Sink(i, "sum", f32, n, plan.row_parts) if i in by_column else Sink(i, "sum", f32, 1) for i in sums]
     return TeamKernel(
-        text, first + pointers, spec, none, one - none, body.checks, own_place, own_rows, gemm.even(isa, spec),
-        sinks, gemm.parts(isa, spec), packed_bytes,
+        text, first + pointers, plan.micro_kernels, plan.shared_bytes, plan.private_bytes, body.checks, own_rows,
+        plan.even, sinks, plan.parts, plan.packed_bytes,
     )  # fmt: skip
 
 
@@ -412,7 +407,7 @@ def _team(
     spec: attention.AttentionSpec | attention.AttentionGradSpec,
 ) -> TeamKernel:
     private = attention.scratch_bytes(isa, spec, 1)
-    return TeamKernel(text, pointers, spec, 0, private)
+    return TeamKernel(text, pointers, spec.micro_kernels(isa), 0, private)
 
 
 def _name(dtype: DType) -> str:

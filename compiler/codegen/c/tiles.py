@@ -265,6 +265,15 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
 """
 
 
+@dataclass(frozen=True)
+class MicroKernels:
+    """Shared functions that a kernel calls: register tiles, packing functions, perhaps a transpose."""
+
+    tiles: frozenset[Tile]
+    packs: frozenset[Pack]
+    transpose: bool = False
+
+
 def transpose(isa: Isa) -> str:
     """`transpose(r)`: LANES vectors of LANES f32 in place, by 4x4 blocks and then by blocks of whole quarters."""
     lanes = isa.lanes

@@ -19,13 +19,13 @@ from compiler.codegen.c.schedule import Call, Item, Repeat, Schedule, calls
 from compiler.codegen.c.spelling import STORAGE
 from compiler.codegen.c.tables import Pieces, Shares, Table
 from compiler.codegen.c.templates import (
-    Spec,
     TeamKernel,
     attention_kernel,
     concat_kernel,
     contract_kernel,
     scatter_kernel,
 )
+from compiler.codegen.c.tiles import MicroKernels
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.comments import comment
 from compiler.ir.graph import Graph, Node, Value
@@ -67,7 +67,7 @@ class _Unit:
         self.names: dict[str, str] = {}
         self.texts: list[str] = []
         self.helpers: dict[str, str] = {}
-        self.specs: list[Spec] = []
+        self.micro_kernels: list[MicroKernels] = []
         self.scratch: set[tuple[int, int]] = set()
         self.checks: list[Check] = []
         self.calls: list[Item] = []
@@ -167,7 +167,7 @@ class _Unit:
             kernel = loop_kernel(node, aliases, base)
         self.checks += [Check(c.attrs["what"], c.attrs.get("size"), str(c.loc)) for c in kernel.checks]
         if isinstance(kernel, TeamKernel):
-            self.specs.append(kernel.spec)
+            self.micro_kernels.append(kernel.micro_kernels)
             self.scratch.add((kernel.shared, kernel.private))
         any_size = isinstance(kernel, LoopKernel) and kernel.flat
         return kernel, self._function(kernel.text, node, any_size)
@@ -359,7 +359,7 @@ class _Unit:
     def _source(self, offsets: Sequence[int]) -> str:
         count = len(list(calls(self.calls)))
         shared = "\n".join(
-            [*gemm.micro_kernels(self.isa, self.specs), *(self.helpers[name] for name in sorted(self.helpers))]
+            [*gemm.micro_kernels(self.isa, self.micro_kernels), *(self.helpers[name] for name in sorted(self.helpers))]
         )
         pieces = [
             f"/* {comment(self.graph.name)}: {count} kernel runs of {len(self.texts)} kernels, {self.isa.name}.\n"

@@ -26,8 +26,7 @@ from compiler.codegen.triton.task import (
     power_of_two,
     warps_for,
 )
-from compiler.codegen.triton.tiles import reduction_of
-from compiler.domain import CHECKS
+from compiler.domain import CHECKS, reduction_of
 from compiler.index import Index, Var
 from compiler.ir.graph import Node
 from compiler.ir.types import TensorType, f32

@@ -25,7 +25,7 @@ from compiler.codegen.triton.task import (
     power_of_two,
     warps_for,
 )
-from compiler.domain import reduction_class
+from compiler.domain import reduction_class, reduction_of
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType, f32
@@ -49,14 +49,6 @@ class Sink:
     @property
     def width(self) -> int:
         return self.node.output.type.size
-
-
-def reduction_of(value: Value) -> Node | None:
-    """The reduction whose result ``value`` is, seen through reshapes."""
-    while value.producer is not None and value.producer.op.name in ("reshape", "detach"):
-        value = value.producer.inputs[0]
-    node = value.producer
-    return node if node is not None and node.op.kind == "reduce" else None
 
 
 def tile_tasks(node: Node) -> list[Task | Mergeable]:

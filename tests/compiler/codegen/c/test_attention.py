@@ -124,7 +124,7 @@ class Case:
 
 def unit(isa: Isa, cases: list[Case]) -> str:
     specs = [spec for case in cases for spec in (case.spec, case.grad)]
-    text = "#include <stdlib.h>\n" + POOL + "\n".join(micro_kernels(isa, specs))
+    text = "#include <stdlib.h>\n" + POOL + "\n".join(micro_kernels(isa, [spec.micro_kernels(isa) for spec in specs]))
     for case in cases:
         arguments = len(case.inputs)
         text += forward_kernel(isa, case.spec) + entry(case.spec.name, arguments + 2, scratch_bytes(isa, case.spec, 3))

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 import pytest
 
-from compiler.codegen.c.gemm import gemm_kernel, micro_kernels, parts, row_parts, scratch_bytes
+from compiler.codegen.c.gemm import gemm_kernel, micro_kernels
 from compiler.codegen.c.gemm_plan import GemmSpec, Operand, Plan
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.codegen.c.prelude import prelude
@@ -58,8 +58,10 @@ def case(
 
 
 def unit(isa: Isa, specs: list[GemmSpec], pointers: int = 3) -> str:
-    text = "#include <stdlib.h>\n" + POOL + "\n".join(micro_kernels(isa, specs))
-    text += "".join(gemm_kernel(isa, s) + entry(s.name, pointers, scratch_bytes(isa, s, 3)) for s in specs)
+    plans = [Plan(isa, spec) for spec in specs]
+    text = "#include <stdlib.h>\n" + POOL + "\n".join(micro_kernels(isa, [plan.micro_kernels for plan in plans]))
+    for plan in plans:
+        text += gemm_kernel(plan) + entry(plan.spec.name, pointers, plan.shared_bytes + 3 * plan.private_bytes)
     return prelude(isa, text) + text
 
 
@@ -214,7 +216,7 @@ def test_totals(isa: Isa) -> None:
         found = []
         for nt in (1, 2, 3):
             out = np.full((*spec.batch, spec.m, spec.n), np.nan, np.float32)
-            plain, squares = np.full((2, parts(isa, spec)), np.nan, np.float32)
+            plain, squares = np.full((2, Plan(isa, spec).parts), np.nan, np.float32)
             call(library, spec.name, nt, c.a, c.b, out, plain, squares)
             found.append((out, plain, squares))
         assert all(x.tobytes() == y.tobytes() for other in found[1:] for x, y in zip(found[0], other, strict=True))
@@ -243,8 +245,8 @@ def test_column_totals(isa: Isa) -> None:
     for c, spec in zip(cases, specs, strict=True):
         found = []
         for nt in (1, 2, 3):
-            total = np.full(parts(isa, spec), np.nan, np.float32)
-            columns, squares = np.full((2, row_parts(isa, spec), spec.n), np.nan, np.float32)
+            total = np.full(Plan(isa, spec).parts, np.nan, np.float32)
+            columns, squares = np.full((2, Plan(isa, spec).row_parts, spec.n), np.nan, np.float32)
             call(library, spec.name, nt, c.a, c.b, total, columns, squares)
             found.append((total, columns, squares))
         assert all(x.tobytes() == y.tobytes() for other in found[1:] for x, y in zip(found[0], other, strict=True))
@@ -259,7 +261,7 @@ def test_column_totals(isa: Isa) -> None:
 @pytest.mark.parametrize(("compute", "m", "rows"), [("bf16", 384, 12), ("bf16", 1024, 14), ("f32", 1024, 8)])
 def test_rows_of_tiles(compute: str, m: int, rows: int) -> None:
     """Deep products divide their rows evenly; those of bf16 pairs only if the tile stays as wide."""
-    tiles = case(m, 96, 256, "TN", compute=compute).spec.tiles(ISAS["avx512bf16"])
+    tiles = Plan(ISAS["avx512bf16"], case(m, 96, 256, "TN", compute=compute).spec).tiles
     assert max(tile.rows for tile in tiles) == rows
 
 
@@ -284,12 +286,12 @@ def test_row_panels_are_packed_some_at_a_time() -> None:
 
 
 def test_deep_tiles_fetch_what_comes_next() -> None:
-    tiles = [case(64, 512, k).spec.tiles(ISAS["avx512"]) for k in (64, 256)]
+    tiles = [Plan(ISAS["avx512"], case(64, 512, k).spec).tiles for k in (64, 256)]
     assert [all(tile.ahead for tile in found) for found in tiles] == [False, True]
 
 
 def test_tiles_are_shared() -> None:
     """Two layers of one shape family need one set of tiles, and only the remainders their shapes have."""
-    specs = [case(56, 64, 128).spec, case(56, 64, 256).spec]
-    text = "".join(micro_kernels(ISAS["avx512"], specs))
+    isa = ISAS["avx512"]
+    text = "".join(micro_kernels(isa, [Plan(isa, case(56, 64, k).spec).micro_kernels for k in (128, 256)]))
     assert text.count("NOINLINE void tile_") == 1
