@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from compiler.index import Index, Var, broadcast, join, matrix_strides, parts_in_concat, refined, split, through_view
 from compiler.ir.graph import Graph, Node, Value
@@ -52,29 +52,29 @@ Read = tuple[Value, Index]
 """A value and the place at which a kernel reads it."""
 
 
-def evaluated(starts: Iterable[Read], element: Index) -> Iterator[Read]:
+def evaluated(starts: Iterable[Read], operand_place: Callable[[Node], Index]) -> Iterator[Read]:
     """What a kernel evaluates to get ``starts``: these, what they are computed from, and so on, each once.
 
-    Reductions read their operand at ``element``. Nothing is said of what a product is computed from.
+    ``operand_place`` says where a reduction reads its operand. Nothing is said of what a product is computed from.
     """
     seen = dict.fromkeys(starts)
     pending = list(seen)
     while pending:
         value, index = pending.pop()
         yield value, index
-        sources = [source for source in _sources(value.producer, index, element) if source not in seen]
+        sources = [source for source in _sources(value.producer, index, operand_place) if source not in seen]
         pending += sources
         seen.update(dict.fromkeys(sources))
 
 
-def _sources(node: Node | None, index: Index, element: Index) -> list[Read]:
+def _sources(node: Node | None, index: Index, operand_place: Callable[[Node], Index]) -> list[Read]:
     """What element ``index`` of the result of ``node`` is computed from."""
     if node is None or node.op.name == "dot":
         return []
     if node.op.kind == "view":
         return [(node.inputs[0], through_view(node, index))]
     if node.op.kind == "reduce":
-        return [(node.inputs[0], element)]
+        return [(node.inputs[0], operand_place(node))]
     if node.op.name in LOOKUPS:
         table, places = node.inputs
         at = join(split(index, node.output.shape)[: places.type.rank], places.shape)
@@ -96,7 +96,7 @@ def read_in_place(node: Node) -> frozenset[int]:
     element = join([Index.of(Var(f"d{axis}", n)) for axis, n in enumerate(shape)], shape)
     windows = [matrix_strides(v, ("cast",)) for dot in dots for v in dot.inputs]
     again = {window[0] for window in windows if window is not None}
-    again |= {v for v, index in evaluated(_results(body, element), element) if index != element}
+    again |= {v for v, index in evaluated(_results(body, element), lambda _: element) if index != element}
     return frozenset(i for i, v in enumerate(body.inputs()) if v not in again)
 
 
@@ -135,7 +135,7 @@ def _walks(body: Graph, size: int, columns: int) -> bool:
     for concat in filter(None, map(concat_of, body.outputs)):
         if any(place.divided(column) for _, place in parts_in_concat(concat, element)):
             return False
-    for value, index in evaluated(_results(body, element), element):
+    for value, index in evaluated(_results(body, element), lambda _: element):
         if index.divided(column) or (value.producer is not None and value.producer.op.name in (*LOOKUPS, "iota")):
             return False
     return True

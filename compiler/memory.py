@@ -50,20 +50,20 @@ def _placed(lifetimes: Sequence[Lifetime], order: Sequence[int], tight: bool) ->
     lives = [lifetimes[i] for i in order]
     starts, ends = np.array([x.start for x in lives]), np.array([x.end for x in lives])
     offsets = [0] * len(lifetimes)
-    taken: list[tuple[int, int]] = []
+    begins, stops = np.zeros((2, len(lives)), np.int64)  # what is taken, in this order
     total = 0
     for n, (i, life) in enumerate(zip(order, lives, strict=True)):
         size = -(-max(life.nbytes, 1) // ALIGNMENT) * ALIGNMENT
         if size >= PAGE:
             size += ALIGNMENT * (1 + n % 7)
         together = np.flatnonzero((starts[:n] <= life.end) & (ends[:n] >= life.start))
-        gaps, free = [], 0
-        for start, end in sorted(taken[j] for j in together):
-            if free + size <= start:
-                gaps.append((start - free if tight else 0, free))
-            free = max(free, end)
-        offsets[i] = min(gaps)[1] if gaps else free
-        taken.append((offsets[i], offsets[i] + _room(life)))
+        together = together[np.argsort(begins[together])]
+        free = np.maximum.accumulate([0, *stops[together]])  # in front of each, and behind all
+        gaps = begins[together] - free[:-1]
+        fitting = np.flatnonzero(gaps >= size)
+        found = fitting[np.argmin(gaps[fitting]) if tight else 0] if fitting.size else -1
+        offsets[i] = begins[n] = int(free[found])
+        stops[n] = begins[n] + _room(life)
         total = max(total, offsets[i] + size)
     return offsets, total
 

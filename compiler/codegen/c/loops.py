@@ -6,6 +6,7 @@ columns (``column``), or, where there are sums over the rows, chunks of a grid t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 
@@ -13,7 +14,7 @@ from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE, STORAGE, index_text, literal
 from compiler.codegen.c.writer import Writer
-from compiler.domain import concat_of, reduction_class, reduction_of
+from compiler.domain import Read, concat_of, evaluated, reduction_class, reduction_of
 from compiler.index import Index, Var, join, parts_in_concat, refined, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, f32, i32
@@ -92,16 +93,14 @@ def loop_kernel(node: Node, aliases: dict[int, int], check_base: int) -> LoopKer
     """The kernel of a fused node. ``aliases``: outputs that share memory with an input, element by element."""
     assert node.body is not None
     if node.attrs["kind"] in ("pointwise", "full"):
-        flat = Loops(node, aliases, check_base, flat=True).kernel()
-        if flat is not None:
-            return flat
+        flat = Loops(node, aliases, check_base, flat=True)
+        if flat.reads_in_place():
+            return flat.kernel()
     loops = Loops(node, aliases, check_base, flat=False)
-    kernel = loops.kernel()
     walk = loops.better_walk()
     if walk is not None:
-        kernel = Loops(node, aliases, check_base, flat=False, walk=walk).kernel()
-    assert kernel is not None
-    return kernel
+        loops = Loops(node, aliases, check_base, flat=False, walk=walk)
+    return loops.kernel()
 
 
 class Loops:
@@ -186,8 +185,8 @@ class Loops:
 
     # Writing
 
-    def kernel(self) -> LoopKernel | None:
-        """The kernel, or None when ``flat`` was asked for and an input is not read at the running index."""
+    def kernel(self) -> LoopKernel:
+        """Write the kernel."""
         function = Writer(1)
         top = Scope(function)
         if self.flat or self.rows == 1:
@@ -198,8 +197,6 @@ class Loops:
             self._column_sums(function)
         else:
             self._row_work(rows)
-        if self.flat and not self._reads_in_place():
-            return None
         if rows is not top and not self.by_columns:
             loop = "begin" if self.chunked or self.rows > 1 else "0"
             function.open(f"for (long r = {loop}; r < end; r++)")
@@ -211,7 +208,7 @@ class Loops:
 
     def better_walk(self) -> tuple[int, int, int] | None:
         """How to walk along the columns where some place read is found by dividing them, or None."""
-        divisors = set().union(*(index.divisors(self.column) for _, index in self.body.loaded))
+        divisors = set().union(*(index.divisors(self.column) for _, index in self._read()))
         arguments = any(n.op.name in ("argmax", "argmin") for n in self.graph.nodes)
         if not divisors or arguments or self.by_columns or self.rows == 1:
             return None
@@ -232,13 +229,33 @@ class Loops:
         outer = self.columns // (loop * unrolled)
         return None if loop == 1 or outer == unrolled == 1 else (outer, loop, unrolled)
 
-    def _reads_in_place(self) -> bool:
-        place = Index.of(self.column)
+    def reads_in_place(self) -> bool:
+        """Whether a kernel over one running index, ``flat``, reads and writes everything at that index."""
         stores = all(
             v.type.size == self.size for v in self.outputs if reduction_of(v) not in {s.producer for s in self.sinks}
         )
         lookups = any(n.op.name in ("take", "gather", "uniform") for n in self.graph.nodes)
-        return stores and not lookups and all(i == place or v.type.size == 1 for v, i in self.body.loaded)
+        return stores and not lookups and all(i == self.at or v.type.size == 1 for v, i in self._read())
+
+    def _read(self) -> Iterator[Read]:
+        """The inputs that the kernel reads, and where, without a walk that avoids divisions."""
+        element = self._place()
+        starts: list[Read] = []
+        per_element = self._stored_per_element()
+        for i, value in enumerate(self.outputs):
+            concat = concat_of(value) if i in per_element else None
+            if not self._is_sink(value):
+                place = element if i in per_element else self._row_place(value)
+                starts += [(part, place) for part in (concat.inputs if concat is not None else [value])]
+        reductions = [n for n in self.graph.nodes if n.op.kind == "reduce"]
+        starts += [(n.inputs[0], self._reduced_place(n)) for n in reductions]
+        return ((v, index) for v, index in evaluated(starts, self._reduced_place) if v.producer is None)
+
+    def _reduced_place(self, node: Node) -> Index:
+        """Where a reduction reads its operand."""
+        if node.output not in self.sinks:
+            return self._operand_place(node)
+        return self._place() if self._per_element(node) else self._row_place(node.inputs[0])
 
     def _passes(self) -> list[Pass]:
         """What is done in one walk along a row each, in order."""

@@ -7,14 +7,15 @@ from compiler.codegen.c import unit
 from compiler.codegen.c.placement import Placement
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
+from compiler.ir.types import dtype
 from compiler.passes.fuse import fuse
 from tests.compiler.codegen.c.plans import native, run
 from tests.compiler.passes.graphs import read
 
 
-def products(reader: str, later: str) -> Graph:
+def products(reader: str, later: str, kind: str = "f32") -> Graph:
     """Three products; the second one's epilogue reads %0, and what makes its result from that is ``reader``."""
-    return read(f"""
+    text = f"""
       input %x: f32[8,8]
       input %v: f32[8,8]
       input %w: f32[8,8]
@@ -25,9 +26,11 @@ def products(reader: str, later: str) -> Graph:
       %4: f32[8,8] = dot(%3, %v)
       %5: f32[8,8] = mul(%4, {later})
       return %5
-    """)
+    """
+    return read(text.replace("f32", kind))
 
 
+@pytest.mark.parametrize("kind", ["f32", "f64"])
 @pytest.mark.parametrize(
     "reader, later, overwritten",
     [
@@ -37,14 +40,16 @@ def products(reader: str, later: str) -> Graph:
     ],
     ids=["its last reader", "read again later", "read at another place"],
 )
-def test_a_result_stands_where_an_operand_was_that_nobody_needs(reader: str, later: str, overwritten: bool) -> None:
-    graph = products(reader, later)
+def test_a_result_stands_where_an_operand_was_that_nobody_needs(
+    kind: str, reader: str, later: str, overwritten: bool
+) -> None:
+    graph = products(reader, later, kind)
     fused = fuse(graph)
     assert [n.attrs["kind"] for n in fused.nodes] == ["contract"] * 3
     placement = Placement(fused, native())
     first, second = fused.nodes[0].outputs, fused.nodes[1].outputs
     pointers = {placement.places[v].pointer for v in first}
     assert (placement.places[second[-1]].pointer in pointers) is overwritten
-    given = [np.random.default_rng(i).normal(size=(8, 8)).astype(np.float32) for i in range(3)]
+    given = [np.random.default_rng(i).normal(size=(8, 8)).astype(dtype(kind).numpy) for i in range(3)]
     results, _ = run(unit.emit(fused, native()), given, threads=2)
     np.testing.assert_allclose(results[-1], interpret(graph, given)[0][0], rtol=1e-4, atol=1e-4)

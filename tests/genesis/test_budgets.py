@@ -1,0 +1,167 @@
+"""How much work it is to compile a step: numbers of what is built, which no machine changes. Nothing is timed."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from itertools import chain
+from types import FrameType
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+
+import genesis
+from compiler.codegen.c import gemm_plan, loops, templates, unit
+from compiler.codegen.c.isa import ISAS
+from compiler.ir.graph import Graph, Node
+from compiler.pipeline import PASSES, lowering
+from genesis import nn, optim
+
+T = TypeVar("T")
+TEMPLATES = ("contract", "attention", "convolution")
+"""Kinds of kernels that all threads call together."""
+
+LIMITS = {"remat": 1.6}
+"""How much more calls a node may take in a graph four times as large, where that is more than 1.2: a shallow graph has
+fewer bottlenecks to try."""
+
+
+class Recurrent(nn.Module):
+    """An LSTM and a head on its last step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(16, 32, 2, batch_first=True), nn.Linear(32, 10)
+
+    def forward(self, x: genesis.Tensor) -> genesis.Tensor:
+        return self.head(self.lstm(x)[0][:, -1])
+
+
+class Attention(nn.Module):
+    """A block of a transformer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.qkv, self.out = nn.LayerNorm(32), nn.Linear(32, 96), nn.Linear(32, 32)
+
+    def forward(self, x: genesis.Tensor) -> genesis.Tensor:
+        batch, length, width = x.shape
+        heads = self.qkv(self.norm(x)).view(batch, length, 3, 2, width // 2).permute(2, 0, 3, 1, 4)
+        seen = nn.functional.scaled_dot_product_attention(heads[0], heads[1], heads[2], is_causal=True)
+        return x + self.out(seen.transpose(1, 2).reshape(batch, length, width))
+
+
+def mlp(layers: int) -> nn.Module:
+    hidden = [[nn.Linear(32, 32), nn.ReLU()] for _ in range(layers - 1)]
+    return nn.Sequential(*chain(*hidden), nn.Linear(32, 10))
+
+
+def blocks(count: int) -> nn.Module:
+    return nn.Sequential(*(Attention() for _ in range(count)), nn.Flatten(), nn.Linear(8 * 32, 10))
+
+
+def convolutions() -> nn.Module:
+    layers = [nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(8 * 16, 10))
+
+
+def recorded(model: nn.Module, *shape: int) -> Graph:
+    """The recorded training step of ``model`` on a batch f32[``shape``]."""
+    optimizer = optim.AdamW(model.parameters(), lr=1e-3)
+
+    @genesis.compile(backend="interpret")
+    def step(x: genesis.Tensor, y: genesis.Tensor) -> genesis.Tensor:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
+        optimizer.step()
+        return loss
+
+    step(genesis.tensor(np.ones(shape, np.float32)), genesis.tensor(np.arange(shape[0]) % 10))
+    return step.graph("traced")
+
+
+def lowered(graph: Graph, upto: str = "") -> Graph:
+    """``graph`` after the passes in front of ``upto``."""
+    for name, run in lowering(unit.claims, product_sums=True):
+        if name == upto:
+            break
+        graph = run(graph)
+    return graph
+
+
+def kernels(graph: Graph) -> list[Node]:
+    """The fused nodes, in the bodies of loops too."""
+    found = [n for n in graph.nodes if n.op.name == "fused"]
+    return found + [k for n in graph.nodes if n.op.name == "loop" and n.body is not None for k in kernels(n.body)]
+
+
+def counted(run: Callable[[], T]) -> tuple[T, int]:
+    """The result of ``run()``, and how many calls of Python functions that took."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, arg: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        return run(), calls
+    finally:
+        sys.setprofile(before)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "products"),
+    [
+        (lambda: mlp(3), (64, 32), 8),
+        (lambda: blocks(2), (4, 8, 32), 15),
+        (convolutions, (4, 3, 8, 8), 3),
+        (Recurrent, (4, 5, 16), None),
+    ],
+    ids=["mlp", "attention", "convolutions", "lstm"],
+)
+def test_a_kernel_is_built_once(
+    model: Callable[[], nn.Module], shape: tuple[int, ...], products: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a product is planned once. A question about a kernel is answered by its body, not by its text."""
+    graph = lowered(recorded(model(), *shape))
+    built: Counter[str] = Counter()
+    for kind in (gemm_plan.Plan, templates.TeamKernel, loops.LoopKernel):
+        made = kind.__init__
+
+        def init(self: Any, *args: Any, _made: Any = made, _name: str = kind.__name__, **kwargs: Any) -> None:
+            built[_name] += 1
+            _made(self, *args, **kwargs)
+
+        monkeypatch.setattr(kind, "__init__", init)
+    unit.emit(graph, ISAS["avx2"])
+    kinds = Counter(node.attrs["kind"] for node in kernels(graph))
+    team = sum(kinds[kind] for kind in TEMPLATES)
+    assert products in (None, kinds["contract"])
+    assert built == {"Plan": kinds["contract"], "TeamKernel": team, "LoopKernel": kinds.total() - team}
+
+
+@pytest.mark.parametrize(
+    ("model", "depths", "shape"), [(mlp, (3, 12), (64, 32)), (blocks, (1, 4), (4, 8, 32))], ids=["mlp", "attention"]
+)
+def test_work_grows_with_the_graph_and_not_with_its_square(
+    model: Callable[[int], nn.Module], depths: tuple[int, int], shape: tuple[int, ...]
+) -> None:
+    """Four times as deep: about four times the calls, in each pass and in the renderer."""
+    sizes: dict[str, list[float]] = {}
+    for depth in depths:
+        graph = recorded(model(depth), *shape)
+        for name, run in lowering(unit.claims, product_sums=True):
+            nodes = len(graph.nodes)
+            graph, calls = counted(lambda run=run, graph=graph: run(graph))  # type: ignore[misc]
+            sizes.setdefault(name, []).append(calls / nodes)
+        _, calls = counted(lambda graph=graph: unit.emit(graph, ISAS["avx2"]))  # type: ignore[misc]
+        sizes.setdefault("emit", []).append(calls / len(graph.nodes))
+    assert list(sizes) == [*PASSES, "emit"]
+    grown = {name: round(deep / shallow, 2) for name, (shallow, deep) in sizes.items()}
+    assert all(growth <= LIMITS.get(name, 1.2) for name, growth in grown.items()), grown
