@@ -66,7 +66,7 @@ def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     precision: "fp32", "bf16-mixed" or "fp16-mixed"; opens an autocast region round the step.
     loss_scale: "dynamic", or a fixed number: scales the loss, skips steps that overflow.
     clip_grad_norm, clip_grad_value: clip gradients before the optimizer sees them.
-    accumulate: split the batch into this many micro-batches and add up their gradients.
+    accumulate: run forward and backward over this many micro-batches; the results are those of the whole batch.
     backend: "auto" (C where there is a compiler, else the NumPy interpreter), "c", "interpret" or "cuda".
     keep_grads: make ``.grad`` readable after a call.
     activation_memory: what the temporaries of a call may take: bytes, a text like "512MB" or "1GiB", or a float, the

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import genesis as t
+from compiler.errors import TraceError
 from genesis import nn, optim
 from genesis.amp import GradScaler
 from genesis.nn import functional as F
@@ -293,3 +294,85 @@ def test_models(name: str, backend: str) -> None:
     make: Any = trains(F.cross_entropy, lambda z, y, loss: z)
     model: Any = MODELS[name]
     assert_same(Given(model).run(make, None), Given(model).run(make, backend, accumulate=2))
+
+
+def test_mixed_precision() -> None:
+    make: Any = trains(F.cross_entropy, lambda z, y, loss: (z.argmax(1) == y).sum())
+    whole = Given(mlp).run(make, "auto", precision="bf16-mixed")
+    for a, b in zip(whole, Given(mlp).run(make, "auto", precision="bf16-mixed", accumulate=2), strict=True):
+        np.testing.assert_allclose(b, a, rtol=2e-2, atol=2e-2)
+
+
+def test_gradients_stay_on_top_of_those_that_are_there() -> None:
+    def gradients(**options: Any) -> list[np.ndarray]:
+        given = Given(mlp)
+
+        @t.compile(keep_grads=True, **options)
+        def step(x: Any, y: Any, factor: float) -> None:
+            (F.cross_entropy(given.model(x), y) * factor).backward()
+
+        for factor in (1.0, 2.0):
+            step(t.ones(8, 3), t.tensor(LABELS), factor)
+        return [p.grad.numpy() for p in given.model.parameters()]
+
+    assert_same(gradients(), gradients(accumulate=4))
+
+
+def test_batch_norm_takes_the_statistics_of_each_micro_batch() -> None:
+    def train(parts: int, **options: Any) -> list[np.ndarray]:
+        t.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 4))
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+        @t.compile(**options)
+        def step(x: Any, y: Any) -> Any:
+            optimizer.zero_grad()
+            losses = [F.cross_entropy(model(a), b) for a, b in zip(x.chunk(parts), y.chunk(parts), strict=True)]
+            sum(losses[1:], losses[0]).div(parts).backward()
+            optimizer.step()
+
+        t.manual_seed(1)
+        step(t.randn(8, 3), t.tensor(LABELS))
+        return [p.detach().numpy() for p in (*model.parameters(), *model.buffers()) if p.ndim]
+
+    assert_same(train(4), train(1, accumulate=4))
+
+
+def test_statistics_of_a_micro_batch_are_no_result() -> None:
+    given = Given(lambda: nn.BatchNorm1d(3))
+
+    @t.compile(accumulate=2)
+    def step(x: Any) -> Any:
+        given.model(x).square().mean().backward()
+        return given.model.running_mean + 1
+
+    with pytest.raises(TraceError, match=r"accumulate= cannot tell how a f32\[3\], made by add at .*is joined"):
+        step(t.randn(4, 3))
+
+
+def test_a_loss_that_mixes_examples_names_its_line_and_the_way_out() -> None:
+    given = Given(mlp)
+
+    @t.compile(accumulate=2)
+    def step(x: Any) -> None:
+        given.model(x).norm().backward()
+
+    with pytest.raises(TraceError, match=r"cannot compute vector_norm.*\n  at test_accumulate.py:\d+\n  make the loss"):
+        step(t.randn(4, 3))
+
+
+def test_only_the_activations_of_a_micro_batch_take_memory() -> None:
+    def arena(**options: Any) -> int:
+        model = nn.Sequential(nn.Linear(4, 64), nn.GELU(), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 4))
+
+        @t.compile(backend="c", **options)
+        def step(x: Any, y: Any) -> Any:
+            model.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            return loss
+
+        step(t.randn(1024, 4), t.tensor(LABELS * 128))
+        return int(step.plan.arena_bytes)
+
+    assert arena(accumulate=8) < arena() / 4

@@ -138,13 +138,13 @@ def record(step: Callable[..., Any], inputs: list[np.ndarray]) -> tuple[Graph, l
         results = [step(*map(wrap, given)).value]
     recording.finish(results)
     cells = {value: cell for cell, value in recording.state.items()}
-    numbers = dict(recording.scalars.values())
+    numbers = {value: recording.host.numbers[i] for value, i in recording.host.scalars.items()}
     arrays: dict[Value, np.ndarray] = dict(zip(given, inputs, strict=True))
     for value in graph.inputs():
         if value in cells:
             arrays[value] = np.array(cells[value].value.data)
         elif value in numbers:
-            arrays[value] = np.asarray(numbers[value](), np.float64)
+            arrays[value] = np.asarray(numbers[value], np.float64)
     return graph, [arrays[value] for value in graph.inputs()]
 
 

@@ -12,6 +12,9 @@ from compiler.codegen.triton.machine_code import global_accesses, is_wide, opcod
 from compiler.codegen.triton.module import emit
 from compiler.codegen.triton.program import TritonProgram
 from compiler.interpret import interpret
+from compiler.passes.accumulate import accumulate
+from compiler.passes.unroll import unroll
+from compiler.pipeline import Stages, compile_triton
 from tests.compiler.codegen.triton.steps import Step, gpt, lowered, mlp, perceptron, record
 
 STEPS: dict[str, Callable[[], Step]] = {
@@ -52,6 +55,20 @@ def test_a_step_changes_its_states_as_the_interpreter_does(worker, name: str) ->
         assert state.dtype == reference.dtype
         np.testing.assert_allclose(state, reference, tolerance, tolerance * np.abs(reference).max() + 1e-8)
         assert (state == before).all() == (reference == before).all()
+
+
+def test_micro_batches_are_written_out(worker) -> None:
+    """There are no loops on a GPU; the draws of a micro-batch lie behind those of the one before."""
+    graph, arrays = record(*mlp(batch=8))
+    made = accumulate(graph, 2, graph.inputs("input"), draws=1)
+    assert compile_triton(Stages(made), "sm_80").launches
+    fused = lowered(unroll(made))
+    expected, states = interpret(fused, arrays)
+    outputs, after = run(worker, emit(fused), arrays)
+    np.testing.assert_allclose(outputs[0], expected[0], rtol=1e-3)
+    for update, reference in zip(fused.updates, states, strict=True):
+        state = after[fused.inputs().index(update.state)]
+        np.testing.assert_allclose(state, reference, 5e-3, 5e-3 * np.abs(reference).max() + 1e-8)
 
 
 def failure(program: TritonProgram, arrays: list[np.ndarray]) -> tuple[str, list[np.ndarray]]:
