@@ -279,6 +279,12 @@ class Tensor:
         return (self[i] for i in range(len(self)))  # type: ignore[index]  # attached by genesis.functions
 
     def __hash__(self) -> int:
+        home = self._cell.home
+        if home is not None and self._cell.value.number and not self._views:
+            raise TraceError(
+                "a number that is read at every call (a hyper-parameter or a float argument) is looked up in a dict or "
+                f"set\n  at {user_location()}\n  compare it (==, <) instead, or pass an int or a string"
+            )
         return id(self)
 
     if not TYPE_CHECKING:
@@ -606,7 +612,8 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     on_cpu(device)
     want = None if dtype is None else _dtype(dtype)
     if isinstance(data, Tensor) and current_recording() is not None:
-        made = wrap(o.cast(o.detach(data.value), to=want or data.dtype))
+        number = data.value.number and data.dtype.is_floating_point  # it stands for a Python float
+        made = wrap(o.cast(o.detach(data.value), to=want or (f32 if number else data.dtype)))
         if requires_grad:
             made._cell.set_requires_grad(True)
         return made

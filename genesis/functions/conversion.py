@@ -52,7 +52,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     on_cpu(device)
     if isinstance(data, np.ndarray):
         data = from_numpy(data)
-    if not isinstance(data, Tensor):
+    if not isinstance(data, Tensor) or data.value.number:
         return tensor(data, dtype=dtype)
     return data if dtype is None or to_dtype(dtype) is data.dtype else cast(data, to_dtype(dtype))
 

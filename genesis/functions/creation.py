@@ -27,6 +27,8 @@ def _filled(value: Any, shape: tuple[int, ...], to: Any, requires_grad: bool, de
     if builtins.any(n < 0 for n in shape):
         raise OpError(f"Trying to create tensor with negative dimension: {list(shape)}")
     if isinstance(value, Tensor):
+        if to is None and value.value.number and value.dtype.is_floating_point:
+            to = f32  # it stands for a Python float
         one = value.value if to is None else o.cast(value.value, to=to_dtype(to))
         return _leaf(wrap(copied(wrap(o.expand(one, shape=shape)))), requires_grad)
     if to is None:

@@ -11,7 +11,7 @@ from compiler.errors import ArgumentError, OpError, UnsupportedError
 from compiler.ir.graph import Value
 from compiler.ir.location import here
 from compiler.ir.op import Op, o
-from compiler.ir.types import DType, boolean, i64, u8
+from compiler.ir.types import DType, boolean, f32, f64, i64, u8
 from genesis.tensor import Tensor, tensor, wrap
 
 Dim = int | Sequence[int] | None
@@ -168,7 +168,11 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
         )
     if isinstance(condition, Tensor) and condition.dtype not in (boolean, u8):
         raise OpError(f"where expected condition to be a boolean tensor, but got {condition._type}")
-    return wrap(o.where(_as_bool(condition), value_of(input), value_of(other)))
+    chosen = value_of(input), value_of(other)
+    result = o.where(_as_bool(condition), *chosen)
+    if result.type.rank and not any(isinstance(x, Value) and not x.number for x in chosen):
+        result = o.cast(result, to=f32) if result.dtype is f64 else result  # between Python floats
+    return wrap(result)
 
 
 def square(input: Tensor) -> Tensor:

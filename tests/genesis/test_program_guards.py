@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import genesis
-from compiler.errors import GenesisWarning, RecompileError
+from compiler.errors import GenesisWarning, RecompileError, TraceError
 from genesis import nn, optim
 from genesis.amp import GradScaler
 from genesis.nn import functional as F
@@ -388,3 +388,22 @@ def test_a_step_with_everything_gives_the_same_whichever_way_it_is_called() -> N
         genesis.manual_seed(3)
         losses.append(call(X, Y).item())
     assert losses[0] == losses[1] == losses[2]
+
+
+def test_a_float_argument_makes_tensors_as_a_python_float_does() -> None:
+    def step(x: genesis.Tensor, k: float) -> Any:
+        wide = genesis.full((2,), k, dtype=genesis.float64)
+        made = genesis.full((2,), k), genesis.tensor(k), genesis.as_tensor(k), genesis.full_like(x, k), wide
+        return *made, genesis.where(x > 0, k, 0.0)
+
+    run = genesis.compile(step, backend="interpret")
+    for k in (0.5, 2.0):
+        for a, b in zip(run(genesis.ones(2), k), step(genesis.ones(2), k), strict=True):
+            assert a.dtype == b.dtype and a.tolist() == b.tolist()
+
+
+@pytest.mark.parametrize("use", [lambda k: {1.0: 2}.get(k, 7), lambda k: len({k, 1.0})], ids=["dict", "set"])
+def test_a_float_argument_is_no_key(use: Callable[[float], int]) -> None:
+    step = genesis.compile(lambda x, k: x * use(k), backend="interpret")
+    with pytest.raises(TraceError, match=r"looked up in a dict or set(.|\n)*test_program_guards.py(.|\n)*compare it"):
+        step(genesis.ones(2), 1.0)
