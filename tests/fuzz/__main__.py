@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from runtime import toolchain
 from tests.fuzz.generate import generate
 from tests.fuzz.program import Program, text
 from tests.fuzz.reduce import reduced
-from tests.fuzz.run import Finding, compiled_together, differences
+from tests.fuzz.run import Finding, differences, together
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,13 +23,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--programs", type=int, default=100, help="how many (default 100)")
     parser.add_argument("--seed", type=int, default=0, help="the seed of the first; the others follow")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further batch after so long")
-    parser.add_argument("--together", type=int, default=6, help="programs that share a compilation (default 6)")
+    parser.add_argument("--together", type=int, default=12, help="programs that share a compilation (default 12)")
     parser.add_argument("--findings", type=int, default=10, help="stop after so many (default 10)")
+    parser.add_argument(
+        "--optimize", type=int, default=3, help="the C compiler's -O (default 3; 1 compiles three times as fast)"
+    )
     parser.add_argument("--print", action="store_true", help="print the program of the seed and stop")
     options = parser.parse_args(argv)
     if options.print:
         print(text(generate(options.seed)))
         return 0
+    with own_cache(), optimized(options.optimize):
+        return campaign(options)
+
+
+def campaign(options: argparse.Namespace) -> int:
+    """Programs in batches until one of the limits is reached."""
     start, done, found, unsteady = time.monotonic(), 0, 0, 0
     ways = available()
     while done < options.programs and found < options.findings and time.monotonic() - start < options.seconds:
@@ -37,34 +50,69 @@ def main(argv: Sequence[str] | None = None) -> int:
             found += 1
             report(finding)
         done += count
-    took = time.monotonic() - start
+        took = time.monotonic() - start
+        print(f"{done} programs in {took:.0f} s, {found} differ", file=sys.stderr, flush=True)
     print(
-        f"{done} programs from seed {options.seed} ({', '.join(ways)}) in {took:.0f} s: {found} differ, "
-        f"{unsteady} hang on the last places of their inputs"
+        f"{done} programs from seed {options.seed} ({', '.join(ways)}, -O{options.optimize}) "
+        f"in {time.monotonic() - start:.0f} s: {found} differ, {unsteady} hang on the last places of their inputs"
     )
     return 1 if found else 0
+
+
+@contextmanager
+def own_cache() -> Iterator[None]:
+    """A cache folder for this campaign only: no program comes twice, and the user's folder would fill up."""
+    before = os.environ.get("GENESIS_CACHE")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["GENESIS_CACHE"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["GENESIS_CACHE"]
+            if before is not None:
+                os.environ["GENESIS_CACHE"] = before
+
+
+@contextmanager
+def optimized(level: int) -> Iterator[None]:
+    """C compiled with ``-O<level>``."""
+    before = toolchain.FLAGS
+    toolchain.FLAGS = tuple(f"-O{level}" if flag.startswith("-O") else flag for flag in before)
+    try:
+        yield
+    finally:
+        toolchain.FLAGS = before
 
 
 def available() -> tuple[str, ...]:
     """The ways that this machine has."""
     try:
-        import torch  # noqa: F401
+        import torch
     except ImportError:
         return ("eager", "compiled", "interpreted")
+    torch.set_num_threads(1)  # programs are small
     return ("eager", "compiled", "interpreted", "torch")
 
 
 def check(programs: list[Program], ways: Sequence[str]) -> list[Finding]:
-    """What differs among ``programs``, each reduced. They are compiled together, one by one where that fails."""
-    joined = [p for p in programs if not p.random]  # a program that draws would draw after the others
-    traces = compiled_together(joined) or ()
-    together = {p.seed: t for p, t in zip(joined, traces, strict=False)}
-    findings = []
+    """What differs among ``programs``, each reduced. They run together; what fails or differs there runs alone again.
+
+    A difference that shows together only is reported of the first program, not reduced.
+    """
+    shared = {way: together(programs, way) for way in ways if way != "torch"}
+    findings, lost = [], False
     for program in programs:
-        trace = together.get(program.seed)
-        found = differences(program, ways, {"compiled": trace} if trace is not None else {})
+        traces = {way: found[program.seed] for way, found in shared.items() if not isinstance(found, Exception)}
+        found = differences(program, ways, traces)
+        if found is not None and traces:
+            lost = lost or bool(found.ways)
+            found = differences(program, ways)
         if found is not None:
             findings.append(smallest(found) if found.ways else found)
+    raised = [error for error in shared.values() if isinstance(error, Exception)]
+    if (lost or raised) and not findings:
+        seeds = ", ".join(str(p.seed) for p in programs)
+        findings.append(Finding(programs[0], ("together", "alone"), f"{raised} (seeds {seeds}, together only)"))
     return findings
 
 

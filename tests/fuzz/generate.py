@@ -9,6 +9,7 @@ from tests.fuzz.program import Program, Statement
 from tests.fuzz.vocabulary import LARGEST, Draft
 
 SHAPES = [(5,), (4, 6), (3, 7), (7, 1), (1, 5), (2, 3, 8), (3, 2, 9), (4, 3, 6, 5), (2, 4, 5, 5), (9, 17), (6, 2, 4)]
+SHAPES += [(1,), (1, 1), (2, 1, 7), (13,), (1, 3, 1, 5), (2, 3, 3, 4, 5), (31, 2)]
 
 OPTIMIZERS = [
     "SGD(parameters, lr=0.05)",
@@ -18,6 +19,8 @@ OPTIMIZERS = [
     "Adam(parameters, lr=0.01, eps=0.01)",
     "Adam(parameters, lr=0.01, eps=0.01, amsgrad=True, weight_decay=0.01)",
     "AdamW(parameters, lr=0.01, eps=0.01, betas=(0.8, 0.95), weight_decay=0.1)",
+    'SGD([{"params": parameters[:1], "lr": 0.1}, {"params": parameters[1:]}], lr=0.05, momentum=0.5)',
+    'AdamW([{"params": parameters[:1]}, {"params": parameters[1:], "weight_decay": 0.0}], lr=0.01, eps=0.01)',
 ]
 """``eps`` is large: Adam divides noise by noise where a gradient is nearly 0."""
 
@@ -28,6 +31,12 @@ SCHEDULERS = [
     "LinearLR(optimizer, 0.25, total_iters=3)",
     "OneCycleLR(optimizer, 0.1, total_steps=10, cycle_momentum=False)",
     "LambdaLR(optimizer, lambda n: 1 / (n + 1))",
+    "MultiplicativeLR(optimizer, lambda n: 0.9)",
+    "MultiStepLR(optimizer, [1, 2], 0.5)",
+    "PolynomialLR(optimizer, 4, 0.5)",
+    "ConstantLR(optimizer, 0.5, 2)",
+    "CosineAnnealingWarmRestarts(optimizer, 2)",
+    "CyclicLR(optimizer, 0.01, 0.1, 2, cycle_momentum=False)",
 ]
 
 
@@ -57,7 +66,8 @@ def _weighted(draft: Draft) -> list[Callable[[Statement], Statement | None]]:
     d = draft
     common = [d.pointwise, d.pointwise, d.pointwise, d.binary, d.binary, d.view, d.view, d.reduction, d.product]
     rare = [d.with_parameter, d.reshape, d.join, d.along, d.normalization, d.convolution, d.attention, d.recurrent]
-    return [*common * 2, *rare * 2, d.lookup, d.lookup, d.loss, d.loss, d.dropout]
+    wide = [d.integers, d.effect, d.window, d.layers, d.matrices, d.reduced_loss]
+    return [*common * 2, *rare * 2, d.lookup, d.lookup, d.loss, d.loss, d.dropout, *wide * 2]
 
 
 def _size(s: Statement) -> int:
@@ -80,7 +90,8 @@ def _training(rng: random.Random, dtype: str) -> dict[str, object]:
     if dtype == "float32" and rng.random() < 0.2:
         options["autocast"] = rng.choice(["bfloat16", "bfloat16", "float16"])
     if rng.random() < (0.6 if options.get("autocast") else 0.1):
-        options["scaler"] = rng.choice(['"cpu", init_scale=64.0', '"cpu", init_scale=1024.0, growth_interval=2'])
+        scales = ["64.0", "1024.0, growth_interval=2", "2.0**127, backoff_factor=2.0**-120"]  # the last overflows once
+        options["scaler"] = f'"cpu", init_scale={rng.choice(scales)}'
     if rng.random() < 0.3:
         norms = ["clip_grad_norm_(parameters, 0.5)", "clip_grad_norm_(parameters, 1.0, norm_type=float('inf'))"]
         options["clip"] = rng.choice([*norms, "clip_grad_value_(parameters, 0.1)"])

@@ -115,6 +115,69 @@ def scan(f, init, xs):
     return init, lib.stack(ys)
 '''
 
+EFFECTS = {
+    "halves_written": """
+def halves_written(x):
+    c = x.clone()
+    c[::2] = c[::2].tanh() * 2
+    c[..., 0] += 0.5
+    return c
+""",
+    "doubled_rows": """
+def doubled_rows(x):
+    c = x * 1
+    rows = c.view(c.shape[0], -1)
+    rows[0].mul_(2)
+    rows.add_(1)
+    return c
+""",
+    "column_added": """
+def column_added(x):
+    c = lib.zeros_like(x)
+    c.copy_(x)
+    c.select(-1, 0).add_(x.select(-1, -1))
+    return c
+""",
+    "hooked": """
+def hooked(x):
+    c = x * 1
+    c.register_hook(lambda g: g * 0.5)
+    return c
+""",
+    "sloped": """
+def sloped(x):
+    (g,) = lib.autograd.grad(x.tanh().sum(), x, create_graph=True)
+    return x * g
+""",
+    "penalised": """
+def penalised(x):
+    (g,) = lib.autograd.grad((x.sigmoid() * x).sum(), x, create_graph=True)
+    (h,) = lib.autograd.grad((g * g).sum(), x, create_graph=True)
+    return x + 0.1 * h
+""",
+    "frozen": """
+def frozen(x):
+    with lib.no_grad():
+        scale = x.tanh() * 2
+        scale.add_(0.5)
+    return x * scale
+""",
+    "attacked": """
+def attacked(x):
+    y = x.detach().requires_grad_()
+    (y.sin() ** 2).sum().backward()
+    return x + 0.1 * y.grad.sign() * y.grad.abs()
+""",
+    "looped": """
+def looped(x):
+    total = x * 0
+    for k in range(3):
+        total = total + (x * (k + 1)).sin()
+    return total
+""",
+}
+"""Functions of one value that keep its shape and write, differentiate, or hook on the way."""
+
 
 def body(program: Program) -> list[str]:
     """The lines of the step."""
@@ -144,6 +207,9 @@ def text(program: Program, library: str = "genesis", main: bool = True) -> str:
     lines.append(HELPERS.replace("{dtype}", program.dtype).rstrip())
     if any("scan(" in s.code for s in program.statements):
         lines.append(SCAN.rstrip() if library == "torch" else "\nscan = lib.scan")
+    lines += [
+        source.rstrip() for name, source in EFFECTS.items() if any(f"{name}(" in s.code for s in program.statements)
+    ]
     lines += ["", ""]
     lines += [f"{s.module} = {s.setup}" for s in made]
     trained = ", ".join(f"*{s.module}.parameters()" if s.code else s.module for s in made)

@@ -84,24 +84,31 @@ def array(x: Any) -> np.ndarray:
     return np.array(x.detach().double().numpy())
 
 
-def compiled_together(programs: Sequence[Program]) -> list[Trace] | None:
-    """The traces of several programs as parts of one compiled step; None where it cannot be compiled or run."""
+BACKENDS = {"compiled": "auto", "interpreted": "interpret"}
+
+
+def together(programs: Sequence[Program], way: str) -> dict[int, Trace] | Exception:
+    """The traces of several programs that run as parts of one step, by seed; the error where one of them raises.
+
+    Parts that draw random numbers draw in turn, so only traces of the same programs together can be compared.
+    """
     genesis.manual_seed(0)
-    instances = [Instance(p) for p in programs]
-    steps = [i.space["step"] for i in instances]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            instances = [Instance(p) for p in programs]
+            steps = [i.space["step"] for i in instances]
 
-    @genesis.compile
-    def all_steps(batches: list[list[Any]]) -> list[Any]:
-        return [step(*batch) for step, batch in zip(steps, batches, strict=True)]
+            def all_steps(batches: list[list[Any]]) -> list[Any]:
+                return [step(*batch) for step, batch in zip(steps, batches, strict=True)]
 
-    try:
-        for call in range(max(p.calls for p in programs)):
-            for instance, results in zip(instances, all_steps([i.batch(call) for i in instances]), strict=True):
-                if call < instance.program.calls:
+            run = genesis.compile(all_steps, backend=BACKENDS[way]) if way in BACKENDS else all_steps
+            for call in range(max(p.calls for p in programs)):
+                for instance, results in zip(instances, run([i.batch(call) for i in instances]), strict=True):
                     instance.keep(results)
-        return [i.finish() for i in instances]
-    except Exception:
-        return None
+            return {i.program.seed: i.finish() for i in instances}
+        except Exception as error:
+            return error
 
 
 def trace(program: Program, way: str, disturb: float = 0.0) -> Trace:
@@ -115,9 +122,8 @@ def trace(program: Program, way: str, disturb: float = 0.0) -> Trace:
             instance = Instance(program, disturb=disturb)
         except Exception as error:
             return Trace(error=error)
-        backends = {"compiled": "auto", "interpreted": "interpret"}
-        if way in backends:
-            return instance.run(lambda step: genesis.compile(step, backend=backends[way]))
+        if way in BACKENDS:
+            return instance.run(lambda step: genesis.compile(step, backend=BACKENDS[way]))
         return instance.run()
 
 

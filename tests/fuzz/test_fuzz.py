@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tests.fuzz.__main__ as fuzz
 from tests.fuzz import run
 from tests.fuzz.__main__ import check, main
 from tests.fuzz.generate import generate
@@ -24,7 +25,8 @@ TOGETHER = 4
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_random_steps_agree(batch: int, capsys: pytest.CaptureFixture[str]) -> None:
-    status = main(["--seed", str(1000 + TOGETHER * batch), "--programs", str(TOGETHER), "--together", str(TOGETHER)])
+    first = str(1000 + TOGETHER * batch)
+    status = main(["--seed", first, "--programs", str(TOGETHER), "--together", str(TOGETHER), "--optimize", "1"])
     said = capsys.readouterr().out
     assert status == 0, said
     assert f"{TOGETHER} programs" in said
@@ -53,6 +55,7 @@ def test_a_fault_is_found_and_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
         return Trace([a * 1.01 for a in found.arrays]) if wrong else found
 
     monkeypatch.setattr(run, "trace", faulty)
+    monkeypatch.setattr(fuzz, "together", lambda programs, way: {p.seed: faulty(p, way) for p in programs})
     program = next(p for p in map(generate, range(200)) if "softmax" in text(p) and not p.halves and steady(p))
     (finding,) = check([program], ("eager", "interpreted"))
     assert finding.ways == ("interpreted", "eager")
@@ -60,6 +63,15 @@ def test_a_fault_is_found_and_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("softmax" in code for code in codes)
     assert len(codes) <= 3
     assert (finding.program.scheduler, finding.program.clip, finding.program.calls) == ("", "", 1)
+
+
+def test_a_fault_that_shows_together_only_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = [replace(generate(seed), calls=1) for seed in (1, 2)]
+    honest = fuzz.together
+    monkeypatch.setattr(fuzz, "together", lambda ps, way: KeyError("r0") if way == "interpreted" else honest(ps, way))
+    (finding,) = check(programs, ("eager", "interpreted"))
+    assert finding.ways == ("together", "alone")
+    assert "KeyError('r0')" in finding.what and "seeds 1, 2" in finding.what
 
 
 def test_smaller_programs_run() -> None:

@@ -25,8 +25,37 @@ lib.where({0} > 0, {0}, {0} * 0.1) | {0}.masked_fill({0} > 1, 0.5) | {0} * ({0} 
 lib.cat([{0}, {0} * 2], 0)[: {0}.shape[0]] | lib.stack([{0}, {0}.tanh()]).sum(0) | lib.zeros_like({0}) + {0}
 {0}.flip(0) | {0}.contiguous() | ({0}.tanh() + 1).mul_(2) | ({0} * 1).add_(0.5) | lib.addcmul({0}, {0}, {0}, value=0.5)
 lib.addcdiv({0}, {0}, {0} ** 2 + 1, value=0.5) | lib.lerp({0}, {0}.tanh(), 0.3)
+({0} + 0.5).sigmoid_() | ({0} + 0.5).relu_() | ({0} - 1).abs_() | ({0} * 2).neg_() | ({0} + 1).clamp_(-0.5, 1)
+({0} + 1).tanh_() | ({0}.abs() + 1).sqrt_() | ({0} + 1).pow_(2) | ({0} * 1).sub_(0.5) | ({0} * 1).div_(3)
+({0} * 1).masked_fill_({0} > 0.5, 0.25) | ({0} * 1).lerp_({0}.tanh(), 0.3) | ({0}.clamp(max=1) * 1).exp_()
+({0} * 1).addcmul_({0}, {0}, value=0.5) | {0} * {0}.ge(0.2) | {0} * lib.logical_and({0} > -1, {0} < 1)
+{0} * lib.logical_xor({0} > -1, {0} > 1) | {0} * (~({0} > 0)) | {0} + lib.ceil({0}).detach()
+{0} * {0}.isnan().logical_not()
+lib.div({0}, 0.7, rounding_mode="floor") + {0} | lib.pow({0}.abs() + 0.2, 0.5) | {0} - {0}.remainder(0.7).detach()
+lib.cat([{0}[:0], {0}], 0) | {0}[:0].sum() + {0} | {0}.mean() * {0} | lib.ones_like({0}) * {0}
+lib.full_like({0}, 0.5) + {0}
+{0}.reshape(-1).view_as({0}) | {0}.flatten().reshape({0}.shape) | {0}.unsqueeze(0).squeeze(0)
+{0}[None, ..., None][0, ..., 0]
+{0} * lib.arange({0}.shape[-1]).to({0}.dtype) | {0} + lib.linspace(0, 1, {0}.shape[-1]).to({0}.dtype)
+{0} * ({0} > 0).sum().to({0}.dtype) * 0.05 | {0} + {0}.argmax(0).to({0}.dtype) * 0.1 | {0} * {0}.double().to({0}.dtype)
+{0} + ({0} * 50).clamp(-200, 200).to(lib.int32).to({0}.dtype) * 0.01 | {0}.new_full({0}.shape, 0.3) + {0}
 """
 """Functions of one value that keep its shape."""
+
+INTEGERS = """
+{0} * (({1} * 7 + 3) % 5).to({0}.dtype) | {0} + ({1} // 3 - 2).to({0}.dtype) | {0} * ({1} == 2)
+{0} + ({1}.to(lib.int8) * 50).to({0}.dtype) * 0.01 | {0} - ({1}.to(lib.uint8) - 3).to({0}.dtype) * 0.01
+{0} * ({1} & 3) | {0} * (({1} ^ 5) - ({1} * 2)) * 0.1 | lib.where({1} > 4, {0}, {0} * 0.5) | {0} * {1}.clamp(1, 4)
+{0} + (-{1}).remainder(4) * 0.1 | {0} + {1}.to(lib.int16).sum() * 0.01 | {0} * lib.maximum({1}, {1} * 0 + 2)
+{0} + {1}.amax() * 0.1 | {0} * (1 + {1}.float().mean()).to({0}.dtype) | {0} / ({1} + 1) | {0} ** ({1} % 3 + 1)
+"""
+"""Functions of a value and of integers from 0 to 8 of the same shape."""
+
+EFFECTS = """
+halves_written({0}) | doubled_rows({0}) | hooked({0}) | sloped({0}) | frozen({0}) | attacked({0}) | penalised({0})
+column_added({0}) | looped({0})
+"""
+"""Functions of :data:`tests.fuzz.program.EFFECTS`."""
 
 BINARY = """
 {0} + {1} | {0} - {1} | {0} * {1} | {0} / ({1} * {1} + 1) | lib.maximum({0}, {1}) | lib.minimum({0}, {1})
@@ -107,6 +136,14 @@ class Draft:
     def pointwise(self, x: Statement) -> Statement | None:
         code = self.rng.choice(choices(POINTWISE) + (choices(HALVES) * 4 if self.halves else []))
         return self.add(code, [x], x.shape) if x.shape else None
+
+    def integers(self, x: Statement) -> Statement | None:
+        if not x.shape:
+            return None
+        return self.add(self.rng.choice(choices(INTEGERS)), [x, self.indices(9, *x.shape)], x.shape)
+
+    def effect(self, x: Statement) -> Statement | None:
+        return self.add(self.rng.choice(choices(EFFECTS)), [x], x.shape) if x.shape and x.grad else None
 
     def binary(self, x: Statement) -> Statement | None:
         y = self.pick(lambda s: _broadcast(x.shape, s.shape) is not None)
@@ -271,6 +308,101 @@ class Draft:
         size = tuple((n + 2 * padding - k) // stride + 1 for n in image)
         return self.add(f"F.{kind}_pool{rank}d({{0}}, {k}, {stride}, {padding})", [x], (*x.shape[:2], *size))
 
+    def window(self, x: Statement) -> Statement | None:
+        """Convolutions and windows with dilation and groups, ``unfold`` and ``fold``, in one to three dimensions."""
+        rng, rank, shape = self.rng, len(x.shape) - 2, x.shape
+        if rank not in (1, 2, 3) or shape[0] > 16:
+            return None
+        if rank == 2 and min(shape[2:]) > 1 and rng.random() < 0.3:
+            count = (shape[2] - 1) * (shape[3] - 1)
+            if rng.random() < 0.5:
+                return self.add("F.unfold({0}, 2)", [x], (shape[0], 4 * shape[1], count))
+            code = f"F.fold(F.unfold({{0}}, 2, padding=1), ({shape[2]}, {shape[3]}), 2, padding=1)"
+            return self.add(code, [x], shape)
+        k, d, p, stride = rng.choice([1, 2, 3]), rng.choice([1, 2]), rng.choice([0, 1, 2]), rng.choice([1, 2, 3])
+        size = tuple((n + 2 * p - d * (k - 1) - 1) // stride + 1 for n in shape[2:])
+        if min(size) < 1 or min(n + 2 * p - d * (k - 1) for n in shape[2:]) < 1:
+            return None
+        if p <= k // 2 and rng.random() < 0.3:
+            if d > 1 or rng.random() < 0.5:
+                return self.add(f"F.max_pool{rank}d({{0}}, {k}, {stride}, {p}, {d})", [x], (*shape[:2], *size))
+            code = f"F.avg_pool{rank}d({{0}}, {k}, {stride}, {p}, count_include_pad=False)"
+            return self.add(code, [x], (*shape[:2], *size))
+        groups = rng.choice([g for g in (1, 2, 3, shape[1]) if shape[1] % g == 0])
+        out = groups * rng.choice([1, 2])
+        options = f"stride={stride}, padding={p}, dilation={d}, groups={groups}, bias={rng.random() < 0.5}"
+        return self.module(x, f"Conv{rank}d({shape[1]}, {out}, {k}, {options})", (shape[0], out, *size))
+
+    def layers(self, x: Statement) -> Statement | None:
+        """Modules of other kinds."""
+        shape = x.shape
+        if not shape:
+            return None
+        n, rank = shape[-1], len(shape)
+        found = [
+            ("PReLU()", shape, "{m}({0})"),
+            (f"Sequential(nn.Linear({n}, 4), nn.GELU(), nn.Linear(4, {n}))", shape, "{m}({0}) + {0}"),
+            (f"ModuleList([nn.Linear({n}, {n}) for _ in range(3)])", shape, "{m}[2]({m}[0]({0}).tanh()) + {m}[1]({0})"),
+            (f"Bilinear({n}, {n}, 3)", (*shape[:-1], 3), "{m}({0}, {0}.tanh())"),
+        ]
+        if rank == 2:
+            found += [(f"{cell}Cell({n}, 5)", (shape[0], 5), "{m}({0})") for cell in ("RNN", "GRU")]
+            found.append((f"LSTMCell({n}, 5)", (shape[0], 5), "{m}({0})[1]"))
+        if rank in (3, 4) and prod(shape[2:]) > 2:
+            found.append((f"InstanceNorm{rank - 2}d({shape[1]}, affine=True)", shape, "{m}({0})"))
+        if rank == 3 and shape[0] < 10:
+            found.append((f"LSTM({n}, 3, batch_first=True, bidirectional=True)", (*shape[:2], 6), "{m}({0})[0]"))
+        make, result, code = self.rng.choice(found)
+        return self.module(x, make, result, code)
+
+    def matrices(self, x: Statement) -> Statement | None:
+        """Products by their names."""
+        shape = x.shape
+        if len(shape) == 1:
+            code, result = self.rng.choice([("lib.dot({0}, {0})", ()), ("lib.outer({0}, {0})", (shape * 2))])
+            return self.add(code, [x], result)
+        if len(shape) == 2:
+            n = shape[0]
+            found = [
+                ("lib.mm({0}, {0}.t()) * 0.3", (n, n)),
+                ("lib.mv({0}, {0}[0]) * 0.3", (n,)),
+                ("lib.addmm({0}[:, 0], {0}, {0}.T, beta=0.5, alpha=0.3)", (n, n)),
+                ("F.linear({0}, {0} * 0.3, {0}[:, 0])", (n, n)),
+            ]
+        elif len(shape) == 3:
+            result = (shape[0], shape[1], shape[1])
+            found = [
+                ("lib.bmm({0}, {0}.mT) * 0.3", result),
+                ("lib.baddbmm({0}[:, :, :1], {0}, {0}.transpose(1, 2), alpha=0.2)", result),
+            ]
+        else:
+            return None
+        code, result = self.rng.choice(found)
+        return self.add(code, [x], result)
+
+    def reduced_loss(self, x: Statement) -> Statement | None:
+        """Losses with each reduction, weights and ignored classes."""
+        if len(x.shape) < 2 or x.shape[1] < 2:
+            return None
+        rng, rank = self.rng, len(x.shape)
+        how = rng.choice(["none", "sum", "mean"])
+        scale = " * 0.1" if how == "sum" else ""
+        targets = (x.shape[0], *x.shape[2:])
+        if rng.random() < 0.5:
+            i = self.indices(x.shape[1], *targets)
+            more = rng.choice(["", ", ignore_index=1", f", weight=lib.linspace(0.5, 1, {x.shape[1]}).to({{0}}.dtype)"])
+            code = f'F.cross_entropy({{0}}, {{1}}, reduction="{how}"{more}){scale}'
+            return self.add(code, [x, i], targets if how == "none" else ())
+        codes = [
+            "F.mse_loss({0}, {0}.detach() * 0.5", "F.l1_loss({0}, {0}.detach() * 0.5 + 0.1",
+            "F.binary_cross_entropy({0}.sigmoid(), {0}.detach().tanh() ** 2",
+            "F.binary_cross_entropy_with_logits({0}, {0}.detach().tanh() ** 2, pos_weight={0}.detach()[0] ** 2",
+            "F.smooth_l1_loss({0}, {0}.detach() * 0.5", "F.kl_div({0}.log_softmax(-1), {0}.detach().softmax(-1)",
+        ]  # fmt: skip
+        code = f'{rng.choice(codes)}, reduction="{how}"){scale}'
+        assert rank > 1
+        return self.add(code, [x], x.shape if how == "none" else ())
+
     def attention(self, x: Statement) -> Statement | None:
         if len(x.shape) not in (3, 4):
             return None
@@ -349,7 +481,17 @@ class Draft:
         return self.add(code, [x, y], ())
 
     def dropout(self, x: Statement) -> Statement | None:
-        return self.add("F.dropout({0}, 0.3)", [x], x.shape, random=True) if x.shape else None
+        if not x.shape:
+            return None
+        codes = [
+            "F.dropout({0}, 0.3)",
+            "F.dropout({0} + 1, 0.9)",
+            "{0} * lib.rand_like({0})",
+            "{0} + lib.randn_like({0})",
+        ]
+        if len(x.shape) in (3, 4):
+            codes.append(f"F.dropout{len(x.shape) - 2}d({{0}}, 0.4)")
+        return self.add(self.rng.choice(codes), [x], x.shape, random=True)
 
 
 def _call(function: str, name: str, *arguments: object) -> str:
