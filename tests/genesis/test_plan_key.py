@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from compiler import pipeline
-from genesis.execution import _compiler_version
+from genesis.backends import compiler_version
 
 
 def test_contents_count_and_times_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,7 +16,7 @@ def test_contents_count_and_times_do_not(tmp_path: Path, monkeypatch: pytest.Mon
         (tmp_path / "passes").mkdir(exist_ok=True)
         (tmp_path / "passes" / "fuse.py").write_text(text)
         os.utime(tmp_path / "passes" / "fuse.py", (time, time))
-        return _compiler_version.__wrapped__()
+        return compiler_version.__wrapped__()
 
     first = version("LIMIT = 1", 0)  # in a reproducible wheel all files bear one time
     assert version("LIMIT = 1", 1_000_000) == first
