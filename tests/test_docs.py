@@ -69,3 +69,9 @@ def test_the_passes_are_those_of_the_pipeline():
     rows = re.findall(r"^\| (`.*?`) \| ", text.partition("\n## ")[0], re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     assert named == ["loss_scale", "clip_value", "clip_norm", "accumulate", *PASSES]
+
+
+def test_the_passes_of_the_command_line_are_those_there_are():
+    sentence = re.search(r"The passes are (.*?);", (DOCS / "ir.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert sentence
+    assert re.findall(r"`(\w+)`", sentence[1]) == list(PASSES)
