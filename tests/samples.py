@@ -890,7 +890,7 @@ def _(op: str, d: Draw) -> Rows:
 
 @entry("unbiased")
 def _(op: str, d: Draw) -> Rows:
-    yield "image", [d.positive(4), d.floats(3, 4, 2)], {}, False
+    yield "image", [d.positive(4), d.floats(3, 4, 2)], {}
     yield "one", [d.positive(4), d.floats(1, 4)], {}, False
 
 
