@@ -156,7 +156,8 @@ class _Plan:
                     self.parts.update(dict.fromkeys(node.outputs))
                     continue
             found = self._read(node)
-            if found is None and node in self.needed:
+            known = not node.attrs.get("micro") and all(self.parts[v] is not None for v in node.inputs)
+            if found is None and node in self.needed and (known or node.op.name == "grad"):
                 raise _Unknown(node)
             self.parts.update(zip(node.outputs, found or (None,) * len(node.outputs), strict=True))
             if node in self.targets and found is not None and any(p != SAME for p in found):
@@ -167,7 +168,7 @@ class _Plan:
         for target in self.targets:
             found.update(target.inputs[1 + target.attrs["seed"] :])
         for node in self.graph.nodes:
-            if node.op.differentiable and not found.isdisjoint(node.inputs):
+            if (node.op.differentiable or node.op.name == "grad") and not found.isdisjoint(node.inputs):
                 found.update(v for v in node.outputs if v.dtype.is_floating_point)
         return found
 
@@ -202,7 +203,10 @@ class _Plan:
             return (OWN if drawn else SAME,) * len(node.outputs)
         sizes = {v.shape[p.axis] for v, p in zip(node.inputs, known, strict=True) if p and p.way == "rows"}
         fixed = range(1 + node.attrs["seed"], len(known)) if node.op.name == "grad" else ()
-        choices = [list(self._choices(v, sizes, i in fixed)) for i, v in enumerate(node.inputs)]
+        choices = [
+            list(self._choices(v, sizes, i in fixed or not node.op.differentiable, i in fixed))
+            for i, v in enumerate(node.inputs)
+        ]
         for chosen in _combinations(choices):
             parts = [part for _, part in chosen]
             found = derive(node, parts)
@@ -213,11 +217,11 @@ class _Plan:
                 return found
         return None
 
-    def _choices(self, value: Value, sizes: Iterable[int], fixed: bool) -> Iterator[tuple[Role, Part]]:
+    def _choices(self, value: Value, sizes: Iterable[int], ends: bool, fixed: bool) -> Iterator[tuple[Role, Part]]:
         part = self.parts[value]
         if part is not None:
             yield PART, part
-        elif self._computable(value) and (fixed or value not in self.live):
+        elif self._computable(value) and (ends or value not in self.live):
             yield WHOLE, SAME
             part = SAME
         if fixed or part is None:
@@ -314,6 +318,7 @@ class _Looped:
     def _place(self) -> None:
         plan, source = self.plan, self.source
         carried = set(self.carried.values())
+        again = self._again()
         values = [*source.outputs, *(u.value for u in source.updates if u.value not in carried)][::-1]
         seen: set[Value] = set()
         while values:
@@ -322,7 +327,7 @@ class _Looped:
             if value in seen or value in carried or node is None:
                 continue
             seen.add(value)
-            if part is None or part == SAME:
+            if part is None or part == SAME or node in again:
                 self.late.add(node)
                 values += node.inputs
             elif part == OWN:
@@ -332,6 +337,19 @@ class _Looped:
         for value in (*self.joins, *carried):
             self._inside(value)
         self.late -= self.early
+
+    def _again(self) -> set[Node]:
+        """The nodes that another loop behind this one runs: gradients do not flow from one loop into the other."""
+        nodes, targets = self.source.nodes, self.plan.targets
+        later = [v for n in nodes if n.op.name == "grad" and n not in targets for v in n.inputs]
+        behind = {v for g in targets for v in g.outputs}
+        found = set()
+        for node in nodes:
+            if node in targets or not behind.isdisjoint(node.inputs):
+                behind.update(node.outputs)
+            else:
+                found.add(node)
+        return found & _cone(nodes, later)
 
     def _inside(self, value: Value) -> None:
         """Put into the loop what makes ``value`` there."""

@@ -376,3 +376,33 @@ def test_only_the_activations_of_a_micro_batch_take_memory() -> None:
         return int(step.plan.arena_bytes)
 
     assert arena(accumulate=8) < arena() / 4
+
+
+def test_adversaries_train_in_one_step() -> None:
+    """The generator's loss is judged by the updated critic, and reads what the critic's loss has read."""
+
+    def train(**options: Any) -> list[np.ndarray]:
+        t.manual_seed(0)
+        maker, critic = nn.Linear(3, 4), nn.Linear(4, 1)
+        optimizers = [optim.Adam(m.parameters(), lr=0.01) for m in (critic, maker)]
+
+        @t.compile(**options)
+        def step(x: Any, z: Any) -> Any:
+            fake = maker(z)
+            losses = []
+            for optimizer, loss in zip(
+                optimizers,
+                (lambda: critic(fake.detach()).exp().mean() - critic(x).mean(), lambda: -critic(fake).mean()),
+                strict=True,
+            ):
+                optimizer.zero_grad()
+                losses.append(loss())
+                losses[-1].backward()
+                optimizer.step()
+            return losses
+
+        t.manual_seed(1)
+        results = [part for _ in range(3) for part in _leaves(step(t.randn(8, 4), t.randn(8, 3)))]
+        return results + [p.detach().numpy() for p in (*maker.parameters(), *critic.parameters())]
+
+    assert_same(train(), train(accumulate=4))
