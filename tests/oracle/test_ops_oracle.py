@@ -142,7 +142,8 @@ def counted(shape: Any, axis: int) -> Any:
 
 
 def product(a: Any, b: Any, dtype: DType | None = None) -> Any:
-    return torch.matmul(*(x if dtype is None else x.to(torch_dtype(dtype)) for x in (a, b)))
+    """In f64, rounded once, as in :func:`exact`."""
+    return torch.matmul(a.double(), b.double()).to(a.dtype if dtype is None else torch_dtype(dtype))
 
 
 def by_rank(name: str, rank: int) -> Function:
