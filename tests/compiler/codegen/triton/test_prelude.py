@@ -78,7 +78,7 @@ def grid(count: int, low: float) -> np.ndarray:
         ("tanh", np.tanh, -np.inf, 2),
         ("expm1", np.expm1, -np.inf, 4),
         ("log1p", np.log1p, -1.0, 4),
-        ("sign", np.sign, -np.inf, 0),
+        ("sign", lambda x: np.nan_to_num(np.sign(x)), -np.inf, 0),
         ("trunc", np.trunc, -np.inf, 0),
         ("round_half_even", np.rint, -np.inf, 0),
     ],
