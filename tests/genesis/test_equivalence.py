@@ -169,7 +169,7 @@ def test_runs_are_equal_bit_for_bit_at_any_number_of_threads(
         for count in (1, 2, 3, 1):
             genesis.set_num_threads(count)
             run.load(compared.start)
-            losses = [run.step(*batch).numpy().tobytes() for batch in run.batches[:8]]
+            losses = [run.step(*batch).detach().numpy().tobytes() for batch in run.batches[:8]]
             assert executor.threads == count
             results.append((losses, bits(run.save())))
     finally:

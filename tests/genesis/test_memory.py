@@ -66,7 +66,7 @@ def train(model: Any, steps: int = STEPS, rows: int = 8, **options: Any) -> tupl
 
     rng = np.random.default_rng(0)
     x, y = (genesis.tensor(rng.integers(0, VOCABULARY, (rows, TOKENS))) for _ in range(2))
-    losses = [step(x, y).numpy() for _ in range(steps)]
+    losses = [step(x, y).detach().numpy() for _ in range(steps)]
     return step, [*losses, *(p.detach().numpy() for p in net.parameters())]
 
 
