@@ -61,7 +61,8 @@ class Generator:
         recording = current_recording()
         seed, offset = self.seed_cell.read(), self.offset_cell.read()
         for value in (seed, offset):
-            value.place.shared = True  # the op keeps the numbers themselves; that the generator moves on is no change
+            if value.place is not None:  # in the body of a loop nothing is written
+                value.place.shared = True  # the op keeps the numbers; that the generator moves on is no change
         if recording is None:
             self.offset_cell.write(_number(int(offset.data) + draws))
             return seed, offset, 0
