@@ -348,6 +348,7 @@ ELSEWHERE = {
     "normal": "PyTorch draws other numbers",
     "attention_backward": "the gradient of scaled_dot_product_attention",
     "bounded": "an index check",
+    "divisor": "a check that no integer divisor is zero",
     "unbiased": "compared through the running variance of batch norm",
     "slide": "compared through convolution and pooling",
     "convolve": "compared through conv",
