@@ -158,3 +158,29 @@ def test_names_stay_names(name: str) -> None:
     np.testing.assert_allclose(step(x).detach().numpy(), model[name](x).detach().numpy(), rtol=1e-6)
     parameters = [line for line in step.source("c").splitlines() if " /* f32[2,2] " in line]
     assert len(parameters) == 1 and parameters[0].endswith(".weight */")
+
+
+@pytest.mark.parametrize("dtype", [genesis.float64, genesis.float32])
+def test_a_kernel_reads_an_operand_before_a_result_overwrites_it(dtype: Any) -> None:
+    """Of two results of one kernel, the second reads what the first one overwrites."""
+
+    def trained(compile: Any) -> list[np.ndarray]:
+        rng = np.random.default_rng(0)
+        w = nn.Parameter(genesis.tensor(rng.standard_normal((2, 1, 7)) * 0.5).to(dtype))
+        scale = nn.Parameter(genesis.tensor(rng.standard_normal(1) * 0.5).to(dtype))
+        optimizer = optim.SGD([w, scale], lr=0.05)
+
+        def step() -> tuple[Any, ...]:
+            optimizer.zero_grad()
+            scaled = w * scale
+            mixed = F.scaled_dot_product_attention(w, w, w, is_causal=True)
+            loss = (scaled**2).mean() + (mixed**2).mean()
+            loss.backward()
+            optimizer.step()
+            return loss, scaled, mixed
+
+        compile(step)()
+        return [w.detach().numpy(), scale.detach().numpy()]
+
+    for got, expected in zip(trained(genesis.compile), trained(lambda f: f), strict=True):
+        np.testing.assert_allclose(got, expected, 1e-5, 1e-6)

@@ -290,18 +290,20 @@ class Loops:
         for reductions, sums, outs in passes:
             self._stage(rows, reductions, sums, outs, buffers, filled)
         per_element = self._stored_per_element()
+        stores = []  # at the end: a result may overwrite an operand
         for i, value in enumerate(self.outputs):
             if i not in per_element and not self._is_sink(value):
                 linear = Index.of(self.row) if value.type.size == self.rows else Index()
                 self.stored.add((i, linear))
-                place = index_text(linear)
-                rows.out(f"{self._out(i)}[{place}] = {self.body.to_store(value, linear, rows)};")
+                stores.append(f"{self._out(i)}[{index_text(linear)}] = {self.body.to_store(value, linear, rows)};")
         for value, sink in self.sinks.items():
             node = value.producer
             assert node is not None
             if not self._per_element(node):
                 name = self.body.value(node.inputs[0], self._row_place(node.inputs[0]), rows)
                 self._add_row(sink, name, rows)
+        for line in stores:
+            rows.out(line)
 
     def _declare(self, buffers: dict[Value, str], rows: Scope) -> set[Value]:
         """Declare the row buffers; returns the values that are in theirs already."""

@@ -166,10 +166,9 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: i
     place = Index.of(row) * n + Index.of(column)
     after = Scope(Writer(3), frozenset({"r", "c"}))
     after.known[dot.output, place] = "acc"
-    for i, value in enumerate(graph.outputs):
-        text = body.to_store(value, place, after)
-        target = names.target(i, aliases)
-        after.out(f"{target}[{index_text(place)}] = {text};")
+    texts = [body.to_store(value, place, after) for value in graph.outputs]  # a result may overwrite an operand
+    for i, text in enumerate(texts):
+        after.out(f"{names.target(i, aliases)}[{index_text(place)}] = {text};")
     parameters, pointers = parameters_of(params, graph.outputs, aliases, set())
     out = Writer()
     out.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
