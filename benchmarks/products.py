@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from compiler.codegen.c import work
+from compiler.codegen import work
 from compiler.ir.graph import Graph
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
-from compiler.codegen.c import convolution, gemm, helpers, short_rows, work
+from compiler.codegen import work
+from compiler.codegen.c import convolution, gemm, helpers, short_rows
 from compiler.codegen.c.barriers import Access, agreed
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.library import used

@@ -155,7 +155,7 @@ class _Kernel:
                 if root is self.op.outputs[number]:
                     name = f"o{at}" if len(parts) == 1 else f"o{at}_{number}"
                     window = self.windows.get(value, Window(value, offset, strides))
-                    self.outputs.append(Argument(name, window.place, window.offset))
+                    self.outputs.append(Argument(name, window.place, window.offset, root.type))
                     found.append(self._head(name, window.strides))
         return found
 

@@ -38,7 +38,9 @@ class Window:
 def output_argument(number: int, value: Value, windows: Windows) -> Argument:
     """The argument for output ``number`` of a kernel: the value's own memory, or its window."""
     window = windows.get(value)
-    return Argument(f"o{number}", value) if window is None else Argument(f"o{number}", window.place, window.offset)
+    if window is None:
+        return Argument(f"o{number}", value)
+    return Argument(f"o{number}", window.place, window.offset, value.type)
 
 
 Windows = dict[Value, Window]

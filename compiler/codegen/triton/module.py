@@ -210,6 +210,7 @@ class _Module:
                 tuple(Reference(self.numbers[a.place], a.nbytes) for a in task.arguments),
                 task.ops(),
                 task.places(),
+                task.moved(),
             )
             for task in self.tasks
         )

@@ -47,13 +47,17 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Launch:
-    """``grid`` programs of kernel number ``kernel``, for people: the IR ops and the places in the user's program."""
+    """``grid`` programs of kernel number ``kernel``.
+
+    For people: the IR ops, the places in the user's program, and the bytes read and written, each element once.
+    """
 
     kernel: int
     grid: tuple[int, int, int]
     arguments: tuple[Reference, ...]
     ops: tuple[str, ...]
     places: tuple[str, ...]
+    nbytes: int
 
 
 @dataclass(frozen=True)

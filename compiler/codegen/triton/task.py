@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from compiler.codegen import work
 from compiler.codegen.triton.body import INDENT, Body
 from compiler.codegen.triton.spelling import SIGNATURE
 from compiler.domain import CHECKS
@@ -48,11 +49,15 @@ Entry = int | tuple[Place, int]
 
 @dataclass(eq=False)
 class Argument:
-    """A parameter of a kernel and what one launch passes: a place, from element ``offset`` on."""
+    """A parameter of a kernel and what one launch passes: a place, from element ``offset`` on.
+
+    ``part`` is the type of what the kernel writes there, where it is not the whole place.
+    """
 
     name: str
     place: Place
     offset: int = 0
+    part: TensorType | None = None
 
     @property
     def nbytes(self) -> int:
@@ -102,6 +107,20 @@ class Task:
             head = f"def {name}(\n    {parameters},\n):"
         lines = textwrap.wrap(f'"""{self.summary}"""', 116) + self.text
         return "\n".join(["@triton.jit", head, *(INDENT + line for line in lines)]) + "\n"
+
+    def moved(self) -> int:
+        """Bytes that the launch reads and writes, each element once: an endless cache, and none between launches."""
+        places = set(self.reads)
+        read = sum(place.type.nbytes for place in places if isinstance(place, Scratch))
+        for node in self.nodes:
+            assert node.body is not None
+            part = work.read(node.body)
+            read += sum(part[p] for p, v in zip(node.body.inputs(), node.inputs, strict=True) if v in places)
+        parts = {a.place: 0 for a in self.arguments if a.part is not None}
+        for argument in self.arguments:
+            if argument.part is not None:
+                parts[argument.place] += argument.part.nbytes
+        return read + sum(parts.get(place, place.type.nbytes) for place in set(self.writes))
 
     def checks(self) -> list[Place]:
         """The status words it may write."""

@@ -26,7 +26,7 @@ def launch(name: str, nodes: Sequence[Node], partials: Mapping[int, TensorType] 
     inner = [n for body in bodies for n in body.nodes]
     ops = tuple(dict.fromkeys(n.op.name for n in inner if n.op.kind != "view"))
     written = [v.type for node in nodes for i, v in enumerate(node.outputs) if i not in partials]
-    nbytes = sum(map(_read, bodies)) + sum(t.nbytes for t in (*written, *partials.values()))
+    nbytes = sum(sum(read(body).values()) for body in bodies) + sum(t.nbytes for t in (*written, *partials.values()))
     return Launch(name, nodes[-1].attrs["kind"], ops, nodes[-1].loc, sum(map(_flops, inner)), nbytes)
 
 
@@ -46,11 +46,11 @@ def pack(name: str, product: Node, operand: Value, packed_bytes: int) -> Launch:
     return Launch(name, "pack", (), product.loc, 0, operand.type.nbytes + packed_bytes)
 
 
-def _read(body: Graph) -> int:
-    """Bytes of its operands that a kernel reads."""
+def read(body: Graph) -> dict[Value, int]:
+    """Bytes that a kernel reads of each operand: every element once, of a table at most one for each look-up."""
     windows: dict[Value, dict[Value, int]] = {v: {} for v in body.inputs()}
 
-    def read(value: Value, elements: int) -> None:
+    def note(value: Value, elements: int) -> None:
         root, _ = view_chain(value)
         if root in windows:
             windows[root][value] = max(elements, windows[root].get(value, 0))
@@ -58,12 +58,12 @@ def _read(body: Graph) -> int:
     for node in body.nodes:
         for position, value in enumerate(node.inputs):
             if node.op.name in LOOKUPS and position == 0:
-                read(value, node.output.type.size)
+                note(value, node.output.type.size)
             elif node.op.kind != "view":
-                read(value, value.type.size)
+                note(value, value.type.size)
     for value in body.outputs:
-        read(value, value.type.size)
-    return sum(min(sum(w.values()), v.type.size) * v.dtype.itemsize for v, w in windows.items())
+        note(value, value.type.size)
+    return {v: min(sum(w.values()), v.type.size) * v.dtype.itemsize for v, w in windows.items()}
 
 
 def product(node: Node) -> int:
