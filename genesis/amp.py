@@ -19,12 +19,14 @@ from compiler.ir.location import user_location
 from compiler.ir.op import o
 from compiler.ir.types import DType, bf16, f16
 from compiler.ir.types import dtype as to_dtype
-from genesis.context import EagerBuilder, Recording, current_recording, grad_mode, session
+from genesis.context import current_recording, grad_mode, session
 from genesis.device import device
+from genesis.eager import EagerBuilder
 from genesis.functions import copy_, fill_, reshape
 from genesis.live import LiveDict, as_f64, changes
 from genesis.names import module_getattr
 from genesis.optim.optimizer import Optimizer
+from genesis.recording import Trace
 from genesis.tensor import Tensor, from_array, wrap
 
 __all__ = ["GradScaler", "autocast"]
@@ -132,7 +134,7 @@ class GradScaler:
         self._scale: Tensor | None = None
         self._growth_tracker: Tensor | None = None
         self._progress: dict[int, _Progress] = {}
-        self._recorded: WeakKeyDictionary[Recording, dict[int, _Progress]] = WeakKeyDictionary()
+        self._recorded: WeakKeyDictionary[Trace, dict[int, _Progress]] = WeakKeyDictionary()
 
     # The four calls of an iteration
 
@@ -188,10 +190,11 @@ class GradScaler:
         recording = current_recording()
         result = None
         if recording is not None:
-            with recording.skipping(found_inf):
+            training = recording.training()
+            with training.skipping(found_inf):
                 result = optimizer.step(*args, **kwargs)
-            recording.last["loss_scale"] = scale.value
-            recording.last["found_inf"] = self._found_inf("step")
+            training.last["loss_scale"] = scale.value
+            training.last["found_inf"] = self._found_inf("step")
         elif not found_inf.data.item():
             result = optimizer.step(*args, **kwargs)
         progress.stage = _Stage.STEPPED
@@ -238,7 +241,7 @@ class GradScaler:
             recording.host.checks.append(partial(self._refuse_half_done, recording))
         return self._recorded.setdefault(recording, {})
 
-    def _refuse_half_done(self, recording: Recording) -> None:
+    def _refuse_half_done(self, recording: Trace) -> None:
         if self._recorded[recording]:
             raise self._half_done("ends between")
 

@@ -24,11 +24,14 @@ from compiler.partition import partition, without_seeds
 from compiler.passes.cse import dead_code
 from compiler.pipeline import Stages
 from genesis.backends import Compiled, before_fusion, differentiation
-from genesis.context import Cell, Recording, Taped, session
+from genesis.context import session
+from genesis.eager import Taped
 from genesis.history import Ended, at_border, history
 from genesis.options import Options
+from genesis.recording import Recording
 from genesis.results import Origin
 from genesis.saved import Ages, check_ages, check_saved
+from genesis.storage import Cell
 from genesis.tensor import Tensor
 
 

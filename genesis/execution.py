@@ -20,12 +20,13 @@ from genesis.arguments import array_of, check_arrays, put_entries, write_back
 from genesis.backends import Compiled, Interpreted
 from genesis.border import Crossing
 from genesis.clock import Clock
-from genesis.context import Cell, LateInput, moved, rebound
 from genesis.guards.keys import digest
 from genesis.host import take_back
 from genesis.live import changes as host_changes
 from genesis.options import Options
 from genesis.pytree import containers
+from genesis.recording import LateInput
+from genesis.storage import Cell, moved, rebound
 from genesis.tensor import GradientStaysInside, Tensor, accumulate, grad_type
 from genesis.tracing import Traced
 from runtime.devices.cpu import aligned_empty

@@ -23,10 +23,12 @@ from compiler.ir.location import user_location
 from compiler.ir.op import o
 from compiler.ir.types import f64
 from genesis.clock import Clock
-from genesis.context import BodyRecording, EagerBuilder, Recording, current_recording
+from genesis.context import current_recording
+from genesis.eager import EagerBuilder
 from genesis.host import Holder, Numbers, Undo, writes
 from genesis.identity import IdentityKey
 from genesis.pytree import leaves, map_leaves
+from genesis.recording import Recording
 from genesis.tensor import Tensor, from_array, wrap
 from genesis.watched import WatchedDict
 
@@ -52,9 +54,7 @@ def plain_number(x: Any) -> Any:
 def recording_of_step() -> Recording | None:
     """The recording of the whole step, also inside the body of a loop; None when ops run at once."""
     recording = current_recording()
-    while isinstance(recording, BodyRecording):
-        recording = recording.around.recording
-    return recording
+    return None if recording is None else recording.step
 
 
 def on_host() -> AbstractContextManager[EagerBuilder]:

@@ -23,8 +23,8 @@ from genesis.arguments import Sharing, argument_name
 from genesis.audit import check_again, record_audited
 from genesis.callables import CompiledModule, compiled_module, named
 from genesis.collector import without_collector
-from genesis.context import Cell, EagerBuilder, RecordingBuilder, session
-from genesis.context import changes as module_changes
+from genesis.context import session
+from genesis.eager import EagerBuilder
 from genesis.execution import Last, Memory, Program
 from genesis.forks import give_lock
 from genesis.guards.keys import HashedKey, guard_key
@@ -37,6 +37,9 @@ from genesis.live import changes as optimizer_changes
 from genesis.nn.module import Module
 from genesis.options import Options
 from genesis.pytree import is_tensor_like, leaves, structure
+from genesis.recording import RecordingBuilder
+from genesis.storage import Cell
+from genesis.storage import changes as module_changes
 from genesis.tensor import Tensor, from_array, grad_type
 from genesis.tracing import Traced, record
 from runtime.profile import Profile

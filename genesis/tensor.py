@@ -16,10 +16,11 @@ from compiler.ir.op import o
 from compiler.ir.types import DType, TensorType, dtype, f32
 from compiler.ops.reduce import normalize_axis
 from genesis.bits import BITS, bits_attrs
-from genesis.context import Cell, current_recording, grad_mode, session
+from genesis.context import current_recording, grad_mode, session
 from genesis.device import Device, device, on_cpu
 from genesis.history import Handle, add_hook, custom, gradients, need_history, seed_for
 from genesis.names import missing
+from genesis.storage import Cell
 from genesis.strides import Layout, after, contiguous_strides, is_contiguous, reshaped
 
 CPU = device("cpu")
@@ -475,11 +476,12 @@ def _grad_of(cell: Cell) -> Any:
     recording = current_recording()
     if recording is None or cell.home is not None:
         return cell.grad
-    known = cell in recording.grads
-    found = recording.grad_of(cell)
-    if not known and isinstance(found, Tensor) and found._cell not in recording.shared:
-        found = recording.grads[cell] = wrap(recording.given_grad(cell, found._type))
-        recording.traced_grads[cell] = found
+    step = recording.training()
+    known = cell in step.grads
+    found = step.grad_of(cell)
+    if not known and isinstance(found, Tensor) and found._cell not in step.shared:
+        found = step.grads[cell] = wrap(step.given_grad(cell, found._type))
+        step.traced_grads[cell] = found
     return found
 
 
@@ -488,7 +490,7 @@ def _set_grad(cell: Cell, grad: Tensor | None) -> None:
     if recording is None or cell.home is not None:
         cell.grad = grad
     else:
-        recording.set_grad(cell, grad)
+        recording.training().set_grad(cell, grad)
 
 
 def accumulate(

@@ -19,12 +19,14 @@ from compiler.pipeline import Stages
 from genesis.amp import autocast
 from genesis.arguments import Arguments, Effects, Holder, Read, Sharing
 from genesis.border import Border, record_border
-from genesis.context import Cell, LateInput, Recording, grad_mode, session
+from genesis.context import grad_mode, session
 from genesis.guards.reachable import Reachable
 from genesis.host import HostProgram
 from genesis.options import PRECISIONS, Options
 from genesis.random import advance_recorded
+from genesis.recording import LateInput, Recording
 from genesis.results import Exit, Leaving, filled, returns_arguments
+from genesis.storage import Cell
 from genesis.tensor import Tensor, grad_type
 
 

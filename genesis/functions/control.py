@@ -14,7 +14,8 @@ from compiler.ir.replay import in_loops
 from compiler.ir.types import TensorType
 from compiler.ops.loop import loop
 from compiler.passes.autocast import autocast
-from genesis.context import BodyRecording, current_recording
+from genesis.context import current_recording
+from genesis.loop_body import BodyTrace
 from genesis.pytree import map_leaves, structure
 from genesis.random import advance_by
 from genesis.tensor import Tensor, tensor, wrap
@@ -40,7 +41,7 @@ def scan(
     first, start = _flat(init)
     whole, sequences = _flat(xs)
     length = _length(sequences, length)
-    recording = BodyRecording(getattr(f, "__name__", "body"))
+    recording = BodyTrace(getattr(f, "__name__", "body"))
     graph, builder = recording.graph, recording.builder
     inputs = [graph.add_param(v.type, "input", "", "carry") for v in start]
     inputs += [graph.add_param(TensorType(v.dtype, v.shape[1:]), "input", "", "x") for v in sequences]
@@ -115,7 +116,7 @@ def _check_carry(first: Any, start: Sequence[Value], last: Any, after: Sequence[
         )
 
 
-def _draws(recording: BodyRecording, length: int, reverse: bool) -> dict[Value, Value]:
+def _draws(recording: BodyTrace, length: int, reverse: bool) -> dict[Value, Value]:
     """Offsets of random generators: inputs of the body -> one offset per iteration, moved on by what the body draws."""
     found: dict[Value, Value] = {}
     for generator, count in recording.drawn.items():

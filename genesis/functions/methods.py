@@ -12,7 +12,7 @@ from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from compiler.ir.types import DType, boolean, dtype, f32, f64, i64
 from compiler.ir.types import dtype as to_dtype
-from genesis.context import Cell, current_recording
+from genesis.context import current_recording
 from genesis.functions.calls import checked
 from genesis.functions.conversion import reinterpreted
 from genesis.functions.indexing import getitem, setitem
@@ -35,6 +35,7 @@ from genesis.functions.pointwise import (
 )
 from genesis.functions.products import matmul
 from genesis.functions.shapes import expand, reshape, split, t, transpose, view
+from genesis.storage import Cell
 from genesis.tensor import Tensor, contents, from_array
 
 _METHODS = (

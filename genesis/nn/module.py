@@ -21,9 +21,10 @@ from compiler.errors import (
 from compiler.ir.location import user_location
 from compiler.ir.types import DType, bf16, f16, f32, f64
 from compiler.ir.types import dtype as as_dtype
-from genesis.context import changes, current_recording, grad_mode
+from genesis.context import current_recording, grad_mode
 from genesis.device import Device
 from genesis.functions import copy_, detach, to, zero_
+from genesis.storage import changes
 from genesis.tensor import Parameter, Tensor, from_array, tensor
 from genesis.watched import WatchedDict
 

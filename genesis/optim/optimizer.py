@@ -21,11 +21,12 @@ from compiler.errors import GenesisWarning, TraceError
 from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.op import o
-from genesis.context import Recording, current_recording, grad_mode
+from genesis.context import current_recording, grad_mode
 from genesis.host import Numbers, Undo
 from genesis.identity import IdentityKey
 from genesis.live import LiveDict, changes, on_host, recording_of_step
 from genesis.optim.saving import alike, restored
+from genesis.recording import Recording
 from genesis.tensor import Tensor, from_array
 
 Closure = Callable[[], Any]
@@ -295,7 +296,7 @@ class Optimizer:
         """A hyper-parameter of a group, or one of a tuple, as f64[]; a compiled step reads it at every call."""
         value: Value = self.param_groups[index].number(name, item)
         recording = current_recording()
-        if recording is not None and (index, name) == (0, "lr"):
+        if isinstance(recording, Recording) and (index, name) == (0, "lr"):
             recording.last.setdefault("lr", value)
         return value
 
@@ -310,7 +311,7 @@ class Optimizer:
             copies = self._assign_counters(counted)
         recording = current_recording()
         for counter, copy in copies.items():
-            if recording is not None and counter._cell in recording.written:
+            if isinstance(recording, Recording) and counter._cell in recording.written:
                 copy.write(counter.value)
         if copies:
             self._state_replaced()

@@ -8,8 +8,8 @@ import numpy as np
 from compiler.interpret import concrete, interpret
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph
-from genesis.context import Recording
 from genesis.host import HostProgram
+from genesis.recording import Recording
 
 
 class Recorded:

@@ -10,8 +10,9 @@ import genesis
 from compiler.errors import GenesisWarning
 from compiler.ir.ambient import using
 from genesis.amp import GradScaler, autocast
-from genesis.context import Recording, session
+from genesis.context import session
 from genesis.optim import SGD
+from genesis.recording import Recording
 
 bf16, f16, f32 = genesis.bfloat16, genesis.float16, genesis.float32
 

@@ -218,3 +218,14 @@ def test_hooks_and_gradients_in_the_body_are_not_there_yet(runs: Runner) -> None
 
     with pytest.raises(NotImplementedError, match="hooks in the body"):
         runs(hooked)(genesis.zeros(4, 3))
+
+
+def test_gradients_of_the_outside_are_not_read_in_the_body(runs: Runner) -> None:
+    weight = genesis.nn.Parameter(genesis.ones(3))
+    weight.grad = genesis.ones(3)
+
+    def reads(x: Any) -> Any:
+        return genesis.scan(lambda c, x: (c, x * weight.grad), None, x)
+
+    with pytest.raises(TraceError, match="optimizers in the body of a loop"):
+        runs(reads)(genesis.zeros(4, 3))

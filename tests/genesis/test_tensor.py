@@ -11,7 +11,7 @@ import pytest
 import genesis
 from compiler.errors import AutogradError, OpError, TraceError
 from compiler.ir.ambient import using
-from genesis.context import Recording
+from genesis.recording import Recording
 from tests.genesis.recorded import Recorded
 
 # Making and leaving

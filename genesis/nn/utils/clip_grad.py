@@ -15,6 +15,7 @@ from compiler.ops.training import total_norm as norm_of
 from genesis.context import current_recording, grad_mode
 from genesis.functions import add, clamp, div, isfinite, mul
 from genesis.live import as_f64
+from genesis.recording import Recording
 from genesis.tensor import Tensor, tensor, wrap
 
 Tensors = Tensor | Iterable[Tensor]
@@ -75,7 +76,7 @@ def clip_grad_norm_(
             _refuse_nonfinite(wrap(norm), order)
         _write(grads, clipped)
     recording = current_recording()
-    if recording is not None:
+    if isinstance(recording, Recording):
         recording.last["grad_norm"] = norm
     return wrap(norm)
 

@@ -13,8 +13,8 @@ from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import Stages, lowering
 from genesis import nn, optim
 from genesis.amp import GradScaler, autocast
-from genesis.context import Recording
 from genesis.nn import functional as F
+from genesis.recording import Recording
 from genesis.tensor import Tensor, wrap
 
 Step = tuple[Callable[..., Any], list[np.ndarray]]

@@ -1,0 +1,99 @@
+"""Ops that run at once, and the history that a backward pass walks back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from compiler.interpret import Evaluator
+from compiler.ir import ambient
+from compiler.ir.builder import Call
+from compiler.ir.graph import Node, Value
+from compiler.ir.location import Loc, user_location
+from compiler.ir.op import Op, castable, o
+from compiler.ir.types import DType
+from genesis.clock import Clock
+from genesis.storage import Cell, Hook
+
+
+class Taped(Node):
+    """A node of the eager history.
+
+    ``times``: of the inputs that compiled programs overwrite, the clock and what it said. ``ages``: how old the cells
+    were that a compiled call needs for its gradient. ``hooks``: by output, those that see its gradient; None as long as
+    there are none.
+    """
+
+    __slots__ = ("ages", "hooks", "times")
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(*call)
+        self.ages: list[tuple[Cell, tuple[int, int]]] = []
+        self.times: dict[Value, tuple[Clock, int]] = {}
+        for value in call.inputs:
+            cell = value.place.cell() if value.place is not None else None
+            if cell is not None and cell.clock is not None:
+                self.times[value] = cell.clock, cell.clock.time
+        self.hooks: dict[Value, dict[float, Hook]] | None = None
+
+
+class EagerBuilder(Evaluator):
+    """Evaluates every op at once and, where a gradient is needed, keeps its node."""
+
+    recording = None
+    target = "cpu"
+
+    def location(self) -> Loc:
+        return user_location()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grad_enabled = True
+        self.weight_casts: dict[tuple[Value, DType], tuple[Any, Value]] = {}
+
+    def emit(self, call: Call) -> tuple[Value, ...]:
+        op, inputs = call.op, call.inputs
+        records = self.grad_enabled and op.differentiable and any(v.requires_grad for v in inputs)
+        if records and op.vjp is None and op.expand is not None:
+            result = op.expand(o, *inputs, **call.attrs)
+            return result if isinstance(result, tuple) else (result,)
+        with self._quiet():
+            outputs = super().emit(call)
+        if not records:
+            return outputs
+        node = Taped(call)
+        for value, computed in zip(node.outputs, outputs, strict=True):
+            value.data = computed.data
+            value.requires_grad = value.dtype.is_floating_point
+        return node.outputs
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Neither history nor autocast for the ops inside an expansion."""
+        saved = self.grad_enabled, self.autocast
+        self.grad_enabled, self.autocast = False, None
+        try:
+            yield
+        finally:
+            self.grad_enabled, self.autocast = saved
+
+    def cast_for(
+        self, op: Op, operands: Any, attrs: dict[str, Any], target: DType
+    ) -> tuple[tuple[Value, ...], dict[str, Any]]:
+        """Casts at once; casts of leaves are kept until the leaf changes or the outermost autocast region ends."""
+        return tuple([self._cast(v, target) if castable(v.dtype) else v for v in operands]), attrs
+
+    def _cast(self, value: Value, target: DType) -> Value:
+        if value.dtype is target:
+            return value
+        if value.leaf is None or not self.grad_enabled:
+            return o.cast(value, to=target)
+        key, age = (value, target), value.leaf.age()
+        found = self.weight_casts.get(key)
+        if found is None or found[0] != age:  # a compiled step changes the contents of a value in place
+            found = self.weight_casts[key] = age, o.cast(value, to=target)
+        return found[1]
+
+
+ambient.set_default(EagerBuilder)

@@ -1,0 +1,168 @@
+"""Storage: a :class:`Cell` is the identity of a tensor's memory, shared by the tensor and its views.
+
+Eager, a cell holds a value with its array. While a step is being recorded, cells of the outside are state: reading one
+makes it an input of the graph, writing one an update; the cell itself stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from compiler.errors import TraceError
+from compiler.interpret import concrete
+from compiler.ir.graph import Value
+from compiler.ir.op import o
+from compiler.ir.types import TensorType
+from genesis.clock import Clock
+from genesis.context import current_recording
+
+if TYPE_CHECKING:
+    from genesis.recording import Trace
+
+Hook = Callable[[Value], Value | None]
+"""Takes the gradient of a value; returns another one instead, or None."""
+
+
+class Place:
+    """The cell that a value stands in, and what was written over it there.
+
+    ``changed``: whether something was; not by ``.data``, which autograd does not see. ``shared``: another cell holds
+    the same value, which then counts as unchanged.
+    """
+
+    changed = shared = False
+    following: Callable[[], Value | None] | None = None
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = ref(cell)
+
+    def overwrite(self, value: Value) -> None:
+        """``value`` takes the place."""
+        self.changed, self.following = not self.shared, ref(value)
+
+
+class Cell:
+    """Storage shared by a tensor and its views.
+
+    ``home`` is the trace that a traced cell was made in, None for an eager one. ``bound`` counts the compiled programs
+    that hold the address of its array. ``clock`` is that of the programs that write it, None as long as there is none.
+    ``hooks`` see its gradient, None as long as there are none. ``remote`` brings the contents home from a GPU, whose
+    step owns them, for reading and writing; None where the array is up to date.
+    """
+
+    requires_grad = False
+    grad: Any = None
+    label = ""
+    version = 0
+    bound = 0
+    clock: Clock | None = None
+    hooks: dict[float, Hook] | None = None
+    remote: Callable[[], None] | None = None
+
+    def __init__(self, value: Value, home: Trace | None = None, requires_grad: bool = False) -> None:
+        self.value = value
+        self.home = home
+        self._take(value)
+        if requires_grad:
+            self.requires_grad = True
+            self._make_leaf()
+
+    def _take(self, value: Value) -> None:
+        if value.place is None:
+            value.place = Place(self)
+        else:
+            value.place.shared = True
+
+    def _make_leaf(self) -> None:
+        self.value.leaf = self
+        self.value.requires_grad = self.requires_grad
+
+    def set_requires_grad(self, flag: bool) -> None:
+        """Make the cell a leaf with or without gradient."""
+        changed = flag is not self.requires_grad
+        self.requires_grad = flag
+        self.value = self._alone(self.value)
+        self.value.place = Place(self)
+        self._make_leaf()
+        recording = current_recording()
+        if changed and recording is not None and recording.is_outside(self):
+            recording.make_leaf(self)
+        if changed:
+            changes.tick()
+
+    def _alone(self, value: Value) -> Value:
+        """The same contents without history, as a value of this cell only."""
+        return alias(value) if self.home is None else o.detach(value)
+
+    @property
+    def type(self) -> TensorType:
+        return self.value.type
+
+    def age(self) -> tuple[int, int]:
+        """Changes whenever the contents do."""
+        return self.version, self.clock.time if self.clock is not None else 0
+
+    def read(self) -> Value:
+        """The value a new op sees."""
+        recording = current_recording()
+        if self.home is recording:
+            return self.fetched()
+        if recording is not None and recording.is_outside(self):
+            return recording.read(self)
+        node = self.value.producer
+        made = f"\n  it was made at {node.loc}" if node is not None else ""
+        raise TraceError(
+            "a tensor made while a step was being compiled is used outside that step; "
+            f"return it from the step instead of storing it{made}"
+        )
+
+    def fetched(self) -> Value:
+        """The value, its array up to date."""
+        if self.remote is not None:
+            self.remote()
+        return self.value
+
+    def write(self, value: Value, unseen: bool = False) -> None:
+        """Every alias sees ``value`` from now on.
+
+        ``unseen`` by autograd: a backward pass uses the new contents instead of the old.
+        """
+        recording = current_recording()
+        if recording is not None and recording.is_outside(self):
+            recording.write(self, value)
+            return
+        retyped = self.home is None and value.type != self.value.type
+        old = self.value
+        unseen = unseen and self.home is None
+        self.version += not unseen
+        if self.requires_grad and not value.requires_grad:
+            value = self._alone(value)
+            value.leaf, value.requires_grad, value.cut = self, True, False
+        self._take(value)
+        if unseen and old.type == value.type and not old.place.shared:
+            old.data = value.data
+        elif not unseen:
+            old.place.overwrite(value)
+        self.value = value
+        self.remote = None
+        if self.bound:
+            rebound.tick()
+        if retyped:
+            changes.tick()
+
+
+changes = Clock()
+"""Ticks when an attribute of a module, a hook, a type or what requires a gradient changes; guards are then checked."""
+
+rebound = Clock()
+"""Ticks when an array whose address a compiled program holds is replaced."""
+
+moved = Clock()
+"""Ticks when a GPU becomes the owner of the contents of a cell."""
+
+
+def alias(value: Value) -> Value:
+    """The same contents as a value without history."""
+    return concrete(value.data, value.type)
