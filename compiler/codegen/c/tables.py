@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
-from compiler.codegen.c.placement import Place
+from compiler.places import Place
 
 
 @dataclass(frozen=True)
 class Table:
     """What stands where in memory for each of several tensors: ``places[m][k]`` for column k of tensor m.
+
+    ``pointers`` are those of the first tensor, as C text.
 
     A column of one place for all is no part of the table in C, which holds slots (an argument of the entry point and an
     offset in bytes) in static memory: a compiler takes long over pointers that are put together on the stack.
@@ -20,13 +22,14 @@ class Table:
 
     name: str
     places: Sequence[Sequence[Place]]
+    pointers: Sequence[str]
 
     def __post_init__(self) -> None:
-        assert len({len(row) for row in self.places}) == 1
+        assert {len(row) for row in self.places} == {len(self.pointers)}
 
     def _varies(self, column: int) -> bool:
         """Whether two tensors have different places in ``column``. It looks at each place of it once."""
-        return any(row[column].pointer != self.places[0][column].pointer for row in self.places)
+        return any(row[column] != self.places[0][column] for row in self.places)
 
     @cached_property
     def columns(self) -> list[int]:
@@ -36,7 +39,7 @@ class Table:
     def pointer(self, column: int) -> str:
         """C text of the pointer in ``column`` for tensor m."""
         if column not in self.columns:
-            return self.places[0][column].pointer
+            return self.pointers[column]
         return f"AT({self.name}[m][{self.columns.index(column)}])"
 
     def lines(self, slot: Callable[[Place], str]) -> list[str]:

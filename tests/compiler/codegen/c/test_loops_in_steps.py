@@ -6,16 +6,13 @@ import numpy as np
 import pytest
 
 from compiler.codegen.c import unit
-from compiler.codegen.c.barriers import Access
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.schedule import Call, Repeat, Schedule
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
-from compiler.ir.location import Loc
 from compiler.ir.replay import in_loops
 from compiler.passes.autodiff import autodiff
 from compiler.pipeline import Stages, lowering
-from compiler.plan import Launch, Plan
+from compiler.plan import Plan
 from tests.compiler.codegen.c.harness import isas
 from tests.compiler.codegen.c.plans import native, run
 from tests.compiler.loops import LOOPS, loop_graph, with_gradients
@@ -180,35 +177,6 @@ def test_a_bad_index_in_a_loop_leaves_the_states_alone() -> None:
 def test_flops_count_every_iteration() -> None:
     graph = loop_graph("nested")
     assert sum(x.flops for x in plan_of(graph).launches) == 3 * (2 * 3 * 4 + 4)
-
-
-def call(reads: str = "", writes: str = "") -> Call:
-    return Call([f"{reads}->{writes}"], Access(set(reads), set(writes)), Launch("k", "pointwise", (), Loc(), 0, 0))
-
-
-def test_a_turn_waits_for_what_the_one_before_it_did() -> None:
-    turn = [call("c", "a"), call("x", "y"), call("a", "b")]
-    assert Schedule(turn, {}, set()).waiting == {turn[2]}
-    behind = call("x", "z")
-    waiting = Schedule([Repeat("", [], turn), behind], {}, set()).waiting
-    assert waiting == {turn[0], turn[2]}, "the start waits for the end, which reads what it overwrites"
-
-
-def test_a_loop_meets_what_came_before_it_and_leaves_something_behind() -> None:
-    before, inside, behind = call("", "a"), call("a", "b"), call("b", "c")
-    schedule = Schedule([before, Repeat("", [], [inside]), behind], {}, set())
-    assert schedule.waiting == {inside, behind}
-
-
-def test_even_shares_wait_in_front_of_a_loop_and_not_in_it() -> None:
-    before, behind = call("", "a"), call("b", "c")
-    turn = [call("a", "b"), call("b", "a")]
-    for inside in turn:
-        inside.access.blocks, inside.access.even = {"a": 64, "b": 64}, 4
-    loop = Repeat("", [], turn)
-    schedule = Schedule([before, loop, behind], {}, set())
-    assert schedule.waiting == set(turn)
-    assert (schedule.even, schedule.waiting_evenly) == (4, {loop, behind})
 
 
 def test_timing_adds_up_every_turn() -> None:

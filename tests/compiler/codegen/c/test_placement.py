@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from compiler.codegen.c import unit
-from compiler.codegen.c.placement import Placement
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
 from compiler.ir.types import dtype
 from compiler.passes.fuse import fuse
+from compiler.placement import Placement
+from compiler.runs import runs
 from tests.compiler.codegen.c.plans import native, run
 from tests.compiler.passes.graphs import read
 
@@ -46,10 +47,10 @@ def test_a_result_stands_where_an_operand_was_that_nobody_needs(
     graph = products(reader, later, kind)
     fused = fuse(graph)
     assert [n.attrs["kind"] for n in fused.nodes] == ["contract"] * 3
-    placement = Placement(fused, native())
+    placement = Placement(fused, runs(fused))
     first, second = fused.nodes[0].outputs, fused.nodes[1].outputs
-    pointers = {placement.places[v].pointer for v in first}
-    assert (placement.places[second[-1]].pointer in pointers) is overwritten
+    places = {placement.places[v] for v in first}
+    assert (placement.places[second[-1]] in places) is overwritten
     given = [np.random.default_rng(i).normal(size=(8, 8)).astype(dtype(kind).numpy) for i in range(3)]
     results, _ = run(unit.emit(fused, native()), given, threads=2)
     np.testing.assert_allclose(results[-1], interpret(graph, given)[0][0], rtol=1e-4, atol=1e-4)

@@ -1,22 +1,22 @@
-from compiler.codegen.c.placement import Place
 from compiler.codegen.c.tables import Pieces, Shares, Table
+from compiler.places import Place
 
 
 def slot(place: Place) -> str:
-    return f"{{{place.index}, 0}}"
+    return f"{{{place.buffer}, {place.offset}}}"
 
 
 def test_a_column_of_one_place_is_no_part_of_the_table() -> None:
-    rate = Place("param", 9, "rate")
-    table = Table("t", [[Place("param", 0, "w"), rate], [Place("param", 1, "b"), rate]])
+    rate = Place(9)
+    table = Table("t", [[Place(0), rate], [Place(1, 8), rate]], ["w", "rate"])
     assert table.pointer(0) == "AT(t[m][0])"
     assert table.pointer(1) == "rate"
-    assert table.lines(slot) == ["static const Slot t[][1] = {", "  {{0, 0}}, {{1, 0}},", "};"]
+    assert table.lines(slot) == ["static const Slot t[][1] = {", "  {{0, 0}}, {{1, 8}},", "};"]
 
 
 def test_a_table_of_equal_rows_keeps_one_column() -> None:
-    rate = Place("param", 9, "rate")
-    assert Table("t", [[rate], [rate]]).columns == [0]
+    rate = Place(9)
+    assert Table("t", [[rate], [rate]], ["rate"]).columns == [0]
 
 
 def test_pieces_cover_every_element_once() -> None:

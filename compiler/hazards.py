@@ -12,9 +12,9 @@ State = tuple[frozenset[Part], ...]
 
 @dataclass
 class Access:
-    """Names of the buffers that some calls read and write.
+    """Names of the buffers that calls read and write.
 
-    Where the number of threads divides ``even``, each touches only its share of every block of the buffers in
+    If the number of threads divides ``even``, each touches only its share of every block of the buffers in
     ``blocks``, which says how many bytes one has: of two threads the first touches the first half.
     """
 

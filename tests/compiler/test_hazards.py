@@ -1,4 +1,4 @@
-from compiler.codegen.c.barriers import Access, Hazards, agreed
+from compiler.hazards import Access, Hazards, agreed
 
 SPANS = {"x0": (0, 64), "x1": (64, 128), "x2": (32, 96)}
 

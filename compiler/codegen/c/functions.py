@@ -1,0 +1,109 @@
+"""The kernels of a step as C functions: kernels of one text are one function."""
+
+from __future__ import annotations
+
+import re
+
+from compiler.codegen.c import convolution, short_rows
+from compiler.codegen.c.isa import Isa
+from compiler.codegen.c.loops import LoopKernel, Sink, combine_text, loop_kernel
+from compiler.codegen.c.templates import (
+    TeamKernel,
+    attention_kernel,
+    concat_kernel,
+    contract_kernel,
+    scatter_kernel,
+)
+from compiler.codegen.c.tiles import MicroKernels
+from compiler.ir.graph import Node
+from compiler.plan import Check
+
+Kernel = LoopKernel | TeamKernel
+
+
+class Functions:
+    """What the kernels of a step need in their file.
+
+    Attributes:
+        texts: the kernels.
+        helpers: functions that join partial results, by name.
+        micro_kernels: the register tiles of products.
+        scratch: bytes of scratch memory of each kernel, for all threads together and per thread.
+        checks: what the status codes mean.
+    """
+
+    def __init__(self, isa: Isa) -> None:
+        self.isa = isa
+        self.names: dict[str, str] = {}
+        self.texts: list[str] = []
+        self.helpers: dict[str, str] = {}
+        self.micro_kernels: list[MicroKernels] = []
+        self.scratch: set[tuple[int, int]] = set()
+        self.checks: list[Check] = []
+
+    def kernel(self, node: Node, aliases: dict[int, int], fixed: frozenset[int]) -> tuple[Kernel, str]:
+        """The kernel of a node and the name of its function.
+
+        ``aliases``: outputs that overwrite an operand; ``fixed``: operands that every iteration of a loop finds alike.
+        """
+        kernel = self._kernel(node, aliases, fixed)
+        self.checks += [Check(c.attrs["what"], c.attrs.get("size"), str(c.loc)) for c in kernel.checks]
+        if isinstance(kernel, TeamKernel):
+            self.micro_kernels.append(kernel.micro_kernels)
+            self.scratch.add((kernel.shared, kernel.private))
+        any_size = isinstance(kernel, LoopKernel) and kernel.flat
+        return kernel, self._function(kernel.text, node, any_size)
+
+    def combine(self, sink: Sink) -> str:
+        """The name of the function that joins the partial results of ``sink``."""
+        name, text = combine_text(sink.op, sink.dtype)
+        self.helpers[name] = text
+        return name
+
+    def _kernel(self, node: Node, aliases: dict[int, int], fixed: frozenset[int]) -> Kernel:
+        kind, base = node.attrs["kind"], len(self.checks)
+        if kind == "contract":
+            return contract_kernel(self.isa, node, aliases, base, fixed)
+        if kind == "convolution":
+            return convolution.convolution_kernel(self.isa, node, aliases, base)
+        if kind == "attention":
+            return attention_kernel(self.isa, node)
+        if kind == "concat":
+            return concat_kernel(node, base)
+        if kind == "scatter":
+            return scatter_kernel(node, base)
+        if short_rows.claims(node):
+            return short_rows.ShortRows(node, aliases, base, flat=False).kernel()
+        return loop_kernel(node, aliases, base)
+
+    def _function(self, text: str, node: Node, any_size: bool) -> str:
+        """Register the text of a node's kernel; kernels of one text are one function, and the first comments on it."""
+        if text not in self.names:
+            self.names[text] = name = f"k{len(self.names)}_{_main_op(node)}"
+            self.texts.append(_commented(text.replace("NAME", name), node, any_size))
+        return self.names[text]
+
+
+def _main_op(node: Node) -> str:
+    """The op a kernel is named after."""
+    assert node.body is not None
+    names = [
+        n.op.name for n in node.body.nodes if n.op.kind != "view" and n.op.name not in ("constant", "iota", "cast")
+    ]
+    kind = node.attrs["kind"]
+    if kind == "contract":
+        return "dot" + "".join("_" + n for n in dict.fromkeys(names) if n in ("maximum", "erf", "tanh", "exp"))
+    return f"{kind}_{names[-1]}" if names else f"{kind}_copy"
+
+
+def _commented(text: str, node: Node, any_size: bool) -> str:
+    """``text`` under a comment that says which ops of which lines it computes."""
+    assert node.body is not None
+    ops = [n.op.name for n in node.body.nodes if n.op.kind != "view" and n.op.name != "constant"]
+    shown = " ".join(dict.fromkeys(ops))
+    shapes = ", ".join(str(v.type) for v in node.body.inputs())
+    results = ", ".join(str(v.type) for v in node.body.outputs)
+    if any_size:
+        shapes = re.sub(r"\[[\d,]+\]", "[n]", shapes)
+        results = re.sub(r"\[[\d,]+\]", "[n]", results)
+    return f"/* {node.attrs['kind']}: {shown or 'copy'}\n   {shapes} -> {results} */\n{text}"

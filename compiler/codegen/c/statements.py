@@ -1,0 +1,101 @@
+"""The schedule of a step as C: kernel calls, loops of them, and the barriers between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from compiler.codegen.c.tables import Table
+from compiler.codegen.c.writer import Writer
+from compiler.codegen.comments import comment
+from compiler.places import Place
+from compiler.schedule import Call, Item, Repeat, Schedule, calls
+
+
+@dataclass(eq=False)
+class Statements(Call):
+    """Runs of a kernel as C statements, and the ``table`` that they read."""
+
+    lines: list[str] = field(kw_only=True)
+    table: Table | None = field(default=None, kw_only=True)
+
+
+@dataclass(eq=False)
+class For(Repeat):
+    """A loop with the pointers that are set at the start of each iteration."""
+
+    locals: list[str]
+
+
+class StepWriter:
+    """Writes a schedule; ``slot`` is the initialiser of a place in a table. ``timed``: with a mark behind each call."""
+
+    def __init__(self, out: Writer, schedule: Schedule, slot: Callable[[Place], str], timed: bool) -> None:
+        self.out, self.schedule, self.slot, self.timed = out, schedule, slot, timed
+        self._place = ""
+
+    def write(self) -> None:
+        """The statements."""
+        out = self.out
+        if self.timed:
+            out("BARRIER; /* waking the threads belongs to no launch */")
+            out("double last = seconds();")
+        self._items(self.schedule.items, -1)
+        if self.timed and self.schedule.order:
+            out("BARRIER;")
+            out(f"MARK({len(self.schedule.order) - 1}, 1);")
+
+    def _items(self, items: Sequence[Item], before: int) -> None:
+        """``before`` is the number of the call before the first."""
+        out = self.out
+        for position, item in enumerate(items):
+            self._barrier(item, before)
+            if isinstance(item, For):
+                i = f"i{item.number}"
+                out.open(f"for (long {i} = 0; {i} < {item.length}; {i}++)")
+                for line in item.locals:
+                    out(line)
+                *_, last = calls(item.items)
+                before = self.schedule.order[last]
+                self._items(item.items, before)
+                out.close()
+            elif isinstance(item, Statements):
+                if item in self.schedule.looking:
+                    _leave_on_bad_input(out, later=any(c.checked for c in calls(items[position:])))
+                before = self.schedule.order[item]
+                self._call(item, before)
+
+    def _call(self, call: Statements, number: int) -> None:
+        out = self.out
+        if call.launch.place != self._place:
+            self._place = call.launch.place
+            out(f"/* {comment(self._place)} */")
+        for line in call.table.lines(self.slot) if call.table is not None else ():
+            out(line)
+        for line in call.lines:
+            for part in line.split("\n"):
+                out(f"if (tid == 0) {part}" if call.alone else part)
+        if self.timed:
+            out(f"MARK({number}, 0);")
+
+    def _barrier(self, item: Item, before: int) -> None:
+        if item in self.schedule.waiting_evenly:
+            self.out("BARRIER;")
+        elif item in self.schedule.waiting:
+            self.out(f"if ({self.schedule.even} % nt) BARRIER; /* else each thread has made what it reads */")
+        else:
+            return
+        if self.timed:
+            self.out(f"MARK({before}, 1);")
+
+
+def _leave_on_bad_input(out: Writer, later: bool) -> None:
+    """Return, all threads alike, before the first write to a state. ``later``: the status may change again."""
+    if not later:
+        out("if (status[0]) return; /* bad input: leave the states as they were */")
+        return
+    out.open("")
+    out("const long long bad = status[0];")
+    out("BARRIER; /* all have read it before anyone writes it again */")
+    out("if (bad) return; /* bad input: leave the states as they were */")
+    out.close()

@@ -1,0 +1,64 @@
+"""Places in the memory of a step, apart from any target: numbers, not text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """``offset`` bytes into buffer number ``buffer``."""
+
+    buffer: int
+    offset: int = 0
+
+    def moved(self, nbytes: int) -> Place:
+        """The place so many bytes on."""
+        return Place(self.buffer, self.offset + nbytes) if nbytes else self
+
+    def at(self, iterations: Mapping[int, int]) -> Place:
+        """Where it is in these iterations of the loops around, by number of the loop."""
+        return self
+
+    def fixed(self) -> frozenset[Place]:
+        """All that it moves on from: itself."""
+        return frozenset({self})
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """A place in the body of a loop: ``i * stride`` bytes on from another one, in iteration ``i`` of ``loop``.
+
+    That is ``first`` in iteration 0; later ``odd`` or ``even``, as ``i`` is.
+    """
+
+    loop: int
+    first: Anywhere
+    odd: Anywhere
+    even: Anywhere
+    stride: int = 0
+
+    def moved(self, nbytes: int) -> Moving:
+        """The place so many bytes on."""
+        return Moving(self.loop, self.first.moved(nbytes), self.odd.moved(nbytes), self.even.moved(nbytes), self.stride)
+
+    def at(self, iterations: Mapping[int, int]) -> Place:
+        """Where it is in these iterations of the loops around, by number of the loop."""
+        i = iterations[self.loop]
+        place = self.first if i == 0 else self.odd if i % 2 else self.even
+        return place.at(iterations).moved(i * self.stride)
+
+    def fixed(self) -> frozenset[Place]:
+        """All that it moves on from."""
+        return self.first.fixed() | self.odd.fixed() | self.even.fixed()
+
+
+Anywhere = Place | Moving
+
+
+def sliced(stack: Anywhere, loop: int, length: int, nbytes: int, reverse: bool, back: int = 0) -> Moving:
+    """The slice of ``nbytes`` of ``stack`` that belongs to an iteration, or to the one ``back`` iterations before."""
+    stride = -nbytes if reverse else nbytes
+    start = stack.moved(((length - 1) * nbytes if reverse else 0) - back * stride)
+    return Moving(loop, start, start, start, stride)
