@@ -3,7 +3,9 @@
 The names and their meanings are PyTorch's: ``genesis.nn``, ``genesis.optim``, ``genesis.amp``, ``genesis.utils.data``.
 """
 
-# ruff: noqa: F401
+# ruff: noqa: F401, F403
+
+import types
 
 import genesis.neighbours  # finds foreign packages of the same names first
 
@@ -26,135 +28,7 @@ from genesis import amp, autograd, nn, optim, utils
 from genesis.amp import autocast
 from genesis.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from genesis.device import Device, device
-from genesis.functions import (
-    abs,
-    add,
-    addcdiv,
-    addcmul,
-    addmm,
-    all,
-    allclose,
-    amax,
-    amin,
-    any,
-    arange,
-    argmax,
-    argmin,
-    as_tensor,
-    baddbmm,
-    bitwise_and,
-    bitwise_not,
-    bitwise_or,
-    bitwise_xor,
-    bmm,
-    broadcast_to,
-    cat,
-    ceil,
-    chunk,
-    clamp,
-    clone,
-    cos,
-    detach,
-    div,
-    dot,
-    empty,
-    empty_like,
-    eq,
-    equal,
-    erf,
-    exp,
-    expm1,
-    eye,
-    flatten,
-    flip,
-    floor,
-    floor_divide,
-    from_dlpack,
-    from_numpy,
-    full,
-    full_like,
-    gather,
-    ge,
-    gt,
-    index_select,
-    is_tensor,
-    isfinite,
-    isinf,
-    isnan,
-    le,
-    lerp,
-    linspace,
-    log,
-    log1p,
-    log2,
-    log_softmax,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    logsumexp,
-    lt,
-    masked_fill,
-    matmul,
-    max,
-    maximum,
-    mean,
-    min,
-    minimum,
-    mm,
-    mul,
-    mv,
-    narrow,
-    ne,
-    neg,
-    norm,
-    ones,
-    ones_like,
-    outer,
-    permute,
-    pow,
-    rand,
-    rand_like,
-    randint,
-    randn,
-    randn_like,
-    randperm,
-    reciprocal,
-    relu,
-    remainder,
-    reshape,
-    round,
-    rsqrt,
-    scan,
-    scatter_add,
-    select,
-    sigmoid,
-    sign,
-    sin,
-    softmax,
-    split,
-    sqrt,
-    square,
-    squeeze,
-    stack,
-    std,
-    sub,
-    sum,
-    t,
-    tanh,
-    transpose,
-    tril,
-    triu,
-    true_divide,
-    trunc,
-    unbind,
-    unflatten,
-    unsqueeze,
-    var,
-    where,
-    zeros,
-    zeros_like,
-)
+from genesis.functions import *
 from genesis.io import load_checkpoint, save_checkpoint
 from genesis.names import module_getattr
 from genesis.program import compile
@@ -172,6 +46,13 @@ short = int16
 int = int32
 long = int64
 
-__all__ = [name for name in dir() if not name.startswith("_") and name not in ("compiler", "module_getattr")]
+_SPACES = (amp, autograd, nn, optim, utils)
+__all__ = [
+    name
+    for name, thing in list(globals().items())
+    if not name.startswith("_")
+    and thing is not module_getattr
+    and (not isinstance(thing, types.ModuleType) or thing in _SPACES)
+]
 
 __getattr__ = module_getattr("genesis", globals())

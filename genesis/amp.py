@@ -22,7 +22,8 @@ from compiler.ir.types import dtype as to_dtype
 from genesis.context import current_recording, grad_mode, session
 from genesis.device import device
 from genesis.eager import EagerBuilder
-from genesis.functions import copy_, fill_, reshape
+from genesis.functions.conversion import copy_, fill_
+from genesis.functions.shapes import reshape
 from genesis.live import LiveDict, as_f64, changes
 from genesis.names import module_getattr
 from genesis.optim.optimizer import Optimizer

@@ -22,12 +22,12 @@ from compiler.ir.ambient import using
 from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.types import TensorType, f64
+from genesis.cells import Cell
 from genesis.context import grad_mode
 from genesis.guards.keys import IdentityKey
 from genesis.pytree import Container, Hole, entries_of, is_tensor_like, leaves, map_leaves, set_entries
 from genesis.recording import Recording
 from genesis.results import Leaving, Origin, filled
-from genesis.storage import Cell
 from genesis.tensor import Tensor, grad_type, tensor, view_of, wrap
 
 Read = Callable[[Any], np.ndarray]

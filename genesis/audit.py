@@ -18,11 +18,11 @@ import numpy as np
 
 from compiler.errors import TraceError
 from compiler.text.printer import print_graph
+from genesis.cells import Cell
 from genesis.guards.backup import Backup, Kept, line_that_changes
 from genesis.guards.keys import guard_key
 from genesis.guards.reachable import PLAIN, Reachable
 from genesis.pytree import leaves
-from genesis.storage import Cell
 from genesis.tracing import Traced
 
 Reach = Callable[[], Reachable]

@@ -24,6 +24,7 @@ from compiler.partition import partition, without_seeds
 from compiler.passes.cse import dead_code
 from compiler.pipeline import Stages
 from genesis.backends import Compiled, before_fusion, differentiation
+from genesis.cells import Cell
 from genesis.context import session
 from genesis.eager import Taped
 from genesis.history import Ended, at_border, history
@@ -31,7 +32,6 @@ from genesis.options import Options
 from genesis.recording import Recording
 from genesis.results import Origin
 from genesis.saved import Ages, check_ages, check_saved
-from genesis.storage import Cell
 from genesis.tensor import Tensor
 
 

@@ -13,8 +13,8 @@ from compiler.ir.graph import Node, Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.op import Op, castable, o
 from compiler.ir.types import DType
+from genesis.cells import Cell, Hook
 from genesis.clock import Clock
-from genesis.storage import Cell, Hook
 
 
 class Taped(Node):

@@ -19,6 +19,7 @@ from compiler.pipeline import Stages
 from genesis.arguments import array_of, check_arrays, put_entries, write_back
 from genesis.backends import Compiled, Interpreted
 from genesis.border import Crossing
+from genesis.cells import Cell, moved, rebound
 from genesis.clock import Clock
 from genesis.guards.keys import digest
 from genesis.host import take_back
@@ -26,7 +27,6 @@ from genesis.live import changes as host_changes
 from genesis.options import Options
 from genesis.pytree import containers
 from genesis.recording import LateInput
-from genesis.storage import Cell, moved, rebound
 from genesis.tensor import GradientStaysInside, Tensor, accumulate, grad_type
 from genesis.tracing import Traced
 from runtime.devices.cpu import aligned_empty

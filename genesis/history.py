@@ -20,10 +20,10 @@ from compiler.ir.op import Op, o
 from compiler.ops.vjp import pull_back
 from compiler.passes.autocast import autocast
 from compiler.passes.autodiff import autodiff
+from genesis.cells import Hook, changes
 from genesis.context import current_recording, grad_mode, session
 from genesis.eager import Taped
 from genesis.saved import check_saved, reached_from
-from genesis.storage import Hook, changes
 
 Grads = dict[Value, Value]
 PullBack = Callable[[Sequence[Value | None]], Sequence[Value | None]]

@@ -10,9 +10,9 @@ from compiler.ir import ambient
 from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.types import TensorType
+from genesis.cells import Cell
 from genesis.context import session
 from genesis.recording import Recording, Trace
-from genesis.storage import Cell
 
 
 class BodyTrace(Trace):

@@ -111,7 +111,7 @@ _ABSENT = frozenset(
     "digamma erfinv mode logaddexp logspace meshgrid histc heaviside sinc vmap func cummax cummin logcumsumexp "
     "take triu_indices tril_indices std_mean var_mean aminmax nansum nanmean RMSprop Adagrad Adadelta Adamax "
     "NAdam RAdam LBFGS ASGD Rprop SparseAdam Adafactor Muon WeightedRandomSampler spectral_norm weight_norm "
-    "parametrizations parametrize detect_anomaly set_detect_anomaly custom_fwd custom_bwd byte char short random_ "
+    "parametrizations parametrize detect_anomaly set_detect_anomaly custom_fwd custom_bwd random_ "
     "apply_ resize_".split()
 )
 INSTEAD: Mapping[str, str] = {

@@ -22,6 +22,8 @@ from compiler.text.printer import print_graph
 from genesis.arguments import Sharing, argument_name
 from genesis.audit import check_again, record_audited
 from genesis.callables import CompiledModule, compiled_module, named
+from genesis.cells import Cell
+from genesis.cells import changes as module_changes
 from genesis.collector import without_collector
 from genesis.context import session
 from genesis.eager import EagerBuilder
@@ -38,8 +40,6 @@ from genesis.nn.module import Module
 from genesis.options import Options
 from genesis.pytree import is_tensor_like, leaves, structure
 from genesis.recording import RecordingBuilder
-from genesis.storage import Cell
-from genesis.storage import changes as module_changes
 from genesis.tensor import Tensor, from_array, grad_type
 from genesis.tracing import Traced, record
 from runtime.profile import Profile

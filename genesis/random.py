@@ -13,8 +13,8 @@ from compiler.ir.location import user_location
 from compiler.ir.op import o
 from compiler.ir.types import TensorType, i64
 from compiler.ops.random import philox
+from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode
-from genesis.storage import Cell
 
 _SCALAR = TensorType(i64, ())
 

@@ -11,8 +11,8 @@ from compiler.ir.graph import Graph, Node, Update, Value
 from compiler.ir.op import o
 from compiler.ir.types import TensorType
 from compiler.trace import TraceBuilder
+from genesis.cells import Cell, Hook, Place
 from genesis.host import HostRecord
-from genesis.storage import Cell, Hook, Place
 
 
 class RecordingBuilder(TraceBuilder):

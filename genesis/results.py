@@ -15,9 +15,9 @@ from typing import Any
 
 from compiler.errors import TraceError
 from compiler.ir.graph import Value
+from genesis.cells import Cell
 from genesis.guards.keys import BUFFERS
 from genesis.pytree import Hole, map_leaves
-from genesis.storage import Cell
 from genesis.tensor import Tensor, View, view_of
 
 Origin = Callable[[Sequence[Any]], Tensor]

@@ -15,8 +15,8 @@ from compiler.ir.replay import live_nodes
 from compiler.ir.types import TensorType
 from compiler.passes.autocast import autocast
 from compiler.passes.autodiff import autodiff
+from genesis.cells import Cell
 from genesis.eager import Taped
-from genesis.storage import Cell
 
 Ages = Sequence[tuple[Cell, tuple[int, int]]]
 

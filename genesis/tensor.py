@@ -16,11 +16,12 @@ from compiler.ir.op import o
 from compiler.ir.types import DType, TensorType, dtype, f32
 from compiler.ops.reduce import normalize_axis
 from genesis.bits import BITS, bits_attrs
+from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode, session
 from genesis.device import Device, device, on_cpu
 from genesis.history import Handle, add_hook, custom, gradients, need_history, seed_for
+from genesis.methods import Methods
 from genesis.names import missing
-from genesis.storage import Cell
 from genesis.strides import Layout, after, contiguous_strides, is_contiguous, reshaped
 
 CPU = device("cpu")
@@ -49,7 +50,7 @@ class Size(tuple[int, ...]):
         return f"genesis.Size({list(self)})"
 
 
-class Tensor:
+class Tensor(Methods):
     """An n-dimensional array, with PyTorch's methods and meanings.
 
     ``_cell`` is the storage, ``_views`` the chain of view ops from it to this tensor. Writing through any view puts a
@@ -277,7 +278,7 @@ class Tensor:
     def __iter__(self) -> Iterator[Tensor]:
         if not self.ndim:
             raise ArgumentError(here("iteration over a 0-d tensor"))
-        return (self[i] for i in range(len(self)))  # type: ignore[index]  # attached by genesis.functions
+        return (self[i] for i in range(len(self)))
 
     def __hash__(self) -> int:
         home = self._cell.home

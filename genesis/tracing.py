@@ -19,6 +19,7 @@ from compiler.pipeline import Stages
 from genesis.amp import autocast
 from genesis.arguments import Arguments, Effects, Holder, Read, Sharing
 from genesis.border import Border, record_border
+from genesis.cells import Cell
 from genesis.context import grad_mode, session
 from genesis.guards.reachable import Reachable
 from genesis.host import HostProgram
@@ -26,7 +27,6 @@ from genesis.options import PRECISIONS, Options
 from genesis.random import advance_recorded
 from genesis.recording import LateInput, Recording
 from genesis.results import Exit, Leaving, filled, returns_arguments
-from genesis.storage import Cell
 from genesis.tensor import Tensor, grad_type
 
 

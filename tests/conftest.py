@@ -25,6 +25,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
+def generated(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """`generated(path, text)` asserts that the file at `path`, from the root of the repository, holds `text`.
+
+    With `--update-golden` it writes the file instead.
+    """
+    update = request.config.getoption("--update-golden")
+
+    def check(name: str, text: str) -> None:
+        path = Path(__file__).parents[1] / name
+        if update:
+            path.write_text(text)
+        assert path.exists() and text == path.read_text(), f"{name} is old; run pytest with --update-golden"
+
+    return check
+
+
+@pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """`golden(name, text)` asserts that `text` equals the file `tests/golden/<name>`.
 

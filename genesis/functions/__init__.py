@@ -1,22 +1,33 @@
-"""The functions of the top level (``genesis.softmax``), which are also the Tensor methods of the same names.
+"""The functions of the top level (``genesis.softmax``), of Tensor and of ``nn.functional``, by family.
 
 Every function takes tensors or numbers, records ops through the one op set, and wraps the result. Names, arguments
-and errors are PyTorch's; shapes broadcast and dtypes promote as there.
+and errors are PyTorch's; shapes broadcast and dtypes promote as there. A decorator gives a function its names
+(``table.py``); this module has those of ``genesis``, and ``__init__.pyi`` beside it lists them for editors and mypy.
 """
 
-# ruff: noqa: F403
-
-from genesis.functions.calls import check_all
-from genesis.functions.control import *
-from genesis.functions.conversion import *
-from genesis.functions.creation import *
-from genesis.functions.gathering import *
-from genesis.functions.indexing import *
+from genesis.functions import (  # noqa: F401  # each family enters its functions into the tables
+    activations,
+    attention,
+    casts,
+    control,
+    conversion,
+    convolution,
+    creation,
+    distances,
+    dropouts,
+    gathering,
+    losses,
+    normalization,
+    padding,
+    pointwise,
+    pooling,
+    products,
+    reductions,
+    shapes,
+)
 from genesis.functions.methods import attach
-from genesis.functions.pointwise import *
-from genesis.functions.products import *
-from genesis.functions.reductions import *
-from genesis.functions.shapes import *
+from genesis.functions.table import FUNCTIONS
 
-check_all(globals(), "genesis.functions")
-attach(globals())
+attach()
+globals().update(FUNCTIONS)
+__all__ = [*FUNCTIONS]

@@ -21,11 +21,13 @@ SPELLINGS = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "
 """NumPy's names of arguments, which PyTorch's functions take as well."""
 
 
-def checked(function: F) -> F:
+def checked(function: F, name: str = "") -> F:
     """``function`` with other spellings of its arguments, and with errors that say what was called, and where.
 
-    ``sum(x, axis=0)`` is ``sum(x, dim=0)``, and ``zeros(size=(2, 3))`` is ``zeros(2, 3)``.
+    ``sum(x, axis=0)`` is ``sum(x, dim=0)``, and ``zeros(size=(2, 3))`` is ``zeros(2, 3)``. ``name`` is what users call
+    it, if not by the name of the Python function.
     """
+    called = name or function.__name__
     takes = signature(function)
     meant = {
         other: name for other, name in SPELLINGS.items() if name in takes.parameters and other not in takes.parameters
@@ -45,10 +47,10 @@ def checked(function: F) -> F:
             text, named = str(error), re.match(r"\w+\(", str(error))
             if len(error.args) != 1 or (named and "\n  at " in text):
                 raise
-            text = text if named else f"{_shown(function, args)}: {text}"
+            text = text if named else f"{_shown(called, args)}: {text}"
             raise type(error)(text if "\n  at " in text else here(text)) from None
         except (TypeError, AttributeError, IndexError):
-            problem = _misuse(function.__name__.lstrip("_"), takes, args, kwargs)
+            problem = _misuse(called, takes, args, kwargs)
             if problem is None:
                 raise
             raise problem from None
@@ -56,9 +58,9 @@ def checked(function: F) -> F:
     return call  # type: ignore[return-value]
 
 
-def _shown(function: Callable[..., Any], args: tuple[Any, ...]) -> str:
+def _shown(name: str, args: tuple[Any, ...]) -> str:
     """The call with the types of its tensors."""
-    return f"{function.__name__.lstrip('_')}({', '.join(str(x._type) for x in args if isinstance(x, Tensor))})"
+    return f"{name}({', '.join(str(x._type) for x in args if isinstance(x, Tensor))})"
 
 
 def _misuse(name: str, takes: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ArgumentError | None:
@@ -86,11 +88,3 @@ def _no_tensor(name: str, takes: Signature, bound: BoundArguments) -> ArgumentEr
             advice = "genesis.tensor(...) makes a tensor of numbers, lists and arrays"
             return ArgumentError(here(f"{name}(): argument {key!r} must be Tensor, not {type(value).__name__}", advice))
     return None
-
-
-def check_all(functions: dict[str, Any], package: str) -> None:
-    """:func:`checked` for all public functions of ``package`` among ``functions``, a namespace; in place."""
-    for name, thing in list(functions.items()):
-        defined = getattr(thing, "__module__", None) or ""
-        if callable(thing) and not isinstance(thing, type) and not name.startswith("_") and defined.startswith(package):
-            functions[name] = thing if hasattr(thing, "__wrapped__") else checked(thing)

@@ -15,6 +15,7 @@ from compiler.ir.types import TensorType
 from compiler.ops.loop import loop
 from compiler.passes.autocast import autocast
 from genesis.context import current_recording
+from genesis.functions.table import function_only
 from genesis.loop_body import BodyTrace
 from genesis.pytree import map_leaves, structure
 from genesis.random import advance_by
@@ -23,6 +24,7 @@ from genesis.tensor import Tensor, tensor, wrap
 __all__ = ["scan"]
 
 
+@function_only
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,

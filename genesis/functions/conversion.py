@@ -18,15 +18,19 @@ from genesis.device import Device, on_cpu
 from genesis.functions.creation import draw
 from genesis.functions.indexing import as_operand
 from genesis.functions.pointwise import add, cast, mul
+from genesis.functions.shapes import view
+from genesis.functions.table import api, function_only, method_only
 from genesis.random import Generator
 from genesis.tensor import Tensor, copied, from_array, tensor, wrap
 
 
+@api()
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and elements."""
     return input.shape == other.shape and bool(np.array_equal(input._array("equal"), other._array("equal")))
 
 
+@api()
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether ``|input - other| <= atol + rtol * |other|`` everywhere."""
     broadcast_shapes(input.shape, other.shape)
@@ -34,6 +38,7 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
     return bool(np.allclose(a.astype(np.float64), b.astype(np.float64), rtol, atol, equal_nan))
 
 
+@function_only
 def from_numpy(array: np.ndarray | Tensor) -> Tensor:
     """A tensor on the memory of ``array`` (a copy when it is not contiguous).
 
@@ -47,6 +52,7 @@ def from_numpy(array: np.ndarray | Tensor) -> Tensor:
     return from_array(array)
 
 
+@function_only
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """``data`` as a tensor: a tensor of the right dtype itself, an array's own memory, or else a copy."""
     on_cpu(device)
@@ -57,31 +63,37 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return data if dtype is None or to_dtype(dtype) is data.dtype else cast(data, to_dtype(dtype))
 
 
+@function_only
 def from_dlpack(ext_tensor: Any) -> Tensor:
     """A tensor on the memory of another library's CPU tensor, by the DLPack protocol."""
     return from_array(np.from_dlpack(ext_tensor))
 
 
+@function_only
 def is_tensor(obj: Any) -> bool:
     """Whether ``obj`` is a Genesis tensor."""
     return isinstance(obj, Tensor)
 
 
+@api()
 def clone(input: Tensor) -> Tensor:
     """A copy with its own storage; gradients flow through."""
     return wrap(copied(input))
 
 
+@api()
 def detach(input: Tensor) -> Tensor:
     """The same storage without gradient history."""
     return input.view_as_op(o.detach)
 
 
+@method_only
 def contiguous(input: Tensor) -> Tensor:
     """The tensor itself if its elements stand in row-major order, else a copy."""
     return input if input.is_contiguous() else clone(input)
 
 
+@method_only
 def to(
     input: Tensor,
     *targets: Any,
@@ -123,6 +135,14 @@ def reinterpreted(input: Tensor, to: DType) -> Tensor:
     return input.view_as_op(BITS, **bits_attrs(input._type, to))
 
 
+@api(function=False, name="view")
+def _view_method(input: Tensor, *size: Any, dtype: Any = None) -> Tensor:
+    """In another shape, without a copy; of a dtype: the same memory read as that dtype."""
+    kind = size[0] if size and isinstance(size[0], DType) else dtype
+    return view(input, *size) if kind is None else reinterpreted(input, to_dtype(kind))
+
+
+@method_only
 def copy_(input: Tensor, source: Any) -> Tensor:
     """Take the contents of ``source``, broadcast and cast."""
     spread = o.expand(as_operand(source, input.dtype), shape=tuple(input.shape))
@@ -131,6 +151,7 @@ def copy_(input: Tensor, source: Any) -> Tensor:
     return input.write(spread)
 
 
+@method_only
 def fill_(input: Tensor, value: Any) -> Tensor:
     """Set every element to a number."""
     if isinstance(value, Tensor) and value.ndim:
@@ -138,11 +159,13 @@ def fill_(input: Tensor, value: Any) -> Tensor:
     return copy_(input, value)
 
 
+@method_only
 def zero_(input: Tensor) -> Tensor:
     """Set every element to zero."""
     return copy_(input, 0)
 
 
+@method_only
 def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with uniform draws from ``[a, b)``."""
     if a > b:
@@ -150,8 +173,14 @@ def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator
     return copy_(input, add(mul(draw(o.uniform, 1, tuple(input.shape), generator, None), b - a), a))
 
 
+@method_only
 def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with normal draws."""
     if std < 0:
         raise OpError(f"normal expects std >= 0.0, but found std {std}")
     return copy_(input, add(mul(draw(o.normal, 2, tuple(input.shape), generator, None), std), mean))
+
+
+def into(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
+    """``result``, or with ``inplace`` the input, which then holds it."""
+    return input.write(result.value) if inplace else result

@@ -14,6 +14,7 @@ from compiler.ir.op import o
 from compiler.ops.conv import window_span
 from compiler.ops.window import fold as fold_windows
 from compiler.ops.window import windows
+from genesis.functions.table import functional_only
 from genesis.tensor import Tensor, wrap
 
 Size = int | Sequence[int]
@@ -80,6 +81,7 @@ def _conv(
     return unbatched(o.conv(*operands, stride=steps, padding=amounts, dilation=dilations, groups=groups), had_batch)
 
 
+@functional_only
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -93,6 +95,7 @@ def conv1d(
     return _conv(1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@functional_only
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -106,6 +109,7 @@ def conv2d(
     return _conv(2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@functional_only
 def conv3d(
     input: Tensor,
     weight: Tensor,
@@ -156,6 +160,7 @@ def _conv_transpose(
     return unbatched(result, had_batch)
 
 
+@functional_only
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -170,6 +175,7 @@ def conv_transpose1d(
     return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@functional_only
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -184,6 +190,7 @@ def conv_transpose2d(
     return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@functional_only
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,
@@ -198,6 +205,7 @@ def conv_transpose3d(
     return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@functional_only
 def unfold(
     input: Tensor, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1
 ) -> Tensor:  # fmt: skip
@@ -211,6 +219,7 @@ def unfold(
     return unbatched(o.reshape(seen, shape=(n, channels * prod(window), prod(size))), had_batch)
 
 
+@functional_only
 def fold(
     input: Tensor, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Size = 0, stride: Size = 1
 ) -> Tensor:

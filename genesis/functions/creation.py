@@ -16,6 +16,7 @@ from compiler.ir.types import dtype as to_dtype
 from genesis.context import current_recording
 from genesis.device import on_cpu
 from genesis.functions.shapes import as_sizes
+from genesis.functions.table import api, function_only, method_only
 from genesis.random import Generator, default_generator
 from genesis.tensor import Tensor, copied, from_array, tensor, wrap
 
@@ -39,6 +40,7 @@ def _filled(value: Any, shape: tuple[int, ...], to: Any, requires_grad: bool, de
     return _leaf(made, requires_grad)
 
 
+@function_only
 def full(
     size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -46,21 +48,25 @@ def full(
     return _filled(fill_value, as_sizes((size,)), dtype, requires_grad, device)
 
 
+@function_only
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros, float32 unless ``dtype`` says otherwise."""
     return _filled(0, as_sizes(size), dtype or f32, requires_grad, device)
 
 
+@function_only
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones, float32 unless ``dtype`` says otherwise."""
     return _filled(1, as_sizes(size), dtype or f32, requires_grad, device)
 
 
+@function_only
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """The same as :func:`zeros`: contents are never left undefined."""
     return _filled(0, as_sizes(size), dtype or f32, requires_grad, device)
 
 
+@function_only
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -68,19 +74,22 @@ def full_like(
     return _filled(fill_value, tuple(input.shape), dtype or input.dtype, requires_grad, device)
 
 
+@function_only
 def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of the same shape and dtype."""
     return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@function_only
 def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of the same shape and dtype."""
     return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-empty_like = zeros_like
+empty_like = api(method=False, name="empty_like")(zeros_like)
 
 
+@method_only
 def new_full(
     input: Tensor,
     size: Sequence[int],
@@ -94,19 +103,22 @@ def new_full(
     return _filled(fill_value, as_sizes((size,)), dtype or input.dtype, requires_grad, device)
 
 
+@method_only
 def new_zeros(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of ``size``, of ``input``'s dtype unless ``dtype`` says otherwise."""
     return _filled(0, as_sizes(size), dtype or input.dtype, requires_grad, device)
 
 
+@method_only
 def new_ones(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of ``size``, of ``input``'s dtype unless ``dtype`` says otherwise."""
     return _filled(1, as_sizes(size), dtype or input.dtype, requires_grad, device)
 
 
-new_empty = new_zeros
+new_empty = api(function=False, name="new_empty")(new_zeros)
 
 
+@method_only
 def new_tensor(
     input: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -122,6 +134,7 @@ def _leaf(made: Tensor, requires_grad: bool) -> Tensor:
     return made.requires_grad_() if requires_grad else made
 
 
+@function_only
 def arange(
     start: Any,
     end: Any = None,
@@ -151,6 +164,7 @@ def arange(
     return _leaf(wrap(line if line.dtype is to else o.cast(line, to=to)), requires_grad)
 
 
+@function_only
 def linspace(
     start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -161,6 +175,7 @@ def linspace(
     return tensor(line, dtype=dtype or f32, device=device, requires_grad=requires_grad)
 
 
+@function_only
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """The identity matrix."""
     if n < 0 or (m is not None and m < 0):
@@ -168,6 +183,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     return tensor(np.eye(n, m), dtype=dtype or f32, device=device, requires_grad=requires_grad)
 
 
+@function_only
 def rand(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -176,6 +192,7 @@ def rand(
     return _leaf(draw(o.uniform, 1, as_sizes(size), generator, dtype), requires_grad)
 
 
+@function_only
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -190,16 +207,19 @@ def draw(op: Op, draws: int, shape: tuple[int, ...], generator: Generator | None
     return wrap(drawn if to is None else o.cast(drawn, to=to_dtype(to)))
 
 
+@function_only
 def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Uniform on [0, 1) in the same shape and dtype."""
     return rand(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
+@function_only
 def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Standard normal in the same shape and dtype."""
     return randn(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
+@function_only
 def randint(
     low: int,
     high: Any = None,
@@ -220,6 +240,7 @@ def randint(
     return wrap(o.cast(whole, to=to_dtype(dtype or i64)))
 
 
+@function_only
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     """A random permutation of ``range(n)``."""
     if current_recording() is not None:

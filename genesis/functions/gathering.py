@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from compiler.errors import IndexingError, OpError
+from compiler.errors import IndexingError, InvariantError, OpError, UnsupportedError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from compiler.ir.types import i64
 from compiler.ops.layout import slice_along
 from compiler.ops.reduce import normalize_axis
 from genesis.functions.shapes import unsqueeze
+from genesis.functions.table import api, functional_only
 from genesis.tensor import Tensor, wrap
 
 
+@api()
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """``input`` along ``dim`` at ``index``, which has as many dimensions and may be smaller in the others."""
     axis = normalize_axis(dim, input.ndim)
@@ -19,6 +21,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return wrap(_as_shape(o.gather(x, _checked(places, x.shape[axis]), axis=axis), index.shape))
 
 
+@api(inplace=True)
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """``input`` with ``src`` added along ``dim`` at ``index``; of ``src`` only what ``index`` covers counts."""
     axis = normalize_axis(dim, input.ndim)
@@ -29,6 +32,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return wrap(_as_shape(o.scatter_add(x, _checked(places, x.shape[axis]), source, axis=axis), input.shape))
 
 
+@api()
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along ``dim`` at ``index``, a vector or a single number."""
     axis = normalize_axis(dim, input.ndim)
@@ -55,6 +59,7 @@ def _checked(index: Value, size: int) -> Value:
     return o.bounded(index, size=size)
 
 
+@functional_only
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """int64 rows that are 1 at each class."""
     if tensor.dtype.kind != "int":
@@ -66,3 +71,26 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     classes = o.iota(shape=(num_classes,), axis=0)
     label = o.bounded(unsqueeze(tensor, -1).value, size=num_classes, what="class value")
     return wrap(o.cast(o.eq(label, classes), to=i64))
+
+
+@functional_only
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """Rows of ``weight [rows, dim]`` at the integers in ``input``; the row ``padding_idx`` gets no gradient."""
+    if max_norm is not None or scale_grad_by_freq:
+        raise UnsupportedError("embedding with max_norm or scale_grad_by_freq")
+    if sparse:
+        raise UnsupportedError("embedding with sparse gradients")
+    if padding_idx is not None:
+        rows = weight.shape[0]
+        if not -rows <= padding_idx < rows:
+            raise InvariantError(f"Padding_idx must be within num_embeddings, here {rows}, not {padding_idx}")
+        padding_idx %= rows
+    return wrap(o.embedding(weight.value, input.value, padding_idx=padding_idx))

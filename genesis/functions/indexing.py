@@ -181,7 +181,7 @@ def _index_tensor(item: Tensor) -> Any:
                 GenesisWarning,
                 stacklevel=2,
             )
-        return item.bool()  # type: ignore[attr-defined]  # attached by genesis.functions
+        return item.bool()
     if item.dtype not in (boolean, i32, i64):
         raise IndexingError(here(f"tensors used as indices must be long, int, byte or bool tensors, not {item._type}"))
     if _is_number(item) and item.value.data is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,8 @@ import numpy as np
 from compiler.errors import ArgumentError, AutogradError, TraceError
 from compiler.ir.location import here, user_location
 from compiler.ir.op import o
-from compiler.ir.types import DType, boolean, dtype, f32, f64, i64
-from compiler.ir.types import dtype as to_dtype
+from genesis.cells import Cell
 from genesis.context import current_recording
-from genesis.functions.calls import checked
-from genesis.functions.conversion import reinterpreted
 from genesis.functions.indexing import getitem, setitem
 from genesis.functions.pointwise import (
     abs,
@@ -23,36 +21,31 @@ from genesis.functions.pointwise import (
     bitwise_not,
     bitwise_or,
     bitwise_xor,
-    cast,
+    eq,
     floor_divide,
+    ge,
+    gt,
+    le,
+    lt,
     mul,
+    ne,
     neg,
     pow,
     remainder,
     sub,
     true_divide,
-    where,
 )
 from genesis.functions.products import matmul
-from genesis.functions.shapes import expand, reshape, split, t, transpose, view
-from genesis.storage import Cell
+from genesis.functions.shapes import t, transpose
+from genesis.functions.table import IN_PLACE, METHODS
+from genesis.methods import Methods
 from genesis.tensor import Tensor, contents, from_array
 
-_METHODS = (
-    "abs exp expm1 log log1p log2 sqrt rsqrt reciprocal sin cos tanh erf sigmoid relu neg sign floor ceil trunc "
-    "round add sub mul div true_divide pow maximum minimum floor_divide remainder eq ne lt le gt ge isnan isinf "
-    "isfinite logical_and logical_or logical_xor logical_not clamp where square lerp addcmul addcdiv masked_fill "
-    "sum mean amax amin any all logsumexp var std argmax argmin max min softmax log_softmax norm reshape flatten "
-    "unflatten permute transpose t expand unsqueeze squeeze broadcast_to repeat narrow select flip split chunk "
-    "unbind tril triu matmul mm bmm mv dot baddbmm addmm outer gather scatter_add index_select clone detach "
-    "contiguous to copy_ fill_ zero_ uniform_ normal_ equal allclose new_full new_zeros new_ones new_empty new_tensor"
-).split()
-_IN_PLACE = (
-    "add sub mul div clamp masked_fill exp sqrt neg abs relu sigmoid tanh lerp addcmul addcdiv pow round scatter_add"
-).split()
 
+def _in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A method that writes what ``function`` returns into the tensor."""
 
-def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         result = function(self, *args, **kwargs).value
         if tuple(result.shape) != self.shape:
@@ -65,7 +58,8 @@ def _in_place(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
             )
         return self.write(o.cast(result, to=self.dtype) if result.dtype is not self.dtype else result)
 
-    method.__doc__ = f"In-place :func:`{function.__name__}`."
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In place: {function.__doc__}"
     return method
 
 
@@ -73,11 +67,11 @@ def _swapped(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda self, other: function(other, self)
 
 
-def _operator(name: str, function: Callable[..., Tensor]) -> Callable[..., Any]:
+def _operator(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A binary operator that leaves operands it does not know to the other side, unless they are Python's own."""
     equality = name in ("eq", "ne")
 
-    def method(self: Tensor, other: Any) -> Any:
+    def method(self: Tensor, other: Any) -> Tensor:
         if isinstance(other, Tensor | int | float | np.ndarray | np.generic):
             return function(self, other)
         if isinstance(other, list | tuple | dict | set | str | bytes | None) and not equality:
@@ -92,63 +86,36 @@ def _operator(name: str, function: Callable[..., Tensor]) -> Callable[..., Any]:
     return method
 
 
-def _view(self: Tensor, *size: Any, dtype: Any = None) -> Tensor:
-    """In another shape, without a copy; of a dtype: the same memory read as that dtype."""
-    kind = size[0] if size and isinstance(size[0], DType) else dtype
-    return view(self, *size) if kind is None else reinterpreted(self, to_dtype(kind))
-
-
-def _where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
-    """The tensor where ``condition`` holds, else ``other``."""
-    return where(condition, self, other)
-
-
-def _split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Pieces of a size, or of the sizes given, along ``dim``."""
-    return split(self, split_size, dim)
-
-
-def attach(functions: dict[str, Any]) -> None:
-    """Give Tensor the methods that ``functions``, by name, provide."""
-    for name in _METHODS:
-        setattr(Tensor, name, functions[name])
-    for name in _IN_PLACE:
-        setattr(Tensor, name + "_", _in_place(functions[name]))
-    operators: dict[str, Callable[..., Any]] = {
-        "add": add, "sub": sub, "mul": mul, "truediv": true_divide, "floordiv": floor_divide, "mod": remainder,
-        "pow": pow, "matmul": matmul, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
-    }  # fmt: skip
-    for name, function in operators.items():
-        setattr(Tensor, f"__{name}__", _operator(name, function))
-        setattr(Tensor, f"__r{name}__", _operator(f"r{name}", _swapped(function)))
+def attach() -> None:
+    """Give Tensor all methods of the tables, and what has a syntax of its own: operators, indices, properties."""
+    for name, function in METHODS.items():
+        setattr(Methods, name, function)
+    for name, function in IN_PLACE.items():
+        setattr(Methods, name, _in_place(name, function))
+    for name, function in _OPERATORS.items():
+        setattr(Methods, f"__{name}__", _operator(name, function))
+        setattr(Methods, f"__r{name}__", _operator(f"r{name}", _swapped(function)))
         if name not in ("matmul", "and", "or", "xor"):
-            setattr(Tensor, f"__i{name}__", _in_place(function))
-    for name in ("eq", "ne", "lt", "le", "gt", "ge"):
-        setattr(Tensor, f"__{name}__", _operator(name, functions[name]))
-    for name, to_type in {"float": f32, "double": f64, "long": i64, "bool": boolean}.items():
-        setattr(Tensor, name, lambda self, to_type=to_type: cast(self, to_type))
-    for name in ("half", "bfloat16", "int"):
-        target = dtype({"half": "f16", "bfloat16": "bf16", "int": "i32"}[name])
-        setattr(Tensor, name, lambda self, to_type=target: cast(self, to_type))
-    for name, attribute in {
-        "view": checked(_view),
-        "where": checked(_where),
-        "split": checked(_split),
-        "view_as": lambda self, other: view(self, *other.shape),
-        "reshape_as": lambda self, other: reshape(self, *other.shape),
-        "expand_as": lambda self, other: expand(self, *other.shape),
-        "type_as": lambda self, other: cast(self, other.dtype),
-        "cpu": lambda self: self,
-        "T": property(t),
-        "mT": property(lambda self: transpose(self, -2, -1)),
-        "data": property(lambda self: self.view_as_op(contents), _set_data),
-        "__getitem__": getitem,
-        "__setitem__": setitem,
-        "__neg__": neg,
-        "__abs__": abs,
-        "__invert__": bitwise_not,
-    }.items():
-        setattr(Tensor, name, attribute)
+            setattr(Methods, f"__i{name}__", _in_place(f"__i{name}__", function))
+    for name, function in _COMPARISONS.items():
+        setattr(Methods, f"__{name}__", _operator(name, function))
+    for name, attribute in _SPECIAL.items():
+        setattr(Methods, name, attribute)
+
+
+def _transposed(self: Tensor) -> Tensor:
+    """A matrix transposed; vectors as they are."""
+    return t(self)
+
+
+def _matrices_transposed(self: Tensor) -> Tensor:
+    """The last two dimensions exchanged."""
+    return transpose(self, -2, -1)
+
+
+def _data(self: Tensor) -> Tensor:
+    """The contents outside autograd. Assigned: a copy of the contents of another tensor, of any shape."""
+    return self.view_as_op(contents)
 
 
 def _set_data(self: Tensor, source: Tensor) -> None:
@@ -169,3 +136,20 @@ def _set_data(self: Tensor, source: Tensor) -> None:
         self._start(Cell(value, requires_grad=self.requires_grad), ())
     else:
         self._cell.write(value, unseen=True)
+
+
+_OPERATORS: dict[str, Callable[..., Tensor]] = {
+    "add": add, "sub": sub, "mul": mul, "truediv": true_divide, "floordiv": floor_divide, "mod": remainder, "pow": pow,
+    "matmul": matmul, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
+}  # fmt: skip
+_COMPARISONS: dict[str, Callable[..., Tensor]] = {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}
+_SPECIAL = {
+    "T": property(_transposed),
+    "mT": property(_matrices_transposed),
+    "data": property(_data, _set_data),
+    "__getitem__": getitem,
+    "__setitem__": setitem,
+    "__neg__": neg,
+    "__abs__": abs,
+    "__invert__": bitwise_not,
+}

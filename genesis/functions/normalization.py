@@ -14,6 +14,7 @@ from genesis.context import grad_mode
 from genesis.functions.creation import ones_like
 from genesis.functions.pointwise import add, cast, clamp, div, mul, sub
 from genesis.functions.reductions import mean, norm
+from genesis.functions.table import functional_only
 from genesis.tensor import Tensor, wrap
 
 
@@ -40,6 +41,7 @@ def _check_normalized(
     return shape
 
 
+@functional_only
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -55,6 +57,7 @@ def layer_norm(
     return wrap(o.layer_norm(input.value, *affine, ndim=len(shape), eps=float(eps))[0])
 
 
+@functional_only
 def rms_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
@@ -66,6 +69,7 @@ def rms_norm(
     return wrap(o.rms_norm(input.value, *affine, ndim=len(shape), eps=float(eps))[0])
 
 
+@functional_only
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -100,6 +104,7 @@ def batch_norm(
     return wrap(y)
 
 
+@functional_only
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
@@ -115,6 +120,7 @@ def group_norm(
     return wrap(o.group_norm(input.value, *affine, groups=num_groups, eps=float(eps))[0])
 
 
+@functional_only
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -171,6 +177,7 @@ def _move(running: Tensor | None, statistic: Tensor, momentum: float | Tensor) -
             running.write(cast(add(rest, mul(statistic, momentum)), running.dtype).value)
 
 
+@functional_only
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """``x / max(norm(x), eps)`` along ``dim``."""
     return div(input, clamp(norm(input, p, dim, True), min=eps))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from compiler.ir.graph import Value
 from compiler.ir.location import here
 from compiler.ir.op import Op, o
 from compiler.ir.types import DType, boolean, f32, f64, i64, u8
+from genesis.functions.table import api, function_only
 from genesis.tensor import Tensor, tensor, wrap
 
 Dim = int | Sequence[int] | None
@@ -31,37 +32,76 @@ def value_of(x: Any) -> Any:
     raise ArgumentError(here(f"expected a Tensor or a number, not {type(x).__name__}", _ADVICE.get(type(x), "")))
 
 
-def _named(function: Callable[..., Tensor], name: str, operands: str) -> Callable[..., Tensor]:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"``{name}`` of each element; {operands}."
-    return function
+class Unary(Protocol):
+    """A function of each element."""
+
+    def __call__(self, input: Any) -> Tensor: ...
 
 
-def _unary(op: Op) -> Callable[..., Tensor]:
-    def function(input: Tensor) -> Tensor:
+class Binary(Protocol):
+    """A function of each pair of elements."""
+
+    def __call__(self, input: Any, other: Any) -> Tensor: ...
+
+
+def _unary(op: Op, inplace: bool = True, functional: bool = False, alias: Sequence[str] = ()) -> Unary:
+    def function(input: Any) -> Tensor:
         return wrap(op(value_of(input)))
 
-    return _named(function, op.name, "integers count as float32 where the result is a fraction")
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = f"``{op.name}`` of each element; integers count as float32 where the result is a fraction."
+    return api(inplace=inplace, functional=functional, alias=alias)(function)
 
 
-def _binary(op: Op) -> Callable[..., Tensor]:
+def _binary(op: Op, name: str = "", inplace: bool = True, alias: Sequence[str] = ()) -> Binary:
     def function(input: Any, other: Any) -> Tensor:
         return wrap(op(value_of(input), value_of(other)))
 
-    return _named(function, op.name, "operands broadcast and promote")
+    function.__name__ = function.__qualname__ = name or op.name
+    function.__doc__ = f"``{name or op.name}`` of each element; operands broadcast and promote."
+    return api(inplace=inplace, alias=alias)(function)
 
 
 abs = _unary(o.abs)
-exp, expm1, log, log1p, log2 = map(_unary, (o.exp, o.expm1, o.log, o.log1p, o.log2))
-sqrt, rsqrt, reciprocal, sin, cos = map(_unary, (o.sqrt, o.rsqrt, o.reciprocal, o.sin, o.cos))
-tanh, erf, sigmoid, relu = map(_unary, (o.tanh, o.erf, o.sigmoid, o.relu))
-neg, sign, floor, ceil, trunc, round = map(_unary, (o.neg, o.sign, o.floor, o.ceil, o.trunc, o.round))
-mul, true_divide, floor_divide, remainder = map(_binary, (o.mul, o.div, o.floor_divide, o.remainder))
-maximum, minimum = map(_binary, (o.maximum, o.minimum))
-eq, ne, lt, le, gt, ge = map(_binary, (o.eq, o.ne, o.lt, o.le, o.gt, o.ge))
-isnan, isinf, isfinite = map(_unary, (o.isnan, o.isinf, o.isfinite))
+neg = _unary(o.neg)
+sign = _unary(o.sign)
+exp = _unary(o.exp)
+expm1 = _unary(o.expm1)
+log = _unary(o.log)
+log1p = _unary(o.log1p)
+log2 = _unary(o.log2)
+sqrt = _unary(o.sqrt)
+rsqrt = _unary(o.rsqrt)
+reciprocal = _unary(o.reciprocal)
+sin = _unary(o.sin)
+cos = _unary(o.cos)
+tanh = _unary(o.tanh, functional=True)
+erf = _unary(o.erf)
+sigmoid = _unary(o.sigmoid, functional=True)
+relu = _unary(o.relu)
+floor = _unary(o.floor)
+ceil = _unary(o.ceil)
+trunc = _unary(o.trunc)
+round = _unary(o.round)
+isnan = _unary(o.isnan, inplace=False)
+isinf = _unary(o.isinf, inplace=False)
+isfinite = _unary(o.isfinite, inplace=False)
+
+mul = _binary(o.mul)
+true_divide = _binary(o.div, name="true_divide")
+floor_divide = _binary(o.floor_divide)
+remainder = _binary(o.remainder)
+maximum = _binary(o.maximum, inplace=False)
+minimum = _binary(o.minimum, inplace=False)
+eq = _binary(o.eq, inplace=False)
+ne = _binary(o.ne, inplace=False)
+lt = _binary(o.lt, inplace=False)
+le = _binary(o.le, inplace=False)
+gt = _binary(o.gt, inplace=False)
+ge = _binary(o.ge, inplace=False)
 
 
+@api(inplace=True)
 def pow(input: Any, exponent: Any) -> Tensor:
     """``input ** exponent`` of each element; operands broadcast and promote."""
     return wrap(o.pow(value_of(input), value_of(exponent)))
@@ -72,44 +112,49 @@ def _as_bool(x: Any) -> Any:
     return o.cast(value, to=boolean) if isinstance(value, Value) else bool(value)
 
 
+@api()
 def logical_and(input: Tensor, other: Any) -> Tensor:
     """Elementwise ``and``; anything not zero is true."""
     return wrap(o.logical_and(_as_bool(input), _as_bool(other)))
 
 
+@api()
 def logical_or(input: Tensor, other: Any) -> Tensor:
     """Elementwise ``or``; anything not zero is true."""
     return wrap(o.logical_or(_as_bool(input), _as_bool(other)))
 
 
+@api()
 def logical_xor(input: Tensor, other: Any) -> Tensor:
     """Elementwise exclusive ``or``; anything not zero is true."""
     return wrap(o.logical_xor(_as_bool(input), _as_bool(other)))
 
 
+@api()
 def logical_not(input: Tensor) -> Tensor:
     """Elementwise ``not``; anything not zero is true."""
     return wrap(o.logical_not(_as_bool(input)))
 
 
-def _bitwise(name: str) -> Callable[..., Tensor]:
-    op: Op = getattr(o, name)
-
+def _bitwise(op: Op) -> Binary:
     def function(input: Any, other: Any) -> Tensor:
         a, b = value_of(input), value_of(other)
         for x in (a, b):
             if isinstance(x, Value) and x.dtype.kind == "float":
-                raise UnsupportedError(here(f"{name} is not defined for floating tensors, here {x.type}"))
+                raise UnsupportedError(here(f"{op.name} is not defined for floating tensors, here {x.type}"))
         return wrap(op(a, b))
 
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"``{name}`` of bool or integer tensors."
-    return function
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = f"``{op.name}`` of bool or integer tensors."
+    return function_only(function)
 
 
-bitwise_and, bitwise_or, bitwise_xor = map(_bitwise, ("bitwise_and", "bitwise_or", "bitwise_xor"))
+bitwise_and = _bitwise(o.bitwise_and)
+bitwise_or = _bitwise(o.bitwise_or)
+bitwise_xor = _bitwise(o.bitwise_xor)
 
 
+@function_only
 def bitwise_not(input: Tensor) -> Tensor:
     """Bit complement; ``not`` for bool."""
     if input.dtype is boolean:
@@ -125,11 +170,13 @@ def _scaled(x: Any, factor: Any) -> Any:
     return value if factor == 1 else o.mul(value, factor)
 
 
+@api(inplace=True)
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """``input + alpha * other``."""
     return wrap(o.add(value_of(input), _scaled(other, alpha)))
 
 
+@api(inplace=True)
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """``input - alpha * other``."""
     for x in (input, other):
@@ -138,6 +185,7 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     return wrap(o.sub(value_of(input), _scaled(other, alpha)))
 
 
+@api(inplace=True)
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """True division, or rounded down (``"floor"``) or towards zero (``"trunc"``)."""
     if rounding_mode == "floor":
@@ -149,6 +197,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     return wrap(o.trunc_divide(value_of(input), value_of(other)))
 
 
+@api(inplace=True)
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
     if min is None and max is None:
@@ -157,6 +206,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return wrap(o.clamp(input.value, *bounds, low=min is not None, high=max is not None))
 
 
+@function_only
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """``input`` where ``condition`` holds, else ``other``."""
     if input is None:
@@ -175,27 +225,39 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     return wrap(result)
 
 
+@api(function=False, name="where")
+def _where_method(input: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """The tensor where ``condition`` holds, else ``other``."""
+    result: Tensor = where(condition, input, other)
+    return result
+
+
+@api(inplace=True)
 def square(input: Tensor) -> Tensor:
     """``input * input``."""
     x = input.value if input.dtype is not boolean else o.cast(input.value, to=i64)
     return wrap(o.mul(x, x))
 
 
+@api(inplace=True)
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """``input + weight * (end - input)``."""
     return wrap(o.lerp(input.value, end.value, value_of(weight)))
 
 
+@api(inplace=True)
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
     """``input + value * tensor1 * tensor2``."""
     return add(input, mul(tensor1 if value == 1 else mul(tensor1, value), tensor2))
 
 
+@api(inplace=True)
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
     """``input + value * tensor1 / tensor2``."""
     return add(input, div(tensor1 if value == 1 else mul(tensor1, value), tensor2))
 
 
+@api(inplace=True)
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``value`` where ``mask`` is true."""
     if mask.dtype is not boolean:

@@ -14,6 +14,7 @@ from compiler.ir.op import o
 from compiler.ir.types import i64, u8
 from compiler.ops.pool import lowest, pooled_size
 from genesis.functions.convolution import Size, batched, per_dimension, unbatched
+from genesis.functions.table import functional_only
 from genesis.tensor import Tensor
 
 
@@ -60,6 +61,7 @@ def _flat_index(
     return index
 
 
+@functional_only
 def max_pool1d(
     input: Tensor,
     kernel_size: Size,
@@ -73,6 +75,7 @@ def max_pool1d(
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@functional_only
 def max_pool2d(
     input: Tensor,
     kernel_size: Size,
@@ -86,6 +89,7 @@ def max_pool2d(
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@functional_only
 def max_pool3d(
     input: Tensor,
     kernel_size: Size,
@@ -126,6 +130,7 @@ def _avg_pool(
     return unbatched(result, had_batch)
 
 
+@functional_only
 def avg_pool1d(
     input: Tensor,
     kernel_size: Size,
@@ -138,6 +143,7 @@ def avg_pool1d(
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@functional_only
 def avg_pool2d(
     input: Tensor,
     kernel_size: Size,
@@ -151,6 +157,7 @@ def avg_pool2d(
     return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@functional_only
 def avg_pool3d(
     input: Tensor,
     kernel_size: Size,
@@ -240,21 +247,25 @@ def _adaptive_max(
     return result, unbatched(o.reshape(index, shape=(*lead, *size)), had_batch)
 
 
+@functional_only
 def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """Means of ``output_size`` windows that cover ``[N, C, L]``."""
     return _adaptive_avg(1, input, output_size)
 
 
+@functional_only
 def adaptive_avg_pool2d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """Means of ``output_size`` windows that cover ``[N, C, H, W]``; None keeps a dimension."""
     return _adaptive_avg(2, input, output_size)
 
 
+@functional_only
 def adaptive_avg_pool3d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """Means of ``output_size`` windows that cover ``[N, C, D, H, W]``; None keeps a dimension."""
     return _adaptive_avg(3, input, output_size)
 
 
+@functional_only
 def adaptive_max_pool1d(
     input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
@@ -262,6 +273,7 @@ def adaptive_max_pool1d(
     return _adaptive_max(1, input, output_size, return_indices)
 
 
+@functional_only
 def adaptive_max_pool2d(
     input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
@@ -269,6 +281,7 @@ def adaptive_max_pool2d(
     return _adaptive_max(2, input, output_size, return_indices)
 
 
+@functional_only
 def adaptive_max_pool3d(
     input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:

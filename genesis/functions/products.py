@@ -6,10 +6,13 @@ from compiler.errors import OpError
 from compiler.ir.location import here
 from compiler.ir.op import o
 from genesis.functions.pointwise import add, mul
-from genesis.functions.shapes import expand, unsqueeze
+from genesis.functions.reductions import sum
+from genesis.functions.shapes import expand, permute, reshape, unsqueeze
+from genesis.functions.table import api, functional_only
 from genesis.tensor import Tensor, wrap
 
 
+@api()
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product, batched over leading dimensions."""
     return wrap(o.matmul(input.value, other.value))
@@ -21,12 +24,14 @@ def _check_ranks(name: str, ranks: tuple[int, ...], *operands: Tensor) -> None:
         raise OpError(here(f"{name}({shown}): expected {wanted} tensors", "genesis.matmul takes all of these shapes"))
 
 
+@api()
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices."""
     _check_ranks("mm", (2, 2), input, mat2)
     return matmul(input, mat2)
 
 
+@api()
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of matrices of the same length."""
     _check_ranks("bmm", (3, 3), input, mat2)
@@ -35,23 +40,27 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
+@api()
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix and a vector."""
     _check_ranks("mv", (2, 1), input, vec)
     return matmul(input, vec)
 
 
+@api()
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors."""
     _check_ranks("dot", (1, 1), input, tensor)
     return matmul(input, tensor)
 
 
+@api()
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * (batch1 @ batch2)`` of batches of matrices."""
     return _added("baddbmm", 3, input, batch1, batch2, beta, alpha)
 
 
+@api()
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * (mat1 @ mat2)`` of matrices."""
     return _added("addmm", 2, input, mat1, mat2, beta, alpha)
@@ -67,7 +76,24 @@ def _added(name: str, rank: int, input: Tensor, a: Tensor, b: Tensor, beta: floa
     return add(mul(input, beta), product, alpha=alpha)
 
 
+@api()
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Outer product of two vectors."""
     _check_ranks("outer", (1, 1), input, vec2)
     return mul(unsqueeze(input, 1), vec2)
+
+
+@functional_only
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input @ weight.T + bias``: ``[*, in]`` with ``[out, in]`` gives ``[*, out]``."""
+    return wrap(o.linear(*(x.value for x in (input, weight, bias) if x is not None)))
+
+
+@functional_only
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x1 A x2 + b``: ``[*, in1]`` and ``[*, in2]`` with ``[out, in1, in2]`` give ``[*, out]``."""
+    out, in1, in2 = weight.shape
+    table = reshape(permute(weight, 1, 0, 2), in1, out * in2)
+    products = reshape(matmul(input1, table), *input1.shape[:-1], out, in2)
+    result = sum(mul(products, unsqueeze(input2, -2)), -1)
+    return result if bias is None else add(result, bias)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, overload
 
 from compiler.errors import ArgumentError, OpError
 from compiler.ir.graph import Value
@@ -15,6 +14,7 @@ from compiler.ops.reduce import normalize_axes, normalize_axis
 from genesis.functions.gathering import gather
 from genesis.functions.pointwise import Dim, cast
 from genesis.functions.shapes import squeeze
+from genesis.functions.table import api
 from genesis.tensor import Tensor, wrap
 
 
@@ -27,7 +27,13 @@ def _keep(x: Value, dim: Dim, keepdim: bool) -> dict[str, Any]:
     return {"axes": normalize_axes(None if dim in ((), []) else dim, x.type.rank), "keepdim": keepdim}
 
 
-def _reduction(op: Op) -> Callable[..., Tensor]:
+class Reduction(Protocol):
+    """A function of all elements, or of those along dimensions."""
+
+    def __call__(self, input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor: ...
+
+
+def _reduction(op: Op) -> Reduction:
     def function(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
         x = input.value if dtype is None else o.cast(input.value, to=to_dtype(dtype))
         if op in (o.any, o.all) and dim in ((), []):
@@ -36,13 +42,18 @@ def _reduction(op: Op) -> Callable[..., Tensor]:
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = f"``{op.name}`` over ``dim`` (an int, several, or None for all)."
-    return function
+    return api()(function)
 
 
-sum, mean = map(_reduction, (o.sum, o.mean))
-amax, amin, any, all = map(_reduction, (o.amax, o.amin, o.any, o.all))
+sum = _reduction(o.sum)
+mean = _reduction(o.mean)
+amax = _reduction(o.amax)
+amin = _reduction(o.amin)
+any = _reduction(o.any)
+all = _reduction(o.all)
 
 
+@api()
 def var(
     input: Tensor, dim: Dim = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> Tensor:
@@ -53,6 +64,7 @@ def var(
     return wrap(o.var(x, correction=float(unbiased if correction is None else correction), **_keep(x, dim, keepdim)))
 
 
+@api()
 def std(
     input: Tensor, dim: Dim = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> Tensor:
@@ -63,11 +75,13 @@ def std(
     return wrap(o.std(x, correction=float(unbiased if correction is None else correction), **_keep(x, dim, keepdim)))
 
 
+@api()
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Index of the (first) maximum along ``dim``, or in the flattened tensor."""
     return _arg(o.argmax, input, dim, keepdim)
 
 
+@api()
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Index of the (first) minimum along ``dim``, or in the flattened tensor."""
     return _arg(o.argmin, input, dim, keepdim)
@@ -82,39 +96,63 @@ def _arg(op: Op, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     return wrap(op(x, axes=(normalize_axis(dim, x.type.rank),), keepdim=keepdim))
 
 
-def _extremum(name: str, reduce: Op, binary: Op, arg: Op) -> Callable[..., Any]:
-    op_of_all = reduce.name
-
-    def function(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-        if isinstance(dim, Tensor):
-            dim, other = None, dim
-        if other is not None:
-            return wrap(binary(input.value, other.value))
-        if dim is None:
-            if keepdim:
-                raise ArgumentError(f"{name}: keepdim needs dim; {op_of_all}(x, keepdim=True) reduces all dimensions")
-            return wrap(reduce(input.value, **_keep(input.value, None, False)))
-        index = _arg(arg, input, dim, True)
-        values = gather(input, dim, index)
-        return ValuesIndices(values, index) if keepdim else ValuesIndices(squeeze(values, dim), squeeze(index, dim))
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"``{name}`` of all elements, along ``dim`` (values and indices), or of two tensors."
-    return function
-
-
 class ValuesIndices(tuple[Tensor, Tensor]):
     """``(values, indices)``, also by name."""
 
     def __new__(cls, values: Tensor, indices: Tensor) -> ValuesIndices:
         return super().__new__(cls, (values, indices))
 
-    values = property(lambda self: self[0])
-    indices = property(lambda self: self[1])
+    @property
+    def values(self) -> Tensor:
+        return self[0]
+
+    @property
+    def indices(self) -> Tensor:
+        return self[1]
 
 
-max = _extremum("max", o.amax, o.maximum, o.argmax)
-min = _extremum("min", o.amin, o.minimum, o.argmin)
+@overload
+def max(input: Tensor, dim: None = None) -> Tensor: ...
+@overload
+def max(input: Tensor, dim: int, keepdim: bool = False) -> ValuesIndices: ...
+@overload
+def max(input: Tensor, dim: Tensor) -> Tensor: ...
+@overload
+def max(input: Tensor, *, other: Tensor) -> Tensor: ...
+@api()
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """The largest of all elements, of those along ``dim`` (values and indices), or of each pair of two tensors."""
+    return _extremum("max", o.amax, o.maximum, o.argmax, input, dim, keepdim, other)
+
+
+@overload
+def min(input: Tensor, dim: None = None) -> Tensor: ...
+@overload
+def min(input: Tensor, dim: int, keepdim: bool = False) -> ValuesIndices: ...
+@overload
+def min(input: Tensor, dim: Tensor) -> Tensor: ...
+@overload
+def min(input: Tensor, *, other: Tensor) -> Tensor: ...
+@api()
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """The smallest of all elements, of those along ``dim`` (values and indices), or of each pair of two tensors."""
+    return _extremum("min", o.amin, o.minimum, o.argmin, input, dim, keepdim, other)
+
+
+def _extremum(
+    name: str, reduce: Op, binary: Op, arg: Op, input: Tensor, dim: Any, keepdim: bool, other: Tensor | None
+) -> Any:
+    if isinstance(dim, Tensor):
+        dim, other = None, dim
+    if other is not None:
+        return wrap(binary(input.value, other.value))
+    if dim is None:
+        if keepdim:
+            raise ArgumentError(f"{name}: keepdim needs dim; {reduce.name}(x, keepdim=True) reduces all dimensions")
+        return wrap(reduce(input.value, **_keep(input.value, None, False)))
+    index = _arg(arg, input, dim, True)
+    values = gather(input, dim, index)
+    return ValuesIndices(values, index) if keepdim else ValuesIndices(squeeze(values, dim), squeeze(index, dim))
 
 
 def _along(op: Op, input: Tensor, dim: int, dtype: Any) -> Tensor:
@@ -123,16 +161,19 @@ def _along(op: Op, input: Tensor, dim: int, dtype: Any) -> Tensor:
     return wrap(op(x, axis=axis) if x.type.size else o.mul(x, 1.0))
 
 
+@api()
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``exp(x) / sum(exp(x))`` along ``dim``."""
     return _along(o.softmax, input, dim, dtype)
 
 
+@api()
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``log(softmax(x))`` along ``dim``."""
     return _along(o.log_softmax, input, dim, dtype)
 
 
+@api()
 def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     """``log(sum(exp(x)))`` over ``dim``, without overflow; -inf where there is nothing to sum."""
     x = input.value
@@ -142,6 +183,7 @@ def logsumexp(input: Tensor, dim: Dim, keepdim: bool = False) -> Tensor:
     return wrap(o.log(o.sum(o.exp(x), **kept)))
 
 
+@api()
 def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """Vector norm of order ``p`` ("fro" is 2) over ``dim`` or all elements."""
     if isinstance(p, str) and p != "fro":

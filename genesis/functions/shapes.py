@@ -15,6 +15,7 @@ from compiler.ir.types import boolean
 from compiler.ops.elementwise import promoted
 from compiler.ops.reduce import normalize_axes, normalize_axis
 from genesis.functions.pointwise import Dim
+from genesis.functions.table import api, function_only, method_only
 from genesis.tensor import Tensor, copied, wrap
 
 
@@ -41,6 +42,7 @@ def _inferred(input: Tensor, shape: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(sizes)
 
 
+@api()
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape; one size may be -1. A view where strides allow one, else a copy."""
     sizes = _inferred(input, shape)
@@ -63,6 +65,7 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     return reshape(input, *sizes)
 
 
+@api()
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions ``start_dim`` to ``end_dim`` as one."""
     if not input.ndim:
@@ -73,6 +76,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(input, *input.shape[:a], prod(input.shape[a : b + 1]), *input.shape[b + 1 :])
 
 
+@api()
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Dimension ``dim`` as several."""
     a = normalize_axis(dim, input.ndim)
@@ -82,11 +86,13 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return reshape(input, *input.shape[:a], *inner, *input.shape[a + 1 :])
 
 
+@api()
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order."""
     return input.view_as_op(o.permute, dims=tuple(normalize_axis(d, input.ndim) for d in as_sizes(dims)))
 
 
+@api()
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged."""
     if not input.ndim:
@@ -97,6 +103,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return input.view_as_op(o.permute, dims=tuple(order))
 
 
+@api()
 def t(input: Tensor) -> Tensor:
     """A matrix transposed; vectors as they are."""
     if input.ndim > 2:
@@ -104,6 +111,7 @@ def t(input: Tensor) -> Tensor:
     return transpose(input, 0, 1) if input.ndim == 2 else input
 
 
+@method_only
 def expand(input: Tensor, *size: Any) -> Tensor:
     """Dimensions of size 1 repeated without copying; -1 keeps a size."""
     target = list(as_sizes(size))
@@ -114,23 +122,27 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     return input.view_as_op(o.expand, shape=tuple(target))
 
 
+@api()
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new dimension of size 1 at ``dim``."""
     axis = normalize_axis(dim, input.ndim + 1)
     return input.view_as_op(o.reshape, shape=(*input.shape[:axis], 1, *input.shape[axis:]))
 
 
+@api()
 def squeeze(input: Tensor, dim: Dim = None) -> Tensor:
     """Without the dimensions of size 1 (those in ``dim``, or all)."""
     axes = normalize_axes(dim, input.ndim)
     return input.view_as_op(o.reshape, shape=tuple(n for a, n in enumerate(input.shape) if a not in axes or n != 1))
 
 
+@api()
 def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
     """``expand`` to ``shape``."""
     return expand(input, *shape)
 
 
+@method_only
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """The tensor tiled ``repeats`` times along each dimension."""
     counts = as_sizes(repeats)
@@ -146,6 +158,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return wrap(o.reshape(copied(tiled), shape=tuple(c * n for c, n in zip(counts, shape, strict=True))))
 
 
+@api()
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """``length`` elements from ``start`` along ``dim``."""
     axis, n = _cut("narrow", input, dim)
@@ -164,6 +177,7 @@ def _slice(input: Tensor, axis: int, start: int, stop: int, step: int) -> Tensor
     )
 
 
+@api()
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice at ``index``, without that dimension."""
     if not input.ndim:
@@ -175,6 +189,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     return squeeze(narrow(input, axis, index % n, 1), axis)
 
 
+@api()
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """A copy that is reversed along ``dims``."""
     axes = normalize_axes(as_sizes(dims), input.ndim)
@@ -187,6 +202,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     return wrap(copied(turned))
 
 
+@function_only
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along ``dim``. One of shape ``[0]`` fits to all, as in PyTorch."""
     if isinstance(tensors, Tensor):
@@ -208,6 +224,7 @@ def _tensors(given: Sequence[Any]) -> Sequence[Tensor]:
     return given
 
 
+@function_only
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
     if not len(tensors):
@@ -223,6 +240,13 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return cat([unsqueeze(x, dim) for x in tensors], dim)
 
 
+@api(function=False, name="split")
+def _split_method(input: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of a size, or of the sizes given, along ``dim``."""
+    return split(input, split_size, dim)
+
+
+@function_only
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of a size (the last may be smaller), or of the sizes given; views."""
     axis, n = _cut("split", tensor, dim)
@@ -253,6 +277,7 @@ def _cut(name: str, input: Tensor, dim: int) -> tuple[int, int]:
     return axis, input.shape[axis]
 
 
+@api()
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` views of equal size, the last may be smaller; of an empty tensor ``chunks`` empty ones."""
     axis, n = _cut("chunk", input, dim)
@@ -261,6 +286,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, -(-n // chunks) if n else [0] * chunks, axis)
 
 
+@api()
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along ``dim``; views."""
     if not input.ndim:
@@ -278,11 +304,13 @@ def _triangle(input: Tensor, keep: Op, diagonal: int) -> Tensor:
     return wrap(o.where(keep(o.sub(columns, rows), diagonal), input.value, nothing))
 
 
+@api()
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of the last two dimensions; zero elsewhere."""
     return _triangle(input, o.le, diagonal)
 
 
+@api()
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of the last two dimensions; zero elsewhere."""
     return _triangle(input, o.ge, diagonal)

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from genesis.cells import Cell, changes
 from genesis.guards.code import Place
 from genesis.guards.keys import guard_key
 from genesis.guards.reachable import Reachable, of_library
 from genesis.optim.optimizer import Optimizer
-from genesis.storage import Cell, changes
 
 Items = tuple[Any, ...]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import genesis.nn.functional as F
 from compiler.errors import InvariantError
-from genesis.functions import full
+from genesis.functions.creation import full
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor
 

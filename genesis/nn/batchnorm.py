@@ -8,7 +8,9 @@ from typing import Any
 import genesis.nn.functional as F
 from compiler.errors import ChoiceError, GenesisWarning
 from compiler.ir.types import i64
-from genesis.functions import ones, reciprocal, squeeze, unsqueeze, zeros
+from genesis.functions.creation import ones, zeros
+from genesis.functions.pointwise import reciprocal
+from genesis.functions.shapes import squeeze, unsqueeze
 from genesis.nn.normalization import Affine
 from genesis.tensor import Tensor
 

@@ -9,8 +9,8 @@ from typing import Any
 import genesis.nn.functional as F
 import genesis.nn.init as init
 from compiler.errors import ChoiceError
-from genesis.functions import empty
 from genesis.functions.convolution import Size, per_dimension
+from genesis.functions.creation import empty
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor
 

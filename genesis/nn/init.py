@@ -11,9 +11,10 @@ import numpy as np
 
 from compiler.errors import ChoiceError
 from genesis.context import grad_mode
-from genesis.functions import copy_, fill_, rand, randn
-from genesis.functions import normal_ as fill_normal
-from genesis.functions import uniform_ as fill_uniform
+from genesis.functions.conversion import copy_, fill_
+from genesis.functions.conversion import normal_ as fill_normal
+from genesis.functions.conversion import uniform_ as fill_uniform
+from genesis.functions.creation import rand, randn
 from genesis.names import module_getattr
 from genesis.random import Generator
 from genesis.tensor import Tensor

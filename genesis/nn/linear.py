@@ -8,7 +8,8 @@ from typing import Any
 
 import genesis.nn.functional as F
 import genesis.nn.init as init
-from genesis.functions import empty, flatten, unflatten
+from genesis.functions.creation import empty
+from genesis.functions.shapes import flatten, unflatten
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor
 

@@ -21,10 +21,10 @@ from compiler.errors import (
 from compiler.ir.location import user_location
 from compiler.ir.types import DType, bf16, f16, f32, f64
 from compiler.ir.types import dtype as as_dtype
+from genesis.cells import changes
 from genesis.context import current_recording, grad_mode
 from genesis.device import Device
-from genesis.functions import copy_, detach, to, zero_
-from genesis.storage import changes
+from genesis.functions.conversion import copy_, detach, to, zero_
 from genesis.tensor import Parameter, Tensor, from_array, tensor
 from genesis.watched import WatchedDict
 
@@ -428,7 +428,7 @@ class Module:
                     if isinstance(target, Tensor):
                         converted = convert(detach(target))
                         if converted.dtype is not target.dtype:
-                            target.data = converted  # type: ignore[attr-defined]
+                            target.data = converted
         changes.tick()
         return self
 

@@ -11,24 +11,10 @@ import genesis.nn.functional as F
 import genesis.nn.init as init
 from compiler.errors import ChoiceError, GenesisWarning, OpError, UnsupportedError
 from compiler.ir.op import o
-from genesis.functions import (
-    add,
-    cat,
-    chunk,
-    empty,
-    mul,
-    relu,
-    scan,
-    select,
-    sigmoid,
-    squeeze,
-    stack,
-    sub,
-    tanh,
-    transpose,
-    unsqueeze,
-    zeros,
-)
+from genesis.functions.control import scan
+from genesis.functions.creation import empty, zeros
+from genesis.functions.pointwise import add, mul, relu, sigmoid, sub, tanh
+from genesis.functions.shapes import cat, chunk, select, squeeze, stack, transpose, unsqueeze
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor, wrap
 

@@ -8,7 +8,9 @@ import genesis.nn.functional as F
 import genesis.nn.init as init
 from compiler.errors import InvariantError, UnsupportedError
 from genesis.context import grad_mode
-from genesis.functions import empty, select, zero_
+from genesis.functions.conversion import zero_
+from genesis.functions.creation import empty
+from genesis.functions.shapes import select
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor
 

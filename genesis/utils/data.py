@@ -20,7 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from compiler.errors import GenesisError
-from genesis.functions import getitem
+from genesis.functions.indexing import getitem
 from genesis.names import module_getattr
 from genesis.random import default_generator
 from genesis.tensor import Tensor, from_array, tensor

@@ -13,7 +13,7 @@ from compiler.ir.location import user_location
 from compiler.ir.op import o
 from compiler.ops.training import total_norm as norm_of
 from genesis.context import current_recording, grad_mode
-from genesis.functions import add, clamp, div, isfinite, mul
+from genesis.functions.pointwise import add, clamp, div, isfinite, mul
 from genesis.live import as_f64
 from genesis.recording import Recording
 from genesis.tensor import Tensor, tensor, wrap

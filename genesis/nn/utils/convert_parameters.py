@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from compiler.errors import ArgumentError
 from genesis.context import grad_mode
-from genesis.functions import cat, copy_, narrow, reshape
+from genesis.functions.conversion import copy_
+from genesis.functions.shapes import cat, narrow, reshape
 from genesis.tensor import Tensor
 
 

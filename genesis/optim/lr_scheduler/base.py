@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from compiler.errors import GenesisWarning, ScheduleError
 from genesis.context import grad_mode
-from genesis.functions import fill_
+from genesis.functions.conversion import fill_
 from genesis.host import Undo, take_back
 from genesis.live import HostObject, LiveDict, saved
 from genesis.tensor import Tensor, from_array
@@ -167,7 +167,7 @@ def number(group: dict[str, Any], key: str) -> float:
 
 def copied(value: Any) -> Any:
     """``value``, or a copy of a tensor, so that nobody writes into it through the other."""
-    return from_array(value.detach().numpy().copy()) if isinstance(value, Tensor) else value  # type: ignore[attr-defined]
+    return from_array(value.detach().numpy().copy()) if isinstance(value, Tensor) else value
 
 
 def set_number(group: dict[str, Any], key: str, value: float) -> None:

@@ -1,0 +1,54 @@
+"""Dropout of elements and of channels."""
+
+from __future__ import annotations
+
+from compiler.errors import ChoiceError
+from compiler.ir.op import o
+from genesis.functions.conversion import into
+from genesis.functions.creation import ones
+from genesis.functions.pointwise import mul
+from genesis.functions.table import functional_only
+from genesis.random import default_generator
+from genesis.tensor import Tensor, wrap
+
+
+def check_probability(p: float) -> None:
+    if not 0.0 <= p <= 1.0:
+        raise ChoiceError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+@functional_only
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zero each element with probability ``p`` and scale the rest by ``1 / (1 - p)``."""
+    check_probability(p)
+    if not training or p == 0:
+        return input
+    seed, offset, index = default_generator.reserve()
+    return into(input, wrap(o.dropout(input.value, seed, offset, p=float(p), index=index)), inplace)
+
+
+def _channel_dropout(input: Tensor, p: float, training: bool, inplace: bool, spatial: int) -> Tensor:
+    check_probability(p)
+    if not training or p == 0:
+        return input
+    shape = (*input.shape[: input.ndim - spatial], *(1 for _ in range(spatial)))
+    keep = dropout(ones(*shape, dtype=input.dtype), p)
+    return into(input, mul(input, keep), inplace)
+
+
+@functional_only
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Dropout of whole channels of ``[N, C, L]`` or ``[C, L]``."""
+    return _channel_dropout(input, p, training, inplace, 1)
+
+
+@functional_only
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Dropout of whole channels of ``[N, C, H, W]``."""
+    return _channel_dropout(input, p, training, inplace, 2)
+
+
+@functional_only
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Dropout of whole channels of ``[N, C, D, H, W]``."""
+    return _channel_dropout(input, p, training, inplace, 3)

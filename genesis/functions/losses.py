@@ -1,0 +1,201 @@
+"""Losses. Reductions are ``"none"``, ``"mean"`` or ``"sum"``."""
+
+from __future__ import annotations
+
+import warnings
+
+from compiler.errors import ChoiceError, GenesisWarning, OpError
+from compiler.ir.op import o
+from genesis.context import current_recording, session
+from genesis.functions.pointwise import add, div, ge, le, logical_and, mul, neg
+from genesis.functions.precision import full_precision
+from genesis.functions.reductions import all, log_softmax, mean, sum
+from genesis.functions.shapes import reshape
+from genesis.functions.table import functional_only
+from genesis.tensor import Tensor, wrap
+
+
+def _check_reduction(reduction: str) -> None:
+    if reduction not in ("none", "mean", "sum"):
+        raise ChoiceError(f"{reduction} is not a valid value for reduction; there are none, mean and sum")
+
+
+def _reduced(loss: Tensor, reduction: str) -> Tensor:
+    _check_reduction(reduction)
+    if reduction == "none":
+        return loss
+    return mean(loss) if reduction == "mean" else sum(loss)
+
+
+@functional_only
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Softmax cross-entropy of logits ``[C]``, ``[N, C]`` or ``[N, C, d1, ...]``.
+
+    ``target`` holds class indices (the shape without C) or class probabilities (the same shape as ``input``).
+    ``weight [C]`` weighs the classes; the mean over indices is weighted and leaves ``ignore_index`` out.
+    """
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise OpError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    _check_reduction(reduction)
+    if target.dtype.is_floating_point:
+        return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+    loss, _ = o.cross_entropy(
+        *(x.value for x in (input, target, weight) if x is not None),
+        reduction=reduction,
+        ignore_index=ignore_index,
+        label_smoothing=float(label_smoothing),
+    )
+    return wrap(loss)
+
+
+def _soft_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, smoothing: float
+) -> Tensor:
+    if input.shape != target.shape:
+        raise OpError(
+            f"a floating point target holds class probabilities and has the input's shape {list(input.shape)}, "
+            f"not {list(target.shape)}; class numbers are integers: target.long()"
+        )
+    if ignore_index >= 0:
+        raise OpError("ignore_index is not supported for floating point target")
+    input, target = full_precision(input, target)
+    axis = 0 if input.ndim == 1 else 1
+    classes = input.shape[axis]
+    if smoothing:
+        target = add(mul(target, 1 - smoothing), smoothing / classes)
+    if weight is not None:
+        target = mul(target, reshape(weight, classes, *(1 for _ in input.shape[axis + 1 :])))
+    losses = neg(sum(mul(log_softmax(input, axis), target), axis))
+    return _reduced(losses, reduction)
+
+
+@functional_only
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """``-input`` at each target class, for log-probabilities ``[C]``, ``[N, C]`` or ``[N, C, d1, ...]``."""
+    _check_reduction(reduction)
+    operands = (x.value for x in (input, target, weight) if x is not None)
+    return wrap(o.nll_loss(*operands, reduction=reduction, ignore_index=ignore_index))
+
+
+def _warn_of_broadcasting(input: Tensor, target: Tensor) -> None:
+    if input.shape != target.shape:
+        warnings.warn(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
+            "This will likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+            GenesisWarning,
+            stacklevel=3,
+        )
+
+
+@functional_only
+def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
+    """``(input - target)²``."""
+    _check_reduction(reduction)
+    _warn_of_broadcasting(input, target)
+    return wrap(o.mse_loss(input.value, target.value, reduction=reduction))
+
+
+@functional_only
+def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
+    """``|input - target|``."""
+    _check_reduction(reduction)
+    _warn_of_broadcasting(input, target)
+    return wrap(o.l1_loss(input.value, target.value, reduction=reduction))
+
+
+@functional_only
+def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """``d² / (2 beta)`` for ``d = |input - target| < beta``, else ``d - beta / 2``."""
+    if beta < 0:
+        raise OpError("smooth_l1_loss does not support negative values for beta.")
+    _check_reduction(reduction)
+    _warn_of_broadcasting(input, target)
+    return wrap(o.smooth_l1_loss(input.value, target.value, reduction=reduction, beta=float(beta)))
+
+
+@functional_only
+def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+    """``d² / 2`` for ``d = |input - target| < delta``, else ``delta (d - delta / 2)``."""
+    if delta <= 0:
+        raise OpError("huber_loss does not support non-positive values for delta.")
+    _check_reduction(reduction)
+    _warn_of_broadcasting(input, target)
+    return wrap(o.huber_loss(input.value, target.value, reduction=reduction, delta=float(delta)))
+
+
+@functional_only
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """Binary cross-entropy of logits; ``pos_weight`` weighs the positive class, ``weight`` the elements."""
+    if target.shape != input.shape:
+        raise ChoiceError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    _check_reduction(reduction)
+    operands = (x.value for x in (input, target, weight, pos_weight) if x is not None)
+    return wrap(
+        o.binary_cross_entropy_with_logits(
+            *operands, reduction=reduction, weight=weight is not None, pos_weight=pos_weight is not None
+        )
+    )
+
+
+_UNSAFE_TO_AUTOCAST = (
+    "binary_cross_entropy and BCELoss are unsafe to autocast.\n"
+    "Many models use a sigmoid layer right before the binary cross entropy layer.\n"
+    "In this case, combine the two layers using binary_cross_entropy_with_logits\n"
+    "or BCEWithLogitsLoss.  binary_cross_entropy_with_logits and BCEWithLogits are\n"
+    "safe to autocast."
+)
+
+
+@functional_only
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
+) -> Tensor:
+    """Binary cross-entropy of probabilities; logarithms below -100 count as -100.
+
+    Raises RuntimeError in a CUDA autocast region, where 16-bit probabilities lose what the logarithm needs.
+    """
+    region = session().autocast
+    if region is not None and region[1] == "cuda":
+        raise OpError(_UNSAFE_TO_AUTOCAST)
+    if target.shape != input.shape:
+        raise ChoiceError(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
+            "Please ensure they have the same size."
+        )
+    _check_reduction(reduction)
+    if current_recording() is None and not bool(all(logical_and(ge(input, 0), le(input, 1)))):
+        raise OpError("all elements of input should be between 0 and 1")
+    operands = (x.value for x in (input, target, weight) if x is not None)
+    return wrap(o.binary_cross_entropy(*operands, reduction=reduction, weight=weight is not None))
+
+
+@functional_only
+def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
+    """``target (log target - input)`` for log-probabilities ``input``; ``"batchmean"`` divides by the first size."""
+    batchmean = reduction == "batchmean"
+    reduction = "sum" if batchmean else reduction
+    _check_reduction(reduction)
+    loss = wrap(o.kl_div(input.value, target.value, reduction=reduction, log_target=log_target))
+    return div(loss, input.shape[0] if input.ndim else 1) if batchmean else loss

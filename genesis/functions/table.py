@@ -1,0 +1,79 @@
+"""Names are given here, and nowhere else: which of ``genesis``, ``Tensor`` and ``nn.functional`` has a function.
+
+::
+
+    @api(inplace=True, alias=("clip",))
+    def clamp(input, min=None, max=None): ...
+
+makes ``genesis.clamp``, ``genesis.clip``, ``Tensor.clamp``, ``Tensor.clip``, ``Tensor.clamp_`` and ``Tensor.clip_``.
+The stubs that editors and mypy read, and the page of the API, are generated from these tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from compiler.errors import CompilerError
+from genesis.functions.calls import F, checked
+
+Table = dict[str, Callable[..., Any]]
+
+FUNCTIONS: Table = {}
+"""``genesis.<name>``."""
+
+METHODS: Table = {}
+"""``Tensor.<name>``; the tensor is the first argument."""
+
+IN_PLACE: Table = {}
+"""The functions whose results ``Tensor.<name>`` writes into the tensor; the names end in ``_``."""
+
+FUNCTIONAL: Table = {}
+"""``nn.functional.<name>``."""
+
+
+def api(
+    *,
+    function: bool = True,
+    method: bool = True,
+    inplace: bool = False,
+    functional: bool = False,
+    name: str = "",
+    alias: Sequence[str] = (),
+) -> Callable[[F], F]:
+    """Give the function below its names: ``genesis.f``, ``Tensor.f``, ``Tensor.f_``, ``nn.functional.f``.
+
+    name: of its own, where that is not the name of the Python function.
+    alias: more names, in the same places.
+
+    Users reach the function as :func:`~genesis.functions.calls.checked` returns it; the decorated one stays as it is.
+    Raises CompilerError for a name that is taken.
+    """
+
+    def enter(f: F) -> F:
+        done = checked(f, name)
+        for known in (name or f.__name__, *alias):
+            for table, wanted in ((FUNCTIONS, function), (METHODS, method), (FUNCTIONAL, functional)):
+                if wanted:
+                    _enter(table, known, done)
+            if inplace:
+                _enter(IN_PLACE, f"{known}_", done)
+        return f
+
+    return enter
+
+
+function_only = api(method=False)
+"""``genesis.f``."""
+
+method_only = api(function=False)
+"""``Tensor.f``."""
+
+functional_only = api(function=False, method=False, functional=True)
+"""``nn.functional.f``."""
+
+
+def _enter(table: Table, name: str, function: Callable[..., Any]) -> None:
+    if name in table:
+        raise CompilerError(f"{name!r} is the name of two functions: {table[name]!r} and {function!r}")
+    table[name] = function

@@ -1,0 +1,205 @@
+"""Texts that are generated from the tables of names: the stubs for editors and mypy, and the page of the API."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Callable, Iterable
+from inspect import Parameter, Signature
+from typing import Any
+
+import genesis
+from genesis.functions.table import FUNCTIONAL, FUNCTIONS, IN_PLACE, METHODS, Table
+from genesis.methods import Methods
+
+_WIDTH = 120
+_SHADOWED = ("float", "int", "bool", "type")
+"""Types whose names are also names of methods: in the stub of the class they are written ``builtins.float``."""
+
+_WRITTEN = "# Written by `pytest --update-golden tests/genesis/test_declarations.py`.\n"
+
+
+def reexports(table: Table, doc: str) -> str:
+    """A stub with the functions of ``table``, each from the file of its family."""
+    lines = []
+    for name, function in table.items():
+        made = function.__wrapped__  # type: ignore[attr-defined]
+        module = sys.modules[made.__module__]
+        names = [n for n, thing in vars(module).items() if thing is made]
+        own = name if name in names else names[0]
+        lines.append(f"from {module.__name__} import {own} as {name}")
+    return f'"""{doc}"""\n\n{_WRITTEN}\n' + "\n".join(sorted(lines, key=str.lower)) + "\n"
+
+
+def methods_stub() -> str:
+    """The stub of the base of Tensor: all methods, operators and properties that come from functions."""
+    made: list[str] = []
+    namespaces: dict[str, str] = {"Any": "typing"}
+    for name, thing in sorted(vars(Methods).items()):
+        if isinstance(thing, property):
+            made.append(_property(name, thing))
+        elif callable(thing) and not isinstance(thing, builtins.type):
+            made += _method(name, thing)
+            _note_names(thing, namespaces)
+    by_module: dict[str, list[str]] = {}
+    for name, module in namespaces.items():
+        by_module.setdefault(module, []).append(name)
+    imports = [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(by_module.items())]
+    body = "\n".join(made)
+    head = '"""The methods of a Tensor that are functions of ``genesis.functions``."""\n\n' + _WRITTEN
+    first = ["import builtins"] + [line for line in imports if not line.startswith(("from genesis", "from compiler"))]
+    first += ["from typing import overload"] if "@overload" in body else []
+    own = [line for line in imports if line.startswith(("from genesis", "from compiler"))]
+    if not any("import Tensor" in line for line in own):
+        own.append("from genesis.tensor import Tensor")
+    return f"{head}\n" + "\n".join([*_merged(first), "", *sorted(own)]) + f"\n\nclass Methods:\n{body}\n"
+
+
+def _merged(imports: list[str]) -> list[str]:
+    """Imports with the names of one module on one line."""
+    found: dict[str, set[str]] = {}
+    plain = [line for line in imports if line.startswith("import ")]
+    for line in imports:
+        if line.startswith("from "):
+            module, _, names = line.removeprefix("from ").partition(" import ")
+            found.setdefault(module, set()).update(names.split(", "))
+    return plain + [f"from {m} import {', '.join(sorted(n, key=_isort))}" for m, n in sorted(found.items())]
+
+
+def _isort(name: str) -> tuple[int, str]:
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2), name
+
+
+def _note_names(function: Callable[..., Any], found: dict[str, str]) -> None:
+    """The names that the annotations of ``function`` use, with the modules that have them."""
+    for one in [function, *typing.get_overloads(inspect.unwrap(function))]:
+        space = inspect.unwrap(one).__globals__
+        takes = inspect.signature(one)
+        notes = [p.annotation for p in list(takes.parameters.values())[1:]] + [takes.return_annotation]
+        for word in {w for note in notes for w in re.findall(r"\b[A-Za-z_]\w*\b", str(note))}:
+            thing = space.get(word)
+            if thing is not None and word not in vars(builtins):
+                home = getattr(thing, "__module__", None)
+                alias = not isinstance(thing, builtins.type) and home in ("typing", "types")
+                if alias and word != "Any":
+                    home = next(m.__name__ for m in _families() if vars(m).get(word) is thing)
+                found[word] = str(home)
+
+
+def _families() -> Iterable[Any]:
+    return (m for name, m in sorted(sys.modules.items()) if name.startswith("genesis.functions."))
+
+
+def _method(name: str, function: Callable[..., Any]) -> list[str]:
+    overloads = typing.get_overloads(inspect.unwrap(function)) if name in METHODS else []
+    ignored = "  # type: ignore[override]" if name in ("__eq__", "__ne__") else ""
+    lines: list[str] = []
+    for one in overloads:
+        doc = _doc(function) if one is overloads[0] else ""
+        lines += ["    @overload", _definition(name, inspect.signature(one), "", doc)]
+    return lines or [_definition(name, inspect.signature(function), ignored, _doc(function))]
+
+
+def _definition(name: str, takes: Signature, ignored: str, doc: str) -> str:
+    parameters = list(takes.parameters.values())
+    shown = ["self", *_parameters(parameters[1:])]
+    back = _type(takes.return_annotation)
+    end = f") -> {back}:" + (f'{ignored}\n        """{doc}"""' if doc else f" ...{ignored}")
+    line = f"    def {name}({', '.join(shown)}{end}"
+    if len(line.partition("\n")[0]) <= _WIDTH:
+        return line
+    inner = ", ".join(shown)
+    if len(inner) + 8 <= _WIDTH:
+        return f"    def {name}(\n        {inner}\n    {end}"
+    return f"    def {name}(\n" + "".join(f"        {s},\n" for s in shown) + f"    {end}"
+
+
+def _parameters(parameters: Iterable[Parameter]) -> list[str]:
+    shown: list[str] = []
+    starred = False
+    for p in parameters:
+        if p.kind is Parameter.KEYWORD_ONLY and not starred:
+            shown.append("*")
+        starred = starred or p.kind in (Parameter.VAR_POSITIONAL, Parameter.KEYWORD_ONLY)
+        stars = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}.get(p.kind, "")
+        default = "" if p.default is Parameter.empty else f" = {_literal(p.default)}"
+        shown.append(f"{stars}{p.name}: {_type(p.annotation)}{default}")
+    return shown
+
+
+def _literal(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def _type(annotation: Any) -> str:
+    if annotation in (Signature.empty, "Any"):
+        return "Any"
+    return re.sub(rf"(?<![.\w])({'|'.join(_SHADOWED)})\b", r"builtins.\1", str(annotation))
+
+
+def _doc(function: Callable[..., Any] | property) -> str:
+    text = inspect.getdoc(function) or ""
+    return text.partition("\n\n")[0].replace("\n", " ")
+
+
+def _property(name: str, made: property) -> str:
+    lines = [f'    @property\n    def {name}(self) -> Tensor:\n        """{_doc(made)}"""']
+    if made.fset is not None:
+        lines.append(f"    @{name}.setter\n    def {name}(self, source: Tensor) -> None: ...")
+    return "\n".join(lines)
+
+
+def api_page() -> str:
+    """``docs/api.md``: every function by family, with the places that have it."""
+    lines = [
+        "# Functions",
+        "",
+        "Written by `pytest --update-golden tests/genesis/test_declarations.py` from the docstrings of",
+        "[genesis/functions/](../genesis/functions/). The names, arguments and results are PyTorch's. The columns say",
+        "whether `genesis`, `Tensor` (and, in place, `Tensor.name_`) and `nn.functional` have a name.",
+    ]
+    where = ((FUNCTIONS, "genesis"), (METHODS, "Tensor"), (FUNCTIONAL, "nn.functional"))
+    names = sorted({*FUNCTIONS, *METHODS, *FUNCTIONAL})
+    for module in _families():
+        rows = []
+        for name in names:
+            for function in dict.fromkeys(table[name] for table, _ in where if name in table):
+                if function.__wrapped__.__module__ == module.__name__:
+                    places = [shown for table, shown in where if table.get(name) is function]
+                    places += ["in place"] if IN_PLACE.get(f"{name}_") is function else []
+                    rows.append(f"| {_call(name, function)} | {', '.join(places)} | {_cell(_doc(function))} |")
+        if rows:
+            title = module.__name__.rpartition(".")[2]
+            lines += ["", f"## {title}", "", _doc(module), "", "| function | in | |", "|---|---|---|", *rows]
+    return "\n".join(lines) + "\n"
+
+
+def _call(name: str, function: Callable[..., Any]) -> str:
+    shown = []
+    starred = False
+    for p in inspect.signature(function).parameters.values():
+        if p.kind is Parameter.KEYWORD_ONLY and not starred:
+            shown.append("*")
+        starred = starred or p.kind in (Parameter.VAR_POSITIONAL, Parameter.KEYWORD_ONLY)
+        star = "*" if p.kind is Parameter.VAR_POSITIONAL else ""
+        shown.append(f"{star}{p.name}" + ("" if p.default is Parameter.empty else f"={_literal(p.default)}"))
+    return f"`{name}({', '.join(shown)})`"
+
+
+def _cell(text: str) -> str:
+    text = re.sub(r":\w+:`~?([\w.]+)`", r"`\1`", text).replace("``", "`")
+    return text.replace("|", "\\|")
+
+
+def declarations() -> dict[str, str]:
+    """The generated files, by path from the root of the repository."""
+    assert genesis.functions  # the tables are full
+    return {
+        "genesis/functions/__init__.pyi": reexports(FUNCTIONS, "The functions of the top level, ``genesis``."),
+        "genesis/nn/functional.pyi": reexports(FUNCTIONAL, "Functions behind the layers."),
+        "genesis/methods.pyi": methods_stub(),
+        "docs/api.md": api_page(),
+    }
