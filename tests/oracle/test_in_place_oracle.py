@@ -1,0 +1,37 @@
+"""In-place methods against PyTorch: the result, and what an alias sees."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import genesis
+from genesis.functions.table import IN_PLACE
+
+torch = pytest.importorskip("torch")
+
+
+def array(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", sorted(IN_PLACE))
+def test_in_place_forms_are_those_of_pytorch(name: str) -> None:
+    rest = {
+        "addcdiv_": ((5,), (5,)), "addcmul_": ((5,), (5,)), "clamp_": (0.5,), "lerp_": ((5,), 0.3), "pow_": (2.0,),
+        "masked_fill_": ("mask", 3.0), "scatter_add_": (0, "index", (5,)),
+    }  # fmt: skip
+    binary = inspect.signature(getattr(genesis.Tensor, name)).parameters
+    operands = rest.get(name, ((5,),) if "other" in binary else ())
+    results = []
+    for lib in (genesis, torch):
+        special = {"mask": lib.tensor([True, False, True, False, False]), "index": lib.tensor([4, 0, 0, 2, 1])}
+        given = [
+            special[x] if isinstance(x, str) else lib.tensor(array(i, *x)) if isinstance(x, tuple) else x
+            for i, x in enumerate(operands, 1)
+        ]
+        x = lib.tensor(np.abs(array(0, 5)) + 0.1)
+        alias = x.view(5)
+        assert getattr(x, name)(*given) is x
+        results.append(alias.numpy())
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-6, atol=1e-6)
