@@ -77,10 +77,7 @@ def micro_node(node: Node, inputs: Sequence[Value], parts: Sequence[Part], found
     if node.op.name == "loop" and body is not None:
         body = _micro_body(body, _inner(node, parts), count)
     types = tuple([micro_type(v.type, p, count) for v, p in zip(node.outputs, found, strict=True)])
-    result = Node(node.op, tuple(inputs), types, attrs, body, node.loc)
-    for old, new in zip(node.outputs, result.outputs, strict=True):
-        new.name = old.name
-    return result
+    return node.copy(tuple(inputs), types=types, attrs=attrs, body=body)
 
 
 # Structure

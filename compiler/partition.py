@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph, Node, Param, Value
+from compiler.ir.location import Phase
 from compiler.ir.op import o
 from compiler.ir.replay import live_nodes
 
@@ -39,8 +40,8 @@ def partition(joint: Graph, seeds: Sequence[Value], gradients: int, kept: Collec
         graph @f(state %w: f32[4], input %x: f32[4], input %seed: f32[4]) {
           %0: f32[4] = mul(%w, %x)
           %1: f32[4] = exp(%0)
-          %2: f32[4] = mul(%seed, %1)       # [grad]
-          %3: f32[4] = mul(%2, %x)          # [grad]
+          %2: f32[4] = backward mul(%seed, %1)
+          %3: f32[4] = backward mul(%2, %x)
           return %1, %3
         }
 
@@ -52,8 +53,8 @@ def partition(joint: Graph, seeds: Sequence[Value], gradients: int, kept: Collec
           return %1
         }
         graph @f_backward(input %residual: f32[4], input %x: f32[4], input %seed: f32[4]) {
-          %0: f32[4] = mul(%seed, %residual)
-          %1: f32[4] = mul(%0, %x)
+          %0: f32[4] = backward mul(%seed, %residual)
+          %1: f32[4] = backward mul(%0, %x)
           return %1
         }
 
@@ -108,8 +109,8 @@ class _Partition:
         if node.op.name == "reload":
             self.new[node.output] = inputs[0]
             return
-        types = tuple([v.type for v in node.outputs])
-        copied = Node(node.op, inputs, types, node.attrs, node.body, node.loc.noted("grad"))
+        phase: Phase = "recomputed" if node.phase == "recomputed" else "backward"
+        copied = node.copy(inputs, loc=node.loc.noted("grad"), phase=phase)
         self.builder.nodes.append(copied)
         self.new.update(zip(node.outputs, copied.outputs, strict=True))
 
@@ -169,9 +170,8 @@ def without_seeds(backward: Graph, seeds: Collection[Value], missing: Collection
             elif node.op.name == "add" and len(left) < len(linear) == 2 and left[0].type == node.output.type:
                 new[node.output] = read(left[0])
             else:
-                builder.loc = node.loc
-                types = tuple([v.type for v in node.outputs])
-                copied = Node(node.op, tuple(map(read, node.inputs)), types, node.attrs, node.body, node.loc)
+                builder.at(node)
+                copied = node.copy(tuple(map(read, node.inputs)))
                 builder.nodes.append(copied)
                 new.update(zip(node.outputs, copied.outputs, strict=True))
         found = [v in dependent and v not in zero for v in backward.outputs]

@@ -33,14 +33,8 @@ def plain_means(graph: Graph) -> Graph:
         x, target, *weight = inputs
         low = node.outputs[0].dtype
         wide = as_type(x, accumulator(low)) if low.is_half else x
-        copied = Node(
-            node.op,
-            (wide, target, *weight),
-            tuple([v.type.with_dtype(accumulator(v.dtype)) for v in node.outputs]),
-            {**node.attrs, "reduction": "sum"},
-            None,
-            node.loc,
-        )
+        types = tuple([v.type.with_dtype(accumulator(v.dtype)) for v in node.outputs])
+        copied = node.copy((wide, target, *weight), types=types, attrs={**node.attrs, "reduction": "sum"})
         _builder().nodes.append(copied)
         counted = o.ne(target, node.attrs["ignore_index"])
         each = o.cast(counted, to=copied.outputs[0].dtype)

@@ -236,7 +236,7 @@ class Placement:
 
     def kept_bytes(self) -> int:
         """The size of the temporaries that the forward pass makes and the backward pass reads."""
-        backward = {n for n in self.graph.nodes if {"grad", "remat"}.intersection(n.loc.note.split(" "))}
+        backward = {n for n in self.graph.nodes if n.phase != "forward"}
         read = {v for n in backward for v in n.inputs if self.maker.get(v) not in backward}
         numbers = {p.buffer for v in read for p in self.places[v].fixed()}
         return sum(b.type.nbytes for n in numbers if (b := self.buffers.records[n]).life is not None)

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 
 from compiler.errors import DivisionError, GenesisError, OutOfRangeError
-from compiler.ir.location import Loc
+from compiler.ir.location import Loc, Phase
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Launch:
-    """One kernel run, for people and for profiles: its function, IR ops, location and work.
+    """One kernel run, for people and for profiles: its function, IR ops, location, work and phase.
 
     ``flops``: floating-point operations; ``nbytes``: bytes of memory read and written, each once.
     """
@@ -54,6 +54,7 @@ class Launch:
     loc: Loc
     flops: int
     nbytes: int
+    phase: Phase = "forward"
 
     @property
     def place(self) -> str:

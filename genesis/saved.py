@@ -125,7 +125,7 @@ def _reads(
     taken = autodiff(autocast(graph))
     results, gradients = taken.outputs[: len(node.outputs)], taken.outputs[len(node.outputs) :]
     back = live_nodes(Graph("", [], taken.nodes, [], gradients))
-    read = {v for n in back if "grad" in n.loc.note.split(" ") for v in n.inputs}.union(gradients)
+    read = {v for n in back if n.phase == "backward" for v in n.inputs}.union(gradients)
     return frozenset(i for i, v in enumerate(values) if v in read), frozenset(
         i for i, v in enumerate(results) if v in read
     )

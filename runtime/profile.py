@@ -190,7 +190,7 @@ def summary(plan: Plan, calls: np.ndarray, spent: np.ndarray) -> Profile:
     seconds = spent[faster].sum(3).mean((0, 1)).tolist()
     waiting = (spent[faster, :, :, 1].mean((0, 1)) * (spent.shape[1] > 1)).tolist()
     launches = tuple(
-        Timing(x.kernel, (x,), s, w, s if "grad" in x.loc.note.split() else 0.0)
+        Timing(x.kernel, (x,), s, w, 0.0 if x.phase == "forward" else s)
         for x, s, w in zip(plan.launches, seconds, waiting, strict=True)
     )
     return Profile(plan.name, plan.target, spent.shape[1], len(calls), float(calls[faster].mean()), launches)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from compiler.domain import CHECKS, LOOKUPS
 from compiler.index import view_chain
 from compiler.ir.graph import Graph, Node, Value
-from compiler.ir.location import Loc
+from compiler.ir.location import UNKNOWN
 from compiler.ir.types import TensorType
 from compiler.plan import Launch
 
@@ -27,23 +27,26 @@ def launch(name: str, nodes: Sequence[Node], partials: Mapping[int, TensorType] 
     ops = tuple(dict.fromkeys(n.op.name for n in inner if n.op.kind != "view"))
     written = [v.type for node in nodes for i, v in enumerate(node.outputs) if i not in partials]
     nbytes = sum(sum(read(body).values()) for body in bodies) + sum(t.nbytes for t in (*written, *partials.values()))
-    return Launch(name, nodes[-1].attrs["kind"], ops, nodes[-1].loc, sum(map(_flops, inner)), nbytes)
+    return Launch(name, nodes[-1].attrs["kind"], ops, nodes[-1].loc, sum(map(_flops, inner)), nbytes, nodes[-1].phase)
 
 
-def combine(name: str, op: str, partial: TensorType, results: Sequence[TensorType], loc: Loc) -> Launch:
-    """The run that joins partial results."""
-    return Launch(name, "combine", (op,), loc, partial.size, partial.nbytes + sum(t.nbytes for t in results))
+def combine(name: str, op: str, partial: TensorType, results: Sequence[TensorType], node: Node) -> Launch:
+    """The run that joins the partial results of ``node``."""
+    nbytes = partial.nbytes + sum(t.nbytes for t in results)
+    return Launch(name, "combine", (op,), node.loc, partial.size, nbytes, node.phase)
 
 
 def copy(value: Value) -> Launch:
     """The run that copies a value to a second place."""
-    loc = value.producer.loc if value.producer is not None else Loc()
-    return Launch("memcpy", "copy", (), loc, 0, 2 * value.type.nbytes)
+    node, nbytes = value.producer, 2 * value.type.nbytes
+    if node is None:
+        return Launch("memcpy", "copy", (), UNKNOWN, 0, nbytes)
+    return Launch("memcpy", "copy", (), node.loc, 0, nbytes, node.phase)
 
 
 def pack(name: str, product: Node, operand: Value, packed_bytes: int) -> Launch:
     """The run that packs an operand of a product."""
-    return Launch(name, "pack", (), product.loc, 0, operand.type.nbytes + packed_bytes)
+    return Launch(name, "pack", (), product.loc, 0, operand.type.nbytes + packed_bytes, product.phase)
 
 
 def read(body: Graph) -> dict[Value, int]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from compiler.errors import OpError
 from compiler.ir.graph import Attrs, Graph, Node, Value
-from compiler.ir.location import UNKNOWN, Loc
+from compiler.ir.location import UNKNOWN, Loc, Phase
 from compiler.ir.op import OPS, Op, autocast_target
 from compiler.ir.types import DType, TensorType
 
@@ -67,18 +67,24 @@ class Builder:
 
 
 class GraphBuilder(Builder):
-    """Appends nodes to ``nodes``. Passes set ``loc`` to the place of the node they are rewriting."""
+    """Appends nodes to ``nodes``, with the location ``loc`` and the phase ``phase``."""
 
     def __init__(self, loc: Loc = UNKNOWN) -> None:
         super().__init__()
         self.nodes: list[Node] = []
         self.loc = loc
+        self.phase: Phase = "forward"
+
+    def at(self, node: Node, note: str = "", phase: Phase | None = None) -> None:
+        """Let what is recorded next stand for ``node``: at its place, with the note of a pass, and in its phase."""
+        self.loc = node.loc.noted(note) if note else node.loc
+        self.phase = phase or node.phase
 
     def location(self) -> Loc:
         return self.loc
 
     def emit(self, call: Call) -> tuple[Value, ...]:
-        node = Node(call.op, call.inputs, call.types, call.attrs, call.body, self.location())
+        node = Node(call.op, call.inputs, call.types, call.attrs, call.body, self.location(), self.phase)
         self.nodes.append(node)
         return node.outputs
 

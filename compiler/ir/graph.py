@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.errors import VerifyError
-from compiler.ir.location import UNKNOWN, Loc
+from compiler.ir.location import UNKNOWN, Loc, Phase
 from compiler.ir.op import Op
 from compiler.ir.types import DType, Shape, TensorType
 
@@ -53,7 +53,7 @@ class Value:
 class Node:
     """One application of an op: ``outputs = op(inputs) {attrs}``; a structured op also has a ``body`` graph."""
 
-    __slots__ = ("attrs", "body", "inputs", "loc", "op", "outputs")
+    __slots__ = ("attrs", "body", "inputs", "loc", "op", "outputs", "phase")
 
     def __init__(
         self,
@@ -63,12 +63,14 @@ class Node:
         attrs: Attrs,
         body: Graph | None = None,
         loc: Loc = UNKNOWN,
+        phase: Phase = "forward",
     ) -> None:
         self.op = op
         self.inputs = inputs
         self.attrs = attrs
         self.body = body
         self.loc = loc
+        self.phase: Phase = phase
         self.outputs = tuple(Value(t, "", self) for t in types)
 
     @property
@@ -77,6 +79,30 @@ class Node:
         if len(self.outputs) != 1:
             raise VerifyError(f"{self!r} has {len(self.outputs)} results where one is expected\n  at {self.loc}")
         return self.outputs[0]
+
+    def copy(
+        self,
+        inputs: tuple[Value, ...],
+        *,
+        types: tuple[TensorType, ...] | None = None,
+        attrs: Attrs | None = None,
+        body: Graph | None = None,
+        loc: Loc | None = None,
+        phase: Phase | None = None,
+    ) -> Node:
+        """This node on other operands, and with what else is given; its results have the same names."""
+        node = Node(
+            self.op,
+            inputs,
+            types or tuple([v.type for v in self.outputs]),
+            self.attrs if attrs is None else attrs,
+            body or self.body,
+            loc or self.loc,
+            phase or self.phase,
+        )
+        for old, new in zip(self.outputs, node.outputs, strict=True):
+            new.name = old.name
+        return node
 
     def __repr__(self) -> str:
         return f"<{self.op.name} {', '.join(str(v.type) for v in self.inputs)}>"

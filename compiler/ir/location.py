@@ -1,15 +1,23 @@
-"""Where an op comes from: the user's file and line, the module scope, and the note of the pass that made it."""
+"""Where an op comes from: the user's file and line, the module scope, the note of the pass that made it; its phase."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from compiler.callers import shown, user_line
+
+Phase = Literal["forward", "backward", "recomputed"]
+"""Which part of a step a node belongs to.
+
+``"backward"``: it computes gradients. ``"recomputed"``: it computes again for the backward pass what the forward pass
+does not keep. ``"forward"``: everything else, the optimizer included.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Loc:
-    """``file`` and ``line`` of the user's call, ``scope`` such as ``blocks.0.attn``, ``note`` such as ``grad``."""
+    """``file`` and ``line`` of the user's call, ``scope`` such as ``blocks.0.attn``, ``note`` such as ``autocast``."""
 
     file: str = ""
     line: int = 0

@@ -45,9 +45,7 @@ def copy_node(
     if inputs == node.inputs and body is None:
         builder.nodes.append(node)
         return node.outputs
-    copied = Node(node.op, inputs, tuple(v.type for v in node.outputs), node.attrs, body or node.body, node.loc)
-    for old, new in zip(node.outputs, copied.outputs, strict=True):
-        new.name = old.name
+    copied = node.copy(inputs, body=body)
     builder.nodes.append(copied)
     return copied.outputs
 
@@ -63,7 +61,7 @@ def rewrite(graph: Graph, rule: Rewrite) -> Graph:
     with using(builder):
         for node in graph.nodes:
             inputs = tuple([new.get(v, v) for v in node.inputs])
-            builder.loc = node.loc
+            builder.at(node)
             outputs = rule(node, inputs)
             if outputs is None:
                 outputs = copy_node(builder, node, inputs)

@@ -135,7 +135,8 @@ class _Backward:
         body = rewrite(parts.body, _with_rule)
         self.parts = parts = Parts(parts.node, body, parts.carries, parts.sequences)
         self.carried, self.sliced, self.fixed = parts.split(body.inputs())
-        builder = GraphBuilder(parts.node.loc.noted("grad"))
+        builder = GraphBuilder()
+        builder.at(parts.node, "grad", "backward")
         self.graph = Graph(body.name)
         adjoints: dict[Value, Value] = {}
         self.seeds: dict[int, Value] = {}
@@ -145,12 +146,8 @@ class _Backward:
                     seed = self.seeds[i] = Value(value.type, f"d{i}")
                     adjoints[value] = o.add(adjoints[value], seed) if value in adjoints else seed
             dependent = _dependent(body)
-
-            def enter(forward: Node) -> None:
-                builder.loc = forward.loc.noted("grad")
-
-            pull_back(body.nodes, adjoints, dependent.__contains__, enter)
-            builder.loc = parts.node.loc.noted("grad")
+            pull_back(body.nodes, adjoints, dependent.__contains__, lambda n: builder.at(n, "grad", "backward"))
+            builder.at(parts.node, "grad", "backward")
             self.next = [
                 adjoints.get(v) or o.zeros(shape=v.shape, dtype=v.dtype)
                 for v in self.carried
@@ -199,7 +196,7 @@ class _Backward:
         def again(node: Node | None) -> None:
             assert node is not None
             inputs = tuple([have(v) for v in node.inputs])
-            clone = Node(node.op, inputs, tuple(v.type for v in node.outputs), node.attrs, None, node.loc.noted("grad"))
+            clone = node.copy(inputs, loc=node.loc.noted("grad"), phase="backward")
             builder.nodes.append(clone)
             env.update(zip(node.outputs, clone.outputs, strict=True))
 

@@ -394,21 +394,21 @@ class _Looped:
                     self.env.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
 
     def _loop(self) -> None:
-        loc = self.plan.targets[-1].loc.noted("accumulate")
+        target = self.plan.targets[-1]
         for state in self.carried:
             self.inner[state] = Value(state.type, state.name)
         with using(self.body):
             for node in self.source.nodes:
                 if node in self.inside:
                     self._emit(node)
-            self.body.loc = loc
+            self.body.at(target, "accumulate")
             totals = {v: Value(_wide(v), "total") for v, part in self.joins.items() if part.way in ("sum", "mean")}
             sums = [o.add(total, as_type(self._get(v), total.dtype)) for v, total in totals.items()]
             stacked = [v for v in self.joins if v not in totals]
             next = [self._get(v) for v in self.carried.values()]
             slices = [self._get(v) for v in stacked]
         with using(self.before):
-            self.before.loc = loc
+            self.before.at(target, "accumulate")
             zeros = [o.zeros(shape=t.shape, dtype=t.dtype) for t in totals.values()]
             sequences = [self._stack(v, axis) for v, axis in self.slices] + self._offsets()
         params = [*(self.inner[s] for s in self.carried), *totals.values(), *self.slices.values()]
@@ -416,7 +416,7 @@ class _Looped:
         body = Graph("micro_batch", [Param(v, "input") for v in params], self.body.nodes, [], [*next, *sums, *slices])
         operands = [*self.carried, *zeros, *sequences, *(self.env.get(v, v) for v in self.fixed)]
         carries = len(self.carried) + len(zeros)
-        self.after.loc = loc
+        self.after.at(target, "accumulate")
         with using(self.after):
             results = loop(operands, body, self.count, carries, len(sequences), micro=True)
             self.env.update(zip(self.carried.values(), results, strict=False))
@@ -428,7 +428,7 @@ class _Looped:
 
     def _emit(self, node: Node) -> None:
         roles = self.plan.roles[node]
-        self.body.loc = node.loc.noted("accumulate")
+        self.body.at(node, "accumulate")
         last = len(roles) - 1 if _draws(node) else len(roles)
         inputs = [self._operand(v, role) for v, role in zip(node.inputs[:last], roles[:last], strict=True)]
         inputs += [self._offset(v) for v in node.inputs[last:]]

@@ -23,7 +23,7 @@ def autodiff(graph: Graph) -> Graph:
 
         %0: f32[] = mse_loss(%y, %t)
         ...
-        %9: f32[4] = mul(%8, %x)              # [grad]
+        %9: f32[4] = backward mul(%8, %x)
 
     Composites on the way that have no gradient rule are replaced by their expansion first. A loop on the way returns
     also what the loop that computes its gradient reads of each iteration.
@@ -33,11 +33,10 @@ def autodiff(graph: Graph) -> Graph:
     with using(builder):
         for node in graph.nodes:
             inputs = tuple([new.get(v, v) for v in node.inputs])
-            builder.loc = node.loc
+            builder.at(node)
             if node.op.name == "grad":
                 _give_rules(builder, node, inputs, new)
                 inputs = tuple([new.get(v, v) for v in node.inputs])
-                builder.loc = node.loc
                 outputs = _gradients(builder, node, inputs)
             elif _has_no_rule(node):
                 outputs = _expanded(node, inputs)
@@ -65,7 +64,7 @@ def _give_rules(builder: GraphBuilder, grad: Node, inputs: tuple[Value, ...], ne
         step: dict[Value, Value] = {}
         for node in nodes:
             operands = tuple([step.get(v, v) for v in node.inputs])
-            builder.loc = node.loc
+            builder.at(node)
             outputs = _expanded(node, operands) if node in without else copy_node(builder, node, operands)
             step.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
         moved = {**{a: step.get(b, b) for a, b in moved.items()}, **step}
@@ -103,13 +102,10 @@ def _gradients(builder: GraphBuilder, node: Node, inputs: tuple[Value, ...]) -> 
     for inner in nodes:
         if inner.op.name == "loop" and any(v in dependent for v in inner.outputs):
             save_residuals(inner)
-    builder.loc = node.loc.noted("grad")
+    builder.at(node, "grad", "backward")
     seed = rest[0] if node.attrs["seed"] else o.expand(constant(1.0, loss.dtype), shape=loss.shape)
     adjoints = {loss: seed}
 
-    def enter(forward: Node) -> None:
-        builder.loc = forward.loc.noted("grad")
-
-    pull_back(nodes, adjoints, dependent.__contains__, enter)
-    builder.loc = node.loc.noted("grad")
+    pull_back(nodes, adjoints, dependent.__contains__, lambda forward: builder.at(forward, "grad", "backward"))
+    builder.at(node, "grad", "backward")
     return tuple([adjoints.get(v) or o.zeros(shape=v.shape, dtype=v.dtype) for v in sources])

@@ -59,7 +59,7 @@ def _clip(graph: Graph, clip: Callable[[Sequence[Value]], Any]) -> tuple[Graph, 
             inputs = tuple([new.get(v, v) for v in node.inputs])
             outputs = copy_node(builder, node, inputs)
             if node.op.name == source:
-                builder.loc = node.loc.noted("clip")
+                builder.at(node, "clip")
                 count = len(outputs) - (source == "unscale")
                 clipped = clip(outputs[:count])
                 clipped = clipped if isinstance(clipped, tuple) else (clipped,)

@@ -34,7 +34,7 @@ def cse(graph: Graph) -> Graph:
     seen: dict[tuple[Any, ...], tuple[Value, ...]] = {}
     for node in graph.nodes:
         inputs = tuple([new.get(v, v) for v in node.inputs])
-        again = "remat" in node.loc.note.split(" ")
+        again = node.phase == "recomputed"
         key = (node.op.name, inputs, again, repr(node.attrs))  # as text, 0.0 is not -0.0, nor 1 True
         outputs = seen.get(key)
         if outputs is None:

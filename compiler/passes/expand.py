@@ -26,7 +26,7 @@ def expand(graph: Graph, claims: Claims = nothing) -> Graph:
     with using(builder):
         for node in graph.nodes:
             inputs = tuple([new.get(v, v) for v in node.inputs])
-            builder.loc = node.loc
+            builder.at(node)
             if node.op.expand is None or claims(node.op, inputs, node.attrs):
                 outputs = copy_node(builder, node, inputs)
             elif "autocast" in node.attrs:

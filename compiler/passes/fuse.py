@@ -21,7 +21,6 @@ from compiler.index import (
     view_chain,
 )
 from compiler.ir.graph import Graph, Node, Update, Value, users
-from compiler.ir.location import Loc
 from compiler.ir.op import OPS
 from compiler.ir.replay import live_nodes
 from compiler.ir.types import TensorType, bf16, f32
@@ -632,9 +631,11 @@ class _Fusion:
         if group.anchor is None:
             columns = group.columns if group.columns is not None else inner_columns(body, group.size)
             attrs |= {"rows": group.size // columns if columns else 0, "columns": columns}
-        fused = Node(
-            OPS["fused"], tuple(operands), tuple(v.type for v in outputs), attrs, body, _place_of(group, outputs)
-        )
+        types = tuple([v.type for v in outputs])
+        fused = Node(OPS["fused"], tuple(operands), types, attrs, body)
+        main = group.anchor or (group.nodes[-1] if group.nodes else outputs[0].producer)
+        if main is not None:  # else it copies an input
+            fused.loc, fused.phase = main.loc, main.phase
         new.update(zip(outputs, fused.outputs, strict=True))
         return fused
 
@@ -643,7 +644,7 @@ class _Fusion:
         if node.outputs[0] in inside:
             return
         inputs = tuple([have(v) for v in node.inputs])
-        clone = Node(node.op, inputs, tuple(v.type for v in node.outputs), node.attrs, node.body, node.loc)
+        clone = node.copy(inputs)
         body.nodes.append(clone)
         inside.update(zip(node.outputs, clone.outputs, strict=True))
 
@@ -672,7 +673,7 @@ def _slides(value: Value) -> bool:
 def _loop_on(loop: Node, new: dict[Value, Value]) -> Node:
     """``loop`` on the values that kernels have made."""
     inputs = tuple([new[v] for v in loop.inputs])
-    copied = Node(loop.op, inputs, tuple(v.type for v in loop.outputs), loop.attrs, loop.body, loop.loc)
+    copied = loop.copy(inputs)
     new.update(zip(loop.outputs, copied.outputs, strict=True))
     return copied
 
@@ -683,8 +684,3 @@ def _checks(group: Group) -> bool:
 
 def root_size(value: Value) -> int:
     return view_chain(value)[0].type.size
-
-
-def _place_of(group: Group, outputs: list[Value]) -> Loc:
-    node = group.anchor or (group.nodes[-1] if group.nodes else outputs[0].producer)
-    return node.loc if node is not None else Loc()

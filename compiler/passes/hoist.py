@@ -124,7 +124,7 @@ def _pruned(graph: Graph) -> Graph:
             if not any(v in wanted for v in node.outputs):
                 continue
             inputs = tuple([new.get(v, v) for v in node.inputs])
-            builder.loc = node.loc
+            builder.at(node)
             if node not in kept:
                 outputs = copy_node(builder, node, inputs)
                 new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
@@ -314,7 +314,7 @@ class _Loop:
     def _at(self, value: Value) -> Node:
         """The node that makes ``value``; what is recorded next stands for it."""
         assert value.producer is not None
-        self.builder.loc = value.producer.loc.noted("hoist")
+        self.builder.at(value.producer, "hoist")
         return value.producer
 
     def _lift(self, value: Value) -> Value:
@@ -383,7 +383,7 @@ class _Loop:
         params = [Param(v, "input") for group in self.params for v in group]
         body = Graph(self.body.name, params, self.nodes, [], outputs)
         operands = [v for group in self.operands for v in group]
-        self.builder.loc = self.node.loc
+        self.builder.at(self.node)
         attrs = {**self.node.attrs, "carries": len(carries), "sequences": len(self.params[1])}
         results = loop(operands, body, **attrs)
         names = [self.node.outputs[i].name for i in carries]
@@ -392,7 +392,7 @@ class _Loop:
         return results
 
     def _copy(self, node: Node, inputs: tuple[Value, ...]) -> None:
-        copied = Node(node.op, inputs, tuple(v.type for v in node.outputs), node.attrs, node.body, node.loc)
+        copied = node.copy(inputs)
         self.nodes.append(copied)
         self.new.update(zip(node.outputs, copied.outputs, strict=True))
 

@@ -83,7 +83,7 @@ def _numbered(node: Node, number: int, new: dict[Value, Value]) -> Node:
 
 def _copy(node: Node, attrs: dict[str, object], new: dict[Value, Value]) -> Node:
     inputs = tuple([new.get(v, v) for v in node.inputs])
-    copied = Node(node.op, inputs, tuple(v.type for v in node.outputs), attrs, node.body, node.loc)
+    copied = node.copy(inputs, attrs=attrs)
     new.update(zip(node.outputs, copied.outputs, strict=True))
     return copied
 

@@ -60,13 +60,13 @@ def loss_scale(graph: Graph, setting: LossScale) -> Graph:
         for node in graph.nodes:
             inputs = tuple([new.get(v, v) for v in node.inputs])
             if node.op.name == "grad":
-                builder.loc = node.loc.noted("loss_scale")
+                builder.at(node, "loss_scale")
                 outputs, found = _scaled_gradients(node, inputs, setting)
                 overflow = found if overflow is None else o.maximum(overflow, found)
             else:
                 outputs = copy_node(builder, node, inputs)
             if overflow is not None and node.op.name in OPTIMIZER_OPS:
-                builder.loc = node.loc.noted("loss_scale")
+                builder.at(node, "loss_scale")
                 old = (inputs[0], *inputs[2:])
                 outputs = tuple([o.skip_if(overflow, a, b) for a, b in zip(old, outputs, strict=False)])
             new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)

@@ -73,7 +73,7 @@ def _narrowed(node: Node, inputs: Sequence[Value], casts: Sequence[Node]) -> dic
     def cast(value: Value, like: Node) -> Value:
         key = env.get(value, value), like.output.dtype
         if key not in rounded:
-            inside.loc = like.loc.noted("narrow")
+            inside.at(like, "narrow")
             rounded[key] = o.cast(key[0], to=key[1])
         return rounded[key]
 
@@ -101,9 +101,9 @@ def _narrowed(node: Node, inputs: Sequence[Value], casts: Sequence[Node]) -> dic
     body = Graph(parts.body.name, params, inside.nodes, [], results)
     start = dict(zip(carried, starts, strict=True))
     for (carry, to), like in carries.items():
-        builder.loc = like.loc.noted("narrow")
+        builder.at(like, "narrow")
         starts.append(o.cast(start[carry], to=to))
-    builder.loc = node.loc
+    builder.at(node)
     operands = [*starts, *sequences, *invariants]
     found = loop(operands, body, **{**node.attrs, "carries": len(starts)})
     old = [*node.outputs, *(n.output for n in casts)]

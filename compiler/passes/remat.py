@@ -16,7 +16,6 @@ from compiler.domain import CHECKS
 from compiler.errors import MemoryBudgetError
 from compiler.index import view_chain
 from compiler.ir.graph import Graph, Node, Value
-from compiler.ir.location import Loc
 from compiler.ir.op import OPS
 from compiler.ir.replay import with_nodes
 
@@ -62,8 +61,8 @@ def remat(graph: Graph, budget: float | None = None, arena: Callable[[Graph], in
         %2: f32[8,4] = dot(%1, %v)
         %3: f32[8,4] = dot(%2, %v)
         ...
-        %8: f32[4,8] = permute(%1) ...        # [grad]
-        %9: f32[8,4] = cos(%0)                # [grad]
+        %8: f32[4,8] = backward permute(%1) ...
+        %9: f32[8,4] = backward cos(%0)
 
     after::
 
@@ -72,10 +71,10 @@ def remat(graph: Graph, budget: float | None = None, arena: Callable[[Graph], in
         %2: f32[8,4] = dot(%1, %v)
         %3: f32[8,4] = dot(%2, %v)
         ...
-        %8: f32[8,4] = reload(%0)             # [remat]
-        %9: f32[8,4] = sin(%8)                # [remat]
-        %10: f32[4,8] = permute(%9) ...       # [grad]
-        %11: f32[8,4] = cos(%8)               # [grad]
+        %8: f32[8,4] = recomputed reload(%0)
+        %9: f32[8,4] = recomputed sin(%8)
+        %10: f32[4,8] = backward permute(%9) ...
+        %11: f32[8,4] = backward cos(%8)
 
     What the backward pass reads of the forward pass is a cut through it, between the inputs and the readers: values on
     the cut are kept, what lies behind it is computed again, before its first reader. The cheapest cut, in bytes kept
@@ -134,7 +133,7 @@ def _rematerialised(graph: Graph, efforts: Sequence[Effort]) -> Graph:
     phase: _Phase | None = None
     turn = start = 0
     for position, node in enumerate(graph.nodes):
-        if not _is_backward(node):
+        if node.phase != "backward":
             inputs = tuple([new.get(v, v) for v in node.inputs])
             turn = position if _is_product(node) else turn
         else:
@@ -144,7 +143,7 @@ def _rematerialised(graph: Graph, efforts: Sequence[Effort]) -> Graph:
             inputs = tuple([phase.read(v, nodes, new) for v in node.inputs])
             if node.op.kind == "structure":  # never part of a kernel
                 inputs = tuple(map(_unloaded, inputs))
-        copied = _on(node, inputs, node.loc)
+        copied = node if inputs == node.inputs else node.copy(inputs)
         new.update((a, b) for a, b in zip(node.outputs, copied.outputs, strict=True) if a is not b)
         nodes.append(copied)
     return with_nodes(graph, nodes, new)
@@ -159,15 +158,15 @@ class _Phase:
 
     def __init__(self, graph: Graph, start: int, turn: int, efforts: Sequence[Effort]) -> None:
         self.start, self.turn, self.efforts = start, turn, efforts
-        self.forward = [n for n in graph.nodes[:turn] if not _is_backward(n)]
+        self.forward = [n for n in graph.nodes[:turn] if n.phase != "backward"]
         self.position = {v: i for i, n in enumerate(self.forward) for v in n.outputs}
         rest = iter(graph.nodes[turn + 1 :])
-        after = list(takewhile(lambda n: _is_backward(n) or not _is_product(n), rest))
-        self.last = [graph.nodes[turn], *(n for n in after if not _is_backward(n))]
+        after = list(takewhile(lambda n: n.phase == "backward" or not _is_product(n), rest))
+        self.last = [graph.nodes[turn], *(n for n in after if n.phase != "backward")]
         self.results = {view_chain(v)[0] for v in graph.results()}
         self.held = {view_chain(v)[0] for n in self.last for v in n.inputs}
         self.checkpoints = self._checkpoints()
-        self.again = self._behind_the_cut([v for n in after if _is_backward(n) for v in n.inputs])
+        self.again = self._behind_the_cut([v for n in after if n.phase == "backward" for v in n.inputs])
         self.copies: dict[Value, Value] = {}
 
     def _is_forward(self, value: Value) -> bool:
@@ -257,12 +256,13 @@ class _Phase:
             return found
         node = value.producer
         assert node is not None
-        note = node.loc.noted("remat")
+        loc = node.loc.noted("remat")
         if node in self.again:
-            copy = _on(node, tuple([self.read(v, nodes, new) for v in node.inputs]), note, fresh=True)
+            inputs = tuple([self.read(v, nodes, new) for v in node.inputs])
+            copy = node.copy(inputs, loc=loc, phase="recomputed")
             self.copies.update(zip(node.outputs, copy.outputs, strict=True))
         else:
-            copy = Node(OPS["reload"], (new.get(value, value),), (value.type,), {}, None, note)
+            copy = Node(OPS["reload"], (new.get(value, value),), (value.type,), {}, None, loc, "recomputed")
             self.copies[value] = copy.output
         nodes.append(copy)
         return self.copies[value]
@@ -273,22 +273,8 @@ def _unloaded(value: Value) -> Value:
     return node.inputs[0] if node is not None and node.op.name == "reload" else value
 
 
-def _is_backward(node: Node) -> bool:
-    return "grad" in node.loc.note.split(" ")
-
-
 def _is_product(node: Node) -> bool:
     return node.op.kind in ("contract", "composite")
-
-
-def _on(node: Node, inputs: tuple[Value, ...], loc: Loc, fresh: bool = False) -> Node:
-    """``node`` on other inputs; the same node where they are the same."""
-    if inputs == node.inputs and not fresh:
-        return node
-    copied = Node(node.op, inputs, tuple(v.type for v in node.outputs), node.attrs, node.body, loc)
-    for old, new in zip(node.outputs, copied.outputs, strict=True):
-        new.name = old.name
-    return copied
 
 
 def _operations(node: Node) -> int:

@@ -40,7 +40,7 @@ def simplify(graph: Graph) -> Graph:
     with using(builder):
         for node in graph.nodes:
             inputs = tuple([new.get(v, v) for v in node.inputs])
-            builder.loc = node.loc
+            builder.at(node)
             found = _simpler(node, inputs)
             outputs = copy_node(builder, node, inputs) if found is None else (found,)
             new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)

@@ -51,7 +51,7 @@ def _written_out(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | Non
             env[value] = o.reshape(slice_along(o, stack, 0, t, t + 1), shape=value.shape)
         for inner in parts.body.nodes:
             operands = tuple([env[v] for v in inner.inputs])
-            copied = Node(inner.op, operands, tuple(v.type for v in inner.outputs), inner.attrs, inner.body, inner.loc)
+            copied = inner.copy(operands)
             builder.nodes.append(copied)
             env.update(zip(inner.outputs, copied.outputs, strict=True))
         carries = [env[v] for v in parts.next]

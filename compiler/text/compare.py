@@ -12,7 +12,7 @@ Fact = tuple[str, Any]
 
 
 def structurally_equal(a: Graph, b: Graph) -> bool:
-    """Same inputs, ops, attributes (with their types), locations, updates and outputs, under the same printed names."""
+    """Whether all that the text form says of two graphs is the same: inputs, ops, attributes with their types, ..."""
     return difference(a, b) is None
 
 
@@ -40,6 +40,7 @@ def _facts(graph: Graph, where: str) -> Iterator[Fact]:
         yield f"{here}: results", tuple((names[v], v.type) for v in node.outputs)
         yield f"{here}: attributes", tuple(sorted({**node.op.attrs, **node.attrs}.items()))
         yield f"{here}: location", node.loc
+        yield f"{here}: phase", node.phase
         yield f"{here}: has a body", node.body is not None
         if node.body is not None:
             yield from _facts(node.body, f"{here}: ")

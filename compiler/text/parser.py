@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from functools import cache
 from math import inf, nan
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 import compiler.ops.all  # noqa: F401  (a text may use every op)
 from compiler.errors import OpError, ParseError, VerifyError
 from compiler.ir.graph import Attrs, Graph, Node, Param, Update, Value
-from compiler.ir.location import UNKNOWN, Loc
+from compiler.ir.location import UNKNOWN, Loc, Phase
 from compiler.ir.op import OPS, Op
 from compiler.ir.types import DTYPES, TensorType
 from compiler.ir.verify import verify
@@ -30,6 +30,7 @@ _LOCATION = re.compile(
     rf'# *(?:\?|(?P<file>{_STRING}|[^\s":=]+):(?P<line>-?\d+))'
     rf'(?: +(?P<scope>{_STRING}|[^\s"\[]+))?(?: +\[(?P<note>{_STRING}|[^"\]]+)\])? *'
 )
+_PHASES: dict[str, Phase] = {phase: phase for phase in get_args(Phase)}
 _EXPECTED = {
     "FILE": "a file name",
     "FLOAT": "an attribute value",
@@ -68,8 +69,8 @@ def _type(text: str) -> TensorType | None:
 
 
 def _in_words(terminals: Iterable[str]) -> str:
-    """Names of terminals of the grammar as people would say them; places and comments may stand almost anywhere."""
-    optional = {"LOCATION", "COMMENT", "COMMENT_LINE", "SPACE"}
+    """Names of terminals of the grammar as people would say them, without what may be left out."""
+    optional = {"LOCATION", "COMMENT", "COMMENT_LINE", "SPACE", "PHASE"}
     words = [_EXPECTED.get(t) or repr(_grammar().get_terminal(t).pattern.value) for t in terminals if t not in optional]
     *most, last = sorted(set(words))
     return f"{', '.join(most)} or {last}" if most else last
@@ -129,6 +130,7 @@ class _Reader:
         graph: Graph,
         values: dict[str, Value],
         results: Syntax,
+        phase: Token | None,
         op: Token,
         operands: Syntax,
         attrs: Syntax,
@@ -145,7 +147,10 @@ class _Reader:
             body_name, location, *statements = children
             body = self.graph(body_name, statements)
         names, types = results.children[::2], results.children[1::2]
-        node = Node(record, inputs, tuple([self.type(t) for t in types]), full, body, self.location(location))
+        loc = self.location(location)
+        node = Node(record, inputs, tuple([self.type(t) for t in types]), full, body, loc)
+        if phase is not None:
+            node.phase = _PHASES[phase]
         graph.nodes.append(node)
         for token, value in zip(names, node.outputs):
             name = self.define(values, token, value)

@@ -139,7 +139,8 @@ class _Printer:
             yield indent + self.param(param, names[param.value])
         for node in graph.nodes:
             results = ", ".join([f"{names[v]}: {v.type}" for v in node.outputs])
-            line = f"{indent}{results} = {node.op.name}({listed(node.inputs)}){self.attrs(node)}"
+            phase = "" if node.phase == "forward" else f"{node.phase} "
+            line = f"{indent}{results} = {phase}{node.op.name}({listed(node.inputs)}){self.attrs(node)}"
             if node.body is None:
                 yield self.placed(line, node.loc)
             else:

@@ -15,7 +15,9 @@ PLAN = Plan(
     arena_bytes=128,
     scratch=((64, 10), (0, 40)),
     threads=0,
-    launches=(Launch("k0_dot", "contract", ("dot", "add"), Loc("/home/train.py", 3, "net.fc", "grad"), 24, 96),),
+    launches=(
+        Launch("k0_dot", "contract", ("dot", "add"), Loc("/home/train.py", 3, "net.fc", "grad"), 24, 96, "backward"),
+    ),
     checks=(Check("class index", 10, "train.py:4"), Check("embedding index", 7, "train.py:5")),
 )
 

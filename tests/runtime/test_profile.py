@@ -17,7 +17,7 @@ LAUNCHES = (
     Launch("k0_row_add", "row", ("take", "add", "sum", "mul", "rsqrt"), Loc(FILE, 9, "net.norm"), 4000, 80_000),
     Launch("k1_dot", "contract", ("dot", "add"), Loc(FILE, 12, "net.blocks.0.fc"), 8_000_000, 40_000),
     Launch("k1_dot", "contract", ("dot", "add"), Loc(FILE, 12, "net.blocks.1.fc"), 8_000_000, 40_000),
-    Launch("k2_dot", "contract", ("dot",), Loc(FILE, 12, "net.blocks.0.fc", "autocast grad"), 16_000_000, 60_000),
+    Launch("k2_dot", "contract", ("dot",), Loc(FILE, 12, "net.blocks.0.fc"), 16_000_000, 60_000, "backward"),
     Launch("k3_pointwise_copy", "pointwise", (), Loc(FILE, 13, "net"), 0, 2000),
     Launch("k4_pointwise_sub", "pointwise", ("mul", "sub"), Loc("/nowhere/train.py", 30), 90_000, 600_000),
     Launch("memcpy", "copy", (), Loc(), 0, 0),

@@ -111,7 +111,7 @@ class Frame:
             f"  {combine}(0, 1, {part} + {begin}, {end} - {begin}, 1, {table.pointer(0)});",
         ]
         access = Access({part}, self._names(results))
-        launch = work.combine(combine, sink.op, kind, [v.type for v in results], run[-1].loc)
+        launch = work.combine(combine, sink.op, kind, [v.type for v in results], run[-1])
         self.items.append(Statements(access, launch, lines=lines, table=table))
 
     def _table(self, name: str, rows: Sequence[Sequence[Value]]) -> Table:
@@ -240,7 +240,7 @@ class Frame:
             rest = f"{part}, {kinds[sink.output].shape[0]}, {sink.width}, {out}"
             alone = sink.width <= 64
             line = f"{name}({_share(sink.width, 16, alone)}, {rest});"
-            launch = work.combine(name, sink.op, kinds[sink.output], [result.type], node.loc)
+            launch = work.combine(name, sink.op, kinds[sink.output], [result.type], node)
             self.items.append(Statements(Access({part}, self._names([result])), launch, alone, lines=[line]))
 
 

@@ -98,7 +98,7 @@ def _rebuilt(
         if inputs == list(node.inputs):
             nodes.append(node)
             continue
-        nodes.append(Node(node.op, tuple(inputs), tuple(v.type for v in node.outputs), node.attrs, body, node.loc))
+        nodes.append(node.copy(tuple(inputs), body=body))
         new.update(zip(node.outputs, nodes[-1].outputs, strict=True))
     return with_nodes(graph, nodes, new), {new.get(v, v): window for v, window in windows.items()}
 

@@ -67,7 +67,7 @@ def arena(graph: Graph) -> int:
 
 
 def again(graph: Graph) -> list[Node]:
-    return [n for n in graph.nodes if "remat" in n.loc.note.split(" ") and n.op.name != "reload"]
+    return [n for n in graph.nodes if n.phase == "recomputed" and n.op.name != "reload"]
 
 
 def test_golden(golden: Callable[[str, str], None]) -> None:
@@ -80,14 +80,14 @@ def test_golden(golden: Callable[[str, str], None]) -> None:
       %1: f32[8,4] = sin(%0)                    # train.py:4 model
       %2: f32[8,4] = dot(%1, %v)                # train.py:5 model
       %3: f32[8,4] = dot(%2, %v)                # train.py:6 model
-      %4: f32[8,4] = mul(%3, %g)                # train.py:7 [grad]
-      %5: f32[4,4] = permute(%v) {dims=[1,0]}   # train.py:6 model [grad]
-      %6: f32[8,4] = dot(%4, %5)                # train.py:6 model [grad]
-      %7: f32[8,4] = dot(%6, %5)                # train.py:5 model [grad]
-      %8: f32[4,8] = permute(%1) {dims=[1,0]}   # train.py:5 model [grad]
-      %9: f32[4,4] = dot(%8, %6)                # train.py:5 model [grad]
-      %10: f32[8,4] = cos(%0)                   # train.py:4 model [grad]
-      %11: f32[8,4] = mul(%7, %10)              # train.py:4 model [grad]
+      %4: f32[8,4] = backward mul(%3, %g)                # train.py:7
+      %5: f32[4,4] = backward permute(%v) {dims=[1,0]}   # train.py:6 model
+      %6: f32[8,4] = backward dot(%4, %5)                # train.py:6 model
+      %7: f32[8,4] = backward dot(%6, %5)                # train.py:5 model
+      %8: f32[4,8] = backward permute(%1) {dims=[1,0]}   # train.py:5 model
+      %9: f32[4,4] = backward dot(%8, %6)                # train.py:5 model
+      %10: f32[8,4] = backward cos(%0)                   # train.py:4 model
+      %11: f32[8,4] = backward mul(%7, %10)              # train.py:4 model
       return %9, %11
     """)
     golden("passes/remat.gir", before_and_after(before, "remat", remat(before)))
@@ -113,7 +113,7 @@ def test_one_value_of_an_activation_is_kept() -> None:
     """What went into it; of the last block, whose product is the last, also what came out."""
     graph = remat(network(4))
     place = {v: i for i, n in enumerate(graph.nodes) for v in n.outputs}
-    first = next(i for i, n in enumerate(graph.nodes) if "grad" in n.loc.note)
+    first = next(i for i, n in enumerate(graph.nodes) if n.phase == "backward")
     kept = [v for v in {v for n in graph.nodes[first:] for v in n.inputs} if place.get(v, first) < first]
     assert sum(v.shape == (ROWS, 4 * WIDTH) for v in kept) == 4 + 1
     assert {n.op.name for n in again(graph)} >= {"erf", "mul", "sub"}
@@ -132,7 +132,7 @@ def test_what_is_computed_again_stands_before_its_first_reader() -> None:
     for node in again(graph):
         readers = [place[n] for n in graph.nodes if set(node.outputs) & set(n.inputs)]
         between = graph.nodes[place[node] + 1 : min(readers)]
-        assert all("remat" in n.loc.note for n in between), "only other copies for the same reader"
+        assert all(n.phase == "recomputed" for n in between), "only other copies for the same reader"
     assert copies
 
 
@@ -145,9 +145,9 @@ def test_no_kernel_of_the_forward_pass_computes_for_the_backward_pass() -> None:
     graph = kernels(remat(network(2)))
     for node in graph.nodes:
         assert node.body is not None
-        notes = {"grad" in n.loc.note or "remat" in n.loc.note for n in node.body.nodes if n.op.kind == "contract"}
+        behind = {n.phase != "forward" for n in node.body.nodes if n.op.kind == "contract"}
         inside = {n.op.name for n in node.body.nodes}
-        assert notes != {False} or not {"erf", "exp"} <= inside, "the slope of gelu"
+        assert behind != {False} or not {"erf", "exp"} <= inside, "the slope of gelu"
         assert "reload" not in inside
 
 

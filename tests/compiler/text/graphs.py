@@ -1,6 +1,6 @@
 """Graphs for the tests of the text form: one training step by hand, and strategies for arbitrary ones."""
 
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
@@ -8,7 +8,7 @@ import compiler.ops.all  # noqa: F401
 from compiler.ir.ambient import using
 from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Update, Value
-from compiler.ir.location import Loc
+from compiler.ir.location import Loc, Phase
 from compiler.ir.op import OPS, o
 from compiler.ir.types import DTYPES, TensorType, bf16, f16, f32, f64, i64
 
@@ -47,9 +47,9 @@ def train_step() -> Graph:
         builder.loc = Loc("/home/ada/train.py", 32)
         loss, _ = o.cross_entropy(o.cast(scores, to=f32), y, label_smoothing=0.1)
         loss.name = "loss"
-        builder.loc = builder.loc.noted("grad")
+        builder.loc, builder.phase = builder.loc.noted("grad"), "backward"
         (gradient,) = builder.emit(Call(OPS["grad"], (loss, w), (w.type,), {"seed": False}))
-        builder.loc = Loc("/lib/train.py", 5, "", "update")
+        builder.loc, builder.phase = Loc("/lib/train.py", 5, "", "update"), "forward"
         new = o.sgd_update(w, gradient, lr, decay)
     graph.nodes = builder.nodes
     graph.updates = [Update(w, new)]
@@ -68,6 +68,7 @@ locations = st.builds(
     st.sampled_from(["", "blocks.0.attn", "list[0]", "[0]"]) | st.text(max_size=6),
     st.sampled_from(["", "grad", "grad cast", "a]b", "[x]"]) | st.text(max_size=6),
 )
+phases: st.SearchStrategy[Phase] = st.sampled_from(get_args(Phase))
 shapes = st.lists(st.integers(0, 3), max_size=3).map(tuple)
 scalars: st.SearchStrategy[Any] = (
     st.none()
@@ -93,7 +94,7 @@ def graphs(draw: st.DrawFn, depth: int = 1) -> Graph:
         values.append(value)
     with using(GraphBuilder()) as builder:
         for _ in range(draw(st.integers(0, 5))):
-            builder.loc = draw(locations)
+            builder.loc, builder.phase = draw(locations), draw(phases)
             x = draw(st.sampled_from(values))
             made = draw(st.sampled_from(["relu", "softplus", "constant", "attention", "kernel", "autocast"]))
             if made == "relu":

@@ -14,7 +14,7 @@ from compiler.errors import OpError, ParseError
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph, Param, Update, Value
-from compiler.ir.location import Loc
+from compiler.ir.location import Loc, Phase
 from compiler.ir.op import o
 from compiler.ir.types import TensorType, bf16, boolean, f16, f32
 from compiler.text.compare import difference, structurally_equal
@@ -136,6 +136,20 @@ def test_locations(loc: Loc, text: str) -> None:
     graph = constant_graph(1.0, loc)
     assert print_graph(graph).splitlines()[-3].endswith(f"  {text}")
     assert read_back(graph).nodes[0].loc == loc
+
+
+@pytest.mark.parametrize(
+    ("phase", "text"),
+    [("forward", "= const"), ("backward", "= backward const"), ("recomputed", "= recomputed c")],
+)
+def test_phases(phase: Phase, text: str) -> None:
+    graph = constant_graph(1.0)
+    graph.nodes[0].phase = phase
+    assert text in print_graph(graph)
+    assert read_back(graph).nodes[0].phase == phase
+    assert difference(graph, constant_graph(1.0)) == (
+        None if phase == "forward" else f"node 0 (constant): phase: {phase!r} is not 'forward'"
+    )
 
 
 def test_files_go_by_the_shortest_end_of_their_path() -> None:
