@@ -98,6 +98,11 @@ class Index:
         """Whether only true loop variables occur."""
         return all(v.of is None for v, _ in self.terms)
 
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """The names of the loop variables it depends on."""
+        return frozenset().union(*({v.name} if v.of is None else v.of.variables for v, _ in self.terms))
+
     def divisors(self, var: Var) -> set[int]:
         """The numbers by which indices that ``var`` occurs in are divided."""
         found: set[int] = set()

@@ -490,8 +490,8 @@ class Loops:
         function(f"const long to = from + {block} < end ? from + {block} : end;")
         for sink in self.sinks.values():
             function(f"for (long c = from; c < to; c++) s{sink.output}[c - from] = {start_text(sink.op, sink.dtype)};")
-        rows = Scope(Writer(3), frozenset({"r"}), Scope(Writer(2)))
-        assert rows.around is not None
+        around = Scope(Writer(2))
+        rows = Scope(Writer(3), frozenset({"r"}), around)
         inner = Scope(Writer(4), frozenset({"c"}), rows)
         element = self._place()
         joins = []
@@ -501,7 +501,7 @@ class Loops:
             text = self.body.value(node.inputs[0], element, inner)
             joins.append(join_text(sink.op, sink.dtype, f"s{sink.output}[c - from]", text))
         joins += self._stores({i: v for i, v in enumerate(self.outputs) if not self._is_sink(v)}, element, inner)
-        function.extend(rows.around.out)
+        function.extend(around.out)
         function.open(f"for (long r = 0; r < {self.rows}; r++)")
         function.extend(rows.out)
         function("#pragma omp simd")

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from compiler.index import Index, Var
+from compiler.codegen import indices
+from compiler.index import Index
 from compiler.ir.types import DType, bf16, boolean, f16, f32, f64, i8, i16, i32, i64, u8
 
 STORAGE: dict[DType, str] = {
@@ -35,6 +36,16 @@ FLOAT = {
     "isnan": "{0} != {0}", "isinf": "fabsf({0}) == INFINITY", "isfinite": "fabsf({0}) < INFINITY",
 }  # fmt: skip
 
+DOUBLE = FLOAT | {
+    "abs": "fabs({0})", "sign": "(double)(({0} > 0) - ({0} < 0))", "floor": "floor({0})", "ceil": "ceil({0})",
+    "trunc": "trunc({0})", "round": "rint({0})", "exp": "exp({0})", "expm1": "expm1({0})", "log": "log({0})",
+    "log1p": "log1p({0})", "log2": "log2({0})", "sqrt": "sqrt({0})", "rsqrt": "1.0 / sqrt({0})",
+    "reciprocal": "1.0 / {0}", "sin": "sin({0})", "cos": "cos({0})", "tanh": "tanh({0})", "erf": "erf({0})",
+    "pow": "pow({0}, {1})", "floor_divide": "gen_floor_divide_f64({0}, {1})",
+    "remainder": "gen_remainder_f64({0}, {1})", "isinf": "fabs({0}) == INFINITY", "isfinite": "fabs({0}) < INFINITY",
+}  # fmt: skip
+"""Doubles take the functions of C's library."""
+
 INTEGER = {
     "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "neg": "-{0}", "abs": "{0} < 0 ? -{0} : {0}",
     "sign": "({0} > 0) - ({0} < 0)", "floor": "{0}", "ceil": "{0}", "trunc": "{0}", "round": "{0}",
@@ -62,23 +73,11 @@ CHOICES = frozenset(["where", "maximum", "minimum", "neg", "abs"])
 
 def spell(op: str, dtype: DType, operands: list[str]) -> str:
     """The expression for ``op`` on operands of ``dtype``. Raises KeyError where C has no spelling."""
-    template = (ANY if op in ANY else FLOAT if dtype.kind == "float" else INTEGER)[op]
+    floats = DOUBLE if dtype is f64 else FLOAT
+    template = (ANY if op in ANY else floats if dtype.kind == "float" else INTEGER)[op]
     # -{0} of a negative number would be --1, which C takes for something else
     safe = [f"({x})" if x.startswith("-") and f"-{{{i}}}" in template else x for i, x in enumerate(operands)]
-    text = template.format(*safe)
-    if dtype is f64:
-        for single, double in _DOUBLE.items():
-            text = text.replace(single, double)
-    return text
-
-
-_DOUBLE = {
-    "gen_expf(": "exp(", "gen_expm1f(": "expm1(", "gen_logf(": "log(", "gen_log2f(": "log2(", "gen_log1pf(": "log1p(",
-    "gen_tanhf(": "tanh(",
-    "gen_erff(": "erf(", "gen_sinf(": "sin(", "gen_cosf(": "cos(", "fabsf(": "fabs(", "floorf(": "floor(",
-    "ceilf(": "ceil(", "truncf(": "trunc(", "rintf(": "rint(", "sqrtf(": "sqrt(", "powf(": "pow(", "1.0f": "1.0",
-    "(float)": "(double)", "_f32(": "_f64(",
-}  # fmt: skip
+    return template.format(*safe)
 
 
 def literal(value: float | int | bool, dtype: DType) -> str:
@@ -98,24 +97,4 @@ def literal(value: float | int | bool, dtype: DType) -> str:
 
 def index_text(index: Index) -> str:
     """An index as a C expression of type long."""
-    parts = []
-    for var, c in index.terms:
-        name = var_text(var)
-        parts.append(name if c == 1 else f"{c} * {name}")
-    if index.constant or not parts:
-        parts.append(str(index.constant))
-    return " + ".join(parts).replace("+ -", "- ")
-
-
-def var_text(var: Var) -> str:
-    if var.of is None or var.op == "=":
-        return var.name
-    return f"(({index_text(var.of)}) {var.op} {var.by})" if var.by > 1 else f"({index_text(var.of)})"
-
-
-def variables(index: Index) -> set[str]:
-    """Names of the loop variables an index depends on."""
-    found: set[str] = set()
-    for var, _ in index.terms:
-        found |= {var.name} if var.of is None else variables(var.of)
-    return found
+    return indices.index_text(index, "/")

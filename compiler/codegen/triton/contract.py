@@ -62,8 +62,8 @@ def _epilogue(node: Node, dot: Node, masks: dict[str, str], windows: Windows) ->
     place = _place(dot)
     result = "acc"
     if dot.output.dtype.is_half:
-        result = body.assign(scope, "dot", body.rounded("acc", dot.output.dtype))
-    scope.known[dot.output, place, ""] = result
+        result = body.assign(scope, "dot", body.narrowed("acc", dot.output.dtype))
+    scope.known[dot.output, place] = result
     for position, value in enumerate(graph.outputs):
         window = windows.get(node.outputs[position])
         where = place if window is None else window.index(value, place)

@@ -6,7 +6,7 @@ from math import prod
 
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.reduction import start
-from compiler.codegen.triton.spelling import COMPUTE, index_text, variables
+from compiler.codegen.triton.spelling import COMPUTE, index_text
 from compiler.codegen.triton.task import Argument, Task, ceil_div, extra_arguments, power_of_two, warps_for
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node
@@ -114,7 +114,7 @@ class _Scatter:
         mine = body.value(index, place, along, guard)
         match = f"({mine} == {index_text(coordinates[axis])})"
         hit = body.assign(along, "hit", f"{guard} & {match}" if guard else match)
-        value = body.value(source, place, along, hit if "i" in body.roots(variables(place)) else "")
+        value = body.value(source, place, along, hit if "i" in body.variables(place) else "")
         along(f"total += tl.where({hit}, {value}, {start('sum', source.dtype)})")
         here.block(f"for n in range(0, {index.shape[axis]}):", along.lines)
         here(f"tl.store(o0 + i, total{body.mask(['i'])})")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 
-from compiler.index import Index, Var
+from compiler.codegen import indices
+from compiler.index import Index
 from compiler.ir.types import DType, bf16, boolean, f16, f32, f64, i8, i16, i32, i64, u8
 
 TYPES: dict[DType, str] = {
@@ -98,28 +99,18 @@ def literal(value: float | int | bool, dtype: DType) -> str:
 
 def index_text(index: Index) -> str:
     """An index as an expression."""
-    parts = []
-    for var, c in index.terms:
-        name = var_text(var)
-        parts.append(name if c == 1 else f"{name} * {c}")
-    if index.constant or not parts:
-        parts.append(str(index.constant))
-    return " + ".join(parts).replace("+ -", "- ")
+    return indices.index_text(index, "//")
 
 
-def var_text(var: Var) -> str:
-    if var.of is None or var.op == "=":
-        return var.name
-    of = index_text(var.of)
-    if var.by == 1:
-        return of if of.isidentifier() else f"({of})"
-    operator = "//" if var.op == "/" else "%"
-    return f"{of} {operator} {var.by}" if of.isidentifier() else f"({of}) {operator} {var.by}"
+def whole(index: Index) -> str:
+    """An index as a number of type int64."""
+    if not index.terms:
+        return f"tl.full((), {index.constant}, tl.int64)"
+    if index.top >= 2**31:  # the sum itself needs 64 bits
+        return indices.index_text(index, "//", ".to(tl.int64)")
+    return f"{indices.bracketed(index_text(index))}.to(tl.int64)"
 
 
-def variables(index: Index) -> frozenset[str]:
-    """Names of the loop variables an index depends on."""
-    found: frozenset[str] = frozenset()
-    for var, _ in index.terms:
-        found |= {var.name} if var.of is None or var.op == "=" else variables(var.of)
-    return found
+def names_in(index: Index) -> frozenset[str]:
+    """The names that :func:`index_text` writes."""
+    return frozenset().union(*({v.name} if v.of is None or v.op == "=" else names_in(v.of) for v, _ in index.terms))

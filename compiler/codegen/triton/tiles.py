@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from compiler.codegen import body
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
@@ -173,7 +174,7 @@ class Tiles:
 
     def task(self) -> Task:
         self.body = Body(self.graph, self.names, self.masks)
-        self.body.reduction = self._reduce
+        self.body.reduced = self._reduce
         self.partials: dict[int, Scratch] = {}
         text = self._write()
         params, outputs = self.graph.inputs(), self.outputs
@@ -260,7 +261,7 @@ class Tiles:
             return (self.C if self.R == 1 and per_element else self.R,), masks
         return (self.R, self.C if per_element else 1), masks
 
-    def _whole_block(self, node: Node, scope: Scope, op: str = "", by_column: bool = False) -> str:
+    def _whole_block(self, node: Node, scope: body.Scope, op: str = "", by_column: bool = False) -> str:
         """The operand of a reduction as a whole block, with the neutral element beyond the edges."""
         operand = node.inputs[0]
         per_element = self._per_element(node)
@@ -276,7 +277,7 @@ class Tiles:
             name = self.body.assign(scope, "block", f"tl.zeros({shape}, {COMPUTE[operand.dtype]}) + {name}")
         return name
 
-    def _reduce(self, node: Node, scope: Scope) -> str:
+    def _reduce(self, node: Node, scope: body.Scope) -> str:
         """A reduction along the row."""
         operand, op = node.inputs[0], node.op.name
         if operand.type.size == node.output.type.size:
@@ -289,11 +290,11 @@ class Tiles:
         block = self._whole_block(node, scope)
         text = reduction.collapse(op, operand.dtype, block, axis)
         name = self.body.fresh(op)
-        scope(f"{name} = {self.body.rounded(text, node.output.dtype)}")
+        scope(f"{name} = {self.body.narrowed(text, node.output.dtype)}")
         self.body.depends[name] = self.body.depends[block] - {"c"}
         return name
 
-    def _argument(self, node: Node, axis: str, scope: Scope) -> str:
+    def _argument(self, node: Node, axis: str, scope: body.Scope) -> str:
         """The first place of the extremum; a NaN is one."""
         extremum = "amax" if node.op.name == "argmax" else "amin"
         block = self._whole_block(node, scope, extremum)
@@ -368,7 +369,7 @@ class Tiles:
         after = Scope(frozenset(), rows)
         for node in reductions:
             name = self._walked(node, rows, columns, after)
-            rows.known[node.output, self._row_place(node.output), ""] = name
+            rows.known[node.output, self._row_place(node.output)] = name
         for i in stores:
             self.body.store(columns, f"o{i}", self.outputs[i], self.element)
         rows.block(f"for start in range(0, {self.columns}, {self.C}):", columns.lines)
@@ -395,6 +396,6 @@ class Tiles:
                 f"{name} = tl.min(tl.where({name}_hit, {name}_at, {self.columns}), 0).to(tl.int64)",
             )
         else:
-            after(f"{name} = {self.body.rounded(reduction.collapse(op, dtype, total, '0'), node.output.dtype)}")
+            after(f"{name} = {self.body.narrowed(reduction.collapse(op, dtype, total, '0'), node.output.dtype)}")
         self.body.depends[name] = frozenset({"r"})
         return name
