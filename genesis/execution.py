@@ -27,7 +27,7 @@ from genesis.live import changes as host_changes
 from genesis.options import Options
 from genesis.pytree import containers
 from genesis.recording import LateInput
-from genesis.tensor import GradientStaysInside, Tensor, accumulate, grad_type
+from genesis.tensor import GradientStaysInside, Tensor, accumulate, grad_type, view_of
 from genesis.tracing import Traced
 from runtime.devices.cpu import aligned_empty
 from runtime.devices.cuda_executor import CudaExecutor, StateStore
@@ -118,6 +118,7 @@ class Program:
         self._exits = [] if direct else traced.exits
         self.result_types = [v.type for v in traced.stages.latest.outputs[: traced.outputs]]
         self._has_effects = any((self.remote, self.crossing, self._exits, traced.effects))
+        self._needs_containers = bool(traced.effects.entries) or traced.returns_arguments
         for cell in traced.written:
             if cell.clock is None:
                 cell.clock = self.clock
@@ -159,7 +160,7 @@ class Program:
         ``call``: the arguments themselves, for steps that change containers among them.
         """
         traced = self.traced
-        numbers = [float(arguments[i]) for i in traced.float_arguments]
+        numbers = [float(arguments[i]) for i in traced.float_arguments] if traced.float_arguments else []
         undo = traced.host.enter(numbers)
         try:
             targets, inputs, results = self._launch(arguments, inputs, numbers)
@@ -170,7 +171,7 @@ class Program:
             clock.tick()
         self.outputs, self.scalars = results, numbers
         tensors = list(map(_result, results, self.result_types))
-        given = containers(call) if traced.effects.entries or traced.returns_arguments else ()
+        given = containers(call) if self._needs_containers else ()
         if traced.border is not None:
             traced.border.mark(tensors)
         if self._has_effects:
@@ -399,11 +400,7 @@ def _independent(traced: Traced) -> bool:
 
 
 def _result(array: np.ndarray, kind: TensorType) -> Tensor:
-    value = Value(kind)
-    value.data = array
-    result = Tensor.__new__(Tensor)
-    result._start(Cell(value), ())
-    return result
+    return view_of(Cell(concrete(array, kind)), ())
 
 
 def _bring_home(cell: Cell, store: StateStore) -> None:

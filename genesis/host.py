@@ -326,7 +326,8 @@ class HostProgram:
         self._skips = record.skips
         self._decisions = list(record.decisions.values())
         self._segments = [*_segments(record.before)]
-        self._reads = self._segments.pop()[0]
+        last = self._segments.pop()[0]
+        self._reads = last if last.reads else None
         self._holders = [(h, asked, h.structure(asked)) for h, asked in record.holders.values()]
 
     def fits(self) -> bool:
@@ -347,7 +348,8 @@ class HostProgram:
             for reads, act in self._segments:
                 numbers += reads.now()
                 undo.append(act(numbers))
-            numbers += self._reads.now()
+            if self._reads is not None:
+                numbers += self._reads.now()
             for decision in self._decisions:
                 decision.check(numbers)
         except BaseException:

@@ -15,7 +15,7 @@ import numpy as np
 
 from compiler.errors import TraceError
 from compiler.interpret import concrete
-from compiler.ir.graph import Graph, Value
+from compiler.ir.graph import Graph
 from compiler.ir.types import TensorType
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
@@ -26,12 +26,12 @@ from genesis.cells import Cell
 from genesis.cells import changes as module_changes
 from genesis.collector import without_collector
 from genesis.context import session
-from genesis.eager import EagerBuilder
 from genesis.execution import Last, Memory, Program
 from genesis.forks import give_lock
 from genesis.guards.keys import HashedKey, guard_key
 from genesis.guards.reachable import PLAIN, Named, Reachable
 from genesis.guards.recompiles import MAX_RECOMPILES, Recompiles
+from genesis.guards.repeated import LastCall, can_repeat
 from genesis.guards.report import Table, shown
 from genesis.guards.snapshot import Snapshot
 from genesis.host import OtherDecision
@@ -39,14 +39,9 @@ from genesis.live import changes as optimizer_changes
 from genesis.nn.module import Module
 from genesis.options import Options
 from genesis.pytree import is_tensor_like, leaves, structure
-from genesis.recording import RecordingBuilder
 from genesis.tensor import Tensor, from_array, grad_type
 from genesis.tracing import Traced, record
 from runtime.profile import Profile
-
-_Before = tuple[list[Any], bool, Any, int, int, Snapshot]
-"""Types of the arguments (the objects themselves where they are no tensors), grad mode, autocast region, the clocks of
-modules and optimizers, and what is around."""
 
 MAX_PROGRAMS = MAX_RECOMPILES
 
@@ -117,7 +112,7 @@ class CompiledFunction:
         self._recompiles = Recompiles(getattr(function, "__qualname__", type(function).__name__))
         self._program: Program | None = None
         self._scale: tuple[Cell, Cell] | None = None
-        self._before: _Before | None = None
+        self._last_call: LastCall | None = None
         self._watched: dict[Cell, None] = {}
         self._sharing = Sharing()
         self._array_inputs: dict[int, Any] = {}
@@ -168,9 +163,9 @@ class CompiledFunction:
         if here.recording is not None:
             return self.function(*args, **kwargs)
         with self._lock:
-            program = self._program
-            if program is not None and not kwargs:
-                inputs = self._inputs_as_before(args, here)
+            program, last = self._program, self._last_call
+            if program is not None and last is not None and not kwargs:
+                inputs = last.inputs(args, here)
                 if inputs is not None and program.fits():
                     try:
                         if program.is_due():
@@ -187,9 +182,7 @@ class CompiledFunction:
                 if program is None or not self._proves_arrays(program, args, kwargs, given):
                     program = self._compile(args, kwargs, given, roots)
                 self._program = program
-                effects = program.traced.effects
-                plain = not kwargs and not effects.writes and not effects.entries
-                self._before = self._now(args) if plain else None
+                self._last_call = self._remember(args, kwargs, program)
                 try:
                     if program.is_due():
                         self._check_call(program, args, kwargs, given)
@@ -213,47 +206,14 @@ class CompiledFunction:
         signatures = tuple([_signature(leaf) for leaf in given])
         return structure((args, kwargs)), signatures, self._sharing.key(given), here.grad_enabled, here.autocast
 
-    def _now(self, args: tuple[Any, ...]) -> _Before | None:
-        """What the next call is compared with, to find that nothing changed without building a key."""
-        if self._current is None:
+    def _remember(self, args: tuple[Any, ...], kwargs: dict[str, Any], program: Program) -> LastCall | None:
+        """What the next call is compared with, where one can be like this one at all."""
+        current, effects = self._current, program.traced.effects
+        if current is None or kwargs or effects.writes or effects.entries or not can_repeat(args):
             return None
-        kinds: list[Any] = []
-        for x in args:
-            value = _plain_value(x)
-            if value is None and (is_tensor_like(x) or isinstance(x, float) or structure(x) is not None):
-                return None
-            kinds.append(x if value is None else value.type)
-        here = session()
-        inputs = self._array_inputs if self._program is not None and self._program.arrays.proved else ()
-        return kinds, here.grad_enabled, here.autocast, *self._current[:2], self._current.reachable.snapshot(inputs)
-
-    def _inputs_as_before(
-        self, args: tuple[Any, ...], here: EagerBuilder | RecordingBuilder
-    ) -> list[np.ndarray] | None:
-        """The arrays of the arguments; None where something may be other than at the last call."""
-        if self._before is None:
-            return None
-        kinds, grad_enabled, autocast, module_time, optimizer_time, reachable = self._before
-        if (
-            module_time != module_changes.time
-            or optimizer_time != optimizer_changes.time
-            or grad_enabled is not here.grad_enabled
-            or autocast != here.autocast
-            or len(args) != len(kinds)
-        ):
-            return None
-        inputs = []
-        for x, kind in zip(args, kinds):
-            value = _plain_value(x)
-            if value is None or type(kind) is not TensorType:
-                if x is not kind:
-                    return None
-                continue
-            found = value.type
-            if found is not kind and found != kind:
-                return None
-            inputs.append(value.data)
-        return inputs if reachable.holds() else None
+        return LastCall(
+            args, session(), current[:2], current.reachable, self._array_inputs if program.arrays.proved else ()
+        )
 
     def _name(self, position: int, path: str) -> str:
         return argument_name(path, self.function, position)
@@ -442,15 +402,6 @@ class CompiledFunction:
 def _variant(key: tuple[Any, ...]) -> dict[str, Any]:
     """What tells apart programs of equal guards, by name."""
     return {"branches on numbers, and the state of optimizers": f"case {key[-1] + 1}"} if key[-1] else {}
-
-
-def _plain_value(x: Any) -> Value | None:
-    """The value of a tensor that is no view and no state, needs no gradient and has its contents at hand, else None."""
-    if type(x) is not Tensor or x._views:
-        return None
-    cell = x._cell
-    value = cell.value
-    return None if cell.home is not None or cell.remote is not None or cell.bound or value.requires_grad else value
 
 
 def _is_root(leaf: Any) -> bool:

@@ -16,6 +16,9 @@ import numpy as np
 
 Read = Callable[[], Any]
 
+_END = (object(),)
+"""Follows the items of every container, so that nothing moves from one to the next unseen."""
+
 
 def cell_contents(cell: CellType) -> Any:
     """The value of a closure's variable; None before its first assignment."""
@@ -30,11 +33,11 @@ class Snapshot:
 
     They are compared by identity, without guard keys: the items of all containers as one sequence, the contents of
     arrays byte by byte. Whether a tensor requires a gradient is not looked at, as that does not change without the
-    clock of modules ticking. ``views`` are compared with their contents as well: live views of dictionaries. Of arrays
-    whose identity is in ``inputs`` the contents do not count.
+    clock of modules ticking. ``views`` are compared with their contents as well: live views of dictionaries. The
+    contents of arrays whose identity is in ``inputs`` do not count.
     """
 
-    __slots__ = ("_buffers", "_cells", "_filled", "_inputs", "_items", "_lengths", "_others", "_seen", "_views")
+    __slots__ = ("_buffers", "_cells", "_inputs", "_items", "_others", "_seen", "_views")
 
     def __init__(
         self, reads: Iterable[Read], views: Iterable[Collection[Any]] = (), inputs: Collection[int] = ()
@@ -42,9 +45,11 @@ class Snapshot:
         self._inputs = inputs
         self._cells: list[tuple[CellType, Any]] = []  # variables of closures, which are read without a call
         self._others: list[tuple[Read, Any]] = []
-        self._views: list[Collection[Any]] = list(views)
+        self._views: list[Collection[Any]] = []
         self._buffers: list[tuple[Any, Any, bytes | None]] = []
         self._seen: set[int] = set()
+        for view in views:
+            self._watch(view)
         for read in reads:
             thing = read()
             if isinstance(read, partial) and read.func is cell_contents and thing is not None:
@@ -52,9 +57,7 @@ class Snapshot:
             else:
                 self._others.append((read, thing))
             self._look_into(thing)
-        self._lengths = list(map(len, self._views))
-        self._filled = [view for view in self._views if len(view)]
-        self._items = tuple(chain.from_iterable(self._filled))
+        self._items = tuple(chain.from_iterable(self._views))
 
     def holds(self) -> bool:
         """Whether the same objects stand there now, and hold the same. May return False for equal values."""
@@ -65,9 +68,7 @@ class Snapshot:
             for read, thing in self._others:
                 if read() is not thing:
                     return False
-            if list(map(len, self._views)) != self._lengths:
-                return False
-            if not all(map(is_, chain.from_iterable(self._filled), self._items)):
+            if not all(map(is_, chain.from_iterable(self._views), self._items)):
                 return False
         except (ValueError, RuntimeError):  # a variable was deleted; a dictionary changed while it was read
             return False
@@ -75,6 +76,9 @@ class Snapshot:
             _form(buffer) == form and (contents is None or _bytes(buffer) == contents)
             for buffer, form, contents in self._buffers
         )
+
+    def _watch(self, view: Collection[Any]) -> None:
+        self._views += (view, _END)
 
     def _look_into(self, thing: Any) -> None:
         """Add the containers in ``thing``."""
@@ -86,13 +90,15 @@ class Snapshot:
         if isinstance(thing, tuple | frozenset):
             items = thing
         elif isinstance(thing, list | set | deque):
-            self._views.append(thing)
+            self._watch(thing)
             items = thing
         elif isinstance(thing, dict | MappingProxyType):
-            self._views += [thing.keys(), thing.values()]
+            self._watch(thing.keys())
+            self._watch(thing.values())
             items = [*thing.keys(), *thing.values()]
         elif isinstance(thing, partial):
-            self._views.append(thing.keywords.values())
+            self._watch(thing.keywords.keys())
+            self._watch(thing.keywords.values())
             items = [thing.func, *thing.args, *thing.keywords.values()]
         elif isinstance(thing, FunctionType):
             self._others.append((partial(getattr, thing, "__code__"), thing.__code__))

@@ -1,0 +1,81 @@
+"""Whether a call is known to be like the last one, without a key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import genesis
+from genesis.cells import changes as module_changes
+from genesis.context import session
+from genesis.guards.reachable import Reachable
+from genesis.guards.repeated import LastCall, can_repeat
+from genesis.guards.snapshot import Snapshot
+from genesis.live import changes as optimizer_changes
+
+X = genesis.ones(2)
+
+
+def last_call(*args: Any) -> LastCall:
+    from_now = module_changes.time, optimizer_changes.time
+    return LastCall(args, session(), from_now, Reachable(lambda: None), ())
+
+
+def test_other_tensors_of_the_type_and_other_floats_are_like_the_last() -> None:
+    inputs = last_call(X, 1.5, "mean").inputs((genesis.zeros(2), 2.5, "mean"), session())
+    assert inputs is not None
+    np.testing.assert_array_equal(inputs, [[0, 0]])
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (X, 2, "mean"),
+        (X, "1.5", "mean"),
+        (X, 1.5, "sum"),
+        (X, 1.5),
+        (1.5, X, "mean"),
+        (genesis.ones(3), 1.5, "mean"),
+        (genesis.ones(2, dtype=genesis.int64), 1.5, "mean"),
+        (genesis.ones(2, requires_grad=True), 1.5, "mean"),
+        (genesis.ones(4)[:2], 1.5, "mean"),
+        (np.ones(2, np.float32), 1.5, "mean"),
+    ],
+    ids=str,
+)
+def test_what_is_other(args: tuple[Any, ...]) -> None:
+    assert last_call(X, 1.5, "mean").inputs(args, session()) is None
+
+
+def test_modes_count() -> None:
+    last = last_call(X)
+    with genesis.no_grad():
+        assert last.inputs((X,), session()) is None
+    with genesis.autocast("cpu", dtype=genesis.bfloat16):
+        assert last.inputs((X,), session()) is None
+    assert last.inputs((X,), session()) is not None
+
+
+def test_arguments_that_are_not_told_apart() -> None:
+    assert can_repeat((X, 1.0, 2, None, print))
+    assert not any(can_repeat((x,)) for x in ([X], {"x": X}, np.ones(2), X[:1], genesis.ones(2, requires_grad=True)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a, b: (a.append(b[0]), b.pop(0)),
+        lambda a, b: (b.insert(0, a[-1]), a.pop()),
+        lambda a, b: b.append(7),
+        lambda a, b: b.clear(),
+    ],
+)
+def test_items_that_move_from_one_container_to_the_next(change: Callable[[list[int], list[int]], Any]) -> None:
+    first, second = [1, 2], [3, 4]
+    snapshot = Snapshot([lambda: first, lambda: second])
+    assert snapshot.holds()
+    change(first, second)
+    assert not snapshot.holds()
