@@ -8,6 +8,8 @@ appear whole or not at all (written under another name, then renamed), so any nu
 Whoever can write a library into the folder can run code as its user. A folder or a file that another user (other than
 root) owns, or may write to, is therefore not used. Folders are made with mode 0700, files with mode 0600.
 
+The time of the file ``trimmed`` beside the entries says when files were last removed to keep the size limit.
+
 Environment: ``GENESIS_CACHE`` names another folder, ``GENESIS_CACHE_LIMIT`` its size limit in bytes (``500M``, ``2G``).
 """
 
@@ -34,7 +36,10 @@ from compiler.errors import GenesisError, GenesisWarning
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 IN_USE = 3600
-"""Seconds after its last use in which a file is not removed: a process may be writing it, or about to load it."""
+"""Seconds after its last use in which a file is not removed: a process may be writing it, or about to load it.
+
+So there is little to be found by looking for files to remove more often than that.
+"""
 
 
 class CacheError(GenesisError, OSError):
@@ -170,7 +175,8 @@ def _store(folder: Path, key: str, suffix: str, make: Callable[[Path], None]) ->
         ) from error
     finally:
         _remove(unfinished)
-    _trim(folder)
+    if _is_trimming_due(folder):
+        _trim(folder)
     return path, content
 
 
@@ -196,6 +202,20 @@ def _remove(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _is_trimming_due(folder: Path) -> bool:
+    """Whether ``folder`` was not trimmed within the time ``IN_USE``, by any process; it counts as trimmed from now on.
+
+    No store but one in an hour waits until all files are looked at, which takes seconds where there are thousands.
+    """
+    stamp = folder / "trimmed"
+    with contextlib.suppress(OSError):
+        if 0 <= time.time() - stamp.stat().st_mtime < IN_USE:
+            return False
+    with contextlib.suppress(OSError):
+        stamp.touch(mode=0o600)
+    return True
 
 
 def _trim(folder: Path) -> None:

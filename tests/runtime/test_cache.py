@@ -37,7 +37,12 @@ class Maker:
 
 
 def files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in (folder / "entries").rglob("*") if path.is_file()]
+
+
+def let_it_trim(folder: Path) -> None:
+    """Make the last trimming so long ago that the next store trims again."""
+    age(folder / "trimmed", IN_USE)
 
 
 def test_makes_once_and_returns_the_same_file(folder: Path) -> None:
@@ -145,10 +150,12 @@ def test_the_entries_used_longest_ago_go_first(folder: Path, monkeypatch: pytest
     old, older = cached(("a",), ".so", kilobyte), cached(("b",), ".so", kilobyte)
     age(old, 2 * IN_USE)
     age(older, 3 * IN_USE)
+    let_it_trim(folder)
     new = cached(("c",), ".so", kilobyte)
     assert sorted(files(folder)) == sorted([old, new])
     assert not older.parent.exists()
     cached(("a",), ".so", kilobyte)  # used again, and so not removed
+    let_it_trim(folder)
     newest = cached(("d",), ".so", kilobyte)
     assert sorted(files(folder)) == sorted([old, new, newest])
 
@@ -158,12 +165,32 @@ def test_what_another_process_writes_or_is_about_to_load_stays(folder: Path, mon
     found = cached(("just found by another process",), ".so", Maker(b"x" * 1000))
     written = folder / "entries" / f"{'0' * 32}.so"
     written.write_bytes(b"half of a libra")
+    let_it_trim(folder)
     cached(("key",), ".so", Maker())
     assert found.exists() and written.exists()
     age(found, 2 * IN_USE)
     age(written, 2 * IN_USE)  # its process is gone
+    let_it_trim(folder)
     cached(("another key",), ".so", Maker())
     assert not found.exists() and not written.exists()
+
+
+def test_stores_trim_once_in_a_while(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENESIS_CACHE_LIMIT", "10")
+    walked: list[object] = []
+    walk = os.walk
+    monkeypatch.setattr(os, "walk", lambda top: (walked.append(top), walk(top))[1])
+    old = cached(("a",), ".so", Maker(b"x" * 1000))
+    age(old, 2 * IN_USE)
+    for key in "bcd":
+        cached((key,), ".so", Maker())
+    assert len(walked) == 1 and old.exists()
+    let_it_trim(folder)
+    cached(("e",), ".so", Maker())
+    assert len(walked) == 2 and not old.exists()
+    age(folder / "trimmed", -2 * IN_USE)  # by a clock that was wrong
+    cached(("f",), ".so", Maker())
+    assert len(walked) == 3
 
 
 def foreign_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
