@@ -6,39 +6,60 @@ The names and their meanings are PyTorch's: ``genesis.nn``, ``genesis.optim``, `
 # ruff: noqa: F401, F403
 
 import types
+import typing
 
 import genesis.neighbours  # finds foreign packages of the same names first
 
 # isort: split
 
 import compiler.ops.all  # makes the ops known
-from compiler.errors import GenesisError, GenesisWarning
-from compiler.ir.types import DType as dtype
-from compiler.ir.types import bf16 as bfloat16
-from compiler.ir.types import boolean as bool
-from compiler.ir.types import f16 as float16
-from compiler.ir.types import f32 as float32
-from compiler.ir.types import f64 as float64
-from compiler.ir.types import i8 as int8
-from compiler.ir.types import i16 as int16
-from compiler.ir.types import i32 as int32
-from compiler.ir.types import i64 as int64
-from compiler.ir.types import u8 as uint8
-from genesis import amp, autograd, nn, optim, utils
-from genesis.amp import autocast
-from genesis.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from genesis.device import Device, device
+from compiler.errors import GenesisError as GenesisError
+from compiler.errors import GenesisWarning as GenesisWarning
+from compiler.ir import types as _types
+from genesis import amp as amp
+from genesis import autograd as autograd
+from genesis import nn as nn
+from genesis import optim as optim
+from genesis import utils as utils
+from genesis.amp import autocast as autocast
+from genesis.autograd import enable_grad as enable_grad
+from genesis.autograd import inference_mode as inference_mode
+from genesis.autograd import is_grad_enabled as is_grad_enabled
+from genesis.autograd import no_grad as no_grad
+from genesis.autograd import set_grad_enabled as set_grad_enabled
+from genesis.device import Device as Device
+from genesis.device import device as device
 from genesis.functions import *
-from genesis.io import load_checkpoint, save_checkpoint
+from genesis.io import load_checkpoint as load_checkpoint
+from genesis.io import save_checkpoint as save_checkpoint
 from genesis.names import module_getattr
-from genesis.program import compile
-from genesis.random import Generator, default_generator, get_rng_state, manual_seed, set_rng_state
-from genesis.tensor import Size, Tensor, tensor
-from runtime.devices.pool import num_threads as get_num_threads
-from runtime.devices.pool import set_num_threads
+from genesis.program import compile as compile
+from genesis.random import Generator as Generator
+from genesis.random import default_generator as default_generator
+from genesis.random import get_rng_state as get_rng_state
+from genesis.random import manual_seed as manual_seed
+from genesis.random import set_rng_state as set_rng_state
+from genesis.tensor import Size as Size
+from genesis.tensor import Tensor as Tensor
+from genesis.tensor import tensor as tensor
+from runtime.devices.pool import num_threads
+from runtime.devices.pool import set_num_threads as set_num_threads
 
 __version__ = "0.1.0"
 
+get_num_threads = num_threads
+
+dtype = _types.DType
+bfloat16 = _types.bf16
+bool = _types.boolean
+float16 = _types.f16
+float32 = _types.f32
+float64 = _types.f64
+int8 = _types.i8
+int16 = _types.i16
+int32 = _types.i32
+int64 = _types.i64
+uint8 = _types.u8
 half = float16
 float = float32
 double = float64
@@ -51,8 +72,9 @@ __all__ = [
     name
     for name, thing in list(globals().items())
     if not name.startswith("_")
-    and thing is not module_getattr
+    and name not in ("module_getattr", "num_threads")
     and (not isinstance(thing, types.ModuleType) or thing in _SPACES)
 ]
 
-__getattr__ = module_getattr("genesis", globals())
+if not typing.TYPE_CHECKING:
+    __getattr__ = module_getattr("genesis", globals())

@@ -8,7 +8,7 @@ from contextlib import ContextDecorator
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
@@ -351,4 +351,5 @@ def _one_number(new_scale: Any) -> Any:
     return reshape(new_scale, ())
 
 
-__getattr__ = module_getattr("genesis.amp", globals())
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("genesis.amp", globals())

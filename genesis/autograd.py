@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
 from functools import reduce, wraps
 from inspect import isgeneratorfunction
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
@@ -32,6 +32,10 @@ __all__ = [
 ]
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+Mode = TypeVar("Mode", bound="_GradMode")
+
+
 class _GradMode(ContextDecorator):
     """Context manager and decorator that sets the grad mode. A generator that it decorates runs in the mode, too."""
 
@@ -47,7 +51,7 @@ class _GradMode(ContextDecorator):
     def _recreate_cm(self) -> _GradMode:
         return type(self)()
 
-    def __call__(self, func: Any) -> Any:
+    def __call__(self, func: F) -> F:
         if not isgeneratorfunction(func):
             return super().__call__(func)
 
@@ -62,12 +66,16 @@ class _GradMode(ContextDecorator):
                     return end.value
                 sent = yield item
 
-        return generator
+        return generator  # type: ignore[return-value]
 
 
 class _Bare(_GradMode):
     """A mode that decorates without parentheses as well: ``@no_grad``."""
 
+    @overload
+    def __new__(cls: type[Mode], func: None = None) -> Mode: ...
+    @overload
+    def __new__(cls, func: Callable[..., Any]) -> Any: ...
     def __new__(cls, func: Any = None) -> Any:
         made = super().__new__(cls)
         return made if func is None else made(func)
@@ -86,6 +94,10 @@ class enable_grad(_Bare):
 class inference_mode(_GradMode):
     """The same as :class:`no_grad`; ``inference_mode(False)`` keeps history."""
 
+    @overload
+    def __new__(cls: type[Mode], mode: bool = True) -> Mode: ...
+    @overload
+    def __new__(cls, mode: Callable[..., Any]) -> Any: ...
     def __new__(cls, mode: Any = True) -> Any:
         made = super().__new__(cls)
         made.enabled = not mode if isinstance(mode, bool) else False
@@ -246,4 +258,5 @@ def _differences(func: Callable[..., Any], inputs: Sequence[Tensor], x: Tensor, 
     return [np.stack(column, axis=1) for column in zip(*columns, strict=True)]
 
 
-__getattr__ = module_getattr("genesis.autograd", globals())
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("genesis.autograd", globals())

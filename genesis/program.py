@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 import numpy as np
 
@@ -56,6 +56,27 @@ class _Reached(NamedTuple):
     modules: Snapshot
 
 
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+M = TypeVar("M", bound=Module)
+
+
+class Compiler(Protocol):
+    """The decorator that :func:`compile` with options returns."""
+
+    @overload
+    def __call__(self, function: M) -> M: ...  # type: ignore[overload-overlap]  # a module can be called, too
+    @overload
+    def __call__(self, function: Callable[P, R]) -> CompiledFunction[P, R]: ...
+
+
+@overload
+def compile(function: M, **options: Any) -> M: ...
+@overload
+def compile(function: Callable[P, R], **options: Any) -> CompiledFunction[P, R]: ...
+@overload
+def compile(function: None = None, **options: Any) -> Compiler: ...
 def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Compile a training step, a forward function or a module as one program.
 
@@ -98,10 +119,10 @@ def _compile_in_place(module: Module, **options: Any) -> None:
 setattr(Module, "compile", _compile_in_place)  # noqa: B010  # the file of Module cannot know of this one
 
 
-class CompiledFunction:
+class CompiledFunction(Generic[P, R]):
     """A function and its programs, one per signature."""
 
-    def __init__(self, function: Callable[..., Any], options: Options) -> None:
+    def __init__(self, function: Callable[P, R], options: Options) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.options = options
@@ -148,6 +169,12 @@ class CompiledFunction:
     def __reduce__(self) -> Any:
         return CompiledFunction, (self.function, self.options)
 
+    @overload
+    def __get__(self, instance: None, owner: Any = None) -> CompiledFunction[P, R]: ...
+    @overload
+    def __get__(
+        self: CompiledFunction[Concatenate[Any, Q], R], instance: object, owner: Any = None
+    ) -> CompiledFunction[Q, R]: ...
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
@@ -158,7 +185,7 @@ class CompiledFunction:
             instance.__dict__[name] = bound
         return bound
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         here = session()
         if here.recording is not None:
             return self.function(*args, **kwargs)

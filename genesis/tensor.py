@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 from weakref import ref
 
 import numpy as np
@@ -224,7 +224,12 @@ class Tensor(Methods):
         self._base = None
         return self
 
-    def size(self, dim: int | None = None) -> Any:
+    @overload
+    def size(self, dim: None = None) -> Size: ...
+    @overload
+    def size(self, dim: int) -> int: ...
+    def size(self, dim: int | None = None) -> Size | int:
+        """The shape, or the size of one dimension."""
         return self.shape if dim is None else self.shape[self._axis(dim)]
 
     def _axis(self, dim: int) -> int:
@@ -240,7 +245,11 @@ class Tensor(Methods):
             layout = after(op, attrs, *layout)
         return layout
 
-    def stride(self, dim: int | None = None) -> Any:
+    @overload
+    def stride(self, dim: None = None) -> tuple[int, ...]: ...
+    @overload
+    def stride(self, dim: int) -> int: ...
+    def stride(self, dim: int | None = None) -> tuple[int, ...] | int:
         """Elements between neighbours along each dimension, or along ``dim``, of the storage that the tensor shows."""
         strides = self._layout()[1]
         return strides if dim is None else strides[self._axis(dim)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
@@ -27,7 +28,7 @@ def _max_pool(
     dilation: Size,
     ceil_mode: bool,
     return_indices: bool,
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Any:
     window = per_dimension("kernel_size", kernel_size, rank)
     steps = window if stride is None or stride == () else per_dimension("stride", stride, rank)
     amounts, dilations = per_dimension("padding", padding, rank), per_dimension("dilation", dilation, rank)
@@ -70,7 +71,7 @@ def max_pool1d(
     dilation: Size = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Any:
     """The largest element of each window of ``[N, C, L]``; with ``return_indices`` also where it stands."""
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
@@ -84,7 +85,7 @@ def max_pool2d(
     dilation: Size = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Any:
     """The largest element of each window of ``[N, C, H, W]``; with ``return_indices`` also where it stands."""
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
@@ -98,7 +99,7 @@ def max_pool3d(
     dilation: Size = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Any:
     """The largest element of each window of ``[N, C, D, H, W]``; with ``return_indices`` also where it stands."""
     return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
@@ -227,7 +228,7 @@ def _adaptive_avg(rank: int, input: Tensor, output_size: int | Sequence[int | No
 
 def _adaptive_max(
     rank: int, input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Any:
     name = f"adaptive_max_pool{rank}d"
     x, had_batch = batched(name, input, rank)
     image, size = x.shape[2:], _target(name, x, output_size, rank)
@@ -268,7 +269,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: int | Sequence[int | None] |
 @functional_only
 def adaptive_max_pool1d(
     input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Any:
     """Largest elements of ``output_size`` windows that cover ``[N, C, L]``."""
     return _adaptive_max(1, input, output_size, return_indices)
 
@@ -276,7 +277,7 @@ def adaptive_max_pool1d(
 @functional_only
 def adaptive_max_pool2d(
     input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Any:
     """Largest elements of ``output_size`` windows that cover ``[N, C, H, W]``; None keeps a dimension."""
     return _adaptive_max(2, input, output_size, return_indices)
 
@@ -284,6 +285,6 @@ def adaptive_max_pool2d(
 @functional_only
 def adaptive_max_pool3d(
     input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Any:
     """Largest elements of ``output_size`` windows that cover ``[N, C, D, H, W]``; None keeps a dimension."""
     return _adaptive_max(3, input, output_size, return_indices)

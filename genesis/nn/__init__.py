@@ -1,5 +1,7 @@
 """Layers, losses and containers, with PyTorch's names."""
 
+from typing import TYPE_CHECKING
+
 from genesis.names import module_getattr
 from genesis.nn import functional, init, utils
 from genesis.nn.activation import (
@@ -170,4 +172,5 @@ __all__ = [
     "utils",
 ]
 
-__getattr__ = module_getattr("genesis.nn", globals())
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("genesis.nn", globals())

@@ -27,7 +27,7 @@ class Sequential(Module):
         for name, module in named.items():
             self.add_module(name, module)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Any) -> Tensor:
         for module in self:
             input = module(input)
         return input

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod, sqrt
 from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -184,4 +184,5 @@ def _standard_normal(shape: tuple[int, int], generator: Generator | None) -> np.
     return randn(*shape, generator=generator).numpy().astype(np.float64)
 
 
-__getattr__ = module_getattr("genesis.nn.init", globals())
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("genesis.nn.init", globals())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,18 @@ from genesis.watched import WatchedDict
 
 M = TypeVar("M", bound="Module")
 Found = TypeVar("Found")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class HasForward(Protocol[P, R_co]):
+    """A module as seen by its call, which takes and returns what ``forward`` does."""
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """The computation."""
+
 
 SIMPLE = (bool, int, float, str, type(None))
 
@@ -111,22 +123,26 @@ class Module:
 
     # Calling
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: HasForward[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the hooks and ``forward``, on tensors for NumPy arrays; ops recorded inside carry the module's name.
 
         After ``compile()``, a call that is no part of a compiled step runs compiled.
         """
+        module: Any = self
         recording = current_recording()
-        compiled = self.__dict__.get("_compiled_call") if recording is None else None
+        compiled = module.__dict__.get("_compiled_call") if recording is None else None
         if compiled is not None:
-            return compiled(*args, **kwargs)
-        args = tuple([from_array(x) if isinstance(x, np.ndarray) else x for x in args])
+            result: R = compiled(*args, **kwargs)
+            return result
+        given = tuple([from_array(x) if isinstance(x, np.ndarray) else x for x in args])
         if recording is None:
-            return self._call_with_hooks(args, kwargs)
+            result = module._call_with_hooks(given, kwargs)
+            return result
         scopes = recording.builder.scopes
-        scopes.append(recording.module_names.get(self, scopes[-1] if scopes else ""))
+        scopes.append(recording.module_names.get(module, scopes[-1] if scopes else ""))
         try:
-            return self._call_with_hooks(args, kwargs)
+            result = module._call_with_hooks(given, kwargs)
+            return result
         finally:
             scopes.pop()
 

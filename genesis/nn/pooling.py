@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import genesis.nn.functional as F
 from genesis.functions.convolution import Size, per_dimension
@@ -43,21 +44,21 @@ class _MaxPool(Module):
 class MaxPool1d(_MaxPool):
     """The largest element of each window of ``[N, C, L]``; with ``return_indices`` also where it stands."""
 
-    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, input: Tensor) -> Any:
         return F.max_pool1d(input, *self._geometry())
 
 
 class MaxPool2d(_MaxPool):
     """The largest element of each window of ``[N, C, H, W]``; with ``return_indices`` also where it stands."""
 
-    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, input: Tensor) -> Any:
         return F.max_pool2d(input, *self._geometry())
 
 
 class MaxPool3d(_MaxPool):
     """The largest element of each window of ``[N, C, D, H, W]``; with ``return_indices`` also where it stands."""
 
-    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, input: Tensor) -> Any:
         return F.max_pool3d(input, *self._geometry())
 
 
@@ -165,19 +166,19 @@ class AdaptiveAvgPool3d(_Adaptive):
 class AdaptiveMaxPool1d(_AdaptiveMax):
     """Largest elements of ``output_size`` windows that cover ``[N, C, L]``."""
 
-    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, input: Tensor) -> Any:
         return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMax):
     """Largest elements of ``output_size`` windows that cover ``[N, C, H, W]``; None keeps a dimension."""
 
-    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, input: Tensor) -> Any:
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool3d(_AdaptiveMax):
     """Largest elements of ``output_size`` windows that cover ``[N, C, D, H, W]``; None keeps a dimension."""
 
-    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, input: Tensor) -> Any:
         return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)

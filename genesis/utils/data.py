@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -460,4 +460,5 @@ def _length(items: Any) -> int:
     return len(items)
 
 
-__getattr__ = module_getattr("genesis.utils.data", globals())
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("genesis.utils.data", globals())

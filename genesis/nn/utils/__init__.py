@@ -1,5 +1,7 @@
 """Helpers for gradients and parameters."""
 
+from typing import TYPE_CHECKING
+
 from genesis.names import module_getattr
 from genesis.nn.utils.clip_grad import clip_grad_norm_ as clip_grad_norm_
 from genesis.nn.utils.clip_grad import clip_grad_value_ as clip_grad_value_
@@ -8,4 +10,5 @@ from genesis.nn.utils.clip_grad import get_total_norm as get_total_norm
 from genesis.nn.utils.convert_parameters import parameters_to_vector as parameters_to_vector
 from genesis.nn.utils.convert_parameters import vector_to_parameters as vector_to_parameters
 
-__getattr__ = module_getattr("genesis.nn.utils", globals())
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("genesis.nn.utils", globals())

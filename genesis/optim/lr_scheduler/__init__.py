@@ -7,6 +7,8 @@ changed by hand is kept; ``step(epoch)`` jumps by the closed form instead.
 In a compiled step ``scheduler.step()`` is no op of the graph: every call repeats it on the host, in program order.
 """
 
+from typing import TYPE_CHECKING
+
 from genesis.names import module_getattr
 from genesis.optim.lr_scheduler.base import LRScheduler
 from genesis.optim.lr_scheduler.compose import ChainedScheduler, SequentialLR
@@ -35,4 +37,5 @@ __all__ = [
     "StepLR",
 ]
 
-__getattr__ = module_getattr("genesis.optim.lr_scheduler", globals())
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("genesis.optim.lr_scheduler", globals())
