@@ -63,8 +63,13 @@ def arrange(graph: Graph) -> tuple[Graph, Windows]:
     windows: Windows = {}
     dropped: set[Node] = set()
     moved: dict[Value, tuple[Value, list[Node]]] = {}
+    again: dict[Value, Value] = {}
     for node in graph.nodes:
         parts = _parts(node)
+        if len(parts) == 1 and node.outputs[0] not in results and _lies_there(parts[0], windows):
+            again[node.outputs[0]] = windows[parts[0][0]].place
+            dropped.add(node)
+            continue
         if not parts or node.outputs[0] in results or not all(_movable(v, results, windows) for v, _ in parts):
             continue
         others = {v: [r for r in readers[v] if r is not node] for v, _ in parts}
@@ -76,14 +81,29 @@ def arrange(graph: Graph) -> tuple[Graph, Windows]:
             moved.update((v, (copy, chain)) for v, _ in parts)
         windows.update(parts)
         dropped.add(node)
-    return _rebuilt(graph, dropped, moved, windows)
+    return _rebuilt(graph, dropped, moved, windows, again)
+
+
+def _lies_there(part: Part, windows: Windows) -> bool:
+    """Whether a value is already stored in the way that a copy of it would be."""
+    value, wanted = part
+    there = windows.get(value)
+    return (
+        there is not None
+        and there.place.type == wanted.place.type
+        and (there.offset, there.strides) == (wanted.offset, wanted.strides)
+    )
 
 
 def _rebuilt(
-    graph: Graph, dropped: set[Node], moved: dict[Value, tuple[Value, list[Node]]], windows: Windows
+    graph: Graph,
+    dropped: set[Node],
+    moved: dict[Value, tuple[Value, list[Node]]],
+    windows: Windows,
+    again: dict[Value, Value],
 ) -> tuple[Graph, Windows]:
-    """The graph without the dropped nodes, readers of moved values reading the copies."""
-    new: dict[Value, Value] = {}
+    """The graph without the dropped nodes, readers of moved values reading the copies, those of ``again`` the first."""
+    new: dict[Value, Value] = dict(again)
     nodes = []
     for node in graph.nodes:
         if node in dropped:

@@ -32,6 +32,16 @@ def test_a_product_is_stored_the_way_its_reader_wants_it(worker) -> None:
     assert len(check(worker, project, *FACTORS).launches) == 2
 
 
+def test_the_same_copy_is_there_once(worker) -> None:
+    def twice(x, y, w):
+        product = o.dot(x, y)
+        heads = product, o.reload(product)  # as the backward pass reads it
+        first, second = (o.reshape(o.permute(h, dims=(0, 2, 1, 3)), shape=(8, 15)) for h in heads)
+        return o.dot(first, w), o.dot(o.exp(w), second)
+
+    assert len(check(worker, twice, *FACTORS[:2], normal(15, 8)).launches) == 4
+
+
 def test_another_reader_reads_the_copy(worker) -> None:
     def both(x, y, w):
         product = o.dot(x, y)
