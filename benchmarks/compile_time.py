@@ -81,7 +81,7 @@ def measure(layers: int, width: int) -> dict[str, float]:
     clock = Clock()
     with without_collector():
         graph = clock.time("tracing", program.trace).stages.latest
-        passes = lowering(unit.claims, product_sums=True)
+        passes = lowering(unit.FEATURES)
         for name, run in passes:
             graph = clock.time(name, partial(run, graph))
             clock.time("verify", partial(verify, graph))

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.errors import VerifyError
+from compiler.features import PLAIN, Features
 from compiler.imports import import_whole
 from compiler.ir.graph import Graph
-from compiler.ir.replay import Claims, in_loops
+from compiler.ir.replay import in_loops
 from compiler.ir.verify import verify
 from compiler.passes.autocast import autocast
 from compiler.passes.autodiff import autodiff
@@ -37,9 +38,14 @@ Named = tuple[str, Pass]
 Emit = Callable[[Graph], "Plan | TritonProgram"]
 
 
-def remat(graph: Graph, budget: float | None = None, arena: Callable[[Graph], int] | None = None) -> Graph:
+def remat(
+    graph: Graph,
+    budget: float | None = None,
+    arena: Callable[[Graph], int] | None = None,
+    keeps_operands: bool = False,
+) -> Graph:
     """The pass of this name; its module needs networkx, which a plan from the cache does without."""
-    found: Graph = import_whole("compiler.passes.remat").remat(graph, budget, arena)
+    found: Graph = import_whole("compiler.passes.remat").remat(graph, budget, arena, keeps_operands)
     return found
 
 
@@ -60,25 +66,22 @@ PASSES: dict[str, Pass] = {
 """The passes that need no setting, by name, in order; most run on the bodies of loops too."""
 
 
-def lowering(
-    claims: Claims | None, product_sums: bool = False, budget: float | None = None, emit: Emit | None = None
-) -> list[Named]:
-    """The passes from a recorded step to fused kernels, for a target with whole kernels for what ``claims`` says.
+def lowering(features: Features = PLAIN, budget: float | None = None, emit: Emit | None = None) -> list[Named]:
+    """The passes from a recorded step to fused kernels, for a target with ``features``.
 
-    With ``product_sums``, its matrix products also sum up their elements, and its loops write what they make straight
-    to its place in a concatenation. ``budget`` is what its temporaries may take, in bytes or (float) as a part of what
-    they take without one; ``emit`` tells how much that is.
+    ``budget`` is what the step's temporaries may take, in bytes or (float) as a part of what they take without one;
+    ``emit`` tells how much that is.
     """
-    settings: dict[str, Pass] = {"fuse": in_loops(partial(fuse, product_sums=product_sums, joins=product_sums))}
+    settings: dict[str, Pass] = {
+        "expand": in_loops(partial(expand, claims=features.claims)),
+        "fuse": in_loops(partial(fuse, product_sums=features.product_sums, joins=features.joins)),
+    }
 
     def arena(graph: Graph) -> int:
         assert emit is not None
         return emit(horizontal(settings["fuse"](graph))).arena_bytes
 
-    if claims is not None:
-        settings["expand"] = in_loops(partial(expand, claims=claims))
-    if budget is not None:
-        settings["remat"] = partial(remat, budget=budget, arena=arena)
+    settings["remat"] = partial(remat, budget=budget, arena=arena, keeps_operands=features.keeps_operands)
     return [(name, settings.get(name, run)) for name, run in PASSES.items()]
 
 
@@ -109,7 +112,7 @@ class Stages:
 
 def compile_c(stages: Stages, isa: Isa) -> Plan:
     """Lower the latest graph of ``stages`` and emit C for ``isa``."""
-    return unit.emit(stages.run(lowering(unit.claims, product_sums=True)), isa)
+    return unit.emit(stages.run(lowering(unit.FEATURES)), isa)
 
 
 def compile_triton(stages: Stages, target: str, budget: float | None = None) -> TritonProgram:
@@ -118,14 +121,14 @@ def compile_triton(stages: Stages, target: str, budget: float | None = None) -> 
     emit = partial(triton.emit, target=target)
     if any(n.op.name == "loop" and n.attrs["micro"] for n in stages.latest.nodes):
         stages.run([("unroll", unroll)])
-    program: TritonProgram = emit(stages.run(lowering(triton.claims, budget=budget, emit=emit)))
+    program: TritonProgram = emit(stages.run(lowering(triton.FEATURES, budget, emit)))
     return program
 
 
-def triton_claims() -> Claims:
-    """What Triton has whole kernels for; see :func:`lowering`."""
-    claims: Claims = _triton().claims
-    return claims
+def triton_features() -> Features:
+    """The features of Triton's kernels; see :func:`lowering`."""
+    features: Features = _triton().FEATURES
+    return features
 
 
 def _triton() -> Any:

@@ -47,7 +47,7 @@ class Compiled:
         self.traced, self.options = traced, options
         self.plan: Plan | None = None
         self._stages: Stages | None = None
-        self._passes: list[Named] = pipeline.lowering(unit.claims, product_sums=True)
+        self._passes: list[Named] = pipeline.lowering(unit.FEATURES)
         self.executor: Executor | Interpreted | CudaExecutor = self._executor(fresh, written)
 
     def _executor(self, fresh: int | None, written: Collection[int]) -> Executor | Interpreted | CudaExecutor:
@@ -69,7 +69,7 @@ class Compiled:
                 )
             return Interpreted(self.traced)
         self._isa = isa_for(compiler.features)
-        self._passes = pipeline.lowering(unit.claims, True, budget, functools.partial(unit.emit, isa=self._isa))
+        self._passes = pipeline.lowering(unit.FEATURES, budget, functools.partial(unit.emit, isa=self._isa))
         self.plan = self.make_plan()
         return Executor(self.plan, CpuDevice(), fresh, written)
 
@@ -108,9 +108,9 @@ def differentiation() -> list[Named]:
 def before_fusion(options: Options) -> list[Named]:
     """The passes between :func:`differentiation` and fusion, for the backend that ``options`` name."""
     if options.backend == "cuda":
-        passes = pipeline.lowering(pipeline.triton_claims())
+        passes = pipeline.lowering(pipeline.triton_features())
     elif options.backend != "interpret" and find_compiler() is not None:
-        passes = pipeline.lowering(unit.claims, product_sums=True)
+        passes = pipeline.lowering(unit.FEATURES)
     else:
         return [("cse", pipeline.PASSES["cse"])]
     names = [name for name, _ in passes]

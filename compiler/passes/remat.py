@@ -51,7 +51,12 @@ STRIDES = (2, 3, 4, 8)
 """What is tried after that."""
 
 
-def remat(graph: Graph, budget: float | None = None, arena: Callable[[Graph], int] | None = None) -> Graph:
+def remat(
+    graph: Graph,
+    budget: float | None = None,
+    arena: Callable[[Graph], int] | None = None,
+    keeps_operands: bool = False,
+) -> Graph:
     """Compute again for the backward pass what is cheaper to compute than to keep.
 
     before::
@@ -82,17 +87,20 @@ def remat(graph: Graph, budget: float | None = None, arena: Callable[[Graph], in
     memory-efficient training via min-cut optimization", 2023). ``reload`` keeps the readers of a kept value out of the
     kernel that makes it. Products, attention and sums are repeated only for a ``budget``: bytes, or as a float the part
     of what the step needs without one, that ``arena`` finds for the result. Raises MemoryBudgetError when nothing fits.
+
+    With ``keeps_operands``, what a product of the backward pass reads is kept where the budget allows: a product reads
+    memory, so what is computed again for it is also stored again.
     """
-    usual = _rematerialised(graph, [Effort()] * PARTS)
+    usual = _rematerialised(graph, [Effort()] * PARTS, keeps_operands)
     if budget is None:
         return usual
     assert arena is not None
     size = arena(usual)
     limit = int(budget * size) if isinstance(budget, float) else budget
-    return usual if size <= limit else _within(graph, limit, arena, size)
+    return usual if size <= limit else _within(graph, limit, arena, size, keeps_operands)
 
 
-def _within(graph: Graph, limit: int, arena: Callable[[Graph], int], usual: int) -> Graph:
+def _within(graph: Graph, limit: int, arena: Callable[[Graph], int], usual: int, keeps_operands: bool) -> Graph:
     """The least recomputation found with which the arena is at most ``limit`` bytes."""
     ladder = [
         [Effort(more)] * done + [Effort(less)] * (PARTS - done)
@@ -101,7 +109,7 @@ def _within(graph: Graph, limit: int, arena: Callable[[Graph], int], usual: int)
     ]
     smallest, found = usual, None
     for efforts in (ladder[-1], *([Effort(0.0, stride)] for stride in STRIDES)):
-        candidate = _rematerialised(graph, efforts)
+        candidate = _rematerialised(graph, efforts, keeps_operands)
         size = arena(candidate)
         smallest = min(smallest, size)
         if size <= limit:
@@ -118,7 +126,7 @@ def _within(graph: Graph, limit: int, arena: Callable[[Graph], int], usual: int)
     low, high = 0, len(ladder) - 1
     while low < high:
         middle = (low + high) // 2
-        candidate = _rematerialised(graph, ladder[middle])
+        candidate = _rematerialised(graph, ladder[middle], keeps_operands)
         if arena(candidate) <= limit:
             found, high = candidate, middle
         else:
@@ -126,7 +134,7 @@ def _within(graph: Graph, limit: int, arena: Callable[[Graph], int], usual: int)
     return found
 
 
-def _rematerialised(graph: Graph, efforts: Sequence[Effort]) -> Graph:
+def _rematerialised(graph: Graph, efforts: Sequence[Effort], keeps_operands: bool) -> Graph:
     """``graph`` with recomputation; each effort is for one of as many equal parts of the forward pass."""
     nodes: list[Node] = []
     new: dict[Value, Value] = {}
@@ -138,7 +146,7 @@ def _rematerialised(graph: Graph, efforts: Sequence[Effort]) -> Graph:
             turn = position if _is_product(node) else turn
         else:
             if phase is None or phase.turn != turn:
-                phase = _Phase(graph, start, turn, efforts)
+                phase = _Phase(graph, start, turn, efforts, keeps_operands)
                 start = len(phase.forward)
             inputs = tuple([phase.read(v, nodes, new) for v in node.inputs])
             if node.op.kind == "structure":  # never part of a kernel
@@ -156,7 +164,7 @@ class _Phase:
     forward pass belong to earlier phases.
     """
 
-    def __init__(self, graph: Graph, start: int, turn: int, efforts: Sequence[Effort]) -> None:
+    def __init__(self, graph: Graph, start: int, turn: int, efforts: Sequence[Effort], keeps_operands: bool) -> None:
         self.start, self.turn, self.efforts = start, turn, efforts
         self.forward = [n for n in graph.nodes[:turn] if n.phase != "backward"]
         self.position = {v: i for i, n in enumerate(self.forward) for v in n.outputs}
@@ -165,6 +173,8 @@ class _Phase:
         self.last = [graph.nodes[turn], *(n for n in after if n.phase != "backward")]
         self.results = {view_chain(v)[0] for v in graph.results()}
         self.held = {view_chain(v)[0] for n in self.last for v in n.inputs}
+        products = [n for n in graph.nodes if keeps_operands and _is_backward(n) and _is_product(n)]
+        self.operands = {view_chain(v)[0] for n in products for v in n.inputs}
         self.checkpoints = self._checkpoints()
         self.again = self._behind_the_cut([v for n in after if n.phase == "backward" for v in n.inputs])
         self.copies: dict[Value, Value] = {}
@@ -241,6 +251,8 @@ class _Phase:
         if fixed or node.outputs[0] not in self.position:
             return inf
         price = self._effort(self.position[node.outputs[0]]).price
+        if price == inf and self.operands.intersection(node.outputs):
+            return inf
         if node.op.kind not in ("pointwise", "random"):
             return price * _operations(node) if price < inf else inf
         return min(price, PRICE) * _operations(node)

@@ -6,6 +6,7 @@ import compiler.ops.all  # noqa: F401
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import ISAS
 from compiler.errors import VerifyError
+from compiler.features import Features
 from compiler.ir.graph import Graph
 from compiler.pipeline import PASSES, Stages, compile_c, emit, lowering
 from compiler.text.parser import parse_graph
@@ -27,7 +28,7 @@ def graph() -> Graph:
 
 def test_every_stage_is_kept_and_timed() -> None:
     stages = Stages(graph())
-    result = stages.run(lowering(None))
+    result = stages.run(lowering())
     assert list(stages.graphs) == ["traced", *PASSES]
     assert stages.latest is result is stages.graphs["horizontal"]
     assert stages.seconds.keys() == PASSES.keys() and all(s >= 0 for s in stages.seconds.values())
@@ -35,7 +36,7 @@ def test_every_stage_is_kept_and_timed() -> None:
 
 
 def test_after_the_last_pass_everything_is_a_kernel() -> None:
-    assert {n.op.name for n in Stages(graph()).run(lowering(None)).nodes} == {"fused"}
+    assert {n.op.name for n in Stages(graph()).run(lowering()).nodes} == {"fused"}
 
 
 def test_a_pass_that_breaks_the_graph_is_named() -> None:
@@ -48,7 +49,7 @@ def test_a_pass_that_breaks_the_graph_is_named() -> None:
 
 def test_what_a_target_claims_stays_whole() -> None:
     stages = Stages(graph())
-    stages.run(lowering(lambda op, inputs, attrs: op.name == "gelu")[:3])
+    stages.run(lowering(Features(lambda op, inputs, attrs: op.name == "gelu"))[:3])
     assert "gelu" in [n.op.name for n in stages.latest.nodes]
 
 
@@ -62,7 +63,7 @@ def test_a_graph_becomes_a_plan() -> None:
 
 
 def test_text_for_a_target_from_any_stage() -> None:
-    assert emit(graph(), "c") == emit(Stages(graph()).run(lowering(unit.claims, product_sums=True)), "c")
+    assert emit(graph(), "c") == emit(Stages(graph()).run(lowering(unit.FEATURES)), "c")
     with pytest.raises(ValueError, match="unknown target 'fortran'; there are: c, triton"):
         emit(graph(), "fortran")
 

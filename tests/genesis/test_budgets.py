@@ -86,7 +86,7 @@ def recorded(model: nn.Module, *shape: int) -> Graph:
 
 def lowered(graph: Graph, upto: str = "") -> Graph:
     """``graph`` after the passes in front of ``upto``."""
-    for name, run in lowering(unit.claims, product_sums=True):
+    for name, run in lowering(unit.FEATURES):
         if name == upto:
             break
         graph = run(graph)
@@ -156,7 +156,7 @@ def test_work_grows_with_the_graph_and_not_with_its_square(
     sizes: dict[str, list[float]] = {}
     for depth in depths:
         graph = recorded(model(depth), *shape)
-        for name, run in lowering(unit.claims, product_sums=True):
+        for name, run in lowering(unit.FEATURES):
             nodes = len(graph.nodes)
             graph, calls = counted(lambda run=run, graph=graph: run(graph))  # type: ignore[misc]
             sizes.setdefault(name, []).append(calls / nodes)

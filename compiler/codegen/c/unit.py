@@ -18,6 +18,7 @@ from compiler.codegen.c.spelling import STORAGE
 from compiler.codegen.c.statements import StepWriter
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.comments import comment
+from compiler.features import Features
 from compiler.ir.graph import Graph, Value
 from compiler.ir.op import Op
 from compiler.ir.types import f64
@@ -41,6 +42,9 @@ def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     query, _, values = inputs[:3]
     fits = query.shape[-1] == values.shape[-1] and query.type.size > 0 and values.type.size > 0
     return fits and query.dtype is not f64
+
+
+FEATURES = Features(claims, product_sums=True, joins=True)
 
 
 def emit(graph: Graph, isa: Isa, timed: bool = False) -> Plan:

@@ -9,13 +9,14 @@ from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.layout import Windows, output_argument
 from compiler.codegen.triton.matmul import MatmulSpec, Operand, config, grid, matmul_lines
 from compiler.codegen.triton.spelling import SIGNATURE, TYPES
-from compiler.codegen.triton.task import Argument, Task, extra_arguments, kernel_name
+from compiler.codegen.triton.sums import TileSums
+from compiler.codegen.triton.task import Argument, Mergeable, Task, extra_arguments, kernel_name
 from compiler.index import Index, Var, matrix_strides
 from compiler.ir.graph import Node, Value
 
 
-def contract_task(node: Node, target: str, windows: Windows) -> Task:
-    """The launch of a contraction; ``windows`` says which results are stored within others."""
+def contract_tasks(node: Node, target: str, windows: Windows) -> list[Task | Mergeable]:
+    """The launch of a contraction, and those that join its sums; ``windows``: which results are stored in others."""
     graph = node.body
     assert graph is not None
     params = graph.inputs()
@@ -25,19 +26,21 @@ def contract_task(node: Node, target: str, windows: Windows) -> Task:
     compute = SIGNATURE[dot.inputs[0].dtype]
     factors = [_factor(value, tile) for value, tile in zip(dot.inputs, ("x", "y"))]
     spec = MatmulSpec("", tuple(batch), m, n, k, factors[0][2], factors[1][2], compute, (), ())
-    spec = replace(spec, epilogue=tuple(_epilogue(node, dot, {}, windows)[1]))
+    sums = TileSums(node, spec, config(spec, target))
+    spec = replace(spec, epilogue=tuple(_epilogue(node, dot, {}, windows, sums)[1]))
     tile = config(spec, target)
     masks = {v: mask for v, mask, ragged in (("i", "rows", m % tile.m), ("j", "cols", n % tile.n)) if ragged}
-    body, lines = _epilogue(node, dot, masks, windows)
+    sums = TileSums(node, spec, tile)
+    body, lines = _epilogue(node, dot, masks, windows, sums)
     spec = replace(spec, epilogue=tuple(lines))
     used = [p for p, v in enumerate(params) if any(root is v for root, _ in body.loaded)]
     arguments = [Argument("lhs", node.inputs[params.index(factors[0][0])], factors[0][1])]
     arguments.append(Argument("rhs", node.inputs[params.index(factors[1][0])], factors[1][1]))
     arguments += [Argument(f"a{p}", node.inputs[p]) for p in used]
-    outputs = [output_argument(p, v, windows) for p, v in enumerate(node.outputs)]
+    outputs = [sums.arguments.get(p) or output_argument(p, v, windows) for p, v in enumerate(node.outputs)]
     extra = extra_arguments(body)
     summary, lines = matmul_lines(spec, tile)
-    return Task(
+    task = Task(
         kernel_name("dot", list(body.ops)),
         summary,
         lines,
@@ -50,9 +53,10 @@ def contract_task(node: Node, target: str, windows: Windows) -> Task:
         tile.stages,
         _streamed(node, body) - {a.place for a in arguments[:2]},
     )
+    return [task, *sums.combines]
 
 
-def _epilogue(node: Node, dot: Node, masks: dict[str, str], windows: Windows) -> tuple[Body, list[str]]:
+def _epilogue(node: Node, dot: Node, masks: dict[str, str], windows: Windows, sums: TileSums) -> tuple[Body, list[str]]:
     """What follows the product, on a tile of sums ``acc``."""
     graph = node.body
     assert graph is not None
@@ -65,6 +69,9 @@ def _epilogue(node: Node, dot: Node, masks: dict[str, str], windows: Windows) ->
         result = body.assign(scope, "dot", body.narrowed("acc", dot.output.dtype))
     scope.known[dot.output, place] = result
     for position, value in enumerate(graph.outputs):
+        if position in sums.reductions:
+            sums.store(position, body, place, scope)
+            continue
         window = windows.get(node.outputs[position])
         where = place if window is None else window.index(value, place)
         body.store(scope, f"o{position}", value, place, where)

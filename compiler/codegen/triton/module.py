@@ -7,7 +7,7 @@ import textwrap
 from compiler.codegen.comments import comment
 from compiler.codegen.triton.attention import attention_tasks, claims
 from compiler.codegen.triton.body import INDENT
-from compiler.codegen.triton.contract import contract_task
+from compiler.codegen.triton.contract import contract_tasks
 from compiler.codegen.triton.flat import Flat, flat_tasks
 from compiler.codegen.triton.layout import Windows, arrange
 from compiler.codegen.triton.prelude import prelude
@@ -16,12 +16,15 @@ from compiler.codegen.triton.scatter import scatter_task
 from compiler.codegen.triton.schedule import schedule
 from compiler.codegen.triton.task import Argument, Entry, Mergeable, Place, Scratch, Status, Table, Task
 from compiler.codegen.triton.tiles import tile_tasks
+from compiler.features import Features
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import OPS
 from compiler.memory import Lifetime, assign_offsets
 from compiler.plan import Check, Slot
 
-__all__ = ["claims", "emit"]
+__all__ = ["FEATURES", "emit"]
+
+FEATURES = Features(claims, product_sums=True, keeps_operands=True)
 
 
 def emit(graph: Graph, target: str = "sm_80") -> TritonProgram:
@@ -35,7 +38,7 @@ def tasks_of(node: Node, target: str, windows: Windows) -> list[Task | Mergeable
         return []
     kind = node.attrs["kind"]
     if kind == "contract":
-        return [contract_task(node, target, windows)]
+        return contract_tasks(node, target, windows)
     if kind == "attention":
         return list(attention_tasks(node, windows))
     if kind == "scatter":

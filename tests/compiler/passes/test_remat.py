@@ -8,6 +8,7 @@ import compiler.ops.all  # noqa: F401
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import ISAS
 from compiler.errors import MemoryBudgetError
+from compiler.index import view_chain
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph, Node, Update, Value
@@ -203,3 +204,24 @@ def test_without_a_backward_pass_nothing_happens() -> None:
 def test_what_is_computed_again_grows_with_the_depth() -> None:
     four, six, eight = (len(again(remat(network(n)))) for n in (4, 6, 8))
     assert eight - six == six - four > 0
+
+
+def test_operands_of_products_are_kept_where_the_target_wants_it() -> None:
+    """A product reads memory: to compute its operand again is to store it again."""
+
+    def stored_again(graph: Graph) -> set[Value]:
+        repeated = {v for n in again(graph) if n.op.kind != "view" for v in n.outputs}
+        backward = [n for n in graph.nodes if n.op.name == "dot" and "grad" in n.loc.note.split(" ")]
+        return repeated & {view_chain(v)[0] for n in backward for v in n.inputs}
+
+    before = network(3)
+    kept = remat(before, keeps_operands=True)
+    assert stored_again(remat(before)) and not stored_again(kept)
+    assert again(kept), "what joins its readers is computed again"
+    assert_same_meaning(before, kept, draw_inputs(before))
+
+
+def test_a_budget_is_kept_by_a_target_that_keeps_operands() -> None:
+    before = network(4)
+    usual = arena(remat(before, keeps_operands=True))
+    assert arena(remat(before, 0.6, arena, keeps_operands=True)) <= 0.6 * usual

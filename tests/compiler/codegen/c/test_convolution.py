@@ -11,6 +11,7 @@ import pytest
 import compiler.ops.all  # noqa: F401
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import ISAS
+from compiler.features import Features
 from compiler.interpret import interpret
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
@@ -70,7 +71,7 @@ class Case:
 
 def fused(case: Case) -> Graph:
     """The kernels of a case. The gradient pass would take the two products apart: it makes them, as a rule."""
-    return Stages(case.graph()).run([step for step in lowering(unit.claims) if step[0] != "autodiff"])
+    return Stages(case.graph()).run([step for step in lowering(Features(unit.claims)) if step[0] != "autodiff"])
 
 
 CASES = {

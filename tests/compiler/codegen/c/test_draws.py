@@ -76,7 +76,7 @@ def graph(name: str) -> Graph:
 
 
 def planned(name: str, isa: Isa) -> Plan:
-    return unit.emit(Stages(graph(name)).run(lowering(unit.claims, product_sums=True)), isa)
+    return unit.emit(Stages(graph(name)).run(lowering(unit.FEATURES)), isa)
 
 
 @pytest.mark.parametrize("name", CASES)

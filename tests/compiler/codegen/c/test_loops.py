@@ -51,7 +51,7 @@ def compiled(drawn: list[Drawn]) -> list[Drawn]:
     """All graphs as one translation unit, which is much faster than one for each; run on one thread and on three."""
     whole = Graph("drawn")
     for each in drawn:
-        fused = Stages(each.graph).run(lowering(unit.claims, product_sums=True))
+        fused = Stages(each.graph).run(lowering(unit.FEATURES))
         each.kinds = {node.attrs["kind"] for node in fused.nodes}
         whole.params += fused.params
         whole.nodes += fused.nodes

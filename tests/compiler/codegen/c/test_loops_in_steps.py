@@ -7,6 +7,7 @@ import pytest
 
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import Isa
+from compiler.features import Features
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
 from compiler.ir.replay import in_loops
@@ -21,7 +22,7 @@ from tests.samples import assert_same
 
 
 def plan_of(graph: Graph, timed: bool = False, isa: Isa | None = None) -> Plan:
-    return unit.emit(Stages(graph).run(lowering(unit.claims)), isa or native(), timed)
+    return unit.emit(Stages(graph).run(lowering(Features(unit.claims))), isa or native(), timed)
 
 
 @cache

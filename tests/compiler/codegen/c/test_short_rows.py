@@ -7,6 +7,7 @@ import pytest
 
 from compiler.codegen.c import short_rows, unit
 from compiler.codegen.c.short_rows import LANES
+from compiler.features import Features
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph, Node
 from compiler.passes.autodiff import autodiff
@@ -38,7 +39,7 @@ TOLERANCE = {"f32": 1e-5, "f64": 1e-12, "bf16": 2e-2, "f16": 2e-3}
 
 
 def fused(graph: Graph) -> Graph:
-    return Stages(graph).run(lowering(unit.claims))
+    return Stages(graph).run(lowering(Features(unit.claims)))
 
 
 def short(graph: Graph) -> list[Node]:

@@ -103,7 +103,7 @@ def different(case: Case, got: np.ndarray, want: np.ndarray) -> np.ndarray:
 
 def test_special_points() -> None:
     graph, cases, arrays = program()
-    plan = unit.emit(Stages(graph).run(lowering(unit.claims, product_sums=True)), native())
+    plan = unit.emit(Stages(graph).run(lowering(unit.FEATURES)), native())
     results, _ = run(plan, arrays)
     with np.errstate(all="ignore"):
         wanted = interpret(graph, arrays)[0]

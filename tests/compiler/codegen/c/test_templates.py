@@ -236,7 +236,7 @@ def emitted(cases: dict[str, Case]) -> tuple[Plan, list[tuple[Graph, Graph, list
     made = []
     for number, case in enumerate(cases.values()):
         graph = case.graph(f"case{number}")
-        fused = Stages(graph).run(lowering(unit.claims, product_sums=True))
+        fused = Stages(graph).run(lowering(unit.FEATURES))
         whole.params += fused.params
         whole.nodes += fused.nodes
         whole.outputs += fused.outputs
@@ -289,7 +289,7 @@ def test_a_product_may_overwrite_a_state_that_its_epilogue_reads() -> None:
     with using(GraphBuilder()) as builder:
         new = o.sub(state, o.dot(x, transposed(x)))
     graph.nodes, graph.updates = builder.nodes, [Update(state, new)]
-    plan = unit.emit(Stages(graph).run(lowering(unit.claims, product_sums=True)), native())
+    plan = unit.emit(Stages(graph).run(lowering(unit.FEATURES)), native())
     assert plan.arena_bytes == 0, "no copy"
     arrays = [np.arange(16, dtype=np.float32).reshape(4, 4), np.ones((4, 3), np.float32)]
     (got, _), _ = run(plan, arrays)
@@ -302,7 +302,7 @@ def test_a_product_must_not_overwrite_a_state_that_it_multiplies() -> None:
     with using(GraphBuilder()) as builder:
         new = o.add(o.dot(state, state), state)
     graph.nodes, graph.updates = builder.nodes, [Update(state, new)]
-    plan = unit.emit(Stages(graph).run(lowering(unit.claims, product_sums=True)), native())
+    plan = unit.emit(Stages(graph).run(lowering(unit.FEATURES)), native())
     assert plan.arena_bytes > 0
     w = np.arange(16, dtype=np.float32).reshape(4, 4)
     (got,), _ = run(plan, [w])
@@ -312,5 +312,5 @@ def test_a_product_must_not_overwrite_a_state_that_it_multiplies() -> None:
 @pytest.mark.parametrize("isa", ISAS)
 def test_every_instruction_set_has_text_for_every_template(isa: str) -> None:
     for number, case in enumerate(CASES.values()):
-        plan = unit.emit(Stages(case.graph(f"case{number}")).run(lowering(unit.claims, product_sums=True)), ISAS[isa])
+        plan = unit.emit(Stages(case.graph(f"case{number}")).run(lowering(unit.FEATURES)), ISAS[isa])
         assert plan.target == f"c/{isa}" and "void step(" in plan.source

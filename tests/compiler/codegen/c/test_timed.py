@@ -7,6 +7,7 @@ import numpy as np
 import compiler.ops.all  # noqa: F401
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import ISAS
+from compiler.features import Features
 from compiler.pipeline import Stages, lowering
 from compiler.plan import Plan
 from compiler.text.parser import parse_graph
@@ -31,7 +32,7 @@ def body(plan: Plan) -> list[str]:
 
 
 def test_a_plan_is_timed_by_marks_alone() -> None:
-    fused = Stages(parse_graph(TEXT, "step.gir")).run(lowering(unit.claims, product_sums=True))
+    fused = Stages(parse_graph(TEXT, "step.gir")).run(lowering(unit.FEATURES))
     plain, timed = (unit.emit(fused, ISAS["portable"], timed=t) for t in (False, True))
     assert plain.launches == timed.launches and len(plain.launches) > 1
     assert not re.search(r"clock|seconds|MARK", plain.source)
@@ -40,7 +41,7 @@ def test_a_plan_is_timed_by_marks_alone() -> None:
 
 
 def test_every_thread_writes_times_of_its_own() -> None:
-    fused = Stages(parse_graph(TEXT, "step.gir")).run(lowering(unit.claims))
+    fused = Stages(parse_graph(TEXT, "step.gir")).run(lowering(Features(unit.claims)))
     plain, timed = (unit.emit(fused, native(), timed=t) for t in (False, True))
     x, w = np.arange(32, dtype=np.float32).reshape(8, 4), np.ones((3, 4), np.float32)
     spent = np.zeros((4, len(timed.launches), 2))
@@ -54,7 +55,7 @@ def test_every_thread_writes_times_of_its_own() -> None:
 
 def test_every_launch_is_marked_and_every_wait() -> None:
     plan = unit.emit(
-        Stages(parse_graph(TEXT, "step.gir")).run(lowering(unit.claims, product_sums=True)),
+        Stages(parse_graph(TEXT, "step.gir")).run(lowering(unit.FEATURES)),
         ISAS["portable"],
         timed=True,
     )

@@ -8,6 +8,7 @@ import pytest
 
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import Isa
+from compiler.features import Features
 from compiler.interpret import interpret
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
@@ -51,7 +52,7 @@ class Table:
         for sample in samples():
             graph = with_gradient(sample_graph(sample))
             given = arguments(sample, graph)
-            fused = Stages(graph).run(lowering(unit.claims, product_sums=True))
+            fused = Stages(graph).run(lowering(unit.FEATURES))
             whole.params += fused.params
             whole.nodes += fused.nodes
             whole.outputs += fused.outputs
@@ -97,7 +98,7 @@ def test_a_chain_of_ops_may_be_longer_than_pythons_stack() -> None:
             y = o.add(o.mul(y, 0.5), x)
     graph.nodes, graph.outputs = builder.nodes, [y]
     given = [np.linspace(-1, 1, 8, dtype=np.float32)]
-    plan = unit.emit(Stages(graph).run(lowering(unit.claims)), native())
+    plan = unit.emit(Stages(graph).run(lowering(Features(unit.claims))), native())
     (_, got), _ = run(plan, given, threads=1)
     np.testing.assert_allclose(got, interpret(graph, given)[0][0], rtol=1e-6)
 
@@ -110,7 +111,7 @@ def test_the_list_of_kernels_is_optimised_only_while_it_is_short() -> None:
                 x = graph.add_param(TensorType(f32, (n + 3, n + 2)), "input", "", f"x{n}")
                 graph.outputs.append(o.sum(x, axes=(1,)))
         graph.nodes = builder.nodes
-        return unit.emit(Stages(graph).run(lowering(unit.claims)), native()).source
+        return unit.emit(Stages(graph).run(lowering(Features(unit.claims))), native()).source
 
     assert "PLAIN static void run(" not in source(5)
     assert "PLAIN static void run(" in source(120)
@@ -132,7 +133,7 @@ def test_long_kernels_are_compiled_in_two_parts(monkeypatch: pytest.MonkeyPatch)
       %1: f32[6] = sum(%0) {axes=[1]}
       return %1
     """)
-    fused = Stages(graph).run(lowering(unit.claims))
+    fused = Stages(graph).run(lowering(Features(unit.claims)))
     assert "PART" not in unit.emit(fused, native()).source
     monkeypatch.setattr(unit, "HALVED", 0)
     plan = unit.emit(fused, native())
@@ -155,7 +156,7 @@ def test_vectors_are_short_in_loops_that_write_several_arrays() -> None:
             y = o.exp(o.cast(x, to=f32))
             graph.outputs = [y, o.tanh(y)][:results]
         graph.nodes = builder.nodes
-        return unit.emit(Stages(graph).run(lowering(unit.claims)), native()).source
+        return unit.emit(Stages(graph).run(lowering(Features(unit.claims))), native()).source
 
     assert "#pragma omp simd\n" in source(1)
     assert "#pragma omp simd simdlen(8)\n" in source(2)

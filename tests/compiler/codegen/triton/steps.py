@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import genesis
-from compiler.codegen.triton.module import claims
+from compiler.codegen.triton.module import FEATURES
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType, dtype
@@ -150,4 +150,4 @@ def record(step: Callable[..., Any], inputs: list[np.ndarray]) -> tuple[Graph, l
 
 def lowered(graph: Graph) -> Graph:
     """The graph as fused kernels."""
-    return Stages(graph).run(lowering(claims))
+    return Stages(graph).run(lowering(FEATURES))

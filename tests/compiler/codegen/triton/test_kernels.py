@@ -1,6 +1,7 @@
 """Every way a kernel can be laid out: chunks, walks along long rows, ragged edges, shared launches."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
@@ -10,13 +11,14 @@ import pytest
 import compiler.ops.all  # noqa: F401
 from compiler.codegen.triton.aot import compile_program
 from compiler.codegen.triton.interpreter import run_program
-from compiler.codegen.triton.module import emit
+from compiler.codegen.triton.module import FEATURES, emit
 from compiler.codegen.triton.program import TritonProgram
 from compiler.interpret import interpret
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph, Update
 from compiler.ir.op import o
+from compiler.ir.replay import nothing
 from compiler.ir.types import TensorType, bf16, dtype, f32
 from compiler.pipeline import Stages, lowering
 
@@ -42,7 +44,7 @@ def lower(function: Callable[..., Any], arrays: list[np.ndarray], states: int = 
     graph.nodes = builder.nodes
     graph.outputs = results[: len(results) - states]
     graph.updates = [Update(state, new) for state, new in zip(values, results[len(results) - states :])]
-    return Stages(graph).run(lowering(None))
+    return Stages(graph).run(lowering(replace(FEATURES, claims=nothing)))
 
 
 def states_after(program: TritonProgram, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from compiler.codegen.triton.interpreter import run_program
-from compiler.codegen.triton.module import claims, emit
+from compiler.codegen.triton.module import FEATURES, emit
 from compiler.interpret import interpret
 from compiler.passes.autodiff import autodiff
 from compiler.pipeline import Stages, lowering
@@ -27,7 +27,7 @@ def check(worker, sample: Sample) -> None:
     graph = with_gradient(sample_graph(sample))
     arrays = arguments(sample, graph)
     expected, _ = interpret(autodiff(graph), arrays)
-    program = emit(Stages(graph).run(lowering(claims)))
+    program = emit(Stages(graph).run(lowering(FEATURES)))
     results = worker.submit(run_program, program, arrays).result()
     for result, reference in zip(results, expected, strict=True):
         tolerance = TOLERANCE.get(reference.dtype.name, 0)
@@ -41,7 +41,7 @@ def test_an_index_out_of_range_names_the_first(worker) -> None:
     arrays = [x.copy() for x in sample.arrays]
     index = arrays[1].reshape(-1)
     index[-1], index[0] = 10**6, -3
-    program = emit(Stages(sample_graph(sample)).run(lowering(claims)))
+    program = emit(Stages(sample_graph(sample)).run(lowering(FEATURES)))
     with pytest.raises(IndexError, match=r"embedding index -3 is out of range \[0, \d+\) \(element 0\)"):
         worker.submit(run_program, program, arrays).result()
     assert np.array_equal(arrays[0], sample.arrays[0])

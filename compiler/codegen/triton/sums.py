@@ -1,0 +1,74 @@
+"""Sums of what a product makes, in the product's own kernel: of its rows, or of everything.
+
+A program adds up its tile while it holds it and leaves one partial result; ``combine`` joins these in the order of the
+tiles. So the sums have one order, and nothing is read again.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from compiler.codegen.triton.body import Body, Scope
+from compiler.codegen.triton.combine import Combine
+from compiler.codegen.triton.matmul import MatmulSpec, Tile
+from compiler.codegen.triton.task import Argument, Scratch, ceil_div
+from compiler.domain import reduction_class, reduction_of
+from compiler.index import Index
+from compiler.ir.graph import Node
+from compiler.ir.types import TensorType, f32
+
+
+class TileSums:
+    """The sums among the results of the product ``node``, whose programs hold one ``tile`` each.
+
+    ``arguments``: where they go, by number of the result; ``combines``: the launches that join partial results.
+    """
+
+    def __init__(self, node: Node, spec: MatmulSpec, tile: Tile) -> None:
+        assert node.body is not None
+        self.node, self.tile = node, tile
+        self.reductions = {i: r for i, r in enumerate(map(reduction_of, node.body.outputs)) if r is not None}
+        self.batch, self.n = prod(spec.batch), spec.n
+        self.rows, self.columns = ceil_div(spec.m, tile.m), ceil_div(spec.n, tile.n)
+        self.arguments: dict[int, Argument] = {}
+        self.combines: list[Combine] = []
+        for number, reduction in self.reductions.items():
+            self.arguments[number] = self._argument(number, reduction)
+
+    def _by_column(self, reduction: Node) -> bool:
+        return reduction_class(reduction.inputs[0].shape, reduction.attrs["axes"]) == "column"
+
+    def _argument(self, number: int, reduction: Node) -> Argument:
+        """Where a sum goes: the result where one tile makes it, else partial results."""
+        target, by_column = self.node.outputs[number], self._by_column(reduction)
+        chunks = self.batch * self.rows * (1 if by_column else self.columns)
+        if chunks == 1:
+            return Argument(f"o{number}", target)
+        partial = Scratch(TensorType(f32, (chunks, self.n if by_column else 1)))
+        self.combines.append(Combine("sum", partial, target, by_column, self.node))
+        return Argument(f"p{number}", partial)
+
+    def store(self, number: int, body: Body, place: Index, scope: Scope) -> None:
+        """Add up a tile of the operand of sum ``number``, whose element is at ``place``, and store what it comes to."""
+        reduction = self.reductions[number]
+        by_column = self._by_column(reduction)
+        name = body.value(reduction.inputs[0], place, scope)
+        if not {"i", "j"} <= body.roots([name]):
+            name = body.assign(scope, "block", f"tl.zeros(({self.tile.m}, {self.tile.n}), tl.float32) + {name}")
+        outside = [mask for v, mask in body.masks.items() if v == "i" or not by_column]
+        if outside:
+            name = body.assign(scope, "valid", f"tl.where({' & '.join(outside)}, {name}, 0.0)")
+        where = " + ".join([self.arguments[number].name, *self._chunk(by_column), *["j"] * by_column])
+        text = f"tl.sum({name}, 0, keep_dims=True)" if by_column else f"tl.sum({name}, None)"
+        scope(f"tl.store({where}, {text}{body.mask(['j']) if by_column else ''})")
+
+    def _chunk(self, by_column: bool) -> list[str]:
+        """How far into the partial results those of this program stand."""
+        if by_column:
+            terms = [("row", 1, self.rows), ("b", self.rows, self.batch)]
+            width = self.n
+        else:
+            terms = [("tl.program_id(0)", 1, self.rows * self.columns), ("b", self.rows * self.columns, self.batch)]
+            width = 1
+        steps = [(name, step * width) for name, step, count in terms if count > 1]
+        return [name if step == 1 else f"{name} * {step}" for name, step in steps]

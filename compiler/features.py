@@ -1,0 +1,27 @@
+"""What the kernels of a target can do: the passes ask this, and never which target it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.ir.replay import Claims, nothing
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of a target.
+
+    ``claims``: for which composites it has whole kernels. ``product_sums``: its matrix products also add up what they
+    make, over all elements or over the rows. ``joins``: its loops write what they make straight to its place in a
+    concatenation. ``keeps_operands``: what its products read in the backward pass is kept from the forward pass, not
+    computed and stored again, unless memory is short.
+    """
+
+    claims: Claims = nothing
+    product_sums: bool = False
+    joins: bool = False
+    keeps_operands: bool = False
+
+
+PLAIN = Features()
+"""The features of a target that has kernels for primitives only."""
