@@ -173,7 +173,7 @@ class _Phase:
         self.last = [graph.nodes[turn], *(n for n in after if n.phase != "backward")]
         self.results = {view_chain(v)[0] for v in graph.results()}
         self.held = {view_chain(v)[0] for n in self.last for v in n.inputs}
-        products = [n for n in graph.nodes if keeps_operands and _is_backward(n) and _is_product(n)]
+        products = [n for n in graph.nodes if keeps_operands and n.phase == "backward" and _is_product(n)]
         self.operands = {view_chain(v)[0] for n in products for v in n.inputs}
         self.checkpoints = self._checkpoints()
         self.again = self._behind_the_cut([v for n in after if n.phase == "backward" for v in n.inputs])

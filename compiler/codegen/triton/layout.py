@@ -111,9 +111,9 @@ def _rebuilt(
         inputs, body = list(node.inputs), node.body
         for value, (copy, chain) in moved.items():
             if value in node.inputs:
-                again = _reread(Node(node.op, tuple(inputs), (), node.attrs, body), value, copy, chain)
-                assert again is not None
-                inputs, body = again
+                reread = _reread(Node(node.op, tuple(inputs), (), node.attrs, body), value, copy, chain)
+                assert reread is not None
+                inputs, body = reread
         inputs = [new.get(v, v) for v in inputs]
         if inputs == list(node.inputs):
             nodes.append(node)

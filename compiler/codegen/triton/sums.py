@@ -54,10 +54,10 @@ class TileSums:
         by_column = self._by_column(reduction)
         name = body.value(reduction.inputs[0], place, scope)
         if not {"i", "j"} <= body.roots([name]):
-            name = body.assign(scope, "block", f"tl.zeros(({self.tile.m}, {self.tile.n}), tl.float32) + {name}")
+            name = body.assign(scope, "block", f"tl.zeros(({self.tile.m}, {self.tile.n}), tl.float32) + {name}", f32)
         outside = [mask for v, mask in body.masks.items() if v == "i" or not by_column]
         if outside:
-            name = body.assign(scope, "valid", f"tl.where({' & '.join(outside)}, {name}, 0.0)")
+            name = body.assign(scope, "valid", f"tl.where({' & '.join(outside)}, {name}, 0.0)", f32)
         where = " + ".join([self.arguments[number].name, *self._chunk(by_column), *["j"] * by_column])
         text = f"tl.sum({name}, 0, keep_dims=True)" if by_column else f"tl.sum({name}, None)"
         scope(f"tl.store({where}, {text}{body.mask(['j']) if by_column else ''})")

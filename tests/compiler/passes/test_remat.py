@@ -211,7 +211,7 @@ def test_operands_of_products_are_kept_where_the_target_wants_it() -> None:
 
     def stored_again(graph: Graph) -> set[Value]:
         repeated = {v for n in again(graph) if n.op.kind != "view" for v in n.outputs}
-        backward = [n for n in graph.nodes if n.op.name == "dot" and "grad" in n.loc.note.split(" ")]
+        backward = [n for n in graph.nodes if n.op.name == "dot" and n.phase == "backward"]
         return repeated & {view_chain(v)[0] for n in backward for v in n.inputs}
 
     before = network(3)
