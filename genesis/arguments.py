@@ -166,7 +166,7 @@ class Arguments:
         self._given.append(entry)
         self._cells[cell] = entry
         if not whole.is_contiguous():
-            self._recording.strides[entry.traced._cell] = whole.stride()
+            entry.traced._cell.strides = whole.stride()
         entry.required = whole.requires_grad
         if entry.required:
             self._follow(entry, whole)

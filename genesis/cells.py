@@ -17,6 +17,7 @@ from compiler.ir.op import o
 from compiler.ir.types import TensorType
 from genesis.clock import Clock
 from genesis.context import current_recording
+from genesis.strides import Strides
 
 if TYPE_CHECKING:
     from genesis.recording import Trace
@@ -47,7 +48,8 @@ class Cell:
     """Storage shared by a tensor and its views.
 
     ``home`` is the trace that a traced cell was made in, None for an eager one. ``bound`` counts the compiled programs
-    that hold the address of its array. ``clock`` is that of the programs that write it, None as long as there is none.
+    that hold the address of its array. ``strides``: how PyTorch would have the elements in memory, None for row-major.
+    ``clock`` is that of the programs that write it, None as long as there is none.
     ``hooks`` see its gradient, None as long as there are none. ``remote`` brings the contents home from a GPU, whose
     step owns them, for reading and writing; None where the array is up to date.
     """
@@ -57,6 +59,7 @@ class Cell:
     label = ""
     version = 0
     bound = 0
+    strides: Strides | None = None
     clock: Clock | None = None
     hooks: dict[float, Hook] | None = None
     remote: Callable[[], None] | None = None

@@ -15,6 +15,7 @@ from compiler.ir.op import Op, castable, o
 from compiler.ir.types import DType
 from genesis.cells import Cell, Hook
 from genesis.clock import Clock
+from genesis.strides import lay_out
 
 
 class Taped(Node):
@@ -57,12 +58,16 @@ class EagerBuilder(Evaluator):
         records = self.grad_enabled and op.differentiable and any(v.requires_grad for v in inputs)
         if records and op.vjp is None and op.expand is not None:
             result = op.expand(o, *inputs, **call.attrs)
-            return result if isinstance(result, tuple) else (result,)
+            results = result if isinstance(result, tuple) else (result,)
+            lay_out(call, results)
+            return results
         with self._quiet():
             outputs = super().emit(call)
         if not records:
+            lay_out(call, outputs)
             return outputs
         node = Taped(call)
+        lay_out(call, node.outputs)
         for value, computed in zip(node.outputs, outputs, strict=True):
             value.data = computed.data
             value.requires_grad = value.dtype.is_floating_point

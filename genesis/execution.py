@@ -114,7 +114,8 @@ class Program:
         self.outputs: list[np.ndarray] = []
         self.scalars: list[float] = []
         self.state_types = [v.type for v in traced.stages.latest.inputs("state")]
-        direct = all(e.origin is None and not e.views and e.output == i for i, e in enumerate(traced.exits))
+        self.state_strides = [cell.strides for cell in traced.states]
+        direct = all(e.is_plain() and e.output == i for i, e in enumerate(traced.exits))
         self._exits = [] if direct else traced.exits
         self.result_types = [v.type for v in traced.stages.latest.outputs[: traced.outputs]]
         self._has_effects = any((self.remote, self.crossing, self._exits, traced.effects))
@@ -147,7 +148,10 @@ class Program:
             return False
         if self.time == rebound.time:
             return True
-        return all(cell.value.type == kind for cell, kind in zip(self.traced.states, self.state_types, strict=True))
+        return all(
+            cell.value.type == kind and cell.strides == strides
+            for cell, kind, strides in zip(self.traced.states, self.state_types, self.state_strides, strict=True)
+        )
 
     def is_due(self) -> bool:
         """Count a call; says whether it is to be recorded again: the calls 2, 4, 8, ... are."""

@@ -7,12 +7,14 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from compiler.ir.builder import Call
 from compiler.ir.graph import Graph, Node, Update, Value
 from compiler.ir.op import o
 from compiler.ir.types import TensorType
 from compiler.trace import TraceBuilder
 from genesis.cells import Cell, Hook, Place
 from genesis.host import HostRecord
+from genesis.strides import lay_out
 
 
 class RecordingBuilder(TraceBuilder):
@@ -22,6 +24,11 @@ class RecordingBuilder(TraceBuilder):
         super().__init__(grad_enabled)
         self.recording = recording
         self.target = "cpu"
+
+    def emit(self, call: Call) -> tuple[Value, ...]:
+        outputs = super().emit(call)
+        lay_out(call, outputs)
+        return outputs
 
 
 class LateInput:
@@ -49,7 +56,6 @@ class Trace(ABC):
         module_names: the scope that each reachable module's ops are recorded under.
         hooks: what sees the gradient of a value, or of a cell of the outside.
         customs: for results of custom functions, the node (outside the graph) that their gradient goes back through.
-        strides: of arguments that are no contiguous tensors, the strides in elements.
         inner: arguments that were computed outside from what requires a gradient: they are no leaves.
         freed: nodes that a backward pass went through without ``retain_graph``; no other may.
     """
@@ -64,7 +70,6 @@ class Trace(ABC):
         self.module_names: dict[Any, str] = {}
         self.hooks: dict[Any, dict[float, Hook]] = {}
         self.customs: dict[Value, Node] = {}
-        self.strides: dict[Cell, tuple[int, ...]] = {}
         self.inner: set[Cell] = set()
         self.freed: set[Node] = set()
 

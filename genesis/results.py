@@ -18,6 +18,7 @@ from compiler.ir.graph import Value
 from genesis.cells import Cell
 from genesis.guards.keys import BUFFERS
 from genesis.pytree import Hole, map_leaves
+from genesis.strides import Strides
 from genesis.tensor import Tensor, View, view_of
 
 Origin = Callable[[Sequence[Any]], Tensor]
@@ -28,16 +29,24 @@ Origin = Callable[[Sequence[Any]], Tensor]
 class Exit:
     """How a call makes one tensor: ``views`` of output number ``output``, or of what ``origin`` finds.
 
-    ``operands``: for each view its other operands, which leave as well where the step made them.
+    ``operands``: for each view its other operands, which leave as well where the step made them. ``strides``: those of
+    the output in memory, None for row-major.
     """
 
     output: int
     origin: Origin | None
     views: tuple[View, ...]
     operands: tuple[tuple[Exit | Tensor, ...], ...]
+    strides: Strides | None = None
+
+    def is_plain(self) -> bool:
+        """Whether the tensor is the output itself."""
+        return self.origin is None and not self.views and self.strides is None
 
     def tensor(self, fresh: Sequence[Tensor], arguments: Sequence[Any]) -> Tensor:
         base = fresh[self.output] if self.origin is None else self.origin(arguments)
+        if self.strides is not None:
+            base._cell.strides = self.strides
         if not self.views:
             return base
         views = [
@@ -136,9 +145,9 @@ class Leaving:
                 self._values.append(cell.read() if whole else tensor.value)
             output = self._outputs[cell]
             if not whole:
-                return Exit(output, None, (), ())
+                return Exit(output, None, (), (), None if tensor.is_contiguous() else tensor.stride())
         operands = [tuple([x if x._cell.home is None else self._exit(x) for x in view[1]]) for view in tensor._views]
-        return Exit(output, origin, tensor._views, tuple(operands))
+        return Exit(output, origin, tensor._views, tuple(operands), cell.strides if origin is None else None)
 
     def _outside(self, tensor: Tensor) -> bool:
         return tensor._cell.home is None or tensor._cell in self._origins

@@ -1,18 +1,23 @@
 """Strides of views, in elements: they decide whether ``reshape`` shows memory or copies it, as in PyTorch.
 
-Storage is contiguous; a view is a chain of view ops on it. Arrays may lie elsewhere in memory: strides here are a rule
-about meaning, not about addresses.
+Storage is contiguous, or dense in another order of its dimensions: a result of elementwise ops on ``x.t()`` lies in
+memory as ``x.t()`` does. A view is a chain of view ops on it. Arrays may lie elsewhere in memory: strides here are a
+rule about meaning, not about addresses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import accumulate
 from operator import mul
 from typing import Any
 
-from compiler.ir.op import o
-from compiler.ir.types import Shape
+from compiler.ir.ambient import using
+from compiler.ir.builder import Call, GraphBuilder
+from compiler.ir.graph import Value
+from compiler.ir.op import Op, o
+from compiler.ir.types import Shape, TensorType
 from compiler.ops.layout import slice_length
 from genesis.bits import BITS
 
@@ -92,3 +97,111 @@ def after(op: Callable[..., Any], attrs: dict[str, Any], shape: Shape, strides: 
     if op is o.take:  # one row
         return shape[1:], strides[1:]
     return shape, strides
+
+
+# Results of elementwise ops
+
+
+def dense(shapes: Sequence[Shape], strides: Sequence[Strides], shape: Shape) -> Strides:
+    """The strides of an elementwise result of ``shape``, from its operands, which broadcast.
+
+    The dimensions are sorted by the strides of the first operand that tells two of them apart; the result is dense in
+    this order. Source: PyTorch's ``TensorIteratorBase::reorder_dimensions``.
+    """
+    rank = len(shape)
+    operands = [_broadcast(*layout, shape) for layout in zip(shapes, strides, strict=True)]
+    if all(found == shape for found in shapes):
+        if all(map(is_contiguous, shapes, strides)):
+            return contiguous_strides(shape)
+        if len(set(strides)) == 1 and _is_dense(shape, strides[0]):
+            return strides[0]
+    order = list(reversed(range(rank)))  # from the innermost dimension
+    for i in range(1, rank):
+        last = i
+        for k in reversed(range(i)):
+            comparison = _compared(operands, shape, order[k], order[last])
+            if comparison > 0:
+                order[k], order[last] = order[last], order[k]
+                last = k
+            elif comparison < 0:
+                break
+    result, step = [0] * rank, 1
+    for d in order:
+        result[d] = step
+        step *= max(shape[d], 1)
+    return tuple(result)
+
+
+def _broadcast(shape: Shape, strides: Strides, to: Shape) -> Strides:
+    """The strides of an operand that is broadcast: 0 along dimensions that repeat it."""
+    lead = len(to) - len(shape)
+    return (*[0] * lead, *[0 if n == 1 and m != 1 else s for n, m, s in zip(shape, to[lead:], strides, strict=True)])
+
+
+def _compared(operands: Sequence[Strides], shape: Shape, a: int, b: int) -> int:
+    """1 where dimension ``a`` goes outside of ``b``, -1 inside, 0 where no operand tells."""
+    for strides in operands:
+        if strides[a] and strides[b]:
+            if strides[a] != strides[b]:
+                return 1 if strides[a] > strides[b] else -1
+            if shape[a] > shape[b]:
+                return 1
+    return 0
+
+
+def _is_dense(shape: Shape, strides: Strides) -> bool:
+    """Whether the elements fill memory without gaps or overlaps, in some order of the dimensions."""
+    step = 1
+    for s, n in sorted((s, n) for n, s in zip(shape, strides, strict=True) if n != 1):
+        if s != step:
+            return False
+        step *= n
+    return True
+
+
+def kept(shape: Shape, strides: Strides | None) -> Strides | None:
+    """The strides of a copy, or of zeros, like a tensor: its own where they are dense, else in the same order."""
+    return None if strides is None else _unless_contiguous(shape, dense([shape], [strides], shape))
+
+
+def _unless_contiguous(shape: Shape, strides: Strides) -> Strides | None:
+    return None if strides == contiguous_strides(shape) else strides
+
+
+def lay_out(call: Call, outputs: Sequence[Value]) -> None:
+    """Give the results of an elementwise op the strides that its operands ask for; others are row-major."""
+    for value in call.inputs:
+        if value.strides is not None:
+            break
+    else:
+        return
+    types = tuple([v.type for v in call.inputs])
+    elementwise = _is_elementwise(call.op, types, call.types, tuple(call.attrs.items()))
+    shapes = [v.shape for v in call.inputs]
+    strides = [v.strides or contiguous_strides(v.shape) for v in call.inputs]
+    for value in outputs:
+        if value not in call.inputs:
+            found = dense(shapes, strides, value.shape) if elementwise else None
+            value.strides = found and _unless_contiguous(value.shape, found)
+
+
+@cache
+def _is_elementwise(
+    op: Op, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...], attrs: tuple[tuple[str, Any], ...]
+) -> bool:
+    """Whether an op is elementwise; a composite is if all ops are that it expands to."""
+    if op.kind != "composite" or op.expand is None:
+        return op.kind == "pointwise" or op is o.detach
+    builder = GraphBuilder()
+    with using(builder):
+        op.expand(o, *map(Value, inputs), **{k: v for k, v in attrs if k != "autocast"})
+    return all(
+        node.op in (o.constant, o.uniform)
+        or _is_elementwise(
+            node.op,
+            tuple([v.type for v in node.inputs]),
+            tuple([v.type for v in node.outputs]),
+            tuple(node.attrs.items()),
+        )
+        for node in builder.nodes
+    )

@@ -22,7 +22,7 @@ from genesis.device import Device, device, on_cpu
 from genesis.history import Handle, add_hook, custom, gradients, need_history, seed_for
 from genesis.methods import Methods
 from genesis.names import missing
-from genesis.strides import Layout, after, contiguous_strides, is_contiguous, reshaped
+from genesis.strides import Layout, Strides, after, contiguous_strides, is_contiguous, kept, reshaped
 
 CPU = device("cpu")
 
@@ -97,6 +97,7 @@ class Tensor(Methods):
         """The IR value an op on this tensor reads."""
         base = self._cell.read()
         if not self._views:
+            base.strides = self._cell.strides
             return base
         if self._base is not base:
             with grad_mode(self._tracks):
@@ -105,6 +106,8 @@ class Tensor(Methods):
                     shown = op(shown, *[x.value for x in operands], **attrs)
             if shown.place is None:
                 shown.place = base.place
+            strides = self._layout()[1]
+            shown.strides = None if strides == contiguous_strides(shown.shape) else strides
             self._base, self._shown = base, shown
         assert self._shown is not None
         return self._shown
@@ -219,6 +222,7 @@ class Tensor(Methods):
             raise AutogradError("only Tensors of floating point dtype can require gradients")
         if self._views and self._views[-1][0] is not _as_leaf:
             leaf = Cell(o.detach(self.value), current_recording())
+            leaf.strides = self.value.strides
             self._views = (*self._views, (_as_leaf, (), {"leaf": leaf}))
         self._grad_cell.set_requires_grad(requires_grad)
         self._base = None
@@ -238,9 +242,8 @@ class Tensor(Methods):
         return normalize_axis(dim, self.ndim)
 
     def _layout(self) -> Layout:
-        shape, home = self._cell.type.shape, self._cell.home
-        given = home.strides.get(self._cell) if home is not None else None
-        layout = shape, given or contiguous_strides(shape)
+        shape = self._cell.type.shape
+        layout = shape, self._cell.strides or contiguous_strides(shape)
         for op, _, attrs in self._views:
             layout = after(op, attrs, *layout)
         return layout
@@ -263,9 +266,8 @@ class Tensor(Methods):
         return self._is_whole() or reshaped(*self._layout(), shape) is not None
 
     def _is_whole(self) -> bool:
-        """Whether the tensor shows contiguous storage as it is; arguments of a recorded step may not be contiguous."""
-        home = self._cell.home
-        return not self._views and (home is None or self._cell not in home.strides)
+        """Whether the tensor shows contiguous storage as it is."""
+        return not self._views and self._cell.strides is None
 
     def dim(self) -> int:
         return self.ndim
@@ -417,10 +419,12 @@ class Tensor(Methods):
         memo[id(self)] = result
         copied = concrete(np.array(self._array("deepcopy")), self._type)
         result._start(Cell(copied, requires_grad=self.requires_grad), ())
+        result._cell.strides = kept(self.shape, self.value.strides)
         return result
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild, (type(self), np.array(self._array("pickling")), self.requires_grad)
+        strides = kept(self.shape, self.value.strides)
+        return _rebuild, (type(self), np.array(self._array("pickling")), self.requires_grad, strides)
 
     # Autograd
 
@@ -524,7 +528,9 @@ def accumulate_grad(cell: Cell, g: Value) -> None:
     if isinstance(present, GradientStaysInside):
         raise AutogradError(f"backward() adds to a gradient that is not there: {present}, or clear it with zero_grad()")
     if present is None:
-        _set_grad(cell, wrap(g))
+        made = wrap(g)
+        made._cell.strides = kept(g.shape, cell.strides)
+        _set_grad(cell, made)
     else:
         with grad_mode(False):
             present.write(o.add(present.value, g))
@@ -581,24 +587,38 @@ def _put(base: Value, views: tuple[View, ...], value: Value) -> Value:
     )
 
 
-def _rebuild(kind: type[Tensor], array: np.ndarray, requires_grad: bool) -> Tensor:
+def _rebuild(kind: type[Tensor], array: np.ndarray, requires_grad: bool, strides: Strides | None = None) -> Tensor:
     result = kind.__new__(kind)
     result._start(Cell(concrete(array, TensorType(dtype(array.dtype), array.shape)), requires_grad=requires_grad), ())
+    if strides is not None:
+        result._cell.strides = strides
     return result
 
 
 def copied(input: Tensor) -> Value:
-    """The contents in memory of their own; gradients flow through."""
+    """The contents in memory of their own, with the strides of ``input`` if these are dense; gradients flow through."""
     value = input.value
     if value.requires_grad:
         return o.mul(value, 1)
-    return from_array(np.array(value.data)).value if value.data is not None else o.detach(value)
+    result: Value = o.detach(value) if value.data is None else from_array(np.array(value.data)).value
+    result.strides = kept(value.shape, value.strides)
+    return result
 
 
 def wrap(value: Value) -> Tensor:
     """A tensor of its own for a freshly computed value."""
     result = Tensor.__new__(Tensor)
-    result._start(Cell(value, current_recording()), ())
+    cell = Cell(value, current_recording())
+    if value.strides is not None:
+        cell.strides = value.strides
+    result._start(cell, ())
+    return result
+
+
+def row_major(value: Value) -> Tensor:
+    """:func:`wrap` for an op whose results are contiguous whatever its operands are."""
+    result = wrap(value)
+    result._cell.strides = None
     return result
 
 
@@ -686,6 +706,7 @@ class Parameter(Tensor):
         source = data if isinstance(data, Tensor) else tensor([] if data is None else data)
         copied = concrete(np.array(source._array("making a Parameter")), source._type)
         self._start(Cell(copied, requires_grad=requires_grad), ())
+        self._cell.strides = kept(source.shape, source.value.strides)
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"

@@ -22,10 +22,13 @@ class Value:
     The other slots serve the builder that records it: ``data`` is the NumPy array of an eager value, ``leaf`` the
     cell whose gradient this value's adjoint goes to, ``cut`` marks a value recorded under ``no_grad``, ``number`` one
     that is a Python number in the user's program and promotes as such: a run-time scalar, and what is computed from
-    scalars alone. ``place`` is where the contents of a tensor stood when this value was read there.
+    scalars alone. ``place`` is where the contents of a tensor stood when this value was read there, ``strides`` how the
+    elements stood in memory, as PyTorch has it; None for row-major order.
     """
 
-    __slots__ = ("__weakref__", "cut", "data", "leaf", "name", "number", "place", "producer", "requires_grad", "type")
+    __slots__ = (
+        "__weakref__", "cut", "data", "leaf", "name", "number", "place", "producer", "requires_grad", "strides", "type",
+    )  # fmt: skip
 
     def __init__(self, type: TensorType, name: str = "", producer: Node | None = None) -> None:
         self.type = type
@@ -37,6 +40,7 @@ class Value:
         self.cut = False
         self.number = False
         self.place: Any = None
+        self.strides: tuple[int, ...] | None = None
 
     @property
     def dtype(self) -> DType:

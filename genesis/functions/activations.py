@@ -14,7 +14,7 @@ from genesis.functions.conversion import into
 from genesis.functions.pointwise import abs, add, div, le, mul, neg, sign, sub, tanh, where
 from genesis.functions.shapes import chunk, reshape
 from genesis.functions.table import functional_only
-from genesis.tensor import Tensor, wrap
+from genesis.tensor import Tensor, row_major, wrap
 
 
 @functional_only
@@ -70,7 +70,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 @functional_only
 def logsigmoid(input: Tensor) -> Tensor:
     """``log(sigmoid(x))``."""
-    return wrap(o.log_sigmoid(input.value))
+    return row_major(o.log_sigmoid(input.value))
 
 
 @functional_only

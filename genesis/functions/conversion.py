@@ -21,7 +21,7 @@ from genesis.functions.pointwise import add, cast, mul
 from genesis.functions.shapes import view
 from genesis.functions.table import api, function_only, method_only
 from genesis.random import Generator
-from genesis.tensor import Tensor, copied, from_array, tensor, wrap
+from genesis.tensor import Tensor, copied, from_array, row_major, tensor, wrap
 
 
 @api()
@@ -77,7 +77,7 @@ def is_tensor(obj: Any) -> bool:
 
 @api()
 def clone(input: Tensor) -> Tensor:
-    """A copy with its own storage; gradients flow through."""
+    """A copy with its own storage, in the order of its dimensions that ``input`` has; gradients flow through."""
     return wrap(copied(input))
 
 
@@ -90,7 +90,7 @@ def detach(input: Tensor) -> Tensor:
 @method_only
 def contiguous(input: Tensor) -> Tensor:
     """The tensor itself if its elements stand in row-major order, else a copy."""
-    return input if input.is_contiguous() else clone(input)
+    return input if input.is_contiguous() else row_major(copied(input))
 
 
 @method_only

@@ -18,6 +18,7 @@ from genesis.device import on_cpu
 from genesis.functions.shapes import as_sizes
 from genesis.functions.table import api, function_only, method_only
 from genesis.random import Generator, default_generator
+from genesis.strides import kept
 from genesis.tensor import Tensor, copied, from_array, tensor, wrap
 
 
@@ -71,7 +72,7 @@ def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of the same shape and dtype filled with a number."""
-    return _filled(fill_value, tuple(input.shape), dtype or input.dtype, requires_grad, device)
+    return _like(input, _filled(fill_value, tuple(input.shape), dtype or input.dtype, False, device), requires_grad)
 
 
 @function_only
@@ -132,6 +133,12 @@ def _number(x: Any) -> Any:
 
 def _leaf(made: Tensor, requires_grad: bool) -> Tensor:
     return made.requires_grad_() if requires_grad else made
+
+
+def _like(input: Tensor, made: Tensor, requires_grad: bool) -> Tensor:
+    """``made`` with the order of dimensions in memory that ``input`` has."""
+    made._cell.strides = kept(input.shape, input.value.strides)
+    return _leaf(made, requires_grad)
 
 
 @function_only
@@ -210,13 +217,13 @@ def draw(op: Op, draws: int, shape: tuple[int, ...], generator: Generator | None
 @function_only
 def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Uniform on [0, 1) in the same shape and dtype."""
-    return rand(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return _like(input, rand(*input.shape, dtype=dtype or input.dtype, device=device), requires_grad)
 
 
 @function_only
 def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Standard normal in the same shape and dtype."""
-    return randn(*input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return _like(input, randn(*input.shape, dtype=dtype or input.dtype, device=device), requires_grad)
 
 
 @function_only

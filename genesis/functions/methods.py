@@ -39,7 +39,8 @@ from genesis.functions.products import matmul
 from genesis.functions.shapes import t, transpose
 from genesis.functions.table import IN_PLACE, METHODS
 from genesis.methods import Methods
-from genesis.tensor import Tensor, contents, from_array
+from genesis.strides import kept
+from genesis.tensor import Tensor, contents, copied
 
 
 def _in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -131,11 +132,12 @@ def _set_data(self: Tensor, source: Tensor) -> None:
             )
         self._cell.write(o.detach(source.value), unseen=True)
         return
-    value = from_array(np.array(source._array("assignment to .data"))).value
+    value, strides = copied(source.detach()), kept(source.shape, source.value.strides)
     if self._views:
         self._start(Cell(value, requires_grad=self.requires_grad), ())
     else:
         self._cell.write(value, unseen=True)
+    self._cell.strides = strides
 
 
 _OPERATORS: dict[str, Callable[..., Tensor]] = {

@@ -13,7 +13,7 @@ from compiler.ir.location import here
 from compiler.ir.op import Op, o
 from compiler.ir.types import DType, boolean, f32, f64, i64, u8
 from genesis.functions.table import api, function_only
-from genesis.tensor import Tensor, tensor, wrap
+from genesis.tensor import Tensor, row_major, tensor, wrap
 
 Dim = int | Sequence[int] | None
 
@@ -262,7 +262,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``value`` where ``mask`` is true."""
     if mask.dtype is not boolean:
         raise OpError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype!r}")
-    return wrap(
+    return row_major(
         o.where(
             mask.value, o.cast(value_of(value), to=input.dtype) if isinstance(value, Tensor) else value, input.value
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.errors import OpError
+from compiler.errors import OpError, OpTypeError
 from compiler.ir.location import here
 from compiler.ir.op import o
 from genesis.functions.pointwise import add, mul
@@ -92,6 +92,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 @functional_only
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x1 A x2 + b``: ``[*, in1]`` and ``[*, in2]`` with ``[out, in1, in2]`` give ``[*, out]``."""
+    kinds = [x.dtype for x in (input1, input2, weight, bias) if x is not None]
+    if any(kind is not weight.dtype for kind in kinds):
+        shown = ", ".join(repr(kind) for kind in kinds)
+        raise OpTypeError(here(f"bilinear: all tensors must have the same dtype, but they have {shown}", "x.to(dtype)"))
     out, in1, in2 = weight.shape
     table = reshape(permute(weight, 1, 0, 2), in1, out * in2)
     products = reshape(matmul(input1, table), *input1.shape[:-1], out, in2)

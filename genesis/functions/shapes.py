@@ -16,7 +16,8 @@ from compiler.ops.elementwise import promoted
 from compiler.ops.reduce import normalize_axes, normalize_axis
 from genesis.functions.pointwise import Dim
 from genesis.functions.table import api, function_only, method_only
-from genesis.tensor import Tensor, copied, wrap
+from genesis.strides import kept
+from genesis.tensor import Tensor, copied, row_major, wrap
 
 
 def as_sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
@@ -199,7 +200,9 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
         stop=tuple(-1 if a in axes else n for a, n in enumerate(input.shape)),
         step=tuple(-1 if a in axes else 1 for a in range(input.ndim)),
     )
-    return wrap(copied(turned))
+    result = wrap(copied(turned))
+    result._cell.strides = kept(input.shape, input.value.strides)
+    return result
 
 
 @function_only
@@ -301,7 +304,7 @@ def _triangle(input: Tensor, keep: Op, diagonal: int) -> Tensor:
         raise OpError("a triangle needs at least 2 dimensions")
     rows, columns = o.iota(shape=shape, axis=0), o.iota(shape=shape, axis=1)
     nothing = False if input.dtype is boolean else 0
-    return wrap(o.where(keep(o.sub(columns, rows), diagonal), input.value, nothing))
+    return row_major(o.where(keep(o.sub(columns, rows), diagonal), input.value, nothing))
 
 
 @api()

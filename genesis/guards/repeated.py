@@ -77,12 +77,14 @@ def can_repeat(args: tuple[Any, ...]) -> bool:
 
 
 def plain_value(x: Any) -> Value | None:
-    """The value of a tensor that is no view and no state, needs no gradient and has its contents at hand, else None."""
+    """The value of a row-major tensor that is no view and no state, needs no gradient and is at hand, else None."""
     if type(x) is not Tensor or x._views:
         return None
     cell = x._cell
     value = cell.value
-    return None if cell.home is not None or cell.remote is not None or cell.bound or value.requires_grad else value
+    if cell.home is not None or cell.remote is not None or cell.bound or cell.strides is not None:
+        return None
+    return None if value.requires_grad else value
 
 
 def _kind(x: Any) -> Any:

@@ -1,0 +1,107 @@
+"""Results lie in memory as PyTorch's do: strides of elementwise ops, copies and tensors made like another."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import genesis
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.oracle
+
+BASE = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
+
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    **{f"order {p}": (lambda x, p=p: x.permute(*p)) for p in itertools.permutations(range(3))},
+    "every second row": lambda x: x[:, ::2].permute(2, 1, 0),
+    "expanded": lambda x: x[:, :1].expand(2, 5, 4).permute(1, 2, 0),
+    "a size of 1": lambda x: x[:, :1].permute(1, 2, 0),
+    "first size 1": lambda x: x[:1].permute(2, 1, 0),
+}
+
+ELEMENTWISE: dict[str, Callable[[Any, Any], Any]] = {
+    "number": lambda lib, x: x * 2,
+    "neg": lambda lib, x: -x,
+    "comparison": lambda lib, x: x > 0,
+    "clamp": lambda lib, x: x.clamp(0, 1),
+    "square": lambda lib, x: x.square(),
+    "lerp": lambda lib, x: lib.lerp(x, x, 0.5),
+    "addcmul": lambda lib, x: lib.addcmul(x, x, x),
+    "where": lambda lib, x: lib.where(x > 0, x, 0.0),
+    "logical_not": lambda lib, x: lib.logical_not(x),
+    "dropout": lambda lib, x: lib.nn.functional.dropout(x, 0.5),
+    "prelu": lambda lib, x: lib.nn.functional.prelu(x, lib.ones(1)),
+    "mse_loss": lambda lib, x: lib.nn.functional.mse_loss(x, x, reduction="none"),
+    "binary_cross_entropy": lambda lib, x: lib.nn.functional.binary_cross_entropy_with_logits(x, x, reduction="none"),
+    "clone": lambda lib, x: x.clone(),
+    "contiguous": lambda lib, x: x.contiguous(),
+    "flip": lambda lib, x: x.flip(0),
+    "to dtype": lambda lib, x: x.to(lib.float64),
+    "to copy": lambda lib, x: x.to(lib.float32, copy=True),
+    "zeros_like": lambda lib, x: lib.zeros_like(x),
+    "empty_like": lambda lib, x: lib.empty_like(x),
+    "full_like": lambda lib, x: lib.full_like(x, 2.0),
+    "rand_like": lambda lib, x: lib.rand_like(x),
+    "randn_like": lambda lib, x: lib.randn_like(x),
+    "new_zeros": lambda lib, x: x.new_zeros(*x.shape),
+    "tril": lambda lib, x: x.tril(),
+    "masked_fill": lambda lib, x: x.masked_fill(x > 0, 1.0),
+    "softmax": lambda lib, x: x.softmax(-1),
+    "log_softmax": lambda lib, x: lib.nn.functional.log_softmax(x, 0),
+    "layer_norm": lambda lib, x: lib.nn.functional.layer_norm(x, x.shape[-1:]),
+    "normalize": lambda lib, x: lib.nn.functional.normalize(x),
+    "sum": lambda lib, x: x.sum(0),
+    "amax": lambda lib, x: x.amax(1),
+    "cat": lambda lib, x: lib.cat([x, x]),
+    "stack": lambda lib, x: lib.stack([x, x]),
+    "repeat": lambda lib, x: x.repeat(1, 1, 2),
+    "matmul": lambda lib, x: x @ x.transpose(1, 2),
+    **{
+        name: (lambda lib, x, name=name: getattr(lib.nn.functional, name)(x))
+        for name in (
+            "relu sigmoid tanh gelu silu elu selu celu softplus leaky_relu hardswish hardtanh relu6 mish softsign "
+            "tanhshrink logsigmoid"
+        ).split()
+    },
+}
+
+
+def layouts() -> Iterator[tuple[str, Any, Any]]:
+    for name, view in LAYOUTS.items():
+        yield name, view(genesis.tensor(BASE)), view(torch.tensor(BASE))
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("tracked", [False, True])
+def test_strides_of_one_operand(name: str, tracked: bool) -> None:
+    function = ELEMENTWISE[name]
+    for layout, x, there in layouts():
+        ours = x.detach().requires_grad_() if tracked else x
+        assert function(genesis, ours).stride() == function(torch, there).stride(), layout
+
+
+def test_strides_of_two_operands() -> None:
+    for (a, x, u), (b, y, v) in itertools.product(layouts(), layouts()):
+        try:
+            expected = u * v
+        except RuntimeError:
+            continue  # these shapes do not broadcast
+        assert (x * y).stride() == expected.stride(), (a, b)
+        assert genesis.where(x > 0, x, y).stride() == torch.where(u > 0, u, v).stride(), (a, b)
+        assert (x[0] + y).stride() == (u[0] + v).stride(), (a, b)
+
+
+def test_gradients_lie_as_their_leaves() -> None:
+    for layout, x, there in layouts():
+        if not (there.is_contiguous() or there.numel() == BASE.size):
+            continue
+        leaf, leaf_there = x.clone().requires_grad_(), there.clone().requires_grad_()
+        (leaf * 2).sum().backward()
+        (leaf_there * 2).sum().backward()
+        assert leaf.stride() == leaf_there.stride(), layout
+        assert leaf.grad.stride() == leaf_there.grad.stride(), layout
