@@ -1,12 +1,13 @@
 """Counter-based randomness: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 
 key = seed; counter = (element index >> 2 in two words, offset in two words); lane = index & 3;
-uniform = (u32 >> 8) * 2**-24. ``index`` numbers the random ops of a program in recording order and is added to the
-generator's run-time ``offset``, so no pass can change what an op draws.
+uniform = (u32 >> 8) * 2**-24; an f64 one has 53 bits, of three draws. ``index`` numbers the random ops of a program in
+recording order and is added to the generator's run-time ``offset``, so no pass can change what an op draws.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import pi
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from compiler.errors import OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
-from compiler.ir.types import Shape, TensorType, f32, i64
+from compiler.ir.types import Shape, TensorType, f32, f64, i64
 from compiler.ops.composite import floating, rounded
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
@@ -56,6 +57,10 @@ def _infer_draw(seed: TensorType, offset: TensorType, shape: Shape, index: int) 
     return TensorType(f32, tuple(shape))
 
 
+def _infer_double(seed: TensorType, offset: TensorType, shape: Shape, index: int) -> TensorType:
+    return _infer_draw(seed, offset, shape, index).with_dtype(f64)
+
+
 register(
     Op(
         "uniform",
@@ -69,25 +74,42 @@ register(
 )
 
 
-def _expand_normal(o: Any, seed: Value, offset: Value, shape: Shape, index: int) -> Value:
-    """Box-Muller; takes two consecutive draws."""
-    radius = o.sqrt(o.mul(-2.0, o.log(o.sub(1.0, o.uniform(seed, offset, shape=shape, index=index)))))
-    angle = o.mul(2 * pi, o.uniform(seed, offset, shape=shape, index=index + 1))
-    return o.mul(radius, o.cos(angle))
+def _expand_double(o: Any, seed: Value, offset: Value, shape: Shape, index: int) -> Value:
+    """Two draws of 24 bits and 5 bits of a third one; every sum is exact."""
+    drawn = [o.cast(o.uniform(seed, offset, shape=shape, index=index + k), to=f64) for k in range(3)]
+    last = o.mul(2.0**-53, o.floor(o.mul(32.0, drawn[2])))
+    return o.add(drawn[0], o.add(o.mul(2.0**-24, drawn[1]), last))
 
 
-register(
-    Op(
-        "normal",
-        _infer_draw,
-        "composite",
-        expand=_expand_normal,
-        attrs={"shape": REQUIRED, "index": REQUIRED},
-        differentiable=False,
+def _box_muller(uniform: str, draws: int) -> Callable[..., Value]:
+    """The expansion of a normal op, from two results of the op ``uniform``, each of ``draws`` draws."""
+
+    def expand(o: Any, seed: Value, offset: Value, shape: Shape, index: int) -> Value:
+        draw = getattr(o, uniform)
+        radius = o.sqrt(o.mul(-2.0, o.log(o.sub(1.0, draw(seed, offset, shape=shape, index=index)))))
+        angle = o.mul(2 * pi, draw(seed, offset, shape=shape, index=index + draws))
+        return o.mul(radius, o.cos(angle))
+
+    return expand
+
+
+for _name, _infer, _expand in (
+    ("normal", _infer_draw, _box_muller("uniform", 1)),
+    ("uniform_f64", _infer_double, _expand_double),
+    ("normal_f64", _infer_double, _box_muller("uniform_f64", 3)),
+):
+    register(
+        Op(
+            _name,
+            _infer,
+            "composite",
+            expand=_expand,
+            attrs={"shape": REQUIRED, "index": REQUIRED},
+            differentiable=False,
+        )
     )
-)
 
-DRAWS = {"normal": 2}
+DRAWS = {"normal": 2, "uniform_f64": 3, "normal_f64": 6}
 """How many offsets an op takes, where it is not one."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from compiler.errors import ArgumentError, OpError, UnsupportedError
 from compiler.ir.location import here
 from compiler.ir.op import o
-from compiler.ir.types import DType
+from compiler.ir.types import DType, f32, f64
 from compiler.ir.types import dtype as to_dtype
 from compiler.ops.elementwise import broadcast_shapes
 from genesis.bits import BITS, bits_attrs
@@ -170,7 +170,12 @@ def uniform_(input: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator
     """Fill with uniform draws from ``[a, b)``."""
     if a > b:
         raise OpError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
-    return copy_(input, add(mul(draw(o.uniform, 1, tuple(input.shape), generator, None), b - a), a))
+    return copy_(input, add(mul(draw("uniform", tuple(input.shape), generator, _drawn(input)), b - a), a))
+
+
+def _drawn(input: Tensor) -> DType:
+    """The dtype in which numbers for ``input`` are drawn, before they are scaled and rounded."""
+    return f64 if input.dtype is f64 else f32
 
 
 @method_only
@@ -178,7 +183,7 @@ def normal_(input: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gener
     """Fill with normal draws."""
     if std < 0:
         raise OpError(f"normal expects std >= 0.0, but found std {std}")
-    return copy_(input, add(mul(draw(o.normal, 2, tuple(input.shape), generator, None), std), mean))
+    return copy_(input, add(mul(draw("normal", tuple(input.shape), generator, _drawn(input)), std), mean))
 
 
 def into(input: Tensor, result: Tensor, inplace: bool) -> Tensor:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from ml_dtypes import finfo
 
 from compiler.errors import ArgumentError, OpError, TraceError
 from compiler.ir.location import here, user_location
-from compiler.ir.op import Op, o
+from compiler.ir.op import OPS, o
 from compiler.ir.types import boolean, f32, f64, i64
 from compiler.ir.types import dtype as to_dtype
+from compiler.ops.random import DRAWS
 from genesis.context import current_recording
 from genesis.device import on_cpu
 from genesis.functions.shapes import as_sizes
@@ -194,9 +196,9 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
 def rand(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Uniform on [0, 1)."""
+    """Uniform on [0, 1), with as many bits as ``dtype`` (float32 unless it says otherwise) has."""
     on_cpu(device)
-    return _leaf(draw(o.uniform, 1, as_sizes(size), generator, dtype), requires_grad)
+    return _leaf(draw("uniform", as_sizes(size), generator, dtype), requires_grad)
 
 
 @function_only
@@ -205,13 +207,19 @@ def randn(
 ) -> Tensor:
     """Standard normal."""
     on_cpu(device)
-    return _leaf(draw(o.normal, 2, as_sizes(size), generator, dtype), requires_grad)
+    return _leaf(draw("normal", as_sizes(size), generator, dtype), requires_grad)
 
 
-def draw(op: Op, draws: int, shape: tuple[int, ...], generator: Generator | None, to: Any) -> Tensor:
-    seed, offset, index = (generator or default_generator).reserve(draws)
-    drawn = op(seed, offset, shape=shape, index=index)
-    return wrap(drawn if to is None else o.cast(drawn, to=to_dtype(to)))
+def draw(kind: str, shape: tuple[int, ...], generator: Generator | None, to: Any) -> Tensor:
+    """``kind`` is "uniform" or "normal"; ``to`` the dtype, f32 where it is None."""
+    target = f32 if to is None else to_dtype(to)
+    name = f"{kind}_f64" if target is f64 else kind
+    seed, offset, index = (generator or default_generator).reserve(DRAWS.get(name, 1))
+    drawn = OPS[name](seed, offset, shape=shape, index=index)
+    if target.is_half and kind == "uniform":  # rounded to nearest, it could be 1
+        steps = 2 / float(finfo(target.numpy).eps)
+        drawn = o.mul(1 / steps, o.floor(o.mul(steps, drawn)))
+    return wrap(drawn if target is drawn.dtype else o.cast(drawn, to=target))
 
 
 @function_only
@@ -236,14 +244,15 @@ def randint(
     dtype: Any = None,
     device: Any = None,
 ) -> Tensor:
-    """Whole numbers in ``[low, high)``, int64."""
+    """Whole numbers in ``[low, high)``, int64; of a range from 2**24 on with 53 random bits."""
     on_cpu(device)
     if size is None:
         low, high, size = 0, low, high
     if size is None or high <= low:
         raise OpError(here(f"randint(low={low}, high={high}, size={size}) needs a size and low < high"))
-    uniform = draw(o.uniform, 1, as_sizes((size,)), generator, None)
-    whole = o.add(o.floor(o.mul(uniform.value, float(high - low))), float(low))
+    span = high - low
+    uniform = draw("uniform", as_sizes((size,)), generator, f32 if span < 1 << 24 else f64)
+    whole = o.add(o.cast(o.floor(o.mul(uniform.value, float(span))), to=i64), low)
     return wrap(o.cast(whole, to=to_dtype(dtype or i64)))
 
 

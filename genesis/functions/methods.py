@@ -132,7 +132,7 @@ def _set_data(self: Tensor, source: Tensor) -> None:
             )
         self._cell.write(o.detach(source.value), unseen=True)
         return
-    value, strides = copied(source.detach()), kept(source.shape, source.value.strides)
+    value, strides = copied(source.view_as_op(o.detach)), kept(source.shape, source.value.strides)
     if self._views:
         self._start(Cell(value, requires_grad=self.requires_grad), ())
     else:

@@ -119,3 +119,46 @@ def test_a_recorded_step_draws_what_eager_draws_and_goes_on() -> None:
 def test_what_cannot_be_recorded_says_so() -> None:
     with pytest.raises(TraceError, match=r"randperm inside a compiled step\n  at test_random.py:"):
         Recorded(lambda: genesis.randperm(3))
+
+
+def test_doubles_have_53_random_bits() -> None:
+    def draws() -> list[genesis.Tensor]:
+        f64 = genesis.float64
+        filled = genesis.zeros(3, 4, dtype=f64)
+        filled.normal_()
+        empty = genesis.zeros(3, 4, dtype=f64)
+        empty.uniform_()
+        return [genesis.rand(3, 4, dtype=f64), genesis.randn(3, 4, dtype=f64), genesis.rand_like(empty), filled, empty]
+
+    runs = []
+    for run in (draws, genesis.compile(draws), genesis.compile(draws, backend="interpret")):
+        genesis.manual_seed(5)
+        runs.append([*run(), *run()])
+    for eager, *others in zip(*runs, strict=True):
+        bits = eager.numpy() * 2.0**30
+        assert (bits != np.floor(bits)).all(), "more than the bits of a float32"
+        for other in others:
+            np.testing.assert_allclose(other.numpy(), eager.numpy(), rtol=1e-14)
+
+
+def test_uniform_doubles_are_multiples_of_2_to_minus_53_below_1() -> None:
+    genesis.manual_seed(2)
+    u = genesis.rand(10000, dtype=genesis.float64).numpy()
+    scaled = u * 2.0**53
+    np.testing.assert_array_equal(scaled, np.floor(scaled))
+    assert (scaled % 2 == 1).any() and u.max() < 1 and u.mean() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_uniform_halves_stay_below_1(name: str) -> None:
+    genesis.manual_seed(0)
+    u = genesis.rand(20000, dtype=getattr(genesis, name)).float().numpy()
+    assert u.max() < 1 and u.min() == 0
+
+
+def test_randint_of_large_numbers() -> None:
+    genesis.manual_seed(0)
+    near = genesis.randint(10**12, 10**12 + 5, (200,)).numpy()
+    assert set(near) == set(range(10**12, 10**12 + 5))
+    wide = genesis.randint(2**50, (200,)).numpy()
+    assert (wide % 2 == 1).any() and (wide < 2**50).all() and len(set(wide)) == 200

@@ -67,7 +67,7 @@ def test_a_permuted_state_stays_permuted() -> None:
         state.t().view(-1).mul_(2)
         return state + 0
 
-    for k in range(4):
+    for _ in range(4):
         result = step()
         assert result.stride() == state.stride() == (1, 3)
     assert state.t().reshape(-1).tolist() == [(((v + 1) * 2 + 1) * 2 + 1) * 2 * 2 + 2 for v in range(6)]

@@ -346,6 +346,8 @@ ACTIVATIONS = (
 ELSEWHERE = {
     "uniform": "PyTorch draws other numbers",
     "normal": "PyTorch draws other numbers",
+    "uniform_f64": "PyTorch draws other numbers",
+    "normal_f64": "PyTorch draws other numbers",
     "attention_backward": "the gradient of scaled_dot_product_attention",
     "bounded": "an index check",
     "divisor": "a check that no integer divisor is zero",

@@ -61,7 +61,7 @@ def _(op: str, d: Draw) -> Rows:
     yield "ints", [d.ints(3), np.array([1, 1]), d.ints(2)], {"axis": 0}
 
 
-@entry("uniform", "normal", halves=False)
+@entry("uniform", "normal", "uniform_f64", "normal_f64", halves=False)
 def _(op: str, d: Draw) -> Rows:
     yield "matrix", [scalar(1, i64), scalar(0, i64)], {"shape": (3, 5), "index": 0}
     yield "rank0", [scalar(2**40 + 7, i64), scalar(2**33, i64)], {"shape": (), "index": 3}
