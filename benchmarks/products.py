@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from compiler.codegen import work
 from compiler.ir.graph import Graph
 
 
@@ -16,9 +15,10 @@ def products(graph: Graph) -> Counter[str]:
     """
     found: Counter[str] = Counter()
     for node in graph.nodes:
-        if node.op.name == "loop" and node.body is not None:
+        if node.op.kind == "loop" and node.body is not None:
             found.update({dtype: node.attrs["length"] * flops for dtype, flops in products(node.body).items()})
-        elif flops := work.product(node):
+        elif node.op.is_product or node.op.anchor == "attention":
+            flops = node.op.flops(node)
             again = flops // 5 if node.op.name == "attention_backward" else 0
             found[node.inputs[0].dtype.short] += flops - again
     return found

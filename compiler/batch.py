@@ -74,7 +74,7 @@ def micro_node(node: Node, inputs: Sequence[Value], parts: Sequence[Part], found
         first = found[0] if found else SAME
         if key in attrs and first.way == "rows" and node.op.kind in ("view", "index"):
             attrs[key] = tuple(n // count if a == first.axis else n for a, n in enumerate(attrs[key]))
-    if node.op.name == "loop" and body is not None:
+    if node.op.kind == "loop" and body is not None:
         body = _micro_body(body, _inner(node, parts), count)
     types = tuple([micro_type(v.type, p, count) for v, p in zip(node.outputs, found, strict=True)])
     return node.copy(tuple(inputs), types=types, attrs=attrs, body=body)

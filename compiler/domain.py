@@ -34,7 +34,7 @@ def reduction_class(shape: tuple[int, ...], axes: Iterable[int]) -> str:
 
 def concat_of(value: Value) -> Node | None:
     """The concatenation that ``value`` is, seen through reshapes and casts."""
-    while value.producer is not None and value.producer.op.name in ("reshape", "detach", "cast"):
+    while value.producer is not None and (value.producer.op.keeps == "order" or value.producer.op.converts):
         value = value.producer.inputs[0]
     node = value.producer
     return node if node is not None and node.op.name == "concat" else None
@@ -42,7 +42,7 @@ def concat_of(value: Value) -> Node | None:
 
 def reduction_of(value: Value) -> Node | None:
     """The reduction whose result ``value`` is, seen through reshapes."""
-    while value.producer is not None and value.producer.op.name in ("reshape", "detach"):
+    while value.producer is not None and value.producer.op.keeps == "order":
         value = value.producer.inputs[0]
     node = value.producer
     return node if node is not None and node.op.kind == "reduce" else None
@@ -69,13 +69,13 @@ def evaluated(starts: Iterable[Read], operand_place: Callable[[Node], Index]) ->
 
 def _sources(node: Node | None, index: Index, operand_place: Callable[[Node], Index]) -> list[Read]:
     """What element ``index`` of the result of ``node`` is computed from."""
-    if node is None or node.op.name == "dot":
+    if node is None or node.op.kind == "contract":
         return []
     if node.op.kind == "view":
         return [(node.inputs[0], through_view(node, index))]
     if node.op.kind == "reduce":
         return [(node.inputs[0], operand_place(node))]
-    if node.op.name in LOOKUPS:
+    if node.op.is_lookup:
         table, places = node.inputs
         at = join(split(index, node.output.shape)[: places.type.rank], places.shape)
         return [(places, at), (table, Index.of(Var("found", table.type.size, "=", at)))]
@@ -91,10 +91,10 @@ def read_in_place(node: Node) -> frozenset[int]:
     body, kind = node.body, node.attrs.get("kind")
     if body is None or kind not in ("pointwise", "contract"):
         return frozenset()
-    dots = [n for n in body.nodes if n.op.name == "dot"]
+    dots = [n for n in body.nodes if n.op.kind == "contract"]
     shape = dots[0].output.shape if dots else (node.attrs["rows"], node.attrs["columns"])
     element = join([Index.of(Var(f"d{axis}", n)) for axis, n in enumerate(shape)], shape)
-    windows = [matrix_strides(v, ("cast",)) for dot in dots for v in dot.inputs]
+    windows = [matrix_strides(v, casts=True) for dot in dots for v in dot.inputs]
     again = {window[0] for window in windows if window is not None}
     again |= {v for v, index in evaluated(_results(body, element), lambda _: element) if index != element}
     return frozenset(i for i, v in enumerate(body.inputs()) if v not in again)
@@ -136,6 +136,11 @@ def _walks(body: Graph, size: int, columns: int) -> bool:
         if any(place.divided(column) for _, place in parts_in_concat(concat, element)):
             return False
     for value, index in evaluated(_results(body, element), lambda _: element):
-        if index.divided(column) or (value.producer is not None and value.producer.op.name in (*LOOKUPS, "iota")):
+        if index.divided(column) or (value.producer is not None and _numbers(value.producer)):
             return False
     return True
+
+
+def _numbers(node: Node) -> bool:
+    """Whether the place of an element is a number in the text: that of a look-up, or of counting."""
+    return node.op.is_lookup or (node.op.is_free and node.op.numbered)

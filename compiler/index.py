@@ -253,14 +253,14 @@ def view_chain(value: Value) -> tuple[Value, list[Node]]:
     return value, chain
 
 
-def matrix_strides(value: Value, through: Sequence[str] = ()) -> tuple[Value, int, tuple[int, ...]] | None:
+def matrix_strides(value: Value, casts: bool = False) -> tuple[Value, int, tuple[int, ...]] | None:
     """``(root, offset, strides)`` when ``value`` is a strided window of its root's memory, else None.
 
-    Follows views, and nodes whose op name is in ``through`` (casts that a template applies when it reads).
+    Follows views, and ``casts`` that a template applies when it reads.
     """
     variables = [Var(f"d{axis}", n) for axis, n in enumerate(value.shape)]
     linear = join([Index.of(v) for v in variables], value.shape)
-    while (node := value.producer) is not None and (node.op.kind == "view" or node.op.name in through):
+    while (node := value.producer) is not None and (node.op.kind == "view" or (casts and node.op.converts)):
         if node.op.kind == "view":
             linear = through_view(node, linear)
         value = node.inputs[0]
@@ -297,9 +297,9 @@ def place_in_concat(root: Value, part: Value, concat: Node, start: int) -> tuple
     while value is not root:
         shapes.append(value.shape)
         node = value.producer
-        if node is None or node.op.name not in ("reshape", "permute", "detach"):
+        if node is None or not node.op.keeps:
             return None
-        if node.op.name == "permute":
+        if node.op.keeps == "elements":
             break
         value = node.inputs[0]
     common = refined(shapes or [root.shape])
@@ -314,7 +314,7 @@ def place_in_concat(root: Value, part: Value, concat: Node, start: int) -> tuple
     value = part
     while value is not root:
         node = value.producer
-        if node is None or node.op.name not in ("reshape", "permute", "detach"):
+        if node is None or not node.op.keeps:
             return None
         linear = through_view(node, linear)
         value = node.inputs[0]

@@ -95,7 +95,7 @@ def _iterate(
 
 def _run_node(node: Node, inputs: Sequence[Value]) -> Sequence[Value]:
     if node.body is not None:
-        if node.op.name == "fused":
+        if node.op.kind == "fused":
             env = run(node.body, inputs)
             return [env[v] for v in node.body.outputs]
         types = tuple(v.type for v in node.outputs)

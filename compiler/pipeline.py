@@ -119,7 +119,7 @@ def compile_triton(stages: Stages, target: str, budget: float | None = None) -> 
     """Lower the latest graph of ``stages`` and emit Triton for ``target`` ("sm_80", ...); see :func:`lowering`."""
     triton = _triton()
     emit = partial(triton.emit, target=target)
-    if any(n.op.name == "loop" and n.attrs["micro"] for n in stages.latest.nodes):
+    if any(n.op.kind == "loop" and n.attrs["micro"] for n in stages.latest.nodes):
         stages.run([("unroll", unroll)])
     program: TritonProgram = emit(stages.run(lowering(triton.FEATURES, budget, emit)))
     return program
@@ -141,7 +141,7 @@ def emit(graph: Graph, target: str) -> str:
 
     A graph of fused nodes is taken as it is, any other is lowered first.
     """
-    fused = all(n.op.name in ("fused", "loop") for n in graph.nodes)
+    fused = all(n.op.kind in ("fused", "loop") for n in graph.nodes)
     if target == "c":
         return (unit.emit(graph, ISAS["portable"]) if fused else compile_c(Stages(graph), ISAS["portable"])).source
     if target == "triton":

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Protocol
 
-from compiler.domain import CHECKS
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import TensorType
 from compiler.memory import Lifetime, assign_offsets
@@ -52,7 +51,7 @@ class Step(Protocol):
 def loop_of(step: Step) -> Node | None:
     """The loop that a step is."""
     node = step.nodes[0] if step.nodes else None
-    return node if node is not None and node.op.name == "loop" else None
+    return node if node is not None and node.op.kind == "loop" else None
 
 
 @dataclass(frozen=True)
@@ -210,7 +209,7 @@ class Placement:
         """Whether the memory of ``value`` is the value's own, and free behind step ``at``."""
         if value not in self.own or value not in self.maker or value in self.replaced:
             return False
-        made_by_loop = self.maker[value].op.name == "loop"  # which may stack two values in one memory
+        made_by_loop = self.maker[value].op.kind == "loop"  # which may stack two values in one memory
         copied = any(source is value for source, _ in self.copies)
         return self.last_read[value] == at and not made_by_loop and not copied
 
@@ -382,7 +381,7 @@ def _duration(step: Step) -> int:
 def _checks(node: Node) -> bool:
     """Whether a kernel, or one in the body of a loop, may report an index or a divisor."""
     inside = node.body.nodes if node.body is not None else []
-    return node.op.name in CHECKS or any(map(_checks, inside))
+    return node.op.checks or any(map(_checks, inside))
 
 
 def _histories(loop: Node) -> Iterator[tuple[Value, Value | None]]:

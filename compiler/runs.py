@@ -39,5 +39,5 @@ def runs(graph: Graph) -> list[Run]:
         if table and found and found[-1].nodes[-1].attrs.get("table", 0) == table:
             found[-1].nodes.append(node)
         else:
-            found.append(Run([node], runs(node.body) if node.op.name == "loop" and node.body is not None else []))
+            found.append(Run([node], runs(node.body) if node.op.kind == "loop" and node.body is not None else []))
     return found

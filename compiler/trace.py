@@ -29,7 +29,7 @@ class TraceBuilder(GraphBuilder):
             call = call._replace(inputs=tuple([self._detach(v) if v.cut else v for v in call.inputs]))
         op, inputs = call.op, call.inputs
         outputs = super().emit(call)
-        if op.kind == "pointwise" and op.name != "cast" and _all_numbers(inputs):
+        if op.kind == "pointwise" and not op.converts and _all_numbers(inputs):
             for value in outputs:
                 value.number = True
         if any(v.requires_grad for v in inputs):

@@ -40,7 +40,7 @@ class Ended(Node):
     __slots__ = ("message",)
 
     def __init__(self, message: str) -> None:
-        super().__init__(Op("ended", lambda: (), "structure"), (), (), {})
+        super().__init__(Op("ended", lambda: (), "grad"), (), (), {})
         self.message = message
 
 
@@ -290,7 +290,7 @@ def _recorded(
                 ends = [v for v in history([value], cuts - {value})[1] if v in needed]
                 for end, g in zip(ends, _grad(value, adjoints.get(value), ends), strict=True):
                     _add(adjoints, end, g)
-    if any(node.op.name == "grad" for node in nodes):
+    if any(node.op.kind == "grad" for node in nodes):
         adjoints = _reached(adjoints)
     return {v: _hooked(v, g, border) if v.leaf is not None else g for v, g in adjoints.items() if v in wrt}
 

@@ -91,7 +91,7 @@ def _made_the_next(node: Node, value: Value) -> bool:
 
 def _saved(node: Node, needed: set[Value]) -> set[Value]:
     """The inputs and outputs of ``node`` that its gradient rule reads."""
-    if OPS.get(node.op.name) is not node.op or node.op.kind == "structure":
+    if OPS.get(node.op.name) is not node.op or node.op.is_structure:
         return set(node.inputs + node.outputs) if node.body is not None else set()
     wanted = tuple([v in needed for v in node.inputs])
     types = tuple([v.type for v in node.inputs]), tuple([v.type for v in node.outputs])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from inspect import Parameter, signature
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,10 +18,27 @@ from compiler.errors import OpError, OpTypeError
 from compiler.ir import ambient
 from compiler.ir.types import DTYPES, DType, TensorType, dtype, f32
 
+if TYPE_CHECKING:
+    from compiler.ir.graph import Node, Value
+
 REQUIRED: Any = object()
 """Default of an attribute that must be given."""
 
-KINDS = ("pointwise", "view", "reduce", "contract", "index", "random", "composite", "structure")
+KINDS = ("pointwise", "view", "reduce", "contract", "index", "random", "composite", "loop", "grad", "fused")
+
+Reads = Literal["place", "lookup", "window", "parts"]
+"""Where an op reads its operands for an element of its result.
+
+``"place"``: at the same place, through broadcasting or the map of a view. ``"lookup"``: the first operand, a table, at
+a place that the other one computes. ``"window"``: at a place that may not exist. ``"parts"``: in the one operand that
+has the place.
+"""
+
+Anchor = Literal["contract", "convolution", "attention", "concat", "scatter", "loop"]
+"""The kind of kernel that an op has for itself; it reads its operands from memory."""
+
+CHEAP, COSTLY = 1, 6
+"""The cost of an op that is computed again rather than kept, and one from which on that is worth avoiding."""
 
 
 @dataclass(eq=False, slots=True)
@@ -40,6 +57,18 @@ class Op:
     autocast: device -> class (``"lower"``, ``"fp32"``, ``"promote"``), after PyTorch's autocast lists.
     prepare: brings operands to a common type before ``infer``; ``None`` takes them as they are.
     differentiable: False for ops whose result carries no gradient (comparisons, ``detach``).
+    cost: how many additions an element of the result costs.
+    work: ``node -> int``, its floating-point operations, where these are not one for each element.
+    reads: where it reads its operands.
+    anchor: the kind of its own kernel, None for ops that share one in loops over elements.
+    rounds: False where the result is an operand or the negative of one, which needs no rounding.
+    checks: it gives its first operand back, and reports an element that is not as it must be.
+    converts: the result is the operand in another type.
+    keeps: of a view, whether it shows each element once (``"elements"``), and in the same order (``"order"``).
+    start, join: of a reduction, the number it starts with, and the op that joins two results.
+    finds: of a reduction to the place of an extremum, the reduction to the extremum itself.
+    numbered: an element of the result depends on its number, as counting and draws do.
+    updates: it computes new parameters or moments, which a skipped step throws away.
     """
 
     name: str
@@ -54,6 +83,87 @@ class Op:
     differentiable: bool = True
     raw: bool = False
     infer_body: Callable[..., tuple[TensorType, ...]] | None = None
+    cost: int = CHEAP
+    work: Callable[[Node], int] | None = None
+    reads: Reads = "place"
+    anchor: Anchor | None = None
+    rounds: bool = True
+    checks: bool = False
+    converts: bool = False
+    keeps: Literal["", "elements", "order"] = ""
+    start: float = 0
+    join: str = ""
+    finds: str = ""
+    numbered: bool = False
+    updates: bool = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it costs nothing to have in every kernel that needs it: views, constants, counting."""
+        return self.kind == "view" or (self.kind == "pointwise" and arity(self) == (0, 0))
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether an element costs less to compute again than to store and load."""
+        return self.kind == "pointwise" and self.cost == CHEAP and not self.checks
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether an element is worth keeping for a second reader of the same kernel."""
+        return self.kind == "pointwise" and self.cost >= COSTLY
+
+    @property
+    def is_product(self) -> bool:
+        """Whether its kernel takes in what follows elementwise: a matrix product or a convolution."""
+        return self.anchor in ("contract", "convolution")
+
+    @property
+    def is_lookup(self) -> bool:
+        return self.reads == "lookup"
+
+    @property
+    def is_structure(self) -> bool:
+        """Whether it holds a program together and is never part of a kernel."""
+        return self.kind in ("loop", "grad", "fused")
+
+    @property
+    def is_shareable(self) -> bool:
+        """Whether one node may stand for all with the same operands and attributes."""
+        return self.kind != "random" and not self.is_structure
+
+    def needs_memory(self, position: int) -> bool:
+        """Whether the operand at ``position`` must be in memory before a kernel with this op starts."""
+        return self.anchor is not None or (self.is_lookup and position == 0)
+
+    def neutral(self, dtype: DType) -> float | int | bool:
+        """The number that a reduction of ``dtype`` starts with."""
+        if dtype.kind == "float":
+            return self.start
+        if dtype.kind == "bool":
+            return self.start > 0
+        if abs(self.start) < inf:
+            return int(self.start)
+        values = 2**dtype.bits
+        lowest = 0 if dtype.numpy.kind == "u" else -values // 2
+        return lowest + values - 1 if self.start > 0 else lowest
+
+    def flops(self, node: Node) -> int:
+        """Floating-point operations of ``node``, a comparison or an exponential counting as one."""
+        if self.work is not None:
+            return self.work(node)
+        if self.kind == "reduce":
+            return node.inputs[0].type.size
+        plain = self.kind != "pointwise" or self.is_free or self.checks or self.converts
+        return 0 if plain else node.output.type.size
+
+    def many(self, *operands: Any, **attrs: Any) -> tuple[Value, ...]:
+        """All results of the op, as :meth:`__call__` records them."""
+        return as_tuple(self(*operands, **attrs))
+
+    def expansion(self, *inputs: Value, **attrs: Any) -> tuple[Value, ...]:
+        """The results of a composite's expansion, recorded with the ambient builder."""
+        assert self.expand is not None, self.name
+        return as_tuple(self.expand(o, *inputs, **attrs))
 
     def __call__(self, *operands: Any, **attrs: Any) -> Any:
         """Record the op with the ambient builder; returns its value, or a tuple when it has several outputs."""
@@ -130,6 +240,11 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "keepdim": ("True or False", lambda value: isinstance(value, int)),
 }
 """Attributes that mean one thing in every op, and the values that they take."""
+
+
+def as_tuple(results: Any) -> tuple[Value, ...]:
+    """One value or several, as rules return them, as a tuple."""
+    return tuple(results) if isinstance(results, tuple | list) else (results,)
 
 
 @cache

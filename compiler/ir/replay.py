@@ -110,13 +110,13 @@ def in_loops(run: Callable[[Graph], Graph]) -> Callable[[Graph], Graph]:
 
     def everywhere(graph: Graph) -> Graph:
         def enter(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-            if node.op.name != "loop" or node.body is None:
+            if node.op.kind != "loop" or node.body is None:
                 return None
             builder = ambient.builder()
             assert isinstance(builder, GraphBuilder)
             return copy_node(builder, node, inputs, everywhere(node.body))
 
-        return run(rewrite(graph, enter) if any(n.op.name == "loop" for n in graph.nodes) else graph)
+        return run(rewrite(graph, enter) if any(n.op.kind == "loop" for n in graph.nodes) else graph)
 
     return everywhere
 

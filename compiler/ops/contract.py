@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod, sqrt
 from typing import Any
 
 import numpy as np
 
 from compiler.errors import OpError
-from compiler.ir.graph import Value
+from compiler.ir.graph import Node, Value
 from compiler.ir.op import Op, register
 from compiler.ir.types import DType, Shape, TensorType, boolean, f32
 from compiler.ops.elementwise import broadcast_shapes
@@ -43,6 +44,10 @@ def _dot_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
     return (lambda: o.dot(g, transposed(o, b))), (lambda: o.dot(transposed(o, a), g))
 
 
+def _dot_work(node: Node) -> int:
+    return 2 * node.output.type.size * node.inputs[0].shape[-1]
+
+
 register(
     Op(
         "dot",
@@ -52,6 +57,8 @@ register(
         _dot_vjp,
         attrs={"dtype": None},
         autocast=LOWER,
+        work=_dot_work,
+        anchor="contract",
     )
 )
 
@@ -253,6 +260,19 @@ def _attention_vjp(o: Any, node: Any, g: Value | None, g_lse: Value | None) -> t
     return dq, dk, dv, *others
 
 
+def _attention_work(products: int) -> Callable[[Node], int]:
+    """The operations of ``products`` products between queries and keys, or of their size."""
+
+    def work(node: Node) -> int:
+        query, keys = (v.shape for v in node.inputs[:2])
+        pairs = query[-2] * keys[-2]
+        if node.attrs["causal"]:
+            pairs = sum(min(i + 1, keys[-2]) for i in range(query[-2]))
+        return 2 * products * node.inputs[0].type.size // query[-2] * pairs
+
+    return work
+
+
 register(
     Op(
         "scaled_dot_product_attention",
@@ -262,6 +282,8 @@ register(
         expand=_expand_attention,
         attrs=_ATTENTION_ATTRS,
         autocast=LOWER,
+        work=_attention_work(2),
+        anchor="attention",
     )
 )
 
@@ -317,5 +339,7 @@ register(
         "composite",
         expand=_expand_attention_backward,
         attrs=_ATTENTION_ATTRS,
+        work=_attention_work(5),
+        anchor="attention",
     )
 )

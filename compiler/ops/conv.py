@@ -102,6 +102,8 @@ register(
         "composite",
         expand=_expand_convolve,
         attrs={"size": REQUIRED, **_GEOMETRY, "groups": 1, "dtype": None},
+        work=lambda node: 2 * node.output.type.size * (node.inputs[1].type.size // node.inputs[1].shape[0]),
+        anchor="convolution",
     )
 )
 
@@ -141,6 +143,8 @@ register(
         "composite",
         expand=_expand_convolve_weight,
         attrs={"window": REQUIRED, **_GEOMETRY, "groups": 1, "dtype": None},
+        work=lambda node: 2 * node.inputs[1].type.size * (node.output.type.size // node.output.shape[0]),
+        anchor="convolution",
     )
 )
 

@@ -10,19 +10,14 @@ import numpy as np
 from compiler.errors import DivisionError, OpError
 from compiler.ir.builder import constant
 from compiler.ir.graph import Value
-from compiler.ir.op import OPS, REQUIRED, Op, register
+from compiler.ir.op import CHEAP, OPS, REQUIRED, Op, register
 from compiler.ir.types import DType, Shape, TensorType, boolean, f32, i64, promote, u8
 
 FP32_ON_CUDA = {"cuda": "fp32"}
 NOT_FLOAT = ("bool", "int")
 
-CHEAP = frozenset(
-    (
-        "add sub mul neg abs maximum minimum where cast eq ne lt le gt ge logical_and logical_or logical_not isinf "
-        "isnan isfinite sign"
-    ).split()
-)
-"""Pointwise ops that cost less to compute again than to store and load."""
+DIVISION, EXPONENTIAL, SINE, POWER = 4, 6, 8, 12
+"""What an element costs, in additions: a quotient or root, an exponential or logarithm, a sine, a power or ``erf``."""
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
@@ -126,6 +121,8 @@ def pointwise(
     prepare: Callable[[Sequence[Any]], Sequence[Any]] = promoted,
     infer: Callable[..., TensorType] | None = None,
     autocast: dict[str, str] | None = None,
+    cost: int = CHEAP,
+    rounds: bool = True,
 ) -> Op:
     """Register a pointwise primitive; one without a VJP is not differentiable."""
     return register(
@@ -138,11 +135,19 @@ def pointwise(
             autocast=autocast or {},
             prepare=prepare,
             differentiable=vjp is not None,
+            cost=cost,
+            rounds=rounds,
         )
     )
 
 
-def unary(name: str, reference: Callable[..., Any], slope: Callable[..., Any], autocast: bool = False) -> Op:
+def unary(
+    name: str,
+    reference: Callable[..., Any],
+    slope: Callable[..., Any],
+    cost: int = CHEAP,
+    autocast: bool = False,
+) -> Op:
     """A float function of one operand with derivative ``slope(o, x, y)``, where ``y`` is its result.
 
     The gradient of a 16-bit operand is computed in f32 and rounded once.
@@ -161,6 +166,7 @@ def unary(name: str, reference: Callable[..., Any], slope: Callable[..., Any], a
         refuses=NOT_FLOAT,
         prepare=promoted_float,
         autocast=FP32_ON_CUDA if autocast else None,
+        cost=cost,
     )
 
 
@@ -213,21 +219,21 @@ def no_slope(o: Any, node: Any, g: Value) -> tuple[Callable[[], Value], ...]:
     return tuple([lambda: o.zeros(shape=g.shape, dtype=g.dtype)] * len(node.inputs))
 
 
-unary("exp", np.exp, lambda o, x, y: y, autocast=True)
-unary("expm1", np.expm1, lambda o, x, y: o.add(y, 1), autocast=True)
-unary("log", np.log, lambda o, x, y: o.reciprocal(x), autocast=True)
-unary("log1p", np.log1p, lambda o, x, y: o.reciprocal(o.add(x, 1)), autocast=True)
-unary("log2", np.log2, lambda o, x, y: o.div(1.4426950408889634, x), autocast=True)
-unary("sqrt", np.sqrt, lambda o, x, y: o.div(0.5, y))
-unary("rsqrt", lambda x: 1 / np.sqrt(x), lambda o, x, y: o.mul(-0.5, o.mul(y, o.mul(y, y))), autocast=True)
-unary("reciprocal", lambda x: 1 / x, lambda o, x, y: o.neg(o.mul(y, y)), autocast=True)
-unary("sin", np.sin, lambda o, x, y: o.cos(x))
-unary("cos", np.cos, lambda o, x, y: o.neg(o.sin(x)))
-unary("tanh", np.tanh, lambda o, x, y: o.mul(o.sub(1, y), o.add(1, y)))
-unary("erf", erf_reference, lambda o, x, y: o.mul(1.1283791670955126, o.exp(o.neg(o.mul(x, x)))))
+unary("exp", np.exp, lambda o, x, y: y, EXPONENTIAL, autocast=True)
+unary("expm1", np.expm1, lambda o, x, y: o.add(y, 1), EXPONENTIAL, autocast=True)
+unary("log", np.log, lambda o, x, y: o.reciprocal(x), EXPONENTIAL, autocast=True)
+unary("log1p", np.log1p, lambda o, x, y: o.reciprocal(o.add(x, 1)), EXPONENTIAL, autocast=True)
+unary("log2", np.log2, lambda o, x, y: o.div(1.4426950408889634, x), EXPONENTIAL, autocast=True)
+unary("sqrt", np.sqrt, lambda o, x, y: o.div(0.5, y), DIVISION)
+unary("rsqrt", lambda x: 1 / np.sqrt(x), lambda o, x, y: o.mul(-0.5, o.mul(y, o.mul(y, y))), DIVISION, autocast=True)
+unary("reciprocal", lambda x: 1 / x, lambda o, x, y: o.neg(o.mul(y, y)), DIVISION, autocast=True)
+unary("sin", np.sin, lambda o, x, y: o.cos(x), SINE)
+unary("cos", np.cos, lambda o, x, y: o.neg(o.sin(x)), SINE)
+unary("tanh", np.tanh, lambda o, x, y: o.mul(o.sub(1, y), o.add(1, y)), POWER)
+unary("erf", erf_reference, lambda o, x, y: o.mul(1.1283791670955126, o.exp(o.neg(o.mul(x, x)))), POWER)
 
-pointwise("neg", np.negative, lambda o, node, g: (o.neg(g),), arity=1, refuses=("bool",))
-pointwise("abs", np.abs, lambda o, node, g: (o.mul(g, o.sign(node.inputs[0])),), arity=1)
+pointwise("neg", np.negative, lambda o, node, g: (o.neg(g),), arity=1, refuses=("bool",), rounds=False)
+pointwise("abs", np.abs, lambda o, node, g: (o.mul(g, o.sign(node.inputs[0])),), arity=1, rounds=False)
 for _name, _reference, _refuses in (
     ("sign", _sign, ()),
     ("floor", np.floor, ("bool",)),
@@ -280,7 +286,7 @@ def _choose_vjp(name: str) -> Callable[..., Any]:
     return vjp
 
 
-pointwise("div", np.true_divide, _div_vjp, refuses=NOT_FLOAT, prepare=promoted_float)
+pointwise("div", np.true_divide, _div_vjp, refuses=NOT_FLOAT, prepare=promoted_float, cost=DIVISION)
 
 
 def _not_zero(x: np.ndarray, what: str) -> np.ndarray:
@@ -299,6 +305,7 @@ register(
         attrs={"what": "integer division"},
         differentiable=False,
         raw=True,
+        checks=True,
     )
 )
 
@@ -307,7 +314,7 @@ def _prepare_division(operands: Sequence[Any]) -> list[Value]:
     """Operands in their common type; an integer divisor that may be zero is looked at, as PyTorch does."""
     number = not isinstance(operands[1], Value) and operands[1] != 0
     x, y = promoted(operands)
-    seen = y.producer is not None and y.producer.op.name == "divisor"
+    seen = y.producer is not None and y.producer.op is OPS["divisor"]
     return [x, y if number or seen or y.dtype.kind != "int" else OPS["divisor"](y)]
 
 
@@ -324,16 +331,17 @@ def _remainder(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where((rest != 0) & ((rest < 0) != (y < 0)), rest + y, rest)
 
 
-pointwise("pow", _power, _pow_vjp, refuses=("bool",), autocast=FP32_ON_CUDA)
-pointwise("maximum", np.maximum, _choose_vjp("lt"))
-pointwise("minimum", np.minimum, _choose_vjp("gt"))
-pointwise("floor_divide", _floor_divide, no_slope, refuses=("bool",), prepare=_prepare_division)
+pointwise("pow", _power, _pow_vjp, refuses=("bool",), autocast=FP32_ON_CUDA, cost=POWER)
+pointwise("maximum", np.maximum, _choose_vjp("lt"), rounds=False)
+pointwise("minimum", np.minimum, _choose_vjp("gt"), rounds=False)
+pointwise("floor_divide", _floor_divide, no_slope, refuses=("bool",), prepare=_prepare_division, cost=DIVISION)
 pointwise(
     "remainder",
     _remainder,
     lambda o, node, g: (g, lambda: o.neg(o.mul(g, o.floor_divide(*node.inputs)))),
     refuses=("bool",),
     prepare=_prepare_division,
+    cost=DIVISION,
 )
 pointwise("bitwise_and", np.bitwise_and, refuses=("float",))
 pointwise("bitwise_or", np.bitwise_or, refuses=("float",))
@@ -378,6 +386,7 @@ pointwise(
     ),
     prepare=_prepare_where,
     infer=_infer_where,
+    rounds=False,
 )
 
 
@@ -411,5 +420,6 @@ register(
         _cast_vjp,
         attrs={"to": REQUIRED},
         raw=True,
+        converts=True,
     )
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import OpError, OutOfRangeError
-from compiler.ir.graph import Value
+from compiler.ir.graph import Node, Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import Shape, TensorType, i64
 
@@ -26,6 +26,7 @@ register(
         attrs={"shape": REQUIRED, "axis": REQUIRED},
         differentiable=False,
         raw=True,
+        numbered=True,
     )
 )
 
@@ -58,6 +59,7 @@ register(
         attrs={"size": REQUIRED, "what": "index"},
         differentiable=False,
         raw=True,
+        checks=True,
     )
 )
 
@@ -81,6 +83,7 @@ register(
         lambda table, index: table[index],
         _take_vjp,
         raw=True,
+        reads="lookup",
     )
 )
 
@@ -89,6 +92,10 @@ def _infer_scatter_rows(index: TensorType, source: TensorType, rows: int) -> Ten
     if index.dtype.kind != "int" or source.shape[: index.rank] != index.shape:
         raise OpError(f"scatter_rows needs one row of the source per index, not {index} and {source}")
     return TensorType(source.dtype, (rows, *source.shape[index.rank :]))
+
+
+def _scatter_work(node: Node) -> int:
+    return node.inputs[-1].type.size
 
 
 def _scatter_rows(index: np.ndarray, source: np.ndarray, rows: int) -> np.ndarray:
@@ -105,6 +112,8 @@ register(
         _scatter_rows,
         lambda o, node, g: (None, o.take(g, node.inputs[0])),
         attrs={"rows": REQUIRED},
+        work=_scatter_work,
+        anchor="scatter",
     )
 )
 
@@ -137,6 +146,7 @@ register(
         _gather_vjp,
         attrs={"axis": REQUIRED},
         raw=True,
+        reads="lookup",
     )
 )
 
@@ -165,6 +175,8 @@ register(
         _scatter_add,
         lambda o, node, g: (g, None, lambda: o.gather(g, node.inputs[1], axis=node.attrs["axis"])),
         attrs={"axis": REQUIRED},
+        work=_scatter_work,
+        anchor="scatter",
     )
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from compiler.ir.types import Shape, TensorType
 from compiler.ops.elementwise import broadcast_shapes, promoted
 
 
-def _view(name: str, infer: Any, reference: Any, vjp: Any, **attrs: Any) -> Op:
-    return register(Op(name, infer, "view", reference, vjp, attrs=attrs, raw=True))
+def _view(
+    name: str, infer: Any, reference: Any, vjp: Any, keeps: Literal["", "elements", "order"] = "", **attrs: Any
+) -> Op:
+    return register(Op(name, infer, "view", reference, vjp, attrs=attrs, raw=True, keeps=keeps))
 
 
 def _infer_reshape(x: TensorType, shape: Shape) -> TensorType:
@@ -29,6 +31,7 @@ _view(
     _infer_reshape,
     lambda x, shape: x.reshape(shape),
     lambda o, node, g: (o.reshape(g, shape=node.inputs[0].shape),),
+    "order",
     shape=REQUIRED,
 )
 
@@ -48,6 +51,7 @@ _view(
     _infer_permute,
     lambda x, dims: np.transpose(x, dims),
     lambda o, node, g: (o.permute(g, dims=inverse_permutation(node.attrs["dims"])),),
+    "elements",
     dims=REQUIRED,
 )
 
@@ -139,6 +143,8 @@ register(
         _slice_scatter_vjp,
         attrs={"start": REQUIRED, "stop": REQUIRED, "step": REQUIRED},
         raw=True,
+        reads="parts",
+        anchor="concat",
     )
 )
 
@@ -185,6 +191,8 @@ register(
         attrs={"axis": REQUIRED},
         prepare=promoted,
         raw=True,
+        reads="parts",
+        anchor="concat",
     )
 )
 

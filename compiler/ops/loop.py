@@ -21,7 +21,6 @@ from compiler.ir.op import REQUIRED, Op, o, register
 from compiler.ir.replay import copy_node, live_nodes, rewrite
 from compiler.ir.types import TensorType
 from compiler.ops.contract import accumulator
-from compiler.ops.elementwise import CHEAP
 from compiler.ops.vjp import pull_back
 
 ATTRS: dict[str, Any] = {
@@ -269,7 +268,7 @@ def _costs_nothing(value: Value) -> bool:
     node = value.producer
     if node is None:
         return False
-    return node.op.kind == "view" or node.op.name in CHEAP or node.op.name in ("constant", "iota")
+    return node.op.is_free or node.op.is_cheap
 
 
 def _missing(value: Value, there: set[Value], depth: int = 6) -> dict[Value, None]:
@@ -321,4 +320,4 @@ def _types(types: Sequence[TensorType], body: Graph, attrs: dict[str, Any]) -> t
     return result_types(body, length, carries)
 
 
-LOOP = register(Op("loop", _infer, "structure", vjp=_vjp, attrs=ATTRS, infer_body=_types))
+LOOP = register(Op("loop", _infer, "loop", vjp=_vjp, attrs=ATTRS, infer_body=_types, anchor="loop"))

@@ -70,6 +70,8 @@ register(
         attrs={"shape": REQUIRED, "index": REQUIRED},
         differentiable=False,
         raw=True,
+        cost=8,
+        numbered=True,
     )
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,8 @@ def _needs_elements(infer: Callable[..., TensorType]) -> Callable[..., TensorTyp
 
 
 def _reduce(name: str, ufunc: Any, vjp: Callable[..., Any] | None, **options: Any) -> Op:
+    """Register a reduction; ``options`` are fields of its record, ``join`` among them."""
+
     def reference(x: np.ndarray, axes: tuple[int, ...], keepdim: bool) -> np.ndarray:
         return ufunc(x, axis=axes, keepdims=keepdim)
 
@@ -106,21 +109,25 @@ def _extremum_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
     return (o.mul(hit, o.div(spread(o, node, g), count)),)
 
 
-_reduce("sum", np.sum, _sum_vjp, prepare=_sum_prepare, autocast={"cuda": "fp32"})
-_reduce("amax", np.max, _extremum_vjp, infer=_needs_elements(_infer))
-_reduce("amin", np.min, _extremum_vjp, infer=_needs_elements(_infer))
-_reduce("prod", np.prod, None, prepare=_sum_prepare, autocast={"cuda": "fp32", "cpu": "fp32"})
+_reduce("sum", np.sum, _sum_vjp, join="add", prepare=_sum_prepare, autocast={"cuda": "fp32"})
+_reduce("amax", np.max, _extremum_vjp, start=-inf, join="maximum", infer=_needs_elements(_infer))
+_reduce("amin", np.min, _extremum_vjp, start=inf, join="minimum", infer=_needs_elements(_infer))
+_reduce("prod", np.prod, None, start=1, join="mul", prepare=_sum_prepare, autocast={"cuda": "fp32", "cpu": "fp32"})
 
 
 def _infer_bool(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
     return _infer(x, axes, keepdim).with_dtype(boolean)
 
 
-_reduce("any", np.any, None, infer=_infer_bool, prepare=lambda v: [as_type(v[0], boolean)])
-_reduce("all", np.all, None, infer=_infer_bool, prepare=lambda v: [as_type(v[0], boolean)])
+def _prepare_bool(operands: Sequence[Any]) -> list[Value]:
+    return [as_type(operands[0], boolean)]
 
 
-def _arg(name: str, function: Any) -> Op:
+_reduce("any", np.any, None, join="logical_or", infer=_infer_bool, prepare=_prepare_bool)
+_reduce("all", np.all, None, start=1, join="logical_and", infer=_infer_bool, prepare=_prepare_bool)
+
+
+def _arg(name: str, function: Any, finds: str) -> Op:
     """Index of the first extremum along one axis; NaN counts as the extremum, as in NumPy and PyTorch."""
 
     def infer(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
@@ -139,9 +146,10 @@ def _arg(name: str, function: Any) -> Op:
             reference,
             attrs={"axes": REQUIRED, "keepdim": False},
             differentiable=False,
+            finds=finds,
         )
     )
 
 
-_arg("argmax", np.argmax)
-_arg("argmin", np.argmin)
+_arg("argmax", np.argmax, "amax")
+_arg("argmin", np.argmin, "amin")

@@ -27,7 +27,7 @@ register(
     )
 )
 
-register(Op("detach", lambda x: x, "view", lambda x: x, differentiable=False, raw=True))
+register(Op("detach", lambda x: x, "view", lambda x: x, differentiable=False, raw=True, keeps="order"))
 register(Op("reload", lambda x: x, "view", lambda x: x, differentiable=False, raw=True))
 
 
@@ -46,7 +46,7 @@ def _infer_grad(loss: TensorType, *rest: TensorType, seed: bool) -> tuple[Tensor
     return wrt
 
 
-register(Op("grad", _infer_grad, "structure", attrs={"seed": False}, differentiable=False))
+register(Op("grad", _infer_grad, "grad", attrs={"seed": False}, differentiable=False))
 
 
 def _fused_infer(*types: TensorType, kind: str, **attrs: Any) -> tuple[TensorType, ...]:
@@ -58,7 +58,7 @@ def _fused_types(types: Sequence[TensorType], body: Graph, attrs: dict[str, Any]
         number = attrs.get(name, 0)
         if type(number) is not int or number < 0:
             raise OpError(f"{name} of a fused node must be an integer from 0 on, not {number!r}")
-    if any(n.op.kind == "structure" for n in body.nodes):
+    if any(n.op.is_structure for n in body.nodes):
         raise OpError("the body of a fused node holds a loop, a gradient or another fused node")
     if [v.type for v in body.inputs()] != list(types):
         raise OpError("the body's inputs have other types than the node's")
@@ -69,7 +69,7 @@ register(
     Op(
         "fused",
         _fused_infer,
-        "structure",
+        "fused",
         attrs={"kind": REQUIRED, "rows": 0, "columns": 0, "table": 0},
         differentiable=False,
         infer_body=_fused_types,

@@ -21,8 +21,8 @@ from compiler.ops.elementwise import as_type
 SCALAR = TensorType(f64, ())
 
 
-def _training(name: str, infer: Any, expand: Any, **attrs: Any) -> Op:
-    return register(Op(name, infer, "composite", expand=expand, attrs=attrs, differentiable=False))
+def _training(name: str, infer: Any, expand: Any, updates: bool = False, **attrs: Any) -> Op:
+    return register(Op(name, infer, "composite", expand=expand, attrs=attrs, differentiable=False, updates=updates))
 
 
 def _check_scalars(*scalars: TensorType) -> None:
@@ -241,7 +241,7 @@ def _sgd(o: Any, p: Value, g: Value, lr: Value, weight_decay: Value, maximize: b
     return (o.sub(p, o.mul(_descent(o, g, p, weight_decay, maximize), lr)),)
 
 
-_training("sgd_update", _infer_update(2, 2), _rounded(_sgd), maximize=False)
+_training("sgd_update", _infer_update(2, 2), _rounded(_sgd), updates=True, maximize=False)
 
 
 def _sgd_momentum(
@@ -265,7 +265,13 @@ def _sgd_momentum(
 
 
 _training(
-    "sgd_momentum_update", _infer_update(3, 4), _rounded(_sgd_momentum), nesterov=False, first=False, maximize=False
+    "sgd_momentum_update",
+    _infer_update(3, 4),
+    _rounded(_sgd_momentum),
+    updates=True,
+    nesterov=False,
+    first=False,
+    maximize=False,
 )
 
 
@@ -306,10 +312,7 @@ def _infer_adam(*types: TensorType, decoupled: bool, amsgrad: bool, maximize: bo
     return _infer_update(5 if amsgrad else 4, 5)(*moments, *scalars)
 
 
-_training("adam_update", _infer_adam, _rounded(_adam), decoupled=False, amsgrad=False, maximize=False)
+_training("adam_update", _infer_adam, _rounded(_adam), updates=True, decoupled=False, amsgrad=False, maximize=False)
 
 
-_training("count_step", lambda step: step, lambda o, step: o.add(step, 1))
-
-OPTIMIZER_OPS = ("sgd_update", "sgd_momentum_update", "adam_update", "count_step")
-"""Ops whose results a skipped step throws away."""
+_training("count_step", lambda step: step, lambda o, step: o.add(step, 1), updates=True)

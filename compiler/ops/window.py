@@ -77,6 +77,7 @@ register(
         attrs={"size": REQUIRED, "stride": REQUIRED, "dilation": REQUIRED, "padding": REQUIRED, "base": REQUIRED,
                "fill": 0},
         raw=True,
+        reads="window",
     )
 )  # fmt: skip
 """``y[..., *w, *o] = x[..., *w, *p]`` with ``p = (o * stride + w * dilation - padding) / base`` in each dimension.

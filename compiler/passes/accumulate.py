@@ -62,10 +62,10 @@ def accumulate(graph: Graph, count: int, split: Sequence[Value], draws: int) -> 
 
     Raises :class:`TraceError` for a loss that does not follow from micro-batches, and for a step without ``backward``.
     """
-    if not any(n.op.name == "grad" for n in graph.nodes):
+    if not any(n.op.kind == "grad" for n in graph.nodes):
         raise TraceError("accumulate= needs a step that calls backward()")
     graph = picked(plain_means(graph))
-    for _ in range(sum(n.op.name == "grad" for n in graph.nodes)):
+    for _ in range(sum(n.op.kind == "grad" for n in graph.nodes)):
         plan = _Plan(graph, count, split)
         graph = _Looped(plan, draws).graph()
         if plan.complete:
@@ -113,7 +113,7 @@ class _Plan:
     def __init__(self, graph: Graph, count: int, split: Sequence[Value]) -> None:
         self.graph, self.count, self.split = graph, count, set(split)
         self.carried = _moved_states(graph)
-        grads = self.targets = [n for n in graph.nodes if n.op.name == "grad"]
+        grads = self.targets = [n for n in graph.nodes if n.op.kind == "grad"]
         while True:
             try:
                 self._classify()
@@ -149,7 +149,7 @@ class _Plan:
         self.live = self._live()
         behind: set[Value] = set()
         for node in graph.nodes:
-            later = node.op.name == "grad" and node not in self.targets
+            later = node.op.kind == "grad" and node not in self.targets
             if later or not behind.isdisjoint(node.inputs):
                 behind.update(node.outputs)
                 if node not in self.needed:
@@ -157,7 +157,7 @@ class _Plan:
                     continue
             found = self._read(node)
             known = not node.attrs.get("micro") and all(self.parts[v] is not None for v in node.inputs)
-            if found is None and node in self.needed and (known or node.op.name == "grad"):
+            if found is None and node in self.needed and (known or node.op.kind == "grad"):
                 raise _Unknown(node)
             self.parts.update(zip(node.outputs, found or (None,) * len(node.outputs), strict=True))
             if node in self.targets and found is not None and any(p != SAME for p in found):
@@ -168,7 +168,7 @@ class _Plan:
         for target in self.targets:
             found.update(target.inputs[1 + target.attrs["seed"] :])
         for node in self.graph.nodes:
-            if (node.op.differentiable or node.op.name == "grad") and not found.isdisjoint(node.inputs):
+            if (node.op.differentiable or node.op.kind == "grad") and not found.isdisjoint(node.inputs):
                 found.update(v for v in node.outputs if v.dtype.is_floating_point)
         return found
 
@@ -185,7 +185,7 @@ class _Plan:
                 stack.pop()
             elif node is None or v not in self.parts or v in self.carried:
                 self._early[stack.pop()] = v not in self.carried
-            elif node in self.targets or node.op.name in ("grad", "batch_norm"):
+            elif node in self.targets or (node.op.kind == "grad" or node.op.name == "batch_norm"):
                 self._early[stack.pop()] = False
             else:
                 open = [i for i in node.inputs if i not in self._early]
@@ -202,7 +202,7 @@ class _Plan:
             self.roles[node] = (PART,) * len(known)
             return (OWN if drawn else SAME,) * len(node.outputs)
         sizes = {v.shape[p.axis] for v, p in zip(node.inputs, known, strict=True) if p and p.way == "rows"}
-        fixed = range(1 + node.attrs["seed"], len(known)) if node.op.name == "grad" else ()
+        fixed = range(1 + node.attrs["seed"], len(known)) if node.op.kind == "grad" else ()
         choices = [
             list(self._choices(v, sizes, i in fixed or not node.op.differentiable, i in fixed))
             for i, v in enumerate(node.inputs)
@@ -283,7 +283,7 @@ def _moved_states(graph: Graph) -> dict[Value, Value]:
         return {}
     behind: set[Value] = set()
     for node in graph.nodes:
-        if node.op.name == "grad" or not behind.isdisjoint(node.inputs):
+        if node.op.kind == "grad" or not behind.isdisjoint(node.inputs):
             behind.update(node.outputs)
         elif node.op.name != "batch_norm" and not moved.isdisjoint(node.inputs):
             moved.update(node.outputs)
@@ -341,7 +341,7 @@ class _Looped:
     def _again(self) -> set[Node]:
         """The nodes that another loop behind this one runs: gradients do not flow from one loop into the other."""
         nodes, targets = self.source.nodes, self.plan.targets
-        later = [v for n in nodes if n.op.name == "grad" and n not in targets for v in n.inputs]
+        later = [v for n in nodes if n.op.kind == "grad" and n not in targets for v in n.inputs]
         behind = {v for g in targets for v in g.outputs}
         found = set()
         for node in nodes:

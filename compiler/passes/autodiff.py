@@ -34,13 +34,13 @@ def autodiff(graph: Graph) -> Graph:
         for node in graph.nodes:
             inputs = tuple([new.get(v, v) for v in node.inputs])
             builder.at(node)
-            if node.op.name == "grad":
+            if node.op.kind == "grad":
                 _give_rules(builder, node, inputs, new)
                 inputs = tuple([new.get(v, v) for v in node.inputs])
                 outputs = _gradients(builder, node, inputs)
             elif _has_no_rule(node):
                 outputs = _expanded(node, inputs)
-            elif node.op.name == "loop":
+            elif node.op.kind == "loop":
                 outputs = copy_node(builder, node, inputs, node.body)  # its own: gradients let it return more
             else:
                 outputs = copy_node(builder, node, inputs)
@@ -100,7 +100,7 @@ def _gradients(builder: GraphBuilder, node: Node, inputs: tuple[Value, ...]) -> 
     nodes = [n for n in builder.nodes if not leaves.intersection(n.outputs)]
     dependent = _dependent(nodes, leaves)
     for inner in nodes:
-        if inner.op.name == "loop" and any(v in dependent for v in inner.outputs):
+        if inner.op.kind == "loop" and any(v in dependent for v in inner.outputs):
             save_residuals(inner)
     builder.at(node, "grad", "backward")
     seed = rest[0] if node.attrs["seed"] else o.expand(constant(1.0, loss.dtype), shape=loss.shape)

@@ -39,7 +39,7 @@ def cse(graph: Graph) -> Graph:
         outputs = seen.get(key)
         if outputs is None:
             outputs = copy_node(builder, node, inputs)
-            if node.body is None and node.op.kind not in ("random", "structure"):
+            if node.body is None and node.op.is_shareable:
                 seen[key] = outputs
         new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
     return dead_code(with_nodes(graph, builder.nodes, new))

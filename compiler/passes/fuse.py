@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
-from compiler.domain import CHECKS, LOOKUPS, concat_of, inner_columns, reduction_class
+from compiler.domain import concat_of, inner_columns, reduction_class
 from compiler.errors import VerifyError
 from compiler.groups import Group, Groups
 from compiler.index import (
@@ -24,7 +24,6 @@ from compiler.ir.graph import Graph, Node, Update, Value, users
 from compiler.ir.op import OPS
 from compiler.ir.replay import live_nodes
 from compiler.ir.types import TensorType, bf16, f32
-from compiler.ops.elementwise import CHEAP
 
 ROW_LIMIT = 4096
 """A reduction of everything that keeps its dimensions, one row, is usable in its kernel up to this many elements."""
@@ -34,23 +33,6 @@ FEWEST_ROWS = 64
 
 FEWEST_COLUMNS = 16
 """Columns of a product from which on it takes in their sums."""
-
-ANCHORED = {
-    "dot": "contract",
-    "convolve": "convolution",
-    "convolve_weight": "convolution",
-    "scaled_dot_product_attention": "attention",
-    "attention_backward": "attention",
-    "concat": "concat",
-    "slice_scatter": "concat",
-    "scatter_rows": "scatter",
-    "scatter_add": "scatter",
-    "loop": "loop",
-}
-"""Ops with a template of their own, and its kind."""
-
-PRODUCTS = ("dot", "convolve", "convolve_weight")
-"""Those of them that take others in, as their epilogue."""
 
 
 def fuse(graph: Graph, product_sums: bool = False, joins: bool = False) -> Graph:
@@ -77,14 +59,9 @@ def fuse(graph: Graph, product_sums: bool = False, joins: bool = False) -> Graph
     over its rows, are results of its kernel; with ``joins``, a concatenation of values of one kernel is, too.
     """
     for node in graph.nodes:
-        if node.op.name == "fused":
+        if node.op.kind == "fused":
             raise VerifyError(f"fuse takes a graph that is not fused yet, and this node is\n  at {node.loc}")
     return _Fusion(graph, product_sums, joins).run()
-
-
-def is_free(node: Node) -> bool:
-    """Costs nothing to have in every kernel that needs it."""
-    return node.op.kind == "view" or node.op.name in ("constant", "iota")
 
 
 def _element_map(value: Value, shape: tuple[int, ...], linear: Index) -> tuple[Value, Index]:
@@ -110,7 +87,7 @@ class _Fusion:
 
     def run(self) -> Graph:
         for position, node in enumerate(self.nodes):
-            if not is_free(node) and not self._is_lazy_cast(node):
+            if not node.op.is_free and not self._is_lazy_cast(node):
                 self._place(node, position)
         return self._assemble()
 
@@ -118,7 +95,7 @@ class _Fusion:
 
     def _is_lazy_cast(self, node: Node) -> bool:
         """A cast of an input to bf16 that only contractions read happens where they read it."""
-        if node.op.name != "cast" or node.attrs["to"] is not bf16 or node.inputs[0].dtype is not f32:
+        if not node.op.converts or node.attrs["to"] is not bf16 or node.inputs[0].dtype is not f32:
             return False
         root, _ = view_chain(node.inputs[0])
         if root.producer is not None:
@@ -129,18 +106,17 @@ class _Fusion:
             if value in self.results:
                 return False
             for reader in self.readers.get(value, ()):
-                if reader.op.kind == "view" and reader.op.name != "slide":
+                if reader.op.kind == "view" and reader.op.reads != "window":
                     pending.append(reader.output)
-                elif reader.op.name != "dot":
+                elif reader.op.kind != "contract":
                     return False
                 dots += 1
         return dots > 0
 
     def _place(self, node: Node, position: int) -> None:
-        name = node.op.name
         if self._written_in_place(node, position) or self._joined(node, position):
             return
-        if name in ANCHORED:
+        if node.op.anchor is not None:
             group = Group(position, node.outputs[0].type.size)
             group.anchor = node
             self._start(group, node)
@@ -150,7 +126,7 @@ class _Fusion:
             self._place_reduction(node, position)
             return
         shape, size = node.output.shape, node.output.type.size
-        tables = node.inputs[:1] if name in LOOKUPS else ()
+        tables = node.inputs[:1] if node.op.is_lookup else ()
         ended = self._ended_before(node)
         candidates: dict[Group, None] = {}
         for value in node.inputs:
@@ -170,7 +146,7 @@ class _Fusion:
         for position, value in enumerate(node.inputs):
             group = self.group.get(view_chain(value)[0])
             shape = value.shape if node.op.kind == "reduce" else node.outputs[0].shape
-            stored = node.op.name in ANCHORED or (position == 0 and node.op.name in LOOKUPS)
+            stored = node.op.needs_memory(position)
             if group is not None and (stored or self._linked(value, shape) is None):
                 found.add(group)
         return found
@@ -203,7 +179,7 @@ class _Fusion:
             home = self._merge(made, node, position)
             if home is None or any(self.group[v] is not home for v in node.inputs):
                 return False
-        elif node.op.name == "cast" and concat_of(node.inputs[0]) is not None:
+        elif node.op.converts and concat_of(node.inputs[0]) is not None:
             home = made[0]
         else:
             return False
@@ -227,7 +203,7 @@ class _Fusion:
         group = self.group.get(root)
         if any(view.op.name == "reload" for view in chain):
             return None
-        if group is None or root in group.sinks or (group.anchor is not None and group.anchor.op.name not in PRODUCTS):
+        if group is None or root in group.sinks or (group.anchor is not None and not group.anchor.op.is_product):
             return None
         size = prod(shape)
         if size == group.size and root.type.size == size:
@@ -252,7 +228,7 @@ class _Fusion:
         kind = reduction_class(value.shape, axes)
         size = value.type.size
         columns = prod(value.shape[a] for a in axes)
-        if node.op.name in ("argmax", "argmin"):
+        if node.op.finds:
             kind = "mixed"
         elif kind == "full":
             kind = "row" if node.attrs["keepdim"] and size <= ROW_LIMIT else "full"
@@ -276,9 +252,9 @@ class _Fusion:
     def _fits(self, group: Group, node: Node, kind: str, columns: int) -> bool:
         """Whether a reduction of a value of ``group`` can run in its kernel."""
         if group.anchor is not None:
-            adds = self.product_sums and group.anchor.op.name == "dot"
+            adds = self.product_sums and group.anchor.op.kind == "contract"
             wide = kind == "full" or (kind == "column" and _tall(group.anchor.output.shape, columns))
-            return adds and wide and node.op.name == "sum" and node.output.dtype is f32
+            return adds and wide and node.op.join == "add" and node.output.dtype is f32
         if root_size(node.inputs[0]) == group.size:
             return kind == "full" or group.columns in (None, columns)
         everything = reduction_class(node.inputs[0].shape, node.attrs["axes"]) == "full"
@@ -349,28 +325,28 @@ class _Fusion:
     def _materialise_operands(self, node: Node) -> None:
         """Operands a template cannot read as a strided window of memory are copied first."""
         home = self.group[node.outputs[0]]
-        if node.op.name in ("convolve", "convolve_weight"):
+        if node.op.anchor == "convolution":
             for value in node.inputs:
                 if not self._as_it_lies(value):
                     self._copy(value, home)
             return
-        if home.anchor is not node or node.op.name not in ("dot", "scaled_dot_product_attention", "attention_backward"):
+        if home.anchor is not node or node.op.anchor not in ("contract", "attention"):
             return
-        through = ("cast",) if node.op.name == "dot" else ()
+        product = node.op.kind == "contract"
         for value in node.inputs:
             root, chain = view_chain(value)
             lazy = root.producer is not None and self._is_lazy_cast(root.producer)
-            if not chain and not lazy and (root.producer is None or not is_free(root.producer)):
+            if not chain and not lazy and (root.producer is None or not root.producer.op.is_free):
                 continue
-            window = matrix_strides(value, through if lazy else ())
-            stored = root.producer is None or lazy or not is_free(root.producer)
-            if window is None or not stored or (node.op.name == "dot" and 1 not in window[2][-2:]):
+            window = matrix_strides(value, casts=lazy and product)
+            stored = root.producer is None or lazy or not root.producer.op.is_free
+            if window is None or not stored or (product and 1 not in window[2][-2:]):
                 self._copy(value, home)
 
     def _as_it_lies(self, value: Value) -> bool:
         """Whether a value is in memory with its elements in order."""
         root, chain = view_chain(value)
-        if root.producer is not None and (is_free(root.producer) or self._is_lazy_cast(root.producer)):
+        if root.producer is not None and (root.producer.op.is_free or self._is_lazy_cast(root.producer)):
             return False
         window = matrix_strides(value) if chain else (root, 0, strides_of(value.shape))
         strides = zip(value.shape, window[2] if window else (), strides_of(value.shape), strict=window is not None)
@@ -399,10 +375,10 @@ class _Fusion:
         new: dict[Value, Value] = {p.value: p.value for p in self.graph.params}
         nodes = []
         for group in self._ordered():
-            if group.anchor is not None and group.anchor.op.name == "loop":
+            if group.anchor is not None and group.anchor.op.kind == "loop":
                 nodes.append(_loop_on(group.anchor, new))
                 continue
-            whole = group.anchor is not None and ANCHORED[group.anchor.op.name] == "attention"
+            whole = group.anchor is not None and group.anchor.op.anchor == "attention"
             if whole:
                 outputs = list(group.nodes[-1].outputs)
             else:
@@ -420,15 +396,15 @@ class _Fusion:
 
     def _loop_operands(self, aliases: dict[Group, list[Value]]) -> None:
         """Loops read memory: their operands are stored as they are; a mere reshape by the kernel of its root."""
-        for home in [g for g in self.groups if g.anchor is not None and g.anchor.op.name == "loop"]:
+        for home in [g for g in self.groups if g.anchor is not None and g.anchor.op.kind == "loop"]:
             assert home.anchor is not None
             for value in dict.fromkeys(home.anchor.inputs):
                 root, chain = view_chain(value)
                 group = self.group.get(root)
                 if value in self.group or value in self.reshaped or (value.producer is None and not chain):
                     continue
-                plain = all(v.op.name in ("reshape", "detach") for v in chain)
-                takes = group is not None and (group.anchor is None or group.anchor.op.name in PRODUCTS)
+                plain = all(v.op.keeps == "order" for v in chain)
+                takes = group is not None and (group.anchor is None or group.anchor.op.is_product)
                 if group is not None and takes and plain and root not in group.sinks:
                     aliases.setdefault(group, []).append(value)
                     self.reshaped.add(value)
@@ -448,10 +424,10 @@ class _Fusion:
                 continue
             root, chain = view_chain(value)
             group = self.group.get(root)
-            plain = all(v.op.name in ("reshape", "detach") for v in chain)
+            plain = all(v.op.keeps == "order" for v in chain)
             if group is not None and root in group.sinks and not self._only_reader(root, chain):
                 plain = False
-            if group is not None and plain and (group.anchor is None or group.anchor.op.name in PRODUCTS):
+            if group is not None and plain and (group.anchor is None or group.anchor.op.is_product):
                 found.setdefault(group, []).append(value)
             else:
                 self._copy(value, None)
@@ -497,8 +473,7 @@ class _Fusion:
                     for root in self._roots(value):
                         if self.group.get(root) is not group:
                             readers.setdefault(root, set()).add(group)
-                            elsewhere = node.op.name in LOOKUPS and position == 0
-                            if node.op.name in ANCHORED or elsewhere or _slides(value):
+                            if node.op.needs_memory(position) or _slides(value):
                                 fixed.add(root)
         for node in reversed(self.nodes):
             value = node.outputs[0]
@@ -522,7 +497,7 @@ class _Fusion:
         That is what is there anyway, or takes at most half of the memory of a tensor of ``kind``.
         """
         node = value.producer
-        if node is None or value not in self.group or node.op.name not in CHEAP or depth == 0:
+        if node is None or value not in self.group or not node.op.is_cheap or depth == 0:
             return None
         found: set[Value] = set()
         for operand in node.inputs:
@@ -651,7 +626,8 @@ class _Fusion:
     @staticmethod
     def _kind(group: Group) -> str:
         if group.anchor is not None:
-            return ANCHORED[group.anchor.op.name]
+            assert group.anchor.op.anchor is not None
+            return group.anchor.op.anchor
         reductions = [n for n in group.nodes if n.op.kind == "reduce"]
         if any(n.output not in group.sinks for n in reductions):
             return "row"
@@ -667,7 +643,7 @@ def _tall(shape: tuple[int, ...], columns: int) -> bool:
 
 def _slides(value: Value) -> bool:
     """Whether ``value`` reads what is behind it, which must be in memory, at places that may not exist."""
-    return any(view.op.name == "slide" for view in view_chain(value)[1])
+    return any(view.op.reads == "window" for view in view_chain(value)[1])
 
 
 def _loop_on(loop: Node, new: dict[Value, Value]) -> Node:
@@ -679,7 +655,7 @@ def _loop_on(loop: Node, new: dict[Value, Value]) -> Node:
 
 
 def _checks(group: Group) -> bool:
-    return any(n.op.name in CHECKS for n in group.nodes)
+    return any(n.op.checks for n in group.nodes)
 
 
 def root_size(value: Value) -> int:

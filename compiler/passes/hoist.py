@@ -66,7 +66,7 @@ def hoist(graph: Graph) -> Graph:
     iterations at once add in another order. Results, carries and operands that nobody needs are dropped. A sum over
     rows is taken out where its operand is stacked anyway. Of a loop over micro-batches only ops on invariants come out.
     """
-    if not any(n.op.name == "loop" for n in graph.nodes):
+    if not any(n.op.kind == "loop" for n in graph.nodes):
         return graph
     graph = _pruned(graph)
     builder = _Numbering()
@@ -74,7 +74,7 @@ def hoist(graph: Graph) -> Graph:
     with using(builder):
         for node in graph.nodes:
             inputs = tuple([new.get(v, v) for v in node.inputs])
-            if node.op.name == "loop":
+            if node.op.kind == "loop":
                 outputs = tuple(_Loop(builder, node, inputs).results())
             else:
                 outputs = copy_node(builder, node, inputs)
@@ -91,7 +91,7 @@ class _Numbering(GraphBuilder):
         self.known: dict[tuple[Any, ...], tuple[Value, ...]] = {}
 
     def remember(self, node: Node, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
-        if node.body is None and node.op.kind not in ("random", "structure"):
+        if node.body is None and node.op.is_shareable:
             self.known.setdefault((node.op.name, inputs, repr(node.attrs)), tuple(outputs))
 
     def emit(self, call: Call) -> tuple[Value, ...]:
@@ -110,7 +110,7 @@ def _pruned(graph: Graph) -> Graph:
     wanted = set(graph.results())
     kept: dict[Node, Graph] = {}
     for node in reversed(graph.nodes):
-        if node.op.name == "loop" and any(v in wanted for v in node.outputs):
+        if node.op.kind == "loop" and any(v in wanted for v in node.outputs):
             kept[node] = body = _needed(node, wanted)
             there = set(body.inputs())
             assert node.body is not None
@@ -212,7 +212,7 @@ class _Loop:
         self.nodes: list[Node] = []
 
     def _classify(self, node: Node) -> None:
-        if node.op.kind in ("random", "structure") or len(node.outputs) != 1:
+        if not node.op.is_shareable or len(node.outputs) != 1:
             return
         value = node.output
         if all(v in self.fixed for v in node.inputs):
@@ -225,7 +225,7 @@ class _Loop:
         self.along.add(value)
         follows = [v for v in node.inputs if v in self.ready]
         larger = all(v.type.nbytes < value.type.nbytes for v in follows)
-        if node.op.name == "dot" or (node.op.kind in ("pointwise", "view") and follows and not larger):
+        if node.op.kind == "contract" or (node.op.kind in ("pointwise", "view") and follows and not larger):
             self.ready.add(value)
 
     def results(self) -> list[Value]:
@@ -236,11 +236,11 @@ class _Loop:
         for value in self.parts.slices:
             if value in late or value in self.along or value in self.fixed:
                 self.slices.pop(value, None)
-        for product in (*late.values(), *(p for p in sums.values() if p.op.name == "dot")):
+        for product in (*late.values(), *(p for p in sums.values() if p.op.kind == "contract")):
             for operand in product.inputs:
                 self._keep(operand)
         there = self.along | self.fixed | self.slices.keys()
-        sums = {i: p for i, p in sums.items() if p.op.name == "dot" or _root(p.inputs[0]) in there}
+        sums = {i: p for i, p in sums.items() if p.op.kind == "contract" or _root(p.inputs[0]) in there}
         carries = [i for i in range(self.parts.carries) if i not in sums]
         found = self._record(carries)
         last = dict(zip(carries, found, strict=False))
@@ -254,11 +254,11 @@ class _Loop:
     def _product(self, value: Value) -> Node | None:
         """The product, of two dimensions, that ``value`` is a view or cast of, if nothing else needs it."""
         node = value.producer
-        while node is not None and (node.op.kind == "view" or node.op.name == "cast") and self.uses[value] == 1:
+        while node is not None and (node.op.kind == "view" or node.op.converts) and self.uses[value] == 1:
             value, node = node.inputs[0], node.inputs[0].producer
-        if node is None or self.uses[value] > 1 or node.op.name not in ("dot", "sum"):
+        if node is None or self.uses[value] > 1 or (node.op.kind != "contract" and node.op.join != "add"):
             return None
-        return node if node.op.name == "sum" or node.output.type.rank == 2 else None
+        return node if node.op.kind == "reduce" or node.output.type.rank == 2 else None
 
     def _sums(self) -> dict[int, Node]:
         """Carries to which every iteration only adds a product or a sum, by place."""
@@ -285,7 +285,7 @@ class _Loop:
         start, after = self.starts[place], self.parts.next[place].producer
         assert after is not None
         carry = self.carried[place]
-        if product.op.name == "sum":
+        if product.op.kind == "reduce":
             operand = self._all(product.inputs[0])
             self._at(product.output)
             axes = (0, *(a + 1 for a in product.attrs["axes"]))
@@ -338,7 +338,7 @@ class _Loop:
     def _on_all(self, node: Node) -> Value:
         """``node`` on all iterations at once."""
         name, attrs, shape, n = node.op.name, node.attrs, node.output.shape, self.length
-        if name == "dot" and node.inputs[1] in self.fixed:
+        if node.op.kind == "contract" and node.inputs[1] in self.fixed:
             a, b = self._all(node.inputs[0]), self._lift(node.inputs[1])
             self._at(node.output)
             rows = o.reshape(a, shape=(n * a.shape[1], a.shape[2]))
@@ -376,7 +376,7 @@ class _Loop:
             if node.outputs[0] in self.fixed or node.outputs[0] in self.ready:
                 continue
             inputs = [self._use(v) for v in node.inputs]
-            if node.op.name == "dot" and node.inputs[1] in self.fixed and _lies_badly(node):
+            if node.op.kind == "contract" and node.inputs[1] in self.fixed and _lies_badly(node):
                 inputs[1] = self._param(2, node.inputs[1], self._lift(node.inputs[1]))
             self._copy(node, tuple(inputs))
         outputs = [self._use(v) for v in (*following, *self.slices)]
@@ -407,7 +407,7 @@ class _Loop:
 
     def _rounded_by_products(self, node: Node) -> bool:
         """Whether ``node`` rounds a weight to bf16 for products only, which do so as they pack it."""
-        if node.op.name != "cast" or node.output.dtype is not bf16 or node.inputs[0].dtype is not f32:
+        if not node.op.converts or node.output.dtype is not bf16 or node.inputs[0].dtype is not f32:
             return False
         pending = [node.output]
         while pending:
@@ -417,7 +417,7 @@ class _Loop:
             for reader in self.readers.get(value, ()):
                 if reader.op.kind == "view":
                     pending.append(reader.output)
-                elif reader.op.name != "dot" or reader.inputs[0] in self.fixed or reader.output.shape[-2] <= FEW:
+                elif reader.op.kind != "contract" or reader.inputs[0] in self.fixed or reader.output.shape[-2] <= FEW:
                     return False
         return True
 
@@ -426,7 +426,7 @@ class _Loop:
         if value in self.new:
             return self.new[value]
         node = value.producer
-        if value in self.fixed and (node is None or not (_free(node) or self._rounded_by_products(node))):
+        if value in self.fixed and (node is None or not (node.op.is_free or self._rounded_by_products(node))):
             return self._param(2, value, self._lift(value))
         if value in self.ready or node is None:
             return self._param(1, value, self._all(value))
@@ -436,13 +436,9 @@ class _Loop:
 
 def _works_on_all(node: Node, fixed: set[Value]) -> bool:
     """Whether :meth:`_Loop._on_all` can do ``node``."""
-    if node.op.name == "dot":
+    if node.op.kind == "contract":
         return node.inputs[1] in fixed and node.output.type.rank == 2
     return node.op.kind == "pointwise" or node.op.name in ("reshape", "permute", "expand", "slice", "detach")
-
-
-def _free(node: Node) -> bool:
-    return node.op.kind == "view" or node.op.name in ("constant", "iota")
 
 
 def _root(value: Value) -> Value:
@@ -454,7 +450,7 @@ def _root(value: Value) -> Value:
 
 
 def _widens(node: Node) -> bool:
-    return node.op.name == "cast" and node.inputs[0].dtype.is_half and not node.output.dtype.is_half
+    return node.op.converts and node.inputs[0].dtype.is_half and not node.output.dtype.is_half
 
 
 def _lies_badly(product: Node) -> bool:
@@ -463,7 +459,7 @@ def _lies_badly(product: Node) -> bool:
     if product.output.shape[-2] > FEW and value.shape[-2] <= DEEP:
         return False
     while value.producer is not None and value.producer.op.kind == "view":
-        if value.producer.op.name != "reshape":
+        if value.producer.op.keeps != "order":
             return True
         value = value.producer.inputs[0]
     return False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from compiler.domain import CHECKS
 from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.op import Op
 from compiler.ir.replay import with_nodes
 
 _SHAPES = ("shape", "axes", "keepdim", "rows", "columns")
@@ -91,7 +91,7 @@ def _copy(node: Node, attrs: dict[str, object], new: dict[Value, Value]) -> Node
 def _signature(node: Node) -> Hashable | None:
     """The body without sizes, for kernels that run over the elements of their tensors one by one."""
     body = node.body
-    if body is None or node.op.name != "fused":
+    if body is None or node.op.kind != "fused":
         return None
     size = node.attrs["rows"] * node.attrs["columns"]
     if node.attrs["kind"] not in ("pointwise", "full") or size <= 1:
@@ -104,10 +104,15 @@ def _signature(node: Node) -> Hashable | None:
         number[value] = len(number)
         parts.append((value.dtype, value.type.size == 1))
     for inner in body.nodes:
-        if inner.op.kind in ("random", "index") or inner.op.name in ("permute", "slice", "expand", "iota", *CHECKS):
+        if inner.op.kind == "index" or inner.op.numbered or inner.op.checks or _moves(inner.op):
             return None
         attrs = tuple((k, type(v), v) for k, v in inner.attrs.items() if k not in _SHAPES)
         parts.append((inner.op.name, attrs, tuple([number[v] for v in inner.inputs])))
         for value in inner.outputs:
             number[value] = len(number)
     return node.attrs["kind"], tuple(parts), tuple([number[v] for v in body.outputs])
+
+
+def _moves(op: Op) -> bool:
+    """Whether ``op`` is a view that shows elements at other places."""
+    return op.kind == "view" and op.keeps != "order"

@@ -37,7 +37,7 @@ def _last(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
     if node.op.name != "slice":
         return None
     stack, views = view_chain(inputs[0])
-    if stack.producer is None or stack.producer.op.name != "loop" or any(v.op.name != "permute" for v in views):
+    if stack.producer is None or stack.producer.op.kind != "loop" or any(v.op.keeps != "elements" for v in views):
         return None
     parts, made = Parts.of(stack.producer), stack.producer.attrs
     value = dict(zip(parts.stacks, parts.slices, strict=True)).get(stack)

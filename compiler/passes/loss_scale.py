@@ -11,7 +11,6 @@ from compiler.ir.graph import Graph, Node, Update, Value
 from compiler.ir.op import o
 from compiler.ir.replay import copy_node, with_nodes
 from compiler.ir.types import f64
-from compiler.ops.training import OPTIMIZER_OPS
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,13 @@ def loss_scale(graph: Graph, setting: LossScale) -> Graph:
     with using(builder):
         for node in graph.nodes:
             inputs = tuple([new.get(v, v) for v in node.inputs])
-            if node.op.name == "grad":
+            if node.op.kind == "grad":
                 builder.at(node, "loss_scale")
                 outputs, found = _scaled_gradients(node, inputs, setting)
                 overflow = found if overflow is None else o.maximum(overflow, found)
             else:
                 outputs = copy_node(builder, node, inputs)
-            if overflow is not None and node.op.name in OPTIMIZER_OPS:
+            if overflow is not None and node.op.updates:
                 builder.at(node, "loss_scale")
                 old = (inputs[0], *inputs[2:])
                 outputs = tuple([o.skip_if(overflow, a, b) for a, b in zip(old, outputs, strict=False)])

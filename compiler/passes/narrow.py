@@ -42,13 +42,13 @@ def narrow(graph: Graph) -> Graph:
 
     The kernel that makes a value rounds it, instead of one of its own; ``hoist`` drops what nobody reads any more.
     """
-    if not any(n.op.name == "loop" for n in graph.nodes):
+    if not any(n.op.kind == "loop" for n in graph.nodes):
         return graph
     readers = users(graph)
     found: dict[Value, Value] = {}  # results of loops, and casts of these -> what they have become
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> list[Value] | None:
-        if node.op.name == "loop":
+        if node.op.kind == "loop":
             casts = [n for v in Parts.of(node).stacks for n in readers.get(v, ()) if _rounds(n)]
             found.update(_narrowed(node, inputs, casts))
         return [found[v] for v in node.outputs] if node.outputs[0] in found else None
@@ -57,7 +57,7 @@ def narrow(graph: Graph) -> Graph:
 
 
 def _rounds(node: Node) -> bool:
-    return node.op.name == "cast" and node.output.dtype.is_half and not node.inputs[0].dtype.is_half
+    return node.op.converts and node.output.dtype.is_half and not node.inputs[0].dtype.is_half
 
 
 def _narrowed(node: Node, inputs: Sequence[Value], casts: Sequence[Node]) -> dict[Value, Value]:

@@ -12,15 +12,11 @@ from math import inf
 import networkx as nx
 from networkx.algorithms.flow import preflow_push
 
-from compiler.domain import CHECKS
 from compiler.errors import MemoryBudgetError
 from compiler.index import view_chain
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import OPS
 from compiler.ir.replay import with_nodes
-
-COSTLY = {"uniform": 8, "erf": 12, "tanh": 12, "pow": 12, "sin": 8, "cos": 8, "exp": 6, "log": 6, "log1p": 6}
-"""Operations per element of a pointwise op, where these are not one."""
 
 PRICE = 1 / 16
 """Bytes that must be saved for an operation that can be part of its reader's kernel."""
@@ -149,7 +145,7 @@ def _rematerialised(graph: Graph, efforts: Sequence[Effort], keeps_operands: boo
                 phase = _Phase(graph, start, turn, efforts, keeps_operands)
                 start = len(phase.forward)
             inputs = tuple([phase.read(v, nodes, new) for v in node.inputs])
-            if node.op.kind == "structure":  # never part of a kernel
+            if node.op.is_structure:  # never part of a kernel
                 inputs = tuple(map(_unloaded, inputs))
         copied = node if inputs == node.inputs else node.copy(inputs)
         new.update((a, b) for a, b in zip(node.outputs, copied.outputs, strict=True) if a is not b)
@@ -247,7 +243,7 @@ class _Phase:
         """What computing ``node`` again costs, in bytes; infinite if that must not be."""
         if node.op.kind == "view":
             return 0
-        fixed = node.op.name in CHECKS or node.op.kind == "structure" or self.checkpoints.intersection(node.outputs)
+        fixed = node.op.checks or node.op.is_structure or self.checkpoints.intersection(node.outputs)
         if fixed or node.outputs[0] not in self.position:
             return inf
         price = self._effort(self.position[node.outputs[0]]).price
@@ -290,13 +286,9 @@ def _is_product(node: Node) -> bool:
 
 
 def _operations(node: Node) -> int:
-    if node.op.name == "dot":
-        return 2 * node.output.type.size * node.inputs[0].shape[-1]
-    if node.op.name == "convolve":
-        return 2 * node.output.type.size * (node.inputs[1].type.size // node.inputs[1].shape[0])
-    if node.op.name == "scaled_dot_product_attention":
-        return 4 * node.inputs[0].type.size * node.inputs[1].shape[-2]
-    return COSTLY.get(node.op.name, 1) * max(v.type.size for v in (*node.inputs, *node.outputs))
+    if _is_product(node) and node.op.work is not None:
+        return node.op.work(node)
+    return node.op.cost * max(v.type.size for v in (*node.inputs, *node.outputs))
 
 
 def _capacity(amount: float) -> dict[str, int]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from compiler.domain import CHECKS
 from compiler.interpret import evaluate
 from compiler.ir.ambient import using
 from compiler.ir.builder import Call, GraphBuilder
@@ -76,7 +75,7 @@ def _source(value: Value, op: str) -> Node | None:
 
 def _fold(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """Arithmetic on rank-0 constants, done now by the op's own reference."""
-    if node.op.kind != "pointwise" or not inputs or node.output.type.rank or node.op.name in CHECKS:
+    if node.op.kind != "pointwise" or not inputs or node.output.type.rank or node.op.checks:
         return None
     if not all(is_constant(v) for v in inputs):
         return None

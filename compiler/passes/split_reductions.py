@@ -9,8 +9,6 @@ from compiler.ir.op import Op, o
 from compiler.ir.replay import noted, rewrite
 from compiler.ir.types import Shape, f32
 
-JOINABLE = ("sum", "prod", "amax", "amin", "any", "all")
-
 
 def split_reductions(graph: Graph) -> Graph:
     """Reduce over the last axes first, or over the leading ones: memory is read in order, and sums are short.
@@ -31,7 +29,7 @@ def split_reductions(graph: Graph) -> Graph:
 
 
 def _split(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
-    if node.op.name not in JOINABLE:
+    if not node.op.join:
         return None
     x, axes = inputs[0], node.attrs["axes"]
     if not _first(x.shape, axes):

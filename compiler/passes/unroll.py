@@ -37,7 +37,7 @@ def unroll(graph: Graph) -> Graph:
 
 
 def _written_out(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
-    if node.op.name != "loop" or not node.attrs["micro"]:
+    if node.op.kind != "loop" or not node.attrs["micro"]:
         return None
     parts = Parts.of(node)
     carries, sequences, fixed = parts.split(inputs)

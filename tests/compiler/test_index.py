@@ -173,7 +173,7 @@ def test_every_window_of_a_matrix_is_found() -> None:
     assert matrix_strides(window) == (x, 13, (2, 6))
     assert matrix_strides(merged) is None
     assert matrix_strides(cast) == (cast, 0, (2, 1))
-    assert matrix_strides(cast, through=("cast",)) == (x, 13, (2, 6))
+    assert matrix_strides(cast, casts=True) == (x, 13, (2, 6))
 
 
 def test_the_coarsest_common_shape() -> None:

@@ -411,7 +411,7 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base
     """A convolution, or the gradient of its weights, with everything fused behind it."""
     graph = node.body
     assert graph is not None
-    op = next(n for n in graph.nodes if n.op.name in ("convolve", "convolve_weight"))
+    op = next(n for n in graph.nodes if n.op.anchor == "convolution")
     gradient = op.op.name == "convolve_weight"
     params = graph.inputs()
     body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)

@@ -12,11 +12,12 @@ from math import prod
 
 from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Run, Scope
-from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE, STORAGE, index_text, literal
+from compiler.codegen.c.spelling import COMPUTE, JOINS, STORAGE, index_text, literal, spell
 from compiler.codegen.c.writer import Writer
 from compiler.domain import Read, concat_of, evaluated, reduction_class, reduction_of
 from compiler.index import Index, Var, join, parts_in_concat, refined, split
 from compiler.ir.graph import Node, Value
+from compiler.ir.op import OPS
 from compiler.ir.types import DType, f32, i32
 
 FLAT_CHUNK = 8192  # elements of a flat kernel that make one chunk of partial results
@@ -24,17 +25,6 @@ ROW_CHUNKS = 16  # partial results of sums over the rows, at most
 UNROLLED = 4  # places of a row that are written out next to each other, at most, where that saves divisions
 BUFFER_LIMIT = 16384  # columns up to which a row buffer stands on the stack
 SHORT_VECTORS = "simdlen(8)"  # of 32 bytes: to write several arrays in 64 bytes each takes Zen 4 up to a third longer
-
-_START = {"sum": 0, "amax": float("-inf"), "amin": float("inf"), "prod": 1, "any": 0, "all": 1}
-_JOIN = {
-    "sum": "{0} += {1};",
-    "prod": "{0} *= {1};",
-    "amax": "{0} = {1} > {0} ? {1} : {0};",
-    "amin": "{0} = {1} < {0} ? {1} : {0};",
-    "any": "{0} |= {1} != 0;",
-    "all": "{0} &= {1} != 0;",
-}
-_CLAUSE = {"sum": "+", "prod": "*", "amax": "max", "amin": "min", "any": "|", "all": "&"}
 
 Pass = tuple[list[Node], list[Node], dict[int, Value]]
 """Reductions along the row, sums over the rows, and the values stored per element, by the number of the result."""
@@ -156,7 +146,7 @@ class Loops:
 
     def _over_rows(self, reduction: Node) -> bool:
         """Whether a reduction in a row kernel runs over the rows instead of along one."""
-        if reduction.op.name in ("argmax", "argmin"):
+        if reduction.op.finds:
             return False
         kind = reduction_class(reduction.inputs[0].shape, reduction.attrs["axes"])
         return kind == "column" or (kind == "full" and self.rows > 1)
@@ -209,7 +199,7 @@ class Loops:
     def better_walk(self) -> tuple[int, int, int] | None:
         """How to walk along the columns where some place read is found by dividing them, or None."""
         divisors = set().union(*(index.divisors(self.column) for _, index in self._read()))
-        arguments = any(n.op.name in ("argmax", "argmin") for n in self.graph.nodes)
+        arguments = any(bool(n.op.finds) for n in self.graph.nodes)
         if not divisors or arguments or self.by_columns or self.rows == 1:
             return None
         values = [v for n in self.graph.nodes for v in (*n.inputs, *n.outputs)]
@@ -234,7 +224,7 @@ class Loops:
         stores = all(
             v.type.size == self.size for v in self.outputs if reduction_of(v) not in {s.producer for s in self.sinks}
         )
-        lookups = any(n.op.name in ("take", "gather", "uniform") for n in self.graph.nodes)
+        lookups = any(n.op.is_lookup or n.op.kind == "random" for n in self.graph.nodes)
         return stores and not lookups and all(i == self.at or v.type.size == 1 for v, i in self._read())
 
     def _read(self) -> Iterator[Read]:
@@ -341,7 +331,7 @@ class Loops:
         return found
 
     def _is_expensive(self, value: Value) -> bool:
-        return value.producer is not None and value.producer.op.name in EXPENSIVE
+        return value.producer is not None and value.producer.op.is_costly
 
     def _stage(
         self,
@@ -386,7 +376,7 @@ class Loops:
                 if computed is not None and value not in known:
                     joins.append(f"{self._kept(buffer)} = {computed};")
                     filled.add(value)
-        scalar = any(n.op.name in ("argmax", "argmin") for n in reductions)
+        scalar = any(bool(n.op.finds) for n in reductions)
         if nested:
             y = self.outer.name
             out.open(f"for (long {y} = 0; {y} < {self.outer.size}; {y}++)")
@@ -435,8 +425,8 @@ class Loops:
             joins += self._simd_join(op, node.output.dtype, started, text)
             return started
         name = self.body.fresh("m")
-        if op in ("argmax", "argmin"):
-            sign = ">" if op == "argmax" else "<"
+        if node.op.finds:
+            sign = ">" if OPS[node.op.finds].join == "maximum" else "<"
             rows.out(f"int64_t {name} = 0;")
             best = f"best_{name}"
             rows.out(f"{COMPUTE[dtype]} {best} = 0;")
@@ -455,8 +445,8 @@ class Loops:
     @staticmethod
     def _simd_start(op: str, dtype: DType, total: str, before: Writer, clauses: list[str], after: list[str]) -> None:
         """Prepare to join terms to ``total`` in a vector loop, whose max and min forget a NaN: it goes into a flag."""
-        clauses.append(f"reduction({_CLAUSE[op]}:{total})")
-        if op in ("amax", "amin") and dtype.kind == "float":
+        clauses.append(f"reduction({JOINS[OPS[op].join][1]}:{total})")
+        if _forgets_nan(op, dtype):
             flag = f"nan_{total}"
             before(f"int {flag} = 0;")
             clauses.append(f"reduction(|:{flag})")
@@ -465,8 +455,8 @@ class Loops:
     @staticmethod
     def _simd_join(op: str, dtype: DType, total: str, term: str) -> list[str]:
         """Join ``term`` to ``total`` inside the loop."""
-        lines = [_JOIN[op].format(total, term)]
-        if op in ("amax", "amin") and dtype.kind == "float":
+        lines = [JOINS[OPS[op].join][0].format(total, term)]
+        if _forgets_nan(op, dtype):
             lines.append(f"nan_{total} |= {term} != {term};")
         return lines
 
@@ -608,24 +598,20 @@ def _trailing(reduction: Node) -> bool:
 
 def join_text(op: str, dtype: DType, total: str, term: str) -> str:
     """Join ``term`` to ``total``, one after the other; a NaN stays."""
-    if op in ("amax", "amin") and dtype.kind == "float":
-        sign = ">" if op == "amax" else "<"
-        return f"{total} = {term} {sign} {total} || {term} != {term} ? {term} : {total};"
-    return _JOIN[op].format(total, term)
+    join = OPS[op].join
+    if _forgets_nan(op, dtype):
+        return f"{total} = {spell(join, dtype, [term, total])};"
+    return JOINS[join][0].format(total, term)
+
+
+def _forgets_nan(op: str, dtype: DType) -> bool:
+    """Whether the join of a vector loop does: the extrema of floats."""
+    return OPS[op].join in ("maximum", "minimum") and dtype.kind == "float"
 
 
 def start_text(op: str, dtype: DType) -> str:
-    value = _START[op]
-    if dtype.kind == "bool":
-        return str(int(op in ("amin", "all", "prod")))
-    if dtype.kind == "int" and op in ("amax", "amin"):
-        bits = dtype.bits
-        lowest = 0 if dtype.short == "u8" else -(2 ** (bits - 1))
-        highest = 2 ** (bits - (dtype.short != "u8")) - 1
-        if bits == 64:
-            return "INT64_MIN" if op == "amax" else "INT64_MAX"
-        return str(lowest if op == "amax" else highest)
-    return literal(value, dtype)
+    """What a reduction of ``dtype`` starts with."""
+    return literal(OPS[op].neutral(dtype), dtype)
 
 
 def _partial_type(sink: Sink) -> str:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 from compiler.codegen.c.body import Scope
 from compiler.codegen.c.loops import LoopKernel, Loops, Sink, join_text, start_text
-from compiler.codegen.c.spelling import COMPUTE, EXPENSIVE
+from compiler.codegen.c.spelling import COMPUTE
 from compiler.codegen.c.writer import Writer
-from compiler.domain import LOOKUPS
 from compiler.ir.graph import Node, Value
 
 LANES = 16  # rows of a block: as many floats as the widest vector has
@@ -27,8 +26,8 @@ def claims(node: Node) -> bool:
         return False
     nodes = node.body.nodes
     sizes = {v.type.size for v in node.body.outputs}
-    alike = all(n.op.kind != "random" and n.op.name not in (*LOOKUPS, "argmax", "argmin") for n in nodes)
-    expensive = any(n.op.name in EXPENSIVE and n.output.type.size == rows * columns for n in nodes)
+    alike = all(n.op.kind != "random" and not n.op.is_lookup and not n.op.finds for n in nodes)
+    expensive = any(n.op.is_costly and n.output.type.size == rows * columns for n in nodes)
     return alike and expensive and sizes <= {1, columns, rows, rows * columns}
 
 

@@ -63,9 +63,13 @@ ANY = {
     "logical_xor": "({0} != 0) ^ ({1} != 0)", "logical_not": "{0} == 0", "where": "{0} ? {1} : {2}",
 }  # fmt: skip
 
-EXPENSIVE = frozenset(["exp", "expm1", "log", "log1p", "log2", "sin", "cos", "tanh", "erf", "pow"])
-"""Worth keeping in a row buffer when two passes over a row need them."""
-
+JOINS = {
+    "add": ("{0} += {1};", "+"), "mul": ("{0} *= {1};", "*"),
+    "maximum": ("{0} = {1} > {0} ? {1} : {0};", "max"), "minimum": ("{0} = {1} < {0} ? {1} : {0};", "min"),
+    "logical_or": ("{0} |= {1} != 0;", "|"), "logical_and": ("{0} &= {1} != 0;", "&"),
+    "bitwise_or": ("{0} |= {1};", "|"), "bitwise_and": ("{0} &= {1};", "&"), "bitwise_xor": ("{0} ^= {1};", "^"),
+}  # fmt: skip
+"""How a vector loop joins a term to a total, and OpenMP's name for that, by the op that joins."""
 
 CHOICES = frozenset(["where", "maximum", "minimum", "neg", "abs"])
 """Their result is an operand, but for its sign: it needs no rounding."""

@@ -74,11 +74,11 @@ def contract_kernel(
     """A matrix product with everything fused behind it; operands in ``fixed`` are the same in many runs."""
     graph = node.body
     assert graph is not None
-    dot = next(n for n in graph.nodes if n.op.name == "dot")
+    dot = next(n for n in graph.nodes if n.op.kind == "contract")
     if dot.inputs[0].dtype not in (f32, bf16, f16):
         return _plain_product(node, dot, aliases, check_base)
     params = graph.inputs()
-    windows = [matrix_strides(v, ("cast",)) for v in dot.inputs]
+    windows = [matrix_strides(v, casts=True) for v in dot.inputs]
     roots = []
     for window in windows:
         assert window is not None, "fuse copies operands that are no strided window"
@@ -346,7 +346,7 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
     graph = node.body
     assert graph is not None
     params = graph.inputs()
-    op = next(n for n in graph.nodes if n.op.name in ("scaled_dot_product_attention", "attention_backward"))
+    op = next(n for n in graph.nodes if n.op.anchor == "attention")
     windows = []
     for value in op.inputs:
         window = matrix_strides(value)

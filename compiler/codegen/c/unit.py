@@ -35,9 +35,9 @@ HALVED = 10_000  # characters of kernels from which on they are compiled as two 
 
 def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     """The composites with a C template: convolutions, and attention in f32 or less with values as wide as its keys."""
-    if op.name in ("convolve", "convolve_weight"):
+    if op.anchor == "convolution":
         return convolution.claims(inputs, attrs, op.name)
-    if op.name not in ("scaled_dot_product_attention", "attention_backward"):
+    if op.anchor != "attention":
         return False
     query, _, values = inputs[:3]
     fits = query.shape[-1] == values.shape[-1] and query.type.size > 0 and values.type.size > 0

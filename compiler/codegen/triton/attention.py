@@ -34,7 +34,7 @@ NOTHING = 'float("-inf")'
 
 def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     """The composites that have a Triton template of their own."""
-    if op.name not in ("scaled_dot_product_attention", "attention_backward"):
+    if op.anchor != "attention":
         return False
     query, key, values = inputs[:3]
     if not (query.dtype.is_half or query.dtype is f32) or attrs["dropout"] == 1 or prod(query.shape[:-2]) > MAX_BATCH:
@@ -48,7 +48,7 @@ def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
 def attention_tasks(node: Node, windows: Windows) -> list[Task]:
     """The launches of an attention node: one forward, two backward."""
     assert node.body is not None
-    op = next(n for n in node.body.nodes if n.op.name in ("scaled_dot_product_attention", "attention_backward"))
+    op = next(n for n in node.body.nodes if n.op.anchor == "attention")
     if op.op.name == "scaled_dot_product_attention":
         return [_Kernel(node, op, windows, "queries").forward()]
     delta = Scratch(TensorType(f32, op.inputs[0].shape[:-1]))

@@ -20,7 +20,7 @@ def contract_tasks(node: Node, target: str, windows: Windows) -> list[Task | Mer
     graph = node.body
     assert graph is not None
     params = graph.inputs()
-    dot = next(n for n in graph.nodes if n.op.name == "dot")
+    dot = next(n for n in graph.nodes if n.op.kind == "contract")
     *batch, m, k = dot.inputs[0].shape
     n = dot.output.shape[-1]
     compute = SIGNATURE[dot.inputs[0].dtype]
@@ -88,7 +88,7 @@ def _place(dot: Node) -> Index:
 def _streamed(node: Node, body: Body) -> frozenset[Value]:
     """Inputs of the epilogue that are read only where the one result is written."""
     assert node.body is not None
-    place = _place(next(n for n in node.body.nodes if n.op.name == "dot"))
+    place = _place(next(n for n in node.body.nodes if n.op.kind == "contract"))
     read = {root: all(index == place for r, index in body.loaded if r is root) for root, _ in body.loaded}
     pairs = zip(node.body.inputs(), node.inputs, strict=True)
     return frozenset(value for param, value in pairs if read.get(param) and len(node.outputs) == 1)
@@ -96,7 +96,7 @@ def _streamed(node: Node, body: Body) -> frozenset[Value]:
 
 def _factor(value: Value, tile: str) -> tuple[Value, int, Operand]:
     """The memory behind a factor: body input, offset in elements, and how it is read."""
-    window = matrix_strides(value, ("cast",))
+    window = matrix_strides(value, casts=True)
     if window is None:
         raise NotImplementedError(f"a factor that is no strided window of memory: {value!r}")
     root, offset, strides = window
@@ -104,7 +104,7 @@ def _factor(value: Value, tile: str) -> tuple[Value, int, Operand]:
     while value is not root:
         producer = value.producer
         assert producer is not None
-        if producer.op.name == "cast":
+        if producer.op.converts:
             casts.append(f"{tile} = {tile}.to({TYPES[value.dtype]})")
         value = producer.inputs[0]
     # The last cast is the product's own rounding to its type.

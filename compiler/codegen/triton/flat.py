@@ -26,7 +26,7 @@ from compiler.codegen.triton.task import (
     power_of_two,
     warps_for,
 )
-from compiler.domain import CHECKS, reduction_of
+from compiler.domain import reduction_of
 from compiler.index import Index, Var
 from compiler.ir.graph import Node
 from compiler.ir.types import TensorType, f32
@@ -34,8 +34,6 @@ from compiler.ir.types import TensorType, f32
 BLOCK = 1024  # elements of a program
 SUM_BLOCK = 4096  # the same where they are added up
 ALIGNED = 16  # sizes that are multiples of it keep 128-bit accesses in a shared launch
-ALONE = ("uniform", "iota", "take", "gather", *CHECKS, "concat", "slice_scatter")
-"""Ops whose result depends on more than the elements in place: kernels with them are not shared."""
 
 
 def flat_tasks(node: Node) -> list[Task | Mergeable] | None:
@@ -85,9 +83,9 @@ class Flat(Mergeable):
             if node.op.kind == "reduce":
                 used = any(node.output in n.inputs for n in self.graph.nodes if n.op.kind != "view")
                 whole = node.inputs[0].type.size == self.size and node.output.type.size == 1
-                if node not in self.sums.values() or used or not whole or node.op.name in ("argmax", "argmin"):
+                if node not in self.sums.values() or used or not whole or node.op.finds:
                     return False
-            elif node.op.name in ("take", "gather", "concat", "slice_scatter"):
+            elif node.op.reads in ("lookup", "parts"):
                 return False
         if any(v.type.size != self.size for i, v in enumerate(self.outputs) if i not in self.sums):
             return False
@@ -96,7 +94,7 @@ class Flat(Mergeable):
 
     @property
     def shareable(self) -> bool:
-        return not any(n.op.name in ALONE for n in self.graph.nodes)
+        return not any(n.op.numbered or n.op.checks or n.op.reads in ("lookup", "parts") for n in self.graph.nodes)
 
     def settle(self) -> Flat:
         """Find the key under which launches are shared."""

@@ -180,11 +180,11 @@ def _inverse(value: Value, chain: Sequence[Node]) -> list[Node] | None:
     nodes: list[Node] = []
     for view in reversed(chain):
         source = view.inputs[0].type
-        if view.op.name == "permute":
+        if view.op.keeps == "elements":
             order = view.attrs["dims"]
             back = tuple(sorted(range(len(order)), key=order.__getitem__))
             nodes.append(Node(OPS["permute"], (value,), (source,), {"dims": back}, None, view.loc))
-        elif view.op.name in ("reshape", "detach"):
+        elif view.op.keeps == "order":
             nodes.append(Node(OPS["reshape"], (value,), (source,), {"shape": source.shape}, None, view.loc))
         else:
             return None
@@ -210,9 +210,10 @@ def _reread(reader: Node, value: Value, copy: Value, chain: list[Node]) -> tuple
         types = tuple(v.type for v in node.outputs)
         body.nodes.append(Node(node.op, tuple(inside[v] for v in node.inputs), types, node.attrs, node.body, node.loc))
         inside.update(zip(node.outputs, body.nodes[-1].outputs, strict=True))
-        if node.op.name in ("dot", "scaled_dot_product_attention", "attention_backward"):
-            through = ("cast",) if node.op.name == "dot" else ()
-            windows = [matrix_strides(v, through) for v in body.nodes[-1].inputs if v.type.rank > 1]
+        if node.op.anchor in ("contract", "attention"):
+            windows = [
+                matrix_strides(v, casts=node.op.kind == "contract") for v in body.nodes[-1].inputs if v.type.rank > 1
+            ]
             if any(w is None or 1 not in w[2][-2:] for w in windows):
                 return None
     body.outputs = [inside[v] for v in reader.body.outputs]

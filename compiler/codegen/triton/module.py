@@ -50,7 +50,7 @@ def tasks_of(node: Node, target: str, windows: Windows) -> list[Task | Mergeable
 
 def _refuse_loops(graph: Graph) -> None:
     for node in graph.nodes:
-        if node.op.name == "loop":
+        if node.op.kind == "loop":
             raise NotImplementedError(
                 "loops (genesis.scan, recurrent layers) on a GPU; compile the step for the processor, with backend='c'"
                 f"\n  at {node.loc}"

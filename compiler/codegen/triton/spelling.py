@@ -58,7 +58,9 @@ BOOL = {
     "add": "{0} | {1}", "mul": "{0} & {1}", "maximum": "{0} | {1}", "minimum": "{0} & {1}", "abs": "{0}",
     "logical_and": "{0} & {1}", "logical_or": "{0} | {1}", "logical_xor": "{0} ^ {1}", "logical_not": "{0} == 0",
     "bitwise_and": "{0} & {1}", "bitwise_or": "{0} | {1}", "bitwise_xor": "{0} ^ {1}",
-    "lt": "{1} > {0}", "floor": "{0}", "ceil": "{0}", "trunc": "{0}", "round": "{0}",
+    **{op: f"{{0}}.to(tl.uint8) {sign} {{1}}.to(tl.uint8)"  # true is -1 as a signed bit
+       for op, sign in (("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">="))},
+    "floor": "{0}", "ceil": "{0}", "trunc": "{0}", "round": "{0}",
 }  # fmt: skip
 
 ANY = {
@@ -71,14 +73,16 @@ ANY = {
 HELPED = frozenset(["sign", "trunc", "round", "expm1", "log1p", "tanh", "pow", "floor_divide", "remainder"])
 """Ops whose spelling calls a function of the prelude that asks for the type of its operands."""
 
-ORDERED = ("lt", "le", "gt", "ge")
+BLOCKS = {"add": "sum", "maximum": "max", "minimum": "min", "bitwise_xor": "xor_sum"}
+"""Triton's functions that reduce a block, by the op that joins two elements."""
+
+HELPERS = {"mul": "product", "maximum": "larger", "minimum": "smaller"}
+"""Functions of the prelude that join two elements, for ``tl.reduce``: Triton's extrema of floats forget a NaN."""
 
 
 def spell(op: str, dtype: DType, operands: list[str]) -> str:
     """The expression for ``op`` on operands of ``dtype``, each a name or a literal. KeyError: no spelling."""
     if dtype.kind == "bool":
-        if op in ORDERED:  # true is -1 as a signed bit
-            return ANY[op].format(*(f"{x}.to(tl.uint8)" for x in operands))
         table = ANY | BOOL
     elif dtype.kind == "int":
         table = ANY | INTEGER

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from compiler.codegen import work
 from compiler.codegen.triton.body import INDENT, Body
 from compiler.codegen.triton.spelling import SIGNATURE
-from compiler.domain import CHECKS
 from compiler.ir.graph import Node, Value
+from compiler.ir.op import OPS
 from compiler.ir.types import TensorType, i64
 
 
@@ -129,10 +129,8 @@ class Task:
     def ops(self) -> tuple[str, ...]:
         """The IR ops it computes, views aside."""
         bodies = [n.body.nodes for n in self.nodes if n.body is not None]
-        free = ("constant", *CHECKS)
-        return tuple(
-            dict.fromkeys(n.op.name for b in bodies for n in b if n.op.kind != "view" and n.op.name not in free)
-        )
+        inner = [n.op for body in bodies for n in body]
+        return tuple(dict.fromkeys(op.name for op in inner if not (op.is_free or op.checks)))
 
     def places(self) -> tuple[str, ...]:
         """Where in the user's program it comes from."""
@@ -173,6 +171,6 @@ def full(shape: str, value: str, dtype: str) -> str:
 
 def kernel_name(kind: str, ops: Sequence[str]) -> str:
     """A name that says what a kernel does: its kind and up to three telling ops."""
-    dull = ("cast", "where", "iota", "reshape", "permute", "expand", "constant", *CHECKS, "detach")
+    dull = {"where", *(op.name for op in map(OPS.__getitem__, ops) if op.is_free or op.checks or op.converts)}
     telling = list(dict.fromkeys(op for op in ops if op not in dull))
     return "_".join([kind, *telling[:3]])

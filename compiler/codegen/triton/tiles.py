@@ -86,7 +86,7 @@ class Tiles:
         if self.kind == "concat":
             shape = self.outputs[0].shape
             return prod(shape[:-1]), prod(shape[-1:])
-        arg = next((n for n in self.graph.nodes if n.op.name in ("argmax", "argmin")), None)
+        arg = next((n for n in self.graph.nodes if n.op.finds), None)
         if arg is not None:
             rows = arg.output.type.size
             return rows, arg.inputs[0].type.size // max(rows, 1)
@@ -96,7 +96,7 @@ class Tiles:
         found = []
         for i, value in enumerate(self.outputs):
             node = reduction_of(value)
-            if node is None or node.op.name in ("argmax", "argmin") or (self.kind == "row" and self._along_a_row(node)):
+            if node is None or node.op.finds or (self.kind == "row" and self._along_a_row(node)):
                 continue
             kind = reduction_class(node.inputs[0].shape, node.attrs["axes"])
             found.append(Sink(i, node, kind == "column"))
@@ -203,7 +203,7 @@ class Tiles:
 
     def _table(self, value: Value) -> bool:
         """Whether an input is read at computed places only."""
-        return any(n.op.name in ("take", "gather") and n.inputs[0] is value for n in self.graph.nodes)
+        return any(n.op.is_lookup and n.inputs[0] is value for n in self.graph.nodes)
 
     def _write(self) -> list[str]:
         """A program walks down its chunk of rows, tile by tile."""
@@ -281,11 +281,11 @@ class Tiles:
         """A reduction along the row."""
         operand, op = node.inputs[0], node.op.name
         if operand.type.size == node.output.type.size:
-            if op in ("argmax", "argmin"):
+            if node.op.finds:
                 return "tl.full((), 0, tl.int64)"
             return self.body.value(operand, self._operand_place(node), scope)
         axis = "0" if self.flat else "1, keep_dims=True"
-        if op in ("argmax", "argmin"):
+        if node.op.finds:
             return self._argument(node, axis, scope)
         block = self._whole_block(node, scope)
         text = reduction.collapse(op, operand.dtype, block, axis)
@@ -296,7 +296,7 @@ class Tiles:
 
     def _argument(self, node: Node, axis: str, scope: body.Scope) -> str:
         """The first place of the extremum; a NaN is one."""
-        extremum = "amax" if node.op.name == "argmax" else "amin"
+        extremum = node.op.finds
         block = self._whole_block(node, scope, extremum)
         text = reduction.collapse(extremum, node.inputs[0].dtype, block, axis)
         best = self.body.assign(scope, "best", text)

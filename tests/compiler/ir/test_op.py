@@ -1,6 +1,7 @@
 """Op records: attributes, type rules, the registry, the autocast decision, and calls through a builder."""
 
 import re
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ import compiler.ops.all  # noqa: F401
 from compiler.errors import OpError, OpTypeError
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder, constant
-from compiler.ir.graph import Value
+from compiler.ir.graph import Graph, Value
 from compiler.ir.location import Loc
-from compiler.ir.op import KINDS, OPS, REQUIRED, Op, autocast_target, o, register
-from compiler.ir.types import DType, TensorType, bf16, boolean, f16, f32, f64, i64
+from compiler.ir.op import CHEAP, KINDS, OPS, REQUIRED, Op, autocast_target, o, register
+from compiler.ir.types import DType, TensorType, bf16, boolean, f16, f32, f64, i16, i64, u8
 from compiler.text.printer import attribute
 
 VECTOR = TensorType(f32, (4,))
@@ -135,7 +136,12 @@ def test_every_record_is_well_formed(op: Op) -> None:
     assert OPS[op.name] is op is getattr(o, op.name)
     assert op.kind in KINDS
     assert set(op.autocast) <= {"cpu", "cuda"} and set(op.autocast.values()) <= {"lower", "fp32", "promote"}
-    assert op.reference or op.expand or op.kind == "structure", "an op has a meaning: a reference or an expansion"
+    assert op.reference or op.expand or op.is_structure, "an op has a meaning: a reference or an expansion"
+    assert op.kind != "reduce" or (OPS[op.join].kind == "pointwise" if op.join else OPS[op.finds].join)
+    assert op.kind == "reduce" or not (op.join or op.finds)
+    assert op.kind == "view" or not op.keeps
+    assert op.cost >= CHEAP
+    assert not op.is_cheap or not op.is_costly
     assert op.kind != "composite" or op.expand, "a composite expands"
     assert "autocast" not in op.attrs
     for default in op.attrs.values():
@@ -207,3 +213,44 @@ def test_a_region_marks_what_autocast_decides() -> None:
         z = o.relu(y)
     assert y.type == TensorType(bf16, (2, 3)) and z.dtype is bf16
     assert [n.attrs for n in builder.nodes] == [{"autocast": bf16}, {}]
+
+
+@pytest.mark.parametrize(
+    ("op", "dtype", "start"),
+    [
+        ("sum", f32, 0),
+        ("amax", f32, -inf),
+        ("amin", i16, 32767),
+        ("amax", i64, -(2**63)),
+        ("amax", u8, 0),
+        ("amin", u8, 255),
+        ("prod", i64, 1),
+        ("all", boolean, True),
+        ("any", boolean, False),
+        ("amax", boolean, False),
+    ],
+)
+def test_joined_with_its_start_a_number_stays(op: str, dtype: DType, start: float) -> None:
+    record = OPS[op]
+    assert record.neutral(dtype) == start
+    number = np.array([start], dtype.numpy)
+    least, most = (np.array([x], dtype.numpy) for x in ((0, 1) if dtype is boolean else (0, 100)))
+    join = OPS[record.join].reference
+    assert join is not None
+    for x in (least, most):
+        assert join(number, x) == x
+
+
+def test_what_work_a_node_is() -> None:
+    graph = Graph("g")
+    x, w = (graph.add_param(TensorType(f32, shape), "input", "", "x") for shape in ((8, 3), (3, 4)))
+    with using(GraphBuilder()) as builder:
+        y = o.exp(o.dot(x, w))
+        o.reshape(o.cast(o.sum(y, axes=(0,)), to=f64), shape=(1, 4))
+    assert [(n.op.name, n.op.flops(n)) for n in builder.nodes] == [
+        ("dot", 2 * 8 * 3 * 4),
+        ("exp", 32),
+        ("sum", 32),
+        ("cast", 0),
+        ("reshape", 0),
+    ]
