@@ -24,11 +24,12 @@ from compiler.ir.location import user_location
 from compiler.ir.types import TensorType, f64
 from genesis.cells import Cell
 from genesis.context import grad_mode
+from genesis.gradients import grad_type
 from genesis.guards.keys import IdentityKey
 from genesis.pytree import Container, Hole, entries_of, is_tensor_like, leaves, map_leaves, set_entries
 from genesis.recording import Recording
 from genesis.results import Leaving, Origin, filled
-from genesis.tensor import Tensor, grad_type, tensor, view_of, wrap
+from genesis.tensor import Tensor, tensor, view_of, wrap
 
 Read = Callable[[Any], np.ndarray]
 """Takes an argument; returns the array that the step reads."""

@@ -15,9 +15,10 @@ from compiler.ir.graph import Value
 from compiler.ir.op import o
 from genesis.context import grad_mode, session
 from genesis.custom import Function
+from genesis.gradients import accumulate
 from genesis.history import gradients, need_history, seed_for
 from genesis.names import module_getattr
-from genesis.tensor import Tensor, accumulate, from_array, wrap
+from genesis.tensor import Tensor, from_array, wrap
 
 __all__ = [
     "Function",

@@ -21,13 +21,14 @@ from genesis.backends import Compiled, Interpreted
 from genesis.border import Crossing
 from genesis.cells import Cell, moved, rebound
 from genesis.clock import Clock
+from genesis.gradients import GradientStaysInside, accumulate, grad_type
 from genesis.guards.keys import digest
 from genesis.host import take_back
 from genesis.live import changes as host_changes
 from genesis.options import Options
 from genesis.pytree import containers
 from genesis.recording import LateInput
-from genesis.tensor import GradientStaysInside, Tensor, accumulate, grad_type, view_of
+from genesis.tensor import Tensor, view_of
 from genesis.tracing import Traced
 from runtime.devices.cpu import aligned_empty
 from runtime.devices.cuda_executor import CudaExecutor, StateStore

@@ -3,11 +3,12 @@
 # Written by `pytest --update-golden tests/genesis/test_declarations.py`.
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from genesis.functions.pointwise import Dim
 from genesis.functions.reductions import ValuesIndices
+from genesis.history import Handle
 from genesis.random import Generator
 from genesis.tensor import Tensor
 
@@ -105,6 +106,13 @@ class Methods:
         """Index of the (first) maximum along ``dim``, or in the flattened tensor."""
     def argmin(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Index of the (first) minimum along ``dim``, or in the flattened tensor."""
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: builtins.bool | None = None,
+        create_graph: builtins.bool = False,
+    ) -> None:
+        """Add the gradient of this tensor with respect to every leaf it depends on to the leaf's ``.grad``."""
     def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
         """``beta * input + alpha * (batch1 @ batch2)`` of batches of matrices."""
     def bfloat16(self) -> Tensor:
@@ -130,7 +138,7 @@ class Methods:
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
         """In place: Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
     def clone(self) -> Tensor:
-        """A copy with its own storage; gradients flow through."""
+        """A copy with its own storage, in the order of its dimensions that ``input`` has; gradients flow through."""
     def contiguous(self) -> Tensor:
         """The tensor itself if its elements stand in row-major order, else a copy."""
     def copy_(self, source: Any) -> Tensor:
@@ -196,6 +204,11 @@ class Methods:
         """``input`` along ``dim`` at ``index``, which has as many dimensions and may be smaller in the others."""
     def ge(self, other: Any) -> Tensor:
         """``ge`` of each element; operands broadcast and promote."""
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that ``backward`` has added up; None where there is none."""
+    @grad.setter
+    def grad(self, grad: Tensor | None) -> None: ...
     def gt(self, other: Any) -> Tensor:
         """``gt`` of each element; operands broadcast and promote."""
     def half(self) -> Tensor:
@@ -337,6 +350,8 @@ class Methods:
         """``reciprocal`` of each element; integers count as float32 where the result is a fraction."""
     def reciprocal_(self) -> Tensor:
         """In place: ``reciprocal`` of each element; integers count as float32 where the result is a fraction."""
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
+        """Call ``hook(gradient)`` whenever a gradient of this tensor is ready; its result, unless None, replaces it."""
     def relu(self) -> Tensor:
         """``relu`` of each element; integers count as float32 where the result is a fraction."""
     def relu_(self) -> Tensor:
@@ -351,6 +366,8 @@ class Methods:
         """The same elements in another shape; one size may be -1. A view where strides allow one, else a copy."""
     def reshape_as(self, other: Tensor) -> Tensor:
         """In the shape of ``other``."""
+    def retain_grad(self) -> None:
+        """Keep ``.grad`` of a tensor that is not a leaf, too."""
     def round(self) -> Tensor:
         """``round`` of each element; integers count as float32 where the result is a fraction."""
     def round_(self) -> Tensor:

@@ -28,6 +28,7 @@ from genesis.collector import without_collector
 from genesis.context import session
 from genesis.execution import Last, Memory, Program
 from genesis.forks import give_lock
+from genesis.gradients import grad_type
 from genesis.guards.keys import HashedKey, guard_key
 from genesis.guards.reachable import PLAIN, Named, Reachable
 from genesis.guards.recompiles import MAX_RECOMPILES, Recompiles
@@ -39,7 +40,7 @@ from genesis.live import changes as optimizer_changes
 from genesis.nn.module import Module
 from genesis.options import Options
 from genesis.pytree import is_tensor_like, leaves, structure
-from genesis.tensor import Tensor, from_array, grad_type
+from genesis.tensor import Tensor, from_array
 from genesis.tracing import Traced, record
 from runtime.profile import Profile
 

@@ -19,7 +19,8 @@ from genesis.cells import Cell
 from genesis.guards.keys import BUFFERS
 from genesis.pytree import Hole, map_leaves
 from genesis.strides import Strides
-from genesis.tensor import Tensor, View, view_of
+from genesis.tensor import Tensor, view_of
+from genesis.views import View
 
 Origin = Callable[[Sequence[Any]], Tensor]
 """Finds a tensor of the caller among the leaves of the arguments of a call."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
-from weakref import ref
 
 import numpy as np
 
@@ -15,20 +14,16 @@ from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from compiler.ir.types import DType, TensorType, dtype, f32
 from compiler.ops.reduce import normalize_axis
-from genesis.bits import BITS, bits_attrs
 from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode, session
 from genesis.device import Device, device, on_cpu
-from genesis.history import Handle, add_hook, custom, gradients, need_history, seed_for
+from genesis.history import custom
 from genesis.methods import Methods
 from genesis.names import missing
 from genesis.strides import Layout, Strides, after, contiguous_strides, is_contiguous, kept, reshaped
+from genesis.views import View, as_leaf, contents, put
 
 CPU = device("cpu")
-
-View = tuple[Callable[..., Value], tuple["Tensor", ...], dict[str, Any]]
-"""A view op, its operands besides the tensor that is viewed, its attributes."""
-
 
 DECIDE_LATER = (
     "keep the decision in the graph (genesis.where, masked ops), return the tensor from the step and "
@@ -130,7 +125,7 @@ class Tensor(Methods):
             self._check_writable()
         old = self._cell.read()
         with grad_mode(tracks):
-            new = _put(old, self._views, value if tracks else o.detach(value))
+            new = put(old, self._views, value if tracks else o.detach(value))
         if old.requires_grad and old.leaf is None and not new.requires_grad:
             (new,) = custom("write", [old], [new], _no_gradient if tracks else _same_gradient)
         self._cell.write(new, unseen)
@@ -138,7 +133,7 @@ class Tensor(Methods):
 
     def _check_writable(self) -> None:
         if self._grad_cell.requires_grad:
-            own = not self._views or self._views[-1][0] is _as_leaf
+            own = not self._views or self._views[-1][0] is as_leaf
             kind = "a leaf Variable" if own else "a view of a leaf Variable"
             home = self._cell.home
             if home is not None and self._cell in home.inner:
@@ -152,7 +147,7 @@ class Tensor(Methods):
     def _grad_cell(self) -> Cell:
         """The cell that collects the gradient: that of the storage, or of a view that was made a leaf."""
         for op, _, attrs in reversed(self._views):
-            if op is _as_leaf:
+            if op is as_leaf:
                 leaf: Cell = attrs["leaf"]
                 return leaf
         return self._cell
@@ -195,22 +190,6 @@ class Tensor(Methods):
             return not value.requires_grad
         return not value.requires_grad or leaf.home is None or leaf not in leaf.home.inner
 
-    @property
-    def grad(self) -> Tensor | None:
-        if self._retains:
-            return self._kept
-        found = _grad_of(self._grad_cell)
-        if isinstance(found, GradientStaysInside):
-            raise AutogradError(str(found))
-        return found
-
-    @grad.setter
-    def grad(self, grad: Tensor | None) -> None:
-        if self._retains:
-            self._kept = grad
-        else:
-            _set_grad(self._grad_cell, grad)
-
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Make this leaf collect a gradient or not; in place.
 
@@ -220,10 +199,10 @@ class Tensor(Methods):
             raise AutogradError("you can only change requires_grad flags of leaf variables.")
         if requires_grad and not self.dtype.is_floating_point:
             raise AutogradError("only Tensors of floating point dtype can require gradients")
-        if self._views and self._views[-1][0] is not _as_leaf:
+        if self._views and self._views[-1][0] is not as_leaf:
             leaf = Cell(o.detach(self.value), current_recording())
             leaf.strides = self.value.strides
-            self._views = (*self._views, (_as_leaf, (), {"leaf": leaf}))
+            self._views = (*self._views, (as_leaf, (), {"leaf": leaf}))
         self._grad_cell.set_requires_grad(requires_grad)
         self._base = None
         return self
@@ -426,128 +405,6 @@ class Tensor(Methods):
         strides = kept(self.shape, self.value.strides)
         return _rebuild, (type(self), np.array(self._array("pickling")), self.requires_grad, strides)
 
-    # Autograd
-
-    def backward(
-        self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False
-    ) -> None:
-        """Add the gradient of this tensor with respect to every leaf it depends on to the leaf's ``.grad``.
-
-        ``gradient`` weighs the elements of a tensor that is not a scalar. Raises RuntimeError when nothing requires a
-        gradient, when the output is not a scalar and ``gradient`` is missing, or on a second pass without
-        ``retain_graph``.
-        """
-        accumulate([self], [gradient], retain_graph, create_graph)
-
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
-        """Call ``hook(gradient)`` whenever a gradient of this tensor is ready; its result, unless None, replaces it."""
-        value = self.value
-        if not value.requires_grad:
-            raise AutogradError("cannot register a hook on a tensor that doesn't require gradient")
-
-        def on_value(g: Value) -> Value | None:
-            changed = hook(wrap(g))
-            return None if changed is None else seed_for(value, changed.value)
-
-        return add_hook(value, on_value)
-
-    def retain_grad(self) -> None:
-        """Keep ``.grad`` of a tensor that is not a leaf, too."""
-        if self.is_leaf or self._retains:
-            return
-        me = ref(self)
-
-        def keep(g: Value) -> None:
-            tensor = me()
-            if tensor is not None:
-                fresh = wrap(g)
-                tensor._kept = fresh if tensor._kept is None else wrap(o.add(tensor._kept.value, g))
-
-        add_hook(self.value, keep, last=True)
-        self._retains, self._kept = True, None
-
-
-class GradientStaysInside:
-    """Stands for a ``.grad`` that a compiled step consumed; reading it is an error that names the way out."""
-
-    def __str__(self) -> str:
-        return (
-            "this gradient was used up inside a compiled step and never left it; "
-            "decorate the step with @genesis.compile(keep_grads=True) to read .grad after a call"
-        )
-
-
-_NO_ELEMENTS = TensorType(f32, (0,))
-
-
-def grad_type(cell: Cell) -> TensorType | None:
-    """The type of ``cell.grad``: None where there is none, empty for one that a compiled step consumed."""
-    grad = cell.grad
-    return None if grad is None else grad._type if isinstance(grad, Tensor) else _NO_ELEMENTS
-
-
-def _grad_of(cell: Cell) -> Any:
-    recording = current_recording()
-    if recording is None or cell.home is not None:
-        return cell.grad
-    step = recording.training()
-    known = cell in step.grads
-    found = step.grad_of(cell)
-    if not known and isinstance(found, Tensor) and found._cell not in step.shared:
-        found = step.grads[cell] = wrap(step.given_grad(cell, found._type))
-        step.traced_grads[cell] = found
-    return found
-
-
-def _set_grad(cell: Cell, grad: Tensor | None) -> None:
-    recording = current_recording()
-    if recording is None or cell.home is not None:
-        cell.grad = grad
-    else:
-        recording.training().set_grad(cell, grad)
-
-
-def accumulate(
-    roots: Sequence[Tensor], weights: Sequence[Tensor | None], retain_graph: bool | None, create_graph: bool
-) -> None:
-    """Add the gradients of ``roots``, weighed, to the ``.grad`` of every leaf."""
-    values = [root.value for root in roots]
-    _, leaves = need_history(values)
-    seeds = [
-        seed_for(v, None if w is None else w.value, i) for i, (v, w) in enumerate(zip(values, weights, strict=True))
-    ]
-    retain = create_graph if retain_graph is None else retain_graph
-    for leaf, g in zip(leaves, gradients(values, seeds, leaves, create_graph, retain), strict=True):
-        if g is not None:
-            accumulate_grad(leaf.leaf, g)
-
-
-def accumulate_grad(cell: Cell, g: Value) -> None:
-    """``cell.grad += g``, as ``backward`` does it."""
-    present = _grad_of(cell)
-    if isinstance(present, GradientStaysInside):
-        raise AutogradError(f"backward() adds to a gradient that is not there: {present}, or clear it with zero_grad()")
-    if present is None:
-        made = wrap(g)
-        made._cell.strides = kept(g.shape, cell.strides)
-        _set_grad(cell, made)
-    else:
-        with grad_mode(False):
-            present.write(o.add(present.value, g))
-
-
-def contents(value: Value) -> Value:
-    """What ``.data`` shows: no history, and writes that a backward pass does not know of."""
-    result: Value = o.detach(value)
-    return result
-
-
-def _as_leaf(value: Value, leaf: Cell) -> Value:
-    """The contents of ``value`` as a leaf, whose gradient ``leaf`` collects."""
-    result: Value = o.detach(value)
-    result.leaf, result.requires_grad, result.cut = leaf, leaf.requires_grad, False
-    return result
-
 
 def _same_gradient(grads: Sequence[Value | None]) -> Sequence[Value | None]:
     return grads
@@ -555,36 +412,6 @@ def _same_gradient(grads: Sequence[Value | None]) -> Sequence[Value | None]:
 
 def _no_gradient(grads: Sequence[Value | None]) -> list[Value | None]:
     return [None if g is None else o.zeros(shape=g.shape, dtype=g.dtype) for g in grads]
-
-
-def _put(base: Value, views: tuple[View, ...], value: Value) -> Value:
-    """``base`` with the part that ``views`` show replaced by ``value``."""
-    if not views:
-        if value.type != base.type:
-            raise AutogradError(f"cannot write a {value.type} into a tensor of type {base.type}")
-        return value
-    op, operands, attrs = views[0]
-    rest = [x.value for x in operands]
-    inner = _put(op(base, *rest, **attrs), views[1:], value)
-    if op is o.reshape:
-        return o.reshape(inner, shape=base.shape)
-    if op is o.permute:
-        dims = attrs["dims"]
-        return o.permute(inner, dims=tuple(sorted(range(len(dims)), key=dims.__getitem__)))
-    if op is o.slice:
-        return o.slice_scatter(base, inner, **attrs)
-    if op is BITS:
-        return op(inner, **bits_attrs(inner.type, base.dtype))
-    if op is o.take:
-        return o.put_rows(base, *rest, inner)
-    if op in (o.detach, contents, _as_leaf):
-        return inner
-    if op is o.expand and inner.type.size == base.type.size:
-        return o.reshape(inner, shape=base.shape)
-    raise AutogradError(
-        "unsupported operation: more than one element of the written-to tensor refers to a single memory location "
-        f"(an expanded view of shape {list(inner.shape)}). Please clone() the tensor before performing the operation."
-    )
 
 
 def _rebuild(kind: type[Tensor], array: np.ndarray, requires_grad: bool, strides: Strides | None = None) -> Tensor:

@@ -21,13 +21,14 @@ from genesis.arguments import Arguments, Effects, Holder, Read, Sharing
 from genesis.border import Border, record_border
 from genesis.cells import Cell
 from genesis.context import grad_mode, session
+from genesis.gradients import grad_type
 from genesis.guards.reachable import Reachable
 from genesis.host import HostProgram
 from genesis.options import PRECISIONS, Options
 from genesis.random import advance_recorded
 from genesis.recording import LateInput, Recording
 from genesis.results import Exit, Leaving, filled, returns_arguments
-from genesis.tensor import Tensor, grad_type
+from genesis.tensor import Tensor
 
 
 @dataclass

@@ -146,9 +146,11 @@ def _doc(function: Callable[..., Any] | property) -> str:
 
 
 def _property(name: str, made: property) -> str:
-    lines = [f'    @property\n    def {name}(self) -> Tensor:\n        """{_doc(made)}"""']
+    back = inspect.signature(made.fget).return_annotation if made.fget else "Any"
+    lines = [f'    @property\n    def {name}(self) -> {_type(back)}:\n        """{_doc(made)}"""']
     if made.fset is not None:
-        lines.append(f"    @{name}.setter\n    def {name}(self, source: Tensor) -> None: ...")
+        given = list(inspect.signature(made.fset).parameters.values())[1]
+        lines.append(f"    @{name}.setter\n    def {name}(self, {given.name}: {_type(given.annotation)}) -> None: ...")
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     conversion,
     convolution,
     creation,
+    differentiation,
     distances,
     dropouts,
     gathering,

@@ -13,6 +13,7 @@ from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from genesis.cells import Cell
 from genesis.context import current_recording
+from genesis.functions.differentiation import gradient, set_gradient
 from genesis.functions.indexing import getitem, setitem
 from genesis.functions.pointwise import (
     abs,
@@ -40,7 +41,8 @@ from genesis.functions.shapes import t, transpose
 from genesis.functions.table import IN_PLACE, METHODS
 from genesis.methods import Methods
 from genesis.strides import kept
-from genesis.tensor import Tensor, contents, copied
+from genesis.tensor import Tensor, copied
+from genesis.views import contents
 
 
 def _in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -149,6 +151,7 @@ _SPECIAL = {
     "T": property(_transposed),
     "mT": property(_matrices_transposed),
     "data": property(_data, _set_data),
+    "grad": property(gradient, set_gradient),
     "__getitem__": getitem,
     "__setitem__": setitem,
     "__neg__": neg,

@@ -1,0 +1,85 @@
+"""``.grad``: the gradients that leaves collect, eager and while a step is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from compiler.errors import AutogradError
+from compiler.ir.graph import Value
+from compiler.ir.op import o
+from compiler.ir.types import TensorType, f32
+from genesis.cells import Cell
+from genesis.context import current_recording, grad_mode
+from genesis.history import gradients, need_history, seed_for
+from genesis.strides import kept
+from genesis.tensor import Tensor, wrap
+
+
+class GradientStaysInside:
+    """Stands for a ``.grad`` that a compiled step consumed; reading it is an error that names the way out."""
+
+    def __str__(self) -> str:
+        return (
+            "this gradient was used up inside a compiled step and never left it; "
+            "decorate the step with @genesis.compile(keep_grads=True) to read .grad after a call"
+        )
+
+
+_NO_ELEMENTS = TensorType(f32, (0,))
+
+
+def grad_type(cell: Cell) -> TensorType | None:
+    """The type of ``cell.grad``: None where there is none, empty for one that a compiled step consumed."""
+    grad = cell.grad
+    return None if grad is None else grad._type if isinstance(grad, Tensor) else _NO_ELEMENTS
+
+
+def grad_of(cell: Cell) -> Any:
+    recording = current_recording()
+    if recording is None or cell.home is not None:
+        return cell.grad
+    step = recording.training()
+    known = cell in step.grads
+    found = step.grad_of(cell)
+    if not known and isinstance(found, Tensor) and found._cell not in step.shared:
+        found = step.grads[cell] = wrap(step.given_grad(cell, found._type))
+        step.traced_grads[cell] = found
+    return found
+
+
+def set_grad(cell: Cell, grad: Tensor | None) -> None:
+    recording = current_recording()
+    if recording is None or cell.home is not None:
+        cell.grad = grad
+    else:
+        recording.training().set_grad(cell, grad)
+
+
+def accumulate(
+    roots: Sequence[Tensor], weights: Sequence[Tensor | None], retain_graph: bool | None, create_graph: bool
+) -> None:
+    """Add the gradients of ``roots``, weighed, to the ``.grad`` of every leaf."""
+    values = [root.value for root in roots]
+    _, leaves = need_history(values)
+    seeds = [
+        seed_for(v, None if w is None else w.value, i) for i, (v, w) in enumerate(zip(values, weights, strict=True))
+    ]
+    retain = create_graph if retain_graph is None else retain_graph
+    for leaf, g in zip(leaves, gradients(values, seeds, leaves, create_graph, retain), strict=True):
+        if g is not None:
+            accumulate_grad(leaf.leaf, g)
+
+
+def accumulate_grad(cell: Cell, g: Value) -> None:
+    """``cell.grad += g``, as ``backward`` does it."""
+    present = grad_of(cell)
+    if isinstance(present, GradientStaysInside):
+        raise AutogradError(f"backward() adds to a gradient that is not there: {present}, or clear it with zero_grad()")
+    if present is None:
+        made = wrap(g)
+        made._cell.strides = kept(g.shape, cell.strides)
+        set_grad(cell, made)
+    else:
+        with grad_mode(False):
+            present.write(o.add(present.value, g))
