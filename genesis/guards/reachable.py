@@ -21,7 +21,8 @@ from genesis.guards.code import Names, Place, global_names, names
 from genesis.guards.keys import BUFFERS, IdentityKey, cell_key, guard_key, items_of
 from genesis.guards.snapshot import Read, Snapshot, cell_contents
 from genesis.live import HostObject
-from genesis.nn.module import Module, Table
+from genesis.nn.module import Module
+from genesis.nn.tables import Table
 from genesis.optim.optimizer import Optimizer
 from genesis.tensor import Tensor
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
@@ -14,7 +14,6 @@ from compiler.errors import (
     ChoiceError,
     KeyedError,
     MissingNameError,
-    OpError,
     TraceError,
     UnsupportedError,
 )
@@ -25,8 +24,10 @@ from genesis.cells import changes
 from genesis.context import current_recording, grad_mode
 from genesis.device import Device
 from genesis.functions.conversion import copy_, detach, to, zero_
-from genesis.tensor import Parameter, Tensor, from_array, tensor
-from genesis.watched import WatchedDict
+from genesis.nn.hooks import RemovableHandle, register_hook, run_pre_hook
+from genesis.nn.state_dict import IncompatibleKeys, Loading
+from genesis.nn.tables import Table
+from genesis.tensor import Parameter, Tensor, from_array
 
 M = TypeVar("M", bound="Module")
 Found = TypeVar("Found")
@@ -44,54 +45,6 @@ class HasForward(Protocol[P, R_co]):
 
 
 SIMPLE = (bool, int, float, str, type(None))
-
-
-class RemovableHandle:
-    """Takes a hook away again."""
-
-    _ids = itertools.count()
-
-    def __init__(self, hooks: dict[int, Any]) -> None:
-        self._hooks = hooks
-        self.id = next(self._ids)
-
-    def remove(self) -> None:
-        """Unregister the hook; does nothing the second time."""
-        self._hooks.pop(self.id, None)
-        changes.tick()
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exc: Any) -> None:
-        self.remove()
-
-
-class IncompatibleKeys(tuple[list[str], list[str]]):
-    """What :meth:`Module.load_state_dict` returns: ``(missing_keys, unexpected_keys)``, also by name."""
-
-    missing_keys = property(lambda self: self[0])
-    unexpected_keys = property(lambda self: self[1])
-
-    def __new__(cls, missing_keys: list[str], unexpected_keys: list[str]) -> IncompatibleKeys:
-        return super().__new__(cls, (missing_keys, unexpected_keys))
-
-    def __repr__(self) -> str:
-        if not any(self):
-            return "<All keys matched successfully>"
-        return f"IncompatibleKeys(missing_keys={self[0]}, unexpected_keys={self[1]})"
-
-
-class Table(WatchedDict):
-    """Members of a module by name. A change shows on the clock of modules, so that guards are checked again."""
-
-    def __setitem__(self, name: str, member: Any) -> None:
-        dict.__setitem__(self, name, member)
-        changes.tick()
-
-    def __delitem__(self, name: str) -> None:
-        dict.__delitem__(self, name)
-        changes.tick()
 
 
 class Module:
@@ -148,7 +101,7 @@ class Module:
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         for hook, with_kwargs in tuple(self._forward_pre_hooks.values()):
-            args, kwargs = self._run_pre_hook(hook, with_kwargs, args, kwargs)
+            args, kwargs = run_pre_hook(self, hook, with_kwargs, args, kwargs)
         result = self.forward(*args, **kwargs)
         for hook, with_kwargs in tuple(self._forward_hooks.values()):
             changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
@@ -156,43 +109,17 @@ class Module:
                 result = changed
         return result
 
-    def _run_pre_hook(
-        self, hook: Callable[..., Any], with_kwargs: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        changed = hook(self, args, kwargs) if with_kwargs else hook(self, args)
-        if changed is None:
-            return args, kwargs
-        if not with_kwargs:
-            return (changed if isinstance(changed, tuple) else (changed,)), kwargs
-        if not (isinstance(changed, tuple) and len(changed) == 2):
-            raise OpError(
-                "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
-                f"but got {changed} from {hook}."
-            )
-        return changed
-
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """Call ``hook(module, args)`` before every forward; what it returns, unless None, replaces the arguments."""
-        return self._register_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
+        return register_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """Call ``hook(module, args, output)`` after every forward; its result, unless None, replaces the output."""
-        return self._register_hook(self._forward_hooks, hook, prepend, with_kwargs)
-
-    @staticmethod
-    def _register_hook(
-        hooks: OrderedDict[int, Any], hook: Callable[..., Any], prepend: bool, with_kwargs: bool
-    ) -> RemovableHandle:
-        handle = RemovableHandle(hooks)
-        hooks[handle.id] = hook, with_kwargs
-        if prepend:
-            hooks.move_to_end(handle.id, last=False)
-        changes.tick()
-        return handle
+        return register_hook(self._forward_hooks, hook, prepend, with_kwargs)
 
     # Attributes
 
@@ -563,43 +490,10 @@ class Module:
         """
         if not isinstance(state_dict, Mapping):
             raise ArgumentError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        missing: list[str] = []
-        errors: list[str] = []
-        known: set[str] = set()
+        loading = Loading(state_dict, assign)
         for path, module in self.named_modules(remove_duplicate=False):
-            prefix = f"{path}." if path else ""
-            for name, member in module._persistent():
-                known.add(prefix + name)
-                if prefix + name in state_dict:
-                    errors += module._load(name, member, prefix + name, state_dict[prefix + name], assign)
-                else:
-                    missing.append(prefix + name)
-        unexpected = [key for key in state_dict if key not in known]
-        if strict:
-            if unexpected:
-                errors.insert(0, f"Unexpected key(s) in state_dict: {_quoted(unexpected)}. ")
-            if missing:
-                errors.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}. ")
-        if errors:
-            listed = "\n\t".join(errors)
-            raise OpError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listed}")
-        return IncompatibleKeys(missing, unexpected)
-
-    def _load(self, name: str, member: Tensor, key: str, value: Any, assign: bool) -> list[str]:
-        given = tensor(value)
-        if given.shape != member.shape:
-            return [
-                f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, "
-                f"the shape in current model is {member.shape}."
-            ]
-        if not assign:
-            with grad_mode(False):
-                copy_(member, given)
-        elif isinstance(member, Parameter):
-            setattr(self, name, Parameter(given, member.requires_grad))
-        else:
-            setattr(self, name, given)
-        return []
+            loading.load(f"{path}." if path else "", module._persistent(), partial(setattr, module))
+        return loading.finish(type(self).__name__, strict)
 
     # Printing
 
@@ -615,10 +509,6 @@ class Module:
             return f"{type(self).__name__}({lines[0]})"
         body = "".join(f"\n  {line}" for line in lines + children)
         return f"{type(self).__name__}({body}\n)" if body else f"{type(self).__name__}()"
-
-
-def _quoted(keys: list[str]) -> str:
-    return ", ".join(f'"{k}"' for k in keys)
 
 
 def _indented(text: str) -> str:
