@@ -64,11 +64,8 @@ class Border:
     leaves: tuple[Value, ...] = ()
     sources: tuple[Source, ...] = ()
 
-    def mark(self, results: Sequence[Tensor]) -> None:
-        """Let the ``results`` that have no gradient, or are leaves, be so."""
-        for i, node in self.ended.items():
-            value = results[i]._cell.value
-            value.requires_grad, value.producer = True, node
+    def mark_leaves(self, results: Sequence[Tensor]) -> None:
+        """Let the ``results`` that are leaves be so."""
         for i in self.made:
             cell = results[i]._cell
             cell.requires_grad = cell.value.requires_grad = True

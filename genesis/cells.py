@@ -26,8 +26,8 @@ Hook = Callable[[Value], Value | None]
 """Takes the gradient of a value; returns another one instead, or None."""
 
 
-class Place:
-    """The cell that a value stands in, and what was written over it there.
+class Place(ref["Cell"]):
+    """The cell that a value stands in, as a weak reference, and what was written over it there.
 
     ``changed``: whether something was; not by ``.data``, which autograd does not see. ``shared``: another cell holds
     the same value, which then counts as unchanged.
@@ -35,9 +35,6 @@ class Place:
 
     changed = shared = False
     following: Callable[[], Value | None] | None = None
-
-    def __init__(self, cell: Cell) -> None:
-        self.cell = ref(cell)
 
     def overwrite(self, value: Value) -> None:
         """``value`` takes the place."""
@@ -58,15 +55,15 @@ class Cell:
     grad: Any = None
     label = ""
     version = 0
-    bound = 0
-    strides: Strides | None = None
     clock: Clock | None = None
     hooks: dict[float, Hook] | None = None
-    remote: Callable[[], None] | None = None
 
     def __init__(self, value: Value, home: Trace | None = None, requires_grad: bool = False) -> None:
         self.value = value
         self.home = home
+        self.bound = 0
+        self.strides: Strides | None = None
+        self.remote: Callable[[], None] | None = None
         self._take(value)
         if requires_grad:
             self.requires_grad = True

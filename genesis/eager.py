@@ -33,7 +33,7 @@ class Taped(Node):
         self.ages: list[tuple[Cell, tuple[int, int]]] = []
         self.times: dict[Value, tuple[Clock, int]] = {}
         for value in call.inputs:
-            cell = value.place.cell() if value.place is not None else None
+            cell = value.place() if value.place is not None else None
             if cell is not None and cell.clock is not None:
                 self.times[value] = cell.clock, cell.clock.time
         self.hooks: dict[Value, dict[float, Hook]] | None = None

@@ -23,6 +23,7 @@ from genesis.cells import Cell, moved, rebound
 from genesis.clock import Clock
 from genesis.gradients import GradientStaysInside, accumulate, grad_type
 from genesis.guards.keys import digest
+from genesis.history import Ended
 from genesis.host import take_back
 from genesis.live import changes as host_changes
 from genesis.options import Options
@@ -118,8 +119,10 @@ class Program:
         self.state_strides = [cell.strides for cell in traced.states]
         direct = all(e.is_plain() and e.output == i for i, e in enumerate(traced.exits))
         self._exits = [] if direct else traced.exits
-        self.result_types = [v.type for v in traced.stages.latest.outputs[: traced.outputs]]
-        self._has_effects = any((self.remote, self.crossing, self._exits, traced.effects))
+        ended = border.ended if border is not None else {}
+        self._results = [(v.type, ended.get(i)) for i, v in enumerate(traced.stages.latest.outputs[: traced.outputs])]
+        leaves = border is not None and border.made
+        self._has_effects = any((leaves, self.remote, self.crossing, self._exits, traced.effects))
         self._needs_containers = bool(traced.effects.entries) or traced.returns_arguments
         for cell in traced.written:
             if cell.clock is None:
@@ -175,17 +178,16 @@ class Program:
         for clock in self.clocks:
             clock.tick()
         self.outputs, self.scalars = results, numbers
-        tensors = list(map(_result, results, self.result_types))
+        tensors = [_result(array, kind, ended) for array, (kind, ended) in zip(results, self._results)]
         given = containers(call) if self._needs_containers else ()
-        if traced.border is not None:
-            traced.border.mark(tensors)
         if self._has_effects:
             tensors = self._carry_out(targets, tensors, arguments, inputs, given)
         for cell in traced.consumed:
             cell.grad = _CONSUMED
         for cell in traced.dropped:
             cell.grad = None
-        traced.host.leave(undo, results[traced.host_results :])
+        if traced.host.acts_late:
+            traced.host.leave(undo, results[traced.host_results :])
         return traced.result(tensors, given)
 
     def _carry_out(
@@ -201,6 +203,8 @@ class Program:
         ``given``: the containers among the arguments.
         """
         traced, results = self.traced, self.outputs
+        if traced.border is not None:
+            traced.border.mark_leaves(tensors)
         if self.remote:
             self._leave_on_gpu()
         for target, array in zip(targets, results[traced.outputs :], strict=False):
@@ -404,8 +408,12 @@ def _independent(traced: Traced) -> bool:
     return not any(g._views for g in grads) and len({g._cell for g in grads}) == len(grads)
 
 
-def _result(array: np.ndarray, kind: TensorType) -> Tensor:
-    return view_of(Cell(concrete(array, kind)), ())
+def _result(array: np.ndarray, kind: TensorType, ended: Ended | None) -> Tensor:
+    """A tensor on an array that a call returns; ``ended`` says why it has no gradient, though it requires one."""
+    value = concrete(array, kind)
+    if ended is not None:
+        value.requires_grad, value.producer = True, ended
+    return view_of(Cell(value), ())
 
 
 def _bring_home(cell: Cell, store: StateStore) -> None:

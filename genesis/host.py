@@ -319,11 +319,12 @@ class Reads:
 
 
 class HostProgram:
-    """What the calls of a program do on the host."""
+    """What the calls of a program do on the host. ``acts_late``: whether :meth:`leave` does anything."""
 
     def __init__(self, record: HostRecord) -> None:
         self._after = record.after
         self._skips = record.skips
+        self.acts_late = bool(self._after or self._skips)
         self._decisions = list(record.decisions.values())
         self._segments = [*_segments(record.before)]
         last = self._segments.pop()[0]

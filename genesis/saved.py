@@ -46,7 +46,7 @@ def check_saved(nodes: Sequence[Node], wrt: Sequence[Value]) -> None:
             saved = _saved(node, needed)
             for value in suspects:
                 if value in saved and not _made_the_next(node, value):
-                    _refuse(node.op.name, value.place.cell(), value.type, str(node.loc) if node.loc.file else "")
+                    _refuse(node.op.name, value.place(), value.type, str(node.loc) if node.loc.file else "")
 
 
 def check_ages(reader: str, ages: Ages) -> None:
