@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from compiler.errors import OpError
-from compiler.ir.graph import Value
+from compiler.ir.graph import Node, Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import DType, Shape, TensorType
 from compiler.ops.contract import LOWER, accumulator, transposed
@@ -69,6 +69,8 @@ def _expand_convolve(
 ) -> Value:
     n, window = x.shape[0], weight.shape[2:]
     m, c = weight.shape[0] // groups, weight.shape[1]
+    if all(s == 1 for s in geometry["stride"]) and any(b > 1 for b in geometry["base"]):
+        return _folded(o, x, weight, size, groups, dtype, **geometry)
     if is_depthwise(x, weight, groups):
         return o.cast(_filtered(o, x, weight, size, **geometry), to=dtype or x.dtype)
     seen = windows(o, o.reshape(x, shape=(n, groups, c, *x.shape[2:])), window, size=size, **geometry)
@@ -79,6 +81,28 @@ def _expand_convolve(
         dtype=dtype,
     )
     return o.reshape(y, shape=(n, groups * m, *size))
+
+
+def _folded(o: Any, x: Value, weight: Value, size: Shape, groups: int, dtype: DType | None, **geometry: Any) -> Value:
+    """A convolution of an image with zeros between its elements: each element's contributions, summed where they fall.
+
+    Windows would see a zero at most of their places.
+    """
+    n, window, places = x.shape[0], weight.shape[2:], prod(x.shape[2:])
+    spread = flipped(o, weight, groups)
+    m, c = x.shape[1] // groups, spread.shape[1]
+    depth = c * prod(window)
+    parts = o.dot(
+        o.expand(transposed(o, o.reshape(spread, shape=(1, groups, m, depth))), shape=(n, groups, depth, m)),
+        o.reshape(x, shape=(n, groups, m, places)),
+        dtype=accumulator(x.dtype),
+    )
+    parts = o.reshape(parts, shape=(n, groups * c, *window, *x.shape[2:]))
+    dilation, ones = geometry["dilation"], (1,) * len(size)
+    reach = zip(window_span(window, dilation), geometry["padding"], strict=True)
+    padding = tuple(s - 1 - p for s, p in reach)
+    image = fold(o, parts, size, stride=geometry["base"], dilation=dilation, padding=padding, base=ones)
+    return o.cast(image, to=dtype or x.dtype)
 
 
 def _filtered(o: Any, x: Value, weight: Value, size: Shape, **geometry: Any) -> Value:
@@ -95,6 +119,12 @@ def _filtered(o: Any, x: Value, weight: Value, size: Shape, **geometry: Any) -> 
     return total(o, parts)
 
 
+def _products(node: Node) -> int:
+    """Multiplications and additions, where the image has no zeros between its elements."""
+    weight = node.inputs[1]
+    return 2 * node.output.type.size * (weight.type.size // weight.shape[0]) // prod(node.attrs["base"])
+
+
 register(
     Op(
         "convolve",
@@ -102,7 +132,7 @@ register(
         "composite",
         expand=_expand_convolve,
         attrs={"size": REQUIRED, **_GEOMETRY, "groups": 1, "dtype": None},
-        work=lambda node: 2 * node.output.type.size * (node.inputs[1].type.size // node.inputs[1].shape[0]),
+        work=_products,
         anchor="convolution",
     )
 )
@@ -162,27 +192,14 @@ def _spread(
 ) -> Value:
     """The transpose of a convolution: ``[N, G * M, *out]`` with its weights gives ``[N, G * C, *size]``.
 
-    Steps of one make it a convolution with the windows read backwards. Longer ones would leave most products with a
-    zero, so there each place's contributions to the image are computed first and then summed where they fall.
+    It is a convolution with the windows read backwards, of an image with zeros between its elements where steps are
+    longer than one.
     """
-    rank, window, n = len(size), weight.shape[2:], x.shape[0]
-    ones = (1,) * rank
-    if all(s == 1 for s in stride):
-        reach = tuple(s - 1 - p for s, p in zip(window_span(window, dilation), padding, strict=True))
-        return o.convolve(
-            x, flipped(o, weight, groups), size=size, stride=ones, dilation=dilation, padding=reach, base=ones,
-            groups=groups, dtype=dtype,
-        )  # fmt: skip
-    m, c, places = weight.shape[0] // groups, weight.shape[1], prod(x.shape[2:])
-    depth = c * prod(window)
-    parts = o.dot(
-        o.expand(transposed(o, o.reshape(weight, shape=(1, groups, m, depth))), shape=(n, groups, depth, m)),
-        o.reshape(x, shape=(n, groups, m, places)),
-        dtype=accumulator(x.dtype),
-    )
-    parts = o.reshape(parts, shape=(n, groups * c, *window, *x.shape[2:]))
-    image = fold(o, parts, size, stride=stride, dilation=dilation, padding=padding, base=ones)
-    return o.cast(image, to=dtype or x.dtype)
+    reach = tuple(s - 1 - p for s, p in zip(window_span(weight.shape[2:], dilation), padding, strict=True))
+    return o.convolve(
+        x, flipped(o, weight, groups), size=size, stride=(1,) * len(size), dilation=dilation, padding=reach,
+        base=stride, groups=groups, dtype=dtype,
+    )  # fmt: skip
 
 
 # What users call

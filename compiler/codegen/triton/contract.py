@@ -2,46 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
 from compiler.codegen.triton.body import Body, Scope
+from compiler.codegen.triton.factors import Operand
 from compiler.codegen.triton.layout import Windows, output_argument
-from compiler.codegen.triton.matmul import MatmulSpec, Operand, config, grid, matmul_lines
-from compiler.codegen.triton.spelling import SIGNATURE, TYPES
+from compiler.codegen.triton.matmul import MatmulSpec, config, grid, matmul_lines
+from compiler.codegen.triton.spelling import SIGNATURE, TYPES, names_in
 from compiler.codegen.triton.sums import TileSums
 from compiler.codegen.triton.task import Argument, Mergeable, Task, extra_arguments, kernel_name
 from compiler.index import Index, Var, matrix_strides
 from compiler.ir.graph import Node, Value
+from compiler.ir.types import TensorType
 
 
 def contract_tasks(node: Node, target: str, windows: Windows) -> list[Task | Mergeable]:
     """The launch of a contraction, and those that join its sums; ``windows``: which results are stored in others."""
     graph = node.body
     assert graph is not None
-    params = graph.inputs()
     dot = next(n for n in graph.nodes if n.op.kind == "contract")
     *batch, m, k = dot.inputs[0].shape
     n = dot.output.shape[-1]
     compute = SIGNATURE[dot.inputs[0].dtype]
     factors = [_factor(value, tile) for value, tile in zip(dot.inputs, ("x", "y"))]
     spec = MatmulSpec("", tuple(batch), m, n, k, factors[0][2], factors[1][2], compute, (), ())
+    roots = [(root, offset) for root, offset, _ in factors]
+    return product_tasks("dot", node, dot, spec, roots, _place(dot), target, windows)
+
+
+def product_tasks(
+    name: str,
+    node: Node,
+    product: Node,
+    spec: MatmulSpec,
+    factors: Sequence[tuple[Value, int]],
+    place: Index,
+    target: str,
+    windows: Windows,
+) -> list[Task | Mergeable]:
+    """The launch of ``product``, with all that ``node`` computes from it, and those that join its sums.
+
+    ``factors`` are the inputs of the node's body that hold the factors, and from which element on. The sum of row `i`
+    and column `j` of product `b` is element ``place`` of the result.
+    """
+    graph = node.body
+    assert graph is not None
+    params = graph.inputs()
     sums = TileSums(node, spec, config(spec, target))
-    spec = replace(spec, epilogue=tuple(_epilogue(node, dot, {}, windows, sums)[1]))
+    spec = replace(spec, epilogue=tuple(epilogue(node, product, place, {}, windows, sums)[1]))
     tile = config(spec, target)
-    masks = {v: mask for v, mask, ragged in (("i", "rows", m % tile.m), ("j", "cols", n % tile.n)) if ragged}
+    masks = {v: mask for v, mask, ragged in (("i", "rows", spec.m % tile.m), ("j", "cols", spec.n % tile.n)) if ragged}
     sums = TileSums(node, spec, tile)
-    body, lines = _epilogue(node, dot, masks, windows, sums)
+    body, lines = epilogue(node, product, place, masks, windows, sums)
     spec = replace(spec, epilogue=tuple(lines))
     used = [p for p, v in enumerate(params) if any(root is v for root, _ in body.loaded)]
-    arguments = [Argument("lhs", node.inputs[params.index(factors[0][0])], factors[0][1])]
-    arguments.append(Argument("rhs", node.inputs[params.index(factors[1][0])], factors[1][1]))
+    pairs = zip(("lhs", "rhs"), factors, strict=True)
+    arguments = [Argument(side, node.inputs[params.index(root)], offset) for side, (root, offset) in pairs]
     arguments += [Argument(f"a{p}", node.inputs[p]) for p in used]
     outputs = [sums.arguments.get(p) or output_argument(p, v, windows) for p, v in enumerate(node.outputs)]
+    written = prod(spec.batch) * spec.m * spec.n
+    if written < product.output.type.size:  # other launches write the rest
+        for argument in outputs:
+            argument.part = TensorType(argument.place.type.dtype, (written,))
     extra = extra_arguments(body)
     summary, lines = matmul_lines(spec, tile)
     task = Task(
-        kernel_name("dot", list(body.ops)),
+        kernel_name(name, list(body.ops)),
         summary,
         lines,
         arguments + outputs + extra,
@@ -51,25 +79,33 @@ def contract_tasks(node: Node, target: str, windows: Windows) -> list[Task | Mer
         [a.place for a in arguments],
         [a.place for a in (*outputs, *extra)],
         tile.stages,
-        _streamed(node, body) - {a.place for a in arguments[:2]},
+        _streamed(node, body, place) - {a.place for a in arguments[:2]},
     )
     return [task, *sums.combines]
 
 
-def _epilogue(node: Node, dot: Node, masks: dict[str, str], windows: Windows, sums: TileSums) -> tuple[Body, list[str]]:
-    """What follows the product, on a tile of sums ``acc``."""
+def epilogue(
+    node: Node,
+    product: Node,
+    place: Index,
+    masks: dict[str, str],
+    windows: Windows,
+    sums: TileSums | None = None,
+    block: str = "acc",
+) -> tuple[Body, list[str]]:
+    """What follows a product, on a ``block`` of its elements ``place``."""
     graph = node.body
     assert graph is not None
     body = Body(graph, {v: f"a{i}" for i, v in enumerate(graph.inputs())}, masks)
-    body.depends["acc"] = frozenset({"i", "j"})
-    scope = Scope(frozenset({"b", "i", "j"}))
-    place = _place(dot)
-    result = "acc"
-    if dot.output.dtype.is_half:
-        result = body.assign(scope, "dot", body.narrowed("acc", dot.output.dtype))
-    scope.known[dot.output, place] = result
+    varying = names_in(place)
+    body.depends[block] = varying - {"b"}
+    scope = Scope(varying | {"b"})
+    result = block
+    if product.output.dtype.is_half:
+        result = body.assign(scope, product.op.name, body.narrowed(block, product.output.dtype))
+    scope.known[product.output, place] = result
     for position, value in enumerate(graph.outputs):
-        if position in sums.reductions:
+        if sums is not None and position in sums.reductions:
             sums.store(position, body, place, scope)
             continue
         window = windows.get(node.outputs[position])
@@ -85,10 +121,9 @@ def _place(dot: Node) -> Index:
     return Index.of(b) * (m * n) + Index.of(i) * n + Index.of(j)
 
 
-def _streamed(node: Node, body: Body) -> frozenset[Value]:
+def _streamed(node: Node, body: Body, place: Index) -> frozenset[Value]:
     """Inputs of the epilogue that are read only where the one result is written."""
     assert node.body is not None
-    place = _place(next(n for n in node.body.nodes if n.op.kind == "contract"))
     read = {root: all(index == place for r, index in body.loaded if r is root) for root, _ in body.loaded}
     pairs = zip(node.body.inputs(), node.inputs, strict=True)
     return frozenset(value for param, value in pairs if read.get(param) and len(node.outputs) == 1)

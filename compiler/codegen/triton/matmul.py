@@ -10,31 +10,13 @@ import re
 from dataclasses import dataclass
 from math import prod
 
+from compiler.codegen.triton.factors import ITEM_BYTES, TYPES, Factor, Side
+
 GROUP = 8
 MAX_BATCH = 65535
 
-TYPES = {
-    "bf16": "tl.bfloat16", "fp16": "tl.float16", "fp32": "tl.float32", "fp64": "tl.float64",
-    "u8": "tl.uint8", "i8": "tl.int8", "i16": "tl.int16", "i32": "tl.int32", "i64": "tl.int64",
-}  # fmt: skip
-ITEM_BYTES = {"u8": 1, "i8": 1, "bf16": 2, "fp16": 2, "i16": 2, "fp32": 4, "i32": 4, "fp64": 8, "i64": 8, "i1": 1}
 DOTS = ("bf16", "fp16", "fp32")
 """Types with a dot product of their own. Others multiply and add, in small tiles, in their own arithmetic."""
-
-
-@dataclass(frozen=True)
-class Operand:
-    """A factor in memory: element type ("bf16", "fp16", "fp32") and strides in elements.
-
-    `strides` are one for each batch dimension, then those of (i, k) for the left factor, of (k, j) for the right one.
-    `prologue` are statements on each loaded tile, `x` (BM, BK) of the left factor or `y` (BK, BN) of the right one,
-    with the indices `i` (BM, 1), `j` (1, BN), `start + k` (BK,) and, in a batch, `b`. What they leave is rounded to the
-    compute type.
-    """
-
-    dtype: str
-    strides: tuple[int, ...]
-    prologue: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,8 +37,8 @@ class MatmulSpec:
     m: int
     n: int
     k: int
-    a: Operand
-    b: Operand
+    a: Factor
+    b: Factor
     compute: str
     params: tuple[str, ...]
     epilogue: tuple[str, ...]
@@ -122,7 +104,7 @@ def config(spec: MatmulSpec, target: str) -> Tile:
     item = max(ITEM_BYTES[spec.a.dtype], ITEM_BYTES[spec.b.dtype])
     ieee = spec.compute == "fp32" and not spec.tf32
     heavy = len(spec.epilogue) > HEAVY or any("uniform(" in line for line in spec.epilogue)
-    if not (_is_aligned(spec.a) and _is_aligned(spec.b)):
+    if not (spec.a.is_aligned and spec.b.is_aligned):
         largest = 64 * 64  # loads of single elements pass through registers
     elif ieee or heavy:
         largest = 128 * 64
@@ -142,7 +124,19 @@ def config(spec: MatmulSpec, target: str) -> Tile:
 
 def grid(spec: MatmulSpec, tile: Tile) -> tuple[int, int, int]:
     """The programs of one launch: tiles of C, then the batch."""
-    return _count(spec.m, tile.m) * _count(spec.n, tile.n), prod(spec.batch), 1
+    return programs(_count(spec.m, tile.m) * _count(spec.n, tile.n), prod(spec.batch))
+
+
+def programs(tiles: int, batch: int) -> tuple[int, int, int]:
+    """The grid of a launch of ``tiles`` programs for each number of a batch; see :func:`numbers`."""
+    return (tiles, batch, 1) if batch <= MAX_BATCH else (tiles * batch, 1, 1)
+
+
+def numbers(tiles: int, batch: int) -> tuple[str, str]:
+    """How a program of such a launch says which tile is its own, and in which number of the batch."""
+    if batch <= MAX_BATCH:
+        return "tl.program_id(0)", "tl.program_id(1)"
+    return f"tl.program_id(0) % {tiles}" if tiles > 1 else "0", f"tl.program_id(0) // {tiles}"
 
 
 def matmul_source(spec: MatmulSpec, tile: Tile) -> str:
@@ -154,44 +148,39 @@ def matmul_source(spec: MatmulSpec, tile: Tile) -> str:
 
 def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
     """What the kernel does in a sentence, and its statements."""
-    if prod(spec.batch) > MAX_BATCH:
-        raise NotImplementedError(f"{spec.name}: a batch of {prod(spec.batch)} products; one launch takes {MAX_BATCH}")
-    rows, cols, steps = bool(spec.m % tile.m), bool(spec.n % tile.n), bool(spec.k % tile.k)
-    a_rows, a_steps = spec.a.strides[-2:]
-    b_steps, b_cols = spec.b.strides[-2:]
-    a_mask = ["rows"] * rows + [f"k[None, :] < {spec.k} - start"] * steps
-    b_mask = [f"k[:, None] < {spec.k} - start"] * steps + ["cols"] * cols
+    rows, cols = bool(spec.m % tile.m), bool(spec.n % tile.n)
+    large = _is_large(spec)
+    sides = (
+        (spec.a, Side(True, tile.m, tile.k, spec.k, rows, large)),
+        (spec.b, Side(False, tile.n, tile.k, spec.k, cols, large)),
+    )
     precision = f', input_precision="{"tf32" if spec.tf32 else "ieee"}"' if spec.compute == "fp32" else ""
-    counter = "start" if steps or spec.a.prologue or spec.b.prologue else "_"
-    wide = ".to(tl.int64)" if _is_large(spec) else ""
+    wide = ".to(tl.int64)" if large else ""
     plain = spec.compute not in DOTS
     zeros = TYPES[spec.compute] if plain else "tl.float32"
     product = f"acc = tl.dot(x, y, acc{precision})"
     if plain:
         product = "acc += tl.sum(x[:, :, None] * y[None, :, :], 1).to(acc.dtype)"
+    down, right, batch = _count(spec.m, tile.m), _count(spec.n, tile.n), prod(spec.batch)
+    own, number = numbers(down * right, batch)
+    loop = [
+        *(line for factor, side in sides for line in factor.step(side, spec.compute)),
+        product,
+        *(line for factor, side in sides for line in factor.advance(side)),
+    ]
+    counter = "start" if any(re.search(r"\bstart\b", line) for line in loop) else "_"
     body = [
-        *_tile_order(_count(spec.m, tile.m), _count(spec.n, tile.n)),
+        *_tile_order(down, right, own),
         f"i = {_indices('row', tile.m, spec.m, wide)}[:, None]",
         f"j = {_indices('col', tile.n, spec.n, wide)}[None, :]",
         f"k = tl.arange(0, {tile.k})",
         *[f"rows = i < {spec.m}"] * rows,
         *[f"cols = j < {spec.n}"] * cols,
-        *_batch(spec, wide),
-        f"lhs += {_sum(('i', a_rows), ('k[None, :]', a_steps))}",
-        f"rhs += {_sum(('k[:, None]', b_steps), ('j', b_cols))}",
-        *[f"lhs = tl.broadcast_to(lhs, ({tile.m}, {tile.k}))"] * (0 in (a_rows, a_steps)),
-        *[f"rhs = tl.broadcast_to(rhs, ({tile.k}, {tile.n}))"] * (0 in (b_steps, b_cols)),
+        *[f"b = {number}{wide}" if batch <= MAX_BATCH or not wide else f"b = ({number}){wide}"] * (batch > 1),
+        *(line for factor, side in sides for line in factor.top(side, spec.batch)),
         f"acc = tl.zeros(({tile.m}, {tile.n}), {zeros})",
         f"for {counter} in range(0, {spec.k}, {tile.k}):",
-        *_indented(
-            _load("x", "lhs", a_mask),
-            _load("y", "rhs", b_mask),
-            *_prologue("x", spec.a, spec.compute),
-            *_prologue("y", spec.b, spec.compute),
-            product,
-            f"lhs += {tile.k * a_steps}",
-            f"rhs += {tile.k * b_steps}",
-        ),
+        *_indented(*loop),
         *(_with_masks(line, rows, cols) for line in spec.epilogue),
     ]
     return _describe(spec, tile), body
@@ -207,13 +196,16 @@ def _describe(spec: MatmulSpec, tile: Tile) -> str:
     return f"{times}{sizes} in {spec.compute}, tiles of {tile.m} x {tile.n} x {tile.k}."
 
 
-def _tile_order(rows: int, cols: int) -> list[str]:
-    """Tiles run down groups of GROUP rows, so that programs running together share tiles of both factors in L2."""
+def _tile_order(rows: int, cols: int, own: str) -> list[str]:
+    """Which tile is the program's own.
+
+    Tiles run down groups of GROUP rows, so that programs running together share tiles of both factors in L2.
+    """
     if cols == 1:
-        return ["row = tl.program_id(0)"] if rows > 1 else []
+        return [f"row = {own}"] if rows > 1 else []
     if rows == 1:
-        return ["col = tl.program_id(0)"]
-    tile = "tile = tl.program_id(0)"
+        return [f"col = {own}"]
+    tile = f"tile = {own}"
     if rows <= GROUP:
         return [tile, f"row = tile % {rows}", f"col = tile // {rows}"]
     in_group = f"tile % {GROUP * cols}"
@@ -232,57 +224,11 @@ def _indices(tile: str, step: int, size: int, wide: str) -> str:
     return f"({tile}{wide} * {step} + tl.arange(0, {step}))" if size > step else f"tl.arange(0, {step})"
 
 
-def _batch(spec: MatmulSpec, wide: str) -> list[str]:
-    if prod(spec.batch) == 1:
-        return []
-    lines = [f"b = tl.program_id(1){wide}"]
-    for pointer, operand in (("lhs", spec.a), ("rhs", spec.b)):
-        terms = []
-        inner = prod(spec.batch)
-        for size, stride in zip(spec.batch, operand.strides):
-            outer, inner = inner, inner // size
-            index = "b" if inner == 1 else f"b // {inner}"
-            terms.append((index if outer == prod(spec.batch) else f"{index} % {size}", stride))
-        offset = _sum(*terms)
-        if offset != "0":
-            lines.append(f"{pointer} += {offset}")
-    return lines
-
-
-def _is_aligned(operand: Operand) -> bool:
-    """Whether every row of the operand, along its contiguous dimension, starts at a multiple of 16 bytes."""
-    return 1 in operand.strides[-2:] and all(
-        stride == 1 or stride * ITEM_BYTES[operand.dtype] % 16 == 0 for stride in operand.strides
-    )
-
-
 def _is_large(spec: MatmulSpec) -> bool:
     """Whether an index into a factor or into C may pass 32 bits."""
-
-    def extent(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
-        return sum(size * abs(stride) for size, stride in zip(sizes, strides))
-
-    left = extent((*spec.batch, spec.m, spec.k), spec.a.strides)
-    right = extent((*spec.batch, spec.k, spec.n), spec.b.strides)
+    left = spec.a.extent((*spec.batch, spec.m, spec.k))
+    right = spec.b.extent((*spec.batch, spec.k, spec.n))
     return max(left, right, prod(spec.batch) * spec.m * spec.n) >= 2**31
-
-
-def _sum(*terms: tuple[str, int]) -> str:
-    """An index expression: "i * 768 + k[None, :]" """
-    written = [index if stride == 1 else f"{index} * {stride}" for index, stride in terms if stride]
-    return " + ".join(written) or "0"
-
-
-def _load(name: str, pointer: str, mask: list[str]) -> str:
-    if not mask:
-        return f"{name} = tl.load({pointer})"
-    condition = mask[0] if len(mask) == 1 else " & ".join(part if part.isidentifier() else f"({part})" for part in mask)
-    return f"{name} = tl.load({pointer}, mask={condition}, other=0.0)"
-
-
-def _prologue(name: str, operand: Operand, compute: str) -> list[str]:
-    rounding = [f"{name} = {name}.to({TYPES[compute]})"] if operand.prologue or operand.dtype != compute else []
-    return [*operand.prologue, *rounding]
 
 
 def _with_masks(line: str, rows: bool, cols: bool) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import textwrap
 
 from compiler.codegen.comments import comment
-from compiler.codegen.triton.attention import attention_tasks, claims
+from compiler.codegen.triton.attention import attention_tasks
 from compiler.codegen.triton.body import INDENT
+from compiler.codegen.triton.claims import claims
 from compiler.codegen.triton.contract import contract_tasks
+from compiler.codegen.triton.convolution import convolution_tasks
 from compiler.codegen.triton.flat import Flat, flat_tasks
 from compiler.codegen.triton.layout import Windows, arrange
 from compiler.codegen.triton.prelude import prelude
@@ -39,6 +41,8 @@ def tasks_of(node: Node, target: str, windows: Windows) -> list[Task | Mergeable
     kind = node.attrs["kind"]
     if kind == "contract":
         return contract_tasks(node, target, windows)
+    if kind == "convolution":
+        return convolution_tasks(node, target, windows)
     if kind == "attention":
         return list(attention_tasks(node, windows))
     if kind == "scatter":

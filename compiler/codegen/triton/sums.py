@@ -10,7 +10,7 @@ from math import prod
 
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
-from compiler.codegen.triton.matmul import MatmulSpec, Tile
+from compiler.codegen.triton.matmul import MatmulSpec, Tile, numbers
 from compiler.codegen.triton.task import Argument, Scratch, ceil_div
 from compiler.domain import reduction_class, reduction_of
 from compiler.index import Index
@@ -68,7 +68,9 @@ class TileSums:
             terms = [("row", 1, self.rows), ("b", self.rows, self.batch)]
             width = self.n
         else:
-            terms = [("tl.program_id(0)", 1, self.rows * self.columns), ("b", self.rows * self.columns, self.batch)]
+            tiles = self.rows * self.columns
+            own, _ = numbers(tiles, self.batch)
+            terms = [(f"({own})" if "%" in own else own, 1, tiles), ("b", tiles, self.batch)]
             width = 1
         steps = [(name, step * width) for name, step, count in terms if count > 1]
         return [name if step == 1 else f"{name} * {step}" for name, step in steps]

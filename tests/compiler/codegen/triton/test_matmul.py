@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from compiler.codegen.triton.aot import compile_kernel, load_module
+from compiler.codegen.triton.factors import Operand
 from compiler.codegen.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
-from compiler.codegen.triton.matmul import GPUS, MatmulSpec, Operand, Tile, config, grid, matmul_source
+from compiler.codegen.triton.matmul import GPUS, MatmulSpec, Tile, config, grid, matmul_source
 from compiler.codegen.triton.prelude import prelude
 
 NUMPY = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "fp32": np.float32}
@@ -198,9 +199,11 @@ def test_small_products_take_small_tiles_and_large_ones_large():
     assert config(product(8192, 3072, 16), "sm_90").k == 16
 
 
-def test_a_batch_too_large_for_one_launch():
-    with pytest.raises(NotImplementedError, match="product: a batch of 70000 products"):
-        matmul_source(product(16, 16, 16, batch=(70000,)), SMALL)
+@pytest.mark.parametrize("sizes", [(20, 24, 16), (40, 70, 16)])
+def test_a_batch_larger_than_the_second_axis_of_a_grid(interpret, monkeypatch, sizes):
+    assert grid(product(*sizes, batch=(7, 10**4)), Tile(64, 128, 16, 4, 2)) == (70000, 1, 1)
+    monkeypatch.setattr("compiler.codegen.triton.matmul.MAX_BATCH", 5)
+    check(interpret, product(*sizes, batch=(2, 3)), SMALL)
 
 
 def test_indices_past_32_bits_are_computed_in_64():

@@ -1,0 +1,290 @@
+"""Convolutions as matrix products that load windows of images tile by tile (implicit GEMM).
+
+S. Chetlur et al., "cuDNN: efficient primitives for deep learning", 2014. There is no matrix of patches in memory, and
+all images are one product: for each group, weights [channels, depth] times windows [depth, images * places]. The depth
+goes through channels and places of a window. A result with zeros between its elements, the gradient of the input of a
+convolution that steps, is cut into phases whose elements see the same places of the window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from math import gcd, prod
+from typing import Any
+
+from compiler.codegen.triton.contract import epilogue, product_tasks
+from compiler.codegen.triton.factors import Factor, Gathered, Operand
+from compiler.codegen.triton.layout import Windows, output_argument
+from compiler.codegen.triton.matmul import MatmulSpec, config, grid, matmul_lines
+from compiler.codegen.triton.spelling import COMPUTE, SIGNATURE, index_text
+from compiler.codegen.triton.task import (
+    Argument,
+    Mergeable,
+    Scratch,
+    Task,
+    ceil_div,
+    extra_arguments,
+    kernel_name,
+    power_of_two,
+    warps_for,
+)
+from compiler.index import Bound, Index, Var, join, split, through_view, view_chain
+from compiler.ir.graph import Node, Value
+from compiler.ir.types import Shape, TensorType
+from compiler.ops.contract import accumulator
+from compiler.ops.conv import is_depthwise
+
+MOST_PHASES = 16
+"""Launches of one convolution; where there would be more, each place's contributions are computed and added up."""
+
+PROGRAMS = 256  # programs of a weight gradient worth having, in all
+SHARE = 1024  # places of a result whose products are worth a partial sum
+BLOCK = 1024  # elements whose partial sums a program joins
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Places ``first``, ``first + step``, ... of a result, ``size`` of them along one dimension.
+
+    They see every ``tap_step``-th place of the window from ``tap`` on, ``taps`` in all. Number `o` of them sees number
+    `w` of those at place ``o * stride + w * dilation + shift`` of the image.
+    """
+
+    first: int
+    step: int
+    size: int
+    tap: int
+    tap_step: int
+    taps: int
+    stride: int
+    dilation: int
+    shift: int
+
+
+def phases(size: int, window: int, stride: int, dilation: int, padding: int, base: int) -> list[Phase]:
+    """The phases of one dimension; see :mod:`compiler.ops.window` for what the numbers mean."""
+    step, tap_step = base // gcd(stride, base), base // gcd(dilation, base)
+    found = []
+    for first in range(min(step, size)):
+        whole = [w for w in range(min(tap_step, window)) if (first * stride + w * dilation - padding) % base == 0]
+        tap = whole[0] if whole else window
+        found.append(
+            Phase(
+                first,
+                step,
+                ceil_div(size - first, step),
+                tap,
+                tap_step,
+                ceil_div(window - tap, tap_step),
+                step * stride // base,
+                tap_step * dilation // base,
+                (first * stride + tap * dilation - padding) // base,
+            )
+        )
+    return found
+
+
+def claims(name: str, inputs: Any, attrs: dict[str, Any]) -> bool:
+    """Whether a convolution, or the gradient of its weights, is a product here. Single filters are plain sums."""
+    x, other = inputs[:2]
+    window = attrs["window"] if name == "convolve_weight" else other.shape[2:]
+    size = other.shape[2:] if name == "convolve_weight" else attrs["size"]
+    if x.dtype.kind != "float" or not (x.type.size and other.type.size and prod(size) and prod(window)):
+        return False
+    if name == "convolve_weight":
+        return all(b == 1 for b in attrs["base"])
+    count = prod(b // gcd(s, b) for s, b in zip(attrs["stride"], attrs["base"], strict=True))
+    return count <= MOST_PHASES and not (count == 1 and is_depthwise(x, other, attrs["groups"]))
+
+
+def convolution_tasks(node: Node, target: str, windows: Windows) -> list[Task | Mergeable]:
+    """The launches of a convolution: one for each phase; or of the gradient of its weights: sums, and their join."""
+    assert node.body is not None
+    op = next(n for n in node.body.nodes if n.op.name in ("convolve", "convolve_weight"))
+    if op.op.name == "convolve_weight":
+        return _Gradient(node, op, target, windows).tasks()
+    every = [phases(*numbers) for numbers in _geometry(op)]
+    return [task for phase in product(*every) for task in _convolution(node, op, phase, target, windows)]
+
+
+def _geometry(op: Node) -> list[tuple[int, ...]]:
+    """(size, window, stride, dilation, padding, base) of each dimension; of one, where every place sees itself."""
+    names = ("size", "stride", "dilation", "padding", "base")
+    size, *rest = (op.attrs[name] for name in names)
+    window, image = op.inputs[1].shape[2:], op.inputs[0].shape[2:]
+    found = list(zip(size, window, *rest, strict=True))
+    if size == image and all(numbers[1:3] + numbers[4:] == (1, 1, 0, 1) for numbers in found):
+        return [(prod(size), 1, 1, 1, 0, 1)]
+    return found
+
+
+def _variable(name: str, size: int) -> Index:
+    """An index of a tile. A dimension of one still has a tile's width of places, all but the first masked."""
+    return Index.of(Var(name, max(size, 2)))
+
+
+def _seen(places: list[Index], image: Shape) -> tuple[Bound, ...]:
+    """The conditions that places lie in the image."""
+    bounds = [Bound(place, size, 1) for place, size in zip(places, image, strict=True)]
+    return tuple(bound for bound in bounds if not bound.always)
+
+
+def _convolution(
+    node: Node, op: Node, phase: tuple[Phase, ...], target: str, windows: Windows
+) -> list[Task | Mergeable]:
+    """The launch for one phase of a convolution: row i is a channel of a group, column j a place in all images."""
+    x, weight = op.inputs
+    groups, images, depth = op.attrs["groups"], x.shape[0], weight.shape[1]
+    image, window, whole = x.shape[2:], weight.shape[2:], op.output.shape[2:]
+    if len(phase) < len(image):  # every place sees itself
+        image, window, whole = (prod(image),), (1,), (prod(whole),)
+    size, taps = tuple(p.size for p in phase), tuple(p.taps for p in phase)
+    m, n, k = weight.shape[0] // groups, images * prod(size), depth * prod(taps)
+    b, i, j = Index.of(Var("b", groups)), _variable("i", m), _variable("j", n)
+
+    number, *at = split(j, (images, *size))
+    c, *w = split(_variable("q", k), (depth, *taps))
+    places = [(o * p.stride + t * p.dilation).shifted(p.shift) for o, t, p in zip(at, w, phase, strict=True)]
+    element = join([number, b * depth + c, *places], (images, groups * depth, *image))
+    seen, image_root = _gathered(x, element, _seen(places, image))
+
+    c, *w = split(_variable("p", k), (depth, *taps))
+    read = [(t * p.tap_step).shifted(p.tap) for t, p in zip(w, phase, strict=True)]
+    filters, weight_root = _gathered(weight, join([b * m + i, c, *read], (groups * m, depth, *window)))
+
+    if size == whole:  # no division of places that lie in order
+        whole, (number, *result) = (prod(size),), split(j, (images, prod(size)))
+    else:
+        result = [(o * p.step).shifted(p.first) for o, p in zip(at, phase, strict=True)]
+    place = join([number, b * m + i, *result], (images, groups * m, *whole))
+    spec = MatmulSpec("", (groups,), m, n, k, _strided(filters), seen, SIGNATURE[x.dtype], (), ())
+    roots = [(weight_root, 0), (image_root, 0)]
+    return product_tasks("convolution", node, op, spec, roots, place, target, windows)
+
+
+def _gathered(value: Value, element: Index, bounds: tuple[Bound, ...] = ()) -> tuple[Gathered, Value]:
+    """Elements of a value where they are in memory, and the memory."""
+    root, chain = view_chain(value)
+    for view in reversed(chain):
+        element = through_view(view, element)
+    return Gathered(SIGNATURE[root.dtype], element, bounds), root
+
+
+def _strided(factor: Gathered) -> Factor:
+    """A left factor as a strided one, if that is what it is."""
+    place = factor.place
+    if factor.bounds or place.constant or not place.affine:
+        return factor
+    strides = {var.name: c for var, c in place.terms}
+    return Operand(factor.dtype, tuple(strides.get(name, 0) for name in ("b", "i", "p")))
+
+
+class _Gradient:
+    """The gradient of the weights: row i is a channel of the result, column j a place of the window in a channel.
+
+    k goes through the places of all images. They are cut into ``chunks`` of ``length`` by the shapes alone; product
+    number `b` is that of chunk ``b // groups`` in group ``b % groups``. The chunks' sums are joined in their order.
+    """
+
+    def __init__(self, node: Node, op: Node, target: str, windows: Windows) -> None:
+        self.node, self.op, self.target, self.windows = node, op, target, windows
+        x, g = op.inputs
+        self.groups, self.window, self.size = op.attrs["groups"], op.attrs["window"], g.shape[2:]
+        self.m, self.depth = g.shape[1] // self.groups, x.shape[1] // self.groups
+        self.n, self.places = self.depth * prod(self.window), x.shape[0] * prod(self.size)
+        tiles = self.groups * ceil_div(self.m, 64) * ceil_div(self.n, 64)
+        wanted = max(1, min(PROGRAMS // tiles, self.places // SHARE))
+        self.length = power_of_two(ceil_div(self.places, wanted)) if wanted > 1 else self.places
+        self.chunks = ceil_div(self.places, self.length)
+
+    def tasks(self) -> list[Task | Mergeable]:
+        """One launch, or one of partial sums and one that joins them."""
+        x, g = self.op.inputs
+        b, i, j = Var("b", self.chunks * self.groups), _variable("i", self.m), _variable("j", self.n)
+        chunk, group = split(Index.of(b), (self.chunks, self.groups))
+
+        number, at = split(self._along("p", chunk), (x.shape[0], prod(self.size)))
+        element = join([number, group * self.m + i, at], (*g.shape[:2], prod(self.size)))
+        left, left_root = _gathered(g, element, self._limit("p", chunk))
+
+        number, *seen = split(self._along("q", chunk), (x.shape[0], *self.size))
+        c, *w = split(j, (self.depth, *self.window))
+        steps = zip(seen, w, *(self.op.attrs[name] for name in ("stride", "dilation", "padding")), strict=True)
+        places = [(o * s + t * d).shifted(-p) for o, t, s, d, p in steps]
+        bounds = (*self._limit("q", chunk), *_seen(places, x.shape[2:]))
+        right, right_root = _gathered(x, join([number, group * self.depth + c, *places], x.shape), bounds)
+
+        batch = (self.chunks, self.groups) if self.chunks > 1 else (self.groups,)
+        spec = MatmulSpec("", batch, self.m, self.n, self.length, left, right, SIGNATURE[x.dtype], (), ())
+        roots = [(left_root, 0), (right_root, 0)]
+        place = (Index.of(b) * self.m + i) * self.n + j
+        if self.chunks == 1:
+            return product_tasks("weight_gradient", self.node, self.op, spec, roots, place, self.target, self.windows)
+        partial = Scratch(TensorType(accumulator(x.dtype), (self.chunks, self.op.output.type.size)))
+        return [self._sums(spec, roots, place, partial), self._join(partial)]
+
+    def _along(self, name: str, chunk: Index) -> Index:
+        return chunk * self.length + _variable(name, self.length)
+
+    def _limit(self, name: str, chunk: Index) -> tuple[Bound, ...]:
+        """The condition that a place of the last chunk exists."""
+        bound = Bound(self._along(name, chunk), self.places, 1)
+        return () if bound.always else (bound,)
+
+    def _sums(self, spec: MatmulSpec, roots: list[tuple[Value, int]], place: Index, partial: Scratch) -> Task:
+        """The products of all chunks, for each of the groups."""
+        store = f"tl.store(partial + {index_text(place)}, acc, mask=mask)"
+        tile = config(replace(spec, epilogue=(store,)), self.target)
+        summary, lines = matmul_lines(replace(spec, epilogue=(store,)), tile)
+        pairs = zip(("lhs", "rhs"), roots, strict=True)
+        assert self.node.body is not None
+        params = self.node.body.inputs()
+        inputs = [Argument(side, self.node.inputs[params.index(root)], offset) for side, (root, offset) in pairs]
+        return Task(
+            "weight_gradient",
+            summary,
+            lines,
+            [*inputs, Argument("partial", partial)],
+            grid(spec, tile),
+            tile.warps,
+            [self.node],
+            [a.place for a in inputs],
+            [partial],
+            tile.stages,
+        )
+
+    def _join(self, partial: Scratch) -> Task:
+        """Each element's partial sums, one after the other, and what follows the product."""
+        size = self.op.output.type.size
+        block = min(BLOCK, power_of_two(size))
+        masks = {"i": "mask"} if size % block else {}
+        element = _variable("i", size)
+        body, after = epilogue(self.node, self.op, element, masks, self.windows, block="total")
+        first = f"tl.program_id(0) * {block} + " if size > block else ""
+        mask = ", mask=mask, other=0.0" if masks else ""
+        lines = [
+            f"i = {first}tl.arange(0, {block})",
+            *[f"mask = i < {size}"] * bool(masks),
+            f"total = tl.zeros(({block},), {COMPUTE[partial.type.dtype]})",
+            f"for chunk in range(0, {self.chunks}):",
+            f"    total += tl.load(partial + chunk * {size} + i{mask})",
+            *after,
+        ]
+        assert self.node.body is not None
+        params = self.node.body.inputs()
+        used = [p for p, v in enumerate(params) if any(root is v for root, _ in body.loaded)]
+        inputs = [Argument("partial", partial), *(Argument(f"a{p}", self.node.inputs[p]) for p in used)]
+        outputs = [output_argument(p, v, self.windows) for p, v in enumerate(self.node.outputs)]
+        outputs += extra_arguments(body)
+        return Task(
+            kernel_name("join", list(body.ops)),
+            f"{size} sums of {self.chunks} parts each.",
+            lines,
+            inputs + outputs,
+            (ceil_div(size, block), 1, 1),
+            warps_for(block),
+            [self.node],
+            [a.place for a in inputs],
+            [a.place for a in outputs],
+        )
