@@ -27,7 +27,7 @@ def gpu_executor(stages: Stages, budget: float | None = None) -> CudaExecutor:
     step = pipeline.compile_triton(stages, device.target(), budget)
     aot = import_whole("compiler.codegen.triton.aot")  # needs triton
     device.check_version(aot.ptxas_version())
-    compiled = aot.compile_program(step)
+    compiled = import_whole("compiler.codegen.triton.parallel").compile_program(step)
     images = [
         KernelImage(k.name, k.binary, tuple(kind for _, kind in k.parameters), k.num_warps, k.shared, k.global_scratch)
         for k in compiled

@@ -131,17 +131,14 @@ def compile_kernel(
     )
 
 
-def compile_program(program: TritonProgram) -> list[CompiledKernel]:
-    """The machine code of every kernel of a step, in order."""
-    module = load_module(program.source)
-    return [
-        compile_kernel(
-            getattr(module, kernel.name),
-            dict(kernel.parameters),
-            target=program.target,
-            num_warps=kernel.warps,
-            num_stages=kernel.stages,
-            aligned=kernel.aligned,
-        )
-        for kernel in program.kernels
-    ]
+def compile_numbered(program: TritonProgram, number: int) -> CompiledKernel:
+    """The machine code of kernel ``number`` of a step."""
+    kernel = program.kernels[number]
+    return compile_kernel(
+        getattr(load_module(program.source), kernel.name),
+        dict(kernel.parameters),
+        target=program.target,
+        num_warps=kernel.warps,
+        num_stages=kernel.stages,
+        aligned=kernel.aligned,
+    )

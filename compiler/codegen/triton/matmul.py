@@ -83,6 +83,7 @@ EDGE_COST = 64
 
 
 HEAVY = 16  # statements of an epilogue from which, as with random numbers, a large tile leaves it too few registers
+UNROLLED = 4  # steps along k up to which the compiler may write them all out
 PLAIN = 16  # the tile's edge where there is no dot product
 
 
@@ -179,11 +180,20 @@ def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
         *[f"b = {number}{wide}" if batch <= MAX_BATCH or not wide else f"b = ({number}){wide}"] * (batch > 1),
         *(line for factor, side in sides for line in factor.top(side, spec.batch)),
         f"acc = tl.zeros(({tile.m}, {tile.n}), {zeros})",
-        f"for {counter} in range(0, {spec.k}, {tile.k}):",
+        f"for {counter} in range(0, {_end(spec, tile)}, {tile.k}):",
         *_indented(*loop),
         *(_with_masks(line, rows, cols) for line in spec.epilogue),
     ]
     return _describe(spec, tile), body
+
+
+def _end(spec: MatmulSpec, tile: Tile) -> str:
+    """The end of the walk along k, of more than a few steps as a number that the compiler cannot see.
+
+    The third dimension of every grid is 1. A loop of known length would be unrolled as a whole: 24 copies of a tile's
+    loads and products take long to compile, and the loads of all are started at once.
+    """
+    return f"{spec.k} * tl.num_programs(2)" if _count(spec.k, tile.k) > UNROLLED else str(spec.k)
 
 
 def _count(size: int, tile: int) -> int:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import compiler.ops.all  # noqa: F401
-from compiler.codegen.triton.aot import compile_program
 from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.module import FEATURES, emit
+from compiler.codegen.triton.parallel import compile_program
 from compiler.codegen.triton.program import TritonProgram
 from compiler.interpret import interpret
 from compiler.ir.ambient import using

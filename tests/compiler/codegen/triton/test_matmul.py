@@ -226,3 +226,14 @@ def test_random_numbers_in_the_epilogue_do_not_spill(target):
         num_stages=tile.stages,
     )
     assert resources(kernel).spill_bytes == 0
+
+
+def test_a_deep_product_is_a_loop_of_the_same_code() -> None:
+    def products(k: int) -> int:
+        spec = product(64, 64, k)
+        tile = config(spec, "sm_80")
+        fn = load_module(module(spec, tile)).product
+        kernel = compile_kernel(fn, dict.fromkeys(("lhs", "rhs", "out"), "*bf16"), target="sm_80", num_warps=tile.warps)
+        return sum(count for code, count in opcodes(kernel).items() if code.startswith("HMMA"))
+
+    assert products(512) == products(1024)

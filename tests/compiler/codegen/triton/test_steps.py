@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import genesis
-from compiler.codegen.triton.aot import compile_program
 from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
 from compiler.codegen.triton.module import emit
+from compiler.codegen.triton.parallel import compile_program
 from compiler.codegen.triton.program import TritonProgram
 from compiler.interpret import interpret
 from compiler.passes.accumulate import accumulate
