@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+import numpy as np
+
 from compiler.errors import TraceError
 from compiler.interpret import concrete
 from compiler.ir.graph import Value
@@ -17,6 +19,7 @@ from compiler.ir.op import o
 from compiler.ir.types import TensorType
 from genesis.clock import Clock
 from genesis.context import current_recording
+from genesis.shared import Holders, Shared
 from genesis.strides import Strides
 
 if TYPE_CHECKING:
@@ -48,7 +51,8 @@ class Cell:
     that hold the address of its array. ``strides``: how PyTorch would have the elements in memory, None for row-major.
     ``clock`` is that of the programs that write it, None as long as there is none.
     ``hooks`` see its gradient, None as long as there are none. ``remote`` brings the contents home from a GPU, whose
-    step owns them, for reading and writing; None where the array is up to date.
+    step owns them, for reading and writing; None where the array is up to date. ``shared``: the memory of the contents
+    where others hold it, too; in-place ops write it.
     """
 
     requires_grad = False
@@ -57,6 +61,7 @@ class Cell:
     version = 0
     clock: Clock | None = None
     hooks: dict[float, Hook] | None = None
+    shared: Shared | None = None
 
     def __init__(self, value: Value, home: Trace | None = None, requires_grad: bool = False) -> None:
         self.value = value
@@ -124,6 +129,27 @@ class Cell:
             self.remote()
         return self.value
 
+    def share(self, outside: bool) -> Shared:
+        """The memory of the contents, which others hold from now on; ``outside``: something that is no cell does."""
+        value = self.fetched()
+        if self.shared is None:
+            array, several = value.data, value.place.shared
+            if several:
+                value = self.value = self._unshared(value)
+                value.place = Place(self)
+            if several or (array.base is not None and not self.bound) or not array.flags.writeable:
+                value.data = np.array(array)  # others may show the same array
+                rebound.tick()
+            self.hold(Shared(value.data, Holders()))
+        assert self.shared is not None
+        self.shared.holders.outside |= outside
+        return self.shared
+
+    def hold(self, shared: Shared) -> None:
+        """The contents stand in ``shared`` from now on."""
+        self.shared = shared
+        shared.holders.cells.add(self)
+
     def write(self, value: Value, unseen: bool = False) -> None:
         """Every alias sees ``value`` from now on.
 
@@ -140,6 +166,8 @@ class Cell:
         if self.requires_grad and not value.requires_grad:
             value = self._alone(value)
             value.leaf, value.requires_grad, value.cut = self, True, False
+        if self.shared is not None:
+            value = self._stored(value)
         self._take(value)
         if unseen and old.type == value.type and not old.place.shared:
             old.data = value.data
@@ -151,6 +179,29 @@ class Cell:
             rebound.tick()
         if retyped:
             changes.tick()
+
+    def _stored(self, value: Value) -> Value:
+        """``value`` with its contents in the shared memory; a value of another type leaves the memory."""
+        if self.shared is None or value.data is self.shared.array:
+            return value
+        if value.type != self.value.type or self.shared.is_alone(self):
+            self.shared = None
+            return value
+        if value.place is not None:
+            value = self._unshared(value)
+        self.value.data = np.array(self.value.data)  # what a backward pass saved stays what it was
+        self.shared.take(value.data)
+        value.data = self.shared.array
+        return value
+
+    def _unshared(self, value: Value) -> Value:
+        """The contents of ``value``, which another cell holds, as a value of its own."""
+        if value.requires_grad and value.leaf is None:
+            found: Value = o.mul(value, 1)
+        else:
+            found = self._alone(value)
+            found.leaf, found.requires_grad = value.leaf, value.requires_grad
+        return found
 
 
 changes = Clock()

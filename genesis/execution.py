@@ -11,7 +11,7 @@ from weakref import WeakSet, finalize
 
 import numpy as np
 
-from compiler.errors import AutogradError, DeviceError
+from compiler.errors import AutogradError, DeviceError, TraceError
 from compiler.interpret import concrete
 from compiler.ir.graph import Value
 from compiler.ir.types import TensorType, dtype
@@ -29,6 +29,7 @@ from genesis.live import changes as host_changes
 from genesis.options import Options
 from genesis.pytree import containers
 from genesis.recording import LateInput
+from genesis.shared import Shared
 from genesis.tensor import Tensor, view_of
 from genesis.tracing import Traced
 from runtime.devices.cpu import aligned_empty
@@ -111,6 +112,8 @@ class Program:
         self.executor, self.plan = self.compiled.executor, self.compiled.plan
         self.remote = isinstance(self.executor, CudaExecutor)
         self.bound: list[Value] = []
+        self.mirrors: list[tuple[Shared, np.ndarray, bool]] = []
+        self.shown: list[np.ndarray] = []
         self.time = -1
         self.moved = 0
         self.outputs: list[np.ndarray] = []
@@ -254,7 +257,27 @@ class Program:
         targets = [target(arguments) for target in traced.effects.writes] if traced.effects.writes else ()
         if targets:
             check_arrays(targets, [*inputs, *(value.data for value in self.bound)])
-        return targets, inputs, self.executor.run(inputs, numbers)
+        if self.shown:
+            self._check_shown(inputs)
+        if not self.mirrors:
+            return targets, inputs, self.executor.run(inputs, numbers)
+        for shared, array, _ in self.mirrors:
+            np.copyto(array, shared.array)
+        results = self.executor.run(inputs, numbers)
+        for shared, array, written in self.mirrors:
+            if written:
+                shared.take(array)
+        return targets, inputs, results
+
+    def _check_shown(self, inputs: Sequence[np.ndarray]) -> None:
+        """Raise TraceError for an input on memory that the step writes and others hold: the step would not see that."""
+        for array in inputs:
+            if any(np.may_share_memory(array, memory) for memory in self.shown):
+                raise TraceError(
+                    f"an argument, or a NumPy array that the step reads, {array.dtype}{list(array.shape)}, shares its "
+                    "memory with a state that the step writes\n"
+                    "  pass the tensor itself or a view of it (x.detach() instead of x.numpy()), or a copy"
+                )
 
     def _leave_on_gpu(self) -> None:
         """Say of every state that the GPU owns its contents now, and how they come home."""
@@ -272,9 +295,14 @@ class Program:
         self.moved = moved.time
 
     def _bind(self) -> None:
-        """Hand the states' memory to the executor; written states get memory of their own the first time."""
+        """Hand the states' memory to the executor; written states get memory of their own the first time.
+
+        Memory that others hold, too, is bound as it is; what a program cannot use is copied in and out at every call.
+        """
         written = set(self.traced.written)
         values = []
+        self.mirrors = []
+        self.shown = [c.value.data for c in self.traced.written if c.shared is not None and not c.shared.is_alone(c)]
         for cell, kind in zip(self.traced.states, self.state_types, strict=True):
             value = cell.value
             array = value.data
@@ -283,7 +311,12 @@ class Program:
                     f"{cell.label or 'a state'} holds {array.dtype}{list(array.shape)}, but this program was compiled "
                     f"for {kind}; give a tensor another type by `tensor.data = ...`, which compiles the step again"
                 )
-            if cell in written and value not in _OWNED:
+            if cell.shared is not None and cell.shared.is_alone(cell):
+                cell.shared = None
+            if cell.shared is not None:
+                if not (array.flags.c_contiguous and array.flags.aligned and array.flags.writeable):
+                    value = self._mirrored(cell, cell in written)
+            elif cell in written and value not in _OWNED:
                 _own(cell)
                 value = cell.value
                 rebound.tick()  # other programs may hold the old address
@@ -295,12 +328,24 @@ class Program:
         for i, cell in enumerate(self.traced.states):
             start, end = _span(cell)
             place = bisect_left(changed, (end, 0))
+            if place and changed[place - 1][1] > start and changed[place - 1] != (start, end):
+                _refuse_shared(cell)
             if cell not in written and place and changed[place - 1][1] > start:
+                _refuse_shared(cell)
                 _own(cell)  # a read state stays as it is while the step changes the memory that it was made on
                 values[i] = cell.value
         self.bound = values
         self.executor.bind([v.data for v in values])
         self.time = rebound.time
+
+    def _mirrored(self, cell: Cell, written: bool) -> Value:
+        """Memory for a state whose own memory a program cannot use."""
+        assert cell.shared is not None
+        if self.remote:
+            raise DeviceError(f"{cell.label or 'a state'} shares memory with an array of strides that a GPU cannot use")
+        copy = concrete(np.ascontiguousarray(cell.value.data).copy(), cell.type)
+        self.mirrors.append((cell.shared, copy.data, written))
+        return copy
 
     def profile(self, runs: int) -> Profile:
         """Time the kernels over ``runs`` runs on the arguments of the last call; states and results stay."""
@@ -377,6 +422,16 @@ def _span(cell: Cell) -> tuple[int, int]:
     """The addresses of a cell's first byte and behind its last."""
     array = cell.value.data
     return array.ctypes.data, array.ctypes.data + array.nbytes
+
+
+def _refuse_shared(cell: Cell) -> None:
+    """Raise TraceError for a state whose memory others hold, while the step writes another state there."""
+    if cell.shared is not None:
+        raise TraceError(
+            f"{cell.label or 'a state'} {cell.type} shares its memory with another state that the step writes (by "
+            "from_numpy(), numpy() or .data =); a compiled step would not see that\n"
+            "  use one tensor and views of it, or clone() one of the two"
+        )
 
 
 def _unbind(states: Sequence[Cell]) -> None:

@@ -6,9 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import ReferenceType
 
+from compiler.errors import TraceError
 from compiler.ir.builder import Call
 from compiler.ir.graph import Graph, Node, Update, Value
+from compiler.ir.location import Loc
 from compiler.ir.op import o
 from compiler.ir.types import TensorType
 from compiler.trace import TraceBuilder
@@ -56,6 +59,8 @@ class Trace(ABC):
         module_names: the scope that each reachable module's ops are recorded under.
         hooks: what sees the gradient of a value, or of a cell of the outside.
         customs: for results of custom functions, the node (outside the graph) that their gradient goes back through.
+        shown: cells that show the memory of a NumPy array from outside, with their input value.
+        lent: cells whose memory became that of another one (``p.data = x``), and the user's line.
         inner: arguments that were computed outside from what requires a gradient: they are no leaves.
         freed: nodes that a backward pass went through without ``retain_graph``; no other may.
     """
@@ -72,6 +77,23 @@ class Trace(ABC):
         self.customs: dict[Value, Node] = {}
         self.inner: set[Cell] = set()
         self.freed: set[Node] = set()
+        self.shown: list[tuple[Cell, Value]] = []
+        self.lent: list[tuple[ReferenceType[Cell], Loc]] = []
+
+    def check_memory(self) -> None:
+        """Raise TraceError where an eager call would share memory in a way that a program does not."""
+        for cell, value in self.shown:
+            if cell.value is not value:
+                raise TraceError(
+                    f"the step writes the memory of a NumPy array {value.type}, which from_numpy() shows in it\n"
+                    "  make the tensor outside, x = genesis.from_numpy(array), and write that: x and array share memory"
+                )
+        for lent, line in self.lent:
+            if lent() is not None:
+                raise TraceError(
+                    "assignment to .data, in a step, of a tensor that is used elsewhere: both would share their memory "
+                    f"from then on\n  at {line}\n  assign x.clone(), or use copy_ under no_grad"
+                )
 
     @property
     @abstractmethod
@@ -224,6 +246,7 @@ class Recording(Trace):
 
     def finish(self, outputs: list[Value]) -> Graph:
         """The traced graph."""
+        self.check_memory()
         self.graph.nodes = self.builder.nodes
         self.graph.outputs = outputs
         self.graph.updates = [

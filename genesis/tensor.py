@@ -20,6 +20,7 @@ from genesis.device import Device, device, on_cpu
 from genesis.history import custom
 from genesis.methods import Methods
 from genesis.names import missing
+from genesis.shared import Holders, Shared, strides_of
 from genesis.strides import Layout, Strides, after, contiguous_strides, is_contiguous, kept, reshaped
 from genesis.views import View, as_leaf, contents, put
 
@@ -124,6 +125,8 @@ class Tensor(Methods):
         if tracks:
             self._check_writable()
         old = self._cell.read()
+        if self._cell.shared is not None and self._views and self._shown is not None:
+            self._shown.data = np.array(self._shown.data)  # what a backward pass saved stays what it was
         with grad_mode(tracks):
             new = put(old, self._views, value if tracks else o.detach(value))
         if old.requires_grad and old.leaf is None and not new.requires_grad:
@@ -315,16 +318,21 @@ class Tensor(Methods):
         return data
 
     def numpy(self) -> np.ndarray:
-        """The contents as a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``).
-
-        The array shares the tensor's memory, unless the tensor is a view, until an in-place op gives the tensor memory
-        of its own.
-        """
+        """The contents as a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``), which shares the tensor's memory."""
         if self.requires_grad:
             raise AutogradError(
                 here("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
             )
-        return self._array(".numpy()")
+        return self._shared_array(".numpy()")
+
+    def _shared_array(self, what: str, outside: bool = True) -> np.ndarray:
+        """The contents, in memory that in-place ops write from now on."""
+        self._array(what)
+        if self._cell.home is None:
+            self._cell.share(outside)
+            if self._views:
+                self._base = None
+        return self._array(what)
 
     def item(self) -> Any:
         """The only element as a Python number."""
@@ -336,11 +344,13 @@ class Tensor(Methods):
         return self._array(".tolist()").tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self._array("conversion to a NumPy array")
-        return np.array(array, dtype=dtype, copy=True) if copy or dtype is not None else array
+        what = "conversion to a NumPy array"
+        if copy or dtype is not None:
+            return np.array(self._array(what), dtype=dtype, copy=True)
+        return self._shared_array(what)
 
     def __dlpack__(self, **options: Any) -> Any:
-        return np.array(self._array("DLPack export")).__dlpack__(**options)
+        return self._shared_array("DLPack export").__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)
@@ -462,6 +472,24 @@ def from_array(array: np.ndarray, requires_grad: bool = False) -> Tensor:
     return _rebuild(Tensor, contiguous, requires_grad)
 
 
+def memory_of(source: Tensor, what: str) -> Shared:
+    """The memory of ``source``, for a cell that holds it, too, from now on; of a view that is a copy, this copy."""
+    array = source._shared_array(what, outside=False)
+    shared = source._cell.shared
+    if shared is not None and np.may_share_memory(array, shared.array):
+        return Shared(array, shared.holders)
+    return Shared(np.array(array), Holders())
+
+
+def on_memory(array: np.ndarray) -> Tensor:
+    """A tensor on the memory of ``array``: writing either changes both. Raises ValueError for negative strides."""
+    result, strides = Tensor.__new__(Tensor), strides_of(array)
+    result._start(Cell(concrete(array, TensorType(dtype(array.dtype), array.shape))), ())
+    result._cell.strides = strides
+    result._cell.hold(Shared(array, Holders(outside=True)))
+    return result
+
+
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A new tensor with a copy of ``data`` (numbers, nested lists, arrays, tensors of any library with ``__array__``).
 
@@ -524,16 +552,17 @@ def _dtype(spec: Any) -> DType:
 
 
 class Parameter(Tensor):
-    """A tensor that a module registers and an optimizer trains."""
+    """A tensor that a module registers and an optimizer trains; it shares the memory of the tensor it is made of."""
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
         return super().__new__(cls)
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         source = data if isinstance(data, Tensor) else tensor([] if data is None else data)
-        copied = concrete(np.array(source._array("making a Parameter")), source._type)
-        self._start(Cell(copied, requires_grad=requires_grad), ())
-        self._cell.strides = kept(source.shape, source.value.strides)
+        shared = memory_of(source, "making a Parameter")
+        self._start(Cell(concrete(shared.array, source._type), requires_grad=requires_grad), ())
+        self._cell.hold(shared)
+        self._cell.strides = source.value.strides
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"

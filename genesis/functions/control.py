@@ -53,6 +53,7 @@ def scan(
     with using(builder):
         tensors = [wrap(v) for v in inputs]
         result = f(_filled(first, tensors[: len(start)]), _filled(whole, tensors[len(start) :]))
+        recording.check_memory()
         if not isinstance(result, tuple) or len(result) != 2:
             raise OpError(
                 f"scan: the body returns a pair (carry, y), not a {type(result).__name__}\n  at {user_location()}"

@@ -21,7 +21,7 @@ from genesis.functions.pointwise import add, cast, mul
 from genesis.functions.shapes import view
 from genesis.functions.table import api, function_only, method_only
 from genesis.random import Generator
-from genesis.tensor import Tensor, copied, from_array, row_major, tensor, wrap
+from genesis.tensor import Tensor, copied, from_array, on_memory, row_major, tensor, wrap
 
 
 @api()
@@ -40,16 +40,21 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e
 
 @function_only
 def from_numpy(array: np.ndarray | Tensor) -> Tensor:
-    """A tensor on the memory of ``array`` (a copy when it is not contiguous).
+    """A tensor on the memory of ``array``: writing either changes both.
 
-    An in-place op gives the tensor memory of its own; ``array`` stays as it is. Inside a step that is being compiled,
-    an array from outside is read at every call, and one that is an argument is a tensor already.
+    Inside a step that is being compiled, an array from outside is read at every call and must not be written; one that
+    is an argument is a tensor already. Raises ValueError for negative strides.
     """
-    if current_recording() is not None and isinstance(array, np.ndarray | Tensor):
-        return tensor(array)
+    recording = current_recording()
+    if recording is not None and isinstance(array, Tensor):
+        return array
     if not isinstance(array, np.ndarray):
         raise ArgumentError(f"expected np.ndarray (got {type(array).__name__})")
-    return from_array(array)
+    if recording is None:
+        return on_memory(np.asarray(array))
+    made = tensor(array)
+    recording.shown.append((made._cell, made._cell.value))
+    return made
 
 
 @function_only
@@ -66,7 +71,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 @function_only
 def from_dlpack(ext_tensor: Any) -> Tensor:
     """A tensor on the memory of another library's CPU tensor, by the DLPack protocol."""
-    return from_array(np.from_dlpack(ext_tensor))
+    array = np.from_dlpack(ext_tensor)
+    return on_memory(array) if array.flags.writeable else from_array(array)
 
 
 @function_only

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
 from compiler.errors import ArgumentError, AutogradError, TraceError
+from compiler.interpret import concrete
 from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from genesis.cells import Cell
@@ -40,8 +42,7 @@ from genesis.functions.products import matmul
 from genesis.functions.shapes import t, transpose
 from genesis.functions.table import IN_PLACE, METHODS
 from genesis.methods import Methods
-from genesis.strides import kept
-from genesis.tensor import Tensor, copied
+from genesis.tensor import Tensor, memory_of
 from genesis.views import contents
 
 
@@ -117,29 +118,36 @@ def _matrices_transposed(self: Tensor) -> Tensor:
 
 
 def _data(self: Tensor) -> Tensor:
-    """The contents outside autograd. Assigned: a copy of the contents of another tensor, of any shape."""
+    """The contents outside autograd. Assigned: the memory of another tensor, of any shape."""
     return self.view_as_op(contents)
 
 
 def _set_data(self: Tensor, source: Tensor) -> None:
-    """``t.data = source``: a copy of ``source`` (of any shape) for the same identity, outside autograd.
+    """``t.data = source``: the memory of ``source`` (of any shape) for the same identity, outside autograd.
 
-    A view leaves the storage that it showed. In a step that is being compiled the type stays; TraceError for another.
+    A view leaves the storage that it showed. In a step that is being compiled the type must stay, and ``source`` must
+    not be used elsewhere; TraceError otherwise.
     """
-    if current_recording() is not None:
+    recording = current_recording()
+    if recording is not None:
         if self._views or source._type != self._type:
             raise TraceError(
                 f"assignment of a {source._type} tensor to .data of {'a view of ' * bool(self._views)}{self._type} "
                 f"inside a compiled step\n  at {user_location()}\n  use copy_ under no_grad, or assign outside the step"
             )
+        if source._cell is not self._cell:
+            recording.lent.append((ref(source._cell), user_location()))
         self._cell.write(o.detach(source.value), unseen=True)
         return
-    value, strides = copied(source.view_as_op(o.detach)), kept(source.shape, source.value.strides)
+    shared = memory_of(source, "assignment to .data")
+    value = concrete(shared.array, source._type)
     if self._views:
         self._start(Cell(value, requires_grad=self.requires_grad), ())
     else:
+        self._cell.shared = None
         self._cell.write(value, unseen=True)
-    self._cell.strides = strides
+    self._cell.hold(shared)
+    self._cell.strides = source.value.strides
 
 
 _OPERATORS: dict[str, Callable[..., Tensor]] = {

@@ -257,16 +257,23 @@ def views_of_a_state(compile: Compile) -> list[Any]:
     return out
 
 
-def test_an_array_that_shares_memory_with_a_written_state_is_read_as_it_was() -> None:
-    w = t.zeros(300, 300)
+@pytest.mark.parametrize("size", [4, 300])
+def test_an_array_that_shares_memory_with_a_written_state_is_refused(size: int) -> None:
+    w = t.zeros(size, size)
 
     @t.compile
     def step(x: Any) -> Any:
         w.add_(1)
         return x.T + w
 
-    for i in range(3):
-        assert step(w.detach().numpy()).numpy().max() == 2 * i + 1
+    step(w.detach())
+    for shown in (w.detach().numpy(), w.detach().numpy()[1:, 1:], t.from_numpy(w.numpy())):
+        with pytest.raises(
+            TraceError, match=r"shares its memory with a state that the step writes(.|\n)*x\.detach\(\)"
+        ):
+            step(shown)
+    assert w.tolist() == t.ones(size, size).tolist()
+    assert step(w.numpy().copy()).numpy().max() == 3
 
 
 # Gradients
