@@ -7,12 +7,9 @@ made again now and then and must give the same graph.
 
 from __future__ import annotations
 
-import sys
-import threading
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple, TextIO
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +19,7 @@ from genesis.cells import Cell
 from genesis.guards.backup import Backup, Kept, line_that_changes
 from genesis.guards.keys import guard_key
 from genesis.guards.reachable import PLAIN, Reachable
+from genesis.output import muted
 from genesis.pytree import leaves
 from genesis.tracing import Traced
 
@@ -59,12 +57,12 @@ def record_audited(name: str, reach: Reach, trace: Trace) -> Traced:
 def check_again(name: str, reach: Reach, trace: Trace, before: Traced) -> None:
     """Record the step again: raises TraceError unless that changes nothing and gives the graph of ``before``.
 
-    Python state is afterwards as it was. The step's prints and warnings are not shown again.
+    Python state is afterwards as it was. The step's warnings are not shown again.
     """
     reachable = reach()
     backup = Backup(reachable)
     try:
-        with _muted():
+        with muted():
             traced = trace(reachable)
         changed = backup.changed()
         if changed:
@@ -87,7 +85,7 @@ def _recorded_without_change(reach: Reach, trace: Trace) -> Traced | None:
     reachable = reach()
     backup = Backup(reachable)
     try:
-        with _muted():
+        with muted():
             traced = trace(reachable)
     except Exception:  # the state that the first recording left does not serve a second one
         return None
@@ -107,7 +105,7 @@ def _refused(name: str, kept: Kept, backup: Backup, reachable: Reachable, run: C
     """The error for a step that changes ``kept``, with the line that does; the state is put back."""
     subject = kept.subject()
     backup.restore()
-    with _muted():
+    with muted():
         place = line_that_changes(kept, run)
     backup.restore()
     return TraceError(_refusal(name, kept, subject, place or _place(reachable, subject)))
@@ -161,6 +159,10 @@ def _difference(before: Traced, after: Traced) -> Difference | None:
         a, b = old_read.array, new_read.array
         if a is not None and old_read.owner is None and guard_key(a) != guard_key(b):
             return Difference(f"it reads the constant {_short(a)}", f"it reads the constant {_short(b)}")
+    shown = [[entry for entry in traced.output if entry.is_enabled()] for traced in (before, after)]
+    for entry, other in zip_longest(*shown):
+        if entry != other:
+            return Difference(*["it prints nothing more" if x is None else str(x) for x in (entry, other)])
     for (path, a), (_, b) in zip(_plain_results(before), _plain_results(after), strict=False):
         if guard_key(a) != guard_key(b):
             return Difference(f"result{path} = {a!r}", f"result{path} = {b!r}")
@@ -191,32 +193,3 @@ def _plain_results(traced: Traced) -> Iterator[tuple[str, Any]]:
 
 _TENSOR: Any = object()
 """Stands for every tensor of a result."""
-
-
-# Silence
-
-
-class _Muted:
-    """An output stream without what one thread writes."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream, self._thread = stream, threading.get_ident()
-
-    def write(self, text: str) -> int:
-        return len(text) if threading.get_ident() == self._thread else self._stream.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-@contextmanager
-def _muted() -> Iterator[None]:
-    """Without prints and warnings of this thread: they were shown by the first recording."""
-    streams = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _Muted(streams[0]), _Muted(streams[1])
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        sys.stdout, sys.stderr = streams

@@ -27,6 +27,7 @@ from genesis.history import Ended
 from genesis.host import take_back
 from genesis.live import changes as host_changes
 from genesis.options import Options
+from genesis.output import show
 from genesis.pytree import containers
 from genesis.recording import LateInput
 from genesis.shared import Shared
@@ -174,6 +175,8 @@ class Program:
         numbers = [float(arguments[i]) for i in traced.float_arguments] if traced.float_arguments else []
         undo = traced.host.enter(numbers)
         try:
+            if traced.output:
+                show(traced.output)
             targets, inputs, results = self._launch(arguments, inputs, numbers)
         except BaseException:
             take_back(undo)

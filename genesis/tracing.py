@@ -25,6 +25,7 @@ from genesis.gradients import grad_type
 from genesis.guards.reachable import Reachable
 from genesis.host import HostProgram
 from genesis.options import PRECISIONS, Options
+from genesis.output import Output, taken_down
 from genesis.random import advance_recorded
 from genesis.recording import LateInput, Recording
 from genesis.results import Exit, Leaving, filled, returns_arguments
@@ -50,6 +51,7 @@ class Traced:
     outputs: int
     exits: list[Exit]
     effects: Effects
+    output: Output
     consumed: list[Cell]
     dropped: list[Cell]
     entry_grads: list[tuple[Cell, TensorType | None]]
@@ -108,7 +110,7 @@ class Tracer:
         with using(recording.builder):
             region = autocast(dtype=low) if low is not None else nullcontext()
             try:
-                with region:
+                with region, taken_down() as output:
                     result = self.function(*args, **kwargs)
                 recording.builder.autocast = None
                 with grad_mode(False):
@@ -154,6 +156,7 @@ class Tracer:
             outputs=count,
             exits=exits,
             effects=effects,
+            output=output,
             consumed=consumed,
             dropped=[c for c, g in recording.grads.items() if g is None],
             entry_grads=[(c, grad_type(c)) for c in recording.entry_grads if c not in recording.cleared],
