@@ -151,7 +151,7 @@ class Methods:
         """The tensor itself: eager tensors are on the CPU."""
     @property
     def data(self) -> Tensor:
-        """The contents outside autograd. Assigned: a copy of the contents of another tensor, of any shape."""
+        """The contents outside autograd. Assigned: the memory of another tensor, of any shape."""
     @data.setter
     def data(self, source: Tensor) -> None: ...
     def detach(self) -> Tensor:
