@@ -267,7 +267,7 @@ def test_an_array_that_shares_memory_with_a_written_state_is_refused(size: int) 
         return x.T + w
 
     step(w.detach())
-    for shown in (w.detach().numpy(), w.detach().numpy()[1:, 1:], t.from_numpy(w.numpy())):
+    for shown in (w.detach().numpy(), w.detach().numpy().T, t.from_numpy(w.numpy())):
         with pytest.raises(
             TraceError, match=r"shares its memory with a state that the step writes(.|\n)*x\.detach\(\)"
         ):
