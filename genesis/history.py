@@ -17,6 +17,7 @@ from compiler.errors import AutogradError
 from compiler.ir.builder import Call, constant
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import Op, o
+from compiler.ir.replay import in_loops
 from compiler.ops.vjp import pull_back
 from compiler.passes.autocast import autocast
 from compiler.passes.autodiff import autodiff
@@ -304,7 +305,7 @@ def _reached(adjoints: Grads) -> Grads:
     recording = current_recording()
     assert recording is not None
     graph = Graph("", recording.graph.params, list(recording.builder.nodes), [], list(adjoints.values()))
-    expanded = autodiff(autocast(graph)).outputs
+    expanded = in_loops(autodiff)(in_loops(autocast)(graph)).outputs
     there = [v.producer is None or v.producer.op.name != "zeros" for v in expanded]
     return {v: g for (v, g), found in zip(adjoints.items(), there, strict=True) if found}
 

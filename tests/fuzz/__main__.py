@@ -14,7 +14,7 @@ from runtime import toolchain
 from tests.fuzz.generate import generate
 from tests.fuzz.program import Program, text
 from tests.fuzz.reduce import reduced
-from tests.fuzz.run import Finding, differences, together
+from tests.fuzz.run import Finding, differences, together, trace
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -110,6 +110,8 @@ def check(programs: list[Program], ways: Sequence[str]) -> list[Finding]:
         if found is not None:
             findings.append(smallest(found) if found.ways else found)
     raised = [error for error in shared.values() if isinstance(error, Exception)]
+    if raised and not lost and any(trace(program, "eager").error for program in programs):
+        return findings  # a program that raises, in all ways, stops those beside it
     if (lost or raised) and not findings:
         seeds = ", ".join(str(p.seed) for p in programs)
         findings.append(Finding(programs[0], ("together", "alone"), f"{raised} (seeds {seeds}, together only)"))

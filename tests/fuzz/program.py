@@ -55,6 +55,11 @@ class Program:
         return any(s.random for s in self.statements)
 
     @property
+    def overflows(self) -> bool:
+        """Whether gradients reach the largest numbers: which ones pass them hangs on the order of multiplications."""
+        return "2.0**127" in self.scaler and self.dtype == "float32"
+
+    @property
     def halves(self) -> bool:
         """Whether something is computed in 16 bits."""
         return bool(self.autocast) or any("float16" in s.code for s in self.statements)

@@ -229,3 +229,20 @@ def test_gradients_of_the_outside_are_not_read_in_the_body(runs: Runner) -> None
 
     with pytest.raises(TraceError, match="optimizers in the body of a loop"):
         runs(reads)(genesis.zeros(4, 3))
+
+
+@pytest.mark.parametrize("backend", ["interpret", "c"])
+def test_a_gradient_of_a_gradient_beside_a_loop_under_autocast(backend: str) -> None:
+    genesis.manual_seed(0)
+    network, x = genesis.nn.GRU(3, 4), genesis.nn.Parameter(genesis.tensor(array(2, 1, 3)))
+
+    def step() -> Any:
+        x.grad = None
+        with genesis.autocast("cpu", dtype=genesis.bfloat16):
+            loss = network(x)[0].float().square().mean()
+        loss.backward()
+        (slope,) = genesis.autograd.grad(x.tanh().sum(), x, create_graph=True)
+        (x * slope).sum().backward()
+        return x.grad + 0
+
+    np.testing.assert_allclose(genesis.compile(step, backend=backend)().numpy(), step().numpy(), atol=1e-2)
