@@ -39,6 +39,7 @@ from genesis.random import default_generator as default_generator
 from genesis.random import get_rng_state as get_rng_state
 from genesis.random import manual_seed as manual_seed
 from genesis.random import set_rng_state as set_rng_state
+from genesis.replaced import watch as _watch
 from genesis.tensor import Size as Size
 from genesis.tensor import Tensor as Tensor
 from genesis.tensor import tensor as tensor
@@ -78,3 +79,5 @@ __all__ = [
 
 if not typing.TYPE_CHECKING:
     __getattr__ = module_getattr("genesis", globals())
+
+_watch()

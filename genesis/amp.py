@@ -28,6 +28,7 @@ from genesis.live import LiveDict, as_f64, changes
 from genesis.names import module_getattr
 from genesis.optim.optimizer import Optimizer
 from genesis.recording import Trace
+from genesis.replaced import Watched
 from genesis.tensor import Tensor, from_array, wrap
 
 __all__ = ["GradScaler", "autocast"]
@@ -35,7 +36,7 @@ __all__ = ["GradScaler", "autocast"]
 _DEFAULT_DTYPE = {"cpu": bf16, "cuda": f16}
 
 
-class autocast(ContextDecorator):
+class autocast(ContextDecorator, metaclass=Watched):
     """Inside, products run in 16 bits and what needs the range in float32, as PyTorch's lists for the device say.
 
     Without arguments: the device the step is compiled for (the CPU otherwise); bfloat16 on the CPU, float16 on CUDA.
@@ -106,7 +107,7 @@ class _Options(LiveDict):
         return str(key) if scaler is None else f"{scaler.label}.{key}"
 
 
-class GradScaler:
+class GradScaler(metaclass=Watched):
     """Dynamic loss scaling: scales the loss up, the gradients down, and skips steps whose gradients overflowed.
 
     On an overflow the scale is multiplied by ``backoff_factor``; after ``growth_interval`` good steps in a row by

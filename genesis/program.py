@@ -40,6 +40,7 @@ from genesis.live import changes as optimizer_changes
 from genesis.nn.module import Module
 from genesis.options import Options
 from genesis.pytree import is_tensor_like, leaves, structure
+from genesis.replaced import replacements
 from genesis.tensor import Tensor, from_array
 from genesis.tracing import Traced, record
 from runtime.profile import Profile
@@ -204,6 +205,7 @@ class CompiledFunction(Generic[P, R]):
             arguments = leaves((args, kwargs))
             given = [leaf for _, leaf in arguments]
             roots = [(self._name(i, path), leaf) for i, (path, leaf) in enumerate(arguments) if _is_root(leaf)]
+            roots += replacements()
             refused: list[Program] = []
             while True:
                 program = self._find(self._kinds(args, kwargs, given), roots, refused)

@@ -27,6 +27,7 @@ from genesis.functions.conversion import copy_, detach, to, zero_
 from genesis.nn.hooks import RemovableHandle, register_hook, run_pre_hook
 from genesis.nn.state_dict import IncompatibleKeys, Loading
 from genesis.nn.tables import Table
+from genesis.replaced import Watched
 from genesis.tensor import Parameter, Tensor, from_array
 
 M = TypeVar("M", bound="Module")
@@ -47,7 +48,7 @@ class HasForward(Protocol[P, R_co]):
 SIMPLE = (bool, int, float, str, type(None))
 
 
-class Module:
+class Module(metaclass=Watched):
     """Base of all layers and models. Names, order and meaning of everything registered are PyTorch's.
 
     A subclass calls ``super().__init__()``, assigns parameters and submodules as attributes and defines ``forward``.

@@ -27,6 +27,7 @@ from genesis.identity import IdentityKey
 from genesis.live import LiveDict, changes, on_host, recording_of_step
 from genesis.optim.saving import alike, restored
 from genesis.recording import Recording
+from genesis.replaced import Watched
 from genesis.tensor import Tensor, from_array
 
 Closure = Callable[[], Any]
@@ -128,7 +129,7 @@ def _counted(step: Any) -> Any:
     return counted
 
 
-class Optimizer:
+class Optimizer(metaclass=Watched):
     """What :class:`SGD`, :class:`Adam` and :class:`AdamW` have in common.
 
     Attributes:

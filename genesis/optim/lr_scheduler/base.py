@@ -12,6 +12,7 @@ from genesis.context import grad_mode
 from genesis.functions.conversion import fill_
 from genesis.host import Undo, take_back
 from genesis.live import HostObject, LiveDict, saved
+from genesis.replaced import Watched
 from genesis.tensor import Tensor, from_array
 
 
@@ -22,7 +23,7 @@ class Schedulable(Protocol):
     _step_count: int
 
 
-class LRScheduler(HostObject):
+class LRScheduler(HostObject, metaclass=Watched):
     """Base of all schedules. A subclass defines :meth:`get_lr`, or :meth:`step` itself.
 
     ``last_epoch`` counts the calls of :meth:`step`; give it to resume a schedule without a state dict. Rates that are

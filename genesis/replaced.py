@@ -1,0 +1,83 @@
+"""Methods and functions of Genesis that someone replaced: ``nn.Linear.forward = mine``, ``F.relu = mine``.
+
+The eager call uses the new one at once. Programs depend on what is replaced, and nothing is looked at in a call for it:
+an assignment to a class or module of Genesis ticks the clock that guards watch.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABCMeta
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from genesis.cells import changes
+
+if TYPE_CHECKING:
+    _Meta = ABCMeta
+else:
+    _Meta = type(Protocol)  # so that subclasses may have ABC and protocols among their bases, too
+
+_PACKAGE = __name__.partition(".")[0]
+_MISSING = object()
+_originals: dict[tuple[Any, str], Any] = {}
+_replaced: dict[tuple[Any, str], Any] = {}
+_watching: set[str] = set()
+
+
+class Watched(_Meta):
+    """The class of Genesis's classes that notice when an attribute of theirs is replaced."""
+
+    __instancecheck__ = type.__instancecheck__
+    __subclasscheck__ = type.__subclasscheck__
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        before = cls.__dict__.get(name, _MISSING)
+        super().__setattr__(name, value)
+        _note(cls, cls.__module__, name, before, value)
+
+    def __delattr__(cls, name: str) -> None:
+        before = cls.__dict__.get(name, _MISSING)
+        super().__delattr__(name)
+        _note(cls, cls.__module__, name, before, _MISSING)
+
+
+class WatchedModule(ModuleType):
+    """A module that notices when an attribute of its is replaced."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = vars(self).get(name, _MISSING)
+        super().__setattr__(name, value)
+        _note(self, self.__name__, name, before, value)
+
+    def __delattr__(self, name: str) -> None:
+        before = vars(self).get(name, _MISSING)
+        super().__delattr__(name)
+        _note(self, self.__name__, name, before, _MISSING)
+
+
+def _note(holder: Any, module: str, name: str, before: Any, value: Any) -> None:
+    """``value`` took the place of ``before``; only what a user does to a class or module of Genesis counts."""
+    if not _watching or (module != _PACKAGE and not module.startswith(f"{_PACKAGE}.")):
+        return
+    if isinstance(value, ModuleType) or (name.startswith("__") and not callable(value)):
+        return  # the import of a part
+    key = holder, name
+    if value is _originals.setdefault(key, before):
+        _replaced.pop(key, None)
+    else:
+        _replaced[key] = value
+    changes.tick()
+
+
+def watch() -> None:
+    """From now on replacements count; modules of Genesis that are imported later do not notice theirs."""
+    for name, module in list(sys.modules.items()):
+        if name == _PACKAGE or name.startswith(f"{_PACKAGE}."):
+            module.__class__ = WatchedModule
+    _watching.add(_PACKAGE)
+
+
+def replacements() -> list[tuple[str, Any]]:
+    """What stands in place of an attribute of Genesis, by name."""
+    return [(f"{getattr(holder, '__name__', '')}.{name}", value) for (holder, name), value in _replaced.items()]
