@@ -60,7 +60,7 @@ def _note(holder: Any, module: str, name: str, before: Any, value: Any) -> None:
     """``value`` took the place of ``before``; only what a user does to a class or module of Genesis counts."""
     if not _watching or (module != _PACKAGE and not module.startswith(f"{_PACKAGE}.")):
         return
-    if isinstance(value, ModuleType) or (name.startswith("__") and not callable(value)):
+    if isinstance(value, ModuleType):
         return  # the import of a part
     key = holder, name
     if value is _originals.setdefault(key, before):
