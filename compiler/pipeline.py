@@ -26,7 +26,6 @@ from compiler.passes.last_steps import last_steps
 from compiler.passes.narrow import narrow
 from compiler.passes.simplify import simplify
 from compiler.passes.split_reductions import split_reductions
-from compiler.passes.unroll import unroll
 from compiler.plan import Plan
 from compiler.text.printer import print_graph
 
@@ -119,8 +118,6 @@ def compile_triton(stages: Stages, target: str, budget: float | None = None) -> 
     """Lower the latest graph of ``stages`` and emit Triton for ``target`` ("sm_80", ...); see :func:`lowering`."""
     triton = _triton()
     emit = partial(triton.emit, target=target)
-    if any(n.op.kind == "loop" and n.attrs["micro"] for n in stages.latest.nodes):
-        stages.run([("unroll", unroll)])
     program: TritonProgram = emit(stages.run(lowering(triton.FEATURES, budget, emit)))
     return program
 

@@ -25,6 +25,10 @@ class Place:
         """All that it moves on from: itself."""
         return frozenset({self})
 
+    def is_multiple_of(self, nbytes: int) -> bool:
+        """Whether it is a multiple of so many bytes away from the start of its buffer."""
+        return self.offset % nbytes == 0
+
 
 @dataclass(frozen=True, slots=True)
 class Moving:
@@ -52,6 +56,11 @@ class Moving:
     def fixed(self) -> frozenset[Place]:
         """All that it moves on from."""
         return self.first.fixed() | self.odd.fixed() | self.even.fixed()
+
+    def is_multiple_of(self, nbytes: int) -> bool:
+        """Whether it is, in every iteration, a multiple of so many bytes away from the start of its buffer."""
+        bases = (self.first, self.odd, self.even)
+        return self.stride % nbytes == 0 and all(base.is_multiple_of(nbytes) for base in bases)
 
 
 Anywhere = Place | Moving

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, Protocol
 
@@ -33,13 +33,19 @@ class Buffer(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
 
-class Reference(Protocol):
-    """``nbytes`` into buffer number ``buffer``."""
+class Place(Protocol):
+    """``offset`` bytes into buffer number ``buffer``."""
 
     @property
     def buffer(self) -> int: ...
     @property
-    def nbytes(self) -> int: ...
+    def offset(self) -> int: ...
+
+
+class Argument(Protocol):
+    """A place that may be another one in every iteration of a loop."""
+
+    def at(self, iterations: Mapping[int, int], /) -> Place: ...
 
 
 class Launch(Protocol):
@@ -50,7 +56,7 @@ class Launch(Protocol):
     @property
     def grid(self) -> tuple[int, int, int]: ...
     @property
-    def arguments(self) -> Sequence[Reference]: ...
+    def arguments(self) -> Sequence[Argument]: ...
 
 
 class Step(Protocol):
@@ -64,8 +70,7 @@ class Step(Protocol):
     def arena_bytes(self) -> int: ...
     @property
     def tables(self) -> Sequence[Sequence[Any]]: ...
-    @property
-    def launches(self) -> Sequence[Launch]: ...
+    def unrolled(self) -> Iterable[tuple[Launch, Mapping[int, int]]]: ...
     @property
     def checks(self) -> Sequence[Check]: ...
 
@@ -180,16 +185,19 @@ class CudaExecutor:
             for b, offset in zip(self._step.buffers, self._offsets, strict=True)
         ]
 
-        def address(reference: Reference) -> Address:
-            base = addresses[reference.buffer]
-            return Address(base.region, base.offset + reference.nbytes)
+        def address(place: Place) -> Address:
+            base = addresses[place.buffer]
+            return Address(base.region, base.offset + place.offset)
 
         tables = [
             Table(offset, tuple(e if isinstance(e, int) else address(e) for e in self._step.tables[b.index]))
             for b, offset in zip(self._step.buffers, self._offsets, strict=True)
             if b.kind == "table"
         ]
-        launches = [KernelLaunch(x.kernel, x.grid, tuple(map(address, x.arguments))) for x in self._step.launches]
+        launches = [
+            KernelLaunch(launch.kernel, launch.grid, tuple(address(a.at(iterations)) for a in launch.arguments))
+            for launch, iterations in self._step.unrolled()
+        ]
         copies = [self.store.resident(array) for array in states]
         program = CudaProgram(
             self._device,

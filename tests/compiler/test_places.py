@@ -85,7 +85,7 @@ class Machine:
 
 def fused(name: str, reverse: bool, gradients: bool) -> Graph:
     graph = loop_graph(name, reverse)
-    return Stages(with_gradients(graph) if gradients else graph).run(lowering(None))
+    return Stages(with_gradients(graph) if gradients else graph).run(lowering())
 
 
 @pytest.mark.parametrize("ordered", [False, True])

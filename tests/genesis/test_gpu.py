@@ -51,6 +51,28 @@ def test_a_step_is_one_graph_of_launches(step: Any, driver: Any) -> None:
     )  # back from the device, where nothing was computed
 
 
+@pytest.mark.parametrize("layer", [nn.RNN, nn.GRU, nn.LSTM])
+def test_a_recurrent_layer_trains_in_one_graph(layer: Any, driver: Any) -> None:
+    gpu.gpu.cache_clear()
+    model = layer(8, 16)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+    def train(x: genesis.Tensor) -> genesis.Tensor:
+        optimizer.zero_grad()
+        loss = (model(x)[0] ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def launches(time: int) -> int:
+        genesis.compile(train, backend="cuda")(np.ones((time, 2, 8), np.float32))
+        return sum(c.startswith("cuLaunchKernel") for c in driver.calls())
+
+    three, five, seven = map(launches, (3, 5, 7))
+    assert 0 < five - three == seven - five, "every iteration launches the same kernels"
+    gpu.gpu.cache_clear()
+
+
 def test_reading_a_state_brings_it_back_once(step: Any, driver: Any) -> None:
     step(np.ones((16, 16), np.float32))
     driver.calls()

@@ -17,12 +17,20 @@ from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.layout import Window, Windows, pieces
 from compiler.codegen.triton.matmul import MAX_BATCH
 from compiler.codegen.triton.spelling import TYPES, index_text
-from compiler.codegen.triton.task import Argument, Scratch, Task, ceil_div, extra_arguments, power_of_two
+from compiler.codegen.triton.task import (
+    Argument,
+    Task,
+    ceil_div,
+    extra_arguments,
+    memory,
+    power_of_two,
+)
 from compiler.index import Index, Var, broadcast, matrix_strides, split, strides_of
 from compiler.ir.graph import Node, Value
 from compiler.ir.op import Op
 from compiler.ir.types import TensorType, boolean, f32
 from compiler.ops.contract import attention_scale
+from compiler.placement import Scratch
 
 Operand = tuple[str, tuple[int, ...]]
 """A pointer to the rows of a head, and the strides of a row and along it."""
@@ -376,7 +384,7 @@ class _Kernel:
             (ceil_div(self.whole[self.held], self.size[self.held]), prod(self.lead), 1),
             self.block.warps,
             [self.node],
-            [a.place for a in inputs],
-            [a.place for a in self.outputs],
+            memory(inputs),
+            memory(self.outputs),
             self.block.stages,
         )

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.spelling import COMPUTE, TYPES
-from compiler.codegen.triton.task import Argument, Entry, Mergeable, Scratch, Table, Task
+from compiler.codegen.triton.task import Argument, Entry, Mergeable, Table, Task
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType
+from compiler.placement import Scratch
 
 ROWS, COLUMNS = 32, 32  # partial results that a program joins at a time, by columns
 BLOCK = 1024  # the same where one result is left

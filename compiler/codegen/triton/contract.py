@@ -12,7 +12,7 @@ from compiler.codegen.triton.layout import Windows, output_argument
 from compiler.codegen.triton.matmul import MatmulSpec, config, grid, matmul_lines
 from compiler.codegen.triton.spelling import SIGNATURE, TYPES, names_in
 from compiler.codegen.triton.sums import TileSums
-from compiler.codegen.triton.task import Argument, Mergeable, Task, extra_arguments, kernel_name
+from compiler.codegen.triton.task import Argument, Mergeable, Task, extra_arguments, kernel_name, memory
 from compiler.index import Index, Var, matrix_strides
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType
@@ -76,8 +76,8 @@ def product_tasks(
         grid(spec, tile),
         tile.warps,
         [node],
-        [a.place for a in arguments],
-        [a.place for a in (*outputs, *extra)],
+        memory(arguments),
+        memory(outputs),
         tile.stages,
         _streamed(node, body, place) - {a.place for a in arguments[:2]},
     )

@@ -21,11 +21,11 @@ from compiler.codegen.triton.spelling import COMPUTE, SIGNATURE, index_text
 from compiler.codegen.triton.task import (
     Argument,
     Mergeable,
-    Scratch,
     Task,
     ceil_div,
     extra_arguments,
     kernel_name,
+    memory,
     power_of_two,
     warps_for,
 )
@@ -34,6 +34,7 @@ from compiler.ir.graph import Node, Value
 from compiler.ir.types import Shape, TensorType
 from compiler.ops.contract import accumulator
 from compiler.ops.conv import is_depthwise
+from compiler.placement import Scratch
 
 MOST_PHASES = 16
 """Launches of one convolution; where there would be more, each place's contributions are computed and added up."""
@@ -249,7 +250,7 @@ class _Gradient:
             grid(spec, tile),
             tile.warps,
             [self.node],
-            [a.place for a in inputs],
+            memory(inputs),
             [partial],
             tile.stages,
         )
@@ -285,6 +286,6 @@ class _Gradient:
             (ceil_div(size, block), 1, 1),
             warps_for(block),
             [self.node],
-            [a.place for a in inputs],
-            [a.place for a in outputs],
+            memory(inputs),
+            memory(outputs),
         )

@@ -6,7 +6,7 @@ of squares of all gradients. Such a launch finds its tensors through a table of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.body import Body, Scope
@@ -16,8 +16,6 @@ from compiler.codegen.triton.task import (
     Argument,
     Entry,
     Mergeable,
-    Place,
-    Scratch,
     Table,
     Task,
     ceil_div,
@@ -28,29 +26,33 @@ from compiler.codegen.triton.task import (
 )
 from compiler.domain import reduction_of
 from compiler.index import Index, Var
-from compiler.ir.graph import Node
+from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType, f32
+from compiler.placement import Memory, Scratch
 
 BLOCK = 1024  # elements of a program
 SUM_BLOCK = 4096  # the same where they are added up
 ALIGNED = 16  # sizes that are multiples of it keep 128-bit accesses in a shared launch
 
 
-def flat_tasks(node: Node) -> list[Task | Mergeable] | None:
-    """The launches of a node that is flat, else None."""
+def flat_tasks(node: Node, loose: Collection[Value] = ()) -> list[Task | Mergeable] | None:
+    """The launches of a node that is flat, else None; see :class:`Flat`."""
     assert node.body is not None
     if node.attrs["kind"] not in ("pointwise", "full", "row", "concat"):
         return None
-    flat = Flat(node)
+    flat = Flat(node, loose)
     if not flat.fits():
         return None
     return [flat.settle() if flat.shareable else flat.alone(), *flat.combines]
 
 
 class Flat(Mergeable):
-    """A flat kernel of ``size`` elements and its sums, if any: one partial result per program."""
+    """A flat kernel of ``size`` elements and its sums, if any: one partial result per program.
 
-    def __init__(self, node: Node) -> None:
+    ``loose`` are values that need not stand at a multiple of 16 bytes: slices of a loop's stacks.
+    """
+
+    def __init__(self, node: Node, loose: Collection[Value] = ()) -> None:
         assert node.body is not None
         self.node, self.graph = node, node.body
         self.params, self.outputs = self.graph.inputs(), self.graph.outputs
@@ -62,10 +64,11 @@ class Flat(Mergeable):
         self.programs = ceil_div(self.size, self.block)
         self.elements = [v.type.size == self.size > 1 for v in self.params]
         self.combines: list[Combine] = []
-        self.targets: list[Place] = [self._target(i) for i in range(len(self.outputs))]
+        self.targets: list[Memory] = [self._target(i) for i in range(len(self.outputs))]
+        self.aligned = not any(v in loose for v in (*node.inputs, *node.outputs))
         super().__init__(None, list(node.inputs), self.targets, [node])
 
-    def _target(self, output: int) -> Place:
+    def _target(self, output: int) -> Memory:
         """What the kernel writes: the output, or partial results of it."""
         value = self.node.outputs[output]
         if output not in self.sums or self.programs == 1:
@@ -100,7 +103,15 @@ class Flat(Mergeable):
         """Find the key under which launches are shared."""
         _, lines = self._evaluate("mask" if self.size > 1 else "", "", 0)
         types = tuple(v.type.dtype for v in (*self.params, *self.targets))
-        self.key = ("flat", tuple(lines), types, tuple(self.elements), self.size == 1, self.size % ALIGNED == 0)
+        self.key = (
+            "flat",
+            tuple(lines),
+            types,
+            tuple(self.elements),
+            self.size == 1,
+            self.size % ALIGNED == 0,
+            self.aligned,
+        )
         return self
 
     # Its statements
@@ -191,7 +202,9 @@ class Flat(Mergeable):
         lines += ["start = tl.load(work + 2 * tl.program_id(0) + 1)"] * (self.size > 1)
         for k, (name, kind, shift) in enumerate(pointers):
             text = f"tl.load(entry{f' + {k}' if k else ''}).to(tl.pointer_type({kind})){shift}"
-            lines.append(f"{name} = tl.multiple_of({text}, 16)" if shift == " + start" else f"{name} = {text}")
+            lines.append(
+                f"{name} = tl.multiple_of({text}, 16)" if shift == " + start" and self.aligned else f"{name} = {text}"
+            )
         if self.size > 1:
             size = f"(tl.load(entry + {len(pointers)}) - start).to(tl.int32)"
             size = f"tl.multiple_of({size}, {ALIGNED})" if self.size % ALIGNED == 0 else size

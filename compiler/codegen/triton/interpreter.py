@@ -217,13 +217,14 @@ def run_program(program: TritonProgram, arrays: Sequence[Array]) -> list[Array]:
     for number, buffer in enumerate(program.buffers):
         if buffer.kind == "table":
             entries = [
-                e if isinstance(e, int) else memory[e.buffer].ctypes.data + e.nbytes
+                e if isinstance(e, int) else memory[e.buffer].ctypes.data + e.offset
                 for e in program.tables[buffer.index]
             ]
             memory[number][...] = entries
-    for launch in program.launches:
+    for launch, iterations in program.unrolled():
         kernel = program.kernels[launch.kernel]
-        arguments = [memory[r.buffer].reshape(-1)[r.nbytes // memory[r.buffer].itemsize :] for r in launch.arguments]
+        places = [argument.at(iterations) for argument in launch.arguments]
+        arguments = [memory[p.buffer].reshape(-1)[p.offset // memory[p.buffer].itemsize :] for p in places]
         run_kernel(getattr(module, kernel.name), launch.grid, arguments, reachable=memory)
     for number, buffer in enumerate(program.buffers):
         if buffer.kind == "status" and memory[number][0] != UNTOUCHED:

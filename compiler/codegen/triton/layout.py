@@ -125,7 +125,8 @@ def _rebuilt(
 
 def _movable(value: Value, results: set[Value], windows: Windows) -> bool:
     producer = value.producer
-    return producer is not None and value not in results and value not in windows and producer.attrs["kind"] in WRITERS
+    kind = producer.attrs.get("kind") if producer is not None else None
+    return value not in results and value not in windows and kind in WRITERS
 
 
 def _chain(node: Node) -> list[Node] | None:
@@ -137,8 +138,8 @@ def _chain(node: Node) -> list[Node] | None:
 def _parts(node: Node) -> list[Part]:
     """What a mere copy or concatenation consists of, each part with its place in the result; [] for other nodes."""
     assert node.body is not None
-    last = node.body.outputs[0].producer
-    if len(node.outputs) != 1 or last is None or node.attrs["kind"] not in ("pointwise", "concat"):
+    last = node.body.outputs[0].producer if node.body.outputs else None
+    if len(node.outputs) != 1 or last is None or node.attrs.get("kind") not in ("pointwise", "concat"):
         return []
     found = pieces(node.body.outputs[0])
     params = node.body.inputs()
@@ -195,6 +196,8 @@ def _inverse(value: Value, chain: Sequence[Node]) -> list[Node] | None:
 def _reread(reader: Node, value: Value, copy: Value, chain: list[Node]) -> tuple[list[Value], Graph] | None:
     """Inputs and body of ``reader`` when it reads ``copy`` instead of ``value``; None where it cannot."""
     assert reader.body is not None
+    if reader.op.kind == "loop":
+        return None
     body = Graph(reader.body.name)
     inside: dict[Value, Value] = {}
     for operand, param in zip(reader.inputs, reader.body.inputs(), strict=True):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from compiler.places import Anywhere, Moving, Place
 from compiler.plan import Check, Slot
 
 
@@ -24,14 +26,6 @@ class Buffer:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A place in memory: ``nbytes`` into buffer number ``buffer``."""
-
-    buffer: int
-    nbytes: int = 0
-
-
-@dataclass(frozen=True)
 class Kernel:
     """A function of the module: its parameters with their Triton types, and how it is compiled.
 
@@ -47,17 +41,29 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Launch:
-    """``grid`` programs of kernel number ``kernel``.
+    """``grid`` programs of kernel number ``kernel``, with places in the buffers as arguments.
 
     For people: the IR ops, the places in the user's program, and the bytes read and written, each element once.
     """
 
     kernel: int
     grid: tuple[int, int, int]
-    arguments: tuple[Reference, ...]
+    arguments: tuple[Anywhere, ...]
     ops: tuple[str, ...]
     places: tuple[str, ...]
     nbytes: int
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """``steps`` in each of ``length`` iterations of loop ``number``, by which places in it move."""
+
+    number: int
+    length: int
+    steps: tuple[Launch | Repeat, ...]
+
+
+Step = Launch | Repeat
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,19 @@ class TritonProgram:
     slots: tuple[Slot, ...]
     buffers: tuple[Buffer, ...]
     arena_bytes: int
-    tables: tuple[tuple[int | Reference, ...], ...]
+    tables: tuple[tuple[int | Place, ...], ...]
     kernels: tuple[Kernel, ...]
-    launches: tuple[Launch, ...]
+    steps: tuple[Step, ...]
     checks: tuple[Check, ...]
+
+    @property
+    def launches(self) -> list[Launch]:
+        """What runs, in order."""
+        return [launch for launch, _ in self.unrolled()]
+
+    def unrolled(self) -> Iterator[tuple[Launch, dict[int, int]]]:
+        """What runs, in order, and in which iterations of the loops around, by number of the loop."""
+        yield from _unrolled(self.steps, {})
 
     def to_json(self) -> str:
         """The program as text."""
@@ -92,20 +107,41 @@ class TritonProgram:
         for field, record in _RECORDS.items():
             data[field] = tuple(_thawed(record, item) for item in data[field])
         tables = data["tables"]
-        data["tables"] = tuple(tuple(e if isinstance(e, int) else Reference(**e) for e in table) for table in tables)
+        data["tables"] = tuple(tuple(e if isinstance(e, int) else Place(**e) for e in table) for table in tables)
+        data["steps"] = tuple(map(_step, data["steps"]))
         return TritonProgram(**data)
 
 
-_RECORDS = {"slots": Slot, "buffers": Buffer, "kernels": Kernel, "launches": Launch, "checks": Check}
+_RECORDS = {"slots": Slot, "buffers": Buffer, "kernels": Kernel, "checks": Check}
 UNTOUCHED = 2**63 - 1
+
+
+def _unrolled(steps: Sequence[Step], iterations: dict[int, int]) -> Iterator[tuple[Launch, dict[int, int]]]:
+    for step in steps:
+        if isinstance(step, Launch):
+            yield step, iterations
+        else:
+            for i in range(step.length):
+                yield from _unrolled(step.steps, {**iterations, step.number: i})
 
 
 def _thawed(record: Any, data: dict[str, Any]) -> Any:
     """A record from its JSON form, in which tuples are lists."""
-    found = {key: _tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-    if record is Launch:
-        found["arguments"] = tuple(Reference(**a) for a in data["arguments"])
-    return record(**found)
+    return record(**{key: _tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+
+
+def _step(data: dict[str, Any]) -> Step:
+    if "steps" in data:
+        return Repeat(data["number"], data["length"], tuple(map(_step, data["steps"])))
+    launch: Launch = _thawed(Launch, data)
+    return replace(launch, arguments=tuple(map(_place, data["arguments"])))
+
+
+def _place(data: dict[str, Any]) -> Anywhere:
+    if "buffer" in data:
+        return Place(**data)
+    first, odd, even = (_place(data[way]) for way in ("first", "odd", "even"))
+    return Moving(data["loop"], first, odd, even, data["stride"])
 
 
 def _tuple(items: list[Any]) -> tuple[Any, ...]:

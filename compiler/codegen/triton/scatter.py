@@ -7,7 +7,15 @@ from math import prod
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.reduction import start
 from compiler.codegen.triton.spelling import COMPUTE, index_text
-from compiler.codegen.triton.task import Argument, Task, ceil_div, extra_arguments, power_of_two, warps_for
+from compiler.codegen.triton.task import (
+    Argument,
+    Task,
+    ceil_div,
+    extra_arguments,
+    memory,
+    power_of_two,
+    warps_for,
+)
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node
 
@@ -26,7 +34,7 @@ def scatter_task(node: Node) -> Task:
     kernel.rows() if scatter.op.name == "scatter_rows" else kernel.add()
     inputs = [Argument(f"a{i}", node.inputs[i]) for i, v in enumerate(node.body.inputs()) if v in kernel.read]
     outputs = [Argument("o0", node.outputs[0]), *extra_arguments(kernel.body)]
-    places = [a.place for a in inputs], [a.place for a in outputs]
+    places = memory(inputs), memory(outputs)
     lines = kernel.top.lines
     return Task(scatter.op.name, kernel.summary, lines, inputs + outputs, kernel.grid, kernel.warps, [node], *places)
 

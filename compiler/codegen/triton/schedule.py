@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.codegen.triton.task import Mergeable, Place, Task
+from compiler.codegen.triton.task import Mergeable, Step
+from compiler.placement import Memory
 
 
-def schedule(steps: Sequence[Task | Mergeable]) -> list[Task]:
+def schedule(steps: Sequence[Step | Mergeable]) -> list[Step]:
     """Launches in an order that keeps every result before its readers.
 
     A shareable kernel runs only when somebody needs what it writes, together with all others of its key that are ready
@@ -15,37 +16,37 @@ def schedule(steps: Sequence[Task | Mergeable]) -> list[Task]:
     """
     queue = _Queue()
     for step in steps:
-        if isinstance(step, Task):
-            queue.settle(step.reads)
-            queue.tasks.append(step)
-        else:
+        if isinstance(step, Mergeable):
             queue.wait(step)
+        else:
+            queue.settle(step.reads)
+            queue.steps.append(step)
     queue.settle([place for m in queue.waiting for place in m.writes])
-    return queue.tasks
+    return queue.steps
 
 
 class _Queue:
     def __init__(self) -> None:
-        self.tasks: list[Task] = []
+        self.steps: list[Step] = []
         self.waiting: dict[Mergeable, None] = {}
-        self.writer: dict[Place, Mergeable] = {}
+        self.writer: dict[Memory, Mergeable] = {}
 
     def wait(self, member: Mergeable) -> None:
         self.waiting[member] = None
         self.writer.update(dict.fromkeys(member.writes, member))
 
-    def settle(self, places: Sequence[Place]) -> None:
+    def settle(self, places: Sequence[Memory]) -> None:
         """Launch what must run before ``places`` can be read."""
         needed = self._needed(places)
         while needed:
             lead = next(m for m in needed if self._ready(m))
             members = [m for m in self.waiting if m.key == lead.key and self._ready(m)]
-            self.tasks.append(members[0].merged(members[1:]))
+            self.steps.append(members[0].merged(members[1:]))
             for member in members:
                 del self.waiting[member]
                 needed.pop(member, None)
 
-    def _needed(self, places: Sequence[Place]) -> dict[Mergeable, None]:
+    def _needed(self, places: Sequence[Memory]) -> dict[Mergeable, None]:
         found: dict[Mergeable, None] = {}
         pending = list(places)
         while pending:

@@ -11,11 +11,12 @@ from math import prod
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
 from compiler.codegen.triton.matmul import MatmulSpec, Tile, numbers
-from compiler.codegen.triton.task import Argument, Scratch, ceil_div
+from compiler.codegen.triton.task import Argument, ceil_div
 from compiler.domain import reduction_class, reduction_of
 from compiler.index import Index
 from compiler.ir.graph import Node
 from compiler.ir.types import TensorType, f32
+from compiler.placement import Scratch
 
 
 class TileSums:

@@ -12,13 +12,7 @@ from compiler.codegen.triton.spelling import SIGNATURE
 from compiler.ir.graph import Node, Value
 from compiler.ir.op import OPS
 from compiler.ir.types import TensorType, i64
-
-
-@dataclass(eq=False)
-class Scratch:
-    """Memory of one step that holds no value of the graph: partial results."""
-
-    type: TensorType
+from compiler.placement import Memory, Scratch
 
 
 @dataclass(eq=False)
@@ -34,7 +28,7 @@ class Status:
 
 @dataclass(eq=False)
 class Table:
-    """Constants in device memory. Each entry is a number, or the address of a place plus a number of bytes."""
+    """Constants in device memory. Each entry is a number, or the address of some storage plus a number of bytes."""
 
     entries: list[Entry]
 
@@ -43,19 +37,19 @@ class Table:
         return TensorType(i64, (len(self.entries),))
 
 
-Place = Value | Scratch | Status | Table
-Entry = int | tuple[Place, int]
+Storage = Memory | Status | Table
+Entry = int | tuple[Memory, int]
 
 
 @dataclass(eq=False)
 class Argument:
-    """A parameter of a kernel and what one launch passes: a place, from element ``offset`` on.
+    """A parameter of a kernel and what one launch passes: some storage, from element ``offset`` on.
 
     ``part`` is the type of what the kernel writes there, where it is not the whole place.
     """
 
     name: str
-    place: Place
+    place: Storage
     offset: int = 0
     part: TensorType | None = None
 
@@ -78,8 +72,8 @@ def extra_arguments(body: Body) -> list[Argument]:
 class Task:
     """One launch. ``text`` is the kernel's body, ``summary`` its docstring; the same text is the same kernel.
 
-    ``nodes`` are the fused nodes it computes. ``streamed`` are places that each program reads only where it writes: an
-    output may take their memory.
+    ``nodes`` are the fused nodes it computes, ``reads`` and ``writes`` what of the step's memory it touches.
+    ``streamed`` is memory that each program reads only where it writes: an output may take it.
     """
 
     name: str
@@ -89,10 +83,19 @@ class Task:
     grid: tuple[int, int, int]
     warps: int
     nodes: list[Node]
-    reads: list[Place]
-    writes: list[Place]
+    reads: list[Memory]
+    writes: list[Memory]
     stages: int = 3
-    streamed: frozenset[Place] = frozenset()
+    streamed: frozenset[Storage] = frozenset()
+
+    def streams(self, node: Node, operand: Value) -> bool:
+        """See :class:`compiler.placement.Step`."""
+        return operand in self.streamed
+
+    @property
+    def steps(self) -> list[Step]:
+        """There are none in a kernel."""
+        return []
 
     @property
     def signature(self) -> tuple[tuple[str, str], ...]:
@@ -122,7 +125,7 @@ class Task:
                 parts[argument.place] += argument.part.nbytes
         return read + sum(parts.get(place, place.type.nbytes) for place in set(self.writes))
 
-    def checks(self) -> list[Place]:
+    def checks(self) -> list[Status]:
         """The status words it may write."""
         return [a.place for a in self.arguments if isinstance(a.place, Status)]
 
@@ -138,12 +141,44 @@ class Task:
 
 
 @dataclass(eq=False)
+class Loop:
+    """A loop: the launches of its body, which is a graph of its own."""
+
+    node: Node
+    steps: list[Step]
+
+    @property
+    def nodes(self) -> list[Node]:
+        return [self.node]
+
+    @property
+    def reads(self) -> Sequence[Memory]:
+        return self.node.inputs
+
+    @property
+    def writes(self) -> Sequence[Memory]:
+        return self.node.outputs
+
+    def streams(self, node: Node, operand: Value) -> bool:
+        """A loop as a whole reads everything again."""
+        return False
+
+
+Step = Task | Loop
+
+
+def memory(arguments: Sequence[Argument]) -> list[Memory]:
+    """What of the step's memory ``arguments`` pass."""
+    return [a.place for a in arguments if isinstance(a.place, (Value, Scratch))]
+
+
+@dataclass(eq=False)
 class Mergeable:
     """A launch that waits for others with the same ``key`` to share one with them."""
 
     key: object
-    reads: list[Place]
-    writes: list[Place]
+    reads: list[Memory]
+    writes: list[Memory]
     nodes: list[Node] = field(default_factory=list)
 
     def merged(self, others: Sequence[Mergeable]) -> Task:

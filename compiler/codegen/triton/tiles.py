@@ -18,11 +18,11 @@ from compiler.codegen.triton.spelling import COMPUTE
 from compiler.codegen.triton.task import (
     Argument,
     Mergeable,
-    Scratch,
     Task,
     ceil_div,
     extra_arguments,
     kernel_name,
+    memory,
     power_of_two,
     warps_for,
 )
@@ -30,6 +30,7 @@ from compiler.domain import reduction_class, reduction_of
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType, f32
+from compiler.placement import Scratch
 
 TILE = 1024  # elements that a program holds at a time
 SUM_TILE = 2048  # the same where it adds up many tiles
@@ -187,8 +188,8 @@ class Tiles:
                 arguments.append(Argument(f"o{i}", self.node.outputs[i]))
         arguments += extra_arguments(self.body)
         ops = [n.op.name for n in self.graph.nodes if n.op.name in self.body.ops or n.op.kind == "reduce"]
-        reads = [a.place for a in arguments if a.name.startswith("a")]
-        writes = [a.place for a in arguments if not a.name.startswith("a")]
+        reads = memory([a for a in arguments if a.name.startswith("a")])
+        writes = memory([a for a in arguments if not a.name.startswith("a")])
         return Task(
             kernel_name(self.kind, ops),
             f"{self.rows} x {self.columns}: {', '.join(dict.fromkeys(ops)) or 'copy'}.",

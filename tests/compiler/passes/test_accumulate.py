@@ -15,7 +15,6 @@ from compiler.passes.accumulate import accumulate
 from compiler.passes.autodiff import autodiff
 from compiler.passes.expand import expand
 from compiler.passes.hoist import hoist
-from compiler.passes.unroll import unroll
 from tests.compiler.passes.graphs import before_and_after, ops, read
 
 STEP = """
@@ -40,10 +39,6 @@ def accumulated(count: int) -> Graph:
 
 def test_golden(golden: Callable[[str, str], None]) -> None:
     golden("passes/accumulate.gir", before_and_after(read(STEP), "accumulate", accumulated(2)))
-
-
-def test_golden_of_the_loop_written_out(golden: Callable[[str, str], None]) -> None:
-    golden("passes/unroll.gir", before_and_after(accumulated(2), "unroll", verify(unroll(accumulated(2)))))
 
 
 REFUSED = """
@@ -90,9 +85,8 @@ def test_a_number_that_no_gradient_flows_through_is_computed_beforehand() -> Non
     assert ops(made)[0] == "amax" and ops(made).count("loop") == 1
 
 
-@pytest.mark.parametrize("unrolled", [False, True])
 @pytest.mark.parametrize("op", ["sum", "mean"])
-def test_it_is_the_sum_or_mean_over_micro_batches(op: str, unrolled: bool) -> None:
+def test_it_is_the_sum_or_mean_over_micro_batches(op: str) -> None:
     """Each micro-batch is a run of the step on its rows, one draw further on."""
     join = {"sum": np.sum, "mean": np.mean}[op]
     text = STEP.replace("= sum(", f"= {op}(")
@@ -101,9 +95,6 @@ def test_it_is_the_sum_or_mean_over_micro_batches(op: str, unrolled: bool) -> No
     seed, offset = np.array(5), np.array(7)
     graph = read(text)
     whole = verify(accumulate(graph, 2, graph.inputs("input"), draws=1))
-    if unrolled:
-        whole = verify(unroll(whole))
-        assert "loop" not in ops(whole)
     single = expand(autodiff(verify(read(text.replace("[6,2]", "[3,2]")))))
     parts = [interpret(single, [start, seed, offset + i, x[3 * i : 3 * i + 3]]) for i in range(2)]
     lowered = in_loops(expand)(in_loops(autodiff)(whole))

@@ -1,7 +1,8 @@
 """A step's memory on a GPU: what goes where, and what comes back."""
 
 import gc
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,11 @@ class Buffer:
 @dataclass(frozen=True)
 class Reference:
     buffer: int
-    nbytes: int = 0
+    offset: int = 0
+    stride: int = 0
+
+    def at(self, iterations: Mapping[int, int], /) -> "Reference":
+        return Reference(self.buffer, self.offset + iterations.get(0, 0) * self.stride)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,10 @@ class Step:
     tables: tuple[tuple[int | Reference, ...], ...]
     launches: tuple[Launch, ...]
     checks: tuple[Check, ...]
+    repeated: int = 1
+
+    def unrolled(self) -> Iterable[tuple[Launch, Mapping[int, int]]]:
+        return [(launch, {0: i}) for i in range(self.repeated) for launch in self.launches]
 
 
 IMAGES = [
@@ -112,6 +121,17 @@ def test_outputs_are_fresh_and_arguments_lie_where_the_step_says(device, driver)
     ]
     (first,), (second,) = (step.run([array(0, 2e30, 0)], [0.1]) for _ in range(2))
     assert second[1] - first[1] == pytest.approx(4e30)
+
+
+def test_a_loop_launches_at_the_places_of_every_iteration(device, driver) -> None:
+    launch = Launch(2, (1, 1, 1), (Reference(0, 0, 4), Reference(3, 0)))
+    step = CudaExecutor(replace(STEP, launches=(launch,), repeated=2), IMAGES, StateStore(device), device)
+    step.bind([array(1, 2, 3)])
+    launches = [line for line in driver.calls() if line.startswith("cuLaunchKernel")]
+    assert [line.split("shared 0, ")[1] for line in launches] == [
+        "block 0 + 0, block 1 + 768, null, null",
+        "block 0 + 4, block 1 + 768, null, null",
+    ]
 
 
 def test_programs_share_states(device) -> None:

@@ -62,7 +62,7 @@ def test_parts_of_a_concatenation_are_stored_in_place(worker) -> None:
     arrays = normal(3, 4), normal(4, 5), normal(4, 5)
     program = check(worker, packed, *arrays)
     assert len(program.launches) == 3
-    offsets = sorted(x.arguments[-1].nbytes for x in program.launches[:2])
+    offsets = sorted(x.arguments[-1].offset for x in program.launches[:2])
     assert offsets == [0, 12]
 
 
