@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compiler.codegen.indices import bracketed
-from compiler.domain import CHECKS, LOOKUPS
 from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, strides_of, through_view, view_chain
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import DType, boolean, i64
@@ -144,7 +143,7 @@ class Body:
         if known is not None:
             return known
         if node is not None and node.op.kind == "view":
-            if node.op.name == "slide":
+            if node.op.reads == "window":
                 return self._slide(node, linear, scope, guard)
             return self.value(node.inputs[0], through_view(node, linear), scope, guard)
         if node is None:
@@ -168,12 +167,12 @@ class Body:
         name, shape = node.op.name, node.output.shape
         if name == "iota":
             return self.whole(split(linear, shape)[node.attrs["axis"]])
-        if name == "uniform":
+        if node.op.kind == "random":
             return self.uniform(node, linear, scope)
         operands = [self.value(v, broadcast(linear, shape, v.shape), scope, guard) for v in node.inputs]
-        if name == "cast":
+        if node.op.converts:
             return self.cast(operands[0], node.inputs[0].dtype, node.output.dtype)
-        if name in CHECKS:
+        if node.op.checks:
             if node not in self.checks:
                 self.checks.append(node)
             return self.checked(node, self.checks.index(node), operands[0], linear, scope)
@@ -199,7 +198,7 @@ class Body:
 
     def _computed(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
         self.ops[node.op.name] = None
-        if node.op.name in LOOKUPS:
+        if node.op.is_lookup:
             return self._lookup(node, linear, scope, guard)
         if node.op.name == "concat":
             return self._concat(node, linear, scope, guard)
@@ -217,7 +216,7 @@ class Body:
             node = step.producer
             if node is None or (step, index) in found or self.home(index, scope).find((step, index)) is not None:
                 continue
-            if node.op.kind == "view" and node.op.name != "slide":
+            if node.op.kind == "view" and node.op.reads != "window":
                 pending.append((node.inputs[0], through_view(node, index)))
             elif node.op.kind == "pointwise":
                 found.add((step, index))
@@ -324,4 +323,4 @@ class Body:
 def _is_load(value: Value) -> bool:
     """Whether ``value`` is read from memory as it is: views of an input, none of them with a padding of its own."""
     root, chain = view_chain(value)
-    return root.producer is None and all(view.op.name != "slide" for view in chain)
+    return root.producer is None and all(view.op.reads != "window" for view in chain)

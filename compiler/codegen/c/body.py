@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from compiler.codegen import body
-from compiler.codegen.c.spelling import CHOICES, COMPUTE, NARROW, STORAGE, index_text, literal, spell
+from compiler.codegen.c.spelling import COMPUTE, NARROW, STORAGE, index_text, literal, spell
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.indices import bracketed
-from compiler.index import Index, Var
+from compiler.index import Index
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import DType, f64, i64
 
@@ -61,16 +60,6 @@ class Body(body.Body):
         self.check_base = check_base
         self.count = 0
 
-    def rows_of(self, var: Var, stored: Iterable[tuple[int, Index]] = ()) -> frozenset[tuple[str, int]]:
-        """("in", i) and ("out", i) of what is read, and ``stored``, in row ``var`` only, if it has so many rows."""
-        inputs, outputs = self.graph.inputs(), self.graph.outputs
-        rows = max(var.size, 1)
-        elsewhere: set[object] = {v for v, index in self.loaded if not index.within(var, v.type.size // rows)}
-        elsewhere |= {i for i, index in stored if not index.within(var, outputs[i].type.size // rows)}
-        read = [("in", i) for i, v in enumerate(inputs) if v.type.size % rows == 0 and v not in elsewhere]
-        written = [("out", i) for i, v in enumerate(outputs) if v.type.size % rows == 0 and i not in elsewhere]
-        return frozenset(read + written)
-
     def fresh(self, prefix: str) -> str:
         """The next number behind a letter: ``in`` for conditions, ``t`` for other values."""
         self.count += 1
@@ -111,7 +100,7 @@ class Body(body.Body):
 
     def rounded(self, text: str, node: Node) -> str:
         dtype = node.output.dtype
-        if dtype.is_half and node.op.name not in CHOICES:
+        if dtype.is_half and node.op.rounds:
             return f"round_{dtype.short}({text})"
         if dtype in NARROW and node.op.name != "where":
             return f"({STORAGE[dtype]}){bracketed(text)}"

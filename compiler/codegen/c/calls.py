@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from compiler.codegen import work
 from compiler.codegen.c.functions import Functions, Kernel
-from compiler.codegen.c.loops import LoopKernel, Sink
+from compiler.codegen.c.kernels import LoopKernel, TeamKernel
 from compiler.codegen.c.pointers import Pointers
 from compiler.codegen.c.statements import For, Statements
 from compiler.codegen.c.tables import Pieces, Shares, Table
-from compiler.codegen.c.templates import TeamKernel
+from compiler.codegen.kernel import Sink
 from compiler.hazards import Access, agreed
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType, f32

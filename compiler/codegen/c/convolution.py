@@ -10,8 +10,8 @@ from typing import Any
 from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.isa import Isa
+from compiler.codegen.c.kernels import TeamKernel, parameters_of
 from compiler.codegen.c.spelling import index_text
-from compiler.codegen.c.templates import TeamKernel, parameters_of
 from compiler.codegen.c.tiles import C_TYPE, MicroKernels, Pack, Tile
 from compiler.codegen.c.windows import Windows
 from compiler.codegen.c.writer import Writer
@@ -429,18 +429,15 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base
     for i, text in enumerate(texts):
         out(f"{names.target(i, aliases)}[{index_text(place)}] = {text};")
     read = {v for v, _ in body.loaded}
-    parameters, pointers = parameters_of(
-        params, graph.outputs, aliases, {i for i, v in enumerate(params) if v not in read}
-    )
-    if body.checks:
-        parameters.append("long long *status")
-        pointers.append(("status", 0, 0))
+    unread = {i for i, v in enumerate(params) if v not in read}
+    parameters, operands = parameters_of(params, graph.outputs, aliases, unread, checked=bool(body.checks))
     roots = [_memory(v) for v in op.inputs[:2]]
     spec = _spec(isa, op, ", ".join(parameters), out.text())
     plan = _plan(isa, spec)
     first = [("in", params.index(root), offset) for root, offset in roots]
     shared, private = plan.shared_bytes, plan.private_bytes
-    return TeamKernel(plan.text(), first + pointers, plan.micro_kernels, shared, private, body.checks)
+    pointers = [*first, *((kind, i, 0) for kind, i in operands)]
+    return TeamKernel(plan.text(), pointers, plan.micro_kernels, shared, private, body.checks)
 
 
 def _memory(value: Value) -> tuple[Value, int]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 
-from compiler.codegen.c import convolution, short_rows
+from compiler.codegen import kernel as analysis
+from compiler.codegen.c import column, convolution, short_rows
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.loops import LoopKernel, Sink, combine_text, loop_kernel
-from compiler.codegen.c.templates import (
-    TeamKernel,
-    attention_kernel,
-    concat_kernel,
-    contract_kernel,
-    scatter_kernel,
-)
+from compiler.codegen.c.kernels import LoopKernel, TeamKernel
+from compiler.codegen.c.loops import Loops, column_tiling
+from compiler.codegen.c.reduction import combine_text
+from compiler.codegen.c.templates import attention_kernel, concat_kernel, contract_kernel, scatter_kernel
 from compiler.codegen.c.tiles import MicroKernels
 from compiler.ir.graph import Node
 from compiler.plan import Check
@@ -54,7 +51,7 @@ class Functions:
         any_size = isinstance(kernel, LoopKernel) and kernel.flat
         return kernel, self._function(kernel.text, node, any_size)
 
-    def combine(self, sink: Sink) -> str:
+    def combine(self, sink: analysis.Sink) -> str:
         """The name of the function that joins the partial results of ``sink``."""
         name, text = combine_text(sink.op, sink.dtype)
         self.helpers[name] = text
@@ -72,9 +69,7 @@ class Functions:
             return concat_kernel(node, base)
         if kind == "scatter":
             return scatter_kernel(node, base)
-        if short_rows.claims(node):
-            return short_rows.ShortRows(node, aliases, base, flat=False).kernel()
-        return loop_kernel(node, aliases, base)
+        return _loop_kernel(node, aliases, base)
 
     def _function(self, text: str, node: Node, any_size: bool) -> str:
         """Register the text of a node's kernel; kernels of one text are one function, and the first comments on it."""
@@ -107,3 +102,17 @@ def _commented(text: str, node: Node, any_size: bool) -> str:
         shapes = re.sub(r"\[[\d,]+\]", "[n]", shapes)
         results = re.sub(r"\[[\d,]+\]", "[n]", results)
     return f"/* {node.attrs['kind']}: {shown or 'copy'}\n   {shapes} -> {results} */\n{text}"
+
+
+def _loop_kernel(node: Node, aliases: dict[int, int], check_base: int) -> LoopKernel:
+    """The kernel of a node of kind pointwise, row, column or full."""
+    if node.attrs["kind"] in ("pointwise", "full"):
+        flat = analysis.Kernel(node, flat=True)
+        if flat.in_place():
+            return Loops(flat, aliases, check_base).write()
+    kernel = analysis.Kernel(node)
+    if column.claims(kernel):
+        return column.ColumnSums(kernel, aliases, check_base).write()
+    if short_rows.claims(kernel):
+        return short_rows.ShortRows(kernel, aliases, check_base).write()
+    return Loops(kernel, aliases, check_base, column_tiling(kernel)).write()

@@ -71,9 +71,6 @@ JOINS = {
 }  # fmt: skip
 """How a vector loop joins a term to a total, and OpenMP's name for that, by the op that joins."""
 
-CHOICES = frozenset(["where", "maximum", "minimum", "neg", "abs"])
-"""Their result is an operand, but for its sign: it needs no rounding."""
-
 
 def spell(op: str, dtype: DType, operands: list[str]) -> str:
     """The expression for ``op`` on operands of ``dtype``. Raises KeyError where C has no spelling."""

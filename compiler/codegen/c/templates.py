@@ -2,70 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from math import prod
 
 from compiler.codegen.c import attention, gemm, names
 from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.gemm_plan import GemmSpec, Operand, Plan
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.loops import LoopKernel, Sink
+from compiler.codegen.c.kernels import LoopKernel, TeamKernel, parameters_of
 from compiler.codegen.c.spelling import COMPUTE, STORAGE, index_text
-from compiler.codegen.c.tiles import MicroKernels
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.kernel import Sink, Touched, own_rows
 from compiler.domain import reduction_of
 from compiler.index import Index, Var, concat_starts, join, matrix_strides, place_in_concat, split, view_chain
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, bf16, f16, f32
 from compiler.ops.contract import attention_scale
-
-
-@dataclass
-class TeamKernel:
-    """A kernel that all threads call with ``pool, tid, nt, scratch``; ``pointers`` are its memory operands in order.
-
-    Each pointer is ("in", i, element offset), ("out", i, element offset) or ("partial", i, 0). ``sinks`` have one
-    partial result for each of ``chunks``. ``own_rows`` as in :class:`LoopKernel`. If the number of threads divides
-    ``even``, all get equal shares of the rows. With ``packed_bytes``, the kernel takes the second operand as
-    ``NAME_pack(tid, nt, operand, packed)``, also in ``text``, has laid it out.
-    """
-
-    text: str
-    pointers: list[tuple[str, int, int]]
-    micro_kernels: MicroKernels
-    shared: int
-    private: int
-    checks: list[Node] = field(default_factory=list)
-    own_rows: frozenset[tuple[str, int]] = frozenset()
-    even: int = 0
-    sinks: list[Sink] = field(default_factory=list)
-    chunks: int = 0
-    packed_bytes: int = 0
-
-
-def parameters_of(
-    body_inputs: list[Value],
-    outputs: list[Value],
-    aliases: dict[int, int],
-    skip: set[int],
-    sinks: frozenset[int] = frozenset(),
-) -> tuple[list[str], list[tuple[str, int, int]]]:
-    """Parameter text and pointers for what an epilogue reads and writes; ``sinks`` are outputs with partial results."""
-    text, pointers = [], []
-    written = set(aliases.values())
-    for i, value in enumerate(body_inputs):
-        if i not in skip:
-            constant = "" if i in written else "const "
-            text.append(f"{constant}{STORAGE[value.dtype]} *restrict {names.operand(i)}")
-            pointers.append(("in", i, 0))
-    for i, value in enumerate(outputs):
-        if i in sinks:
-            text.append(f"{STORAGE[value.dtype]} *restrict {names.partial(i)}")
-            pointers.append(("partial", i, 0))
-        elif i not in aliases:
-            text.append(f"{STORAGE[value.dtype]} *restrict {names.result(i)}")
-            pointers.append(("out", i, 0))
-    return text, pointers
 
 
 def contract_kernel(
@@ -116,28 +67,26 @@ def contract_kernel(
     streams = [(names.operand(i), v.dtype.itemsize) for i, v in enumerate(params) if (v, place) in body.loaded]
     streams += [(names.result(i), graph.outputs[i].dtype.itemsize) for i in texts if i not in aliases]
     skip = {i for i, v in enumerate(params) if v not in read}
-    parameters, pointers = parameters_of(params, graph.outputs, aliases, skip, frozenset(sums))
-    if body.checks:
-        parameters.append("long long *status")
-        pointers.append(("status", 0, 0))
+    parameters, operands = parameters_of(params, graph.outputs, aliases, skip, sums, checked=bool(body.checks))
     first = [("in", params.index(root), offset) for root, offset, _ in roots]
-    operands = [Operand(root.dtype.short, strides) for root, _, strides in roots]
+    factors = [Operand(root.dtype.short, strides) for root, _, strides in roots]
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
     spec = GemmSpec(
-        "NAME", tuple(batch), m, n, k, operands[0], operands[1], compute, ", ".join(parameters), out.text(),
+        "NAME", tuple(batch), m, n, k, factors[0], factors[1], compute, ", ".join(parameters), out.text(),
         "" if result is None else names.result(result), totals, column_totals, ahead.text(), tuple(streams),
         first[1][1] in fixed,
     )  # fmt: skip
     plan = Plan(isa, spec)
-    own_rows: frozenset[tuple[str, int]] = frozenset()
+    touched: Touched = frozenset()
     if prod(batch) == 1:
-        own_rows = body.rows_of(Var("i", m), [(i, place) for i in texts]) - {first[1][:2]}
+        touched = own_rows(graph, Var("i", m), body.loaded, [(i, place) for i in texts]) - {first[1][:2]}
         if not _row_by_row(*roots[0], m, k):
-            own_rows -= {first[0][:2]}
+            touched -= {first[0][:2]}
     text = (gemm.pack_kernel(plan) + "\n" if plan.packed_bytes else "") + gemm.gemm_kernel(plan)
     sinks = [Sink(i, "sum", f32, n, plan.row_parts) if i in by_column else Sink(i, "sum", f32, 1) for i in sums]
+    pointers = [*first, *((kind, i, 0) for kind, i in operands)]
     return TeamKernel(
-        text, first + pointers, plan.micro_kernels, plan.shared_bytes, plan.private_bytes, body.checks, own_rows,
+        text, pointers, plan.micro_kernels, plan.shared_bytes, plan.private_bytes, body.checks, touched,
         plan.even, sinks, plan.parts, plan.packed_bytes,
     )  # fmt: skip
 
@@ -169,7 +118,7 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: i
     texts = [body.to_store(value, place, after) for value in graph.outputs]  # a result may overwrite an operand
     for i, text in enumerate(texts):
         after.out(f"{names.target(i, aliases)}[{index_text(place)}] = {text};")
-    parameters, pointers = parameters_of(params, graph.outputs, aliases, set())
+    parameters, operands = parameters_of(params, graph.outputs, aliases)
     out = Writer()
     out.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
     out.open("for (long r = begin; r < end; r++)")
@@ -182,7 +131,7 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: i
     out.close()
     out.close()
     out.close()
-    return LoopKernel(out.text(), [(kind, i) for kind, i, _ in pointers], rows, checks=body.checks)
+    return LoopKernel(out.text(), operands, rows, checks=body.checks)
 
 
 def concat_kernel(node: Node, check_base: int) -> LoopKernel:
@@ -210,14 +159,14 @@ def concat_kernel(node: Node, check_base: int) -> LoopKernel:
         width = prod(value.shape[1:])
         _copy_row(body, out, value, base, rows, width, Index.of(Var("r", rows)) * width, 0)
         _scatter_row(body, out, join_node, part, width)
-    parameters, pointers = parameters_of(params, graph.outputs, {}, set())
+    parameters, operands = parameters_of(params, graph.outputs, {})
     text = Writer()
     text.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
     text.open("for (long r = begin; r < end; r++)")
     text.extend(out)
     text.close()
     text.close()
-    return LoopKernel(text.text(), [(kind, i) for kind, i, _ in pointers], rows, checks=body.checks)
+    return LoopKernel(text.text(), operands, rows, checks=body.checks)
 
 
 def _copy_row(
@@ -276,14 +225,14 @@ def scatter_kernel(node: Node, check_base: int) -> LoopKernel:
     params = graph.inputs()
     body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
     text, total = (_scatter_rows if scatter.op.name == "scatter_rows" else _scatter_add)(body, scatter)
-    parameters, pointers = parameters_of(params, graph.outputs, {}, set())
+    parameters, operands = parameters_of(params, graph.outputs, {})
     head = Writer()
     head.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
     head.extend(text)
     head.close()
     return LoopKernel(
         head.text(),
-        [(kind, i) for kind, i, _ in pointers],
+        operands,
         total,
         16 if total > 1 else 1,
         checks=body.checks,

@@ -1,0 +1,105 @@
+"""What a kernel in C is: its text, and how the step calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from compiler.codegen.c import names
+from compiler.codegen.c.spelling import COMPUTE, STORAGE
+from compiler.codegen.c.tiles import MicroKernels
+from compiler.codegen.kernel import Sink, Touched
+from compiler.ir.graph import Node, Value
+
+Operand = tuple[str, int]
+"""A parameter of a kernel: ("in", i), ("out", i), ("partial", i), or "chunk" and "status" with 0."""
+
+
+@dataclass
+class LoopKernel:
+    """A function over a range of its domain, with NAME for its name, and how to call it.
+
+    ``operands`` are the parameters after ``begin, end``. ``total`` is the length of the domain, ``grain`` what a range
+    is a multiple of, ``chunk`` the length of a chunk when there are sinks. ``own_rows`` are the inputs and outputs that
+    have as many rows as the domain and of which a call touches the rows of its range only.
+    """
+
+    text: str
+    operands: list[Operand]
+    total: int
+    grain: int = 1
+    chunk: int = 0
+    sinks: list[Sink] = field(default_factory=list)
+    flat: bool = False
+    checks: list[Node] = field(default_factory=list)
+    own_rows: Touched = frozenset()
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.total // self.chunk) if self.chunk else 0
+
+    @property
+    def even(self) -> int:
+        """If the number of threads divides this number, all get equal shares of the domain. 0: no number does."""
+        return self.total // self.grain if not self.chunk and self.total % self.grain == 0 else 0
+
+
+@dataclass
+class TeamKernel:
+    """A kernel that all threads call with ``pool, tid, nt, scratch``; ``pointers`` are its memory operands in order.
+
+    Each pointer is ("in", i, element offset), ("out", i, element offset) or ("partial", i, 0). ``sinks`` have one
+    partial result for each of ``chunks``. ``own_rows`` as in :class:`LoopKernel`. If the number of threads divides
+    ``even``, all get equal shares of the rows. With ``packed_bytes``, the kernel takes the second operand as
+    ``NAME_pack(tid, nt, operand, packed)``, also in ``text``, has laid it out.
+    """
+
+    text: str
+    pointers: list[tuple[str, int, int]]
+    micro_kernels: MicroKernels
+    shared: int
+    private: int
+    checks: list[Node] = field(default_factory=list)
+    own_rows: Touched = frozenset()
+    even: int = 0
+    sinks: list[Sink] = field(default_factory=list)
+    chunks: int = 0
+    packed_bytes: int = 0
+
+
+def parameters_of(
+    inputs: Sequence[Value],
+    outputs: Sequence[Value],
+    aliases: Mapping[int, int],
+    skip: Collection[int] = (),
+    sinks: Collection[int] = (),
+    chunked: bool = False,
+    checked: bool = False,
+) -> tuple[list[str], list[Operand]]:
+    """Parameters for what a kernel reads and writes, as text and as operands.
+
+    ``aliases``: outputs that overwrite an input. ``skip``: inputs that the kernel does not read. ``sinks``: outputs of
+    which the kernel leaves partial results. ``checked``: it has a status to report in.
+    """
+    text: list[str] = []
+    operands: list[Operand] = []
+    written = set(aliases.values())
+    for i, value in enumerate(inputs):
+        if i not in skip:
+            constant = "" if i in written else "const "
+            text.append(f"{constant}{STORAGE[value.dtype]} *restrict {names.operand(i)}")
+            operands.append(("in", i))
+    for i, value in enumerate(outputs):
+        if i in sinks:
+            text.append(f"{COMPUTE[value.dtype]} *restrict {names.partial(i)}")
+            operands.append(("partial", i))
+        elif i not in aliases:
+            text.append(f"{STORAGE[value.dtype]} *restrict {names.result(i)}")
+            operands.append(("out", i))
+    if chunked:
+        text.append("long chunk")
+        operands.append(("chunk", 0))
+    if checked:
+        text.append("long long *status")
+        operands.append(("status", 0))
+    return text, operands

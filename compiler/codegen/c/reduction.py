@@ -1,0 +1,81 @@
+"""How C starts and joins reductions: one after the other, in vector loops, and from the partial results of chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from compiler.codegen.c.spelling import COMPUTE, JOINS, STORAGE, literal, spell
+from compiler.codegen.c.writer import Writer
+from compiler.ir.op import OPS
+from compiler.ir.types import DType
+
+
+def start_text(op: str, dtype: DType) -> str:
+    """What a reduction of ``dtype`` starts with."""
+    return literal(OPS[op].neutral(dtype), dtype)
+
+
+def join_text(op: str, dtype: DType, total: str, term: str) -> str:
+    """Join ``term`` to ``total``, one after the other; a NaN stays."""
+    join = OPS[op].join
+    if _forgets_nan(op, dtype):
+        return f"{total} = {spell(join, dtype, [term, total])};"
+    return JOINS[join][0].format(total, term)
+
+
+def _forgets_nan(op: str, dtype: DType) -> bool:
+    """Whether the join of a vector loop does: the extrema of floats."""
+    return OPS[op].join in ("maximum", "minimum") and dtype.kind == "float"
+
+
+class VectorLoop:
+    """What a vector loop needs besides its body: clauses of the pragma, statements at the end of the body and after.
+
+    ``before`` writes a statement in front of the loop.
+    """
+
+    def __init__(self, before: Callable[[str], None]) -> None:
+        self.before = before
+        self.clauses: list[str] = []
+        self.joins: list[str] = []
+        self.after: list[str] = []
+
+    def start(self, op: str, dtype: DType, total: str) -> None:
+        """Prepare to join terms to ``total``. Vector max and min forget a NaN, which goes into a flag."""
+        self.clauses.append(f"reduction({JOINS[OPS[op].join][1]}:{total})")
+        if _forgets_nan(op, dtype):
+            self.before(f"int nan_{total} = 0;")
+            self.clauses.append(f"reduction(|:nan_{total})")
+            self.after.append(f"if (nan_{total}) {total} = NAN;")
+
+    def join(self, op: str, dtype: DType, total: str, term: str) -> None:
+        """Join ``term`` to ``total`` in the loop."""
+        self.joins.append(JOINS[OPS[op].join][0].format(total, term))
+        if _forgets_nan(op, dtype):
+            self.joins.append(f"nan_{total} |= {term} != {term};")
+
+    @property
+    def pragma(self) -> str:
+        """The line in front of the loop."""
+        return f"#pragma omp simd{''.join(' ' + c for c in self.clauses)}"
+
+
+def combine_text(op: str, dtype: DType) -> tuple[str, str]:
+    """(name, text) of the function that joins partial results in chunk order."""
+    name = f"combine_{op}_{dtype.short}"
+    kind = COMPUTE[dtype]
+    out = Writer()
+    out("/* Joins the partial results of chunks, in their order. */")
+    out.open(
+        f"NOINLINE void {name}(long begin, long end, const {kind} *restrict partial, long chunks, long width, "
+        f"{STORAGE[dtype]} *restrict out)"
+    )
+    out.open("for (long c = begin; c < end; c++)")
+    out(f"{kind} total = {start_text(op, dtype)};")
+    out.open("for (long chunk = 0; chunk < chunks; chunk++)")
+    out(join_text(op, dtype, "total", "partial[chunk * width + c]"))
+    out.close()
+    out("out[c] = total;" if not dtype.is_half else f"out[c] = f32_to_{dtype.short}(total);")
+    out.close()
+    out.close()
+    return name, out.text()
