@@ -7,12 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from compiler.index import Index, Var, broadcast, join, matrix_strides, parts_in_concat, refined, split, through_view
 from compiler.ir.graph import Graph, Node, Value
 
-LOOKUPS = ("take", "gather")
-"""Pointwise ops that read their first operand, a table in memory, at a computed place."""
-
-CHECKS = ("bounded", "divisor")
-"""Pointwise ops that give their operand back, and report one that is not as it must be."""
-
 SHORT = 4
 """An inner loop of so few elements takes in the dimension around it."""
 

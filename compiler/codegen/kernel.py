@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 from compiler.domain import Read, concat_of, evaluated, reduction_class, reduction_of
 from compiler.index import Index, Var, join, parts_in_concat, split
@@ -56,14 +57,19 @@ class Pass:
 class Kernel:
     """The analysis of one fused node of kind pointwise, row, column or full.
 
-    With ``flat``, the domain is one row of all elements, and the column is called ``i``.
+    With ``flat``, the domain is one row of all elements, and the column is called ``i``. A concatenation's domain are
+    the elements of its last dimension, for all others.
     """
 
     def __init__(self, node: Node, flat: bool = False) -> None:
         assert node.body is not None
         self.node, self.body, self.kind = node, node.body, node.attrs["kind"]
         self.inputs, self.outputs = self.body.inputs(), self.body.outputs
-        self.rows, self.columns = node.attrs["rows"], node.attrs["columns"]
+        if self.kind == "concat":
+            shape = self.outputs[0].shape
+            self.rows, self.columns = prod(shape[:-1]), prod(shape[-1:])
+        else:
+            self.rows, self.columns = node.attrs["rows"], node.attrs["columns"]
         self.size = self.rows * self.columns
         self.flat = flat
         if flat:
@@ -81,8 +87,10 @@ class Kernel:
 
     def _over_rows(self, reduction: Node) -> bool:
         """Whether a reduction in a row kernel runs over the rows instead of along one."""
-        shape = reduction.inputs[0].shape
-        kind = reduction_class(shape, reduction.attrs["axes"])
+        operand = reduction.inputs[0]
+        kind = reduction_class(operand.shape, reduction.attrs["axes"])
+        if operand.type.size == reduction.output.type.size:
+            return False
         return kind == "column" or (kind == "full" and self.rows > 1)
 
     # Places
@@ -94,6 +102,10 @@ class Kernel:
     def row_place(self, value: Value) -> Index:
         """The place of a value that has an element for each row, or one for all."""
         return Index.of(self.row) if value.type.size == self.rows else Index()
+
+    def place(self, value: Value) -> Index:
+        """The running element of a value that has one for each column, else its :meth:`row_place`."""
+        return self.element() if value.type.size == self.size else self.row_place(value)
 
     def per_element(self, reduction: Node) -> bool:
         """Whether a reduction reads an element for each column."""

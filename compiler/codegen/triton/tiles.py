@@ -7,10 +7,11 @@ per chunk of rows. Chunks depend on shapes only, and partial results are joined 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from math import prod
 
 from compiler.codegen import body
+from compiler.codegen.kernel import Kernel, Sink
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
@@ -26,10 +27,8 @@ from compiler.codegen.triton.task import (
     power_of_two,
     warps_for,
 )
-from compiler.domain import reduction_class, reduction_of
-from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
-from compiler.ir.types import TensorType, f32
+from compiler.ir.types import DType, TensorType, f32
 from compiler.placement import Scratch
 
 TILE = 1024  # elements that a program holds at a time
@@ -40,19 +39,6 @@ MAX_BLOCKS = 65535  # programs along the second axis of a launch
 PROGRAMS = 256  # programs of a launch that leaves partial results, at least where there is that much work
 
 
-@dataclass
-class Sink:
-    """A reduction over the rows, to output number ``output``: of each column, or of everything."""
-
-    output: int
-    node: Node
-    by_column: bool
-
-    @property
-    def width(self) -> int:
-        return self.node.output.type.size
-
-
 def tile_tasks(node: Node) -> list[Task | Mergeable]:
     """The launches of a loop kernel: the kernel, and one more for each reduction that left partial results."""
     tiles = Tiles(node)
@@ -61,85 +47,27 @@ def tile_tasks(node: Node) -> list[Task | Mergeable]:
 
 
 class Tiles:
-    """A kernel over ``rows`` x ``columns``: ``r`` and ``c`` are the rows and columns of a tile.
-
-    ``along`` are the reductions along the rows, whose results the kernel itself uses; ``sinks`` those over the rows.
-    """
+    """A kernel over ``rows`` x ``columns``: ``r`` and ``c`` are the rows and columns of a tile."""
 
     def __init__(self, node: Node) -> None:
-        assert node.body is not None
-        self.node, self.graph, self.kind = node, node.body, node.attrs["kind"]
-        self.outputs = self.graph.outputs
-        self.rows, self.columns = self._domain()
-        self.size = self.rows * self.columns
-        self.row, self.column = Var("r", self.rows), Var("c", self.columns)
-        self.element = Index.of(self.row) * self.columns + Index.of(self.column)
-        self.sinks = self._find_sinks()
-        inside = {s.node for s in self.sinks}
-        self.along = [n for n in self.graph.nodes if n.op.kind == "reduce" and n not in inside]
+        self.node, self.kernel = node, Kernel(node)
+        kernel = self.kernel
+        self.graph, self.outputs = kernel.body, kernel.outputs
+        self.rows, self.columns = kernel.rows, kernel.columns
+        self.sinks = {sink: value.producer for value, sink in kernel.sinks.items() if value.producer is not None}
         self.combines: list[Task | Mergeable] = []
-        self.names = {v: f"a{i}" for i, v in enumerate(self.graph.inputs())}
+        self.names = {v: f"a{i}" for i, v in enumerate(kernel.inputs)}
         self._choose_tile()
-
-    # Reading the body
-
-    def _domain(self) -> tuple[int, int]:
-        if self.kind == "concat":
-            shape = self.outputs[0].shape
-            return prod(shape[:-1]), prod(shape[-1:])
-        arg = next((n for n in self.graph.nodes if n.op.finds), None)
-        if arg is not None:
-            rows = arg.output.type.size
-            return rows, arg.inputs[0].type.size // max(rows, 1)
-        return self.node.attrs["rows"], self.node.attrs["columns"]
-
-    def _find_sinks(self) -> list[Sink]:
-        found = []
-        for i, value in enumerate(self.outputs):
-            node = reduction_of(value)
-            if node is None or node.op.finds or (self.kind == "row" and self._along_a_row(node)):
-                continue
-            kind = reduction_class(node.inputs[0].shape, node.attrs["axes"])
-            found.append(Sink(i, node, kind == "column"))
-        return found
-
-    def _along_a_row(self, node: Node) -> bool:
-        """Whether a reduction in a row kernel runs along the rows instead of over them."""
-        size = node.inputs[0].type.size
-        if size == node.output.type.size:
-            return True
-        if size == self.size and self.size != self.rows:
-            kind = reduction_class(node.inputs[0].shape, node.attrs["axes"])
-            return node.output.type.size == self.rows and kind != "column"
-        return self.rows == 1
-
-    def _row_place(self, value: Value) -> Index:
-        return Index.of(self.row) if value.type.size == self.rows else Index()
-
-    def _place(self, value: Value) -> Index:
-        return self.element if value.type.size == self.size else self._row_place(value)
-
-    def _operand_place(self, node: Node) -> Index:
-        """Where the operand of a reduction along a row is read."""
-        operand, axes = node.inputs[0], node.attrs["axes"]
-        if operand.type.size != self.size:
-            return self._row_place(operand)
-        shape = operand.shape
-        if node not in self.along or reduction_class(shape, axes) in ("row", "full"):
-            return self.element
-        inside = iter(split(Index.of(self.column), tuple(shape[a] for a in axes)))
-        outside = iter(split(Index.of(self.row), tuple(n for a, n in enumerate(shape) if a not in axes)))
-        return join([next(inside) if a in axes else next(outside) for a in range(len(shape))], shape)
 
     # Choosing a tile
 
     def _choose_tile(self) -> None:
-        width, height = power_of_two(self.columns), power_of_two(self.rows)
-        self.long = bool(self.along) and width > WIDEST and not any(self._per_element(s.node) for s in self.sinks)
+        kernel, width, height = self.kernel, power_of_two(self.columns), power_of_two(self.rows)
+        self.long = bool(kernel.along) and width > WIDEST and not any(map(kernel.per_element, self.sinks.values()))
         tile = TILE
         if self.long:
             self.C, self.R = STEP, 1
-        elif self.along:
+        elif kernel.along:
             self.C, self.R = width, max(1, min(TILE // width, height))
         else:
             if self.sinks:
@@ -148,7 +76,7 @@ class Tiles:
                 widest = 32 if self._strided() else TILE
             self.C = min(width, max(widest, power_of_two(ceil_div(self.columns, MAX_BLOCKS))))
             self.R = max(1, min(tile // self.C, height))
-        self.blocks = 1 if self.along else ceil_div(self.columns, self.C)
+        self.blocks = 1 if kernel.along else ceil_div(self.columns, self.C)
         tiles = ceil_div(self.rows, self.R)
         self.steps = ceil_div(tiles, max(1, PROGRAMS // self.blocks)) if self.sinks and not self.long else 1
         self.chunks = ceil_div(tiles, self.steps)
@@ -165,11 +93,8 @@ class Tiles:
         body = Body(self.graph, self.names, {})
         scope = Scope()
         for value in self.outputs:
-            body.value(value, self._place(value), scope)
-        return any(abs(index.coefficient(self.column)) > 1 for _, index in body.loaded)
-
-    def _per_element(self, reduction: Node) -> bool:
-        return reduction.inputs[0].type.size == self.size and self.columns > 1
+            body.value(value, self.kernel.place(value), scope)
+        return any(abs(index.coefficient(self.kernel.column)) > 1 for _, index in body.loaded)
 
     # Writing
 
@@ -191,7 +116,7 @@ class Tiles:
         reads = memory([a for a in arguments if a.name.startswith("a")])
         writes = memory([a for a in arguments if not a.name.startswith("a")])
         return Task(
-            kernel_name(self.kind, ops),
+            kernel_name(self.kernel.kind, ops),
             f"{self.rows} x {self.columns}: {', '.join(dict.fromkeys(ops)) or 'copy'}.",
             text,
             arguments,
@@ -226,12 +151,12 @@ class Tiles:
         if self.long:
             self._long_rows(rows)
         after = Scope(frozenset(), columns)
-        for sink in self.sinks:
-            self._accumulate(sink, rows, columns, after)
+        for sink, node in self.sinks.items():
+            self._accumulate(sink, node, rows, columns, after)
         done = {s.output for s in self.sinks}
         for i, value in enumerate(self.outputs):
-            if i not in done and not (self.long and value.type.size == self.size):
-                self.body.store(rows, f"o{i}", value, self._place(value))
+            if i not in done and not (self.long and value.type.size == self.kernel.size):
+                self.body.store(rows, f"o{i}", value, self.kernel.place(value))
         if self.rows == 1:
             return [*rows.lines, *after.lines]
         if self.steps > 1:
@@ -265,8 +190,8 @@ class Tiles:
     def _whole_block(self, node: Node, scope: body.Scope, op: str = "", by_column: bool = False) -> str:
         """The operand of a reduction as a whole block, with the neutral element beyond the edges."""
         operand = node.inputs[0]
-        per_element = self._per_element(node)
-        name = self.body.value(operand, self._operand_place(node), scope)
+        per_element = self.kernel.per_element(node)
+        name = self.body.value(operand, self.kernel.operand_place(node), scope)
         shape, masks = self._shape(per_element)
         if by_column:  # columns beyond the edge are not stored
             masks = [mask for mask in masks if mask != "cols"]
@@ -284,7 +209,7 @@ class Tiles:
         if operand.type.size == node.output.type.size:
             if node.op.finds:
                 return "tl.full((), 0, tl.int64)"
-            return self.body.value(operand, self._operand_place(node), scope)
+            return self.body.value(operand, self.kernel.operand_place(node), scope)
         axis = "0" if self.flat else "1, keep_dims=True"
         if node.op.finds:
             return self._argument(node, axis, scope)
@@ -309,88 +234,72 @@ class Tiles:
 
     # Reductions over the rows
 
-    def _accumulate(self, sink: Sink, rows: Scope, before: Scope, after: Scope) -> None:
+    def _accumulate(self, sink: Sink, node: Node, rows: Scope, before: Scope, after: Scope) -> None:
         """Join a tile's values to those before; at the end store what the chunk came to."""
-        op, dtype = sink.node.op.name, sink.node.inputs[0].dtype
-        block = self._whole_block(sink.node, rows, by_column=sink.by_column)
-        shape, _ = self._shape(self._per_element(sink.node))
+        op, dtype, by_column = sink.op, node.inputs[0].dtype, sink.width > 1
+        block = self._whole_block(node, rows, by_column=by_column)
+        shape, _ = self._shape(self.kernel.per_element(node))
         if self.steps > 1:
             total, first = f"total{sink.output}", reduction.start(op, dtype)
             before(f"{total} = tl.full({shape}, {first}, {COMPUTE[dtype]})")
             rows(f"{total} = {reduction.join(op, dtype, total, block)}")
             block = total
-        if sink.by_column:
+        if by_column:
             text = block if self.flat else reduction.collapse(op, dtype, block, "0, keep_dims=True")
         elif prod(shape) > 1 or self.steps > 1:
             text = reduction.collapse(op, dtype, block, "0" if self.flat else "None")
         else:
             text = block
-        after(f"tl.store({self._sink_place(sink)}, {text}{self.body.mask(['c']) if sink.by_column else ''})")
+        after(f"tl.store({self._sink_place(sink, dtype)}, {text}{self.body.mask(['c']) if by_column else ''})")
 
-    def _sink_place(self, sink: Sink) -> str:
+    def _sink_place(self, sink: Sink, dtype: DType) -> str:
         """Where the result of a chunk goes: the output if there is one chunk, else among the partial results."""
-        column = ["c"] * sink.by_column
-        width = sink.width if sink.by_column else self.blocks
-        if self.chunks == 1 and (sink.by_column or self.blocks == 1):
+        by_column = sink.width > 1
+        column = ["c"] * by_column
+        width = sink.width if by_column else self.blocks
+        if self.chunks == 1 and (by_column or self.blocks == 1):
             return " + ".join([f"o{sink.output}", *column])
-        dtype = f32 if sink.node.inputs[0].dtype.is_half else sink.node.inputs[0].dtype
-        partial = Scratch(TensorType(dtype, (self.chunks, width)))
+        partial = Scratch(TensorType(f32 if dtype.is_half else dtype, (self.chunks, width)))
         self.partials[sink.output] = partial
         target = self.node.outputs[sink.output]
-        self.combines.append(Combine(sink.node.op.name, partial, target, sink.by_column, self.node))
+        self.combines.append(Combine(sink.op, partial, target, by_column, self.node))
         chunk = [f"tl.program_id(0) * {width}" if width > 1 else "tl.program_id(0)"] * (self.chunks > 1)
-        block = ["tl.program_id(1)"] * (not sink.by_column and self.blocks > 1)
+        block = ["tl.program_id(1)"] * (not by_column and self.blocks > 1)
         return " + ".join([f"p{sink.output}", *chunk, *column, *block])
 
     # Rows too long to be held
 
     def _long_rows(self, rows: Scope) -> None:
         """A program walks along its row once per level of reductions that build on each other."""
-        level = self._levels()
-        targets: dict[int, tuple[list[Node], list[int]]] = {}
-        for node in self.along:
-            targets.setdefault(level[node.inputs[0]], ([], []))[0].append(node)
-        for i, value in enumerate(self.outputs):
-            if value.type.size == self.size:
-                targets.setdefault(level[value], ([], []))[1].append(i)
-        for stage in sorted(targets):
-            self._walk(rows, *targets[stage])
+        for each in self.kernel.passes():
+            self._walk(rows, each.reductions, each.stored)
 
-    def _levels(self) -> dict[Value, int]:
-        """How many reductions along the row come before each value."""
-        level: dict[Value, int] = dict.fromkeys(self.graph.inputs(), 0)
-        for node in self.graph.nodes:
-            before = max((level[v] for v in node.inputs), default=0)
-            level.update(dict.fromkeys(node.outputs, before + (node in self.along)))
-        return level
-
-    def _walk(self, rows: Scope, reductions: list[Node], stores: list[int]) -> None:
+    def _walk(self, rows: Scope, reductions: Iterable[Node], stores: Iterable[int]) -> None:
         columns = Scope(frozenset({"c"}), rows)
         columns(f"c = start + tl.arange(0, {self.C})", *[f"cols = c < {self.columns}"] * ("c" in self.masks))
         after = Scope(frozenset(), rows)
         for node in reductions:
             name = self._walked(node, rows, columns, after)
-            rows.known[node.output, self._row_place(node.output)] = name
+            rows.known[node.output, self.kernel.row_place(node.output)] = name
         for i in stores:
-            self.body.store(columns, f"o{i}", self.outputs[i], self.element)
+            self.body.store(columns, f"o{i}", self.outputs[i], self.kernel.element())
         rows.block(f"for start in range(0, {self.columns}, {self.C}):", columns.lines)
         rows(*after.lines)
 
     def _walked(self, node: Node, rows: Scope, columns: Scope, after: Scope) -> str:
         """A reduction along a row in steps: its name after the walk."""
         op, dtype = node.op.name, node.inputs[0].dtype
-        arg = op in ("argmax", "argmin")
-        extremum = {"argmax": "amax", "argmin": "amin"}.get(op, op)
+        extremum = node.op.finds or op
         name, first = self.body.fresh(op), reduction.start(extremum, dtype)
         block = self._whole_block(node, columns, extremum)
         total = f"{name}_block"
         rows(f"{total} = tl.full(({self.C},), {first}, {COMPUTE[dtype]})")
         joined = reduction.join(extremum, dtype, total, block)
-        if arg:
+        if node.op.finds:
             rows(f"{name}_at = tl.arange(0, {self.C})")
             columns(f"{name}_at = tl.where(({joined} == {total}) | ({total} != {total}), {name}_at, c)")
         columns(f"{total} = {joined}")
-        if arg:
+        if node.op.finds:
             after(
                 f"{name}_best = {reduction.collapse(extremum, dtype, total, '0')}",
                 f"{name}_hit = ({total} == {name}_best) | ({total} != {total})",
