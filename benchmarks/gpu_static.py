@@ -16,8 +16,8 @@ from benchmarks.models import ROWS
 from benchmarks.models.gpt import GPT
 from benchmarks.models.model import Model
 from benchmarks.table import aligned
-from compiler.codegen.triton.program import Launch, TritonProgram
-from compiler.pipeline import compile_triton
+from compiler.pipeline import compile_for, triton_target
+from compiler.plan import Launch, Plan
 from genesis.collector import without_collector
 
 TARGET = "sm_90"
@@ -42,10 +42,10 @@ MODELS: dict[str, tuple[Model, Count | None]] = {
 and attention counted as one launch each that reads its operands and writes its results."""
 
 
-def program(model: Model) -> TritonProgram:
+def program(model: Model) -> Plan:
     """The step that trains ``model``, whose weights are as they are made."""
     with without_collector():
-        return compile_triton(Recorded(model, {}, model.batches(1), "bf16").trace().stages, TARGET)
+        return compile_for(Recorded(model, {}, model.batches(1), "bf16").trace().stages, triton_target(TARGET))
 
 
 def count(launches: Sequence[Launch]) -> Count:
@@ -53,7 +53,7 @@ def count(launches: Sequence[Launch]) -> Count:
     return Count(len(launches), sum(launch.nbytes for launch in launches))
 
 
-def windows_and_products(step: TritonProgram) -> Count:
+def windows_and_products(step: Plan) -> Count:
     """The products of a step, and the mere copies and casts that lay out what they read."""
     return count([x for x in step.launches if PRODUCTS.intersection(x.ops) or set(x.ops) <= {"cast"}])
 
@@ -71,11 +71,11 @@ def report(names: Sequence[str]) -> str:
     return "\n".join(aligned(lines))
 
 
-def kernels(step: TritonProgram) -> str:
+def kernels(step: Plan) -> str:
     """A line for every kernel of a step, those that move most bytes first."""
     found: dict[str, list[Launch]] = {}
     for launch in step.launches:
-        found.setdefault(step.kernels[launch.kernel].name, []).append(launch)
+        found.setdefault(launch.kernel, []).append(launch)
     order = sorted(found.items(), key=lambda item: -count(item[1]).nbytes)
     lines = [("kernel", "launches", "MB", "place of the first")]
     lines += [(name, str(len(x)), _megabytes(count(x)), ", ".join(x[0].places[:1])) for name, x in order]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
 
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import ISAS, Isa
@@ -27,14 +27,12 @@ from compiler.passes.narrow import narrow
 from compiler.passes.simplify import simplify
 from compiler.passes.split_reductions import split_reductions
 from compiler.plan import Plan
+from compiler.target import Target
 from compiler.text.printer import print_graph
-
-if TYPE_CHECKING:
-    from compiler.codegen.triton.program import TritonProgram
 
 Pass = Callable[[Graph], Graph]
 Named = tuple[str, Pass]
-Emit = Callable[[Graph], "Plan | TritonProgram"]
+Emit = Callable[[Graph], Plan]
 
 
 def remat(
@@ -109,38 +107,47 @@ class Stages:
         return self.latest
 
 
-def compile_c(stages: Stages, isa: Isa) -> Plan:
-    """Lower the latest graph of ``stages`` and emit C for ``isa``."""
-    return unit.emit(stages.run(lowering(unit.FEATURES)), isa)
+def passes_for(target: Target, budget: float | None = None) -> list[Named]:
+    """The passes from a recorded step to the fused kernels of ``target``; see :func:`lowering`."""
+    return lowering(target.features, budget, target.emit)
 
 
-def compile_triton(stages: Stages, target: str, budget: float | None = None) -> TritonProgram:
-    """Lower the latest graph of ``stages`` and emit Triton for ``target`` ("sm_80", ...); see :func:`lowering`."""
-    triton = _triton()
-    emit = partial(triton.emit, target=target)
-    program: TritonProgram = emit(stages.run(lowering(triton.FEATURES, budget, emit)))
-    return program
+def compile_for(stages: Stages, target: Target, budget: float | None = None) -> Plan:
+    """Lower the latest graph of ``stages`` and emit it for ``target``, within ``budget``; see :func:`lowering`."""
+    return target.emit(stages.run(passes_for(target, budget)))
 
 
-def triton_features() -> Features:
-    """The features of Triton's kernels; see :func:`lowering`."""
-    features: Features = _triton().FEATURES
-    return features
+def c_target(isa: Isa, timed: bool = False) -> Target:
+    """C for an instruction set; ``timed``: with a mark behind every launch."""
+    return Target(f"c/{isa.name}", "c", unit.FEATURES, partial(unit.emit, isa=isa, timed=timed))
 
 
-def _triton() -> Any:
-    """The Triton renderer; importing it needs triton, which most steps on a CPU never do."""
-    return import_whole("compiler.codegen.triton.module")
+def triton_target(name: str) -> Target:
+    """Triton for a GPU: "sm_80", "sm_90", ... The package is imported only when something is emitted."""
+
+    def emit(graph: Graph) -> Plan:
+        plan: Plan = import_whole("compiler.codegen.triton.module").emit(graph, name)
+        return plan
+
+    features = import_whole("compiler.codegen.triton.features").FEATURES
+    return Target(name, "triton", features, emit, release("triton"))
 
 
-def emit(graph: Graph, target: str) -> str:
-    """The text that ``graph`` becomes for ``target``: "c" (portable) or "triton" (sm_80).
+def release(package: str) -> str:
+    """The version of a package, "" where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def emit(graph: Graph, language: str) -> str:
+    """The text that ``graph`` becomes in "c" (portable) or "triton" (sm_80).
 
     A graph of fused nodes is taken as it is, any other is lowered first.
     """
+    if language not in ("c", "triton"):
+        raise ValueError(f"unknown target {language!r}; there are: c, triton")
+    target = c_target(ISAS["portable"]) if language == "c" else triton_target("sm_80")
     fused = all(n.op.kind in ("fused", "loop") for n in graph.nodes)
-    if target == "c":
-        return (unit.emit(graph, ISAS["portable"]) if fused else compile_c(Stages(graph), ISAS["portable"])).source
-    if target == "triton":
-        return (_triton().emit(graph, "sm_80") if fused else compile_triton(Stages(graph), "sm_80")).source
-    raise ValueError(f"unknown target {target!r}; there are: c, triton")
+    return (target.emit(graph) if fused else compile_for(Stages(graph), target)).source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +72,11 @@ def sliced(stack: Anywhere, loop: int, length: int, nbytes: int, reverse: bool, 
     stride = -nbytes if reverse else nbytes
     start = stack.moved(((length - 1) * nbytes if reverse else 0) - back * stride)
     return Moving(loop, start, start, start, stride)
+
+
+def place_of(data: Mapping[str, Any]) -> Anywhere:
+    """The place of which :func:`dataclasses.asdict` made ``data``."""
+    if "buffer" in data:
+        return Place(**data)
+    first, odd, even = (place_of(data[way]) for way in ("first", "odd", "even"))
+    return Moving(data["loop"], first, odd, even, data["stride"])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from compiler.errors import DivisionError, GenesisError, OutOfRangeError
 from compiler.ir.location import Loc, Phase
+from compiler.places import Anywhere, Place, place_of
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,26 @@ class Check:
         return DivisionError(message) if self.size is None else OutOfRangeError(message)
 
 
+UNTOUCHED = 2**63 - 1
+"""A status word of a GPU before any check has failed."""
+
+
+def read_word(word: int) -> tuple[str, int]:
+    """The index that a status word of a GPU holds, signed, in its low half, and the element, in its high half.
+
+    What does not fit in 32 bits stands there as the number next to it that does.
+    """
+    index = (word & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
+    beyond = {2**31 - 1: " (or more)", -(2**31): " (or less)"}.get(index, "")
+    return f"{index}{beyond}", word >> 32
+
+
 @dataclass(frozen=True)
 class Launch:
-    """One kernel run, for people and for profiles: its function, IR ops, location, work and phase.
+    """One kernel run: for people and for profiles its function, IR ops, locations, work and phase.
 
-    ``flops``: floating-point operations; ``nbytes``: bytes of memory read and written, each once.
+    ``flops``: floating-point operations; ``nbytes``: bytes of memory read and written, each once. ``loc``: where in the
+    user's program it comes from, ``others`` too. On a GPU: ``grid`` programs with these places as ``arguments``.
     """
 
     kernel: str
@@ -55,22 +73,87 @@ class Launch:
     flops: int
     nbytes: int
     phase: Phase = "forward"
+    others: tuple[Loc, ...] = ()
+    grid: tuple[int, int, int] = (1, 1, 1)
+    arguments: tuple[Anywhere, ...] = ()
 
     @property
     def place(self) -> str:
-        """The location as text, such as ``model.py:12 net.fc [grad]``."""
+        """The location as text, such as ``model.py:12 net.fc``."""
         return str(self.loc)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """All locations as text."""
+        return tuple(dict.fromkeys(map(str, (self.loc, *self.others))))
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """``steps`` in each of ``length`` iterations of loop ``number``, by which places in it move."""
+
+    number: int
+    length: int
+    steps: tuple[Launch | Repeat, ...]
+
+
+Step = Launch | Repeat
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Memory of a step on a GPU.
+
+    ``kind``: "state", "scalar", "input" or "output" for slot number ``index``; "temporary" for one that starts at byte
+    ``index`` of the arena; "status" for the word of check number ``index``; "table" for table number ``index``.
+    """
+
+    kind: str
+    index: int
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A function of a Triton module: its parameters with their Triton types, and how it is compiled.
+
+    ``aligned`` are the parameters that are multiples of 16 bytes in every launch.
+    """
+
+    name: str
+    parameters: tuple[tuple[str, str], ...]
+    aligned: tuple[str, ...]
+    warps: int
+    stages: int
 
 
 @dataclass(frozen=True)
 class Plan:
     """A step in generated code.
 
-    ``source`` is one C file whose entry ``step(pool, threads, args, status)`` takes the addresses of ``slots`` in
-    order, then of the arena and of the scratch memory. Scratch is the largest of ``shared + threads * private`` over
-    ``scratch``. ``threads``: how many are worth using, 0 for all. The source of a timed plan also takes the address of
-    f64[threads, launches, 2]: the seconds that each thread spends in each launch, and waiting for the others behind it.
-    ``kept_bytes``: what the forward pass leaves in the arena for the backward pass.
+    Attributes:
+        target: "c/" and an instruction set, or "sm_80" and so on.
+        source: the text, a C file or a Triton module.
+        slots: what a call takes and gives.
+        arena_bytes: the size of the memory for temporaries.
+        scratch: in C, what kernels need beside that: the largest of ``shared + threads * private``, in bytes.
+        threads: how many are worth using, 0 for all.
+        steps: what runs, in order.
+        checks: what a status says.
+        kept_bytes: what the forward pass leaves in the arena for the backward pass.
+        buffers: on a GPU, the memory that places lie in, by number.
+        tables: on a GPU, constants to be written once, each entry a number or an address.
+        kernels: on a GPU, the functions of ``source``.
+
+    The C file has an entry ``step(pool, threads, args, status)``, which takes the addresses of ``slots`` in order, then
+    of the arena and of the scratch memory. A timed one also takes the address of f64[threads, launches, 2]: the seconds
+    that each thread spends in each launch, and waiting for the others behind it. Loops stand in the file, so a launch
+    in one stands once in ``steps``.
+
+    A GPU needs the states, scalars and inputs in ``slots`` order, and every status word set to ``UNTOUCHED``; one that
+    has changed says what check failed (:func:`read_word`). States are updated in place; their addresses are multiples
+    of 16 bytes. After a failed check they are as before.
     """
 
     name: str
@@ -80,11 +163,24 @@ class Plan:
     arena_bytes: int
     scratch: tuple[tuple[int, int], ...]
     threads: int
-    launches: tuple[Launch, ...]
-    checks: tuple[Check, ...] = field(default=())
+    steps: tuple[Step, ...]
+    checks: tuple[Check, ...] = ()
     kept_bytes: int = 0
+    buffers: tuple[Buffer, ...] = ()
+    tables: tuple[tuple[int | Place, ...], ...] = ()
+    kernels: tuple[Kernel, ...] = ()
+
+    @property
+    def launches(self) -> tuple[Launch, ...]:
+        """What runs, in order."""
+        return tuple([launch for launch, _ in self.unrolled()])
+
+    def unrolled(self) -> Iterator[tuple[Launch, dict[int, int]]]:
+        """What runs, in order, and in which iterations of the loops around, by number of the loop."""
+        yield from _unrolled(self.steps, {})
 
     def scratch_bytes(self, threads: int) -> int:
+        """The size of the scratch memory."""
         return max((shared + threads * private for shared, private in self.scratch), default=0)
 
     def to_json(self) -> str:
@@ -94,11 +190,34 @@ class Plan:
     @staticmethod
     def from_json(text: str) -> Plan:
         """The plan of :meth:`to_json`'s text."""
-        data = json.loads(text)
-        data["slots"] = tuple(Slot(**{**s, "shape": tuple(s["shape"])}) for s in data["slots"])
-        data["scratch"] = tuple((a, b) for a, b in data["scratch"])
-        data["launches"] = tuple(
-            Launch(**{**x, "ops": tuple(x["ops"]), "loc": Loc(**x["loc"])}) for x in data["launches"]
-        )
-        data["checks"] = tuple(Check(**c) for c in data["checks"])
+        data = _frozen(json.loads(text))
+        for name, record in {"slots": Slot, "checks": Check, "buffers": Buffer, "kernels": Kernel}.items():
+            data[name] = tuple(record(**item) for item in data[name])
+        data["tables"] = tuple(tuple(e if isinstance(e, int) else Place(**e) for e in t) for t in data["tables"])
+        data["steps"] = tuple(map(_step, data["steps"]))
         return Plan(**data)
+
+
+def _unrolled(steps: Sequence[Step], iterations: dict[int, int]) -> Iterator[tuple[Launch, dict[int, int]]]:
+    for step in steps:
+        if isinstance(step, Launch):
+            yield step, iterations
+        else:
+            for i in range(step.length):
+                yield from _unrolled(step.steps, {**iterations, step.number: i})
+
+
+def _frozen(data: Any) -> Any:
+    """JSON with tuples in place of lists."""
+    if isinstance(data, dict):
+        return {key: _frozen(value) for key, value in data.items()}
+    return tuple(map(_frozen, data)) if isinstance(data, list) else data
+
+
+def _step(data: dict[str, Any]) -> Step:
+    if "steps" in data:
+        return Repeat(data["number"], data["length"], tuple(map(_step, data["steps"])))
+    locs = [Loc(**loc) for loc in (data["loc"], *data["others"])]
+    return Launch(
+        **{**data, "loc": locs[0], "others": tuple(locs[1:]), "arguments": tuple(map(place_of, data["arguments"]))}
+    )

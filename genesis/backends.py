@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from compiler import pipeline
-from compiler.codegen.c import unit
-from compiler.codegen.c.isa import isa_for
+from compiler.codegen.c.isa import ISAS, isa_for
 from compiler.errors import DeviceError, DivisionError, GenesisWarning, OutOfRangeError
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
 from compiler.pipeline import Named, Stages
 from compiler.plan import Plan
+from compiler.target import Target
 from compiler.text.printer import print_graph
-from genesis.gpu import gpu_executor
+from genesis.gpu import gpu, gpu_executor
 from genesis.options import Options
 from runtime.cache import cached_bytes
 from runtime.devices.cpu import CpuDevice
@@ -35,7 +35,7 @@ class Compiled:
 
     Attributes:
         executor: runs it.
-        plan: what was made of it in C; None for another backend.
+        plan: what was made of it for ``target``; None where the interpreter runs it.
 
     Only the first ``fresh`` results own their memory (all when None); ``written``: the places of the states that it
     changes. Raises DeviceError where the backend is missing.
@@ -46,20 +46,21 @@ class Compiled:
     ) -> None:
         self.traced, self.options = traced, options
         self.plan: Plan | None = None
+        self.target: Target | None = None
         self._stages: Stages | None = None
-        self._passes: list[Named] = pipeline.lowering(unit.FEATURES)
         self.executor: Executor | Interpreted | CudaExecutor = self._executor(fresh, written)
 
     def _executor(self, fresh: int | None, written: Collection[int]) -> Executor | Interpreted | CudaExecutor:
-        backend, budget = self.options.backend, self.options.budget()
+        backend = self.options.backend
         if backend == "cuda":
-            self._stages = Stages(self.traced)
-            return gpu_executor(self._stages, budget)
+            self.target = pipeline.triton_target(gpu()[0].target())
+            self.plan = self._cached_plan(self.target)
+            return gpu_executor(self.plan, compiler_version())
         compiler = find_compiler() if backend in ("auto", "c") else None
         if compiler is None:
             if backend == "c":
                 raise DeviceError("backend='c' needs a C compiler; install gcc or clang, or `pip install ziglang`")
-            if budget is not None:
+            if self.options.budget() is not None:
                 raise DeviceError(
                     "activation_memory= needs a C compiler or backend='cuda'; the interpreter plans no memory"
                 )
@@ -69,19 +70,24 @@ class Compiled:
                 )
             return Interpreted(self.traced)
         self._isa = isa_for(compiler.features)
-        self._passes = pipeline.lowering(unit.FEATURES, budget, functools.partial(unit.emit, isa=self._isa))
-        self.plan = self.make_plan()
+        self.target = pipeline.c_target(self._isa)
+        self.plan = self._cached_plan(self.target)
         return Executor(self.plan, CpuDevice(), fresh, written)
 
-    def make_plan(self, timed: bool = False) -> Plan:
-        """The plan in C, from the cache where it is there. ``timed``: with a mark behind every launch."""
-        kind, budget = "timed plan" if timed else "plan", repr(self.options.budget())
-        key = (kind, budget, compiler_version(), self._isa.name, print_graph(self.traced))
+    def timed_plan(self) -> Plan:
+        """The plan in C with a mark behind every launch."""
+        return self._cached_plan(pipeline.c_target(self._isa, timed=True), "timed plan")
+
+    def _cached_plan(self, target: Target, kind: str = "plan") -> Plan:
+        """The plan for ``target``, from the cache where it is there."""
+        budget = repr(self.options.budget())
+        key = (kind, budget, compiler_version(), target.name, target.version, print_graph(self.traced))
 
         def make() -> bytes:
             with ThreadPoolExecutor() as threads:
-                threads.submit(get_pool)  # its library is built while the passes run
-                return unit.emit(self.stages().latest, self._isa, timed).to_json().encode()
+                if target.language == "c":
+                    threads.submit(get_pool)  # its library is built while the passes run
+                return target.emit(self.stages().latest).to_json().encode()
 
         return Plan.from_json(cached_bytes(key, make).decode())
 
@@ -89,13 +95,14 @@ class Compiled:
         """The stages from ``traced`` on; passes are run again if the plan came from the cache."""
         if self._stages is None:
             stages = Stages(self.traced)
-            stages.run(self._passes)
+            target = self.target or pipeline.c_target(ISAS["portable"])
+            stages.run(pipeline.passes_for(target, self.options.budget()))
             self._stages = stages
         return self._stages
 
     def source(self, language: str) -> str:
         """The generated text: "c" or "triton"."""
-        if language == "c" and self.plan is not None:
+        if self.plan is not None and self.target is not None and language == self.target.language:
             return self.plan.source
         return pipeline.emit(self.traced, language)
 
@@ -108,9 +115,9 @@ def differentiation() -> list[Named]:
 def before_fusion(options: Options) -> list[Named]:
     """The passes between :func:`differentiation` and fusion, for the backend that ``options`` name."""
     if options.backend == "cuda":
-        passes = pipeline.lowering(pipeline.triton_features())
+        passes = pipeline.passes_for(pipeline.triton_target("sm_80"))
     elif options.backend != "interpret" and find_compiler() is not None:
-        passes = pipeline.lowering(unit.FEATURES)
+        passes = pipeline.passes_for(pipeline.c_target(ISAS["portable"]))
     else:
         return [("cse", pipeline.PASSES["cse"])]
     names = [name for name, _ in passes]

@@ -364,7 +364,7 @@ class Program:
             )
         if self.time != rebound.time:
             self._bind()
-        timed = self.compiled.make_plan(timed=True)
+        timed = self.compiled.timed_plan()
         arrays = [*(cell.value.data for cell in self.traced.written), *self.outputs]
         before = [array.copy() for array in arrays]
         try:
@@ -391,7 +391,7 @@ class Program:
     def memory(self) -> Memory:
         plan = self.plan
         if plan is None:
-            raise NotImplementedError("memory() of a step that is not compiled to C")
+            raise NotImplementedError("memory() of a step that runs in the interpreter, which plans none")
 
         def slots(kind: str) -> int:
             return sum(TensorType(dtype(s.dtype), s.shape).nbytes for s in plan.slots if s.kind == kind)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import functools
+import json
+import os
+from base64 import b64decode, b64encode
+from dataclasses import asdict
 
-from compiler import pipeline
 from compiler.imports import import_whole
-from compiler.pipeline import Stages
+from compiler.pipeline import release
+from compiler.plan import Plan
+from runtime.cache import cached_bytes
 from runtime.devices.cuda import CudaDevice, KernelImage
 from runtime.devices.cuda_executor import CudaExecutor, StateStore
 
@@ -18,18 +23,36 @@ def gpu() -> tuple[CudaDevice, StateStore]:
     return device, StateStore(device)
 
 
-def gpu_executor(stages: Stages, budget: float | None = None) -> CudaExecutor:
-    """Lower the latest graph of ``stages``, within ``budget`` bytes of temporaries, and compile it for this GPU.
+def gpu_executor(plan: Plan, compiler: str) -> CudaExecutor:
+    """Compile the kernels of ``plan`` for this GPU, or find what this ``compiler`` made of them in the cache.
 
     Raises DeviceError where the driver is too old for the machine code that Triton makes.
     """
     device, store = gpu()
-    step = pipeline.compile_triton(stages, device.target(), budget)
+    assembler = os.environ.get("TRITON_PTXAS_PATH", "")
+    key = ("machine code", compiler, plan.target, release("triton"), assembler, plan.source, repr(plan.kernels))
+    data = json.loads(cached_bytes(key, lambda: _machine_code(plan, device)))
+    device.check_version(data["ptxas"])
+    images = [
+        KernelImage(**{**image, "cubin": b64decode(image["cubin"]), "parameters": tuple(image["parameters"])})
+        for image in data["images"]
+    ]
+    return CudaExecutor(plan, images, store, device)
+
+
+def _machine_code(plan: Plan, device: CudaDevice) -> bytes:
+    """The kernels of ``plan`` as machine code, and the version of the assembler, as JSON."""
     aot = import_whole("compiler.codegen.triton.aot")  # needs triton
     device.check_version(aot.ptxas_version())
-    compiled = import_whole("compiler.codegen.triton.parallel").compile_program(step)
+    compiled = import_whole("compiler.codegen.triton.parallel").compile_program(plan)
     images = [
-        KernelImage(k.name, k.binary, tuple(kind for _, kind in k.parameters), k.num_warps, k.shared, k.global_scratch)
+        asdict(
+            KernelImage(
+                k.name, k.binary, tuple(kind for _, kind in k.parameters), k.num_warps, k.shared, k.global_scratch
+            )
+        )
         for k in compiled
     ]
-    return CudaExecutor(step, images, store, device)
+    for image in images:
+        image["cubin"] = b64encode(image["cubin"]).decode()
+    return json.dumps({"ptxas": aot.ptxas_version(), "images": images}).encode()

@@ -22,9 +22,12 @@ def launch(name: str, nodes: Sequence[Node], partials: Mapping[int, TensorType] 
     ops = tuple(dict.fromkeys(n.op.name for n in inner if n.op.kind != "view"))
     written = [v.type for node in nodes for i, v in enumerate(node.outputs) if i not in partials]
     nbytes = sum(sum(read(body).values()) for body in bodies) + sum(t.nbytes for t in (*written, *partials.values()))
-    return Launch(
-        name, nodes[-1].attrs["kind"], ops, nodes[-1].loc, sum(n.op.flops(n) for n in inner), nbytes, nodes[-1].phase
-    )
+    return Launch(name, nodes[-1].attrs["kind"], ops, nodes[-1].loc, sum(map(flops, nodes)), nbytes, nodes[-1].phase)
+
+
+def flops(node: Node) -> int:
+    """Floating-point operations of a fused node."""
+    return sum(n.op.flops(n) for n in node.body.nodes) if node.body is not None else 0
 
 
 def combine(name: str, op: str, partial: TensorType, results: Sequence[TensorType], node: Node) -> Launch:

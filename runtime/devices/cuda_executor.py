@@ -3,76 +3,21 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
-from typing import Any, Protocol
+from typing import Any
 
 import numpy.typing as npt
 
-from compiler.errors import DeviceError, GenesisError
+from compiler.errors import DeviceError
 from compiler.ir.types import dtype
-from compiler.plan import Check, Slot
+from compiler.places import Place
+from compiler.plan import UNTOUCHED, Buffer, Plan, read_word
 from runtime.devices.cuda import Address, CudaDevice, CudaProgram, DeviceMemory, KernelImage, KernelLaunch, Span, Table
 
 ALIGNMENT = 256  # bytes
-UNTOUCHED = 2**63 - 1
 
 Array = npt.NDArray[Any]
-
-
-class Buffer(Protocol):
-    """Memory of a step: ``kind`` and ``index`` say where it is, as in ``compiler.codegen.triton.program``."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def index(self) -> int: ...
-    @property
-    def dtype(self) -> str: ...
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-
-class Place(Protocol):
-    """``offset`` bytes into buffer number ``buffer``."""
-
-    @property
-    def buffer(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-
-
-class Argument(Protocol):
-    """A place that may be another one in every iteration of a loop."""
-
-    def at(self, iterations: Mapping[int, int], /) -> Place: ...
-
-
-class Launch(Protocol):
-    """``grid`` programs of kernel number ``kernel``."""
-
-    @property
-    def kernel(self) -> int: ...
-    @property
-    def grid(self) -> tuple[int, int, int]: ...
-    @property
-    def arguments(self) -> Sequence[Argument]: ...
-
-
-class Step(Protocol):
-    """What of a step in generated code matters once its kernels are machine code."""
-
-    @property
-    def slots(self) -> Sequence[Slot]: ...
-    @property
-    def buffers(self) -> Sequence[Buffer]: ...
-    @property
-    def arena_bytes(self) -> int: ...
-    @property
-    def tables(self) -> Sequence[Sequence[Any]]: ...
-    def unrolled(self) -> Iterable[tuple[Launch, Mapping[int, int]]]: ...
-    @property
-    def checks(self) -> Sequence[Check]: ...
 
 
 class StateCopy:
@@ -141,7 +86,7 @@ class CudaExecutor:
     ``run`` leaves the executor, and who owns the states, as they were.
     """
 
-    def __init__(self, step: Step, images: Sequence[KernelImage], store: StateStore, device: CudaDevice) -> None:
+    def __init__(self, step: Plan, images: Sequence[KernelImage], store: StateStore, device: CudaDevice) -> None:
         self._step, self._images, self.store, self._device = step, images, store, device
         self._states: list[tuple[StateCopy, Array]] = []
         self._program: CudaProgram | None = None
@@ -194,8 +139,11 @@ class CudaExecutor:
             for b, offset in zip(self._step.buffers, self._offsets, strict=True)
             if b.kind == "table"
         ]
+        numbers = {image.name: number for number, image in enumerate(self._images)}
         launches = [
-            KernelLaunch(launch.kernel, launch.grid, tuple(address(a.at(iterations)) for a in launch.arguments))
+            KernelLaunch(
+                numbers[launch.kernel], launch.grid, tuple(address(a.at(iterations)) for a in launch.arguments)
+            )
             for launch, iterations in self._step.unrolled()
         ]
         copies = [self.store.resident(array) for array in states]
@@ -240,7 +188,7 @@ class CudaExecutor:
         self._program.run([(copy.memory, array) for copy, array in self._states if not copy.on_device])
         for (_, buffer), word in zip(self._of("status"), self._found, strict=True):
             if word != UNTOUCHED:
-                raise self._finding(self._step.checks[buffer.index], int(word))
+                raise self._step.checks[buffer.index].error(*read_word(int(word)))
         for copy, array in self._states:
             copy.take(array)
         return [result.copy() for result in self._results]
@@ -249,16 +197,6 @@ class CudaExecutor:
         """Brings all states back into the bound arrays."""
         for copy, array in self._states:
             copy.bring_home(array)
-
-    @staticmethod
-    def _finding(check: Check, word: int) -> GenesisError:
-        """A status word holds the element in its high half and the index it found, signed, in its low half.
-
-        What does not fit in 32 bits stands there as the number next to it that does.
-        """
-        index = (word & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
-        beyond = {2**31 - 1: " (or more)", -(2**31): " (or less)"}.get(index)
-        return check.error(f"{index}{beyond}" if beyond else index, word >> 32)
 
     def close(self) -> None:
         """Gives back what the step owns; the states' memory is the store's."""

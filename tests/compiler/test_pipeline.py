@@ -8,7 +8,7 @@ from compiler.codegen.c.isa import ISAS
 from compiler.errors import VerifyError
 from compiler.features import Features
 from compiler.ir.graph import Graph
-from compiler.pipeline import PASSES, Stages, compile_c, emit, lowering
+from compiler.pipeline import PASSES, Stages, c_target, compile_for, emit, lowering
 from compiler.text.parser import parse_graph
 
 TEXT = """\
@@ -54,7 +54,7 @@ def test_what_a_target_claims_stays_whole() -> None:
 
 
 def test_a_graph_becomes_a_plan() -> None:
-    plan = compile_c(Stages(graph()), ISAS["portable"])
+    plan = compile_for(Stages(graph()), c_target(ISAS["portable"]))
     assert plan.target == "c/portable"
     assert [(s.kind, s.dtype, s.shape) for s in plan.slots] == [
         ("input", "f32", (8, 4)), ("state", "f32", (3, 4)), ("output", "f32", (8, 3)),

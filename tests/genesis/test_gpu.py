@@ -73,6 +73,32 @@ def test_a_recurrent_layer_trains_in_one_graph(layer: Any, driver: Any) -> None:
     gpu.gpu.cache_clear()
 
 
+def test_a_step_compiled_before_comes_from_the_cache(
+    driver: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither the passes nor Triton run again."""
+    monkeypatch.setenv("GENESIS_CACHE", str(tmp_path))
+    gpu.gpu.cache_clear()
+    weight = genesis.tensor(np.ones((16, 16), np.float32))
+
+    def launches() -> list[str]:
+        genesis.compile(lambda x: (x @ weight).relu(), backend="cuda")(np.ones((16, 16), np.float32))
+        return [c for c in driver.calls() if c.startswith("cuLaunchKernel")]
+
+    first = launches()
+    for module, name in (("module", "emit"), ("parallel", "compile_program")):
+        monkeypatch.setattr(f"compiler.codegen.triton.{module}.{name}", None)
+    assert launches() == first and len(first) == 1
+    gpu.gpu.cache_clear()
+
+
+def test_memory_of_a_step(step: Any) -> None:
+    step(np.ones((16, 16), np.float32))
+    memory = step.memory()
+    assert memory.arena > 0 and memory.scratch == 0
+    assert memory.states == sum(p.numel() * 4 for p in step.model.parameters())
+
+
 def test_reading_a_state_brings_it_back_once(step: Any, driver: Any) -> None:
     step(np.ones((16, 16), np.float32))
     driver.calls()

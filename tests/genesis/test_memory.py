@@ -142,5 +142,5 @@ def test_the_interpreter_plans_nothing() -> None:
         genesis.compile(lambda x: x + 1, backend="interpret", activation_memory=0.5)(genesis.ones(2))
     step = genesis.compile(lambda x: x + 1, backend="interpret")
     step(genesis.ones(2))
-    with pytest.raises(NotImplementedError, match=r"memory\(\) of a step that is not compiled to C"):
+    with pytest.raises(NotImplementedError, match=r"memory\(\) of a step that runs in the interpreter"):
         step.memory()

@@ -18,13 +18,14 @@ from compiler.codegen.c.spelling import STORAGE
 from compiler.codegen.c.statements import StepWriter
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.comments import comment
+from compiler.codegen.slots import slots
 from compiler.features import Features
 from compiler.ir.graph import Graph, Value
 from compiler.ir.op import Op
 from compiler.ir.types import f64
 from compiler.placement import Placement
 from compiler.places import Place
-from compiler.plan import Plan, Slot
+from compiler.plan import Plan
 from compiler.runs import runs
 from compiler.schedule import Schedule, calls
 
@@ -64,10 +65,6 @@ class _Unit:
         self.items = Frame(self.placement, self.pointers, self.functions).items
         self.buffers, self.arena_bytes = self.placement.buffers.laid_out()
 
-    def _slots(self) -> list[Slot]:
-        slots = [Slot(p.kind, p.label, p.value.dtype.short, p.value.shape) for p in self.graph.params]
-        return slots + [Slot("output", f"output {i}", v.dtype.short, v.shape) for i, v in enumerate(self.graph.outputs)]
-
     def plan(self) -> Plan:
         launches = tuple(c.launch for c in calls(self.items))
         flops = sum(x.flops for x in launches)
@@ -75,11 +72,11 @@ class _Unit:
             name=self.graph.name,
             target=f"c/{self.isa.name}",
             source=self._source(),
-            slots=tuple(self._slots()),
+            slots=slots(self.graph),
             arena_bytes=self.arena_bytes,
             scratch=tuple(sorted(self.functions.scratch)),
             threads=1 if flops < SERIAL_WORK else 0,
-            launches=launches,
+            steps=launches,
             checks=tuple(self.functions.checks),
             kept_bytes=self.placement.kept_bytes(),
         )

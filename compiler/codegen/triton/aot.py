@@ -15,7 +15,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
-from compiler.codegen.triton.program import TritonProgram
+from compiler.plan import Plan
 
 TARGETS = {
     "sm_80": GPUTarget("cuda", 80, 32),
@@ -131,7 +131,7 @@ def compile_kernel(
     )
 
 
-def compile_numbered(program: TritonProgram, number: int) -> CompiledKernel:
+def compile_numbered(program: Plan, number: int) -> CompiledKernel:
     """The machine code of kernel ``number`` of a step."""
     kernel = program.kernels[number]
     return compile_kernel(

@@ -18,8 +18,8 @@ import triton.language as tl
 from triton.runtime import interpreter
 
 from compiler.codegen.triton.aot import load_module
-from compiler.codegen.triton.program import UNTOUCHED, TritonProgram, finding
 from compiler.ir.types import dtype
+from compiler.plan import UNTOUCHED, Plan, read_word
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 CORRECTED_VERSION = "3.9."
@@ -194,7 +194,7 @@ def _check_accesses() -> None:
     builder.create_masked_load, builder.create_masked_store = masked_load, masked_store
 
 
-def run_program(program: TritonProgram, arrays: Sequence[Array]) -> list[Array]:
+def run_program(program: Plan, arrays: Sequence[Array]) -> list[Array]:
     """Runs a step on arrays for its states, scalars and inputs, in slot order; states are written in place.
 
     Returns the outputs. Raises IndexError where a check failed.
@@ -222,12 +222,11 @@ def run_program(program: TritonProgram, arrays: Sequence[Array]) -> list[Array]:
             ]
             memory[number][...] = entries
     for launch, iterations in program.unrolled():
-        kernel = program.kernels[launch.kernel]
         places = [argument.at(iterations) for argument in launch.arguments]
         arguments = [memory[p.buffer].reshape(-1)[p.offset // memory[p.buffer].itemsize :] for p in places]
-        run_kernel(getattr(module, kernel.name), launch.grid, arguments, reachable=memory)
+        run_kernel(getattr(module, launch.kernel), launch.grid, arguments, reachable=memory)
     for number, buffer in enumerate(program.buffers):
         if buffer.kind == "status" and memory[number][0] != UNTOUCHED:
-            raise IndexError(finding(program.checks[buffer.index], int(memory[number][0])))
+            raise program.checks[buffer.index].error(*read_word(int(memory[number][0])))
     outputs = {b.index: memory[n] for n, b in enumerate(program.buffers) if b.kind == "output"}
     return [outputs[i] for i in sorted(outputs)]

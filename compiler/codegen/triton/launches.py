@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 from compiler.codegen.triton.body import INDENT
 from compiler.codegen.triton.flat import Flat
-from compiler.codegen.triton.program import UNTOUCHED
-from compiler.codegen.triton.program import Buffer as Record
 from compiler.codegen.triton.schedule import schedule
 from compiler.codegen.triton.task import Argument, Loop, Status, Storage, Table, Task
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import OPS
 from compiler.placement import Buffers, Memory, Move, Placement, Scratch
 from compiler.places import Anywhere, Moving, Place
-from compiler.plan import Check
+from compiler.plan import UNTOUCHED, Check
+from compiler.plan import Buffer as Record
 
 ALIGNED = 16  # bytes that Triton wants an address to be a multiple of
 

@@ -6,50 +6,46 @@ import textwrap
 from collections.abc import Collection, Sequence
 from copy import copy
 
+from compiler.codegen import work
 from compiler.codegen.comments import comment
+from compiler.codegen.slots import slots
 from compiler.codegen.triton.attention import attention_tasks
-from compiler.codegen.triton.claims import claims
 from compiler.codegen.triton.contract import contract_tasks
 from compiler.codegen.triton.convolution import convolution_tasks
 from compiler.codegen.triton.flat import flat_tasks
 from compiler.codegen.triton.launches import ALIGNED, Bound, Item, Launches, bound
 from compiler.codegen.triton.layout import Windows, arrange
 from compiler.codegen.triton.prelude import prelude
-from compiler.codegen.triton.program import Kernel, Launch, Repeat, Step, TritonProgram
 from compiler.codegen.triton.scatter import scatter_task
 from compiler.codegen.triton.schedule import schedule
 from compiler.codegen.triton.task import Loop, Mergeable, Status, Table, Task
 from compiler.codegen.triton.task import Step as Planned
 from compiler.codegen.triton.tiles import tile_tasks
-from compiler.features import Features
 from compiler.ir.graph import Graph, Node, Value
 from compiler.placement import Placement
-from compiler.plan import Slot
-
-__all__ = ["FEATURES", "emit"]
-
-FEATURES = Features(claims, product_sums=True, keeps_operands=True)
+from compiler.plan import Kernel, Launch, Plan, Repeat, Step
 
 
-def emit(graph: Graph, target: str = "sm_80") -> TritonProgram:
+def emit(graph: Graph, target: str = "sm_80") -> Plan:
     """Triton text and launches for a graph of fused nodes, compiled for ``target`` later."""
     arranged, windows = _arranged(graph)
     placement = Placement(arranged, _steps(arranged, target, windows), ordered=True)
     launches = Launches(placement)
     module = _Module(launches.items)
-    slots = [Slot(p.kind, p.label, p.value.dtype.short, p.value.shape) for p in graph.params]
-    slots += [Slot("output", f"output {i}", v.dtype.short, v.shape) for i, v in enumerate(graph.outputs)]
-    return TritonProgram(
+    return Plan(
         graph.name,
         target,
         module.source(graph.name, target),
-        tuple(slots),
-        tuple(launches.records),
+        slots(graph),
         launches.arena_bytes,
-        tuple(launches.tables),
-        tuple(module.kernels),
+        (),
+        0,
         tuple(map(module.step, launches.items)),
         tuple(launches.checks),
+        placement.kept_bytes(),
+        tuple(launches.records),
+        tuple(launches.tables),
+        tuple(module.kernels),
     )
 
 
@@ -106,14 +102,15 @@ class _Module:
             users.setdefault(_key(launch.task), []).append(launch)
         self.kernels: list[Kernel] = []
         self.parts: list[str] = []
-        self.numbers: dict[str, int] = {}
+        self.names: dict[str, str] = {}
+        self.counted: set[Node] = set()  # whose operations stand in a launch
         self.launches = sum(map(len, users.values()))
         taken: dict[str, int] = {}
         for key, launches in users.items():
             first = launches[0].task
             count = taken[first.name] = taken.get(first.name, 0) + 1
             name = first.name if count == 1 else f"{first.name}_{count}"
-            self.numbers[key] = len(self.kernels)
+            self.names[key] = name
             self.kernels.append(_kernel(name, launches))
             self.parts.append(f"{_comment([launch.task for launch in launches])}\n{first.source(name)}")
 
@@ -129,8 +126,22 @@ class _Module:
         if not isinstance(item, Bound):
             return Repeat(item.number, item.length, tuple(map(self.step, item.items)))
         task = item.task
-        number = self.numbers[_key(task)]
-        return Launch(number, task.grid, item.places, task.ops(), task.places(), task.moved())
+        name = self.names[_key(task)]
+        first, *others = task.nodes
+        flops = sum(work.flops(node) for node in task.nodes if node not in self.counted)
+        self.counted.update(task.nodes)
+        return Launch(
+            name,
+            str(first.attrs["kind"]),
+            task.ops(),
+            first.loc,
+            flops,
+            task.moved(),
+            first.phase,
+            tuple(dict.fromkeys(node.loc for node in others)),
+            task.grid,
+            item.places,
+        )
 
 
 def _key(task: Task) -> str:

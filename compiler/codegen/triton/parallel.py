@@ -17,13 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from compiler.codegen.triton.aot import CompiledKernel, compile_numbered
-from compiler.codegen.triton.program import TritonProgram
+from compiler.plan import Plan
 
 ENOUGH = 8
 """Kernels for which one more process is worth its start, about a second."""
 
 
-def compile_program(program: TritonProgram, processes: int | None = None) -> list[CompiledKernel]:
+def compile_program(program: Plan, processes: int | None = None) -> list[CompiledKernel]:
     """The machine code of every kernel of a step, in order, by as many ``processes`` as may run, or fewer.
 
     Raises what Triton raises for a kernel that it cannot compile.
@@ -47,7 +47,7 @@ def compile_program(program: TritonProgram, processes: int | None = None) -> lis
     return [found[i] if i in found else compile_numbered(program, i) for i in range(count)]
 
 
-def _longest_first(program: TritonProgram) -> list[int]:
+def _longest_first(program: Plan) -> list[int]:
     """The numbers of the kernels, those of the longest text first, so that no process waits long for another."""
     start = {kernel.name: program.source.index(f"def {kernel.name}(") for kernel in program.kernels}
     ends = sorted([*start.values(), len(program.source)])
@@ -55,7 +55,7 @@ def _longest_first(program: TritonProgram) -> list[int]:
     return sorted(range(len(program.kernels)), key=lambda i: -length[program.kernels[i].name])
 
 
-def _help(program: TritonProgram, waiting: deque[int], found: dict[int, CompiledKernel]) -> None:
+def _help(program: Plan, waiting: deque[int], found: dict[int, CompiledKernel]) -> None:
     """Have a process of its own compile kernels that wait, until none does or it dies."""
     path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path if folder)
     with (
@@ -86,7 +86,7 @@ def main() -> None:
     """Answer numbers of kernels from standard input until it ends; what Triton prints goes to standard error."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    program: TritonProgram = pickle.load(sys.stdin.buffer)
+    program: Plan = pickle.load(sys.stdin.buffer)
     with suppress(EOFError):
         while True:
             number: int = pickle.load(sys.stdin.buffer)

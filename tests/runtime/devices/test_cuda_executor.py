@@ -1,55 +1,21 @@
 """A step's memory on a GPU: what goes where, and what comes back."""
 
 import gc
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from compiler.errors import DeviceError
-from compiler.plan import Check, Slot
+from compiler.ir.location import Loc
+from compiler.places import Anywhere, Place, sliced
+from compiler.plan import Buffer, Check, Launch, Plan, Repeat, Slot
 from runtime.devices.cuda import CudaDevice, KernelImage
 from runtime.devices.cuda_executor import CudaExecutor, StateStore
 
 
-@dataclass(frozen=True)
-class Buffer:
-    kind: str
-    index: int
-    dtype: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Reference:
-    buffer: int
-    offset: int = 0
-    stride: int = 0
-
-    def at(self, iterations: Mapping[int, int], /) -> "Reference":
-        return Reference(self.buffer, self.offset + iterations.get(0, 0) * self.stride)
-
-
-@dataclass(frozen=True)
-class Launch:
-    kernel: int
-    grid: tuple[int, int, int]
-    arguments: tuple[Reference, ...]
-
-
-@dataclass(frozen=True)
-class Step:
-    slots: tuple[Slot, ...]
-    buffers: tuple[Buffer, ...]
-    arena_bytes: int
-    tables: tuple[tuple[int | Reference, ...], ...]
-    launches: tuple[Launch, ...]
-    checks: tuple[Check, ...]
-    repeated: int = 1
-
-    def unrolled(self) -> Iterable[tuple[Launch, Mapping[int, int]]]:
-        return [(launch, {0: i}) for i in range(self.repeated) for launch in self.launches]
+def launch(kernel: str, *arguments: Anywhere) -> Launch:
+    return Launch(kernel, "pointwise", (), Loc(), 0, 0, arguments=arguments)
 
 
 IMAGES = [
@@ -58,7 +24,12 @@ IMAGES = [
     KernelImage("accumulate", b"accumulate 8 8 8 8", ("*fp32", "*fp32"), num_warps=1),
 ]
 
-STEP = Step(
+STEP = Plan(
+    name="step",
+    target="sm_80",
+    source="",
+    scratch=(),
+    threads=0,
     slots=(
         Slot("state", "w", "f32", (3,)),
         Slot("input", "", "f32", (3,)),
@@ -75,11 +46,11 @@ STEP = Step(
         Buffer("table", 0, "i64", (3,)),
     ),
     arena_bytes=128,
-    tables=((Reference(1), Reference(0), 3),),
-    launches=(
-        Launch(0, (1, 1, 1), (Reference(1), Reference(5))),
-        Launch(1, (1, 1, 1), (Reference(6),)),
-        Launch(2, (1, 1, 1), (Reference(0, 4), Reference(3, 4))),
+    tables=((Place(1), Place(0), 3),),
+    steps=(
+        launch("check", Place(1), Place(5)),
+        launch("add_by_table", Place(6)),
+        launch("accumulate", Place(0, 4), Place(3, 4)),
     ),
     checks=(Check("class index", 10, "train.py:3"),),
 )
@@ -124,8 +95,8 @@ def test_outputs_are_fresh_and_arguments_lie_where_the_step_says(device, driver)
 
 
 def test_a_loop_launches_at_the_places_of_every_iteration(device, driver) -> None:
-    launch = Launch(2, (1, 1, 1), (Reference(0, 0, 4), Reference(3, 0)))
-    step = CudaExecutor(replace(STEP, launches=(launch,), repeated=2), IMAGES, StateStore(device), device)
+    loop = Repeat(0, 2, (launch("accumulate", sliced(Place(0), 0, 2, 4, False), Place(3)),))
+    step = CudaExecutor(replace(STEP, steps=(loop,)), IMAGES, StateStore(device), device)
     step.bind([array(1, 2, 3)])
     launches = [line for line in driver.calls() if line.startswith("cuLaunchKernel")]
     assert [line.split("shared 0, ")[1] for line in launches] == [

@@ -4,13 +4,17 @@ import pytest
 
 import compiler.ops.all  # noqa: F401
 from compiler.codegen.c.isa import ISAS
-from compiler.pipeline import Stages, compile_c
+from compiler.pipeline import Stages, c_target, compile_for
 from compiler.plan import Launch
 from compiler.text.parser import parse_graph
 
 
 def launches(text: str) -> list[Launch]:
-    return list(compile_c(Stages(parse_graph(f"graph @step {{\n{text}\n}}\n", "step.gir")), ISAS["portable"]).launches)
+    return list(
+        compile_for(
+            Stages(parse_graph(f"graph @step {{\n{text}\n}}\n", "step.gir")), c_target(ISAS["portable"])
+        ).launches
+    )
 
 
 ATTENTION = """\

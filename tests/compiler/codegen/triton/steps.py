@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import genesis
-from compiler.codegen.triton.module import FEATURES
+from compiler.codegen.triton.features import FEATURES
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType, dtype

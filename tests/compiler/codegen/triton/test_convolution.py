@@ -13,17 +13,18 @@ import pytest
 import genesis
 from compiler.codegen.triton.aot import compile_program
 from compiler.codegen.triton.convolution import phases
+from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.machine_code import opcodes, resources, uses_matrix_units
-from compiler.codegen.triton.module import FEATURES, emit
-from compiler.codegen.triton.program import TritonProgram
+from compiler.codegen.triton.module import emit
 from compiler.interpret import interpret
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph
 from compiler.ir.op import o
 from compiler.ir.types import DType, TensorType, bf16, f16, f32, f64
-from compiler.pipeline import Stages, compile_triton, lowering
+from compiler.pipeline import Stages, compile_for, lowering, triton_target
+from compiler.plan import Plan
 from genesis import nn
 from genesis.amp import autocast
 from genesis.nn import functional as F
@@ -45,7 +46,7 @@ def kernels(graph: Graph) -> Graph:
     return Stages(graph).run([step for step in lowering(FEATURES) if step[0] != "autodiff"])
 
 
-def check(worker: Any, graph: Graph, arrays: list[np.ndarray], dtype: DType) -> TritonProgram:
+def check(worker: Any, graph: Graph, arrays: list[np.ndarray], dtype: DType) -> Plan:
     program = emit(kernels(graph))
     results = worker.submit(run_program, program, arrays).result()
     for got, want in zip(results, interpret(graph, arrays)[0], strict=True):
@@ -166,17 +167,17 @@ def network(batch: int = 16, channels: tuple[int, ...] = (8, 16, 32), size: int 
 
 def test_a_training_step_has_no_patches_in_memory() -> None:
     batch, channels, size = 16, (8, 16, 32), 16
-    program = compile_triton(Stages(record(*network(batch, channels, size))[0]), "sm_90")
+    program = compile_for(Stages(record(*network(batch, channels, size))[0]), triton_target("sm_90"))
     largest = batch * max(channels[0] * size**2, channels[2] * size**2 // 4)
     parts = [b.shape for b in program.buffers if b.kind == "temporary" and prod(b.shape) > largest]
     assert not parts
-    names = [program.kernels[x.kernel].name for x in program.launches]
+    names = [x.kernel for x in program.launches]
     assert sum(name.startswith("dot") for name in names) == 3, "the linear layer and its gradients"
 
 
 @pytest.mark.parametrize("target", ["sm_80", "sm_90", "gfx942"])
 def test_machine_code(target: str) -> None:
-    program = compile_triton(Stages(record(*network(64, (32, 64, 128), 16))[0]), target)
+    program = compile_for, triton_target(Stages(record(*network(64, (32, 64, 128), 16))[0]), target)
     wanted = [k.name.startswith(("convolution", "weight_gradient")) for k in program.kernels]
     assert sum(wanted) >= 6
     some = replace(program, kernels=tuple(k for k, is_product in zip(program.kernels, wanted) if is_product))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import compiler.ops.all  # noqa: F401
+from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.interpreter import run_program
-from compiler.codegen.triton.module import FEATURES, emit
+from compiler.codegen.triton.module import emit
 from compiler.codegen.triton.parallel import compile_program
-from compiler.codegen.triton.program import TritonProgram
 from compiler.interpret import interpret
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
@@ -21,6 +21,7 @@ from compiler.ir.op import o
 from compiler.ir.replay import nothing
 from compiler.ir.types import TensorType, bf16, dtype, f32
 from compiler.pipeline import Stages, lowering
+from compiler.plan import Plan
 
 RNG = np.random.default_rng(0)
 TOLERANCE = {"float32": 3e-5, "bfloat16": 1e-2, "float64": 1e-12}
@@ -47,11 +48,11 @@ def lower(function: Callable[..., Any], arrays: list[np.ndarray], states: int = 
     return Stages(graph).run(lowering(replace(FEATURES, claims=nothing)))
 
 
-def states_after(program: TritonProgram, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def states_after(program: Plan, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return run_program(program, arrays), arrays
 
 
-def check(worker, function: Callable[..., Any], *arrays: np.ndarray, states: int = 0) -> TritonProgram:
+def check(worker, function: Callable[..., Any], *arrays: np.ndarray, states: int = 0) -> Plan:
     graph = lower(function, list(arrays), states)
     program = emit(graph)
     expected, updated = interpret(graph, arrays)

@@ -8,14 +8,15 @@ import pytest
 
 import genesis
 from compiler.codegen.triton.aot import compile_program
+from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.interpreter import run_program
-from compiler.codegen.triton.module import FEATURES, emit
-from compiler.codegen.triton.program import TritonProgram
+from compiler.codegen.triton.module import emit
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
 from compiler.ir.replay import in_loops
 from compiler.passes.autodiff import autodiff
 from compiler.pipeline import Stages, lowering
+from compiler.plan import Plan
 from genesis import nn, optim
 from genesis.tensor import Tensor
 from tests.compiler.codegen.triton.steps import Step, lowered, record
@@ -26,11 +27,11 @@ from tests.samples import assert_same
 pytest.importorskip("triton")
 
 
-def program(graph: Graph, target: str = "sm_80") -> TritonProgram:
+def program(graph: Graph, target: str = "sm_80") -> Plan:
     return emit(Stages(graph).run(lowering(FEATURES)), target)
 
 
-def check(worker, graph: Graph) -> TritonProgram:
+def check(worker, graph: Graph) -> Plan:
     """Run a graph under the interpreter; its outputs are those of the definition."""
     made = program(graph)
     arrays = draw_inputs(graph)
@@ -47,7 +48,7 @@ def check(worker, graph: Graph) -> TritonProgram:
 def test_a_loop_agrees_with_the_interpreter(worker, name: str, reverse: bool, gradients: bool) -> None:
     graph = loop_graph(name, reverse)
     made = check(worker, with_gradients(graph) if gradients else graph)
-    assert TritonProgram.from_json(made.to_json()) == made
+    assert Plan.from_json(made.to_json()) == made
 
 
 def recurrent(layer: Callable[..., nn.Module], **options: Any) -> Step:
@@ -86,7 +87,7 @@ def test_recurrent_layers_train(worker, step: Step) -> None:
         assert_same(after[fused.inputs().index(update.state)], reference, 1e-4, 1e-4)
 
 
-def outputs_and_arrays(made: TritonProgram, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def outputs_and_arrays(made: Plan, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return run_program(made, arrays), arrays
 
 
@@ -153,12 +154,12 @@ def test_a_bad_index_in_a_loop_leaves_the_states_alone(worker) -> None:
     assert (after == 1).all()
 
 
-def state_after(made: TritonProgram, arrays: list[np.ndarray]) -> np.ndarray:
+def state_after(made: Plan, arrays: list[np.ndarray]) -> np.ndarray:
     run_program(made, arrays)
     return arrays[0]
 
 
-def state_left(made: TritonProgram, arrays: list[np.ndarray]) -> np.ndarray:
+def state_left(made: Plan, arrays: list[np.ndarray]) -> np.ndarray:
     with pytest.raises(IndexError):
         run_program(made, arrays)
     return arrays[0]

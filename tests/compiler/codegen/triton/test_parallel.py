@@ -9,12 +9,12 @@ from compiler.codegen.triton import parallel
 from compiler.codegen.triton.aot import CompiledKernel, compile_numbered
 from compiler.codegen.triton.module import emit
 from compiler.codegen.triton.parallel import compile_program
-from compiler.codegen.triton.program import TritonProgram
 from compiler.ir.op import o
+from compiler.plan import Plan
 from tests.compiler.codegen.triton.test_kernels import lower, normal
 
 
-def several() -> TritonProgram:
+def several() -> Plan:
     """A program of three kernels."""
 
     def results(x, y):
@@ -25,7 +25,7 @@ def several() -> TritonProgram:
     return program
 
 
-def alone(program: TritonProgram) -> list[bytes]:
+def alone(program: Plan) -> list[bytes]:
     return [compile_numbered(program, i).binary for i in range(len(program.kernels))]
 
 

@@ -10,9 +10,9 @@ from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
 from compiler.codegen.triton.module import emit
 from compiler.codegen.triton.parallel import compile_program
-from compiler.codegen.triton.program import TritonProgram
 from compiler.interpret import interpret
 from compiler.passes.accumulate import accumulate
+from compiler.plan import Plan
 from tests.compiler.codegen.triton.steps import Step, gpt, lowered, mlp, perceptron, record
 
 STEPS: dict[str, Callable[[], Step]] = {
@@ -24,12 +24,12 @@ STEPS: dict[str, Callable[[], Step]] = {
 }
 
 
-def run(worker, program: TritonProgram, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def run(worker, program: Plan, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The outputs, and the arrays with their states updated."""
     return worker.submit(run_and_return, program, arrays).result()
 
 
-def run_and_return(program: TritonProgram, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def run_and_return(program: Plan, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return run_program(program, arrays), arrays
 
 
@@ -70,7 +70,7 @@ def test_micro_batches_are_iterations(worker) -> None:
         np.testing.assert_allclose(state, reference, 5e-3, 5e-3 * np.abs(reference).max() + 1e-8)
 
 
-def failure(program: TritonProgram, arrays: list[np.ndarray]) -> tuple[str, list[np.ndarray]]:
+def failure(program: Plan, arrays: list[np.ndarray]) -> tuple[str, list[np.ndarray]]:
     """What a run complains of, and the arrays afterwards."""
     with pytest.raises(IndexError) as error:
         run_program(program, arrays)
@@ -108,7 +108,7 @@ def test_the_same_step_gives_the_same_text() -> None:
 
 def test_a_program_survives_as_text() -> None:
     program = emit(lowered(record(*mlp())[0]))
-    assert TritonProgram.from_json(program.to_json()) == program
+    assert Plan.from_json(program.to_json()) == program
 
 
 def test_the_text_reads_well(golden) -> None:

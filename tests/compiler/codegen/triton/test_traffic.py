@@ -4,14 +4,14 @@ import numpy as np
 
 import compiler.ops.all  # noqa: F401
 from compiler.codegen.triton.module import emit
-from compiler.codegen.triton.program import TritonProgram
 from compiler.ir.op import o
+from compiler.plan import Plan
 from genesis.nn import functional as F
 from tests.compiler.codegen.triton.steps import lowered, record
 from tests.compiler.codegen.triton.test_kernels import lower, normal
 
 
-def moved(program: TritonProgram) -> list[int]:
+def moved(program: Plan) -> list[int]:
     return [launch.nbytes for launch in program.launches]
 
 

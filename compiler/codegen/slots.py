@@ -1,0 +1,11 @@
+"""The arguments of a step."""
+
+from compiler.ir.graph import Graph
+from compiler.plan import Slot
+
+
+def slots(graph: Graph) -> tuple[Slot, ...]:
+    """What a call takes, and what it gives."""
+    taken = [Slot(p.kind, p.label, p.value.dtype.short, p.value.shape) for p in graph.params]
+    given = [Slot("output", f"output {i}", v.dtype.short, v.shape) for i, v in enumerate(graph.outputs)]
+    return (*taken, *given)

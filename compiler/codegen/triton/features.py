@@ -1,0 +1,6 @@
+"""What the Triton kernels can do."""
+
+from compiler.codegen.triton.claims import claims
+from compiler.features import Features
+
+FEATURES = Features(claims, product_sums=True, keeps_operands=True)
