@@ -13,9 +13,10 @@ from compiler.errors import OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import TensorType
-from compiler.ops.composite import count, floating, mean, rounded
+from compiler.ops.composite import floating, rounded
 from compiler.ops.contract import accumulator
 from compiler.ops.elementwise import FP32_ON_CUDA
+from compiler.ops.softmax import count, mean
 from compiler.ops.statistics import var
 
 # Over the last dimensions

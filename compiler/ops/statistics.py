@@ -12,10 +12,11 @@ from typing import Any
 from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED
 from compiler.ir.types import TensorType
-from compiler.ops.composite import composite, count, infer_mean, mean
+from compiler.ops.composite import composite
 from compiler.ops.contract import accumulator
 from compiler.ops.elementwise import FP32_ON_CUDA
 from compiler.ops.reduce import spread
+from compiler.ops.softmax import count, infer_mean, mean
 
 
 def _infer(x: TensorType, axes: tuple[int, ...], keepdim: bool, **_: Any) -> TensorType:
