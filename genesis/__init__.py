@@ -7,6 +7,10 @@ The names and their meanings are PyTorch's: ``genesis.nn``, ``genesis.optim``, `
 
 import types
 import typing
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
 
 import genesis.neighbours  # finds foreign packages of the same names first
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from genesis.functions.pointwise import Dim
+from genesis.functions.rearranging import Dims
 from genesis.functions.reductions import ValuesIndices
 from genesis.history import Handle
 from genesis.random import Generator
@@ -72,6 +73,18 @@ class Methods:
         """``abs`` of each element; integers count as float32 where the result is a fraction."""
     def abs_(self) -> Tensor:
         """In place: ``abs`` of each element; integers count as float32 where the result is a fraction."""
+    def absolute(self) -> Tensor:
+        """``abs`` of each element; integers count as float32 where the result is a fraction."""
+    def absolute_(self) -> Tensor:
+        """In place: ``abs`` of each element; integers count as float32 where the result is a fraction."""
+    def acos(self) -> Tensor:
+        """``acos`` of each element; integers count as float32 where the result is a fraction."""
+    def acos_(self) -> Tensor:
+        """In place: ``acos`` of each element; integers count as float32 where the result is a fraction."""
+    def acosh(self) -> Tensor:
+        """``acosh`` of each element; integers count as float32 where the result is a fraction."""
+    def acosh_(self) -> Tensor:
+        """In place: ``acosh`` of each element; integers count as float32 where the result is a fraction."""
     def add(self, other: Any, *, alpha: builtins.float = 1) -> Tensor:
         """``input + alpha * other``."""
     def add_(self, other: Any, *, alpha: builtins.float = 1) -> Tensor:
@@ -102,10 +115,50 @@ class Methods:
         """``amin`` over ``dim`` (an int, several, or None for all)."""
     def any(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """``any`` over ``dim`` (an int, several, or None for all)."""
+    def arccos(self) -> Tensor:
+        """``acos`` of each element; integers count as float32 where the result is a fraction."""
+    def arccos_(self) -> Tensor:
+        """In place: ``acos`` of each element; integers count as float32 where the result is a fraction."""
+    def arccosh(self) -> Tensor:
+        """``acosh`` of each element; integers count as float32 where the result is a fraction."""
+    def arccosh_(self) -> Tensor:
+        """In place: ``acosh`` of each element; integers count as float32 where the result is a fraction."""
+    def arcsin(self) -> Tensor:
+        """``asin`` of each element; integers count as float32 where the result is a fraction."""
+    def arcsin_(self) -> Tensor:
+        """In place: ``asin`` of each element; integers count as float32 where the result is a fraction."""
+    def arcsinh(self) -> Tensor:
+        """``asinh`` of each element; integers count as float32 where the result is a fraction."""
+    def arcsinh_(self) -> Tensor:
+        """In place: ``asinh`` of each element; integers count as float32 where the result is a fraction."""
+    def arctan(self) -> Tensor:
+        """``atan`` of each element; integers count as float32 where the result is a fraction."""
+    def arctan_(self) -> Tensor:
+        """In place: ``atan`` of each element; integers count as float32 where the result is a fraction."""
+    def arctanh(self) -> Tensor:
+        """``atanh`` of each element; integers count as float32 where the result is a fraction."""
+    def arctanh_(self) -> Tensor:
+        """In place: ``atanh`` of each element; integers count as float32 where the result is a fraction."""
     def argmax(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Index of the (first) maximum along ``dim``, or in the flattened tensor."""
     def argmin(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Index of the (first) minimum along ``dim``, or in the flattened tensor."""
+    def asin(self) -> Tensor:
+        """``asin`` of each element; integers count as float32 where the result is a fraction."""
+    def asin_(self) -> Tensor:
+        """In place: ``asin`` of each element; integers count as float32 where the result is a fraction."""
+    def asinh(self) -> Tensor:
+        """``asinh`` of each element; integers count as float32 where the result is a fraction."""
+    def asinh_(self) -> Tensor:
+        """In place: ``asinh`` of each element; integers count as float32 where the result is a fraction."""
+    def atan(self) -> Tensor:
+        """``atan`` of each element; integers count as float32 where the result is a fraction."""
+    def atan_(self) -> Tensor:
+        """In place: ``atan`` of each element; integers count as float32 where the result is a fraction."""
+    def atanh(self) -> Tensor:
+        """``atanh`` of each element; integers count as float32 where the result is a fraction."""
+    def atanh_(self) -> Tensor:
+        """In place: ``atanh`` of each element; integers count as float32 where the result is a fraction."""
     def backward(
         self,
         gradient: Tensor | None = None,
@@ -137,6 +190,10 @@ class Methods:
         """Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
         """In place: Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
+    def clip_(self, min: Any = None, max: Any = None) -> Tensor:
+        """In place: Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
     def clone(self) -> Tensor:
         """A copy with its own storage, in the order of its dimensions that ``input`` has; gradients flow through."""
     def contiguous(self) -> Tensor:
@@ -156,9 +213,15 @@ class Methods:
     def data(self, source: Tensor) -> None: ...
     def detach(self) -> Tensor:
         """The same storage without gradient history."""
+    def diagonal(self, offset: builtins.int = 0, dim1: builtins.int = 0, dim2: builtins.int = 1) -> Tensor:
+        """The diagonal ``offset`` above the main one of ``dim1`` and ``dim2``, as the last dimension; a view."""
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         """True division, or rounded down (``"floor"``) or towards zero (``"trunc"``)."""
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+        """In place: True division, or rounded down (``"floor"``) or towards zero (``"trunc"``)."""
+    def divide(self, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+        """True division, or rounded down (``"floor"``) or towards zero (``"trunc"``)."""
+    def divide_(self, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         """In place: True division, or rounded down (``"floor"``) or towards zero (``"trunc"``)."""
     def dot(self, tensor: Tensor) -> Tensor:
         """The inner product of two vectors."""
@@ -186,6 +249,10 @@ class Methods:
         """In place: ``expm1`` of each element; integers count as float32 where the result is a fraction."""
     def fill_(self, value: Any) -> Tensor:
         """Set every element to a number."""
+    def fix(self) -> Tensor:
+        """``trunc`` of each element; integers count as float32 where the result is a fraction."""
+    def fix_(self) -> Tensor:
+        """In place: ``trunc`` of each element; integers count as float32 where the result is a fraction."""
     def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
         """Dimensions ``start_dim`` to ``end_dim`` as one."""
     def flip(self, *dims: Any) -> Tensor:
@@ -209,6 +276,10 @@ class Methods:
         """The gradient that ``backward`` has added up; None where there is none."""
     @grad.setter
     def grad(self, grad: Tensor | None) -> None: ...
+    def greater(self, other: Any) -> Tensor:
+        """``gt`` of each element; operands broadcast and promote."""
+    def greater_equal(self, other: Any) -> Tensor:
+        """``ge`` of each element; operands broadcast and promote."""
     def gt(self, other: Any) -> Tensor:
         """``gt`` of each element; operands broadcast and promote."""
     def half(self) -> Tensor:
@@ -229,8 +300,16 @@ class Methods:
         """``input + weight * (end - input)``."""
     def lerp_(self, end: Tensor, weight: Any) -> Tensor:
         """In place: ``input + weight * (end - input)``."""
+    def less(self, other: Any) -> Tensor:
+        """``lt`` of each element; operands broadcast and promote."""
+    def less_equal(self, other: Any) -> Tensor:
+        """``le`` of each element; operands broadcast and promote."""
     def log(self) -> Tensor:
         """``log`` of each element; integers count as float32 where the result is a fraction."""
+    def log10(self) -> Tensor:
+        """``log10`` of each element; integers count as float32 where the result is a fraction."""
+    def log10_(self) -> Tensor:
+        """In place: ``log10`` of each element; integers count as float32 where the result is a fraction."""
     def log1p(self) -> Tensor:
         """``log1p`` of each element; integers count as float32 where the result is a fraction."""
     def log1p_(self) -> Tensor:
@@ -292,9 +371,17 @@ class Methods:
         """``minimum`` of each element; operands broadcast and promote."""
     def mm(self, mat2: Tensor) -> Tensor:
         """The product of two matrices."""
+    def moveaxis(self, source: Dims, destination: Dims) -> Tensor:
+        """The dimensions ``source`` at the places ``destination``; the others keep their order."""
+    def movedim(self, source: Dims, destination: Dims) -> Tensor:
+        """The dimensions ``source`` at the places ``destination``; the others keep their order."""
     def mul(self, other: Any) -> Tensor:
         """``mul`` of each element; operands broadcast and promote."""
     def mul_(self, other: Any) -> Tensor:
+        """In place: ``mul`` of each element; operands broadcast and promote."""
+    def multiply(self, other: Any) -> Tensor:
+        """``mul`` of each element; operands broadcast and promote."""
+    def multiply_(self, other: Any) -> Tensor:
         """In place: ``mul`` of each element; operands broadcast and promote."""
     def mv(self, vec: Tensor) -> Tensor:
         """The product of a matrix and a vector."""
@@ -305,6 +392,10 @@ class Methods:
     def neg(self) -> Tensor:
         """``neg`` of each element; integers count as float32 where the result is a fraction."""
     def neg_(self) -> Tensor:
+        """In place: ``neg`` of each element; integers count as float32 where the result is a fraction."""
+    def negative(self) -> Tensor:
+        """``neg`` of each element; integers count as float32 where the result is a fraction."""
+    def negative_(self) -> Tensor:
         """In place: ``neg`` of each element; integers count as float32 where the result is a fraction."""
     def new_empty(
         self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False
@@ -338,6 +429,8 @@ class Methods:
         self, mean: builtins.float = 0.0, std: builtins.float = 1.0, generator: Generator | None = None
     ) -> Tensor:
         """Fill with normal draws."""
+    def not_equal(self, other: Any) -> Tensor:
+        """``ne`` of each element; operands broadcast and promote."""
     def outer(self, vec2: Tensor) -> Tensor:
         """Outer product of two vectors."""
     def permute(self, *dims: Any) -> Tensor:
@@ -346,6 +439,8 @@ class Methods:
         """``input ** exponent`` of each element; operands broadcast and promote."""
     def pow_(self, exponent: Any) -> Tensor:
         """In place: ``input ** exponent`` of each element; operands broadcast and promote."""
+    def ravel(self) -> Tensor:
+        """The elements as a vector: a view where strides allow one, else a copy."""
     def reciprocal(self) -> Tensor:
         """``reciprocal`` of each element; integers count as float32 where the result is a fraction."""
     def reciprocal_(self) -> Tensor:
@@ -362,12 +457,22 @@ class Methods:
         """In place: ``remainder`` of each element; operands broadcast and promote."""
     def repeat(self, *repeats: Any) -> Tensor:
         """The tensor tiled ``repeats`` times along each dimension."""
+    def repeat_interleave(
+        self,
+        repeats: builtins.int | Tensor,
+        dim: builtins.int | None = None,
+        *,
+        output_size: builtins.int | None = None,
+    ) -> Tensor:
+        """Each slice along ``dim`` (each element, for None) ``repeats`` times in a row."""
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in another shape; one size may be -1. A view where strides allow one, else a copy."""
     def reshape_as(self, other: Tensor) -> Tensor:
         """In the shape of ``other``."""
     def retain_grad(self) -> None:
         """Keep ``.grad`` of a tensor that is not a leaf, too."""
+    def roll(self, shifts: Dims, dims: Dims | None = None) -> Tensor:
+        """The elements moved on by ``shifts`` along ``dims`` (None: as one vector), the last ones to the front."""
     def round(self) -> Tensor:
         """``round`` of each element; integers count as float32 where the result is a fraction."""
     def round_(self) -> Tensor:
@@ -423,14 +528,24 @@ class Methods:
         """``input - alpha * other``."""
     def sub_(self, other: Any, *, alpha: builtins.float = 1) -> Tensor:
         """In place: ``input - alpha * other``."""
+    def subtract(self, other: Any, *, alpha: builtins.float = 1) -> Tensor:
+        """``input - alpha * other``."""
+    def subtract_(self, other: Any, *, alpha: builtins.float = 1) -> Tensor:
+        """In place: ``input - alpha * other``."""
     def sum(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """``sum`` over ``dim`` (an int, several, or None for all)."""
+    def swapaxes(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
+        """Two dimensions exchanged."""
+    def swapdims(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
+        """Two dimensions exchanged."""
     def t(self) -> Tensor:
         """A matrix transposed; vectors as they are."""
     def tanh(self) -> Tensor:
         """``tanh`` of each element; integers count as float32 where the result is a fraction."""
     def tanh_(self) -> Tensor:
         """In place: ``tanh`` of each element; integers count as float32 where the result is a fraction."""
+    def tile(self, *dims: Any) -> Tensor:
+        """The tensor repeated ``dims`` times along its last dimensions, or along new ones in front."""
     def to(
         self,
         *targets: Any,
@@ -455,6 +570,8 @@ class Methods:
         """``trunc`` of each element; integers count as float32 where the result is a fraction."""
     def trunc_(self) -> Tensor:
         """In place: ``trunc`` of each element; integers count as float32 where the result is a fraction."""
+    def type(self, dtype: Any = None, non_blocking: Any = False) -> Any:
+        """Converted to ``dtype``, which may be a text like ``"genesis.FloatTensor"``; without it, the text of its own."""
     def type_as(self, other: Tensor) -> Tensor:
         """In the dtype of ``other``."""
     def unbind(self, dim: builtins.int = 0) -> tuple[Tensor, ...]:

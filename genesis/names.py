@@ -15,35 +15,14 @@ _ELSEWHERE: dict[str, str] = {
     "save": "use genesis.save_checkpoint(dict, path)",
     "load": "use genesis.load_checkpoint(path)",
     "cuda": "genesis.compile(step, backend='cuda') runs a step on a GPU; eager tensors stay on the CPU",
-    "is_cuda": "eager tensors are on the CPU",
     "mps": "eager tensors are on the CPU",
     "pin_memory": "leave it away; eager tensors are on the CPU",
-    "einsum": "use genesis.matmul with permute and reshape",
-    "concat": "use genesis.cat",
-    "concatenate": "use genesis.cat",
     "hstack": "use genesis.cat with dim=1 (dim=0 for vectors)",
     "vstack": "use genesis.stack for vectors, genesis.cat for matrices",
     "column_stack": "use genesis.stack(..., dim=1) for vectors",
-    "clip": "use clamp",
-    "clip_": "use clamp_",
-    "absolute": "use abs",
-    "multiply": "use mul",
-    "subtract": "use sub",
-    "divide": "use div",
-    "movedim": "use permute",
-    "moveaxis": "use permute",
-    "swapaxes": "use transpose",
-    "swapdims": "use transpose",
-    "ravel": "use flatten",
-    "tile": "use x.repeat(...)",
-    "repeat_interleave": "use x.unsqueeze(d + 1).expand(...).flatten(d, d + 1)",
-    "roll": "use genesis.cat of the two parts, x.narrow(...)",
     "diag": "x * genesis.eye(n) keeps the diagonal; sum it over one dimension",
     "trace": "use (x * genesis.eye(n)).sum()",
     "isclose": "use (x - y).abs() <= atol + rtol * y.abs()",
-    "numel": "use x.numel()",
-    "nelement": "use x.numel()",
-    "ndimension": "use x.dim()",
     "grad_fn": "use x.requires_grad and x.is_leaf",
     "cumsum": "along the last dimension, x @ genesis.ones(n, n).triu(); or genesis.scan",
     "cumprod": "use genesis.scan",
@@ -108,7 +87,7 @@ _ABSENT = frozenset(
     "FractionalMaxPool2d LPPool2d Upsample interpolate grid_sample affine_grid ctc_loss triplet_margin_loss "
     "cosine_embedding_loss hinge_embedding_loss gaussian_nll_loss poisson_nll_loss soft_margin_loss max_unpool2d "
     "lp_pool2d embedding_bag upsample linalg fft svd det inverse cross kron special inner atan2 hypot fmod lgamma "
-    "digamma erfinv mode logaddexp logspace meshgrid histc heaviside sinc vmap func cummax cummin logcumsumexp "
+    "digamma erfinv mode logaddexp logspace histc heaviside sinc vmap func cummax cummin logcumsumexp "
     "take triu_indices tril_indices std_mean var_mean aminmax nansum nanmean RMSprop Adagrad Adadelta Adamax "
     "NAdam RAdam LBFGS ASGD Rprop SparseAdam Adafactor Muon WeightedRandomSampler spectral_norm weight_norm "
     "parametrizations parametrize detect_anomaly set_detect_anomaly custom_fwd custom_bwd random_ "

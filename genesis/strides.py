@@ -20,6 +20,7 @@ from compiler.ir.op import Op, o
 from compiler.ir.types import Shape, TensorType
 from compiler.ops.layout import slice_length
 from genesis.bits import BITS
+from genesis.diagonals import diagonal_of, place
 
 Strides = tuple[int, ...]
 Layout = tuple[Shape, Strides]
@@ -94,6 +95,8 @@ def after(op: Callable[..., Any], attrs: dict[str, Any], shape: Shape, strides: 
     if op is BITS and attrs.get("last") is not None:
         last, before = attrs["last"], shape[-1]
         return (*shape[:-1], last), (*(s * last // before for s in strides[:-1]), 1)
+    if op is diagonal_of:
+        return (*shape[:-2], place(shape, attrs["offset"])[0]), (*strides[:-2], strides[-2] + strides[-1])
     if op is o.take:  # one row
         return shape[1:], strides[1:]
     return shape, strides

@@ -178,6 +178,16 @@ class Tensor(Methods):
         return CPU
 
     @property
+    def is_cuda(self) -> bool:
+        """False: eager tensors are on the CPU."""
+        return False
+
+    @property
+    def is_sparse(self) -> bool:
+        """False: there are no sparse tensors."""
+        return False
+
+    @property
     def requires_grad(self) -> bool:
         return self.value.requires_grad
 
@@ -252,10 +262,16 @@ class Tensor(Methods):
         return not self._views and self._cell.strides is None
 
     def dim(self) -> int:
+        """The number of dimensions."""
         return self.ndim
 
+    ndimension = dim
+
     def numel(self) -> int:
+        """The number of elements."""
         return self._type.size
+
+    nelement = numel
 
     def element_size(self) -> int:
         return self.dtype.itemsize

@@ -10,6 +10,7 @@ from compiler.ir.graph import Value
 from compiler.ir.op import o
 from genesis.bits import BITS, bits_attrs
 from genesis.cells import Cell
+from genesis.diagonals import diagonal_of, put_diagonal
 
 if TYPE_CHECKING:
     from genesis.tensor import Tensor
@@ -51,6 +52,8 @@ def put(base: Value, views: tuple[View, ...], value: Value) -> Value:
         return op(inner, **bits_attrs(inner.type, base.dtype))
     if op is o.take:
         return o.put_rows(base, *rest, inner)
+    if op is diagonal_of:
+        return put_diagonal(base, inner, **attrs)
     if op in (o.detach, contents, as_leaf):
         return inner
     if op is o.expand and inner.type.size == base.type.size:

@@ -24,14 +24,23 @@ _WRITTEN = "# Written by `pytest --update-golden tests/genesis/test_declarations
 
 def reexports(table: Table, doc: str) -> str:
     """A stub with the functions of ``table``, each from the file of its family."""
-    lines = []
+    lines, aliases = [], []
     for name, function in table.items():
         made = function.__wrapped__  # type: ignore[attr-defined]
         module = sys.modules[made.__module__]
         names = [n for n, thing in vars(module).items() if thing is made]
         own = name if name in names else names[0]
-        lines.append(f"from {module.__name__} import {own} as {name}")
-    return f'"""{doc}"""\n\n{_WRITTEN}\n' + "\n".join(sorted(lines, key=str.lower)) + "\n"
+        if own == name:
+            lines.append(f"from {module.__name__} import {own} as {name}")
+        else:
+            aliases.append(f"{name} = {own}")
+    text = "\n".join([*sorted(lines, key=_import_order), *([""] if aliases else []), *sorted(aliases)])
+    return f'"""{doc}"""\n\n{_WRITTEN}\n{text}\n'
+
+
+def _import_order(line: str) -> tuple[str, str]:
+    module, _, name = line.removeprefix("from ").partition(" import ")
+    return module, name
 
 
 def methods_stub() -> str:

@@ -16,6 +16,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     differentiation,
     distances,
     dropouts,
+    einstein,
     gathering,
     losses,
     normalization,
@@ -23,6 +24,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     pointwise,
     pooling,
     products,
+    rearranging,
     reductions,
     shapes,
 )

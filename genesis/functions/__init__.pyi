@@ -11,6 +11,7 @@ from genesis.functions.conversion import equal as equal
 from genesis.functions.conversion import from_dlpack as from_dlpack
 from genesis.functions.conversion import from_numpy as from_numpy
 from genesis.functions.conversion import is_tensor as is_tensor
+from genesis.functions.conversion import numel as numel
 from genesis.functions.creation import arange as arange
 from genesis.functions.creation import empty as empty
 from genesis.functions.creation import empty_like as empty_like
@@ -28,13 +29,20 @@ from genesis.functions.creation import randn_like as randn_like
 from genesis.functions.creation import randperm as randperm
 from genesis.functions.creation import zeros as zeros
 from genesis.functions.creation import zeros_like as zeros_like
+from genesis.functions.einstein import einsum as einsum
 from genesis.functions.gathering import gather as gather
 from genesis.functions.gathering import index_select as index_select
 from genesis.functions.gathering import scatter_add as scatter_add
 from genesis.functions.pointwise import abs as abs
+from genesis.functions.pointwise import acos as acos
+from genesis.functions.pointwise import acosh as acosh
 from genesis.functions.pointwise import add as add
 from genesis.functions.pointwise import addcdiv as addcdiv
 from genesis.functions.pointwise import addcmul as addcmul
+from genesis.functions.pointwise import asin as asin
+from genesis.functions.pointwise import asinh as asinh
+from genesis.functions.pointwise import atan as atan
+from genesis.functions.pointwise import atanh as atanh
 from genesis.functions.pointwise import bitwise_and as bitwise_and
 from genesis.functions.pointwise import bitwise_not as bitwise_not
 from genesis.functions.pointwise import bitwise_or as bitwise_or
@@ -57,6 +65,7 @@ from genesis.functions.pointwise import isnan as isnan
 from genesis.functions.pointwise import le as le
 from genesis.functions.pointwise import lerp as lerp
 from genesis.functions.pointwise import log as log
+from genesis.functions.pointwise import log10 as log10
 from genesis.functions.pointwise import log1p as log1p
 from genesis.functions.pointwise import log2 as log2
 from genesis.functions.pointwise import logical_and as logical_and
@@ -94,6 +103,14 @@ from genesis.functions.products import matmul as matmul
 from genesis.functions.products import mm as mm
 from genesis.functions.products import mv as mv
 from genesis.functions.products import outer as outer
+from genesis.functions.rearranging import diagonal as diagonal
+from genesis.functions.rearranging import meshgrid as meshgrid
+from genesis.functions.rearranging import movedim as movedim
+from genesis.functions.rearranging import ravel as ravel
+from genesis.functions.rearranging import repeat_interleave as repeat_interleave
+from genesis.functions.rearranging import roll as roll
+from genesis.functions.rearranging import swapaxes as swapaxes
+from genesis.functions.rearranging import tile as tile
 from genesis.functions.reductions import all as all
 from genesis.functions.reductions import amax as amax
 from genesis.functions.reductions import amin as amin
@@ -129,3 +146,26 @@ from genesis.functions.shapes import triu as triu
 from genesis.functions.shapes import unbind as unbind
 from genesis.functions.shapes import unflatten as unflatten
 from genesis.functions.shapes import unsqueeze as unsqueeze
+
+absolute = abs
+arccos = acos
+arccosh = acosh
+arcsin = asin
+arcsinh = asinh
+arctan = atan
+arctanh = atanh
+clip = clamp
+concat = cat
+concatenate = cat
+divide = div
+fix = trunc
+greater = gt
+greater_equal = ge
+less = lt
+less_equal = le
+moveaxis = movedim
+multiply = mul
+negative = neg
+not_equal = ne
+subtract = sub
+swapdims = swapaxes

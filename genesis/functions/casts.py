@@ -5,7 +5,10 @@ They bear the names of Python's types, and stand apart from code that needs thes
 
 from __future__ import annotations
 
+from typing import Any
+
 from compiler.ir.types import bf16, boolean, f16, f32, f64, i8, i16, i32, i64, u8
+from compiler.ir.types import dtype as to_dtype
 from genesis.functions.pointwise import cast
 from genesis.functions.shapes import expand, reshape, view
 from genesis.functions.table import method_only
@@ -76,6 +79,22 @@ def bool(input: Tensor) -> Tensor:
 def type_as(input: Tensor, other: Tensor) -> Tensor:
     """In the dtype of ``other``."""
     return cast(input, other.dtype)
+
+
+_NAMES = {
+    f32: "FloatTensor", f64: "DoubleTensor", f16: "HalfTensor", bf16: "BFloat16Tensor", i64: "LongTensor",
+    i32: "IntTensor", i16: "ShortTensor", i8: "CharTensor", u8: "ByteTensor", boolean: "BoolTensor",
+}  # fmt: skip
+
+
+@method_only
+def type(input: Tensor, dtype: Any = None, non_blocking: Any = False) -> Any:
+    """Converted to ``dtype``, which may be a text like ``"genesis.FloatTensor"``; without it, the text of its own."""
+    if dtype is None:
+        return f"genesis.{_NAMES[input.dtype]}"
+    named = {name: kind for kind, name in _NAMES.items()}
+    kind = named.get(dtype.rpartition(".")[2]) if isinstance(dtype, str) else None
+    return cast(input, kind or to_dtype(dtype))
 
 
 @method_only

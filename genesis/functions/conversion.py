@@ -81,6 +81,12 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
+@function_only
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return input.numel()
+
+
 @api()
 def clone(input: Tensor) -> Tensor:
     """A copy with its own storage, in the order of its dimensions that ``input`` has; gradients flow through."""

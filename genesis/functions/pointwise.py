@@ -62,43 +62,50 @@ def _binary(op: Op, name: str = "", inplace: bool = True, alias: Sequence[str] =
     return api(inplace=inplace, alias=alias)(function)
 
 
-abs = _unary(o.abs)
-neg = _unary(o.neg)
+abs = _unary(o.abs, alias=("absolute",))
+neg = _unary(o.neg, alias=("negative",))
 sign = _unary(o.sign)
 exp = _unary(o.exp)
 expm1 = _unary(o.expm1)
 log = _unary(o.log)
 log1p = _unary(o.log1p)
 log2 = _unary(o.log2)
+log10 = _unary(o.log10)
 sqrt = _unary(o.sqrt)
 rsqrt = _unary(o.rsqrt)
 reciprocal = _unary(o.reciprocal)
 sin = _unary(o.sin)
 cos = _unary(o.cos)
+atan = _unary(o.atan, alias=("arctan",))
+asin = _unary(o.asin, alias=("arcsin",))
+acos = _unary(o.acos, alias=("arccos",))
+asinh = _unary(o.asinh, alias=("arcsinh",))
+acosh = _unary(o.acosh, alias=("arccosh",))
+atanh = _unary(o.atanh, alias=("arctanh",))
 tanh = _unary(o.tanh, functional=True)
 erf = _unary(o.erf)
 sigmoid = _unary(o.sigmoid, functional=True)
 relu = _unary(o.relu)
 floor = _unary(o.floor)
 ceil = _unary(o.ceil)
-trunc = _unary(o.trunc)
+trunc = _unary(o.trunc, alias=("fix",))
 round = _unary(o.round)
 isnan = _unary(o.isnan, inplace=False)
 isinf = _unary(o.isinf, inplace=False)
 isfinite = _unary(o.isfinite, inplace=False)
 
-mul = _binary(o.mul)
+mul = _binary(o.mul, alias=("multiply",))
 true_divide = _binary(o.div, name="true_divide")
 floor_divide = _binary(o.floor_divide)
 remainder = _binary(o.remainder)
 maximum = _binary(o.maximum, inplace=False)
 minimum = _binary(o.minimum, inplace=False)
 eq = _binary(o.eq, inplace=False)
-ne = _binary(o.ne, inplace=False)
-lt = _binary(o.lt, inplace=False)
-le = _binary(o.le, inplace=False)
-gt = _binary(o.gt, inplace=False)
-ge = _binary(o.ge, inplace=False)
+ne = _binary(o.ne, inplace=False, alias=("not_equal",))
+lt = _binary(o.lt, inplace=False, alias=("less",))
+le = _binary(o.le, inplace=False, alias=("less_equal",))
+gt = _binary(o.gt, inplace=False, alias=("greater",))
+ge = _binary(o.ge, inplace=False, alias=("greater_equal",))
 
 
 @api(inplace=True)
@@ -176,7 +183,7 @@ def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     return wrap(o.add(value_of(input), _scaled(other, alpha)))
 
 
-@api(inplace=True)
+@api(inplace=True, alias=("subtract",))
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """``input - alpha * other``."""
     for x in (input, other):
@@ -185,7 +192,7 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     return wrap(o.sub(value_of(input), _scaled(other, alpha)))
 
 
-@api(inplace=True)
+@api(inplace=True, alias=("divide",))
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """True division, or rounded down (``"floor"``) or towards zero (``"trunc"``)."""
     if rounding_mode == "floor":
@@ -197,7 +204,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     return wrap(o.trunc_divide(value_of(input), value_of(other)))
 
 
-@api(inplace=True)
+@api(inplace=True, alias=("clip",))
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
     if min is None and max is None:

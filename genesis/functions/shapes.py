@@ -205,7 +205,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     return result
 
 
-@function_only
+@api(method=False, alias=("concat", "concatenate"))
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along ``dim``. One of shape ``[0]`` fits to all, as in PyTorch."""
     if isinstance(tensors, Tensor):

@@ -18,7 +18,8 @@ def array(seed: int, *shape: int) -> np.ndarray:
 @pytest.mark.parametrize("name", sorted(IN_PLACE))
 def test_in_place_forms_are_those_of_pytorch(name: str) -> None:
     rest = {
-        "addcdiv_": ((5,), (5,)), "addcmul_": ((5,), (5,)), "clamp_": (0.5,), "lerp_": ((5,), 0.3), "pow_": (2.0,),
+        "addcdiv_": ((5,), (5,)), "addcmul_": ((5,), (5,)), "clamp_": (0.5,),
+        "clip_": (0.5,), "lerp_": ((5,), 0.3), "pow_": (2.0,),
         "masked_fill_": ("mask", 3.0), "scatter_add_": (0, "index", (5,)),
     }  # fmt: skip
     binary = inspect.signature(getattr(genesis.Tensor, name)).parameters

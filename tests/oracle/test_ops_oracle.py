@@ -252,7 +252,7 @@ TORCH: dict[str, Function] = {
         "abs", "sign", "floor", "ceil", "trunc", "round", "add", "sub", "mul", "div", "pow", "maximum", "minimum",
         "remainder", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "ne", "lt", "le", "gt", "ge",
         "logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite", "matmul", "relu",
-        "sigmoid", "detach",
+        "sigmoid", "detach", "atan", "asin", "acos", "asinh", "acosh", "atanh", "log10",
     )},
     "floor_divide": lambda x, y: torch.div(x, y, rounding_mode="floor"),
     "reload": torch.Tensor.detach,

@@ -38,6 +38,17 @@ def _(op: str, d: Draw) -> Rows:
     yield "negative", [d.floats(6)], {}, False
 
 
+@entry("atan", "asinh", "log10", "acosh", "asin", "acos", "atanh")
+def _(op: str, d: Draw) -> Rows:
+    low, high = {"log10": (0.1, 9), "acosh": (1.1, 9), "atan": (-9, 9), "asinh": (-9, 9)}.get(op, (-0.9, 0.9))
+    yield from unary_rows(d, lambda *shape: d.floats(*shape, low=low, high=high))
+    yield "near-zero", [d.floats(5, low=-1e-4, high=1e-4)], {}, op in ("atan", "asinh", "asin", "acos", "atanh")
+    yield "ends", [np.array([-1, 1, -0.999999, 0.999999, 1.000001], np.float32)], {}, False
+    yield "large", [np.array([-1e30, 1e30, 1e10, -3e9, 100.0], np.float32)], {}, False
+    if op in ("atan", "asinh"):
+        yield "ints", [d.ints(4)]
+
+
 @entry("neg", "abs", "sign", "floor", "ceil", "trunc", "round")
 def _(op: str, d: Draw) -> Rows:
     yield from unary_rows(d, d.floats)
