@@ -345,7 +345,7 @@ def _require(found: Any, message: str) -> Any:
 
 
 def _one_number(new_scale: Any) -> Any:
-    if isinstance(new_scale, float):
+    if isinstance(new_scale, float) and not isinstance(new_scale, Tensor):
         return new_scale
     reason = "new_scale should be a float or a 1-element FloatTensor with requires_grad=False."
     _require(isinstance(new_scale, Tensor) and new_scale.numel() == 1 and not new_scale.requires_grad, reason)

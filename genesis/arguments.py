@@ -121,6 +121,7 @@ class Arguments:
         self._common: set[Cell] = set()
         self._places = 0
         self._containers: list[Container] = []
+        self._stand_ins: list[tuple[str, Tensor, dict[str, Any]]] = []
         self.inputs: list[tuple[int, Read]] = []
         self.floats: list[int] = []
         self.micro_batches: list[Value] = []
@@ -159,7 +160,7 @@ class Arguments:
             cell.label = cell.label or name
             return given
         if cell in self._cells and cell in self._common:
-            return view_of(self._cells[cell].traced._cell, given._views)
+            return self._looking_like(name, leaf, view_of(self._cells[cell].traced._cell, given._views))
         whole = view_of(cell, ()) if cell in self._common else given
         param = self._input(position, name, whole._type, _base if whole is not given else array_of)
         self.micro_batches += [param] if self._is_split(whole._type, name) else []
@@ -171,7 +172,29 @@ class Arguments:
         entry.required = whole.requires_grad
         if entry.required:
             self._follow(entry, whole)
-        return entry.traced if whole is given else view_of(entry.traced._cell, given._views)
+        made = entry.traced if whole is given else view_of(entry.traced._cell, given._views)
+        return self._looking_like(name, leaf, made)
+
+    def _looking_like(self, name: str, leaf: Any, made: Tensor) -> Tensor:
+        """``made`` with the class and the attributes of an argument that is a Parameter or of another subclass."""
+        if isinstance(leaf, Tensor) and type(leaf) is not Tensor:
+            found = Tensor.__new__(type(leaf))
+            found._start(made._cell, made._views)
+            vars(found).update(vars(leaf))
+            made = found
+        self._stand_ins.append((name, made, dict(vars(made))))
+        return made
+
+    def _check_attributes(self) -> None:
+        """Raise TraceError where the step set an attribute of a tensor that is an argument."""
+        for name, made, before in self._stand_ins:
+            for key in vars(made).keys() | before.keys():
+                if vars(made).get(key, GONE) is not before.get(key, GONE):
+                    raise TraceError(
+                        f"the step changes {name}.{key}, an attribute of an argument; compiled, it would do so for "
+                        f"this call only\n  in {self._function.__qualname__}, {_line(self._function)}\n"
+                        "  return the value from the step and store it outside"
+                    )
 
     def _input(self, position: int, name: str, kind: TensorType, read: Read) -> Value:
         self.inputs.append((position, read))
@@ -261,6 +284,7 @@ class Arguments:
 
     def effects(self, leaving: Leaving) -> Effects:
         """What the step did to arguments, and to gradients that it found."""
+        self._check_attributes()
         effects = Effects()
         for entry in self._given:
             value = entry.traced._cell.value
@@ -359,14 +383,13 @@ def _line(function: Any) -> str:
 
 
 def put_entries(given: Any, entries: dict[Any, Any], tensors: Sequence[Tensor]) -> None:
-    """Change a container of the caller as the step changed its copy; a float stays a float."""
+    """Change a container of the caller as the step changed its copy."""
     now = entries_of(given)
     for key, pattern in entries.items():
         if pattern is GONE:
             now.pop(key, None)
         else:
-            new = filled(pattern)(tensors)
-            now[key] = new.item() if isinstance(now.get(key), float) else new
+            now[key] = filled(pattern)(tensors)
     set_entries(given, now)
 
 

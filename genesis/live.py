@@ -43,7 +43,7 @@ _ALL = object()
 
 def is_number(x: Any) -> bool:
     """Whether ``x`` is a number that steps read at every call: int, float or a NumPy scalar, no bool."""
-    return isinstance(x, int | float | np.number) and not isinstance(x, bool)
+    return isinstance(x, int | float | np.number) and not isinstance(x, bool | Tensor)
 
 
 def plain_number(x: Any) -> Any:

@@ -29,7 +29,7 @@ from genesis.context import session
 from genesis.execution import Last, Memory, Program
 from genesis.forks import give_lock
 from genesis.gradients import grad_type
-from genesis.guards.keys import HashedKey, guard_key
+from genesis.guards.keys import HashedKey, IdentityKey, guard_key
 from genesis.guards.reachable import PLAIN, Named, Reachable
 from genesis.guards.recompiles import MAX_RECOMPILES, Recompiles
 from genesis.guards.repeated import LastCall, can_repeat
@@ -444,7 +444,8 @@ def _signature(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         kind = leaf._type
         strides = None if leaf.is_contiguous() else leaf.stride()
-        return kind.dtype.short, kind.shape, strides, leaf.requires_grad and (leaf.is_leaf, grad_type(leaf._cell))
+        found = kind.dtype.short, kind.shape, strides, leaf.requires_grad and (leaf.is_leaf, grad_type(leaf._cell))
+        return found if type(leaf) is Tensor else (*found, IdentityKey(type(leaf)), guard_key(vars(leaf)))
     if is_tensor_like(leaf):
         return str(leaf.dtype), tuple(leaf.shape), None, False
     if isinstance(leaf, float | np.floating):

@@ -19,7 +19,7 @@ from genesis.cells import Cell
 from genesis.guards.keys import BUFFERS
 from genesis.pytree import Hole, map_leaves
 from genesis.strides import Strides
-from genesis.tensor import Tensor, view_of
+from genesis.tensor import Number, Tensor, view_of
 from genesis.views import View
 
 Origin = Callable[[Sequence[Any]], Tensor]
@@ -31,7 +31,7 @@ class Exit:
     """How a call makes one tensor: ``views`` of output number ``output``, or of what ``origin`` finds.
 
     ``operands``: for each view its other operands, which leave as well where the step made them. ``strides``: those of
-    the output in memory, None for row-major.
+    the output in memory, None for row-major. ``number``: a Python number leaves.
     """
 
     output: int
@@ -39,12 +39,15 @@ class Exit:
     views: tuple[View, ...]
     operands: tuple[tuple[Exit | Tensor, ...], ...]
     strides: Strides | None = None
+    number: bool = False
 
     def is_plain(self) -> bool:
         """Whether the tensor is the output itself."""
-        return self.origin is None and not self.views and self.strides is None
+        return self.origin is None and not self.views and self.strides is None and not self.number
 
-    def tensor(self, fresh: Sequence[Tensor], arguments: Sequence[Any]) -> Tensor:
+    def tensor(self, fresh: Sequence[Tensor], arguments: Sequence[Any]) -> Any:
+        if self.number:
+            return fresh[self.output].item()
         base = fresh[self.output] if self.origin is None else self.origin(arguments)
         if self.strides is not None:
             base._cell.strides = self.strides
@@ -145,6 +148,8 @@ class Leaving:
                 self._outputs[cell] = len(self._values)
                 self._values.append(cell.read() if whole else tensor.value)
             output = self._outputs[cell]
+            if type(tensor) is Number:
+                return Exit(output, None, (), (), number=True)
             if not whole:
                 return Exit(output, None, (), (), None if tensor.is_contiguous() else tensor.stride())
         operands = [tuple([x if x._cell.home is None else self._exit(x) for x in view[1]]) for view in tensor._views]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -12,7 +13,7 @@ from compiler.interpret import concrete
 from compiler.ir.graph import Value
 from compiler.ir.location import here, user_location
 from compiler.ir.op import o
-from compiler.ir.types import DType, TensorType, dtype, f32
+from compiler.ir.types import DType, TensorType, boolean, dtype, f32
 from compiler.ops.reduce import normalize_axis
 from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode, session
@@ -20,6 +21,7 @@ from genesis.device import Device, device, on_cpu
 from genesis.history import custom
 from genesis.methods import Methods
 from genesis.names import missing
+from genesis.replaced import Watched
 from genesis.shared import Holders, Shared, strides_of
 from genesis.strides import Layout, Strides, after, contiguous_strides, is_contiguous, kept, reshaped
 from genesis.views import View, as_leaf, contents, put
@@ -46,7 +48,19 @@ class Size(tuple[int, ...]):
         return f"genesis.Size({list(self)})"
 
 
-class Tensor(Methods):
+class _TensorMeta(Watched):
+    """The class of Tensor: to the user's code a :class:`Number` is a float and no tensor, as in an eager call."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if type(instance) is Number and sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] not in _OURS:
+            return False
+        return type.__instancecheck__(cls, instance)
+
+
+_OURS = ("genesis", "compiler", "runtime")
+
+
+class Tensor(Methods, metaclass=_TensorMeta):
     """An n-dimensional array, with PyTorch's methods and meanings.
 
     ``_cell`` is the storage, ``_views`` the chain of view ops from it to this tensor. Writing through any view puts a
@@ -458,9 +472,27 @@ def copied(input: Tensor) -> Value:
     return result
 
 
+class Number(Tensor):
+    """A float argument or a hyper-parameter in a step that is being recorded, f64[], and what is computed from such.
+
+    ``isinstance(x, float)`` holds, as in an eager call; ``type(x) is float`` does not. It leaves a step as a float.
+    """
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return bool if self.dtype is boolean else float
+
+    def _rebound(self, other: Any, **_: Any) -> Any:
+        """``k += 1`` makes another number, as floats do, and leaves this one as it is."""
+        return NotImplemented
+
+    __iadd__ = __isub__ = _rebound  # type: ignore[assignment]  # in place, tensors take alpha= too
+    __imul__ = __itruediv__ = __ifloordiv__ = __imod__ = __ipow__ = _rebound
+
+
 def wrap(value: Value) -> Tensor:
     """A tensor of its own for a freshly computed value."""
-    result = Tensor.__new__(Tensor)
+    result = Tensor.__new__(Number if value.number else Tensor)
     cell = Cell(value, current_recording())
     if value.strides is not None:
         cell.strides = value.strides

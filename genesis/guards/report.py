@@ -32,7 +32,7 @@ def shown(key: Any) -> str:
     match key:
         case Missing():
             return "nothing"
-        case (str() as dtype, tuple() as shape, strides, gradient):
+        case (str() as dtype, tuple() as shape, strides, gradient, *_):
             notes = (f" with strides {list(strides)}" if strides else "") + (" with gradient" if gradient else "")
             return f"{dtype}[{','.join(map(str, shape))}]{notes}"
         case type() if key is float:
