@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from types import FrameType
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_OWN = tuple(os.path.join(_ROOT, part) + os.sep for part in ("compiler", "genesis", "runtime"))
+_PARTS = ("compiler", "genesis", "runtime")
+_OWN = tuple(os.path.join(_ROOT, part) + os.sep for part in _PARTS)
 
 
 def is_users(file: str) -> bool:
@@ -19,10 +21,15 @@ def user_line() -> tuple[str, int]:
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if is_users(file):
+        if is_users(file) and not (file == "<string>" and _is_generated(frame)):
             return file, frame.f_lineno
         frame = frame.f_back  # type: ignore[assignment]
     return "", 0
+
+
+def _is_generated(frame: FrameType) -> bool:
+    """Whether code without a file is one of Genesis's own, such as the ``__init__`` of a dataclass."""
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in _PARTS
 
 
 def shown(file: str, line: int) -> str:

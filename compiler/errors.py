@@ -66,6 +66,14 @@ class UnsupportedError(UsageError, NotImplementedError):
     """A part of PyTorch that Genesis does not have."""
 
 
+class UndefinedError(UsageError, NotImplementedError):
+    """A method that a subclass has to define is not there."""
+
+
+class MisuseError(UsageError, RuntimeError):
+    """A call that does not fit those before it, such as a second ``unscale_()``, or options that exclude each other."""
+
+
 class MissingNameError(UsageError, AttributeError):
     """A module or object of Genesis has no such name; the message says what to use."""
 

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
-from compiler.errors import GenesisWarning, TraceError
+from compiler.errors import ChoiceError, GenesisWarning, InvariantError, MisuseError, TraceError
 from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.op import o
@@ -154,7 +154,7 @@ class GradScaler(metaclass=Watched):
             return type(outputs)(map(self.scale, outputs))
         if isinstance(outputs, Iterable):
             return map(self.scale, outputs)
-        raise ValueError("outputs must be a Tensor or an iterable of Tensors")
+        raise ChoiceError("outputs must be a Tensor or an iterable of Tensors")
 
     def unscale_(self, optimizer: Optimizer) -> None:
         """Divide the gradients of the optimizer's parameters by the scale, and look for overflows."""
@@ -163,12 +163,12 @@ class GradScaler(metaclass=Watched):
         scale, _ = self._created("unscale_")
         progress = self._of(optimizer)
         if progress.stage is _Stage.UNSCALED:
-            raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
+            raise MisuseError("unscale_() has already been called on this optimizer since the last update().")
         if progress.stage is _Stage.STEPPED:
-            raise RuntimeError("unscale_() is being called after step().")
+            raise MisuseError("unscale_() is being called after step().")
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if any(g.dtype is f16 for g in grads):
-            raise ValueError("Attempting to unscale FP16 gradients.")
+            raise ChoiceError("Attempting to unscale FP16 gradients.")
         if grads:
             with grad_mode(False):
                 *unscaled, progress.found_inf = o.unscale(*(g.value for g in grads), scale.value)
@@ -181,11 +181,11 @@ class GradScaler(metaclass=Watched):
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
         if "closure" in kwargs:
-            raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+            raise MisuseError("Closure use is not currently supported if GradScaler is enabled.")
         scale, _ = self._created("step")
         progress = self._of(optimizer)
         if progress.stage is _Stage.STEPPED:
-            raise RuntimeError("step() has already been called since the last update().")
+            raise MisuseError("step() has already been called since the last update().")
         if progress.stage is _Stage.READY:
             self.unscale_(optimizer)
         found_inf = _require(progress.found_inf, "No inf checks were recorded for this optimizer.")
@@ -326,7 +326,7 @@ class GradScaler(metaclass=Watched):
         if not self._enabled:
             return
         if not state_dict:
-            raise RuntimeError(
+            raise MisuseError(
                 "The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler."
             )
         self._init_scale, self._init_growth_tracker = state_dict["scale"], state_dict["_growth_tracker"]
@@ -340,7 +340,7 @@ class GradScaler(metaclass=Watched):
 def _require(found: Any, message: str) -> Any:
     """``found``, or AssertionError where there is nothing (None, False, empty)."""
     if found is None or found is False or found == []:
-        raise AssertionError(message)
+        raise InvariantError(message)
     return found
 
 

@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from compiler.errors import OpError, TraceError
+from compiler.errors import ChoiceError, OpError, TraceError
 from compiler.interpret import concrete
 from compiler.ir.ambient import using
 from compiler.ir.graph import Value
@@ -447,7 +447,7 @@ def check_arrays(targets: Sequence[Any], inputs: Sequence[np.ndarray]) -> None:
     for target in targets:
         if isinstance(target, np.ndarray):
             if not target.flags.writeable:
-                raise ValueError("the step writes an argument that is a read-only NumPy array")
+                raise ChoiceError("the step writes an argument that is a read-only NumPy array")
             if sum(np.may_share_memory(target, other) for other in inputs) > 1:
                 raise TraceError(
                     f"the step writes a NumPy array {target.dtype}{list(target.shape)} whose memory another argument "

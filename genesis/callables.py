@@ -7,6 +7,7 @@ from copy import deepcopy
 from functools import partial
 from typing import Any
 
+from compiler.errors import ArgumentError
 from genesis.context import current_recording
 from genesis.nn.module import Module
 
@@ -14,7 +15,7 @@ from genesis.nn.module import Module
 def named(thing: Any) -> Callable[..., Any]:
     """``thing`` as something that can be called and has a name; TypeError if it cannot be called."""
     if not callable(thing):
-        raise TypeError(
+        raise ArgumentError(
             "genesis.compile() takes a function, a method, a module or another callable object, "
             f"not {type(thing).__name__}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from compiler.errors import AutogradError
+from compiler.errors import AutogradError, UndefinedError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from genesis.context import grad_mode, session
@@ -66,15 +66,15 @@ class Function:
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+        raise UndefinedError("You must implement the forward function for custom autograd.Function.")
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        raise NotImplementedError("setup_context is not implemented.")
+        raise UndefinedError("setup_context is not implemented.")
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        raise NotImplementedError("You must implement the backward method for your custom autograd.Function.")
+        raise UndefinedError("You must implement the backward method for your custom autograd.Function.")
 
     @classmethod
     def apply(cls, *args: Any) -> Any:

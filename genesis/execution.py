@@ -11,7 +11,7 @@ from weakref import WeakSet, finalize
 
 import numpy as np
 
-from compiler.errors import AutogradError, DeviceError, TraceError
+from compiler.errors import AutogradError, DeviceError, TraceError, UnsupportedError
 from compiler.interpret import concrete
 from compiler.ir.graph import Value
 from compiler.ir.types import TensorType, dtype
@@ -353,7 +353,7 @@ class Program:
     def profile(self, runs: int) -> Profile:
         """Time the kernels over ``runs`` runs on the arguments of the last call; states and results stay."""
         if isinstance(self.executor, CudaExecutor):
-            raise NotImplementedError(
+            raise UnsupportedError(
                 "profile() of a step on a GPU: its kernels are one CUDA graph, which is not timed yet. "
                 'Profile it with backend="c", or run the program under `nsys profile --cuda-graph-trace=node`.'
             )
@@ -391,7 +391,7 @@ class Program:
     def memory(self) -> Memory:
         plan = self.plan
         if plan is None:
-            raise NotImplementedError("memory() of a step that runs in the interpreter, which plans none")
+            raise UnsupportedError("memory() of a step that runs in the interpreter, which plans none")
 
         def slots(kind: str) -> int:
             return sum(TensorType(dtype(s.dtype), s.shape).nbytes for s in plan.slots if s.kind == kind)

@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 
+from compiler.errors import ChoiceError
 from compiler.ir.types import bf16, f16
 
 PRECISIONS = {"fp32": None, "bf16-mixed": bf16, "fp16-mixed": f16}
@@ -27,13 +28,13 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.precision is not None and self.precision not in PRECISIONS:
-            raise ValueError(f"precision={self.precision!r}; choose one of {', '.join(map(repr, PRECISIONS))}")
+            raise ChoiceError(f"precision={self.precision!r}; choose one of {', '.join(map(repr, PRECISIONS))}")
         if self.backend not in BACKENDS:
-            raise ValueError(f"backend={self.backend!r}; choose one of {', '.join(map(repr, BACKENDS))}")
+            raise ChoiceError(f"backend={self.backend!r}; choose one of {', '.join(map(repr, BACKENDS))}")
         if isinstance(self.loss_scale, str) and self.loss_scale != "dynamic":
-            raise ValueError(f"loss_scale={self.loss_scale!r}; it is 'dynamic' or a number")
+            raise ChoiceError(f"loss_scale={self.loss_scale!r}; it is 'dynamic' or a number")
         if self.accumulate < 1:
-            raise ValueError(f"accumulate={self.accumulate}; it is the number of micro-batches, at least 1")
+            raise ChoiceError(f"accumulate={self.accumulate}; it is the number of micro-batches, at least 1")
         self.budget()
 
     def budget(self) -> int | float | None:
@@ -47,7 +48,7 @@ class Options:
                     return int(float(number) * (1024 if binary else 1000) ** " KMGT".index(prefix.upper() or " "))
         elif amount is None or (type(amount) is int and amount > 0) or (isinstance(amount, float) and 0 < amount <= 1):
             return amount
-        raise ValueError(
+        raise ChoiceError(
             f"activation_memory={amount!r}; it is a number of bytes, a text like '512MB' or '1.5GiB', or a float up to "
             "1.0: the part of what the step takes without it"
         )

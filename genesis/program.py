@@ -13,7 +13,7 @@ from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, T
 
 import numpy as np
 
-from compiler.errors import TraceError
+from compiler.errors import ChoiceError, KeyedError, TraceError
 from compiler.interpret import concrete
 from compiler.ir.graph import Graph
 from compiler.ir.types import TensorType
@@ -392,7 +392,7 @@ class CompiledFunction(Generic[P, R]):
         Parameters, moments, random numbers and everything else the step changes are put back to what they were.
         """
         if n < 1:
-            raise ValueError(f"profile({n}): the number of runs must be 1 or more")
+            raise ChoiceError(f"profile({n}): the number of runs must be 1 or more")
         with self._lock:
             return self._latest().profile(n)
 
@@ -410,7 +410,7 @@ class CompiledFunction(Generic[P, R]):
         stages = self._latest().stages()
         name = {"fused": "horizontal"}.get(stage, stage)
         if name not in stages.graphs:
-            raise KeyError(f"no stage {stage!r}; there are: {', '.join(stages.graphs)}, fused")
+            raise KeyedError(f"no stage {stage!r}; there are: {', '.join(stages.graphs)}, fused")
         return stages.graphs[name]
 
     def source(self, language: str = "c") -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from compiler.errors import VerifyError
 from compiler.ir.ambient import using
-from compiler.ir.graph import Graph, Value
+from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import o
-from compiler.ir.replay import Claims, ExpandingBuilder, copy_node, nothing, with_nodes
+from compiler.ir.replay import Claims, ExpandingBuilder, copy_node, nothing, rewrite, with_nodes
+from compiler.ir.types import f32
 
 
 def expand(graph: Graph, claims: Claims = nothing) -> Graph:
@@ -20,6 +21,8 @@ def expand(graph: Graph, claims: Claims = nothing) -> Graph:
 
         %0: f32[] = constant() {value=0, dtype=f32}
         %1: f32[8,4] = maximum(%x, %0)
+
+    A scatter of 16-bit floats becomes one of float32: sums are rounded once.
     """
     builder = ExpandingBuilder(claims)
     new: dict[Value, Value] = {}
@@ -35,4 +38,17 @@ def expand(graph: Graph, claims: Claims = nothing) -> Graph:
                 result = node.op.expand(o, *inputs, **node.attrs)
                 outputs = (result,) if isinstance(result, Value) else tuple(result)
             new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
-    return with_nodes(graph, builder.nodes, new)
+    expanded = with_nodes(graph, builder.nodes, new)
+    return rewrite(expanded, _scattered_wide) if any(map(_scatters_halves, expanded.nodes)) else expanded
+
+
+def _scatters_halves(node: Node) -> bool:
+    return node.op in (o.scatter_rows, o.scatter_add) and node.output.dtype.is_half
+
+
+def _scattered_wide(node: Node, inputs: tuple[Value, ...]) -> tuple[Value] | None:
+    """A scatter of 16-bit floats, added up in float32."""
+    if not _scatters_halves(node):
+        return None
+    wide = [o.cast(v, to=f32) if v.dtype.is_half else v for v in inputs]
+    return (o.cast(node.op(*wide, **node.attrs), to=node.output.dtype),)

@@ -7,7 +7,8 @@ from typing import Any
 
 import genesis.functions.pointwise as pointwise
 import genesis.functions.reductions as reductions
-from compiler.errors import ChoiceError, GenesisWarning, OpError
+from compiler.errors import ChoiceError, DivisionError, GenesisWarning, OpError
+from compiler.ir.location import here
 from compiler.ir.op import o
 from compiler.ops.reduce import normalize_axis
 from genesis.functions.conversion import into
@@ -83,7 +84,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` if positive, else ``alpha * (exp(x / alpha) - 1)``."""
     if not alpha:
-        raise ZeroDivisionError("ZeroDivisionError: alpha cannot be 0 for CELU")
+        raise DivisionError(here("ZeroDivisionError: alpha cannot be 0 for CELU"))
     return into(input, wrap(o.elu(input.value, alpha=float(alpha), input_scale=1 / alpha)), inplace)
 
 

@@ -17,7 +17,15 @@ from weakref import ref
 
 import numpy as np
 
-from compiler.errors import GenesisWarning, TraceError
+from compiler.errors import (
+    ArgumentError,
+    ChoiceError,
+    GenesisWarning,
+    MisuseError,
+    TraceError,
+    UndefinedError,
+    UnsupportedError,
+)
 from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.op import o
@@ -143,16 +151,16 @@ class Optimizer(metaclass=Watched):
 
     def __init__(self, params: Iterable[Tensor] | Iterable[dict[str, Any]], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
-            raise TypeError(
+            raise ArgumentError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, not a Tensor"
             )
         if defaults.get("foreach") and defaults.get("fused"):
-            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+            raise MisuseError("`fused` and `foreach` cannot be `True` together.")
         if defaults.get("differentiable"):
-            raise NotImplementedError("optimizers with differentiable=True")
+            raise UnsupportedError("optimizers with differentiable=True")
         given: list[Any] = list(params)
         if not given:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ChoiceError("optimizer got an empty parameter list")
         self.defaults: dict[str, Any] = LiveDict(defaults)
         self.state = State()
         self.param_groups = []
@@ -184,24 +192,24 @@ class Optimizer(metaclass=Watched):
 
     def _append(self, given: dict[str, Any]) -> None:
         if not isinstance(given, dict):
-            raise TypeError(f"param_group must be a dict, but got {type(given).__name__}")
+            raise ArgumentError(f"param_group must be a dict, but got {type(given).__name__}")
         if isinstance(given["params"], set):
-            raise TypeError(
+            raise ArgumentError(
                 "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
                 "will change between runs. Please use a list instead."
             )
         params = [given["params"]] if isinstance(given["params"], Tensor) else list(given["params"])
         for p in params:
             if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
+                raise ArgumentError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
             if not p.is_leaf:
-                raise ValueError("can't optimize a non-leaf Tensor")
+                raise ChoiceError("can't optimize a non-leaf Tensor")
         if len(set(params)) < len(params):
             warnings.warn(
                 "optimizer contains a parameter group with duplicate parameters", GenesisWarning, stacklevel=4
             )
         if not set(params).isdisjoint(self._parameters()):
-            raise ValueError("some parameters appear in more than one parameter group")
+            raise ChoiceError("some parameters appear in more than one parameter group")
         items = {**self.defaults, **given, "params": params}
         self.param_groups.append(ParamGroup(items, self, recording_of_step()))
 
@@ -258,15 +266,15 @@ class Optimizer(metaclass=Watched):
 
     def _remember(self, group: ParamGroup, p: Tensor, state: dict[str, Tensor]) -> None:
         """Add to ``state`` what the update of ``p`` needs and it lacks."""
-        raise NotImplementedError(f"{type(self).__name__}._remember")
+        raise UndefinedError(f"{type(self).__name__} has to define _remember()")
 
     def _counts(self, group: ParamGroup) -> bool:
         """Whether the updates of ``group`` depend on how many there were, as ``state[p]["step"]`` says."""
-        raise NotImplementedError(f"{type(self).__name__}._counts")
+        raise UndefinedError(f"{type(self).__name__} has to define _counts()")
 
     def _update(self, index: int, group: ParamGroup, grads: dict[Tensor, Value]) -> None:
         """Update the parameters of the group at ``index`` that have a gradient."""
-        raise NotImplementedError(f"{type(self).__name__}._update")
+        raise UndefinedError(f"{type(self).__name__} has to define _update()")
 
     def _stepped(self) -> None:
         """Count a step, which schedules want to have seen."""
@@ -370,9 +378,9 @@ class Optimizer(metaclass=Watched):
         _only_outside("load_state_dict")
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
-            raise ValueError("loaded state dict has a different number of parameter groups")
+            raise ChoiceError("loaded state dict has a different number of parameter groups")
         if any(len(s["params"]) != len(g["params"]) for s, g in zip(saved, self.param_groups)):
-            raise ValueError(
+            raise ChoiceError(
                 "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
             )
         places = [place for group in saved for place in group["params"]]
@@ -402,7 +410,7 @@ class Optimizer(metaclass=Watched):
 def check(condition: bool, what: str, value: Any) -> None:
     """Raise ValueError ``Invalid <what>: <value>`` unless ``condition``."""
     if not condition:
-        raise ValueError(f"Invalid {what}: {value}")
+        raise ChoiceError(f"Invalid {what}: {value}")
 
 
 def _only_outside(what: str) -> None:

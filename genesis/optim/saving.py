@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from compiler.errors import ChoiceError
 from genesis.tensor import Tensor, tensor
 
 States = dict[Any, dict[str, Any]]
@@ -29,7 +30,7 @@ def restored(places: dict[Tensor, Any], saved: Mapping[Any, Any], counted: bool)
             elif value is not None:
                 found = states.setdefault(p, {})[key] = tensor(value, dtype=p.dtype)
                 if found.shape != p.shape:
-                    raise ValueError(
+                    raise ChoiceError(
                         f"state {key!r} of parameter {place} has shape {list(found.shape)}, "
                         f"but the parameter has {list(p.shape)}"
                     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from compiler.errors import ChoiceError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from compiler.ir.types import f64
@@ -42,7 +43,7 @@ class SGD(Optimizer):
         check(momentum >= 0, "momentum value", momentum)
         check(weight_decay >= 0, "weight_decay value", weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+            raise ChoiceError("Nesterov momentum requires a momentum and zero dampening")
         super().__init__(
             params,
             {

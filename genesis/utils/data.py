@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from compiler.errors import GenesisError
+from compiler.errors import ArgumentError, ChoiceError, GenesisError, IndexingError, MisuseError, UndefinedError
 from genesis.functions.indexing import getitem
 from genesis.names import module_getattr
 from genesis.random import default_generator
@@ -47,7 +47,7 @@ class Dataset(Generic[T_co]):
     """Samples by index: a subclass defines ``__getitem__`` and ``__len__``."""
 
     def __getitem__(self, index: int) -> T_co:
-        raise NotImplementedError(f"{type(self).__name__}.__getitem__")
+        raise UndefinedError(f"{type(self).__name__} has to define __getitem__()")
 
     def __add__(self, other: Dataset) -> ConcatDataset:
         return ConcatDataset([self, other])
@@ -60,7 +60,7 @@ class IterableDataset(Dataset[T_co]):
     """
 
     def __iter__(self) -> Iterator[T_co]:
-        raise NotImplementedError(f"{type(self).__name__}.__iter__")
+        raise UndefinedError(f"{type(self).__name__} has to define __iter__()")
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
@@ -70,7 +70,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         self.tensors = tuple(t if isinstance(t, Tensor) else tensor(t) for t in tensors)
         lengths = [t.shape[0] for t in self.tensors]
         if len(set(lengths)) != 1:
-            raise ValueError(f"TensorDataset: the tensors need the same first dimension, and have {lengths}")
+            raise ChoiceError(f"TensorDataset: the tensors need the same first dimension, and have {lengths}")
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         return tuple(getitem(t, index) for t in self.tensors)
@@ -99,15 +99,15 @@ class ConcatDataset(Dataset[T_co]):
     def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
-            raise ValueError("datasets should not be an empty iterable")
+            raise ChoiceError("datasets should not be an empty iterable")
         if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
-            raise ValueError("ConcatDataset does not support IterableDataset")
+            raise ChoiceError("ConcatDataset does not support IterableDataset")
         self.cumulative_sizes = list(itertools.accumulate(map(_length, self.datasets)))
 
     def __getitem__(self, index: int) -> T_co:
         place = index + len(self) if index < 0 else index
         if not 0 <= place < len(self):
-            raise IndexError(f"index {index} is out of range for {len(self)} samples")
+            raise IndexingError(f"index {index} is out of range for {len(self)} samples")
         which = bisect_right(self.cumulative_sizes, place)
         return self.datasets[which][place - (self.cumulative_sizes[which - 1] if which else 0)]
 
@@ -125,14 +125,14 @@ def random_split(
     total = _length(dataset)
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1 + 1e-9:
         if not all(0 <= share <= 1 for share in lengths):
-            raise ValueError(f"random_split: shares lie between 0 and 1, and these are {list(lengths)}")
+            raise ChoiceError(f"random_split: shares lie between 0 and 1, and these are {list(lengths)}")
         counts = [math.floor(total * share) for share in lengths]
         for i in range(total - sum(counts)):
             counts[i % len(counts)] += 1
     else:
         counts = [int(length) for length in lengths]
     if sum(counts) != total:
-        raise ValueError(f"Sum of input lengths does not equal the length of the input dataset: {counts} of {total}")
+        raise ChoiceError(f"Sum of input lengths does not equal the length of the input dataset: {counts} of {total}")
     order = (generator or default_generator).permutation(total).tolist()
     ends = itertools.accumulate(counts)
     return [Subset(dataset, order[end - count : end]) for end, count in zip(ends, counts)]
@@ -145,7 +145,7 @@ class Sampler(Generic[T_co]):
     """An order of samples: ``__iter__`` yields indices (or lists of them, for a batch sampler)."""
 
     def __iter__(self) -> Iterator[T_co]:
-        raise NotImplementedError(f"{type(self).__name__}.__iter__")
+        raise UndefinedError(f"{type(self).__name__} has to define __iter__()")
 
 
 class SequentialSampler(Sampler[int]):
@@ -171,7 +171,7 @@ class RandomSampler(Sampler[int]):
         self.num_samples = _length(data_source) if num_samples is None else num_samples
         self.generator = generator
         if self.num_samples <= 0:
-            raise ValueError(f"num_samples should be a positive integer value, but got num_samples={self.num_samples}")
+            raise ChoiceError(f"num_samples should be a positive integer value, but got num_samples={self.num_samples}")
 
     def __iter__(self) -> Iterator[int]:
         generator = self.generator or default_generator
@@ -202,7 +202,7 @@ class BatchSampler(Sampler[list[int]]):
 
     def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool) -> None:
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
-            raise ValueError(f"batch_size should be a positive integer value, but got batch_size={batch_size}")
+            raise ChoiceError(f"batch_size should be a positive integer value, but got batch_size={batch_size}")
         self.sampler = sampler
         self.batch_size = batch_size
         self.drop_last = drop_last
@@ -236,10 +236,10 @@ def default_collate(batch: Sequence[Any]) -> Any:
             return {key: default_collate([sample[key] for sample in batch]) for key in first}
         case Sequence():
             if any(len(sample) != len(first) for sample in batch):
-                raise RuntimeError("each element in list of batch should be of equal size")
+                raise MisuseError("each element in list of batch should be of equal size")
             columns = [default_collate(column) for column in zip(*batch)]
             return type(first)(*columns) if hasattr(first, "_fields") else columns
-    raise TypeError(
+    raise ArgumentError(
         f"default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found "
         f"{type(first).__name__}; give the DataLoader a collate_fn"
     )
@@ -302,23 +302,23 @@ class DataLoader(Generic[T_co]):
         persistent_workers: bool = False,
     ) -> None:
         if num_workers < 0:
-            raise ValueError(f"num_workers should be zero or more, but got num_workers={num_workers}")
+            raise ChoiceError(f"num_workers should be zero or more, but got num_workers={num_workers}")
         if prefetch_factor is not None and (num_workers == 0 or prefetch_factor <= 0):
-            raise ValueError("prefetch_factor is a positive number of batches per worker, and needs num_workers > 0")
+            raise ChoiceError("prefetch_factor is a positive number of batches per worker, and needs num_workers > 0")
         if sampler is not None and shuffle:
-            raise ValueError("sampler option is mutually exclusive with shuffle")
+            raise ChoiceError("sampler option is mutually exclusive with shuffle")
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
-                raise ValueError(
+                raise ChoiceError(
                     "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
                 )
             batch_size = None
         elif batch_size is None and drop_last:
-            raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
+            raise ChoiceError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
         if isinstance(dataset, IterableDataset):
             given = {"shuffle": shuffle, "sampler": sampler is not None, "batch_sampler": batch_sampler is not None}
             for option in (name for name, value in given.items() if value):
-                raise ValueError(f"an IterableDataset has an order of its own: it takes no {option}")
+                raise ChoiceError(f"an IterableDataset has an order of its own: it takes no {option}")
         elif sampler is None and batch_sampler is None:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         if batch_size is not None and sampler is not None:
@@ -442,7 +442,7 @@ def _gather(dataset: object, indices: Sequence[int]) -> list[Tensor] | None:
 def _stack(samples: Sequence[np.ndarray]) -> np.ndarray:
     shapes = {sample.shape for sample in samples}
     if len(shapes) > 1:
-        raise RuntimeError(f"default_collate: samples of one batch need one shape, and have {sorted(shapes)}")
+        raise MisuseError(f"default_collate: samples of one batch need one shape, and have {sorted(shapes)}")
     return np.stack(samples)
 
 

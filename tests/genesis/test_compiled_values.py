@@ -184,3 +184,19 @@ def test_a_kernel_reads_an_operand_before_a_result_overwrites_it(dtype: Any) -> 
 
     for got, expected in zip(trained(genesis.compile), trained(lambda f: f), strict=True):
         np.testing.assert_allclose(got, expected, 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("dtype", [genesis.float16, genesis.bfloat16])
+def test_scatters_of_halves(dtype: Any) -> None:
+    genesis.manual_seed(0)
+    table, rows = nn.Embedding(5, 3).to(dtype), genesis.tensor([1, 1, 2, 1])
+    index = genesis.tensor([[0, 1, 0], [0, 1, 1], [0, 0, 0], [2, 2, 2]])
+    x, source = genesis.randn(6, 3).to(dtype), genesis.randn(4, 3).to(dtype)
+
+    def step() -> Any:
+        table.weight.grad = None
+        (table(rows).float() * 2).sum().backward()
+        return table.weight.grad + 0, x.scatter_add(0, index, source)
+
+    for got, expected in zip(genesis.compile(step)(), step(), strict=True):
+        assert got.tolist() == expected.tolist()

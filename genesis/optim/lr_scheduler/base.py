@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Any, Protocol
 
-from compiler.errors import GenesisWarning, ScheduleError
+from compiler.errors import ArgumentError, ChoiceError, GenesisWarning, KeyedError, ScheduleError, UndefinedError
 from genesis.context import grad_mode
 from genesis.functions.conversion import fill_
 from genesis.host import Undo, take_back
@@ -34,13 +34,13 @@ class LRScheduler(HostObject, metaclass=Watched):
 
     def __init__(self, optimizer: Schedulable, last_epoch: int = -1) -> None:
         if not hasattr(optimizer, "param_groups"):
-            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+            raise ArgumentError(f"{type(optimizer).__name__} is not an Optimizer")
         self.optimizer = optimizer
         for i, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
                 group.setdefault("initial_lr", copied(group["lr"]))
             elif "initial_lr" not in group:
-                raise KeyError(
+                raise KeyedError(
                     f"param 'initial_lr' is not specified in param_groups[{i}] when resuming scheduler with "
                     f"last_epoch >= 0; load the optimizer's state dict first, or leave out last_epoch"
                 )
@@ -50,7 +50,7 @@ class LRScheduler(HostObject, metaclass=Watched):
 
     def get_lr(self) -> list[float]:
         """The rate of each group at ``last_epoch``, from the rates the groups have now."""
-        raise NotImplementedError(f"{type(self).__name__}.get_lr")
+        raise UndefinedError(f"{type(self).__name__} has to define get_lr()")
 
     def get_last_lr(self) -> list[Any]:
         """The rate of each group, as last set by this schedule: a number, or a copy of a tensor."""
@@ -145,7 +145,7 @@ class LRScheduler(HostObject, metaclass=Watched):
 
 def positive(name: str, value: int) -> int:
     if value <= 0:
-        raise ValueError(f"Expected positive integer {name}, but got {value}")
+        raise ChoiceError(f"Expected positive integer {name}, but got {value}")
     return value
 
 
@@ -154,7 +154,7 @@ def per_group(name: str, optimizer: Schedulable, value: float | Sequence[float])
     count = len(optimizer.param_groups)
     values = list(value) if isinstance(value, Sequence) else [value] * count
     if len(values) != count:
-        raise ValueError(
+        raise ChoiceError(
             f"{name} must have the same length as optimizer.param_groups. {name} has {len(values)} values, "
             f"param_groups has {count}."
         )

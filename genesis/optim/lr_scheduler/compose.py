@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
+from compiler.errors import ChoiceError
 from genesis.host import Undo, take_back
 from genesis.optim.lr_scheduler.base import LRScheduler, Schedulable, number, set_number
 from genesis.optim.lr_scheduler.plateau import ReduceLROnPlateau
@@ -17,17 +18,17 @@ class _CompositeLR(LRScheduler):
     def __init__(self, optimizer: Schedulable | None, schedulers: Sequence[LRScheduler]) -> None:
         name = type(self).__name__
         if not schedulers:
-            raise ValueError(f"{name} expects at least one scheduler, but got no scheduler.")
+            raise ChoiceError(f"{name} expects at least one scheduler, but got no scheduler.")
         self.optimizer = optimizer or schedulers[0].optimizer
         self._schedulers = list(schedulers)
         for i, scheduler in enumerate(schedulers):
             if isinstance(scheduler, ReduceLROnPlateau):
-                raise ValueError(
+                raise ChoiceError(
                     f"{name} does not support `ReduceLROnPlateau` scheduler as it requires additional kwargs to be "
                     f"specified when calling `step`, but got one at index {i} in the given schedulers sequence."
                 )
             if scheduler.optimizer is not self.optimizer:
-                raise ValueError(
+                raise ChoiceError(
                     f"{name} expects all schedulers to belong to the same optimizer, but got scheduler "
                     f"{type(scheduler).__name__} at index {i} of another one."
                 )
@@ -67,7 +68,7 @@ class SequentialLR(_CompositeLR):
     ) -> None:
         super().__init__(optimizer, schedulers)
         if len(milestones) != len(schedulers) - 1:
-            raise ValueError(
+            raise ChoiceError(
                 f"Sequential Schedulers expects number of schedulers provided to be one more than the number of "
                 f"milestone points, but got number of schedulers {len(schedulers)} and the number of milestones to be "
                 f"equal to {len(milestones)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from compiler.errors import ChoiceError
 from genesis.optim.lr_scheduler.base import LRScheduler, Schedulable, positive
 
 
@@ -50,7 +51,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self, optimizer: Schedulable, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
         if T_mult < 1:
-            raise ValueError(f"Expected integer T_mult >= 1, but got {T_mult}")
+            raise ChoiceError(f"Expected integer T_mult >= 1, but got {T_mult}")
         self.T_0 = self.T_i = positive("T_0", T_0)
         self.T_mult = T_mult
         self.eta_min = eta_min
@@ -66,7 +67,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             self.last_epoch += 1
             self.T_cur += 1
         elif epoch is not None and epoch < 0:
-            raise ValueError(f"Expected non-negative epoch, but got {epoch}")
+            raise ChoiceError(f"Expected non-negative epoch, but got {epoch}")
         else:
             self.T_cur, self.T_i = epoch or 0, self.T_0
             self.last_epoch = math.floor(self.T_cur)

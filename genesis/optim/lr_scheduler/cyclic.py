@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from compiler.errors import ChoiceError
 from genesis.optim.lr_scheduler.base import LRScheduler, Schedulable, number, per_group, positive, set_number
 from genesis.optim.lr_scheduler.function import restore, state_of
 
@@ -36,7 +37,7 @@ class CyclicLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
-            raise ValueError("mode is invalid and scale_fn is None")
+            raise ChoiceError("mode is invalid and scale_fn is None")
         base_lrs = per_group("base_lr", optimizer, base_lr)
         self.max_lrs = per_group("max_lr", optimizer, max_lr)
         self.total_size = float(step_size_up + (step_size_up if step_size_down is None else step_size_down))
@@ -120,11 +121,11 @@ class OneCycleLR(LRScheduler):
         elif epochs is not None and steps_per_epoch is not None:
             self.total_steps = positive("epochs", epochs) * positive("steps_per_epoch", steps_per_epoch)
         else:
-            raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
+            raise ChoiceError("You must define either total_steps OR (epochs AND steps_per_epoch)")
         if not 0 <= pct_start <= 1:
-            raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
+            raise ChoiceError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
+            raise ChoiceError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
         self.anneal_strategy = anneal_strategy
 
         # (last step, rate before and after, momentum before and after); the names are keys of a param group
@@ -157,7 +158,7 @@ class OneCycleLR(LRScheduler):
     def get_lr(self) -> list[float]:
         step = self.last_epoch
         if step > self.total_steps:
-            raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
+            raise ChoiceError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
         ends = [phase[0] for phase in self._phases]
         index = min(bisect_left(ends, step), len(ends) - 1)
         begin = ends[index - 1] if index else 0
@@ -178,7 +179,7 @@ class OneCycleLR(LRScheduler):
 
 def _check_momentum(optimizer: Schedulable) -> None:
     if not all("betas" in group or "momentum" in group for group in optimizer.param_groups):
-        raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
+        raise ChoiceError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
 
 
 def _set_momentum(group: dict[str, Any], value: float) -> None:

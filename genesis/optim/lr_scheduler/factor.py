@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from compiler.errors import ChoiceError, UndefinedError
 from genesis.optim.lr_scheduler.base import LRScheduler, Schedulable, positive
 
 
@@ -25,10 +26,10 @@ class _FactorLR(LRScheduler):
         return [base * factor for base in self.base_lrs]
 
     def _factor(self) -> float:
-        raise NotImplementedError
+        raise UndefinedError(f"{type(self).__name__} has to define _factor()")
 
     def _total_factor(self) -> float:
-        raise NotImplementedError
+        raise UndefinedError(f"{type(self).__name__} has to define _total_factor()")
 
 
 class StepLR(_FactorLR):
@@ -88,7 +89,7 @@ class ConstantLR(_FactorLR):
         self, optimizer: Schedulable, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
     ) -> None:
         if not 0 <= factor <= 1:
-            raise ValueError("Constant multiplicative factor expected to be between 0 and 1.")
+            raise ChoiceError("Constant multiplicative factor expected to be between 0 and 1.")
         self.factor = factor
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
@@ -114,9 +115,9 @@ class LinearLR(_FactorLR):
         last_epoch: int = -1,
     ) -> None:
         if not 0 < start_factor <= 1:
-            raise ValueError("Starting multiplicative factor expected to be greater than 0 and less or equal to 1.")
+            raise ChoiceError("Starting multiplicative factor expected to be greater than 0 and less or equal to 1.")
         if not 0 <= end_factor <= 1:
-            raise ValueError("Ending multiplicative factor expected to be between 0 and 1.")
+            raise ChoiceError("Ending multiplicative factor expected to be between 0 and 1.")
         self.start_factor = start_factor
         self.end_factor = end_factor
         self.total_iters = total_iters

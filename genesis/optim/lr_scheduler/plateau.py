@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, SupportsFloat
 
+from compiler.errors import ChoiceError
 from genesis.optim.lr_scheduler.base import LRScheduler, Schedulable, number, per_group, set_number
 
 
@@ -29,11 +30,11 @@ class ReduceLROnPlateau(LRScheduler):
         eps: float = 1e-8,
     ) -> None:
         if factor >= 1.0:
-            raise ValueError("Factor should be < 1.0.")
+            raise ChoiceError("Factor should be < 1.0.")
         if mode not in ("min", "max"):
-            raise ValueError(f"mode {mode} is unknown!")
+            raise ChoiceError(f"mode {mode} is unknown!")
         if threshold_mode not in ("rel", "abs"):
-            raise ValueError(f"threshold mode {threshold_mode} is unknown!")
+            raise ChoiceError(f"threshold mode {threshold_mode} is unknown!")
         self.optimizer = optimizer
         self.mode = mode
         self.factor = factor

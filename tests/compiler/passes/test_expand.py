@@ -71,3 +71,15 @@ def test_a_mark_for_autocast_is_refused_with_the_place() -> None:
     text += "  %0: bf16[4,2] = linear(%x, %w) {autocast=bf16}  # train.py:3\n  return %0\n}\n"
     with pytest.raises(VerifyError, match=r"marked for autocast; run that pass before expand\n  at train.py:3"):
         expand(parse_graph(text))
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+def test_scatters_of_halves_add_in_float32(dtype: str) -> None:
+    graph = read(f"""
+      input %i: i64[3]
+      input %x: {dtype}[3,4]
+      %0: {dtype}[5,4] = scatter_rows(%i, %x) {{rows=5}}
+      return %0
+    """)
+    assert ops(expand(graph)) == ["cast", "scatter_rows", "cast"]
+    assert expand(graph).nodes[1].output.dtype.short == "f32"
