@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compiler.codegen.indices import bracketed
+from compiler.codegen.indices import bracketed, index_text
 from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, strides_of, through_view, view_chain
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import DType, boolean, i64
@@ -57,6 +57,7 @@ class Body:
         checks: the checks that were evaluated; a check is known by its number here.
     """
 
+    divide: str  # the operator for quotients of whole numbers
     zero_outside = False  # whether a guarded load gives zero where it may not read
 
     def __init__(self, graph: Graph, names: dict[Value, str]) -> None:
@@ -79,10 +80,6 @@ class Body:
         """A constant."""
         raise NotImplementedError
 
-    def index(self, index: Index) -> str:
-        """An index as an expression."""
-        raise NotImplementedError
-
     def whole(self, index: Index) -> str:
         """An index as a value of type i64."""
         return self.index(index)
@@ -93,10 +90,6 @@ class Body:
 
     def select(self, condition: str, yes: str, no: str) -> str:
         """A choice between two expressions."""
-        raise NotImplementedError
-
-    def quotient(self, text: str, by: int) -> str:
-        """A number that ``by`` divides, divided by it; for other numbers, any near it."""
         raise NotImplementedError
 
     def cast(self, operand: str, source: DType, to: DType) -> str:
@@ -126,6 +119,10 @@ class Body:
     def variables(self, index: Index) -> frozenset[str]:
         """The loop variables along which an index varies."""
         return index.variables
+
+    def index(self, index: Index) -> str:
+        """An index as an expression."""
+        return index_text(index, self.divide)
 
     # The walk
 
@@ -312,7 +309,8 @@ class Body:
         found, condition = scope.find((key, "at")), scope.find((key, "inside"))
         if found is None or condition is None:
             text = self.index(distance)
-            found = self.assign(scope, "at", text if step == 1 else self.quotient(bracketed(text), step), i64)
+            found = self.assign(scope, "at", text if step == 1 else f"{bracketed(text)} {self.divide} {step}", i64)
+            # Where the quotient is not whole, any near it does: the last test fails then.
             tests = [f"{found} >= 0", f"{found} < {size}"] + [f"{found} * {step} == {text}"] * (abs(step) != 1)
             condition = self._condition(scope, tests)
             scope.known[key, "at"], scope.known[key, "inside"] = found, condition

@@ -52,6 +52,7 @@ class Body(body.Body):
     number ``check_base``.
     """
 
+    divide = "/"
     zero_outside = True
     run: Run | None = None
 
@@ -74,9 +75,6 @@ class Body(body.Body):
     def literal(self, value: float | int | bool, dtype: DType) -> str:
         return literal(value, dtype)
 
-    def index(self, index: Index) -> str:
-        return index_text(index)
-
     def load(self, value: Value, linear: Index, guard: str) -> str:
         text = f"{self.names[value]}[{index_text(linear)}]"
         text = f"{value.dtype.short}_to_f32({text})" if value.dtype.is_half else text
@@ -84,9 +82,6 @@ class Body(body.Body):
 
     def select(self, condition: str, yes: str, no: str) -> str:
         return f"{condition} ? {yes} : {no}"
-
-    def quotient(self, text: str, by: int) -> str:
-        return f"{text} / {by}"
 
     def spelled(self, node: Node, operands: list[str]) -> str:
         return spell(node.op.name, node.inputs[-1].dtype, operands)

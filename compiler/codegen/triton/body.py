@@ -48,6 +48,7 @@ class Body(body.Body):
     numbers of draws stay out of the text, so that layers share their kernels.
     """
 
+    divide = "//"
     reduced: Callable[[Node, body.Scope], str] | None = None
 
     def __init__(self, graph: Graph, names: dict[Value, str], masks: Mapping[str, str]) -> None:
@@ -89,9 +90,6 @@ class Body(body.Body):
     def literal(self, value: float | int | bool, dtype: DType) -> str:
         return literal(value, dtype)
 
-    def index(self, index: Index) -> str:
-        return index_text(index)
-
     def whole(self, index: Index) -> str:
         return whole(index)
 
@@ -101,9 +99,6 @@ class Body(body.Body):
 
     def select(self, condition: str, yes: str, no: str) -> str:
         return f"tl.where({condition}, {yes}, {no})"
-
-    def quotient(self, text: str, by: int) -> str:
-        return f"{text} // {by}"
 
     def spelled(self, node: Node, operands: list[str]) -> str:
         name = node.op.name
