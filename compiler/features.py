@@ -14,13 +14,17 @@ class Features:
     ``claims``: for which composites it has whole kernels. ``product_sums``: its matrix products also add up what they
     make, over all elements or over the rows. ``joins``: its loops write what they make straight to its place in a
     concatenation. ``keeps_operands``: what its products read in the backward pass is kept from the forward pass, not
-    computed and stored again, unless memory is short.
+    computed and stored again, unless memory is short. ``row_sums``: a kernel over rows takes sums over all rows from
+    the product that it reads. ``few_launches``: a launch costs more than the work on a number, so numbers are computed
+    together.
     """
 
     claims: Claims = nothing
     product_sums: bool = False
     joins: bool = False
     keeps_operands: bool = False
+    row_sums: bool = False
+    few_launches: bool = False
 
 
 PLAIN = Features()

@@ -71,7 +71,15 @@ def lowering(features: Features = PLAIN, budget: float | None = None, emit: Emit
     """
     settings: dict[str, Pass] = {
         "expand": in_loops(partial(expand, claims=features.claims)),
-        "fuse": in_loops(partial(fuse, product_sums=features.product_sums, joins=features.joins)),
+        "fuse": in_loops(
+            partial(
+                fuse,
+                product_sums=features.product_sums,
+                joins=features.joins,
+                row_sums=features.row_sums,
+                few_launches=features.few_launches,
+            )
+        ),
     }
 
     def arena(graph: Graph) -> int:

@@ -35,7 +35,9 @@ FEWEST_COLUMNS = 16
 """Columns of a product from which on it takes in their sums."""
 
 
-def fuse(graph: Graph, product_sums: bool = False, joins: bool = False) -> Graph:
+def fuse(
+    graph: Graph, product_sums: bool = False, joins: bool = False, row_sums: bool = False, few_launches: bool = False
+) -> Graph:
     """Group nodes into kernels.
 
     before::
@@ -56,12 +58,14 @@ def fuse(graph: Graph, product_sums: bool = False, joins: bool = False) -> Graph
     in it have one element per place, per row, or one in all. ``row`` reductions run along a row and may be used in the
     same kernel; reductions over the rows (``column``) or over everything (``full``) are results only. Views and
     constants belong to every kernel that reads them. With ``product_sums``, f32 sums over all elements of a product, or
-    over its rows, are results of its kernel; with ``joins``, a concatenation of values of one kernel is, too.
+    over its rows, are results of its kernel; with ``joins``, a concatenation of values of one kernel is, too. With
+    ``row_sums``, sums over the rows of a product are left to a ``row`` kernel that reads it, which reads the rest of
+    what is added up anyway. With ``few_launches``, numbers that do not wait for each other are one kernel's.
     """
     for node in graph.nodes:
         if node.op.kind == "fused":
             raise VerifyError(f"fuse takes a graph that is not fused yet, and this node is\n  at {node.loc}")
-    return _Fusion(graph, product_sums, joins).run()
+    return _Fusion(graph, product_sums, joins, row_sums, few_launches).run()
 
 
 def _element_map(value: Value, shape: tuple[int, ...], linear: Index) -> tuple[Value, Index]:
@@ -74,9 +78,10 @@ def _element_map(value: Value, shape: tuple[int, ...], linear: Index) -> tuple[V
 
 
 class _Fusion:
-    def __init__(self, graph: Graph, product_sums: bool, joins: bool) -> None:
+    def __init__(self, graph: Graph, product_sums: bool, joins: bool, row_sums: bool, few_launches: bool) -> None:
         self.graph = graph
         self.product_sums, self.joins = product_sums, joins
+        self.row_sums, self.few_launches = row_sums, few_launches
         self.nodes = live_nodes(graph)
         self.order = {n: i for i, n in enumerate(self.nodes)}
         self.readers = users(Graph(graph.name, nodes=self.nodes))
@@ -89,6 +94,8 @@ class _Fusion:
         for position, node in enumerate(self.nodes):
             if not node.op.is_free and not self._is_lazy_cast(node):
                 self._place(node, position)
+        if self.few_launches:
+            self._gather_numbers()
         return self._assemble()
 
     # Placing nodes
@@ -235,6 +242,8 @@ class _Fusion:
         elif kind == "column":
             columns = size // columns if columns else 0
         group = self._linked(value, value.shape) if kind != "mixed" and size else None
+        if group is not None and kind == "column":
+            group = self._row_reader(group, node, columns) or group
         if group is not None and self._fits(group, node, kind, columns):
             if self._acyclic(group, node):
                 per_element = root_size(value) == group.size
@@ -248,6 +257,26 @@ class _Fusion:
         if kind in ("column", "full"):
             fresh.sinks.add(node.output)
         self._start(fresh, node)
+
+    def _row_reader(self, product: Group, node: Node, columns: int) -> Group | None:
+        """The kernel over rows that reads what ``product`` makes and may add up its columns in its place."""
+        if not self.row_sums or product.anchor is None:
+            return None
+        for group in sorted(product.readers, key=lambda g: g.first):
+            rows = group.anchor is None and (group.size, group.columns) == (product.size, columns)
+            if rows and group not in product.ended and self._acyclic(group, node):
+                return group
+        return None
+
+    def _gather_numbers(self) -> None:
+        """Have kernels that compute single numbers, and do not wait for each other, compute them together."""
+        numbers: list[Group] = []
+        for group in [g for g in self.groups if g.size == 1 and g.anchor is None and not g.sinks and not g.copies]:
+            home = next((g for g in numbers if self._mergeable(g, group) and self._independent(g, group)), None)
+            if home is None:
+                numbers.append(group)
+            else:
+                self._union(home, group)
 
     def _fits(self, group: Group, node: Node, kind: str, columns: int) -> bool:
         """Whether a reduction of a value of ``group`` can run in its kernel."""

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 
 from compiler.errors import VerifyError
 from compiler.ir.graph import Graph
+from compiler.ir.replay import live_nodes
 from compiler.passes.autodiff import autodiff
 from compiler.passes.cse import cse
 from compiler.passes.expand import expand
@@ -284,3 +285,46 @@ def test_an_op_with_two_results_is_refused_with_the_place() -> None:
     )
     with pytest.raises(VerifyError, match=r"<cross_entropy .*> has 2 results where one is expected\n  at train.py:3"):
         fuse(parse_graph(text))
+
+
+def test_a_kernel_over_rows_adds_up_columns_in_place_of_the_product_it_reads() -> None:
+    """The gradient of a norm's weight needs the norm's input, which the gradient of that input reads anyway."""
+    graph = read("""
+      input %g: f32[64,8]
+      input %w: f32[8,32]
+      input %x: f32[64,32]
+      %0: f32[64,32] = dot(%g, %w)
+      %1: f32[64,32] = mul(%0, %x)
+      %2: f32[64,1] = sum(%1) {axes=[1], keepdim=true}
+      %3: f32[64,32] = mul(%x, %2)
+      %4: f32[64,32] = sub(%0, %3)
+      %5: f32[32] = sum(%1) {axes=[0]}
+      %6: f32[32] = sum(%0) {axes=[0]}
+      return %4, %5, %6
+    """)
+    product, rows = fuse(graph, product_sums=True, row_sums=True).nodes
+    assert (product.attrs["kind"], rows.attrs["kind"]) == ("contract", "row")
+    assert [len(n.outputs) for n in (product, rows)] == [1, 3]
+    assert [n.op.name for n in live_nodes(product.body)] == ["dot"], "the norm's input is not read"
+    product, _ = fuse(graph, product_sums=True).nodes
+    assert [n.op.name for n in live_nodes(product.body)] == ["dot", "mul", "sum", "sum"]
+    assert_same_meaning(graph, fuse(graph, product_sums=True, row_sums=True), draw_inputs(graph))
+
+
+def test_numbers_are_computed_together_where_launches_are_dear() -> None:
+    """A number that waits for a kernel between is a launch of its own."""
+    graph = read("""
+      input %a: f32[]
+      input %b: f32[]
+      input %x: f32[8,4]
+      %0: f32[] = exp(%a)
+      %1: f32[] = sin(%b)
+      %2: f32[] = mul(%b, %b)
+      %3: f32[8,4] = mul(%x, %0)
+      %4: f32[] = sum(%3) {axes=[0,1]}
+      %5: f32[] = sqrt(%4)
+      return %1, %2, %3, %5
+    """)
+    assert [len(n.outputs) for n in fuse(graph, few_launches=True).nodes if n.attrs["kind"] == "pointwise"] == [3, 1]
+    assert len(fuse(graph).nodes) == len(fuse(graph, few_launches=True).nodes) + 2
+    assert_same_meaning(graph, fuse(graph, few_launches=True), draw_inputs(graph))
