@@ -110,7 +110,14 @@ ge = _binary(o.ge, inplace=False, alias=("greater_equal",))
 
 @api(inplace=True)
 def pow(input: Any, exponent: Any) -> Tensor:
-    """``input ** exponent`` of each element; operands broadcast and promote."""
+    """``input ** exponent`` of each element; operands broadcast and promote.
+
+    Raises OpError for integers to the power of a negative integer number; with a tensor of such they are 0, but for 1
+    and -1.
+    """
+    whole = isinstance(input, Tensor) and input.dtype.kind != "float"
+    if whole and isinstance(exponent, int | np.integer) and exponent < 0:
+        raise OpError(here("Integers to negative integer powers are not allowed.", "x.float() ** exponent"))
     return wrap(o.pow(value_of(input), value_of(exponent)))
 
 
