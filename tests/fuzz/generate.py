@@ -19,6 +19,10 @@ OPTIMIZERS = [
     "Adam(parameters, lr=0.01, eps=0.01)",
     "Adam(parameters, lr=0.01, eps=0.01, amsgrad=True, weight_decay=0.01)",
     "AdamW(parameters, lr=0.01, eps=0.01, betas=(0.8, 0.95), weight_decay=0.1)",
+    "SGD(parameters, lr=0.02, weight_decay=0.1, maximize=True)",
+    "Adam(parameters, lr=0.01, eps=0.01, betas=(0.5, 0.9), maximize=True)",
+    "AdamW(parameters, lr=0.01, eps=0.01, amsgrad=True)",
+    "AdamW(parameters, lr=lib.tensor(0.01), eps=0.01)",
     'SGD([{"params": parameters[:1], "lr": 0.1}, {"params": parameters[1:]}], lr=0.05, momentum=0.5)',
     'AdamW([{"params": parameters[:1]}, {"params": parameters[1:], "weight_decay": 0.0}], lr=0.01, eps=0.01)',
 ]
@@ -37,6 +41,9 @@ SCHEDULERS = [
     "ConstantLR(optimizer, 0.5, 2)",
     "CosineAnnealingWarmRestarts(optimizer, 2)",
     "CyclicLR(optimizer, 0.01, 0.1, 2, cycle_momentum=False)",
+    "SequentialLR(optimizer, [lr_scheduler.ConstantLR(optimizer, 0.5, 1), lr_scheduler.StepLR(optimizer, 1)], [1])",
+    "ChainedScheduler([lr_scheduler.ConstantLR(optimizer, 0.5, 2), lr_scheduler.ExponentialLR(optimizer, 0.9)])",
+    "ReduceLROnPlateau(optimizer, factor=0.5, patience=0, threshold=0.5)",
 ]
 
 
@@ -67,7 +74,7 @@ def _weighted(draft: Draft) -> list[Callable[[Statement], Statement | None]]:
     common = [d.pointwise, d.pointwise, d.pointwise, d.binary, d.binary, d.view, d.view, d.reduction, d.product]
     rare = [d.with_parameter, d.reshape, d.join, d.along, d.normalization, d.convolution, d.attention, d.recurrent]
     wide = [d.integers, d.effect, d.window, d.layers, d.matrices, d.reduced_loss]
-    return [*common * 2, *rare * 2, d.lookup, d.lookup, d.loss, d.loss, d.dropout, *wide * 2]
+    return [*common * 2, *rare * 2, d.lookup, d.lookup, d.loss, d.loss, d.dropout, d.number, d.number, *wide * 2]
 
 
 def _size(s: Statement) -> int:

@@ -200,7 +200,7 @@ def body(program: Program) -> list[str]:
         lines.append(f"nn.utils.{program.clip}")
     lines += ["scaler.step(optimizer)", "scaler.update()"] if program.scaler else ["optimizer.step()"]
     if program.scheduler and program.scheduled_inside:
-        lines.append("scheduler.step()")
+        lines.append(f"scheduler.step({_metric(program, 'loss.detach()')})")
     return [*lines, f"return loss, {', '.join(program.terms)}"]
 
 
@@ -231,7 +231,13 @@ def text(program: Program, library: str = "genesis", main: bool = True) -> str:
 
 def _after(program: Program) -> list[str]:
     """What follows each call on the host."""
-    return ["    scheduler.step()" if program.scheduler and not program.scheduled_inside else "    pass"]
+    outside = program.scheduler and not program.scheduled_inside
+    return [f"    scheduler.step({_metric(program, '1.0')})" if outside else "    pass"]
+
+
+def _metric(program: Program, loss: str) -> str:
+    """What the schedule's step takes; outside of the step the loss is taken not to improve."""
+    return loss if program.scheduler.startswith("ReduceLROnPlateau") else ""
 
 
 def _main(program: Program, library: str) -> list[str]:

@@ -60,7 +60,9 @@ class Instance:
 
     def batch(self, call: int) -> list[Any]:
         batch = self.space["batch"](call)
-        return [x * (1 - self.disturb) if self.disturb and "float" in str(x.dtype) else x for x in batch]
+        return [
+            x * (1 - self.disturb) if self.disturb and "float" in str(getattr(x, "dtype", "")) else x for x in batch
+        ]
 
     def keep(self, results: Sequence[Any]) -> None:
         self.space["after"]()

@@ -121,6 +121,15 @@ class Draft:
         self.statements.append(made)
         return made
 
+    def number(self, x: Statement) -> Statement:
+        """A Python number as an argument, which changes from call to call."""
+        name = self.name("k")
+        value = self.rng.choice(["1 + call % 2", "0.5 + call", "call > 1", "2"])
+        made = Statement(name, "", (), (), kind="number", argument=value, grad=False)
+        self.statements.append(made)
+        code = self.rng.choice(["{0} * {1}", "{0} + {1} * 0.5", "{0} / ({1} + 1)", "({0} if {1} > 1 else {0} * 0.5)"])
+        return self.add(code, [x, made], x.shape)
+
     def parameter(self, *shape: int) -> Statement:
         name = self.name("w")
         setup = f"nn.Parameter(lib.tensor({_call('numbers', name, *shape)}) * 0.5)"
