@@ -161,6 +161,13 @@ class Program:
             for cell, kind, strides in zip(self.traced.states, self.state_types, self.state_strides, strict=True)
         )
 
+    def serves(self, arguments: Sequence[Any]) -> bool:
+        """Whether no argument is a gradient that the step adds to or uses: in this program these are two tensors."""
+        if not self.traced.given_grads:
+            return True
+        grads = {cell.grad._cell for cell in self.traced.given_grads if isinstance(cell.grad, Tensor)}
+        return not any(isinstance(x, Tensor) and x._cell in grads for x in arguments)
+
     def is_due(self) -> bool:
         """Count a call; says whether it is to be recorded again: the calls 2, 4, 8, ... are."""
         self.calls = calls = self.calls + 1

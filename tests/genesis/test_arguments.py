@@ -280,6 +280,24 @@ def test_an_array_that_shares_memory_with_a_written_state_is_refused(size: int) 
 
 
 @scenario
+def a_gradient_as_argument_now_and_then(compile: Compile) -> list[Any]:
+    w, out = t.ones(2, requires_grad=True), []
+    w.grad = t.ones(2)
+
+    @compile
+    def step(g: Any) -> Any:
+        (w * 3).sum().backward()
+        return g * 2
+
+    for kind in ("other", "other", "itself", "other", "itself", "detached", "part", "other"):
+        grad = w.grad
+        assert grad is not None
+        given = {"other": t.ones(2), "itself": grad, "detached": grad.detach(), "part": grad[:1]}[kind]
+        out += [seen(step(given)), seen(w.grad)]
+    return out
+
+
+@scenario
 def a_gradient_as_argument(compile: Compile) -> list[Any]:
     out = []
     for kind in (lambda g: g, lambda g: g[1:], lambda g: g.clone()):
