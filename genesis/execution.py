@@ -16,7 +16,7 @@ from compiler.interpret import concrete
 from compiler.ir.graph import Value
 from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import Stages
-from genesis.arguments import array_of, check_arrays, put_entries, write_back
+from genesis.arguments import Sharing, array_of, check_arrays, put_entries, write_back
 from genesis.backends import Compiled, Interpreted
 from genesis.border import Crossing
 from genesis.cells import Cell, moved, rebound
@@ -161,12 +161,13 @@ class Program:
             for cell, kind, strides in zip(self.traced.states, self.state_types, self.state_strides, strict=True)
         )
 
-    def serves(self, arguments: Sequence[Any]) -> bool:
-        """Whether no argument is a gradient that the step adds to or uses: in this program these are two tensors."""
+    def serves(self, arguments: Sequence[Any], sharing: Sharing) -> bool:
+        """Whether no gradient that the step adds to or uses is an argument as well, or known to have been one."""
         if not self.traced.given_grads:
             return True
         grads = {cell.grad._cell for cell in self.traced.given_grads if isinstance(cell.grad, Tensor)}
-        return not any(isinstance(x, Tensor) and x._cell in grads for x in arguments)
+        arguments = [x._cell for x in arguments if isinstance(x, Tensor)]
+        return not any(cell in sharing.states or cell in arguments for cell in grads)
 
     def is_due(self) -> bool:
         """Count a call; says whether it is to be recorded again: the calls 2, 4, 8, ... are."""

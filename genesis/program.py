@@ -195,7 +195,7 @@ class CompiledFunction(Generic[P, R]):
             program, last = self._program, self._last_call
             if program is not None and last is not None and not kwargs:
                 inputs = last.inputs(args, here)
-                if inputs is not None and program.fits() and program.serves(args):
+                if inputs is not None and program.fits() and program.serves(args, self._sharing):
                     try:
                         if program.is_due():
                             self._check_call(program, args, kwargs, args)
@@ -211,7 +211,7 @@ class CompiledFunction(Generic[P, R]):
                 program = self._find(self._kinds(args, kwargs, given), roots, refused)
                 if program is None or not self._proves_arrays(program, args, kwargs, given):
                     program = self._compile(args, kwargs, given, roots)
-                if not program.serves(given):
+                if not program.serves(given, self._sharing):
                     refused.append(program)
                     continue
                 self._program = program
