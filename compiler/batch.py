@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Node, Param, Value
-from compiler.ir.op import castable, o
+from compiler.ir.op import OPS, Op, castable, o
 from compiler.ir.replay import ExpandingBuilder
 from compiler.ir.types import TensorType
 from compiler.ops.loop import Parts as LoopParts
@@ -30,6 +30,9 @@ class Part(NamedTuple):
     axis: int = 0
 
 
+_EXTREMA = {"maximum": "max", "logical_or": "max", "minimum": "min", "logical_and": "min"}
+"""What joins the micro-batches' extrema, by the op that joins two elements."""
+
 SAME, SUM, MEAN, OWN = Part("same"), Part("sum"), Part("mean"), Part("own")
 Found = tuple[Part, ...] | None
 """The parts of an op's results; None where they do not follow from the micro-batches."""
@@ -44,12 +47,12 @@ def derive(node: Node, parts: Sequence[Part]) -> Found:
         return (OWN,)
     if ways <= {"same", "own"}:
         return (SAME if ways <= {"same"} else OWN,) * len(node.outputs)
-    if name == "grad":
+    if node.op.kind == "grad":
         return _gradients(node, parts)
-    if name == "loop":
+    if node.op.kind == "loop":
         return _loop(node, parts)
     if name == "mean":
-        return _averaged(_reduction("sum", node, parts[0]), node.attrs["axes"], parts[0])
+        return _averaged(_reduction(OPS["sum"], node, parts[0]), node.attrs["axes"], parts[0])
     if name in ("linear", "matmul") and _maps_rows(node, parts):
         return (parts[0],)
     if node.op.expand is not None:
@@ -208,9 +211,9 @@ def _even(value: Value, axis: int, given: set[Value] | None) -> bool:
 
 
 def _views(node: Node, axis: int, given: set[Value]) -> bool:
-    if node.op.name == "permute":
+    if node.op.keeps == "elements":
         return _even(node.inputs[0], node.attrs["dims"][axis], given)
-    if node.op.name == "reshape":
+    if node.op.keeps == "order":
         source, shape = node.inputs[0], node.output.shape
         back = _through_reshape(shape, source.shape, axis)
         return back is not None and source.shape[back] == shape[axis] and _even(source, back, given)
@@ -238,12 +241,12 @@ def repeats(value: Value, axis: int) -> bool:
 
 def _primitive(node: Node, parts: Sequence[Part], given: set[Value] | None) -> Found:
     """The rule of a primitive some of whose operands depend on the batch."""
-    name, kind = node.op.name, node.op.kind
+    kind = node.op.kind
     if kind == "pointwise":
         found = _pointwise(node, parts, given)
     elif kind == "reduce":
-        found = _reduction(name, node, parts[0])
-    elif name == "dot":
+        found = _reduction(node.op, node, parts[0])
+    elif kind == "contract":
         found = _dot(node, parts, given)
     elif kind == "view":
         found = _view(node, parts[0])
@@ -280,7 +283,7 @@ def _pointwise(node: Node, parts: Sequence[Part], given: set[Value] | None) -> P
     way = varying[0] if len(set(varying)) == 1 else ""
     linear = way in ("sum", "mean")
     floating = node.output.dtype.is_floating_point
-    if name == "cast":
+    if node.op.converts:
         keeps = floating or (way != "mean" and node.output.dtype.kind == "int" and not _floats(node))
         return parts[0] if keeps else None
     if name == "neg":
@@ -289,7 +292,7 @@ def _pointwise(node: Node, parts: Sequence[Part], given: set[Value] | None) -> P
         return Part(way) if name == "mul" or ways[1] == "same" else None
     if name in ("add", "sub") and linear and (way == "mean" or len(varying) == 2):
         return Part(way)
-    if (name, way) in (("maximum", "max"), ("minimum", "min")):
+    if way and _EXTREMA.get(name) == way:
         return Part(way)
     return None
 
@@ -298,14 +301,14 @@ def _floats(node: Node) -> bool:
     return any(v.dtype.is_floating_point for v in node.inputs)
 
 
-def _reduction(name: str, node: Node, part: Part) -> Part | None:
+def _reduction(op: Op, node: Node, part: Part) -> Part | None:
     axes = node.attrs["axes"]
-    extremum = {"amax": "max", "any": "max", "amin": "min", "all": "min"}.get(name)
+    extremum = _EXTREMA.get(op.join)
     if part.way != "rows":
-        return part if (name == "sum" and part.way in ("sum", "mean")) or part.way == extremum else None
+        return part if (op.join == "add" and part.way in ("sum", "mean")) or part.way == extremum else None
     if part.axis not in axes:
         return part if node.attrs["keepdim"] else Part("rows", part.axis - sum(a < part.axis for a in axes))
-    if name == "sum":
+    if op.join == "add":
         return SUM
     return Part(extremum) if extremum else None
 
@@ -343,20 +346,20 @@ def _through_reshape(shape: Sequence[int], new: Sequence[int], axis: int) -> int
 def _view(node: Node, part: Part) -> Part | None:
     name, source = node.op.name, node.inputs[0]
     if part.way != "rows":
-        return None if name == "slide" else part
+        return None if node.op.reads == "window" else part
     axis, shape = part.axis, node.output.shape
-    if name == "reshape":
+    if node.op.keeps == "order":
         place = _through_reshape(source.shape, shape, axis)
         return None if place is None else Part("rows", place)
-    if name == "permute":
+    if node.op.keeps == "elements":
         return Part("rows", node.attrs["dims"].index(axis))
     if name == "expand":
         return Part("rows", axis + len(shape) - source.type.rank)
     if name == "slice":
         return part if _takes_all(node, axis, source) else None
-    if name == "slide":
+    if node.op.reads == "window":
         return part if axis < source.type.rank - 2 * len(node.attrs["size"]) else None
-    return part if name in ("detach", "reload") else None
+    return None
 
 
 def _takes_all(node: Node, axis: int, source: Value) -> bool:
@@ -366,15 +369,15 @@ def _takes_all(node: Node, axis: int, source: Value) -> bool:
 
 def _index(node: Node, parts: Sequence[Part], given: set[Value] | None) -> Part | None:
     name, first, second = node.op.name, parts[0], parts[1] if len(parts) > 1 else SAME
-    if name == "take":
+    if node.op.reads == "rows":
         return second if first.way in ("same", "own") and second.way == "rows" else None
     if name == "scatter_rows":
         return SUM if first == second and first.way == "rows" and first.axis < node.inputs[0].type.rank else None
     found = _aligned(node, parts, given, node.output.type.rank)
     if found is None:
         return None
-    if name in ("gather", "scatter_add", "concat"):
+    if "axis" in node.attrs:
         return found if found.axis != node.attrs["axis"] else None
-    if name == "slice_scatter":
+    if node.op.reads == "slice":
         return found if _takes_all(node, found.axis, node.inputs[0]) else None
     return None

@@ -31,7 +31,7 @@ def concat_of(value: Value) -> Node | None:
     while value.producer is not None and (value.producer.op.keeps == "order" or value.producer.op.converts):
         value = value.producer.inputs[0]
     node = value.producer
-    return node if node is not None and node.op.name == "concat" else None
+    return node if node is not None and node.op.reads == "parts" else None
 
 
 def reduction_of(value: Value) -> Node | None:

@@ -177,23 +177,22 @@ def broadcast(linear: Index, shape: Shape, source: Shape) -> Index:
 def through_view(node: Node, linear: Index) -> Index:
     """Where element ``linear`` of a view's result stands in the view's operand."""
     source, shape = node.inputs[0].shape, node.output.shape
-    name = node.op.name
-    if name in ("reshape", "detach", "reload"):
+    if node.op.keeps == "order" or node.op.reads == "memory":
         return linear
-    if name == "expand":
+    if node.op.name == "expand":
         return broadcast(linear, shape, source)
     coordinates = split(linear, shape)
-    if name == "permute":
+    if node.op.keeps == "elements":
         moved = [Index()] * len(shape)
         for coordinate, d in zip(coordinates, node.attrs["dims"], strict=True):
             moved[d] = coordinate
         return join(moved, source)
-    if name == "slice":
+    if node.op.name == "slice":
         starts, steps = node.attrs["start"], node.attrs["step"]
         return join([(c * s).shifted(a) for c, a, s in zip(coordinates, starts, steps, strict=True)], source)
-    if name == "slide":
+    if node.op.reads == "window":
         return _through_slide(node, linear)
-    raise NotImplementedError(f"the index map of view {name!r}")
+    raise NotImplementedError(f"the index map of view {node.op.name!r}")
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ class _Partition:
 
     def _copy(self, node: Node) -> None:
         inputs = tuple([self._read(v) for v in node.inputs])
-        if node.op.name == "reload":
+        if node.op.reads == "memory":
             self.new[node.output] = inputs[0]
             return
         phase: Phase = "recomputed" if node.phase == "recomputed" else "backward"
@@ -123,17 +123,12 @@ class _Partition:
             kind = "scalar" if found.kind == "scalar" else "input"
             self.new[value] = self.back.add_param(value.type, kind, found.label, value.name)
             self.borrowed[self.places[value]] = self.back.params[-1]
-        elif value in self.made and value.producer is not None and _again(value.producer):
+        elif value in self.made and value.producer is not None and value.producer.op.is_free:
             self._copy(value.producer)
         else:
             self.new[value] = self.back.add_param(value.type, "input", "", value.name or "residual")
             self.residuals[value] = self.back.params[-1]
         return self.new[value]
-
-
-def _again(node: Node) -> bool:
-    """Whether a node of the forward half costs nothing in the backward half, too."""
-    return node.op.kind == "view" or not node.inputs
 
 
 def _dependent(graph: Graph, sources: Collection[Value]) -> set[Value]:

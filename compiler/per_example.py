@@ -11,7 +11,7 @@ from compiler.ir.op import o
 from compiler.ir.replay import rewrite
 from compiler.ops.contract import accumulator
 from compiler.ops.elementwise import as_type
-from compiler.ops.structure import is_constant
+from compiler.ops.structure import is_constant, made_by
 
 
 def plain_means(graph: Graph) -> Graph:
@@ -61,16 +61,16 @@ def picked(graph: Graph) -> Graph:
     """
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
-        if node.op.name != "take" or inputs[1].producer is None or inputs[1].producer.op.name != "add":
+        if node.op.reads != "rows" or (place := made_by(inputs[1], "add")) is None:
             return None
-        table, index = inputs
-        start, column = index.producer.inputs if index.producer is not None else ()
-        width = column.producer.attrs["size"] if column.producer and column.producer.op.name == "bounded" else 0
+        table, (start, column) = inputs[0], place.inputs
+        check = made_by(column, "bounded")
+        width = check.attrs["size"] if check is not None else 0
         rows, rest = column.shape[0] if column.type.rank == 1 else 0, table.shape[1:]
         if not width or table.shape[0] != rows * width or not _starts_of_rows(start, rows, width):
             return None
-        place = o.reshape(column, shape=(rows, 1, *(1 for _ in rest)))
-        found = o.gather(o.reshape(table, shape=(rows, width, *rest)), o.expand(place, shape=(rows, 1, *rest)), axis=1)
+        each = o.reshape(column, shape=(rows, 1, *(1 for _ in rest)))
+        found = o.gather(o.reshape(table, shape=(rows, width, *rest)), o.expand(each, shape=(rows, 1, *rest)), axis=1)
         return (o.reshape(found, shape=(rows, *rest)),)
 
     return rewrite(graph, rule)
@@ -78,26 +78,22 @@ def picked(graph: Graph) -> Graph:
 
 def _starts_of_rows(value: Value, rows: int, width: int) -> bool:
     """Whether ``value`` is 0, ``width``, 2 ``width``, ...: where ``rows`` rows begin."""
-    node = value.producer
-    if node is None or node.op.name != "mul" or not is_constant(node.inputs[1], width):
+    product = made_by(value, "mul")
+    if product is None or not is_constant(product.inputs[1], width):
         return False
-    number = node.inputs[0].producer
-    while number is not None and number.op.name in ("bounded", "where"):
-        if number.op.name == "where" and not _wraps(number):
+    number = product.inputs[0]
+    while (node := made_by(number, "bounded", "where")) is not None:
+        if not node.op.checks and not _wraps(node):
             return False
-        number = number.inputs[-1].producer
-    return number is not None and number.op.name == "iota" and number.attrs["shape"] == (rows,)
+        number = node.inputs[-1]
+    count = made_by(number, "iota")
+    return count is not None and count.attrs["shape"] == (rows,)
 
 
 def _wraps(node: Node) -> bool:
     """Whether a ``where`` counts negative indices, which an iota has none of, from the end."""
-    test = node.inputs[0].producer
-    return (
-        test is not None
-        and test.op.name == "lt"
-        and test.inputs[0] is node.inputs[2]
-        and is_constant(test.inputs[1], 0)
-    )
+    test = made_by(node.inputs[0], "lt")
+    return test is not None and test.inputs[0] is node.inputs[2] and is_constant(test.inputs[1], 0)
 
 
 def _builder() -> GraphBuilder:

@@ -6,6 +6,7 @@ from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.op import OPS
+from compiler.ops.structure import is_constant
 
 
 class TraceBuilder(GraphBuilder):
@@ -51,6 +52,4 @@ class TraceBuilder(GraphBuilder):
 
 def _all_numbers(inputs: tuple[Value, ...]) -> bool:
     """Whether these are run-time numbers and constants."""
-    return any(v.number for v in inputs) and all(
-        v.number or (v.producer is not None and v.producer.op.name == "constant") for v in inputs
-    )
+    return any(v.number for v in inputs) and all(v.number or is_constant(v) for v in inputs)

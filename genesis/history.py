@@ -18,6 +18,7 @@ from compiler.ir.builder import Call, constant
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import Op, o
 from compiler.ir.replay import in_loops
+from compiler.ops.structure import made_by
 from compiler.ops.vjp import pull_back
 from compiler.passes.autocast import autocast
 from compiler.passes.autodiff import autodiff
@@ -306,7 +307,7 @@ def _reached(adjoints: Grads) -> Grads:
     assert recording is not None
     graph = Graph("", recording.graph.params, list(recording.builder.nodes), [], list(adjoints.values()))
     expanded = in_loops(autodiff)(in_loops(autocast)(graph)).outputs
-    there = [v.producer is None or v.producer.op.name != "zeros" for v in expanded]
+    there = [made_by(v, "zeros") is None for v in expanded]
     return {v: g for (v, g), found in zip(adjoints.items(), there, strict=True) if found}
 
 

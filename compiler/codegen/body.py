@@ -12,6 +12,7 @@ from compiler.codegen.indices import bracketed, index_text
 from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, strides_of, through_view, view_chain
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import DType, boolean, i64
+from compiler.ops.structure import is_constant
 
 LONG = 100  # ops of a body from which on it is evaluated from the bottom
 
@@ -132,7 +133,7 @@ class Body:
         ``guard`` is a condition under which memory may be read; elsewhere the result is any number.
         """
         node = value.producer
-        if node is not None and node.op.name == "constant":
+        if node is not None and is_constant(value):
             return self.literal(node.attrs["value"], node.attrs["dtype"])
         scope = scope if guard else self.home(linear, scope)
         key = (value, linear, guard) if guard else (value, linear)
@@ -161,15 +162,15 @@ class Body:
 
     def exact(self, node: Node, linear: Index, scope: Scope, guard: str = "") -> str:
         """Element ``linear`` of a pointwise op, before it is rounded to its type."""
-        name, shape = node.op.name, node.output.shape
-        if name == "iota":
+        op, shape = node.op, node.output.shape
+        if op.is_free:
             return self.whole(split(linear, shape)[node.attrs["axis"]])
-        if node.op.kind == "random":
+        if op.kind == "random":
             return self.uniform(node, linear, scope)
         operands = [self.value(v, broadcast(linear, shape, v.shape), scope, guard) for v in node.inputs]
-        if node.op.converts:
+        if op.converts:
             return self.cast(operands[0], node.inputs[0].dtype, node.output.dtype)
-        if node.op.checks:
+        if op.checks:
             if node not in self.checks:
                 self.checks.append(node)
             return self.checked(node, self.checks.index(node), operands[0], linear, scope)
@@ -197,9 +198,9 @@ class Body:
         self.ops[node.op.name] = None
         if node.op.is_lookup:
             return self._lookup(node, linear, scope, guard)
-        if node.op.name == "concat":
+        if node.op.reads == "parts":
             return self._concat(node, linear, scope, guard)
-        if node.op.name == "slice_scatter":
+        if node.op.reads == "slice":
             return self._slice_scatter(node, linear, scope, guard)
         text = self.rounded(self.exact(node, linear, scope, guard), node)
         return text if text in self.defined else self.assign(scope, node.op.name, text, node.output.dtype)
@@ -260,7 +261,7 @@ class Body:
         table, index = node.inputs
         axis, at = node.attrs.get("axis", 0), linear
         rest = list(split(linear, node.output.shape))
-        if node.op.name == "take":
+        if node.op.reads == "rows":
             at = join(rest[: index.type.rank], index.shape)
             rest[: index.type.rank] = [Index()]
         rest[axis] = Index()

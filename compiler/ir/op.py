@@ -26,12 +26,14 @@ REQUIRED: Any = object()
 
 KINDS = ("pointwise", "view", "reduce", "contract", "index", "random", "composite", "loop", "grad", "fused")
 
-Reads = Literal["place", "lookup", "window", "parts"]
+Reads = Literal["place", "memory", "rows", "lookup", "window", "parts", "slice"]
 """Where an op reads its operands for an element of its result.
 
-``"place"``: at the same place, through broadcasting or the map of a view. ``"lookup"``: the first operand, a table, at
-a place that the other one computes. ``"window"``: at a place that may not exist. ``"parts"``: in the one operand that
-has the place.
+``place``: at the same place, through broadcasting or the map of a view. ``memory``: there, after another kernel has
+stored it. ``rows``: in the row of a table, the first operand, that the second one says. ``lookup``: where the second
+operand says along the attribute ``axis`` of the first one, else at the same place. ``window``: at a place that may not
+exist. ``parts``: in the one operand that has the place. ``slice``: in the second operand where its slice of the first
+one is, else in the first.
 """
 
 Anchor = Literal["contract", "convolution", "attention", "concat", "scatter", "loop"]
@@ -67,6 +69,7 @@ class Op:
     keeps: of a view, whether it shows each element once (``"elements"``), and in the same order (``"order"``).
     start, join: of a reduction, the number it starts with, and the op that joins two results.
     finds: of a reduction to the place of an extremum, the reduction to the extremum itself.
+    gradient: of an op with an anchor, whether it is the gradient of the other one.
     numbered: an element of the result depends on its number, as counting and draws do.
     updates: it computes new parameters or moments, which a skipped step throws away.
     """
@@ -94,6 +97,7 @@ class Op:
     start: float = 0
     join: str = ""
     finds: str = ""
+    gradient: bool = False
     numbered: bool = False
     updates: bool = False
 
@@ -119,7 +123,8 @@ class Op:
 
     @property
     def is_lookup(self) -> bool:
-        return self.reads == "lookup"
+        """Whether it reads its first operand, a table, at places that the second one says."""
+        return self.reads in ("rows", "lookup")
 
     @property
     def is_structure(self) -> bool:

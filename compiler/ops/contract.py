@@ -341,5 +341,6 @@ register(
         attrs=_ATTENTION_ATTRS,
         work=_attention_work(5),
         anchor="attention",
+        gradient=True,
     )
 )

@@ -175,6 +175,7 @@ register(
         attrs={"window": REQUIRED, **_GEOMETRY, "groups": 1, "dtype": None},
         work=lambda node: 2 * node.inputs[1].type.size * (node.output.type.size // node.output.shape[0]),
         anchor="convolution",
+        gradient=True,
     )
 )
 

@@ -83,7 +83,7 @@ register(
         lambda table, index: table[index],
         _take_vjp,
         raw=True,
-        reads="lookup",
+        reads="rows",
     )
 )
 

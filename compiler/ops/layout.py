@@ -143,7 +143,7 @@ register(
         _slice_scatter_vjp,
         attrs={"start": REQUIRED, "stop": REQUIRED, "step": REQUIRED},
         raw=True,
-        reads="parts",
+        reads="slice",
         anchor="concat",
     )
 )

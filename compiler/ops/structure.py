@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import OpError
-from compiler.ir.graph import Graph
+from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import REQUIRED, Op, register
 from compiler.ir.types import TensorType
 
@@ -28,7 +28,7 @@ register(
 )
 
 register(Op("detach", lambda x: x, "view", lambda x: x, differentiable=False, raw=True, keeps="order"))
-register(Op("reload", lambda x: x, "view", lambda x: x, differentiable=False, raw=True))
+register(Op("reload", lambda x: x, "view", lambda x: x, differentiable=False, raw=True, reads="memory"))
 
 
 def _infer_grad(loss: TensorType, *rest: TensorType, seed: bool) -> tuple[TensorType, ...]:
@@ -77,7 +77,13 @@ register(
 )
 
 
-def is_constant(value: Any, number: float | None = None) -> bool:
-    """Whether ``value`` is a recorded constant (equal to ``number``, when given)."""
+def made_by(value: Value, *ops: str) -> Node | None:
+    """The node that makes ``value``, if it is one of ``ops``."""
     node = value.producer
-    return node is not None and node.op.name == "constant" and (number is None or node.attrs["value"] == number)
+    return node if node is not None and node.op.name in ops else None
+
+
+def is_constant(value: Value, number: float | None = None) -> bool:
+    """Whether ``value`` is a recorded constant (equal to ``number``, when given)."""
+    node = made_by(value, "constant")
+    return node is not None and (number is None or bool(node.attrs["value"] == number))

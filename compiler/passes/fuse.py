@@ -161,8 +161,13 @@ class _Fusion:
     def _written_in_place(self, concat: Node, position: int) -> bool:
         """Whether attention's gradients, packed by ``concat``, can be written to their place in it by attention."""
         roots = [view_chain(v)[0] for v in concat.inputs]
-        group = self.group.get(roots[0]) if concat.op.name == "concat" else None
-        if group is None or group.anchor is None or group.anchor.op.name != "attention_backward":
+        group = self.group.get(roots[0]) if concat.op.reads == "parts" else None
+        if (
+            group is None
+            or group.anchor is None
+            or group.anchor.op.anchor != "attention"
+            or not group.anchor.op.gradient
+        ):
             return False
         if set(roots) != set(group.anchor.outputs) or len(roots) != len(group.anchor.outputs) or len(group.nodes) > 1:
             return False
@@ -180,7 +185,7 @@ class _Fusion:
         made = [g for g in groups if g is not None and g.anchor is None]
         if not self.joins or not made or len(made) < len(groups):
             return False
-        if node.op.name == "concat":
+        if node.op.reads == "parts":
             if any(v in self.group[v].sinks or v.type.size != self.group[v].size for v in node.inputs):
                 return False
             home = self._merge(made, node, position)
@@ -208,7 +213,7 @@ class _Fusion:
         """The group whose kernel could compute a node of ``shape`` reading ``value`` in the same place."""
         root, chain = view_chain(value)
         group = self.group.get(root)
-        if any(view.op.name == "reload" for view in chain):
+        if any(view.op.reads == "memory" for view in chain):
             return None
         if group is None or root in group.sinks or (group.anchor is not None and not group.anchor.op.is_product):
             return None
@@ -564,7 +569,7 @@ class _Fusion:
     def _kept(self, value: Value) -> bool:
         """Whether the backward pass reads it back."""
         return any(
-            reader.op.name == "reload" or (reader.op.kind == "view" and self._kept(reader.output))
+            reader.op.reads == "memory" or (reader.op.kind == "view" and self._kept(reader.output))
             for reader in self.readers.get(value, ())
         )
 
@@ -620,7 +625,7 @@ class _Fusion:
             if node is None or (outside is not group and value in new):
                 inside[value] = body.add_param(value.type, "input", "", f"a{len(operands)}")
                 operands.append(new[value])
-            elif node.op.name == "reload":
+            elif node.op.reads == "memory":
                 inside[value] = have(node.inputs[0])
             else:
                 self._clone(node, body, inside, have)

@@ -13,7 +13,7 @@ from compiler.ir.op import o
 from compiler.ir.replay import copy_node, live_nodes, with_nodes
 from compiler.ir.types import bf16, f32
 from compiler.ops.loop import Parts, loop
-from compiler.ops.structure import is_constant
+from compiler.ops.structure import is_constant, made_by
 
 DEEP = 1024
 """Rows of a weight up to which a product reads it transposed as well as laid out, or once for all iterations."""
@@ -264,8 +264,8 @@ class _Loop:
         """Carries to which every iteration only adds a product or a sum, by place."""
         found = {}
         for i, (carry, after) in enumerate(zip(self.carried, self.parts.next, strict=True)):
-            node = after.producer
-            if node is None or node.op.name != "add" or self.uses[carry] > 1 or self.uses[after] > 1:
+            node = made_by(after, "add")
+            if node is None or self.uses[carry] > 1 or self.uses[after] > 1:
                 continue
             if carry in node.inputs and node.inputs[0].type == node.inputs[1].type:
                 term = node.inputs[1 - node.inputs.index(carry)]
@@ -348,11 +348,11 @@ class _Loop:
             return self._at(node.output).op(*operands, **attrs)
         x = self._all(node.inputs[0])
         self._at(node.output)
-        if name == "reshape":
+        if node.op.keeps == "order":
             return o.reshape(x, shape=(n, *shape))
-        if name == "permute":
+        if node.op.keeps == "elements":
             return o.permute(x, dims=(0, *(d + 1 for d in attrs["dims"])))
-        if name == "expand":
+        if node.op.name == "expand":
             return o.expand(self._aligned(node.inputs[0], len(shape)), shape=(n, *shape))
         if name == "slice":
             first = {"start": (0,), "stop": (n,), "step": (1,)}
@@ -438,7 +438,7 @@ def _works_on_all(node: Node, fixed: set[Value]) -> bool:
     """Whether :meth:`_Loop._on_all` can do ``node``."""
     if node.op.kind == "contract":
         return node.inputs[1] in fixed and node.output.type.rank == 2
-    return node.op.kind == "pointwise" or node.op.name in ("reshape", "permute", "expand", "slice", "detach")
+    return node.op.kind == "pointwise" or (node.op.kind == "view" and node.op.reads == "place")
 
 
 def _root(value: Value) -> Value:

@@ -278,7 +278,7 @@ class _Phase:
 
 def _unloaded(value: Value) -> Value:
     node = value.producer
-    return node.inputs[0] if node is not None and node.op.name == "reload" else value
+    return node.inputs[0] if node is not None and node.op.reads == "memory" else value
 
 
 def _is_product(node: Node) -> bool:

@@ -14,7 +14,7 @@ from compiler.ir.op import o
 from compiler.ir.replay import copy_node, with_nodes
 from compiler.ir.types import DType, f32, f64
 from compiler.ops.layout import slice_length
-from compiler.ops.structure import is_constant
+from compiler.ops.structure import is_constant, made_by
 
 Rule = Callable[[Node, tuple[Value, ...]], "Value | None"]
 
@@ -67,12 +67,6 @@ def _simpler(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     return _fold(node, inputs)
 
 
-def _source(value: Value, op: str) -> Node | None:
-    """The node that makes ``value``, if it is an ``op``."""
-    node = value.producer
-    return node if node is not None and node.op.name == op else None
-
-
 def _fold(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """Arithmetic on rank-0 constants, done now by the op's own reference."""
     if node.op.kind != "pointwise" or not inputs or node.output.type.rank or node.op.checks:
@@ -113,7 +107,7 @@ def _holds(narrow: DType, wide: DType) -> bool:
 
 def _cast_there_and_back(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """``cast(cast(x))`` through a type that holds x exactly."""
-    inner = _source(inputs[0], "cast")
+    inner = made_by(inputs[0], "cast")
     if inner is None or not _holds(inner.inputs[0].dtype, inner.output.dtype):
         return None
     start = inner.inputs[0]
@@ -121,7 +115,7 @@ def _cast_there_and_back(node: Node, inputs: tuple[Value, ...]) -> Value | None:
 
 
 def _no_op_view(node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    if node.op.name == "permute":
+    if node.op.keeps == "elements":
         return inputs[0] if list(node.attrs["dims"]) == sorted(node.attrs["dims"]) else None
     return inputs[0] if inputs[0].type == node.output.type and node.op.name != "slice" else None
 
@@ -132,12 +126,12 @@ def _whole_slice(node: Node, inputs: tuple[Value, ...]) -> Value | None:
 
 
 def _reshape_twice(node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    inner = _source(inputs[0], "reshape")
+    inner = made_by(inputs[0], "reshape")
     return None if inner is None else o.reshape(inner.inputs[0], shape=node.attrs["shape"])
 
 
 def _permute_twice(node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    inner = _source(inputs[0], "permute")
+    inner = made_by(inputs[0], "permute")
     if inner is None:
         return None
     return o.permute(inner.inputs[0], dims=tuple(inner.attrs["dims"][d] for d in node.attrs["dims"]))
@@ -151,7 +145,7 @@ def _permute_of_ones(node: Node, inputs: tuple[Value, ...]) -> Value | None:
 
 
 def _expand_twice(node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    inner = _source(inputs[0], "expand")
+    inner = made_by(inputs[0], "expand")
     return None if inner is None else o.expand(inner.inputs[0], shape=node.attrs["shape"])
 
 
@@ -169,7 +163,7 @@ def _neutral(number: float, positions: tuple[int, ...]) -> Rule:
 
 def _bare(value: Value) -> Value:
     """A scalar constant behind an ``expand``: pointwise ops broadcast by themselves."""
-    spread = _source(value, "expand")
+    spread = made_by(value, "expand")
     return spread.inputs[0] if spread is not None and is_constant(spread.inputs[0]) else value
 
 
@@ -201,10 +195,10 @@ def _is_zero(value: Value) -> bool:
 
 def _pieces(value: Value) -> list[Node] | None:
     """The ``slice_scatter`` into zeros that ``value`` is a sum of."""
-    scatter = _source(value, "slice_scatter")
+    scatter = made_by(value, "slice_scatter")
     if scatter is not None:
         return [scatter] if _is_zero(scatter.inputs[0]) else None
-    total = _source(value, "add")
+    total = made_by(value, "add")
     return None if total is None else _pieces_of_sum(*total.inputs)
 
 

@@ -11,6 +11,7 @@ from compiler.codegen.indices import bracketed
 from compiler.index import Index
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import DType, f64, i64
+from compiler.ops.structure import is_constant
 
 
 class Scope(body.Scope):
@@ -103,7 +104,7 @@ class Body(body.Body):
 
     def checked(self, node: Node, number: int, operand: str, linear: Index, scope: body.Scope) -> str:
         number, element = self.check_base + number, index_text(linear)
-        if node.op.name == "divisor":
+        if node.attrs.get("size") is None:
             return f"gen_divisor(status, {number}, {operand}, {element})"
         return f"gen_bounded(status, {number}, {operand}, {node.attrs['size']}, {element})"
 
@@ -114,7 +115,7 @@ class Body(body.Body):
     def to_store(self, value: Value, linear: Index, scope: body.Scope) -> str:
         """What is written to memory for element ``linear`` of ``value``; a 16-bit result is rounded there, once."""
         node = value.producer
-        computed = node is not None and node.op.kind in ("pointwise", "random") and node.op.name != "constant"
+        computed = node is not None and node.op.kind in ("pointwise", "random") and not is_constant(value)
         if not value.dtype.is_half or not computed or self.home(linear, scope).find((value, linear)) is not None:
             return self.stored(value, self.value(value, linear, scope))
         assert node is not None

@@ -412,7 +412,7 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base
     graph = node.body
     assert graph is not None
     op = next(n for n in graph.nodes if n.op.anchor == "convolution")
-    gradient = op.op.name == "convolve_weight"
+    gradient = op.op.gradient
     params = graph.inputs()
     body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
     shape = op.output.shape
@@ -447,7 +447,7 @@ def _memory(value: Value) -> tuple[Value, int]:
 
 
 def _spec(isa: Isa, op: Node, params: str, epilogue: str) -> ConvolutionSpec:
-    attrs, gradient = op.attrs, op.op.name == "convolve_weight"
+    attrs, gradient = op.attrs, op.op.gradient
     x, other = op.inputs[:2]
     groups = attrs["groups"]
     compute = "bf16" if x.dtype is bf16 else "f32"

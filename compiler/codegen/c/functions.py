@@ -82,9 +82,7 @@ class Functions:
 def _main_op(node: Node) -> str:
     """The op a kernel is named after."""
     assert node.body is not None
-    names = [
-        n.op.name for n in node.body.nodes if n.op.kind != "view" and n.op.name not in ("constant", "iota", "cast")
-    ]
+    names = [n.op.name for n in node.body.nodes if not n.op.is_free and not n.op.converts]
     kind = node.attrs["kind"]
     if kind == "contract":
         return "dot" + "".join("_" + n for n in dict.fromkeys(names) if n in ("maximum", "erf", "tanh", "exp"))
@@ -94,7 +92,7 @@ def _main_op(node: Node) -> str:
 def _commented(text: str, node: Node, any_size: bool) -> str:
     """``text`` under a comment that says which ops of which lines it computes."""
     assert node.body is not None
-    ops = [n.op.name for n in node.body.nodes if n.op.kind != "view" and n.op.name != "constant"]
+    ops = [n.op.name for n in node.body.nodes if not n.op.is_free]
     shown = " ".join(dict.fromkeys(ops))
     shapes = ", ".join(str(v.type) for v in node.body.inputs())
     results = ", ".join(str(v.type) for v in node.body.outputs)

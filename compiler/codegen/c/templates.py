@@ -144,7 +144,7 @@ def concat_kernel(node: Node, check_base: int) -> LoopKernel:
     join_node = value.producer
     assert join_node is not None
     out = Writer(2)
-    if join_node.op.name == "concat":
+    if join_node.op.reads == "parts":
         axis = join_node.attrs["axis"]
         rows = prod(value.shape[:axis])
         width = prod(value.shape[axis:])
@@ -303,7 +303,7 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
         windows.append((params.index(window[0]), window[1], _four(value, window[2])))
     q, k = op.inputs[:2]
     attrs = op.attrs
-    backward = op.op.name == "attention_backward"
+    backward = op.op.gradient
     extra = 6 if backward else 3
     mask = None
     if attrs["mask"]:
@@ -325,7 +325,7 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
         packed = graph.outputs[0].producer
         assert packed is not None
         grads = [_contiguous(v) for v in op.outputs]
-        if packed.op.name == "concat":
+        if packed.op.reads == "parts":
             places = _packed_gradients(op, packed)
             outs = [("out", 0, offset) for offset, _ in places]
             grads = [strides for _, strides in places]

@@ -57,7 +57,7 @@ def attention_tasks(node: Node, windows: Windows) -> list[Task]:
     """The launches of an attention node: one forward, two backward."""
     assert node.body is not None
     op = next(n for n in node.body.nodes if n.op.anchor == "attention")
-    if op.op.name == "scaled_dot_product_attention":
+    if not op.op.gradient:
         return [_Kernel(node, op, windows, "queries").forward()]
     delta = Scratch(TensorType(f32, op.inputs[0].shape[:-1]))
     return [
@@ -105,7 +105,7 @@ class _Kernel:
         self.lead, self.S, self.E = tuple(lead), *op.inputs[2].shape[-2:]
         self.held, self.walked = ("m", "n") if held == "queries" else ("n", "m")
         self.half = op.inputs[0].dtype.is_half
-        self.rest = op.inputs[6 if op.op.name == "attention_backward" else 3 :]
+        self.rest = op.inputs[6 if op.op.gradient else 3 :]
         self.inputs: list[Argument] = []
         self.outputs: list[Argument] = []
         self.top = Scope()

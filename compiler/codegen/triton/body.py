@@ -132,7 +132,7 @@ class Body(body.Body):
     def checked(self, node: Node, number: int, operand: str, linear: Index, scope: body.Scope) -> str:
         mask = self.mask(names_in(linear)).removeprefix(", mask=") or "True"
         right, other = f"{operand} != 0", 1
-        if node.op.name == "bounded":
+        if node.attrs.get("size") is not None:
             right, other = f"({operand} >= 0) & ({operand} < {node.attrs['size']})", 0
         name = self.assign(scope, "right", right)
         scope(f"report(status{number}, {operand}, {whole(linear)}, {mask} & ({name} == 0))")

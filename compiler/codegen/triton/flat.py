@@ -88,7 +88,7 @@ class Flat(Mergeable):
                 whole = node.inputs[0].type.size == self.size and node.output.type.size == 1
                 if node not in self.sums.values() or used or not whole or node.op.finds:
                     return False
-            elif node.op.reads in ("lookup", "parts"):
+            elif node.op.is_lookup or node.op.anchor == "concat":
                 return False
         if any(v.type.size != self.size for i, v in enumerate(self.outputs) if i not in self.sums):
             return False
@@ -97,7 +97,8 @@ class Flat(Mergeable):
 
     @property
     def shareable(self) -> bool:
-        return not any(n.op.numbered or n.op.checks or n.op.reads in ("lookup", "parts") for n in self.graph.nodes)
+        ops = [n.op for n in self.graph.nodes]
+        return not any(op.numbered or op.checks or op.is_lookup or op.anchor == "concat" for op in ops)
 
     def settle(self) -> Flat:
         """Find the key under which launches are shared."""
@@ -156,7 +157,7 @@ class Flat(Mergeable):
         )
 
     def _ops(self) -> str:
-        names = [n.op.name for n in self.graph.nodes if n.op.kind != "view" and n.op.name != "constant"]
+        names = [n.op.name for n in self.graph.nodes if not n.op.is_free]
         return ", ".join(dict.fromkeys(names)) or "copy"
 
     def alone(self) -> Task:

@@ -157,7 +157,7 @@ def pieces(result: Value) -> list[tuple[Value, int, tuple[int, ...]]] | None:
     whole = Value(result.type)
     parts = [(result, whole)]
     last = result.producer
-    if last is not None and last.op.name == "concat":
+    if last is not None and last.op.reads == "parts":
         axis, start, parts = last.attrs["axis"], 0, []
         for operand in last.inputs:
             end = start + operand.shape[axis]
