@@ -51,7 +51,8 @@ def put(base: Value, views: tuple[View, ...], value: Value) -> Value:
     if op is BITS:
         return op(inner, **bits_attrs(inner.type, base.dtype))
     if op is o.take:
-        return o.put_rows(base, *rest, inner)
+        (index,) = rest
+        return o.put_rows(base, index, inner)
     if op is diagonal_of:
         return put_diagonal(base, inner, **attrs)
     if op in (o.detach, contents, as_leaf):

@@ -16,6 +16,8 @@ import numpy as np
 
 from compiler.errors import OpError, OpTypeError
 from compiler.ir import ambient
+from compiler.ir.opset import OpSet as OpSet
+from compiler.ir.opset import o as o
 from compiler.ir.types import DTYPES, DType, TensorType, dtype, f32
 
 if TYPE_CHECKING:
@@ -261,16 +263,6 @@ def arity(op: Op) -> tuple[int, float]:
 
 
 OPS: dict[str, Op] = {}
-
-
-class OpSet:
-    """All registered ops as attributes: ``o.mul(x, y)``. VJP rules and expansions receive it as ``o``."""
-
-    def __getattr__(self, name: str) -> Op:
-        raise AttributeError(f"no op named {name!r}")
-
-
-o = OpSet()
 
 
 def register(op: Op) -> Op:

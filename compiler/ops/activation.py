@@ -12,6 +12,7 @@ from typing import Any
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
+from compiler.ir.op import OpSet
 from compiler.ir.types import TensorType
 from compiler.ops.composite import composite, floating
 from compiler.ops.contract import LOWER, accumulator
@@ -25,7 +26,7 @@ def wide_gradient(rule: Callable[..., Value], of_result: bool = False) -> Callab
     gradient ``g`` of the result.
     """
 
-    def vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+    def vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
         x = node.output if of_result else node.inputs[0]
         wide = accumulator(x.dtype)
         attrs = {name: node.attrs[name] for name in node.op.attrs}
@@ -34,7 +35,7 @@ def wide_gradient(rule: Callable[..., Value], of_result: bool = False) -> Callab
     return vjp
 
 
-def _negative_part(o: Any, x: Value) -> Value:
+def _negative_part(o: OpSet, x: Value) -> Value:
     """``x`` up to 0 and 0 beyond: keeps ``exp`` from overflowing where another branch is taken."""
     return o.where(o.gt(x, 0), 0, x)
 
@@ -42,26 +43,26 @@ def _negative_part(o: Any, x: Value) -> Value:
 # Sigmoid and its kin
 
 
-def _sigmoid(o: Any, x: Value) -> Value:
+def _sigmoid(o: OpSet, x: Value) -> Value:
     return o.reciprocal(o.add(o.exp(o.neg(x)), 1))
 
 
-def _sigmoid_gradient(o: Any, y: Value, g: Value) -> Value:
+def _sigmoid_gradient(o: OpSet, y: Value, g: Value) -> Value:
     return o.mul(g, o.mul(y, o.sub(1, y)))
 
 
-def _silu_gradient(o: Any, x: Value, g: Value) -> Value:
+def _silu_gradient(o: OpSet, x: Value, g: Value) -> Value:
     """The expansion's own gradient is ``0 * inf`` where ``exp(-x)`` overflows."""
     s = _sigmoid(o, x)
     return o.mul(g, o.mul(s, o.add(o.mul(x, o.sub(1, s)), 1)))
 
 
-def _softplus(o: Any, x: Value, beta: float, threshold: float) -> Value:
+def _softplus(o: OpSet, x: Value, beta: float, threshold: float) -> Value:
     scaled = o.mul(x, beta)
     return o.where(o.gt(scaled, threshold), x, o.div(o.log1p(o.exp(o.minimum(scaled, threshold))), beta))
 
 
-def _softplus_gradient(o: Any, x: Value, g: Value, beta: float, threshold: float) -> Value:
+def _softplus_gradient(o: OpSet, x: Value, g: Value, beta: float, threshold: float) -> Value:
     scaled = o.mul(x, beta)
     return o.where(o.gt(scaled, threshold), g, o.mul(g, _sigmoid(o, scaled)))
 
@@ -72,7 +73,7 @@ def _same_type(x: TensorType, gate: TensorType) -> TensorType:
     return x
 
 
-def _glu_vjp(o: Any, node: Any, g: Value) -> tuple[Any, Any]:
+def _glu_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, Any]:
     """Dauphin et al., "Language modeling with gated convolutional networks", 2017."""
     to = node.output.dtype
     x, gate, g = (o.cast(v, to=accumulator(to)) for v in (*node.inputs, g))
@@ -98,14 +99,14 @@ composite(
 # GELU (Hendrycks & Gimpel, "Gaussian error linear units", 2016): exact, or the tanh approximation
 
 
-def _gelu(o: Any, x: Value, approximate: str) -> Value:
+def _gelu(o: OpSet, x: Value, approximate: str) -> Value:
     if approximate == "tanh":
         inner = o.mul(sqrt(2 / pi), o.add(x, o.mul(0.044715, o.mul(o.mul(x, x), x))))
         return o.mul(o.mul(0.5, x), o.add(1, o.tanh(inner)))
     return o.mul(o.mul(0.5, x), o.add(1, o.erf(o.mul(x, sqrt(0.5)))))
 
 
-def _gelu_slope(o: Any, x: Value, approximate: str) -> Value:
+def _gelu_slope(o: OpSet, x: Value, approximate: str) -> Value:
     if approximate == "tanh":
         c = sqrt(2 / pi)
         t = o.tanh(o.mul(c, o.add(x, o.mul(0.044715, o.mul(o.mul(x, x), x)))))
@@ -132,7 +133,7 @@ composite(
 # Rectifiers
 
 
-def _relu_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+def _relu_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
     return (o.where(o.le(node.output, 0), 0, g),)
 
 
@@ -155,7 +156,7 @@ composite(
 )  # He et al., "Delving deep into rectifiers", 2015
 
 
-def _elu(o: Any, x: Value, alpha: float, scale: float, input_scale: float) -> Value:
+def _elu(o: OpSet, x: Value, alpha: float, scale: float, input_scale: float) -> Value:
     """Clevert, Unterthiner & Hochreiter, "Fast and accurate deep network learning by exponential linear units", 2015.
 
     ``scale * (x if x > 0 else alpha * (exp(input_scale * x) - 1))``: CELU and SELU are cases of it.
@@ -164,7 +165,7 @@ def _elu(o: Any, x: Value, alpha: float, scale: float, input_scale: float) -> Va
     return o.where(o.gt(x, 0), o.mul(x, scale), bent)
 
 
-def _elu_gradient(o: Any, x: Value, g: Value, alpha: float, scale: float, input_scale: float) -> Value:
+def _elu_gradient(o: OpSet, x: Value, g: Value, alpha: float, scale: float, input_scale: float) -> Value:
     bent = o.mul(o.exp(o.mul(_negative_part(o, x), input_scale)), alpha * scale * input_scale)
     return o.mul(g, o.where(o.le(x, 0), bent, scale))
 
@@ -174,20 +175,20 @@ composite("elu", _elu, vjp=wide_gradient(_elu_gradient), attrs={"alpha": 1.0, "s
 # Piecewise linear and quadratic
 
 
-def _limited(o: Any, x: Value, low: float, high: float) -> Value:
+def _limited(o: OpSet, x: Value, low: float, high: float) -> Value:
     return o.minimum(o.maximum(x, low), high)
 
 
-def _hardtanh_gradient(o: Any, x: Value, g: Value, low: float, high: float) -> Value:
+def _hardtanh_gradient(o: OpSet, x: Value, g: Value, low: float, high: float) -> Value:
     """None at the limits; NaN passes it on."""
     return o.where(o.logical_or(o.le(x, low), o.ge(x, high)), 0, g)
 
 
-def _inside(o: Any, x: Value) -> Value:
+def _inside(o: OpSet, x: Value) -> Value:
     return o.logical_and(o.gt(x, -3), o.lt(x, 3))
 
 
-def _hardswish_gradient(o: Any, x: Value, g: Value) -> Value:
+def _hardswish_gradient(o: OpSet, x: Value, g: Value) -> Value:
     bent = o.mul(g, o.add(o.div(x, 3), 0.5))
     return o.where(o.le(x, -3), 0, o.where(o.lt(x, 3), bent, g))
 

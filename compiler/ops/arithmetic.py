@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compiler.ir.graph import Value
-from compiler.ir.op import Op, register
+from compiler.ir.op import Op, OpSet, register
 from compiler.ir.types import TensorType
 from compiler.ops.composite import rounded
 from compiler.ops.contract import accumulator
@@ -20,14 +20,14 @@ def _bounds(bounds: tuple[Value, ...], low: bool, high: bool) -> tuple[Value | N
     return (bounds[0] if low else None), (bounds[-1] if high else None)
 
 
-def _clamp(o: Any, x: Value, *bounds: Value, low: bool, high: bool) -> Value:
+def _clamp(o: OpSet, x: Value, *bounds: Value, low: bool, high: bool) -> Value:
     """``min(max(x, low), high)``: ``high`` where the bounds cross, and NaN stays."""
     least, most = _bounds(bounds, low, high)
     x = x if least is None else o.maximum(x, least)
     return x if most is None else o.minimum(x, most)
 
 
-def _clamp_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _clamp_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     """To ``x`` inside the bounds, which count as inside; to a bound where ``x`` is beyond it."""
     x, *bounds = node.inputs
     least, most = _bounds(tuple(bounds), node.attrs["low"], node.attrs["high"])
@@ -38,10 +38,12 @@ def _clamp_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
         return o.where(tests[0] if len(tests) == 1 else o.logical_and(*tests), g, 0)
 
     def to_least() -> Value:
+        assert least is not None
         below = o.lt(x, least)
         return o.where(below if most is None else o.logical_and(below, o.lt(least, most)), g, 0)
 
     def to_most() -> Value:
+        assert most is not None
         above = o.gt(x, most)
         return o.where(above if least is None else o.logical_or(above, o.lt(most, least)), g, 0)
 
@@ -63,14 +65,14 @@ register(
 """Operands: ``x``, then the bounds that the attributes say are given."""
 
 
-def _lerp(o: Any, start: Value, end: Value, weight: Value) -> Value:
+def _lerp(o: OpSet, start: Value, end: Value, weight: Value) -> Value:
     """From the nearer end, so that a weight of 1 gives ``end`` exactly."""
     way = o.sub(end, start)
     near, far = o.add(start, o.mul(weight, way)), o.sub(end, o.mul(way, o.sub(1, weight)))
     return o.where(o.lt(o.abs(weight), 0.5), near, far)
 
 
-def _lerp_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _lerp_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     to = node.output.dtype
     start, end, weight, g = (o.cast(v, to=accumulator(to)) for v in (*node.inputs, g))
     return (
@@ -92,7 +94,7 @@ register(
 )
 
 
-def _trunc_divide(o: Any, x: Value, y: Value) -> Value:
+def _trunc_divide(o: OpSet, x: Value, y: Value) -> Value:
     """The quotient of 16-bit floats is rounded before, as in PyTorch."""
     if x.dtype.kind == "float":
         return o.trunc(o.div(x, y))

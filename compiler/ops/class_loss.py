@@ -9,7 +9,7 @@ from typing import Any
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
-from compiler.ir.op import Op, register
+from compiler.ir.op import Op, OpSet, register
 from compiler.ir.types import Shape, TensorType
 from compiler.ops.composite import FP32, floating
 from compiler.ops.contract import accumulator
@@ -36,7 +36,7 @@ def _infer_class_loss(x: TensorType, target: TensorType, *weight: TensorType, re
     return TensorType(x.dtype, target.shape if reduction == "none" else ())
 
 
-def _rows(o: Any, x: Value) -> Value:
+def _rows(o: OpSet, x: Value) -> Value:
     """Logits as ``[rows, classes]``."""
     axis = class_axis(x.type.rank)
     if axis != x.type.rank - 1:
@@ -44,7 +44,7 @@ def _rows(o: Any, x: Value) -> Value:
     return o.reshape(x, shape=(prod(x.shape[:-1]), x.shape[-1]))
 
 
-def _unrows(o: Any, rows: Value, shape: Shape) -> Value:
+def _unrows(o: OpSet, rows: Value, shape: Shape) -> Value:
     """The inverse of :func:`_rows` for a result of ``shape``."""
     axis = class_axis(len(shape))
     others = tuple(n for a, n in enumerate(shape) if a != axis)
@@ -59,7 +59,7 @@ def _unrows(o: Any, rows: Value, shape: Shape) -> Value:
 class _Classes:
     """The pieces that the class losses and their gradients share, as ``[rows, 1]`` columns in the wide type."""
 
-    def __init__(self, o: Any, rows: Value, target: Value, weight: Sequence[Value], ignore_index: int) -> None:
+    def __init__(self, o: OpSet, rows: Value, target: Value, weight: Sequence[Value], ignore_index: int) -> None:
         count = rows.shape[1]
         self.o = o
         column = o.reshape(target, shape=(rows.shape[0], 1))
@@ -79,28 +79,28 @@ class _Classes:
         return self.o.sum(self.scale, axes=(0, 1))
 
 
-def _reduce_rows(o: Any, loss: Value, classes: _Classes, reduction: str, shape: Shape) -> Value:
+def _reduce_rows(o: OpSet, loss: Value, classes: _Classes, reduction: str, shape: Shape) -> Value:
     if reduction == "none":
         return o.reshape(loss, shape=shape)
     total = o.sum(loss, axes=(0, 1))
     return o.div(total, classes.total()) if reduction == "mean" else total
 
 
-def _row_gradient(o: Any, g: Value, classes: _Classes, reduction: str, rows: int) -> Value:
+def _row_gradient(o: OpSet, g: Value, classes: _Classes, reduction: str, rows: int) -> Value:
     """The gradient of each row's loss as a column, given that of the reduced loss."""
     if reduction == "none":
         return o.reshape(g, shape=(rows, 1))
     return o.reshape(o.div(g, classes.total()) if reduction == "mean" else g, shape=(1, 1))
 
 
-def _smoothing_share(o: Any, classes: _Classes, count: int, smoothing: float) -> Any:
+def _smoothing_share(o: OpSet, classes: _Classes, count: int, smoothing: float) -> Any:
     """Per class, the weight of the uniform part of a smoothed target."""
     share = smoothing / count
     return share if classes.weight is None else o.mul(classes.weight, share)
 
 
 def _expand_cross_entropy(
-    o: Any,
+    o: OpSet,
     x: Value,
     target: Value,
     *weight: Value,
@@ -132,7 +132,7 @@ def _no_weight_gradient(node: Any) -> Callable[[], Value]:
     return refuse
 
 
-def _cross_entropy_vjp(o: Any, node: Any, g: Value | None, g_lse: Value | None) -> tuple[Any, ...]:
+def _cross_entropy_vjp(o: OpSet, node: Any, g: Value | None, g_lse: Value | None) -> tuple[Any, ...]:
     x, target, *weight = node.inputs
     wide = accumulator(x.dtype)
     rows = _rows(o, o.cast(x, to=wide))
@@ -168,14 +168,14 @@ register(
 )
 
 
-def _expand_nll(o: Any, x: Value, target: Value, *weight: Value, reduction: str, ignore_index: int) -> Value:
+def _expand_nll(o: OpSet, x: Value, target: Value, *weight: Value, reduction: str, ignore_index: int) -> Value:
     rows = _rows(o, o.cast(x, to=accumulator(x.dtype)))
     classes = _Classes(o, rows, target, weight, ignore_index)
     nll = o.where(classes.valid, o.mul(classes.scale, o.neg(classes.pick(rows))), 0)
     return o.cast(_reduce_rows(o, nll, classes, reduction, target.shape), to=x.dtype)
 
 
-def _nll_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _nll_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     x, target, *weight = node.inputs
     wide = accumulator(x.dtype)
     rows = _rows(o, o.cast(x, to=wide))

@@ -11,7 +11,7 @@ from typing import Any
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
-from compiler.ir.op import Op, register
+from compiler.ir.op import Op, OpSet, register
 from compiler.ir.types import TensorType, f32
 
 FP32 = {"cpu": "fp32", "cuda": "fp32"}
@@ -20,7 +20,7 @@ FP32 = {"cpu": "fp32", "cuda": "fp32"}
 def rounded(expansion: Callable[..., Any]) -> Callable[..., Any]:
     """An expansion of one result that computes 16-bit floats in f32 and rounds once, at its end."""
 
-    def expand(o: Any, x: Value, *rest: Value, **attrs: Any) -> Value:
+    def expand(o: OpSet, x: Value, *rest: Value, **attrs: Any) -> Value:
         wide = [o.cast(v, to=f32) if v.dtype.is_half else v for v in (x, *rest)]
         return o.cast(expansion(o, *wide, **attrs), to=x.dtype)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from compiler.errors import OpError
 from compiler.ir.graph import Node, Value
-from compiler.ir.op import Op, register
+from compiler.ir.op import Op, OpSet, register
 from compiler.ir.types import DType, Shape, TensorType, boolean, f32
 from compiler.ops.elementwise import broadcast_shapes
 
@@ -31,13 +31,13 @@ def _infer_dot(a: TensorType, b: TensorType, dtype: DType | None) -> TensorType:
     return TensorType(dtype or a.dtype, (*a.shape[:-1], b.shape[-1]))
 
 
-def transposed(o: Any, x: Value) -> Value:
+def transposed(o: OpSet, x: Value) -> Value:
     """``x`` with its last two dimensions exchanged."""
     rank = x.type.rank
     return o.permute(x, dims=(*range(rank - 2), rank - 1, rank - 2))
 
 
-def _dot_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _dot_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     a, b = node.inputs
     if g.dtype is not a.dtype:
         g = o.cast(g, to=a.dtype)
@@ -68,7 +68,7 @@ def accumulator(dtype: DType) -> DType:
     return f32 if dtype.is_half else dtype
 
 
-def exact_dot(o: Any, a: Value, b: Value) -> Value:
+def exact_dot(o: OpSet, a: Value, b: Value) -> Value:
     """``dot`` left in its accumulator type, so that a composite rounds once, at its end."""
     return o.dot(a, b, dtype=accumulator(a.dtype))
 
@@ -87,7 +87,7 @@ def _infer_matmul(a: TensorType, b: TensorType) -> TensorType:
     return TensorType(a.dtype, (*batch, *a.shape[-2:-1], *(b.shape[-1:] if b.rank > 1 else ())))
 
 
-def _expand_matmul(o: Any, a: Value, b: Value) -> Value:
+def _expand_matmul(o: OpSet, a: Value, b: Value) -> Value:
     result = _infer_matmul(a.type, b.type)
     left = a if a.type.rank > 1 else o.reshape(a, shape=(1, *a.shape))
     right = b if b.type.rank > 1 else o.reshape(b, shape=(*b.shape, 1))
@@ -125,7 +125,7 @@ def _infer_linear(x: TensorType, weight: TensorType, *bias: TensorType) -> Tenso
     return TensorType(x.dtype, (*x.shape[:-1], weight.shape[0]))
 
 
-def _expand_linear(o: Any, x: Value, weight: Value, *bias: Value) -> Value:
+def _expand_linear(o: OpSet, x: Value, weight: Value, *bias: Value) -> Value:
     out, inner = weight.shape
     y = exact_dot(o, o.reshape(x, shape=(prod(x.shape[:-1]), inner)), transposed(o, weight))
     if bias:
@@ -133,7 +133,7 @@ def _expand_linear(o: Any, x: Value, weight: Value, *bias: Value) -> Value:
     return o.cast(o.reshape(y, shape=(*x.shape[:-1], out)), to=x.dtype)
 
 
-def _linear_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _linear_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     x, weight, *bias = node.inputs
     out, inner = weight.shape
     rows = prod(x.shape[:-1])
@@ -186,7 +186,7 @@ def attention_scale(scale: float | None, head_dim: int) -> float:
 
 
 def _scores(
-    o: Any, q: Value, k: Value, rest: tuple[Value, ...], scale: float | None, causal: bool, mask: bool
+    o: OpSet, q: Value, k: Value, rest: tuple[Value, ...], scale: float | None, causal: bool, mask: bool
 ) -> Value:
     s = o.mul(exact_dot(o, q, transposed(o, k)), attention_scale(scale, q.shape[-1]))
     shape = s.shape
@@ -203,20 +203,20 @@ def _scores(
     return s
 
 
-def _drop(o: Any, p: Value, rest: tuple[Value, ...], dropout: float, index: int) -> Value:
+def _drop(o: OpSet, p: Value, rest: tuple[Value, ...], dropout: float, index: int) -> Value:
     """``p`` with dropped entries zero and kept ones scaled by ``1/(1-dropout)``."""
     seed, offset = rest[-2:]
     keep = o.ge(o.uniform(seed, offset, shape=p.shape, index=index), dropout)
     return o.where(keep, o.mul(p, 1 / (1 - dropout)) if dropout < 1 else o.mul(p, 0.0), 0)
 
 
-def _finite(o: Any, x: Value) -> Value:
+def _finite(o: OpSet, x: Value) -> Value:
     """0 for -inf: the largest score, or log-sum-exp, of a row whose keys are all masked. Its probabilities are 0."""
     return o.where(o.eq(x, float("-inf")), 0, x)
 
 
 def _expand_attention(
-    o: Any,
+    o: OpSet,
     q: Value,
     k: Value,
     v: Value,
@@ -241,7 +241,7 @@ def _expand_attention(
     return out, o.reshape(o.add(top, o.log(total)), shape=s.shape[:-1])
 
 
-def _attention_vjp(o: Any, node: Any, g: Value | None, g_lse: Value | None) -> tuple[Any, ...]:
+def _attention_vjp(o: OpSet, node: Any, g: Value | None, g_lse: Value | None) -> tuple[Any, ...]:
     q, k, v, *rest = node.inputs
     out, lse = node.outputs
     g = o.zeros(shape=out.shape, dtype=out.dtype) if g is None else g
@@ -289,7 +289,7 @@ register(
 
 
 def _score_gradient(
-    o: Any,
+    o: OpSet,
     q: Value,
     k: Value,
     v: Value,
@@ -324,7 +324,7 @@ def _score_gradient(
 
 
 def _expand_attention_backward(
-    o: Any, q: Value, k: Value, v: Value, out: Value, lse: Value, g: Value, *rest: Value, **attrs: Any
+    o: OpSet, q: Value, k: Value, v: Value, out: Value, lse: Value, g: Value, *rest: Value, **attrs: Any
 ) -> tuple[Value, Value, Value]:
     used, ds = _score_gradient(o, q, k, v, out, lse, g, rest, **attrs)
     ds = o.cast(o.mul(ds, attention_scale(attrs["scale"], q.shape[-1])), to=q.dtype)

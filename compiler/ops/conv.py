@@ -11,7 +11,7 @@ from typing import Any
 
 from compiler.errors import OpError
 from compiler.ir.graph import Node, Value
-from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.op import REQUIRED, Op, OpSet, register
 from compiler.ir.types import DType, Shape, TensorType
 from compiler.ops.contract import LOWER, accumulator, transposed
 from compiler.ops.window import fold, taps, total, windows
@@ -24,7 +24,7 @@ def window_span(window: Shape, dilation: Shape) -> Shape:
     return tuple(d * (w - 1) + 1 for w, d in zip(window, dilation, strict=True))
 
 
-def flipped(o: Any, weight: Value, groups: int) -> Value:
+def flipped(o: OpSet, weight: Value, groups: int) -> Value:
     """``[G * M, C, *window]`` as ``[G * C, M, *window]``, each window read backwards."""
     rank = weight.type.rank
     window = weight.shape[2:]
@@ -65,7 +65,7 @@ def is_depthwise(x: Value, weight: Value, groups: int) -> bool:
 
 
 def _expand_convolve(
-    o: Any, x: Value, weight: Value, size: Shape, groups: int, dtype: DType | None, **geometry: Any
+    o: OpSet, x: Value, weight: Value, size: Shape, groups: int, dtype: DType | None, **geometry: Any
 ) -> Value:
     n, window = x.shape[0], weight.shape[2:]
     m, c = weight.shape[0] // groups, weight.shape[1]
@@ -83,7 +83,7 @@ def _expand_convolve(
     return o.reshape(y, shape=(n, groups * m, *size))
 
 
-def _folded(o: Any, x: Value, weight: Value, size: Shape, groups: int, dtype: DType | None, **geometry: Any) -> Value:
+def _folded(o: OpSet, x: Value, weight: Value, size: Shape, groups: int, dtype: DType | None, **geometry: Any) -> Value:
     """A convolution of an image with zeros between its elements: each element's contributions, summed where they fall.
 
     Windows would see a zero at most of their places.
@@ -105,7 +105,7 @@ def _folded(o: Any, x: Value, weight: Value, size: Shape, groups: int, dtype: DT
     return o.cast(image, to=dtype or x.dtype)
 
 
-def _filtered(o: Any, x: Value, weight: Value, size: Shape, **geometry: Any) -> Value:
+def _filtered(o: OpSet, x: Value, weight: Value, size: Shape, **geometry: Any) -> Value:
     """One filter for each channel, in the wide type."""
     window = weight.shape[2:]
     channels = weight.shape[0]
@@ -149,7 +149,7 @@ def _infer_convolve_weight(
 
 
 def _expand_convolve_weight(
-    o: Any, x: Value, g: Value, window: Shape, groups: int, dtype: DType | None, **geometry: Any
+    o: OpSet, x: Value, g: Value, window: Shape, groups: int, dtype: DType | None, **geometry: Any
 ) -> Value:
     n, size, rank = x.shape[0], g.shape[2:], len(window)
     m, c = g.shape[1] // groups, x.shape[1] // groups
@@ -181,7 +181,7 @@ register(
 
 
 def _spread(
-    o: Any,
+    o: OpSet,
     x: Value,
     weight: Value,
     size: Shape,
@@ -293,7 +293,7 @@ def _infer_conv(
     return TensorType(x.dtype, (x.shape[0], weight.shape[0], *size))
 
 
-def _with_bias(o: Any, y: Value, bias: tuple[Value, ...], dtype: DType) -> Value:
+def _with_bias(o: OpSet, y: Value, bias: tuple[Value, ...], dtype: DType) -> Value:
     """A result in the wide type with its bias, rounded once."""
     if bias:
         column = o.reshape(bias[0], shape=(bias[0].shape[0], *(1 for _ in y.shape[2:])))
@@ -301,13 +301,13 @@ def _with_bias(o: Any, y: Value, bias: tuple[Value, ...], dtype: DType) -> Value
     return o.cast(y, to=dtype)
 
 
-def _bias_gradient(o: Any, g: Value) -> Value:
+def _bias_gradient(o: OpSet, g: Value) -> Value:
     axes = (0, *range(2, g.type.rank))
     return o.cast(o.sum(o.cast(g, to=accumulator(g.dtype)), axes=axes), to=g.dtype)
 
 
 def _expand_conv(
-    o: Any, x: Value, weight: Value, *bias: Value, stride: Shape, padding: Shape, dilation: Shape, groups: int
+    o: OpSet, x: Value, weight: Value, *bias: Value, stride: Shape, padding: Shape, dilation: Shape, groups: int
 ) -> Value:
     size = convolved_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)
     ones = (1,) * len(stride)
@@ -318,7 +318,7 @@ def _expand_conv(
     return _with_bias(o, y, bias, x.dtype)
 
 
-def _conv_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _conv_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     x, weight, *bias = node.inputs
     attrs = node.attrs
     before, ones = _pairs(attrs["padding"])[0], (1,) * len(attrs["stride"])
@@ -374,7 +374,7 @@ def _infer_conv_transpose(
 
 
 def _expand_conv_transpose(
-    o: Any,
+    o: OpSet,
     x: Value,
     weight: Value,
     *bias: Value,
@@ -388,7 +388,7 @@ def _expand_conv_transpose(
     return _with_bias(o, y, bias, x.dtype)
 
 
-def _conv_transpose_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _conv_transpose_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     x, weight, *bias = node.inputs
     attrs = node.attrs
     geometry = {

@@ -9,12 +9,15 @@ import numpy as np
 
 from compiler.errors import DivisionError, OpError
 from compiler.ir.builder import constant
-from compiler.ir.graph import Value
-from compiler.ir.op import CHEAP, OPS, REQUIRED, Op, register
+from compiler.ir.graph import Node, Value
+from compiler.ir.op import CHEAP, OPS, REQUIRED, Op, OpSet, register
 from compiler.ir.types import DType, Shape, TensorType, boolean, f32, i64, promote, u8
 
 FP32_ON_CUDA = {"cuda": "fp32"}
 NOT_FLOAT = ("bool", "int")
+
+Gradient = Callable[[OpSet, Node, Value], Sequence[Any]]
+"""A rule for an op with one result: ``(o, node, output_grad) -> one gradient, function or None per input``."""
 
 DIVISION, EXPONENTIAL, SINE, POWER = 4, 6, 8, 12
 """What an element costs, in additions: a quotient or root, an exponential or logarithm, a sine, a power or ``erf``."""
@@ -113,7 +116,7 @@ def type_rule(arity: int, result: DType | None, refuses: tuple[str, ...]) -> Cal
 def pointwise(
     name: str,
     reference: Callable[..., Any],
-    vjp: Callable[..., Any] | None = None,
+    vjp: Gradient | None = None,
     *,
     arity: int = 2,
     result: DType | None = None,
@@ -144,7 +147,7 @@ def pointwise(
 def unary(
     name: str,
     reference: Callable[..., Any],
-    slope: Callable[..., Any],
+    slope: Callable[[OpSet, Value, Value], Value],
     cost: int = CHEAP,
     autocast: bool = False,
 ) -> Op:
@@ -153,7 +156,7 @@ def unary(
     The gradient of a 16-bit operand is computed in f32 and rounded once.
     """
 
-    def vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+    def vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
         wide = f32 if g.dtype.is_half else g.dtype
         x, y, g = (as_type(v, wide) for v in (node.inputs[0], node.output, g))
         return (as_type(o.mul(g, slope(o, x, y)), node.output.dtype),)
@@ -214,7 +217,7 @@ def _power(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.power(x, np.broadcast_to(y, shape or (1,))).reshape(shape)
 
 
-def no_slope(o: Any, node: Any, g: Value) -> tuple[Callable[[], Value], ...]:
+def no_slope(o: OpSet, node: Any, g: Value) -> tuple[Callable[[], Value], ...]:
     """Steps are flat wherever they have a slope."""
     return tuple([lambda: o.zeros(shape=g.shape, dtype=g.dtype)] * len(node.inputs))
 
@@ -248,12 +251,12 @@ pointwise("sub", np.subtract, lambda o, node, g: (g, lambda: o.neg(g)), refuses=
 pointwise("mul", np.multiply, lambda o, node, g: (lambda: o.mul(g, node.inputs[1]), lambda: o.mul(g, node.inputs[0])))
 
 
-def _div_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _div_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     b = node.inputs[1]
     return (lambda: o.div(g, b)), (lambda: o.neg(o.div(o.mul(g, node.output), b)))
 
 
-def _pow_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _pow_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     x, y = node.inputs
 
     def base() -> Value:
@@ -267,13 +270,13 @@ def _pow_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
     return base, exponent
 
 
-def _choose_vjp(name: str) -> Callable[..., Any]:
+def _choose_vjp(name: str) -> Gradient:
     """Gradient of ``maximum``/``minimum``: none to the loser, halved where both are equal, as in PyTorch.
 
     ``name`` is the comparison by which an operand loses; NaN loses nothing, so it passes the gradient on.
     """
 
-    def vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+    def vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
         a, b = node.inputs
         loses = getattr(o, name)
         half = o.mul(g, 0.5)
@@ -390,7 +393,7 @@ pointwise(
 )
 
 
-def _cast_vjp(o: Any, node: Any, g: Value) -> tuple[Value | None]:
+def _cast_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value | None]:
     source = node.inputs[0].dtype
     return (o.cast(g, to=source) if source.kind == "float" else None,)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from compiler.errors import OpError, OutOfRangeError
 from compiler.ir.graph import Node, Value
-from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.op import REQUIRED, Op, OpSet, register
 from compiler.ir.types import Shape, TensorType, i64
 
 
@@ -70,7 +70,7 @@ def _infer_take(table: TensorType, index: TensorType) -> TensorType:
     return TensorType(table.dtype, (*index.shape, *table.shape[1:]))
 
 
-def _take_vjp(o: Any, node: Any, g: Value) -> tuple[Any, None]:
+def _take_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, None]:
     table, index = node.inputs
     return (lambda: o.scatter_rows(index, g, rows=table.shape[0])), None
 
@@ -131,7 +131,7 @@ def _trim(x: np.ndarray, index: np.ndarray, axis: int) -> np.ndarray:
     return x[tuple(slice(None) if a == axis else slice(m) for a, m in enumerate(index.shape))]
 
 
-def _gather_vjp(o: Any, node: Any, g: Value) -> tuple[Any, None]:
+def _gather_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, None]:
     x, index = node.inputs
     zeros = o.zeros(shape=x.shape, dtype=g.dtype)
     return (lambda: o.scatter_add(zeros, index, g, axis=node.attrs["axis"])), None
@@ -181,11 +181,11 @@ register(
 )
 
 
-def _expand_embedding(o: Any, weight: Value, index: Value, padding_idx: int | None) -> Value:
+def _expand_embedding(o: OpSet, weight: Value, index: Value, padding_idx: int | None) -> Value:
     return o.take(weight, o.bounded(index, size=weight.shape[0], what="embedding index"))
 
 
-def _embedding_vjp(o: Any, node: Any, g: Value) -> tuple[Any, None]:
+def _embedding_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, None]:
     weight, index = node.inputs
     padding = node.attrs["padding_idx"]
     if padding is not None:
@@ -220,7 +220,7 @@ def _put_rows(table: np.ndarray, index: np.ndarray, source: np.ndarray) -> np.nd
     return result
 
 
-def _last_writer(o: Any, index: Value, rows: int) -> Value:
+def _last_writer(o: OpSet, index: Value, rows: int) -> Value:
     """For each row the place of the last index that names it, -1 where none does: i64[rows]."""
     count = index.type.size
     if not count:
@@ -229,7 +229,7 @@ def _last_writer(o: Any, index: Value, rows: int) -> Value:
     return o.amax(o.where(o.eq(o.reshape(index, shape=(1, count)), row), place, -1), axes=(1,))
 
 
-def _expand_put_rows(o: Any, table: Value, index: Value, source: Value) -> Value:
+def _expand_put_rows(o: OpSet, table: Value, index: Value, source: Value) -> Value:
     rows, *row = table.shape
     if not source.type.size:
         return table
@@ -238,7 +238,7 @@ def _expand_put_rows(o: Any, table: Value, index: Value, source: Value) -> Value
     return o.where(o.reshape(o.ge(last, 0), shape=(rows, *(1 for _ in row))), written, table)
 
 
-def _put_rows_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _put_rows_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     table, index, _ = node.inputs
     rows, *row = table.shape
     last = _last_writer(o, index, rows)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import log, log10, pi
-from typing import Any
 
 from compiler.ir.graph import Value
 from compiler.ops.activation import wide_gradient
@@ -27,7 +26,7 @@ def _inverse(
     composite(name, expansion, vjp=vjp, prepare=promoted_float, autocast=autocast or {})
 
 
-def _atan(o: Any, x: Value) -> Value:
+def _atan(o: OpSet, x: Value) -> Value:
     """The argument is brought to [0, 1] by ``pi/2 - atan(1/x)``, and halved twice; the power series does the rest."""
     a = o.abs(x)
     large = o.gt(a, 1)
@@ -43,22 +42,22 @@ def _atan(o: Any, x: Value) -> Value:
     return o.where(o.lt(x, 0), o.neg(angle), angle)
 
 
-def _asin(o: Any, x: Value) -> Value:
+def _asin(o: OpSet, x: Value) -> Value:
     """``2 atan(x / (1 + sqrt(1 - x²)))``, which is accurate up to the ends of [-1, 1]."""
     root = o.sqrt(o.mul(o.sub(1, x), o.add(x, 1)))
     return o.mul(_atan(o, o.div(x, o.add(root, 1))), 2)
 
 
-def _acos(o: Any, x: Value) -> Value:
+def _acos(o: OpSet, x: Value) -> Value:
     """``2 atan(sqrt((1 - x) / (1 + x)))``."""
     return o.mul(_atan(o, o.sqrt(o.div(o.sub(1, x), o.add(x, 1)))), 2)
 
 
-def _one_minus_square(o: Any, x: Value) -> Value:
+def _one_minus_square(o: OpSet, x: Value) -> Value:
     return o.mul(o.sub(1, x), o.add(x, 1))
 
 
-def _asinh(o: Any, x: Value) -> Value:
+def _asinh(o: OpSet, x: Value) -> Value:
     """``log1p(a + a² / (1 + sqrt(1 + a²)))`` with the sign of ``x``; ``log(2a)`` where the square overflows."""
     a = o.abs(x)
     square = o.mul(a, a)
@@ -67,19 +66,19 @@ def _asinh(o: Any, x: Value) -> Value:
     return o.where(o.lt(x, 0), o.neg(result), result)
 
 
-def _acosh(o: Any, x: Value) -> Value:
+def _acosh(o: OpSet, x: Value) -> Value:
     """``log1p(t + sqrt(t) sqrt(t + 2))`` for ``t = x - 1``; ``log(2x)`` where the square overflows."""
     t = o.sub(x, 1)
     small = o.log1p(o.add(t, o.mul(o.sqrt(t), o.sqrt(o.add(t, 2)))))
     return o.where(o.gt(x, 1e9), o.add(o.log(x), log(2)), small)
 
 
-def _acosh_slope(o: Any, x: Value) -> Value:
+def _acosh_slope(o: OpSet, x: Value) -> Value:
     a = o.abs(x)
     return o.rsqrt(o.mul(o.sub(a, 1), o.add(a, 1)))
 
 
-def _atanh(o: Any, x: Value) -> Value:
+def _atanh(o: OpSet, x: Value) -> Value:
     """``(log1p(x) - log1p(-x)) / 2``."""
     return o.mul(o.sub(o.log1p(x), o.log1p(o.neg(x))), 0.5)
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
-from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.op import REQUIRED, Op, OpSet, register
 from compiler.ir.types import Shape, TensorType
-from compiler.ops.elementwise import broadcast_shapes, promoted
+from compiler.ops.elementwise import Gradient, broadcast_shapes, promoted
 
 
 def _view(
-    name: str, infer: Any, reference: Any, vjp: Any, keeps: Literal["", "elements", "order"] = "", **attrs: Any
+    name: str, infer: Any, reference: Any, vjp: Gradient, keeps: Literal["", "elements", "order"] = "", **attrs: Any
 ) -> Op:
     return register(Op(name, infer, "view", reference, vjp, attrs=attrs, raw=True, keeps=keeps))
 
@@ -71,7 +71,7 @@ _view(
 )
 
 
-def sum_to_shape(o: Any, x: Value, shape: Shape) -> Value:
+def sum_to_shape(o: OpSet, x: Value, shape: Shape) -> Value:
     """``x`` summed over the axes along which ``shape`` was broadcast; the transpose of ``expand``."""
     if x.shape == shape:
         return x
@@ -101,7 +101,7 @@ def slice_index(start: tuple[int, ...], stop: tuple[int, ...], step: tuple[int, 
     return tuple(slice(a, b if b >= 0 else None, s) for a, b, s in zip(start, stop, step, strict=True))
 
 
-def _slice_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+def _slice_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
     return (o.slice_scatter(o.zeros(shape=node.inputs[0].shape, dtype=g.dtype), g, **node.attrs),)
 
 
@@ -129,7 +129,7 @@ def _slice_scatter(x: np.ndarray, y: np.ndarray, **attrs: Any) -> np.ndarray:
     return result
 
 
-def _slice_scatter_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _slice_scatter_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     zeros = o.zeros(shape=node.inputs[1].shape, dtype=g.dtype)
     return (lambda: o.slice_scatter(g, zeros, **node.attrs)), (lambda: o.slice(g, **node.attrs))
 
@@ -161,7 +161,7 @@ def _infer_concat(first: TensorType, *rest: TensorType, axis: int) -> TensorType
     return TensorType(first.dtype, tuple(shape))
 
 
-def slice_along(o: Any, x: Value, axis: int, start: int, stop: int, step: int = 1) -> Value:
+def slice_along(o: OpSet, x: Value, axis: int, start: int, stop: int, step: int = 1) -> Value:
     """``x[..., start:stop:step, ...]`` at ``axis``."""
     rank = x.type.rank
     return o.slice(
@@ -172,7 +172,7 @@ def slice_along(o: Any, x: Value, axis: int, start: int, stop: int, step: int = 
     )
 
 
-def _concat_vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+def _concat_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     axis, position, grads = node.attrs["axis"], 0, []
     for value in node.inputs:
         end = position + value.shape[axis]

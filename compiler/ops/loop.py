@@ -17,7 +17,7 @@ from compiler.ir import ambient
 from compiler.ir.ambient import using
 from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Node, Param, Value
-from compiler.ir.op import REQUIRED, Op, o, register
+from compiler.ir.op import REQUIRED, Op, OpSet, o, register
 from compiler.ir.replay import copy_node, live_nodes, rewrite
 from compiler.ir.types import TensorType
 from compiler.ops.contract import accumulator
@@ -107,7 +107,7 @@ def _returning(body: Graph, more: Sequence[Value]) -> Graph:
     return Graph(body.name, body.params, body.nodes, [], [*body.outputs, *more])
 
 
-def _vjp(o: Any, node: Node, *grads: Value | None) -> list[Value | None]:
+def _vjp(o: OpSet, node: Node, *grads: Value | None) -> list[Value | None]:
     """A loop the other way round, over the slices that the forward loop saved.
 
     What was not saved, the loop is run for again: eager, nothing knows of the gradient when the loop runs.

@@ -8,6 +8,7 @@ from typing import Any
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
+from compiler.ir.op import OpSet
 from compiler.ir.types import TensorType
 from compiler.ops.composite import FP32, composite
 from compiler.ops.contract import accumulator
@@ -15,7 +16,7 @@ from compiler.ops.elementwise import broadcast_shapes, promoted
 from compiler.ops.softmax import mean
 
 
-def reduced(o: Any, loss: Value, reduction: str) -> Value:
+def reduced(o: OpSet, loss: Value, reduction: str) -> Value:
     """``loss`` by ``reduction``: "none", "sum" or "mean"."""
     axes = tuple(range(loss.type.rank))
     if reduction == "mean":
@@ -36,12 +37,14 @@ def _infer_pair(x: TensorType, y: TensorType, *rest: TensorType, reduction: str,
     return TensorType(x.dtype, shape if reduction == "none" else ())
 
 
-def _mse(o: Any, x: Value, y: Value, reduction: str) -> Value:
+def _mse(o: OpSet, x: Value, y: Value, reduction: str) -> Value:
     difference = o.sub(x, y)
     return reduced(o, o.mul(difference, difference), reduction)
 
 
-def _bce_with_logits(o: Any, x: Value, y: Value, *rest: Value, reduction: str, weight: bool, pos_weight: bool) -> Value:
+def _bce_with_logits(
+    o: OpSet, x: Value, y: Value, *rest: Value, reduction: str, weight: bool, pos_weight: bool
+) -> Value:
     """The stable form ``(1 - y) x + w (log(1 + exp(-|x|)) + max(-x, 0))`` with ``w = 1 + (pos_weight - 1) y``."""
     softplus = o.add(o.log1p(o.exp(o.neg(o.abs(x)))), o.maximum(o.neg(x), 0))
     if pos_weight:
@@ -77,7 +80,7 @@ def _loss_vjp(slopes: Callable[..., Sequence[Callable[[], Value]]]) -> Callable[
     ``slopes(o, g, *operands, **attrs)`` gives one function per operand, called where that gradient is wanted.
     """
 
-    def vjp(o: Any, node: Any, g: Value) -> tuple[Any, ...]:
+    def vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
         wide = accumulator(g.dtype)
         operands = [o.cast(v, to=wide) for v in node.inputs]
         g = o.cast(g, to=wide)
@@ -92,28 +95,28 @@ def _loss_vjp(slopes: Callable[..., Sequence[Callable[[], Value]]]) -> Callable[
     return vjp
 
 
-def _opposite(o: Any, slope: Value) -> tuple[Any, Any]:
+def _opposite(o: OpSet, slope: Value) -> tuple[Any, Any]:
     """The gradients of a function of ``x - y``."""
     return (lambda: slope), (lambda: o.neg(slope))
 
 
-def _limited(o: Any, x: Value, limit: float) -> Value:
+def _limited(o: OpSet, x: Value, limit: float) -> Value:
     return o.minimum(o.maximum(x, -limit), limit)
 
 
-def _huber(o: Any, x: Value, y: Value, reduction: str, delta: float) -> Value:
+def _huber(o: OpSet, x: Value, y: Value, reduction: str, delta: float) -> Value:
     """Huber, "Robust estimation of a location parameter", 1964."""
     d = o.abs(o.sub(x, y))
     near, far = o.mul(o.mul(d, d), 0.5), o.mul(o.sub(d, delta / 2), delta)
     return reduced(o, o.where(o.lt(d, delta), near, far), reduction)
 
 
-def _huber_slopes(o: Any, g: Value, x: Value, y: Value, delta: float) -> tuple[Any, Any]:
+def _huber_slopes(o: OpSet, g: Value, x: Value, y: Value, delta: float) -> tuple[Any, Any]:
     """The expansion's own gradient is ``0 * inf`` at an infinite difference."""
     return _opposite(o, o.mul(g, _limited(o, o.sub(x, y), delta)))
 
 
-def _smooth_l1(o: Any, x: Value, y: Value, reduction: str, beta: float) -> Value:
+def _smooth_l1(o: OpSet, x: Value, y: Value, reduction: str, beta: float) -> Value:
     """Girshick, "Fast R-CNN", 2015: :func:`_huber` divided by ``beta``, the absolute difference for 0."""
     d = o.abs(o.sub(x, y))
     if not beta:
@@ -121,12 +124,12 @@ def _smooth_l1(o: Any, x: Value, y: Value, reduction: str, beta: float) -> Value
     return reduced(o, o.where(o.lt(d, beta), o.mul(o.mul(d, d), 0.5 / beta), o.sub(d, beta / 2)), reduction)
 
 
-def _smooth_l1_slopes(o: Any, g: Value, x: Value, y: Value, beta: float) -> tuple[Any, Any]:
+def _smooth_l1_slopes(o: OpSet, g: Value, x: Value, y: Value, beta: float) -> tuple[Any, Any]:
     d = o.sub(x, y)
     return _opposite(o, o.mul(g, o.div(_limited(o, d, beta), beta) if beta else o.sign(d)))
 
 
-def _kl_div(o: Any, x: Value, y: Value, reduction: str, log_target: bool) -> Value:
+def _kl_div(o: OpSet, x: Value, y: Value, reduction: str, log_target: bool) -> Value:
     """``y (log y - x)`` for log-probabilities ``x``, where 0 log 0 is 0; NaN for a negative ``y``."""
     if log_target:
         return reduced(o, o.mul(o.exp(y), o.sub(y, x)), reduction)
@@ -135,7 +138,7 @@ def _kl_div(o: Any, x: Value, y: Value, reduction: str, log_target: bool) -> Val
     return reduced(o, o.sub(entropy, o.mul(y, x)), reduction)
 
 
-def _kl_div_slopes(o: Any, g: Value, x: Value, y: Value, log_target: bool) -> tuple[Any, Any]:
+def _kl_div_slopes(o: OpSet, g: Value, x: Value, y: Value, log_target: bool) -> tuple[Any, Any]:
     """To the target ``log y + 1 - x``, in PyTorch's terms: ``y / y`` is NaN at 0."""
     if log_target:
         e = o.exp(y)
@@ -144,21 +147,21 @@ def _kl_div_slopes(o: Any, g: Value, x: Value, y: Value, log_target: bool) -> tu
     return (lambda: o.neg(o.mul(g, y))), (lambda: o.mul(g, o.sub(o.add(logarithm, o.div(y, y)), x)))
 
 
-def _bounded_log(o: Any, x: Value) -> Value:
+def _bounded_log(o: OpSet, x: Value) -> Value:
     return o.maximum(o.log(x), -100.0)
 
 
-def _bce_elements(o: Any, x: Value, y: Value) -> Value:
+def _bce_elements(o: OpSet, x: Value, y: Value) -> Value:
     return o.neg(o.add(o.mul(y, _bounded_log(o, x)), o.mul(o.sub(1, y), _bounded_log(o, o.sub(1, x)))))
 
 
-def _bce(o: Any, x: Value, y: Value, *rest: Value, reduction: str, weight: bool) -> Value:
+def _bce(o: OpSet, x: Value, y: Value, *rest: Value, reduction: str, weight: bool) -> Value:
     """Binary cross-entropy of probabilities; logarithms below -100 count as -100."""
     loss = _bce_elements(o, x, y)
     return reduced(o, o.mul(loss, rest[0]) if weight else loss, reduction)
 
 
-def _bce_slopes(o: Any, g: Value, x: Value, y: Value, *given: Value, weight: bool) -> tuple[Any, ...]:
+def _bce_slopes(o: OpSet, g: Value, x: Value, y: Value, *given: Value, weight: bool) -> tuple[Any, ...]:
     """The denominator is kept from 0 and the logarithms are not bounded, as in PyTorch."""
     weighed = o.mul(g, given[0]) if weight else g
     rules = (

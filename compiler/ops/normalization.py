@@ -11,7 +11,7 @@ from typing import Any
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
-from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.op import REQUIRED, Op, OpSet, register
 from compiler.ir.types import TensorType
 from compiler.ops.composite import floating, rounded
 from compiler.ops.contract import accumulator
@@ -39,7 +39,7 @@ def _tail(x: Value, ndim: int) -> tuple[int, ...]:
     return tuple(range(x.type.rank - ndim, x.type.rank))
 
 
-def _affine(o: Any, y: Value, affine: Sequence[Value]) -> Value:
+def _affine(o: OpSet, y: Value, affine: Sequence[Value]) -> Value:
     if affine:
         y = o.mul(y, o.cast(affine[0], to=y.dtype))
     if len(affine) > 1:
@@ -47,7 +47,7 @@ def _affine(o: Any, y: Value, affine: Sequence[Value]) -> Value:
     return y
 
 
-def _expand_layer_norm(o: Any, x: Value, *affine: Value, ndim: int, eps: float) -> tuple[Value, ...]:
+def _expand_layer_norm(o: OpSet, x: Value, *affine: Value, ndim: int, eps: float) -> tuple[Value, ...]:
     """Ba, Kiros & Hinton, "Layer normalization", 2016."""
     axes = _tail(x, ndim)
     wide = o.cast(x, to=accumulator(x.dtype))
@@ -57,7 +57,7 @@ def _expand_layer_norm(o: Any, x: Value, *affine: Value, ndim: int, eps: float) 
     return o.cast(y, to=x.dtype), centre, rstd
 
 
-def _normalise_backward(o: Any, g: Value, normal: Value, rstd: Value, axes: tuple[int, ...], centre: bool) -> Value:
+def _normalise_backward(o: OpSet, g: Value, normal: Value, rstd: Value, axes: tuple[int, ...], centre: bool) -> Value:
     """Gradient through ``normal = (x - mean) * rstd`` (or ``x * rstd``)."""
     along = mean(o, o.mul(g, normal), axes, True)
     d = o.sub(g, o.mul(normal, along))
@@ -67,7 +67,7 @@ def _normalise_backward(o: Any, g: Value, normal: Value, rstd: Value, axes: tupl
 
 
 def _norm_vjp(centre: bool) -> Callable[..., Any]:
-    def vjp(o: Any, node: Any, g: Value | None, *statistics: Value | None) -> tuple[Any, ...]:
+    def vjp(o: OpSet, node: Any, g: Value | None, *statistics: Value | None) -> tuple[Any, ...]:
         x, *affine = node.inputs
         axes = _tail(x, node.attrs["ndim"])
         lead = tuple(range(x.type.rank - len(axes)))
@@ -92,7 +92,7 @@ def _norm_vjp(centre: bool) -> Callable[..., Any]:
 
 
 def _add_statistics(
-    o: Any, d: Value, normal: Value, rstd: Value, statistics: Sequence[Value | None], elements: int
+    o: OpSet, d: Value, normal: Value, rstd: Value, statistics: Sequence[Value | None], elements: int
 ) -> Value:
     """``d`` and the gradients through ``[mean,] rstd``: d mean/dx = 1/n, d rstd/dx = -rstd**2 * normal / n."""
     *to_mean, to_rstd = statistics
@@ -116,7 +116,7 @@ register(
 )
 
 
-def _expand_rms_norm(o: Any, x: Value, *affine: Value, ndim: int, eps: float) -> tuple[Value, ...]:
+def _expand_rms_norm(o: OpSet, x: Value, *affine: Value, ndim: int, eps: float) -> tuple[Value, ...]:
     """Zhang & Sennrich, "Root mean square layer normalization", 2019."""
     wide = o.cast(x, to=accumulator(x.dtype))
     rstd = o.rsqrt(o.add(mean(o, o.mul(wide, wide), _tail(x, ndim), True), eps))
@@ -172,19 +172,19 @@ def _infer_group_norm(x: TensorType, *affine: TensorType, groups: int, eps: floa
     return x, statistic, statistic
 
 
-def _grouped(o: Any, x: Value, groups: int) -> Value:
+def _grouped(o: OpSet, x: Value, groups: int) -> Value:
     """``x [N, C, *]``, in the type it is computed in, as [batch, groups, channels of a group, space]."""
     batch, channels, *space = x.shape
     wide = o.cast(x, to=accumulator(x.dtype))
     return o.reshape(wide, shape=(batch, groups, channels // groups, prod(space)))
 
 
-def _per_channel(o: Any, parameter: Value, x: Value) -> Value:
+def _per_channel(o: OpSet, parameter: Value, x: Value) -> Value:
     """A parameter ``[C]`` beside the grouped ``x``."""
     return o.reshape(o.cast(parameter, to=x.dtype), shape=(1, x.shape[1], x.shape[2], 1))
 
 
-def _moments(o: Any, x: Value, axes: tuple[int, ...]) -> tuple[Value, Value]:
+def _moments(o: OpSet, x: Value, axes: tuple[int, ...]) -> tuple[Value, Value]:
     """Mean and biased variance of the grouped ``x`` over space and ``axes``.
 
     The variance is the mean of the variances in each channel plus the variance of the means.
@@ -195,14 +195,14 @@ def _moments(o: Any, x: Value, axes: tuple[int, ...]) -> tuple[Value, Value]:
     return centre, mean(o, o.add(variances, o.mul(apart, apart)), axes, True)
 
 
-def _scaled(o: Any, x: Value, centre: Value, variance: Value, affine: Sequence[Value], eps: float) -> Value:
+def _scaled(o: OpSet, x: Value, centre: Value, variance: Value, affine: Sequence[Value], eps: float) -> Value:
     """The grouped ``x`` by its statistics and the parameters ``[C]``."""
     y = o.mul(o.sub(x, centre), o.rsqrt(o.add(variance, eps)))
     return _affine(o, y, [_per_channel(o, p, x) for p in affine])
 
 
 def _expand_grouped(
-    o: Any, x: Value, affine: Sequence[Value], groups: int, axes: tuple[int, ...], eps: float
+    o: OpSet, x: Value, affine: Sequence[Value], groups: int, axes: tuple[int, ...], eps: float
 ) -> tuple[Value, Value, Value]:
     grouped = _grouped(o, x, groups)
     centre, variance = _moments(o, grouped, axes)
@@ -210,13 +210,13 @@ def _expand_grouped(
     return o.cast(y, to=x.dtype), centre, variance
 
 
-def _expand_batch_norm(o: Any, x: Value, *affine: Value, eps: float) -> tuple[Value, ...]:
+def _expand_batch_norm(o: OpSet, x: Value, *affine: Value, eps: float) -> tuple[Value, ...]:
     """Ioffe & Szegedy, "Batch normalization", 2015; the results are y, mean and biased variance."""
     y, *statistics = _expand_grouped(o, x, affine, x.shape[1], (0,), eps)
     return y, *(o.reshape(s, shape=x.shape[1:2]) for s in statistics)
 
 
-def _expand_group_norm(o: Any, x: Value, *affine: Value, groups: int, eps: float) -> tuple[Value, ...]:
+def _expand_group_norm(o: OpSet, x: Value, *affine: Value, groups: int, eps: float) -> tuple[Value, ...]:
     """Wu & He, "Group normalization", 2018; the results are y, mean and biased variance."""
     y, *statistics = _expand_grouped(o, x, affine, groups, (2,), eps)
     return y, *(o.reshape(s, shape=(x.shape[0], groups)) for s in statistics)
@@ -225,7 +225,7 @@ def _expand_group_norm(o: Any, x: Value, *affine: Value, groups: int, eps: float
 def _grouped_vjp(axes: tuple[int, ...]) -> Callable[..., Any]:
     """The gradient rule of a normalisation over space and ``axes``."""
 
-    def vjp(o: Any, node: Any, g: Value | None, to_mean: Value | None, to_var: Value | None) -> tuple[Any, ...]:
+    def vjp(o: OpSet, node: Any, g: Value | None, to_mean: Value | None, to_var: Value | None) -> tuple[Any, ...]:
         x, *affine = node.inputs
         groups = node.attrs.get("groups", x.shape[1])
         wide = _grouped(o, x, groups)
@@ -288,7 +288,7 @@ def _infer_unbiased(var: TensorType, x: TensorType) -> TensorType:
     return var
 
 
-def _expand_unbiased(o: Any, var: Value, x: Value) -> Value:
+def _expand_unbiased(o: OpSet, var: Value, x: Value) -> Value:
     """``var * n / (n - 1)`` for the ``n`` elements per channel of ``x [N, C, *]``, however many those of a part are."""
     elements = x.type.size // x.shape[1]
     return o.mul(var, elements / max(elements - 1, 1))
@@ -304,7 +304,7 @@ def _infer_inference(
     return x
 
 
-def _expand_inference(o: Any, x: Value, running_mean: Value, running_var: Value, *affine: Value, eps: float) -> Value:
+def _expand_inference(o: OpSet, x: Value, running_mean: Value, running_var: Value, *affine: Value, eps: float) -> Value:
     """Batch norm by statistics that are given, one each for every channel."""
     grouped = _grouped(o, x, x.shape[1])
     centre, variance = (_per_channel(o, s, grouped) for s in (running_mean, running_var))

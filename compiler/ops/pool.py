@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from math import inf, prod
 from typing import Any
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
-from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.op import REQUIRED, Op, OpSet, register
 from compiler.ir.types import DType, Shape, TensorType, i32, u8
 from compiler.ops.composite import rounded
 from compiler.ops.contract import accumulator
@@ -52,7 +53,7 @@ def _tiles(image: Shape, window: Shape, stride: Shape, padding: Shape, dilation:
     return covered and stride == window and not any(padding) and all(d == 1 for d in dilation)
 
 
-def _over_tiles(o: Any, x: Value, window: Shape) -> Value:
+def _over_tiles(o: OpSet, x: Value, window: Shape) -> Value:
     """``[*lead, *size]`` as ``[*lead, size, window, size, window, ...]``, the same all over a window."""
     rank = len(window)
     lead, size = x.shape[: x.type.rank - rank], x.shape[x.type.rank - rank :]
@@ -84,7 +85,7 @@ def lowest(of: DType) -> float:
 
 
 def _expand_max_pool(
-    o: Any, x: Value, window: Shape, stride: Shape, padding: Shape, dilation: Shape, size: Shape
+    o: OpSet, x: Value, window: Shape, stride: Shape, padding: Shape, dilation: Shape, size: Shape
 ) -> tuple[Value, Value]:
     rank, fill = len(window), lowest(x.dtype)
     geometry: dict[str, Any] = {
@@ -99,22 +100,19 @@ def _expand_max_pool(
         axes = (rows.type.rank - 1,)
         best, where = o.amax(rows, axes=axes), o.cast(o.argmax(rows, axes=axes), to=places)
         return best, _beside_padding(o, best, where, window, stride, padding, dilation, fill)
-    best, where = None, None
-    for k, seen in enumerate(taps(o, x, window, **geometry)):
+    best, *others = taps(o, x, window, **geometry)
+    where = o.expand(o.constant(value=0, dtype=places), shape=best.shape)
+    for k, seen in enumerate(others, 1):
         number = o.constant(value=k, dtype=places)
-        if best is None:
-            best, where = seen, o.expand(number, shape=seen.shape)
-            continue
         larger = o.gt(seen, best)
         if x.dtype.kind == "float":
             larger = o.logical_or(larger, o.isnan(seen))
         best, where = o.where(larger, seen, best), o.where(larger, number, where)
-    assert best is not None and where is not None
     return best, _beside_padding(o, best, where, window, stride, padding, dilation, fill)
 
 
 def _beside_padding(
-    o: Any, best: Value, where: Value, window: Shape, stride: Shape, padding: Shape, dilation: Shape, fill: float
+    o: OpSet, best: Value, where: Value, window: Shape, stride: Shape, padding: Shape, dilation: Shape, fill: float
 ) -> Value:
     """``where``, but the first place inside the image in a window of nothing above ``fill``.
 
@@ -122,17 +120,16 @@ def _beside_padding(
     """
     if not any(padding):
         return where
-    rank, shape, first = len(window), best.shape, None
+    rank, shape, places = len(window), best.shape, []
     for k, (s, p, d) in enumerate(zip(stride, padding, dilation, strict=True)):
         axis = len(shape) - rank + k
         line = tuple(n if a == axis else 1 for a, n in enumerate(shape))
         outside = o.maximum(o.sub(p, o.mul(o.iota(shape=line, axis=axis), s)), 0)
-        place = o.mul(o.floor_divide(o.add(outside, d - 1), d), prod(window[k + 1 :]))
-        first = place if first is None else o.add(first, place)
-    return o.where(o.eq(best, fill), o.cast(first, to=where.dtype), where)
+        places.append(o.mul(o.floor_divide(o.add(outside, d - 1), d), prod(window[k + 1 :])))
+    return o.where(o.eq(best, fill), o.cast(total(o, places), to=where.dtype), where)
 
 
-def _max_pool_vjp(o: Any, node: Any, g: Value | None, _: Value | None) -> tuple[Any, ...]:
+def _max_pool_vjp(o: OpSet, node: Any, g: Value | None, _: Value | None) -> tuple[Any, ...]:
     """Each element gathers the gradients of the windows whose maximum it is."""
     x, place = node.inputs[0], node.outputs[1]
     if g is None:
@@ -158,17 +155,16 @@ def _max_pool_vjp(o: Any, node: Any, g: Value | None, _: Value | None) -> tuple[
     return (o.cast(total(o, parts), to=g.dtype),)
 
 
-def _places(o: Any, shape: Shape, axes: Shape, window: Shape, to: DType) -> Value:
+def _places(o: OpSet, shape: Shape, axes: Shape, window: Shape, to: DType) -> Value:
     """The number, within its window, of each place of ``shape``, whose ``axes`` are those of the window."""
-    numbers = None
+    lines = []
     for k, axis in enumerate(axes):
         step = prod(window[k + 1 :])
-        line = o.mul(o.iota(shape=tuple(shape[a] if a == axis else 1 for a in range(len(shape))), axis=axis), step)
-        numbers = line if numbers is None else o.add(numbers, line)
-    return o.cast(numbers, to=to)
+        lines.append(o.mul(o.iota(shape=[shape[a] if a == axis else 1 for a in range(len(shape))], axis=axis), step))
+    return o.cast(total(o, lines), to=to)
 
 
-def _back_taps(o: Any, g: Value, window: Shape, image: Shape, geometry: dict[str, Any]) -> list[Value]:
+def _back_taps(o: OpSet, g: Value, window: Shape, image: Shape, geometry: dict[str, Any]) -> list[Value]:
     """What each place of the window gave to each element of the image, ``[*lead, *image]`` each."""
     return list(
         taps(
@@ -221,7 +217,7 @@ def _counted(
 
 
 def _divided(
-    o: Any,
+    o: OpSet,
     x: Value,
     image: Shape,
     window: Shape,
@@ -237,19 +233,18 @@ def _divided(
     counts = _counted(image, window, stride, padding, size, include_pad)
     if all(len(set(line)) == 1 for line in counts):
         return o.div(x, prod(line[0] for line in counts))
-    product = None
+    sizes: list[Value] = []
     for d, (n, w, s, p) in enumerate(zip(image, window, stride, padding, strict=True)):
         start = o.sub(o.mul(o.iota(shape=(size[d], *(1 for _ in size[d + 1 :])), axis=0), s), p)
         end = o.minimum(o.add(start, w), n + p)
         if not include_pad:
             start, end = o.maximum(start, 0), o.minimum(end, n)
-        line = o.sub(end, start)
-        product = line if product is None else o.mul(product, line)
-    return o.div(x, o.cast(product, to=x.dtype))
+        sizes.append(o.sub(end, start))
+    return o.div(x, o.cast(reduce(o.mul, sizes), to=x.dtype))
 
 
 def _avg_pool(
-    o: Any,
+    o: OpSet,
     x: Value,
     window: Shape,
     stride: Shape,
@@ -275,7 +270,7 @@ def _avg_pool(
     return _divided(o, sums, image, window, stride, padding, size, include_pad, divisor)
 
 
-def _avg_pool_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+def _avg_pool_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
     x, attrs = node.inputs[0], node.attrs
     window, stride, padding, size = (attrs[k] for k in ("window", "stride", "padding", "size"))
     rank = len(window)

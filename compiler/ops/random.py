@@ -15,7 +15,7 @@ import numpy as np
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
-from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.op import REQUIRED, Op, OpSet, register
 from compiler.ir.types import Shape, TensorType, f32, f64, i64
 from compiler.ops.composite import floating, rounded
 
@@ -76,7 +76,7 @@ register(
 )
 
 
-def _expand_double(o: Any, seed: Value, offset: Value, shape: Shape, index: int) -> Value:
+def _expand_double(o: OpSet, seed: Value, offset: Value, shape: Shape, index: int) -> Value:
     """Two draws of 24 bits and 5 bits of a third one; every sum is exact."""
     drawn = [o.cast(o.uniform(seed, offset, shape=shape, index=index + k), to=f64) for k in range(3)]
     last = o.mul(2.0**-53, o.floor(o.mul(32.0, drawn[2])))
@@ -86,7 +86,7 @@ def _expand_double(o: Any, seed: Value, offset: Value, shape: Shape, index: int)
 def _box_muller(uniform: str, draws: int) -> Callable[..., Value]:
     """The expansion of a normal op, from two results of the op ``uniform``, each of ``draws`` draws."""
 
-    def expand(o: Any, seed: Value, offset: Value, shape: Shape, index: int) -> Value:
+    def expand(o: OpSet, seed: Value, offset: Value, shape: Shape, index: int) -> Value:
         draw = getattr(o, uniform)
         radius = o.sqrt(o.mul(-2.0, o.log(o.sub(1.0, draw(seed, offset, shape=shape, index=index)))))
         angle = o.mul(2 * pi, draw(seed, offset, shape=shape, index=index + draws))
@@ -121,14 +121,14 @@ def _infer_dropout(x: TensorType, seed: TensorType, offset: TensorType, p: float
     return floating(x)
 
 
-def _mask(o: Any, x: Value, seed: Value, offset: Value, p: float, index: int) -> Value:
+def _mask(o: OpSet, x: Value, seed: Value, offset: Value, p: float, index: int) -> Value:
     if p == 1:
         return o.mul(x, 0)
     keep = o.ge(o.uniform(seed, offset, shape=x.shape, index=index), p)
     return o.where(keep, o.mul(x, 1 / (1 - p)), 0)
 
 
-def _dropout_vjp(o: Any, node: Any, g: Value) -> tuple[Any, None, None]:
+def _dropout_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, None, None]:
     """The mask is drawn again from the same counter, never stored."""
     return o.dropout(g, *node.inputs[1:], **node.attrs), None, None
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from compiler.errors import AxisError, OpError, OpTypeError
 from compiler.ir.graph import Value
-from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.op import REQUIRED, Op, OpSet, register
 from compiler.ir.types import Shape, TensorType, boolean, i64
-from compiler.ops.elementwise import as_type
+from compiler.ops.elementwise import Gradient, as_type
 
 
 def normalize_axis(axis: Any, rank: int) -> int:
@@ -50,7 +50,7 @@ def kept_shape(node: Any) -> Shape:
     return reduced_shape(node.inputs[0].shape, node.attrs["axes"], True)
 
 
-def spread(o: Any, node: Any, value: Value) -> Value:
+def spread(o: OpSet, node: Any, value: Value) -> Value:
     """A value of the result's shape with the reduced axes kept, so that it broadcasts against the input."""
     return o.reshape(value, shape=kept_shape(node))
 
@@ -71,7 +71,7 @@ def _needs_elements(infer: Callable[..., TensorType]) -> Callable[..., TensorTyp
     return check
 
 
-def _reduce(name: str, ufunc: Any, vjp: Callable[..., Any] | None, **options: Any) -> Op:
+def _reduce(name: str, ufunc: Any, vjp: Gradient | None, **options: Any) -> Op:
     """Register a reduction; ``options`` are fields of its record, ``join`` among them."""
 
     def reference(x: np.ndarray, axes: tuple[int, ...], keepdim: bool) -> np.ndarray:
@@ -97,11 +97,11 @@ def _sum_prepare(operands: Sequence[Any]) -> list[Value]:
     return [x if x.dtype.kind == "float" else as_type(x, i64)]
 
 
-def _sum_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+def _sum_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
     return (o.expand(spread(o, node, g), shape=node.inputs[0].shape),)
 
 
-def _extremum_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+def _extremum_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
     """Split evenly among the elements that attain the extremum, as PyTorch's ``amax`` does; NaN where it is NaN."""
     x = node.inputs[0]
     hit = o.cast(o.eq(x, spread(o, node, node.output)), to=x.dtype)

@@ -8,7 +8,7 @@ from typing import Any
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
-from compiler.ir.op import REQUIRED
+from compiler.ir.op import REQUIRED, OpSet
 from compiler.ir.types import Shape, TensorType
 from compiler.ops.composite import composite, floating
 from compiler.ops.contract import accumulator
@@ -27,7 +27,7 @@ def infer_mean(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorTyp
     )
 
 
-def mean(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
+def mean(o: OpSet, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
     return o.div(o.sum(x, axes=axes, keepdim=keepdim), float(count(x.shape, axes)))
 
 
@@ -44,20 +44,20 @@ def _along(axis: int, x: Value) -> tuple[int, ...]:
     return (axis,) if x.type.rank else ()
 
 
-def _log_sum_exp(o: Any, x: Value, axes: tuple[int, ...]) -> Value:
+def _log_sum_exp(o: OpSet, x: Value, axes: tuple[int, ...]) -> Value:
     """With ``axes`` kept; an infinite maximum is not subtracted, so that all -inf gives -inf, not NaN."""
     top = o.amax(x, axes=axes, keepdim=True)
     safe = o.where(o.isinf(top), 0, top)
     return o.add(o.log(o.sum(o.exp(o.sub(x, safe)), axes=axes, keepdim=True)), safe)
 
 
-def _softmax(o: Any, x: Value, axis: int) -> Value:
+def _softmax(o: OpSet, x: Value, axis: int) -> Value:
     axes = _along(axis, x)
     e = o.exp(o.sub(x, o.amax(x, axes=axes, keepdim=True)))
     return o.div(e, o.sum(e, axes=axes, keepdim=True))
 
 
-def _softmax_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+def _softmax_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
     y = node.output
     wide = accumulator(y.dtype)
     axes = _along(node.attrs["axis"], y)
@@ -66,13 +66,13 @@ def _softmax_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
     return (o.cast(o.sub(gy, o.mul(o.cast(y, to=wide), inner)), to=y.dtype),)
 
 
-def _log_softmax(o: Any, x: Value, axis: int) -> Value:
+def _log_softmax(o: OpSet, x: Value, axis: int) -> Value:
     axes = _along(axis, x)
     shifted = o.sub(x, o.amax(x, axes=axes, keepdim=True))
     return o.sub(shifted, o.log(o.sum(o.exp(shifted), axes=axes, keepdim=True)))
 
 
-def _log_softmax_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+def _log_softmax_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
     y = node.output
     wide = accumulator(y.dtype)
     g = o.cast(g, to=wide)
@@ -86,7 +86,7 @@ composite(
 )
 
 
-def _logsumexp(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
+def _logsumexp(o: OpSet, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
     return o.reshape(_log_sum_exp(o, x, axes), shape=infer_mean(x.type, axes, keepdim).shape)
 
 

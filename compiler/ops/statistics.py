@@ -10,7 +10,7 @@ from math import inf, isinf
 from typing import Any
 
 from compiler.ir.graph import Value
-from compiler.ir.op import REQUIRED
+from compiler.ir.op import REQUIRED, OpSet
 from compiler.ir.types import TensorType
 from compiler.ops.composite import composite
 from compiler.ops.contract import accumulator
@@ -29,7 +29,7 @@ def _reduction_vjp(gradient: Callable[..., Value]) -> Callable[..., tuple[Value]
     ``gradient(o, x, y, g, **attrs)`` gets the result ``y`` and its gradient ``g`` with the reduced axes kept.
     """
 
-    def vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+    def vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
         x = node.inputs[0]
         wide = accumulator(x.dtype)
         kept = (o.cast(spread(o, node, v), to=wide) for v in (node.output, g))
@@ -39,7 +39,7 @@ def _reduction_vjp(gradient: Callable[..., Value]) -> Callable[..., tuple[Value]
     return vjp
 
 
-def _or_one(o: Any, x: Value) -> Value:
+def _or_one(o: OpSet, x: Value) -> Value:
     """``x``, and 1 where it is 0."""
     return o.where(o.eq(x, 0), 1, x)
 
@@ -47,22 +47,22 @@ def _or_one(o: Any, x: Value) -> Value:
 # Variance and standard deviation
 
 
-def var(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool, correction: float) -> Value:
+def var(o: OpSet, x: Value, axes: tuple[int, ...], keepdim: bool, correction: float) -> Value:
     centred = o.sub(x, mean(o, x, axes, True))
     degrees = max(count(x.shape, axes) - correction, 0.0)
     return o.div(o.sum(o.mul(centred, centred), axes=axes, keepdim=keepdim), degrees)
 
 
-def _std(o: Any, x: Value, axes: tuple[int, ...], keepdim: bool, correction: float) -> Value:
+def _std(o: OpSet, x: Value, axes: tuple[int, ...], keepdim: bool, correction: float) -> Value:
     return o.sqrt(var(o, x, axes, keepdim, correction))
 
 
-def _var_gradient(o: Any, x: Value, y: Value, g: Value, axes: tuple[int, ...], correction: float) -> Value:
+def _var_gradient(o: OpSet, x: Value, y: Value, g: Value, axes: tuple[int, ...], correction: float) -> Value:
     degrees = max(count(x.shape, axes) - correction, 0.0)
     return o.mul(o.mul(g, 2 / degrees if degrees else inf), o.sub(x, mean(o, x, axes, True)))
 
 
-def _std_gradient(o: Any, x: Value, y: Value, g: Value, axes: tuple[int, ...], correction: float) -> Value:
+def _std_gradient(o: OpSet, x: Value, y: Value, g: Value, axes: tuple[int, ...], correction: float) -> Value:
     to_var = o.where(o.eq(y, 0), 0, o.div(g, o.mul(_or_one(o, y), 2)))
     return _var_gradient(o, x, y, to_var, axes, correction)
 
@@ -79,12 +79,12 @@ for _name, _expansion, _gradient in (("var", var, _var_gradient), ("std", _std, 
 # Norms
 
 
-def _vector_norm(o: Any, x: Value, p: float, axes: Sequence[int], keepdim: bool) -> Value:
+def _vector_norm(o: OpSet, x: Value, p: float, axes: Sequence[int], keepdim: bool) -> Value:
     """``sum(|x|**p) ** (1 / p)``; the number of elements that are not 0 for 0, an extremum for the infinities.
 
     The norm of one element is its size, so that no power overflows.
     """
-    options = {"axes": axes, "keepdim": keepdim}
+    options: dict[str, Any] = {"axes": axes, "keepdim": keepdim}
     if p and count(x.shape, axes) == 1:
         p = 1
     if p == 0:
@@ -97,7 +97,7 @@ def _vector_norm(o: Any, x: Value, p: float, axes: Sequence[int], keepdim: bool)
     return o.sum(size, **options) if p == 1 else o.pow(o.sum(o.pow(size, p), **options), 1 / p)
 
 
-def _vector_norm_gradient(o: Any, x: Value, y: Value, g: Value, p: float, axes: Sequence[int]) -> Value:
+def _vector_norm_gradient(o: OpSet, x: Value, y: Value, g: Value, p: float, axes: Sequence[int]) -> Value:
     """0 where the norm is 0; the infinite norms share the gradient evenly among the elements that attain them."""
     size = o.abs(x)
     if p == 0:

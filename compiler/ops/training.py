@@ -13,7 +13,7 @@ import numpy as np
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
-from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.op import REQUIRED, Op, OpSet, register
 from compiler.ir.types import TensorType, f32, f64, i32, promote
 from compiler.ops.contract import accumulator
 from compiler.ops.elementwise import as_type
@@ -44,7 +44,7 @@ register(
 )
 
 
-def _unscale(o: Any, *operands: Value) -> tuple[Value, ...]:
+def _unscale(o: OpSet, *operands: Value) -> tuple[Value, ...]:
     """The inverse is taken in f64 and rounded once, as PyTorch's scaler does."""
     *grads, scale = operands
     inverse = o.cast(o.reciprocal(o.cast(scale, to=f64)), to=f32)
@@ -61,7 +61,7 @@ def _unscale(o: Any, *operands: Value) -> tuple[Value, ...]:
     return (*map(divided, grads), o.cast(found, to=f32))
 
 
-def _unscale_vjp(o: Any, node: Any, *cotangents: Value | None) -> tuple[Any, ...]:
+def _unscale_vjp(o: OpSet, node: Any, *cotangents: Value | None) -> tuple[Any, ...]:
     """For gradients of gradients; the overflow flag and the scale have none."""
     scale = node.inputs[-1]
     return (*(None if g is None else o.unscale(g, scale)[0] for g in cotangents[:-1]), None)
@@ -79,7 +79,7 @@ register(
 
 
 def _update_scale(
-    o: Any, scale: Value, tracker: Value, found: Value, growth: Value, backoff: Value, interval: int
+    o: OpSet, scale: Value, tracker: Value, found: Value, growth: Value, backoff: Value, interval: int
 ) -> tuple[Value, Value]:
     """Backoff on overflow; growth after ``interval`` good steps in a row, kept only if still finite."""
     overflow = o.ne(found, 0.0)
@@ -104,7 +104,7 @@ def _infer_update_scale(
 _training("update_scale", _infer_update_scale, _update_scale, interval=REQUIRED)
 
 
-def _keep_if(o: Any, found: Value, old: Value, new: Value) -> Value:
+def _keep_if(o: OpSet, found: Value, old: Value, new: Value) -> Value:
     return o.where(o.ne(found, 0.0), old, new)
 
 
@@ -119,7 +119,7 @@ _training("skip_if", _infer_skip, _keep_if)
 # Gradient clipping (Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", 2013)
 
 
-def _norm_of(o: Any, g: Value, norm_type: float) -> Value:
+def _norm_of(o: OpSet, g: Value, norm_type: float) -> Value:
     """Norm of one gradient to the power ``norm_type`` (or the extremum), in f32, as a rank-0 value."""
     wide = o.cast(g, to=f32) if g.dtype.is_half else g
     axes = tuple(range(g.type.rank))
@@ -135,19 +135,19 @@ def _norm_of(o: Any, g: Value, norm_type: float) -> Value:
     return o.sum(o.pow(size, norm_type), axes=axes)
 
 
-def _root(o: Any, x: Value, norm_type: float) -> Value:
+def _root(o: OpSet, x: Value, norm_type: float) -> Value:
     if norm_type == 2.0:
         return o.sqrt(x)
     return x if norm_type in (0.0, np.inf, -np.inf) else o.pow(x, 1 / norm_type)
 
 
-def _power(o: Any, x: Value, norm_type: float) -> Value:
+def _power(o: OpSet, x: Value, norm_type: float) -> Value:
     if norm_type == 2.0:
         return o.mul(x, x)
     return x if norm_type in (0.0, np.inf, -np.inf) else o.pow(x, norm_type)
 
 
-def total_norm(o: Any, grads: tuple[Value, ...], norm_type: float) -> Value:
+def total_norm(o: OpSet, grads: tuple[Value, ...], norm_type: float) -> Value:
     """The norm of the norms of all gradients, in their common type.
 
     The norm of a 16-bit gradient is rounded to its type, where it may overflow, as in PyTorch.
@@ -163,7 +163,7 @@ def total_norm(o: Any, grads: tuple[Value, ...], norm_type: float) -> Value:
     return o.cast(_root(o, reduce(combine, parts), norm_type), to=promote([(g.dtype, 1) for g in grads]))
 
 
-def _clip_grad_norm(o: Any, *operands: Value, norm_type: float) -> tuple[Value, ...]:
+def _clip_grad_norm(o: OpSet, *operands: Value, norm_type: float) -> tuple[Value, ...]:
     *grads, max_norm = operands
     norm = total_norm(o, tuple(grads), norm_type)
     factor = o.minimum(o.div(o.cast(max_norm, to=norm.dtype), o.add(norm, 1e-6)), 1.0)
@@ -183,7 +183,7 @@ def _infer_clip_norm(*types: TensorType, norm_type: float) -> tuple[TensorType, 
 _training("clip_grad_norm", _infer_clip_norm, _clip_grad_norm, norm_type=2.0)
 
 
-def _clip_grad_value(o: Any, *operands: Value) -> tuple[Value, ...]:
+def _clip_grad_value(o: OpSet, *operands: Value) -> tuple[Value, ...]:
     *grads, limit = operands
 
     def clipped(g: Value) -> Value:
@@ -225,19 +225,19 @@ def _infer_update(tensors: int, scalars: int) -> Any:
 def _rounded(update: Callable[..., Any]) -> Callable[..., tuple[Value, ...]]:
     """``update`` on 16-bit tensors in f32; the new parameter and moments are rounded once, to the types of the old."""
 
-    def expand(o: Any, *operands: Value, **attrs: Any) -> tuple[Value, ...]:
+    def expand(o: OpSet, *operands: Value, **attrs: Any) -> tuple[Value, ...]:
         results = update(o, *(as_type(v, accumulator(v.dtype)) for v in operands), **attrs)
         return tuple(as_type(new, old.dtype) for new, old in zip(results, (operands[0], *operands[2:]), strict=False))
 
     return expand
 
 
-def _descent(o: Any, g: Value, p: Value, weight_decay: Value, maximize: bool) -> Value:
+def _descent(o: OpSet, g: Value, p: Value, weight_decay: Value, maximize: bool) -> Value:
     g = o.neg(g) if maximize else g
     return o.add(g, o.mul(p, weight_decay))
 
 
-def _sgd(o: Any, p: Value, g: Value, lr: Value, weight_decay: Value, maximize: bool) -> tuple[Value]:
+def _sgd(o: OpSet, p: Value, g: Value, lr: Value, weight_decay: Value, maximize: bool) -> tuple[Value]:
     return (o.sub(p, o.mul(_descent(o, g, p, weight_decay, maximize), lr)),)
 
 
@@ -245,7 +245,7 @@ _training("sgd_update", _infer_update(2, 2), _rounded(_sgd), updates=True, maxim
 
 
 def _sgd_momentum(
-    o: Any,
+    o: OpSet,
     p: Value,
     g: Value,
     buffer: Value,
@@ -276,7 +276,7 @@ _training(
 
 
 def _adam(
-    o: Any,
+    o: OpSet,
     p: Value,
     g: Value,
     *rest: Value,

@@ -11,7 +11,7 @@ import numpy as np
 
 from compiler.errors import OpError
 from compiler.ir.graph import Value
-from compiler.ir.op import REQUIRED, Op, register
+from compiler.ir.op import REQUIRED, Op, OpSet, register
 from compiler.ir.types import Shape, TensorType
 
 UNROLLED = 32
@@ -59,7 +59,7 @@ def _slide(
     return np.where(inside, x[(*index, *places)], x.dtype.type(fill))
 
 
-def _slide_vjp(o: Any, node: Any, g: Value) -> tuple[Value]:
+def _slide_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
     return (slide_back(o, g, size=node.inputs[0].shape[-len(node.attrs["size"]) :], **_geometry(node.attrs)),)
 
 
@@ -88,7 +88,7 @@ of the image. Solved for ``o`` instead of ``p`` the equation has the same form: 
 
 
 def slide_back(
-    o: Any, g: Value, size: Shape, stride: Shape, dilation: Shape, padding: Shape, base: Shape, fill: float = 0
+    o: OpSet, g: Value, size: Shape, stride: Shape, dilation: Shape, padding: Shape, base: Shape, fill: float = 0
 ) -> Value:
     """The transpose of a slide whose image had ``size``; the arguments are that slide's."""
     return o.slide(
@@ -102,7 +102,7 @@ def slide_back(
     )
 
 
-def windows(o: Any, x: Value, window: Shape, **geometry: Any) -> Value:
+def windows(o: OpSet, x: Value, window: Shape, **geometry: Any) -> Value:
     """``[*lead, *image]`` as ``[*lead, *window, *size]``: the image as each place of the window sees it."""
     rank = len(window)
     lead, image = x.shape[: x.type.rank - rank], x.shape[x.type.rank - rank :]
@@ -111,7 +111,7 @@ def windows(o: Any, x: Value, window: Shape, **geometry: Any) -> Value:
 
 
 def taps(
-    o: Any,
+    o: OpSet,
     x: Value,
     window: Shape,
     size: Shape,
@@ -138,7 +138,7 @@ def taps(
         yield o.reshape(seen, shape=(*lead, *size))
 
 
-def fold(o: Any, g: Value, size: Shape, **geometry: Any) -> Value:
+def fold(o: OpSet, g: Value, size: Shape, **geometry: Any) -> Value:
     """The transpose of :func:`windows`: ``[*lead, *window, *out]`` summed into images ``[*lead, *size]``.
 
     Each element of the image gathers what saw it, so that the sums have one order. ``geometry`` is that of the windows.
@@ -165,7 +165,7 @@ def shifted(place: Sequence[int], dilation: Shape, padding: Shape, **rest: Any) 
     return {"dilation": dilation, "padding": moved, **rest}
 
 
-def total(o: Any, parts: Sequence[Value]) -> Value:
+def total(o: OpSet, parts: Sequence[Value]) -> Value:
     """The sum of ``parts``, one after the other."""
     result = parts[0]
     for part in parts[1:]:

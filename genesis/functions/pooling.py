@@ -6,6 +6,7 @@ An image is ``[N, channels, *space]`` or, without a batch, ``[channels, *space]`
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -192,15 +193,14 @@ def _members(image: tuple[int, ...], size: tuple[int, ...]) -> Value:
     Window ``i`` of a dimension begins at ``floor(i * image / size)`` and ends at ``ceil((i + 1) * image / size)``.
     """
     rank = len(image)
-    inside = None
+    inside = []
     for d, (n, windows) in enumerate(zip(image, size, strict=True)):
         number = o.iota(shape=tuple(windows if a == d else 1 for a in range(2 * rank)), axis=d)
         element = o.iota(shape=tuple(n if a == rank + d else 1 for a in range(2 * rank)), axis=rank + d)
         start = o.floor_divide(o.mul(number, n), windows)
         end = o.floor_divide(o.add(o.mul(o.add(number, 1), n), windows - 1), windows)
-        own = o.logical_and(o.ge(element, start), o.lt(element, end))
-        inside = own if inside is None else o.logical_and(inside, own)
-    return o.reshape(inside, shape=(prod(size), prod(image)))
+        inside.append(o.logical_and(o.ge(element, start), o.lt(element, end)))
+    return o.reshape(reduce(o.logical_and, inside), shape=(prod(size), prod(image)))
 
 
 def _uniform(image: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, ...] | None:
