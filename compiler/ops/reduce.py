@@ -71,7 +71,7 @@ def _needs_elements(infer: Callable[..., TensorType]) -> Callable[..., TensorTyp
     return check
 
 
-def _reduce(name: str, ufunc: Any, vjp: Gradient | None, **options: Any) -> Op:
+def reduction(name: str, ufunc: Any, vjp: Gradient | None, **options: Any) -> Op:
     """Register a reduction; ``options`` are fields of its record, ``join`` among them."""
 
     def reference(x: np.ndarray, axes: tuple[int, ...], keepdim: bool) -> np.ndarray:
@@ -109,10 +109,10 @@ def _extremum_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
     return (o.mul(hit, o.div(spread(o, node, g), count)),)
 
 
-_reduce("sum", np.sum, _sum_vjp, join="add", prepare=_sum_prepare, autocast={"cuda": "fp32"})
-_reduce("amax", np.max, _extremum_vjp, start=-inf, join="maximum", infer=_needs_elements(_infer))
-_reduce("amin", np.min, _extremum_vjp, start=inf, join="minimum", infer=_needs_elements(_infer))
-_reduce("prod", np.prod, None, start=1, join="mul", prepare=_sum_prepare, autocast={"cuda": "fp32", "cpu": "fp32"})
+reduction("sum", np.sum, _sum_vjp, join="add", prepare=_sum_prepare, autocast={"cuda": "fp32"})
+reduction("amax", np.max, _extremum_vjp, start=-inf, join="maximum", infer=_needs_elements(_infer))
+reduction("amin", np.min, _extremum_vjp, start=inf, join="minimum", infer=_needs_elements(_infer))
+reduction("prod", np.prod, None, start=1, join="mul", prepare=_sum_prepare, autocast={"cuda": "fp32", "cpu": "fp32"})
 
 
 def _infer_bool(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
@@ -123,8 +123,8 @@ def _prepare_bool(operands: Sequence[Any]) -> list[Value]:
     return [as_type(operands[0], boolean)]
 
 
-_reduce("any", np.any, None, join="logical_or", infer=_infer_bool, prepare=_prepare_bool)
-_reduce("all", np.all, None, start=1, join="logical_and", infer=_infer_bool, prepare=_prepare_bool)
+reduction("any", np.any, None, join="logical_or", infer=_infer_bool, prepare=_prepare_bool)
+reduction("all", np.all, None, start=1, join="logical_and", infer=_infer_bool, prepare=_prepare_bool)
 
 
 def _arg(name: str, function: Any, finds: str) -> Op:
