@@ -387,7 +387,7 @@ class _Gradient(_Plan):
         out.close()
 
 
-def claims(inputs: Any, attrs: dict[str, Any], name: str) -> bool:
+def claims(inputs: Any, attrs: dict[str, Any], gradient: bool) -> bool:
     """Whether a convolution, or the gradient of its weights, is a kernel of its own here.
 
     Not where every channel is filtered by itself, nor where it is a plain product of matrices.
@@ -395,7 +395,6 @@ def claims(inputs: Any, attrs: dict[str, Any], name: str) -> bool:
     x, other = inputs[:2]
     if x.dtype.kind != "float" or x.dtype.itemsize > 4 or any(b != 1 for b in attrs["base"]):
         return False
-    gradient = name == "convolve_weight"
     window = attrs["window"] if gradient else other.shape[2:]
     size = other.shape[2:] if gradient else attrs["size"]
     groups = attrs["groups"]

@@ -37,7 +37,7 @@ HALVED = 10_000  # characters of kernels from which on they are compiled as two 
 def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     """The composites with a C template: convolutions, and attention in f32 or less with values as wide as its keys."""
     if op.anchor == "convolution":
-        return convolution.claims(inputs, attrs, op.name)
+        return convolution.claims(inputs, attrs, op.gradient)
     if op.anchor != "attention":
         return False
     query, _, values = inputs[:3]

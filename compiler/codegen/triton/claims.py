@@ -13,5 +13,5 @@ from compiler.ir.op import Op
 def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     """Whether Triton has a kernel for ``op`` on these inputs: attention and convolutions, each within its limits."""
     if op.name in ("convolve", "convolve_weight"):
-        return convolution.claims(op.name, inputs, attrs)
+        return convolution.claims(inputs, attrs, op.gradient)
     return attention.claims(op, inputs, attrs)

@@ -86,14 +86,14 @@ def phases(size: int, window: int, stride: int, dilation: int, padding: int, bas
     return found
 
 
-def claims(name: str, inputs: Any, attrs: dict[str, Any]) -> bool:
+def claims(inputs: Any, attrs: dict[str, Any], gradient: bool) -> bool:
     """Whether a convolution, or the gradient of its weights, is a product here. Single filters are plain sums."""
     x, other = inputs[:2]
-    window = attrs["window"] if name == "convolve_weight" else other.shape[2:]
-    size = other.shape[2:] if name == "convolve_weight" else attrs["size"]
+    window = attrs["window"] if gradient else other.shape[2:]
+    size = other.shape[2:] if gradient else attrs["size"]
     if x.dtype.kind != "float" or not (x.type.size and other.type.size and prod(size) and prod(window)):
         return False
-    if name == "convolve_weight":
+    if gradient:
         return all(b == 1 for b in attrs["base"])
     count = prod(b // gcd(s, b) for s, b in zip(attrs["stride"], attrs["base"], strict=True))
     return count <= MOST_PHASES and not (count == 1 and is_depthwise(x, other, attrs["groups"]))
@@ -102,8 +102,8 @@ def claims(name: str, inputs: Any, attrs: dict[str, Any]) -> bool:
 def convolution_tasks(node: Node, target: str, windows: Windows) -> list[Task | Mergeable]:
     """The launches of a convolution: one for each phase; or of the gradient of its weights: sums, and their join."""
     assert node.body is not None
-    op = next(n for n in node.body.nodes if n.op.name in ("convolve", "convolve_weight"))
-    if op.op.name == "convolve_weight":
+    op = next(n for n in node.body.nodes if n.op.anchor == "convolution")
+    if op.op.gradient:
         return _Gradient(node, op, target, windows).tasks()
     every = [phases(*numbers) for numbers in _geometry(op)]
     return [task for phase in product(*every) for task in _convolution(node, op, phase, target, windows)]

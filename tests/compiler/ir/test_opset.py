@@ -91,3 +91,12 @@ def test_rules_name_ops_that_exist(path: Path) -> None:
 def test_an_op_that_is_not_there_is_named() -> None:
     with pytest.raises(AttributeError, match="no op named 'mull'"):
         o.mull  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_few_places_ask_for_the_name_of_an_op() -> None:
+    """They ask the record: a new op would be forgotten in lists of names."""
+    test = re.compile(r"op\.name (==|!=|in|not in) (?!self\.|ops\b|OPS\b)|(?<![\w.])name (==|!=|in|not in) \(?\"")
+    files = Path("compiler").rglob("*.py")
+    found = [f"{f}: {line.strip()}" for f in files for line in f.read_text().splitlines() if test.search(line)]
+    asked = [line for line in found if "for name in" not in line]
+    assert len(asked) < 40, "\n".join(asked)
