@@ -12,6 +12,6 @@ from compiler.ir.op import Op
 
 def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     """Whether Triton has a kernel for ``op`` on these inputs: attention and convolutions, each within its limits."""
-    if op.name in ("convolve", "convolve_weight"):
+    if op.anchor == "convolution":
         return convolution.claims(inputs, attrs, op.gradient)
     return attention.claims(op, inputs, attrs)
