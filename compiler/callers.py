@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from types import FrameType
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PARTS = ("compiler", "genesis", "runtime")
 _OWN = tuple(os.path.join(_ROOT, part) + os.sep for part in _PARTS)
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 
+@cache
 def is_users(file: str) -> bool:
-    """Whether a source file lies outside Genesis's own packages."""
-    return not file.startswith(_OWN)
+    """Whether a source file is neither Genesis's own nor of Python's library, whose ``contextlib`` Genesis calls."""
+    if file.startswith(_LIBRARY):
+        return file.startswith(("site-packages", "dist-packages"), len(_LIBRARY))
+    return not file.startswith((*_OWN, "<frozen "))
 
 
 def user_line() -> tuple[str, int]:
-    """File and line of the innermost frame outside Genesis's own packages; ``("", 0)`` if there is none."""
+    """File and line of the innermost frame that :func:`is_users`; ``("", 0)`` if there is none."""
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename

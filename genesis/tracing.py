@@ -201,23 +201,13 @@ class Tracer:
         if options.loss_scale is not None:
             dynamic = options.loss_scale == "dynamic"
             scale, tracker = self.scale()
-            graph = stages.latest
-            place = LossScale(
-                graph.add_param(TensorType(f32, ()), "state", "loss_scale.scale", "loss_scale"),
-                graph.add_param(TensorType(i32, ()), "state", "loss_scale.growth_tracker", "growth_tracker")
-                if dynamic
-                else None,
-            )
             states += [scale, tracker] if dynamic else [scale]
             written += [scale, tracker] if dynamic else []
-            stages.run([("loss_scale", functools.partial(loss_scale, setting=place))])
-            self._report(stages.latest, last, "found_inf", "unscale", -1)
-            last["loss_scale"] = len(stages.latest.outputs)
-            stages.latest.outputs.append(place.scale)
+            stages.run([("loss_scale", functools.partial(self._scaled, dynamic=dynamic, last=last))])
         if options.clip_grad_value is not None:
-            stages.run([("clip_value", functools.partial(clip_value, limit=self._number(stages, "clip_grad_value")))])
+            stages.run([("clip_value", lambda graph: clip_value(*self._number(graph, "clip_grad_value")))])
         if options.clip_grad_norm is not None:
-            stages.run([("clip_norm", functools.partial(clip_norm, max_norm=self._number(stages, "clip_grad_norm")))])
+            stages.run([("clip_norm", lambda graph: clip_norm(*self._number(graph, "clip_grad_norm")))])
             last["grad_norm"] = len(stages.latest.outputs) - 1
         if options.accumulate > 1:
             draws = max(self.recording.drawn.values(), default=0)
@@ -227,6 +217,19 @@ class Tracer:
             stages.run([("accumulate", repeat)])
         return written
 
+    def _scaled(self, graph: Graph, dynamic: bool, last: dict[str, int]) -> Graph:
+        """``graph`` with the loss scaled; its last outputs are whether a gradient overflowed, and the scale."""
+        graph = graph.copy()
+        scale = graph.add_param(TensorType(f32, ()), "state", "loss_scale.scale", "loss_scale")
+        tracker = None
+        if dynamic:
+            tracker = graph.add_param(TensorType(i32, ()), "state", "loss_scale.growth_tracker", "growth_tracker")
+        graph = loss_scale(graph, LossScale(scale, tracker))
+        self._report(graph, last, "found_inf", "unscale", -1)
+        last["loss_scale"] = len(graph.outputs)
+        graph.outputs.append(scale)
+        return graph
+
     @staticmethod
     def _report(graph: Graph, last: dict[str, int], name: str, op: str, output: int) -> None:
         node = next((n for n in reversed(graph.nodes) if n.op.name == op), None)
@@ -234,11 +237,12 @@ class Tracer:
             last[name] = len(graph.outputs)
             graph.outputs.append(node.outputs[output])
 
-    def _number(self, stages: Stages, name: str) -> Value:
-        """An option as a run-time scalar."""
-        value = stages.latest.add_param(TensorType(f64, ()), "scalar", name, name)
+    def _number(self, graph: Graph, name: str) -> tuple[Graph, Value]:
+        """``graph`` with an option as a run-time scalar."""
+        graph = graph.copy()
+        value = graph.add_param(TensorType(f64, ()), "scalar", name, name)
         self.recording.host.option(value, float(getattr(self.options, name)))
-        return value
+        return graph, value
 
 
 def _holder(cell: Cell) -> Holder:

@@ -172,6 +172,10 @@ class Graph:
         self.params.append(Param(value, kind, label))
         return value
 
+    def copy(self) -> Graph:
+        """A graph of the same nodes, to which inputs and outputs can be added."""
+        return Graph(self.name, list(self.params), list(self.nodes), list(self.updates), list(self.outputs))
+
     def __repr__(self) -> str:
         return f"<graph @{self.name}: {len(self.nodes)} nodes>"
 

@@ -12,6 +12,7 @@ import pytest
 
 import genesis
 from compiler.errors import TraceError
+from compiler.text.printer import print_graph
 from genesis import nn, optim
 from genesis.amp import GradScaler, autocast
 from genesis.nn import functional as F
@@ -259,6 +260,17 @@ def test_a_dynamic_scale_goes_on_where_it_was_saved() -> None:
     second.step.load_state_dict(saved)
     assert [second.step(*batch(i)).item() for i in range(3, STEPS)] == expected[3:]
     assert second.step.state_dict() == whole.step.state_dict()
+
+
+def test_options_leave_the_traced_graph_as_it_was_traced() -> None:
+    options = {"loss_scale": "dynamic", "clip_grad_norm": 1.0, "clip_grad_value": 0.5}
+    texts = []
+    for given in ({}, options):
+        training = Training(plain, backend="interpret", **given)
+        training.run()
+        texts.append(print_graph(training.step.graph("traced"), located=False))
+    assert texts[0] == texts[1]
+    assert "loss_scale" in print_graph(training.step.graph("loss_scale"))
 
 
 def test_only_a_dynamic_scale_is_state() -> None:

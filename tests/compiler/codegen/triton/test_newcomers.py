@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.interpreter import run_program
-from compiler.codegen.triton.module import FEATURES, emit
+from compiler.codegen.triton.module import emit
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
 from compiler.passes.autodiff import autodiff
