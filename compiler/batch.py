@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Node, Param, Value
-from compiler.ir.op import OPS, Op, castable, o
+from compiler.ir.op import OPS, Op, castable
 from compiler.ir.replay import ExpandingBuilder
 from compiler.ir.types import TensorType
 from compiler.ops.loop import Parts as LoopParts
@@ -165,9 +165,7 @@ def _composite(node: Node, parts: Sequence[Part]) -> Found:
     operands = [Value(v.type.with_dtype(to) if to and castable(v.dtype) else v.type) for v in node.inputs]
     builder = ExpandingBuilder()
     with using(builder):
-        assert node.op.expand is not None
-        result = node.op.expand(o, *operands, **attrs)
-    results = (result,) if isinstance(result, Value) else tuple(result)
+        results = node.op.expansion(*operands, **attrs)
     found: dict[Value, Part | None] = dict(zip(operands, parts, strict=True))
     given = set(operands)
     for inner in builder.nodes:

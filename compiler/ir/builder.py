@@ -84,7 +84,10 @@ class GraphBuilder(Builder):
         return self.loc
 
     def emit(self, call: Call) -> tuple[Value, ...]:
-        node = Node(call.op, call.inputs, call.types, call.attrs, call.body, self.location(), self.phase)
+        return self.add(Node(call.op, call.inputs, call.types, call.attrs, call.body, self.location(), self.phase))
+
+    def add(self, node: Node) -> tuple[Value, ...]:
+        """Append a node that is made already; its outputs."""
         self.nodes.append(node)
         return node.outputs
 

@@ -138,6 +138,11 @@ class Op:
         """Whether one node may stand for all with the same operands and attributes."""
         return self.kind != "random" and not self.is_structure
 
+    @property
+    def has_no_rule(self) -> bool:
+        """Whether gradients go through its expansion, for want of a rule of its own."""
+        return self.vjp is None and self.expand is not None and self.differentiable
+
     def needs_memory(self, position: int) -> bool:
         """Whether the operand at ``position`` must be in memory before a kernel with this op starts."""
         return self.anchor is not None or (self.is_lookup and position == 0)

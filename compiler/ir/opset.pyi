@@ -166,6 +166,54 @@ class _scaled_dot_product_attention(Op):
 class _attention_backward(Op):
     def __call__(self, q: Value, k: Value, v: Value, out: Value, lse: Value, g: Value, /, *rest: Value, scale: Any = ..., causal: bool = ..., mask: bool = ..., dropout: float = ..., index: int = ...) -> tuple[Value, Value, Value]: ...
 
+class _glu(Op):
+    def __call__(self, x: Value, gate: Value, /) -> Value: ...
+
+class _sigmoid(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _silu(Op):
+    def __call__(self, x: Value, /) -> Value: ...
+
+class _log_sigmoid(Op):
+    def __call__(self, x: Value, /) -> Value: ...
+
+class _softplus(Op):
+    def __call__(self, x: Value, /, *, beta: float = ..., threshold: float = ...) -> Value: ...
+
+class _gelu(Op):
+    def __call__(self, x: Value, /, *, approximate: str = ...) -> Value: ...
+
+class _relu(Op):
+    def __call__(self, x: Value, /) -> Value: ...
+
+class _leaky_relu(Op):
+    def __call__(self, x: Value, /, *, negative_slope: float = ...) -> Value: ...
+
+class _prelu(Op):
+    def __call__(self, x: Value, weight: Value, /) -> Value: ...
+
+class _elu(Op):
+    def __call__(self, x: Value, /, *, alpha: float = ..., scale: float = ..., input_scale: float = ...) -> Value: ...
+
+class _hardtanh(Op):
+    def __call__(self, x: Value, /, *, low: float = ..., high: float = ...) -> Value: ...
+
+class _hardsigmoid(Op):
+    def __call__(self, x: Value, /) -> Value: ...
+
+class _hardswish(Op):
+    def __call__(self, x: Value, /) -> Value: ...
+
+class _clamp(Op):
+    def __call__(self, x: Operand, /, *bounds: Operand, low: bool = ..., high: bool = ...) -> Value: ...
+
+class _lerp(Op):
+    def __call__(self, start: Operand, end: Operand, weight: Operand, /) -> Value: ...
+
+class _trunc_divide(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
 class _sum(Op):
     def __call__(self, x: Operand, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
 
@@ -229,54 +277,6 @@ class _cross_entropy(Op):
 class _nll_loss(Op):
     def __call__(self, x: Value, target: Value, /, *weight: Value, reduction: str = ..., ignore_index: int = ...) -> Value: ...
 
-class _glu(Op):
-    def __call__(self, x: Value, gate: Value, /) -> Value: ...
-
-class _sigmoid(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _silu(Op):
-    def __call__(self, x: Value, /) -> Value: ...
-
-class _log_sigmoid(Op):
-    def __call__(self, x: Value, /) -> Value: ...
-
-class _softplus(Op):
-    def __call__(self, x: Value, /, *, beta: float = ..., threshold: float = ...) -> Value: ...
-
-class _gelu(Op):
-    def __call__(self, x: Value, /, *, approximate: str = ...) -> Value: ...
-
-class _relu(Op):
-    def __call__(self, x: Value, /) -> Value: ...
-
-class _leaky_relu(Op):
-    def __call__(self, x: Value, /, *, negative_slope: float = ...) -> Value: ...
-
-class _prelu(Op):
-    def __call__(self, x: Value, weight: Value, /) -> Value: ...
-
-class _elu(Op):
-    def __call__(self, x: Value, /, *, alpha: float = ..., scale: float = ..., input_scale: float = ...) -> Value: ...
-
-class _hardtanh(Op):
-    def __call__(self, x: Value, /, *, low: float = ..., high: float = ...) -> Value: ...
-
-class _hardsigmoid(Op):
-    def __call__(self, x: Value, /) -> Value: ...
-
-class _hardswish(Op):
-    def __call__(self, x: Value, /) -> Value: ...
-
-class _clamp(Op):
-    def __call__(self, x: Operand, /, *bounds: Operand, low: bool = ..., high: bool = ...) -> Value: ...
-
-class _lerp(Op):
-    def __call__(self, start: Operand, end: Operand, weight: Operand, /) -> Value: ...
-
-class _trunc_divide(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
-
 class _slide(Op):
     def __call__(self, x: Value, /, *, size: Any, stride: Any, dilation: Any, padding: Any, base: Any, fill: float = ...) -> Value: ...
 
@@ -315,6 +315,27 @@ class _embedding(Op):
 
 class _put_rows(Op):
     def __call__(self, table: Value, index: Value, source: Value, /) -> Value: ...
+
+class _log10(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _atan(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _asin(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _acos(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _asinh(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _acosh(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _atanh(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
 
 class _reshape(Op):
     def __call__(self, x: Value, /, *, shape: Sequence[int]) -> Value: ...
@@ -489,6 +510,22 @@ class OpSet:
     linear: _linear
     scaled_dot_product_attention: _scaled_dot_product_attention
     attention_backward: _attention_backward
+    glu: _glu
+    sigmoid: _sigmoid
+    silu: _silu
+    log_sigmoid: _log_sigmoid
+    softplus: _softplus
+    gelu: _gelu
+    relu: _relu
+    leaky_relu: _leaky_relu
+    prelu: _prelu
+    elu: _elu
+    hardtanh: _hardtanh
+    hardsigmoid: _hardsigmoid
+    hardswish: _hardswish
+    clamp: _clamp
+    lerp: _lerp
+    trunc_divide: _trunc_divide
     sum: _sum
     amax: _amax
     amin: _amin
@@ -510,22 +547,6 @@ class OpSet:
     binary_cross_entropy: _binary_cross_entropy
     cross_entropy: _cross_entropy
     nll_loss: _nll_loss
-    glu: _glu
-    sigmoid: _sigmoid
-    silu: _silu
-    log_sigmoid: _log_sigmoid
-    softplus: _softplus
-    gelu: _gelu
-    relu: _relu
-    leaky_relu: _leaky_relu
-    prelu: _prelu
-    elu: _elu
-    hardtanh: _hardtanh
-    hardsigmoid: _hardsigmoid
-    hardswish: _hardswish
-    clamp: _clamp
-    lerp: _lerp
-    trunc_divide: _trunc_divide
     slide: _slide
     convolve: _convolve
     convolve_weight: _convolve_weight
@@ -539,6 +560,13 @@ class OpSet:
     scatter_add: _scatter_add
     embedding: _embedding
     put_rows: _put_rows
+    log10: _log10
+    atan: _atan
+    asin: _asin
+    acos: _acos
+    asinh: _asinh
+    acosh: _acosh
+    atanh: _atanh
     reshape: _reshape
     permute: _permute
     expand: _expand

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ from compiler.ir import ambient
 from compiler.ir.ambient import using
 from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Node, Update, Value
-from compiler.ir.op import Op, o
+from compiler.ir.op import Op
 
 Rewrite = Callable[[Node, tuple[Value, ...]], "Sequence[Value] | None"]
 
@@ -34,41 +34,41 @@ class ExpandingBuilder(GraphBuilder):
     def emit(self, call: Call) -> tuple[Value, ...]:
         if call.op.expand is None or self.claims(call.op, call.inputs, call.attrs):
             return super().emit(call)
-        result = call.op.expand(o, *call.inputs, **call.attrs)
-        return (result,) if isinstance(result, Value) else tuple(result)
+        return call.op.expansion(*call.inputs, **call.attrs)
 
 
 def copy_node(
     builder: GraphBuilder, node: Node, inputs: tuple[Value, ...], body: Graph | None = None
 ) -> tuple[Value, ...]:
     """Append ``node`` as it is, on other inputs or with another body."""
-    if inputs == node.inputs and body is None:
-        builder.nodes.append(node)
-        return node.outputs
-    copied = node.copy(inputs, body=body)
-    builder.nodes.append(copied)
-    return copied.outputs
+    return builder.add(node if inputs == node.inputs and body is None else node.copy(inputs, body=body))
 
 
-def rewrite(graph: Graph, rule: Rewrite) -> Graph:
+def rewrite(
+    graph: Graph, rule: Rewrite, builder: GraphBuilder | None = None, new: dict[Value, Value] | None = None
+) -> Graph:
     """A graph in which ``rule(node, inputs)`` may replace each node by other values.
 
     ``rule`` runs inside a builder set to the node's location; it returns the values that stand for the node's outputs,
-    or None to keep the node. Inputs are already those of the new graph. Unchanged nodes are shared, not copied.
+    or None to keep the node. Inputs are already those of the new graph. Unchanged nodes are shared, not copied. A rule
+    that looks back is given the ``builder``, or the table ``new`` of what stands for the values of the old graph.
     """
-    builder = GraphBuilder()
-    new: dict[Value, Value] = {}
+    builder = GraphBuilder() if builder is None else builder
+    new = {} if new is None else new
     with using(builder):
-        for node in graph.nodes:
-            inputs = tuple([new.get(v, v) for v in node.inputs])
-            builder.at(node)
-            outputs = rule(node, inputs)
-            if outputs is None:
-                outputs = copy_node(builder, node, inputs)
-            for old, value in zip(node.outputs, outputs, strict=True):
-                if old is not value:
-                    new[old] = value
+        replay(builder, graph.nodes, rule, new)
     return with_nodes(graph, builder.nodes, new)
+
+
+def replay(builder: GraphBuilder, nodes: Iterable[Node], rule: Rewrite, new: dict[Value, Value]) -> None:
+    """The loop of :func:`rewrite`: record ``nodes`` with ``builder`` as ``rule`` says, and note it in ``new``."""
+    for node in nodes:
+        inputs = tuple([new.get(v, v) for v in node.inputs])
+        builder.at(node)
+        outputs = rule(node, inputs)
+        if outputs is None:
+            outputs = copy_node(builder, node, inputs)
+        new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from math import log, log10, pi
 
 from compiler.ir.graph import Value
+from compiler.ir.op import OpSet
 from compiler.ops.activation import wide_gradient
 from compiler.ops.composite import composite
 from compiler.ops.elementwise import FP32_ON_CUDA, promoted_float

@@ -247,11 +247,7 @@ class _Backward:
 
 def _with_rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
     """The expansion of a composite without a gradient rule of its own."""
-    op = node.op
-    if op.vjp is not None or op.expand is None or not op.differentiable:
-        return None
-    result = op.expand(o, *inputs, **node.attrs)
-    return (result,) if isinstance(result, Value) else tuple(result)
+    return node.op.expansion(*inputs, **node.attrs) if node.op.has_no_rule else None
 
 
 def _dependent(body: Graph) -> set[Value]:

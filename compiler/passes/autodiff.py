@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from compiler.ir.ambient import using
+from functools import partial
+
 from compiler.ir.builder import GraphBuilder, constant
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import o
-from compiler.ir.replay import copy_node, with_nodes
+from compiler.ir.replay import replay, rewrite
 from compiler.ops.loop import save_residuals
 from compiler.ops.vjp import pull_back
 
@@ -30,22 +31,16 @@ def autodiff(graph: Graph) -> Graph:
     """
     builder = GraphBuilder()
     new: dict[Value, Value] = {}
-    with using(builder):
-        for node in graph.nodes:
-            inputs = tuple([new.get(v, v) for v in node.inputs])
-            builder.at(node)
-            if node.op.kind == "grad":
-                _give_rules(builder, node, inputs, new)
-                inputs = tuple([new.get(v, v) for v in node.inputs])
-                outputs = _gradients(builder, node, inputs)
-            elif _has_no_rule(node):
-                outputs = _expanded(node, inputs)
-            elif node.op.kind == "loop":
-                outputs = copy_node(builder, node, inputs, node.body)  # its own: gradients let it return more
-            else:
-                outputs = copy_node(builder, node, inputs)
-            new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
-    return with_nodes(graph, builder.nodes, new)
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if node.op.kind == "grad":
+            _give_rules(builder, node, inputs, new)
+            return _gradients(builder, node, tuple([new.get(v, v) for v in node.inputs]))
+        if node.op.kind == "loop":
+            return builder.add(node.copy(inputs))  # its own: gradients let it return more
+        return node.op.expansion(*inputs, **node.attrs) if node.op.has_no_rule else None
+
+    return rewrite(graph, rule, builder, new)
 
 
 def _give_rules(builder: GraphBuilder, grad: Node, inputs: tuple[Value, ...], new: dict[Value, Value]) -> None:
@@ -57,16 +52,12 @@ def _give_rules(builder: GraphBuilder, grad: Node, inputs: tuple[Value, ...], ne
     moved: dict[Value, Value] = {}
     while True:
         dependent = _dependent(builder.nodes, sources)
-        without = {n for n in builder.nodes if _has_no_rule(n) and any(v in dependent for v in n.outputs)}
+        without = {n for n in builder.nodes if n.op.has_no_rule and any(v in dependent for v in n.outputs)}
         if not without:
             break
         nodes, builder.nodes = builder.nodes, []
         step: dict[Value, Value] = {}
-        for node in nodes:
-            operands = tuple([step.get(v, v) for v in node.inputs])
-            builder.at(node)
-            outputs = _expanded(node, operands) if node in without else copy_node(builder, node, operands)
-            step.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
+        replay(builder, nodes, partial(_expanded, without), step)
         moved = {**{a: step.get(b, b) for a, b in moved.items()}, **step}
         sources = {step.get(v, v) for v in sources}
     if moved:
@@ -74,14 +65,9 @@ def _give_rules(builder: GraphBuilder, grad: Node, inputs: tuple[Value, ...], ne
         new.update((a, b) for a, b in moved.items() if a not in new)
 
 
-def _has_no_rule(node: Node) -> bool:
-    return node.op.vjp is None and node.op.expand is not None and node.op.differentiable
-
-
-def _expanded(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-    assert node.op.expand is not None
-    result = node.op.expand(o, *inputs, **node.attrs)
-    return (result,) if isinstance(result, Value) else tuple(result)
+def _expanded(chosen: set[Node], node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+    """The expansion of a node that is one of ``chosen``."""
+    return node.op.expansion(*inputs, **node.attrs) if node in chosen else None
 
 
 def _dependent(nodes: list[Node], sources: set[Value]) -> set[Value]:

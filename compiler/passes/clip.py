@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
-from compiler.ir.graph import Graph, Value
-from compiler.ir.op import o
-from compiler.ir.replay import copy_node, with_nodes
+from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.op import as_tuple, o
+from compiler.ir.replay import copy_node, rewrite
 
 
 def clip_norm(graph: Graph, max_norm: Value) -> Graph:
@@ -52,18 +51,16 @@ def _clip(graph: Graph, clip: Callable[[Sequence[Value]], Any]) -> tuple[Graph, 
     names = {n.op.name for n in graph.nodes}
     source = "unscale" if "unscale" in names else "grad"
     builder = GraphBuilder()
-    new: dict[Value, Value] = {}
     norms: list[Value] = []
-    with using(builder):
-        for node in graph.nodes:
-            inputs = tuple([new.get(v, v) for v in node.inputs])
-            outputs = copy_node(builder, node, inputs)
-            if node.op.name == source:
-                builder.at(node, "clip")
-                count = len(outputs) - (source == "unscale")
-                clipped = clip(outputs[:count])
-                clipped = clipped if isinstance(clipped, tuple) else (clipped,)
-                norms += clipped[count:]
-                outputs = (*clipped[:count], *outputs[count:])
-            new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
-    return with_nodes(graph, builder.nodes, new), norms
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if node.op.name != source:
+            return None
+        outputs = copy_node(builder, node, inputs)
+        builder.at(node, "clip")
+        count = len(outputs) - (source == "unscale")
+        clipped = as_tuple(clip(outputs[:count]))
+        norms.extend(clipped[count:])
+        return *clipped[:count], *outputs[count:]
+
+    return rewrite(graph, rule, builder), norms

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from compiler.ir.builder import GraphBuilder
-from compiler.ir.graph import Graph, Value
-from compiler.ir.replay import copy_node, live_nodes, with_nodes
+from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.replay import copy_node, live_nodes, rewrite
 
 
 def cse(graph: Graph) -> Graph:
@@ -30,10 +30,9 @@ def cse(graph: Graph) -> Graph:
     computes a second time on purpose.
     """
     builder = GraphBuilder()
-    new: dict[Value, Value] = {}
     seen: dict[tuple[Any, ...], tuple[Value, ...]] = {}
-    for node in graph.nodes:
-        inputs = tuple([new.get(v, v) for v in node.inputs])
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         again = node.phase == "recomputed"
         key = (node.op.name, inputs, again, repr(node.attrs))  # as text, 0.0 is not -0.0, nor 1 True
         outputs = seen.get(key)
@@ -41,8 +40,9 @@ def cse(graph: Graph) -> Graph:
             outputs = copy_node(builder, node, inputs)
             if node.body is None and node.op.is_shareable:
                 seen[key] = outputs
-        new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
-    return dead_code(with_nodes(graph, builder.nodes, new))
+        return outputs
+
+    return dead_code(rewrite(graph, rule, builder))
 
 
 def dead_code(graph: Graph) -> Graph:

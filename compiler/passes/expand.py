@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from compiler.errors import VerifyError
-from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import o
-from compiler.ir.replay import Claims, ExpandingBuilder, copy_node, nothing, rewrite, with_nodes
+from compiler.ir.replay import Claims, ExpandingBuilder, nothing, rewrite
 from compiler.ir.types import f32
 
 
@@ -24,26 +23,20 @@ def expand(graph: Graph, claims: Claims = nothing) -> Graph:
 
     A scatter of 16-bit floats becomes one of float32: sums are rounded once.
     """
-    builder = ExpandingBuilder(claims)
-    new: dict[Value, Value] = {}
-    with using(builder):
-        for node in graph.nodes:
-            inputs = tuple([new.get(v, v) for v in node.inputs])
-            builder.at(node)
-            if node.op.expand is None or claims(node.op, inputs, node.attrs):
-                outputs = copy_node(builder, node, inputs)
-            elif "autocast" in node.attrs:
-                raise VerifyError(f"{node!r} is marked for autocast; run that pass before expand\n  at {node.loc}")
-            else:
-                result = node.op.expand(o, *inputs, **node.attrs)
-                outputs = (result,) if isinstance(result, Value) else tuple(result)
-            new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
-    expanded = with_nodes(graph, builder.nodes, new)
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if node.op.expand is None or claims(node.op, inputs, node.attrs):
+            return None
+        if "autocast" in node.attrs:
+            raise VerifyError(f"{node!r} is marked for autocast; run that pass before expand\n  at {node.loc}")
+        return node.op.expansion(*inputs, **node.attrs)
+
+    expanded = rewrite(graph, rule, ExpandingBuilder(claims))
     return rewrite(expanded, _scattered_wide) if any(map(_scatters_halves, expanded.nodes)) else expanded
 
 
 def _scatters_halves(node: Node) -> bool:
-    return node.op in (o.scatter_rows, o.scatter_add) and node.output.dtype.is_half
+    return node.op.anchor == "scatter" and node.output.dtype.is_half
 
 
 def _scattered_wide(node: Node, inputs: tuple[Value, ...]) -> tuple[Value] | None:

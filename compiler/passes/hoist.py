@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from compiler.fixpoint import turns
-from compiler.ir.ambient import using
 from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Node, Param, Value, users
 from compiler.ir.op import o
-from compiler.ir.replay import copy_node, live_nodes, with_nodes
+from compiler.ir.replay import copy_node, live_nodes, rewrite
 from compiler.ir.types import bf16, f32
 from compiler.ops.loop import Parts, loop
 from compiler.ops.structure import is_constant, made_by
@@ -70,17 +69,15 @@ def hoist(graph: Graph) -> Graph:
         return graph
     graph = _pruned(graph)
     builder = _Numbering()
-    new: dict[Value, Value] = {}
-    with using(builder):
-        for node in graph.nodes:
-            inputs = tuple([new.get(v, v) for v in node.inputs])
-            if node.op.kind == "loop":
-                outputs = tuple(_Loop(builder, node, inputs).results())
-            else:
-                outputs = copy_node(builder, node, inputs)
-                builder.remember(node, inputs, outputs)
-            new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
-    return _pruned(with_nodes(graph, builder.nodes, new))
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value]:
+        if node.op.kind == "loop":
+            return _Loop(builder, node, inputs).results()
+        outputs = copy_node(builder, node, inputs)
+        builder.remember(node, inputs, outputs)
+        return outputs
+
+    return _pruned(rewrite(graph, rule, builder))
 
 
 class _Numbering(GraphBuilder):
@@ -117,20 +114,14 @@ def _pruned(graph: Graph) -> Graph:
             wanted.update(v for v, p in zip(node.inputs, node.body.inputs(), strict=True) if p in there)
         elif any(v in wanted for v in node.outputs):
             wanted.update(node.inputs)
-    builder = GraphBuilder()
-    new: dict[Value, Value] = {}
-    with using(builder):
-        for node in graph.nodes:
-            if not any(v in wanted for v in node.outputs):
-                continue
-            inputs = tuple([new.get(v, v) for v in node.inputs])
-            builder.at(node)
-            if node not in kept:
-                outputs = copy_node(builder, node, inputs)
-                new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
-                continue
-            new.update(_narrowed(node, inputs, kept[node], wanted))
-    return with_nodes(graph, builder.nodes, new)
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
+        if node in kept:
+            found = _narrowed(node, inputs, kept[node], wanted)
+            return [found.get(v, v) for v in node.outputs]
+        return None if any(v in wanted for v in node.outputs) else node.outputs
+
+    return rewrite(graph, rule)
 
 
 def _needed(node: Node, wanted: set[Value]) -> Graph:

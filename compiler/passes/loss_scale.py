@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compiler.errors import TraceError
@@ -9,7 +10,7 @@ from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder, constant
 from compiler.ir.graph import Graph, Node, Update, Value
 from compiler.ir.op import o
-from compiler.ir.replay import copy_node, with_nodes
+from compiler.ir.replay import copy_node, rewrite
 from compiler.ir.types import f64
 
 
@@ -53,24 +54,25 @@ def loss_scale(graph: Graph, setting: LossScale) -> Graph:
             "the step already scales its loss with a GradScaler; drop one of the two: GradScaler or loss_scale="
         )
     builder = GraphBuilder()
-    new: dict[Value, Value] = {}
     overflow: Value | None = None
-    with using(builder):
-        for node in graph.nodes:
-            inputs = tuple([new.get(v, v) for v in node.inputs])
-            if node.op.kind == "grad":
-                builder.at(node, "loss_scale")
-                outputs, found = _scaled_gradients(node, inputs, setting)
-                overflow = found if overflow is None else o.maximum(overflow, found)
-            else:
-                outputs = copy_node(builder, node, inputs)
-            if overflow is not None and node.op.updates:
-                builder.at(node, "loss_scale")
-                old = (inputs[0], *inputs[2:])
-                outputs = tuple([o.skip_if(overflow, a, b) for a, b in zip(old, outputs, strict=False)])
-            new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
-        result = with_nodes(graph, builder.nodes, new)
-        if overflow is not None and setting.tracker is not None:
+
+    def rule(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
+        nonlocal overflow
+        if node.op.kind == "grad":
+            builder.at(node, "loss_scale")
+            outputs, found = _scaled_gradients(node, inputs, setting)
+            overflow = found if overflow is None else o.maximum(overflow, found)
+            return outputs
+        if overflow is None or not node.op.updates:
+            return None
+        outputs = copy_node(builder, node, inputs)
+        builder.at(node, "loss_scale")
+        return [o.skip_if(overflow, a, b) for a, b in zip((inputs[0], *inputs[2:]), outputs, strict=False)]
+
+    result = rewrite(graph, rule, builder)
+    if overflow is not None and setting.tracker is not None:
+        with using(builder):
+            builder.at(next(n for n in reversed(graph.nodes) if n.op.updates or n.op.kind == "grad"), "loss_scale")
             result.updates += _moved(setting.scale, setting.tracker, overflow, setting)
     return result
 
@@ -79,8 +81,8 @@ def _scaled_gradients(node: Node, inputs: tuple[Value, ...], setting: LossScale)
     """The gradients, and whether one overflowed (f32[], 0 or 1)."""
     loss, *rest = inputs
     scaled = o.scale_loss(loss, setting.scale)
-    grads = o.grad(scaled, *rest, **node.attrs)
-    *unscaled, found = o.unscale(*(grads if isinstance(grads, tuple) else (grads,)), setting.scale)
+    grads = o.grad.many(scaled, *rest, **node.attrs)
+    *unscaled, found = o.unscale(*grads, setting.scale)
     return tuple(unscaled), found
 
 

@@ -7,11 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from compiler.interpret import evaluate
-from compiler.ir.ambient import using
 from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import o
-from compiler.ir.replay import copy_node, with_nodes
+from compiler.ir.replay import rewrite
 from compiler.ir.types import DType, f32, f64
 from compiler.ops.layout import slice_length
 from compiler.ops.structure import is_constant, made_by
@@ -34,16 +33,11 @@ def simplify(graph: Graph) -> Graph:
         %0: f32[4,8] = reshape(%x) {shape=(4,8)}
     """
 
-    builder = _Simplifying()
-    new: dict[Value, Value] = {}
-    with using(builder):
-        for node in graph.nodes:
-            inputs = tuple([new.get(v, v) for v in node.inputs])
-            builder.at(node)
-            found = _simpler(node, inputs)
-            outputs = copy_node(builder, node, inputs) if found is None else (found,)
-            new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
-    return with_nodes(graph, builder.nodes, new)
+    def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value] | None:
+        found = _simpler(node, inputs)
+        return None if found is None else (found,)
+
+    return rewrite(graph, rule, _Simplifying())
 
 
 class _Simplifying(GraphBuilder):
