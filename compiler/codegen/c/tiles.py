@@ -231,18 +231,16 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
 
     def _squares(self) -> str:
         """Square blocks, transposed in registers, and what these leave of k."""
-        row = "s + (i0 + i + l < w ? i0 + i + l : w - 1) * rs + p"
         pairs = self.form == "pairs"
         if pairs:
-            load = f"r[l] = (vf)row_pairs_{self.dtype}({row});"
+            load = f"r[l] = (vf)row_pairs_{self.dtype}(rows[l] + p);"
         elif self.dtype == "f32" and self.form == "f32":
-            load = f"r[l] = vload({row});"
+            load = "r[l] = vload(rows[l] + p);"
         else:
             load = f"""\
 {{
-          const {C_TYPE[self.dtype]} *row = {row};
           float t[LANES];
-          for (int q = 0; q < LANES; ++q) t[q] = {self._value("row[q]")};
+          for (int q = 0; q < LANES; ++q) t[q] = {self._value("rows[l][p + q]")};
           r[l] = vload(t);
         }}"""
         step, here, following = ("(2 * LANES)", "p / 2", "p += 2") if pairs else ("LANES", "p", "++p")
@@ -250,13 +248,16 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
         return f"""\
   const long whole = k / {step} * {step};
   for (long i0 = 0; i0 < w; i0 += width, d += panel) {{
-    for (long p = 0; p < whole; p += {step})
-      for (long i = (width - 1) / LANES * LANES; i >= 0; i -= LANES) {{ /* what spills over is stored after that */
-        vf r[LANES]; /* rows past w repeat the last */
+    for (long i = (width - 1) / LANES * LANES; i >= 0; i -= LANES) {{ /* what spills over is stored after that */
+      const {C_TYPE[self.dtype]} *rows[LANES]; /* those past w repeat the last */
+      UNROLL for (int l = 0; l < LANES; ++l) rows[l] = s + (i0 + i + l < w ? i0 + i + l : w - 1) * rs;
+      for (long p = 0; p < whole; p += {step}) {{
+        vf r[LANES];
         UNROLL for (int l = 0; l < LANES; ++l) {load}
         transpose(r);
         UNROLL for (int l = 0; l < LANES; ++l) vstore({at}, r[l]);
       }}
+    }}
     for (long i = 0; i < width; ++i) {{
       const long row = i0 + i < w ? i0 + i : w - 1;
       for (long p = whole; p < k; {following}) d[{here} * width + i] = {self._element()};
