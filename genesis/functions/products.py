@@ -95,7 +95,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     kinds = [x.dtype for x in (input1, input2, weight, bias) if x is not None]
     if any(kind is not weight.dtype for kind in kinds):
         shown = ", ".join(repr(kind) for kind in kinds)
-        raise OpTypeError(here(f"bilinear: all tensors must have the same dtype, but they have {shown}", "x.to(dtype)"))
+        raise OpTypeError(here(f"all tensors must have the same dtype, but they have {shown}", "x.to(dtype)"))
     out, in1, in2 = weight.shape
     table = reshape(permute(weight, 1, 0, 2), in1, out * in2)
     products = reshape(matmul(input1, table), *input1.shape[:-1], out, in2)
