@@ -177,18 +177,22 @@ class Tensor(Methods, metaclass=_TensorMeta):
 
     @property
     def dtype(self) -> DType:
+        """The type of the elements."""
         return self._type.dtype
 
     @property
     def shape(self) -> Size:
+        """The size of each dimension."""
         return Size(self._type.shape)
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions."""
         return self._type.rank
 
     @property
     def device(self) -> Device:
+        """The CPU, where all eager tensors are."""
         return CPU
 
     @property
@@ -203,6 +207,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
 
     @property
     def requires_grad(self) -> bool:
+        """Whether a backward pass computes a gradient for the tensor. Assigned: :meth:`requires_grad_`."""
         return self.value.requires_grad
 
     @requires_grad.setter
@@ -211,6 +216,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
 
     @property
     def is_leaf(self) -> bool:
+        """Whether no op that a backward pass goes through made the tensor."""
         value = self.value
         leaf = value.leaf
         if leaf is None:
@@ -288,9 +294,11 @@ class Tensor(Methods, metaclass=_TensorMeta):
     nelement = numel
 
     def element_size(self) -> int:
+        """Bytes of an element."""
         return self.dtype.itemsize
 
     def is_floating_point(self) -> bool:
+        """Whether the elements are floats of any width."""
         return self.dtype.is_floating_point
 
     def __len__(self) -> int:
@@ -371,6 +379,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
         return self._array(".item()").item()
 
     def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers; a number for no dimensions."""
         return self._array(".tolist()").tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

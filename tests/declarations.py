@@ -14,10 +14,14 @@ from typing import Any
 import genesis
 from genesis.functions.table import FUNCTIONAL, FUNCTIONS, IN_PLACE, METHODS, Table
 from genesis.methods import Methods
+from genesis.tensor import Tensor
 
 _WIDTH = 120
 _SHADOWED = ("float", "int", "bool", "type")
 """Types whose names are also names of methods: in the stub of the class they are written ``builtins.float``."""
+
+_INSIDE = ("shows_as", "value", "view_as_op", "write")
+"""What Genesis itself uses of a Tensor."""
 
 _WRITTEN = "# Written by `pytest --update-golden tests/genesis/test_declarations.py`.\n"
 
@@ -185,6 +189,12 @@ def api_page() -> str:
         if rows:
             title = module.__name__.rpartition(".")[2]
             lines += ["", f"## {title}", "", _doc(module), "", "| function | in | |", "|---|---|---|", *rows]
+    lines += ["", "## Tensor", "", "Methods and properties that are no functions.", "", "| name | |", "|---|---|"]
+    for name, thing in sorted({**vars(Tensor), **vars(Methods)}.items()):
+        own = name not in METHODS and name not in IN_PLACE and name not in _INSIDE and not name.startswith("_")
+        if own and (isinstance(thing, property) or callable(thing)):
+            shown = f"`{name}`" if isinstance(thing, property) else _call(name, thing)
+            lines.append(f"| {shown} | {_cell(_doc(thing))} |")
     return "\n".join(lines) + "\n"
 
 
@@ -192,6 +202,8 @@ def _call(name: str, function: Callable[..., Any]) -> str:
     shown = []
     starred = False
     for p in inspect.signature(function).parameters.values():
+        if p.name == "self":
+            continue
         if p.kind is Parameter.KEYWORD_ONLY and not starred:
             shown.append("*")
         starred = starred or p.kind in (Parameter.VAR_POSITIONAL, Parameter.KEYWORD_ONLY)
