@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from itertools import count
 from typing import Protocol
 
@@ -80,12 +81,11 @@ class Buffers:
         """Memory in the arena for a time."""
         return self.add(Buffer("temporary", 0, type, life))
 
-    def live_until(self, number: int, end: int) -> None:
-        """Let temporary ``number`` live at least until ``end``."""
+    def end(self, number: int, end: int) -> None:
+        """Let the life of temporary ``number`` end at ``end``."""
         buffer = self.records[number]
         assert buffer.life is not None
-        life = replace(buffer.life, end=max(buffer.life.end, end))
-        self.records[number] = replace(buffer, life=life)
+        self.records[number] = replace(buffer, life=replace(buffer.life, end=end))
 
     def laid_out(self) -> tuple[list[Buffer], int]:
         """The buffers with the ``index`` of a temporary as its first byte in the arena, and the bytes of that."""
@@ -104,6 +104,15 @@ class Move:
     value: Value
     source: Anywhere
     target: Anywhere
+
+
+class Way(Enum):
+    """Where the carry of a loop lives, and the next one."""
+
+    HISTORY = auto()  # both in slices of one stack
+    STACK = auto()  # the next one in its slice of a stacked result
+    IN_PLACE = auto()  # the next one where the carry stands
+    TURNS = auto()  # in one of two buffers in turn, the last time in that of the loop's result
 
 
 class Placement:
@@ -171,14 +180,14 @@ class Placement:
             loop = loop_of(step)
             if loop is not None:
                 self._place_histories(loop, i)
+                self.bodies[loop] = BodyPlacement(step, loop, self, i)
+                self._carry_on(self.bodies[loop], i)
             for memory in (*step.reads, *step.writes):
                 if memory not in self.places and not self._replaces_operand(memory, i):
                     self._own(memory, self._life(memory, i))
         wanted = {*self.last_read, *self.graph.results()}
-        for i, step in enumerate(self.steps):
-            loop = loop_of(step)
-            if loop is not None:
-                self.bodies[loop] = BodyPlacement(step, loop, self, i, [v in wanted for v in loop.outputs])
+        for loop, body in self.bodies.items():
+            body.place([v in wanted for v in loop.outputs])
 
     def _own(self, memory: Memory, life: Lifetime) -> None:
         """Memory of its own."""
@@ -198,12 +207,32 @@ class Placement:
         assert isinstance(memory, Value)
         for operand in maker.inputs:
             if self._is_free_after(operand, at) and self._overwrites(memory, operand):
-                self.places[memory] = self.places[operand]
-                number = self.own[memory] = self.own[operand]
-                self.buffers.live_until(number, self._life(memory, at).end)
-                self.replaced.add(operand)
+                self._replace(memory, operand, at)
                 return True
         return False
+
+    def _carry_on(self, body: BodyPlacement, at: int) -> None:
+        """Let the last of a carry stand where its start does, which nobody else needs; else the start ends early.
+
+        A carry in turns is written there while its start is read. A start that is only copied is not read in the loop.
+        """
+        loop, used = body.loop, Counter(body.loop.inputs)
+        for start, last, way in zip(loop.inputs, loop.outputs, body.ways, strict=False):
+            if way is not Way.TURNS and used[start] == 1 and last not in self.places and self._is_free_after(start, at):
+                self._replace(last, start, at)
+        copied = Counter(
+            s for s, way in zip(loop.inputs, body.ways, strict=False) if way in (Way.HISTORY, Way.IN_PLACE)
+        )
+        for start, times in copied.items():
+            if times == used[start] and self._is_free_after(start, at):
+                self.buffers.end(self.own[start], self.times[at][0])
+
+    def _replace(self, value: Value, operand: Value, at: int) -> None:
+        """Let ``value``, made at ``at``, have the memory of ``operand``."""
+        self.places[value] = self.places[operand]
+        number = self.own[value] = self.own[operand]
+        self.buffers.end(number, self._life(value, at).end)
+        self.replaced.add(operand)
 
     def _is_free_after(self, value: Value, at: int) -> bool:
         """Whether the memory of ``value`` is the value's own, and free behind step ``at``."""
@@ -284,19 +313,17 @@ class Placement:
 class BodyPlacement(Placement):
     """The places of the values of a loop's body: slices of stacked values, carries, temporaries.
 
-    The next carry stands in its slice of a stacked result, where it is one; or where the carry stands; or in one of two
-    buffers in turn, the last time in that of the loop's result.
-
     Attributes:
         loop: the loop; ``number`` is its own, among all loops of the step.
+        ways: where each carry lives.
         before: copies to be made before the loop.
         after: the same, behind it.
     """
 
-    def __init__(self, step: Step, loop: Node, around: Placement, at: int, used: Sequence[bool]) -> None:
+    def __init__(self, step: Step, loop: Node, around: Placement, at: int) -> None:
         assert loop.body is not None
         self.buffers, self.loops = around.buffers, around.loops
-        self.loop, self.around, self.number, self.used = loop, around, next(self.loops), used
+        self.loop, self.around, self.number = loop, around, next(self.loops)
         self.length, self.reverse = loop.attrs["length"], loop.attrs["reverse"]
         self.before: list[Move] = []
         self.after: list[Move] = []
@@ -306,10 +333,29 @@ class BodyPlacement(Placement):
         else:
             self._enter(loop.body, step.steps, False, self.start, last)
         self.last = last
-        self._place_body()
+        self.ways = self._find_ways()
+
+    def _find_ways(self) -> list[Way]:
+        parts, histories = Parts.of(self.loop), self.around.histories
+        stacks, returned = dict(zip(parts.slices, parts.stacks, strict=True)), set(parts.body.outputs)
+        ways: list[Way] = []
+        for i, (inner, value) in enumerate(zip(parts.split(parts.body.inputs())[0], parts.next, strict=True)):
+            if stacks.get(inner) in histories:
+                ways.append(Way.HISTORY)
+            elif value in stacks:
+                ways.append(Way.STACK)
+            elif inner not in returned and value not in parts.next[:i] and self._overwrites(value, inner):
+                ways.append(Way.IN_PLACE)
+            else:
+                ways.append(Way.TURNS)
+        return ways
+
+    def place(self, used: Sequence[bool]) -> None:
+        """Give all values their places, once those around the loop have theirs. ``used``: the results that count."""
+        self._place_body(used)
         self._place_rest()
 
-    def _place_body(self) -> None:
+    def _place_body(self, used: Sequence[bool]) -> None:
         parts, around = Parts.of(self.loop), self.around.places
         carried, along, fixed = parts.split(parts.body.inputs())
         starts, sequences, invariants = parts.split(self.loop.inputs)
@@ -325,15 +371,15 @@ class BodyPlacement(Placement):
                 self.copies.append((value, place))
             else:
                 self.places[value] = place
-        stacks, returned = dict(zip(parts.slices, parts.stacks, strict=True)), set(parts.body.outputs)
-        for i, (inner, value) in enumerate(zip(carried, parts.next, strict=True)):
+        stacks = dict(zip(parts.slices, parts.stacks, strict=True))
+        for i, (inner, value, way) in enumerate(zip(carried, parts.next, self.ways, strict=True)):
             start, last = around[starts[i]], around[self.loop.outputs[i]]
-            if stacks.get(inner) in self.around.histories:
-                self._carry_in_history(value, stacks[inner], start, last, self.used[i])
-            elif value in stacks:
-                self._carry_in_stack(inner, value, start, last, around[stacks[value]], self.used[i])
-            elif inner not in returned and self._overwrites(value, inner):
-                self.before.append(Move(value, start, last))
+            if way is Way.HISTORY:
+                self._carry_in_history(value, stacks[inner], start, last, used[i])
+            elif way is Way.STACK:
+                self._carry_in_stack(inner, value, start, last, around[stacks[value]], used[i])
+            elif way is Way.IN_PLACE:
+                self.before += [Move(value, start, last)] if start != last else []
                 self.places[inner] = self.places[value] = last
             else:
                 self._carry_in_turns(inner, value, start, last)

@@ -9,11 +9,11 @@ from compiler.interpret import interpret
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType
 from compiler.pipeline import Stages, lowering
-from compiler.placement import BodyPlacement, Placement, loop_of
+from compiler.placement import BodyPlacement, Placement, Way, loop_of
 from compiler.places import Anywhere, Moving, Place, sliced
 from compiler.runs import runs
 from tests.compiler.loops import LOOPS, loop_graph, with_gradients
-from tests.compiler.passes.graphs import draw_inputs
+from tests.compiler.passes.graphs import draw_inputs, read
 from tests.samples import assert_same
 
 
@@ -109,6 +109,66 @@ def test_in_order_the_values_of_an_iteration_share_memory() -> None:
     graph = fused("nested", False, True)
     together, ordered = (Placement(graph, runs(graph), flag).buffers.laid_out()[1] for flag in (False, True))
     assert ordered < together
+
+
+CARRIES = """
+  input %x: f32[8,8]
+  input %xs: f32[4,8,8]
+  %0: f32[8,8] = exp(%x)
+  %1: f32[8,8] = loop(%0, %xs) {length=4, carries=1, sequences=1} @body {
+    input %c: f32[8,8]
+    input %s: f32[8,8]
+    %0: f32[8,8] = sin(%s)
+    %1: f32[8,8] = add(%c, %0)
+    RETURN
+  }
+  %2: f32[8,8] = neg(%1)
+  return %2
+"""
+
+TURNED = """
+    %2: f32[8,8] = dot(%1, %c)
+    return %2
+"""
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_total_stands_where_its_start_does(ordered: bool, elsewhere: bool) -> None:
+    """But not where the carry changes places with a second buffer."""
+    text = CARRIES.replace("RETURN", TURNED if elsewhere else "return %1")
+    graph = Stages(read(text)).run(lowering())
+    placement = Placement(graph, runs(graph), ordered)
+    (body,) = placement.bodies.values()
+    start, last = placement.places[body.loop.inputs[0]], placement.places[body.loop.outputs[0]]
+    assert (start == last) is (not elsewhere) and bool(body.before) is False
+    assert body.ways == [Way.TURNS if elsewhere else Way.IN_PLACE]
+
+
+def test_a_start_of_two_totals_ends_where_they_begin() -> None:
+    graph = Stages(
+        read("""
+          input %x: f32[64]
+          input %w: f32[64,64]
+          %0: f32[64] = exp(%x)
+          %1: f32[64], %2: f32[64] = loop(%0, %0, %w) {length=4, carries=2, sequences=0} @body {
+            input %a: f32[64]
+            input %b: f32[64]
+            input %w: f32[64,64]
+            %0: f32[64] = sum(%w) {axes=[0]}
+            %1: f32[64] = sum(%w) {axes=[1]}
+            %2: f32[64] = add(%a, %0)
+            %3: f32[64] = add(%b, %1)
+            return %2, %3
+          }
+          return %1, %2
+        """)
+    ).run(lowering())
+    placement = Placement(graph, runs(graph), ordered=True)
+    (body,) = placement.bodies.values()
+    (start,) = placement.places[body.loop.inputs[0]].fixed()
+    life = placement.buffers.records[start.buffer].life
+    assert life is not None and life.end == body.start < body.last
 
 
 def test_a_body_knows_its_loop() -> None:

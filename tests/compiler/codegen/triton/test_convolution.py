@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import genesis
-from compiler.codegen.triton.aot import compile_program
 from compiler.codegen.triton.convolution import phases
 from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.machine_code import opcodes, resources, uses_matrix_units
 from compiler.codegen.triton.module import emit
+from compiler.codegen.triton.parallel import compile_program
 from compiler.interpret import interpret
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder

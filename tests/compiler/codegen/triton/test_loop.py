@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import genesis
-from compiler.codegen.triton.aot import compile_program
 from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.module import emit
+from compiler.codegen.triton.parallel import compile_program
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
 from compiler.ir.replay import in_loops

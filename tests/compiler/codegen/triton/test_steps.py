@@ -14,6 +14,7 @@ from compiler.interpret import interpret
 from compiler.passes.accumulate import accumulate
 from compiler.plan import Plan
 from tests.compiler.codegen.triton.steps import Step, gpt, lowered, mlp, perceptron, record
+from tests.compiler.passes.graphs import read
 
 STEPS: dict[str, Callable[[], Step]] = {
     "mlp fp16": mlp,
@@ -85,6 +86,24 @@ def test_an_index_out_of_range_leaves_the_states_as_they_were(worker) -> None:
     assert message.startswith("class index 5 is out of range [0, 5) (element 2)")
     for array, copy in zip(after, arrays, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+def test_a_kernel_that_may_find_a_bad_index_does_not_write_a_state(worker) -> None:
+    """Its first programs would have changed the state before a later one finds the index."""
+    graph = read("""
+      state %s: f32[1000,3]
+      input %table: f32[4,3]
+      input %ids: i64[1000]
+      %0: f32[1000,3] = embedding(%table, %ids)
+      update %s = %0
+    """)
+    state, table, ids = np.zeros((1000, 3), np.float32), np.ones((4, 3), np.float32), np.zeros(1000, np.int64)
+    program = emit(lowered(graph))
+    _, (after, *_) = run(worker, program, [state, table, ids])
+    assert (after == 1).all()
+    ids[-1] = 4
+    message, (after, *_) = worker.submit(failure, program, [state, table, ids]).result()
+    assert "index 4 is out of range" in message and (after == 0).all()
 
 
 def test_one_launch_updates_all_parameters() -> None:
