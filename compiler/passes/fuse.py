@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from math import prod
-from typing import Any
 
-from compiler.domain import concat_of, inner_columns, reduction_class
+from compiler.domain import concat_of, reduction_class
 from compiler.errors import VerifyError
-from compiler.groups import Group, Groups
+from compiler.fusion.kernels import kernel
+from compiler.fusion.order import ordered
+from compiler.fusion.placed import Placed
+from compiler.fusion.recompute import recompute
+from compiler.groups import Group
 from compiler.index import (
     Index,
     Var,
@@ -20,10 +22,8 @@ from compiler.index import (
     through_view,
     view_chain,
 )
-from compiler.ir.graph import Graph, Node, Update, Value, users
-from compiler.ir.op import OPS
-from compiler.ir.replay import live_nodes
-from compiler.ir.types import TensorType, bf16, f32
+from compiler.ir.graph import Graph, Node, Update, Value
+from compiler.ir.types import bf16, f32
 
 ROW_LIMIT = 4096
 """A reduction of everything that keeps its dimensions, one row, is usable in its kernel up to this many elements."""
@@ -77,18 +77,11 @@ def _element_map(value: Value, shape: tuple[int, ...], linear: Index) -> tuple[V
     return root, index
 
 
-class _Fusion:
+class _Fusion(Placed):
     def __init__(self, graph: Graph, product_sums: bool, joins: bool, row_sums: bool, few_launches: bool) -> None:
-        self.graph = graph
+        super().__init__(graph)
         self.product_sums, self.joins = product_sums, joins
         self.row_sums, self.few_launches = row_sums, few_launches
-        self.nodes = live_nodes(graph)
-        self.order = {n: i for i, n in enumerate(self.nodes)}
-        self.readers = users(Graph(graph.name, nodes=self.nodes))
-        self.group: dict[Value, Group] = {}
-        self.groups = Groups()
-        self.results = set(graph.results())
-        self.reshaped: set[Value] = set()
 
     def run(self) -> Graph:
         for position, node in enumerate(self.nodes):
@@ -405,10 +398,10 @@ class _Fusion:
         aliases = self._result_views()
         self._loop_operands(aliases)
         read = self._values_read(aliases)
-        self._recompute(read)
+        recompute(self, read)
         new: dict[Value, Value] = {p.value: p.value for p in self.graph.params}
         nodes = []
-        for group in self._ordered():
+        for group in ordered(self):
             if group.anchor is not None and group.anchor.op.kind == "loop":
                 nodes.append(_loop_on(group.anchor, new))
                 continue
@@ -419,7 +412,7 @@ class _Fusion:
                 outputs = [v for n in group.nodes for v in n.outputs if v in read]
             outputs += group.copies + list(aliases.get(group, ()))
             if outputs:
-                nodes.append(self._fused(group, outputs, new))
+                nodes.append(kernel(self, group, outputs, new))
         return Graph(
             self.graph.name,
             list(self.graph.params),
@@ -481,203 +474,13 @@ class _Fusion:
                 read.add(view_chain(value)[0])
             for node in group.nodes:
                 for value in node.inputs:
-                    read.update(r for r in self._roots(value) if self.group.get(r) is not group)
+                    read.update(r for r in self.roots(value) if self.group.get(r) is not group)
         return {v for v in read if v in self.group and v not in self.group[v].copies}
-
-    def _roots(self, value: Value) -> list[Value]:
-        """What a kernel loads to have ``value``."""
-        while value not in self.group and value not in self.reshaped and value.producer is not None:
-            node = value.producer
-            if not node.inputs:
-                return []
-            value = node.inputs[0]
-        return [value]
-
-    # Recomputing instead of storing
-
-    def _recompute(self, stored: set[Value]) -> None:
-        """Take cheap values out of ``stored`` whose readers can compute them from what is in memory anyway."""
-        readers: dict[Value, set[Group]] = {}
-        fixed: set[Value] = set(self.results)
-        for group in self.groups:
-            for value in group.copies:
-                fixed.add(view_chain(value)[0])
-            for node in group.nodes:
-                for position, value in enumerate(node.inputs):
-                    for root in self._roots(value):
-                        if self.group.get(root) is not group:
-                            readers.setdefault(root, set()).add(group)
-                            if node.op.needs_memory(position) or _slides(value):
-                                fixed.add(root)
-        for node in reversed(self.nodes):
-            value = node.outputs[0]
-            if value not in stored or value in fixed or value in self.group[value].sinks:
-                continue
-            sources = self._cheap_sources(value, stored - {value}, value.type, 6)
-            if sources is None or self._dearer(value, sources, stored, readers):
-                continue
-            stored.remove(value)
-            for source in sources:
-                if source in self.group:
-                    stored.add(source)
-                for reader in readers[value]:
-                    if source in self.group and self.group[source] is not reader:
-                        self.groups.link(reader, self.group[source])
-                        readers.setdefault(source, set()).add(reader)
-
-    def _cheap_sources(self, value: Value, stored: set[Value], kind: TensorType, depth: int) -> set[Value] | None:
-        """What must be in memory to compute ``value`` by at most ``depth`` levels of cheap ops, or None.
-
-        That is what is there anyway, or takes at most half of the memory of a tensor of ``kind``.
-        """
-        node = value.producer
-        if node is None or value not in self.group or not node.op.is_cheap or depth == 0:
-            return None
-        found: set[Value] = set()
-        for operand in node.inputs:
-            for root in self._roots(operand):
-                if root.producer is None or root in stored or self._small(root, kind.size):
-                    found.add(root)
-                    continue
-                deeper = self._cheap_sources(root, stored, kind, depth - 1)
-                if deeper is None and 2 * root.type.nbytes <= kind.nbytes:
-                    deeper = {root}
-                if deeper is None:
-                    return None
-                found |= deeper
-        return found
-
-    def _dearer(self, value: Value, sources: set[Value], stored: set[Value], readers: dict[Value, set[Group]]) -> bool:
-        """Whether computing ``value`` where it is read costs more than storing it.
-
-        Not where one tensor takes its place for every reader. Else it is a matter of bytes moved (a write counts twice,
-        since memory is fetched before it is written) if all are read at the same place, and the forward pass never
-        keeps several tensors in place of one.
-        """
-        size = value.type.size
-        moved = sum(2 * s.type.nbytes for s in sources if s in self.group and s not in stored)
-        most = 0
-        for reader in readers[value]:
-            more = [s for s in sources if self.group.get(s) is not reader and reader not in readers.get(s, ())]
-            moved += sum(s.type.nbytes for s in more)
-            most = max(most, sum(not self._small(s, size) for s in more))
-        if most <= 1:
-            return False
-        moves_more = moved > (2 + len(readers[value])) * value.type.nbytes
-        return moves_more or self._kept(value) or any(s.type.size != size and not self._small(s, size) for s in sources)
-
-    def _kept(self, value: Value) -> bool:
-        """Whether the backward pass reads it back."""
-        return any(
-            reader.op.reads == "memory" or (reader.op.kind == "view" and self._kept(reader.output))
-            for reader in self.readers.get(value, ())
-        )
-
-    def _small(self, value: Value, size: int) -> bool:
-        """Storing it costs little next to a tensor of ``size``."""
-        return value.type.size * 8 <= size
-
-    def _ordered(self) -> list[Group]:
-        """Groups, each after those it reads; those that check an index as early as they can.
-
-        A product runs where it stands, whatever its kernel does with the result for later readers: what it reads need
-        not be kept. Where its epilogue waits for a later product, it runs after that.
-        """
-        position = {n: i for i, n in enumerate(self.nodes)}
-        ready = {g: 0 if g.anchor is None else position[g.anchor] for g in self.groups}
-        for group in self._after_sources(self.groups, ready):
-            ready[group] = max([ready[group], *(ready[source] for source in group.sources)])
-        time = {g: g.last if g.anchor is None else ready[g] for g in self.groups}
-        starts = sorted(self.groups, key=lambda g: (not _checks(g), time[g], bool(g.nodes)))
-        return self._after_sources(starts, time)
-
-    @staticmethod
-    def _after_sources(starts: Iterable[Group], time: dict[Group, int]) -> list[Group]:
-        """``starts`` in order, each after all it reads, directly or not, the earlier of these first."""
-        order: list[Group] = []
-        done: set[Group] = set()
-        for start in starts:
-            stack = [(start, iter(sorted(start.sources, key=time.__getitem__)))]
-            while stack:
-                group, sources = stack[-1]
-                if group in done:
-                    stack.pop()
-                    continue
-                following = next(sources, None)
-                if following is None:
-                    done.add(group)
-                    order.append(group)
-                    stack.pop()
-                elif following not in done:
-                    stack.append((following, iter(sorted(following.sources, key=time.__getitem__))))
-        return order
-
-    def _fused(self, group: Group, outputs: list[Value], new: dict[Value, Value]) -> Node:
-        body = Graph("body")
-        inside: dict[Value, Value] = {}
-        operands: list[Value] = []
-
-        def have(value: Value) -> Value:
-            if value in inside:
-                return inside[value]
-            node = value.producer
-            outside = self.group.get(value)
-            if node is None or (outside is not group and value in new):
-                inside[value] = body.add_param(value.type, "input", "", f"a{len(operands)}")
-                operands.append(new[value])
-            elif node.op.reads == "memory":
-                inside[value] = have(node.inputs[0])
-            else:
-                self._clone(node, body, inside, have)
-            return inside[value]
-
-        for node in sorted(group.nodes, key=self.order.__getitem__):
-            self._clone(node, body, inside, have)
-        body.outputs = [have(v) for v in outputs]
-        kind = self._kind(group)
-        body.name = kind
-        attrs: dict[str, Any] = {"kind": kind, "rows": 0, "columns": 0, "table": 0}
-        if group.anchor is None:
-            columns = group.columns if group.columns is not None else inner_columns(body, group.size)
-            attrs |= {"rows": group.size // columns if columns else 0, "columns": columns}
-        types = tuple([v.type for v in outputs])
-        fused = Node(OPS["fused"], tuple(operands), types, attrs, body)
-        main = group.anchor or (group.nodes[-1] if group.nodes else outputs[0].producer)
-        if main is not None:  # else it copies an input
-            fused.loc, fused.phase = main.loc, main.phase
-        new.update(zip(outputs, fused.outputs, strict=True))
-        return fused
-
-    @staticmethod
-    def _clone(node: Node, body: Graph, inside: dict[Value, Value], have: Callable[[Value], Value]) -> None:
-        if node.outputs[0] in inside:
-            return
-        inputs = tuple([have(v) for v in node.inputs])
-        clone = node.copy(inputs)
-        body.nodes.append(clone)
-        inside.update(zip(node.outputs, clone.outputs, strict=True))
-
-    @staticmethod
-    def _kind(group: Group) -> str:
-        if group.anchor is not None:
-            assert group.anchor.op.anchor is not None
-            return group.anchor.op.anchor
-        reductions = [n for n in group.nodes if n.op.kind == "reduce"]
-        if any(n.output not in group.sinks for n in reductions):
-            return "row"
-        if not reductions:
-            return "pointwise"
-        return "full" if all(n.output.type.size == 1 for n in reductions) else "column"
 
 
 def _tall(shape: tuple[int, ...], columns: int) -> bool:
     """Whether a product has ``columns`` columns, some, and many rows."""
     return columns == shape[-1] >= FEWEST_COLUMNS and prod(shape[:-1]) >= FEWEST_ROWS
-
-
-def _slides(value: Value) -> bool:
-    """Whether ``value`` reads what is behind it, which must be in memory, at places that may not exist."""
-    return any(view.op.reads == "window" for view in view_chain(value)[1])
 
 
 def _loop_on(loop: Node, new: dict[Value, Value]) -> Node:
@@ -686,10 +489,6 @@ def _loop_on(loop: Node, new: dict[Value, Value]) -> Node:
     copied = loop.copy(inputs)
     new.update(zip(loop.outputs, copied.outputs, strict=True))
     return copied
-
-
-def _checks(group: Group) -> bool:
-    return any(n.op.checks for n in group.nodes)
 
 
 def root_size(value: Value) -> int:
