@@ -6,11 +6,14 @@ import re
 
 from compiler.codegen import kernel as analysis
 from compiler.codegen.c import column, convolution, short_rows
+from compiler.codegen.c.attention_kernel import attention_kernel
+from compiler.codegen.c.concat import concat_kernel
+from compiler.codegen.c.contract import contract_kernel
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import LoopKernel, TeamKernel
 from compiler.codegen.c.loops import Loops, column_tiling
 from compiler.codegen.c.reduction import combine_text
-from compiler.codegen.c.templates import attention_kernel, concat_kernel, contract_kernel, scatter_kernel
+from compiler.codegen.c.scatter import scatter_kernel
 from compiler.codegen.c.tiles import MicroKernels
 from compiler.ir.graph import Node
 from compiler.plan import Check

@@ -1,0 +1,90 @@
+"""Concatenations, and slices written into a tensor, as copies row by row."""
+
+from __future__ import annotations
+
+from math import prod
+
+from compiler.codegen.c import names
+from compiler.codegen.c.body import Body, Scope
+from compiler.codegen.c.kernels import LoopKernel, parameters_of
+from compiler.codegen.c.spelling import index_text
+from compiler.codegen.c.writer import Writer
+from compiler.index import Index, Var, join, split
+from compiler.ir.graph import Node, Value
+
+
+def concat_kernel(node: Node, check_base: int) -> LoopKernel:
+    """``concat``: each part copied to its place; ``slice_scatter``: the base copied, then the part over it."""
+    graph = node.body
+    assert graph is not None
+    params = graph.inputs()
+    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
+    (value,) = graph.outputs
+    join_node = value.producer
+    assert join_node is not None
+    out = Writer(2)
+    if join_node.op.reads == "parts":
+        axis = join_node.attrs["axis"]
+        rows = prod(value.shape[:axis])
+        width = prod(value.shape[axis:])
+        start = 0
+        for part in join_node.inputs:
+            columns = prod(part.shape[axis:])
+            _copy_row(body, out, value, part, rows, columns, Index.of(Var("r", rows)) * width, start)
+            start += columns
+    else:
+        base, part = join_node.inputs
+        rows = value.shape[0]
+        width = prod(value.shape[1:])
+        _copy_row(body, out, value, base, rows, width, Index.of(Var("r", rows)) * width, 0)
+        _scatter_row(body, out, join_node, part, width)
+    parameters, operands = parameters_of(params, graph.outputs, {})
+    text = Writer()
+    text.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
+    text.open("for (long r = begin; r < end; r++)")
+    text.extend(out)
+    text.close()
+    text.close()
+    return LoopKernel(text.text(), operands, rows, checks=body.checks)
+
+
+def _copy_row(
+    body: Body, out: Writer, value: Value, part: Value, rows: int, columns: int, row: Index, start: int
+) -> None:
+    if not columns:
+        return
+    outer = Scope(Writer(2), frozenset({"r"}))
+    inner = Scope(Writer(3), frozenset({"c"}), outer)
+    linear = Index.of(Var("r", rows)) * columns + Index.of(Var("c", columns))
+    text = body.to_store(part, linear, inner)
+    inner.out(f"o0[{index_text((row + Index.of(Var('c', columns))).shifted(start))}] = {text};")
+    out.open("")
+    out.extend(outer.out)
+    out("#pragma omp simd")
+    out.open(f"for (long c = 0; c < {columns}; c++)")
+    out.extend(inner.out)
+    out.close()
+    out.close()
+
+
+def _scatter_row(body: Body, out: Writer, scatter: Node, part: Value, width: int) -> None:
+    """Write the rows of ``part`` that fall on row r of the result."""
+    start, step = scatter.attrs["start"], scatter.attrs["step"]
+    if not part.type.size:
+        return
+    columns = prod(part.shape[1:])
+    outer = Scope(Writer(3), frozenset({"q"}))
+    inner = Scope(Writer(4), frozenset({"c"}), outer)
+    column = Var("c", columns)
+    text = body.value(part, Index.of(Var("q", part.shape[0])) * columns + Index.of(column), inner)
+    coordinates = split(Index.of(column), part.shape[1:])
+    moved = [(c * s).shifted(a) for c, a, s in zip(coordinates, start[1:], step[1:], strict=True)]
+    place = join(moved, scatter.output.shape[1:])
+    inner.out(f"o0[{width} * r + {index_text(place)}] = {body.stored(scatter.output, text)};")
+    out(f"const long q = (r - {start[0]}) / {step[0]};")
+    out.open(f"if (q >= 0 && q < {part.shape[0]} && q * {step[0]} + {start[0]} == r)")
+    out.extend(outer.out)
+    out.open(f"for (long c = 0; c < {columns}; c++)")
+    out.extend(inner.out)
+    out.close()
+    out.close()

@@ -1,0 +1,133 @@
+"""Matrix products: through the tile templates, or, of doubles and integers, as three loops."""
+
+from __future__ import annotations
+
+from math import prod
+
+from compiler.codegen.c import gemm, names
+from compiler.codegen.c.body import Body, Run, Scope
+from compiler.codegen.c.gemm_plan import GemmSpec, Operand, Plan
+from compiler.codegen.c.isa import Isa
+from compiler.codegen.c.kernels import LoopKernel, TeamKernel, parameters_of
+from compiler.codegen.c.spelling import COMPUTE, index_text
+from compiler.codegen.c.writer import Writer
+from compiler.codegen.kernel import Sink, Touched, own_rows
+from compiler.domain import reduction_of
+from compiler.index import Index, Var, join, matrix_strides, split
+from compiler.ir.graph import Node, Value
+from compiler.ir.types import bf16, f16, f32
+
+
+def contract_kernel(
+    isa: Isa, node: Node, aliases: dict[int, int], check_base: int, fixed: frozenset[int] = frozenset()
+) -> TeamKernel | LoopKernel:
+    """A matrix product with everything fused behind it; operands in ``fixed`` are the same in many runs."""
+    graph = node.body
+    assert graph is not None
+    dot = next(n for n in graph.nodes if n.op.kind == "contract")
+    if dot.inputs[0].dtype not in (f32, bf16, f16):
+        return _plain_product(node, dot, aliases, check_base)
+    params = graph.inputs()
+    windows = [matrix_strides(v, casts=True) for v in dot.inputs]
+    roots = []
+    for window in windows:
+        assert window is not None, "fuse copies operands that are no strided window"
+        roots.append(window)
+    *batch, m, k = dot.inputs[0].shape
+    n = dot.inputs[1].shape[-1]
+    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
+    coordinates = [f"b{d}" for d in range(len(batch))]
+    place, first_place = (
+        join(
+            [Index.of(Var(x, s)) for x, s in zip((*coordinates, "i", j), dot.output.shape, strict=True)],
+            dot.output.shape,
+        )
+        for j in ("j", "j0")
+    )
+    out, ahead = Writer(), Writer()
+    inner = Scope(out)
+    body.run = Run(place, first_place, "j - j0", "width", Scope(ahead))
+    acc = "acc"
+    if dot.output.dtype.is_half:
+        acc = f"round_{dot.output.dtype.short}(acc)"
+    inner.known[dot.output, place] = acc
+    sums = {i: found.inputs[0] for i, v in enumerate(graph.outputs) if (found := reduction_of(v)) is not None}
+    terms = {i: (names.partial(i), body.value(value, place, inner)) for i, value in sums.items()}
+    by_column = {i for i in sums if graph.outputs[i].type.size > 1}
+    totals = tuple(term for i, term in terms.items() if i not in by_column)
+    column_totals = tuple(term for i, term in terms.items() if i in by_column)
+    texts = {i: body.to_store(v, place, inner) for i, v in enumerate(graph.outputs) if i not in sums}
+    result = next((i for i, text in texts.items() if text == "acc" and i not in aliases), None)
+    for i, text in texts.items():
+        target = names.target(i, aliases)
+        if i != result:
+            out(f"{target}[{index_text(place)}] = {text};")
+    read = {v for v, _ in body.loaded}
+    streams = [(names.operand(i), v.dtype.itemsize) for i, v in enumerate(params) if (v, place) in body.loaded]
+    streams += [(names.result(i), graph.outputs[i].dtype.itemsize) for i in texts if i not in aliases]
+    skip = {i for i, v in enumerate(params) if v not in read}
+    parameters, operands = parameters_of(params, graph.outputs, aliases, skip, sums, checked=bool(body.checks))
+    first = [("in", params.index(root), offset) for root, offset, _ in roots]
+    factors = [Operand(root.dtype.short, strides) for root, _, strides in roots]
+    compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
+    spec = GemmSpec(
+        "NAME", tuple(batch), m, n, k, factors[0], factors[1], compute, ", ".join(parameters), out.text(),
+        "" if result is None else names.result(result), totals, column_totals, ahead.text(), tuple(streams),
+        first[1][1] in fixed,
+    )  # fmt: skip
+    plan = Plan(isa, spec)
+    touched: Touched = frozenset()
+    if prod(batch) == 1:
+        touched = own_rows(graph, Var("i", m), body.loaded, [(i, place) for i in texts]) - {first[1][:2]}
+        if not _row_by_row(*roots[0], m, k):
+            touched -= {first[0][:2]}
+    text = (gemm.pack_kernel(plan) + "\n" if plan.packed_bytes else "") + gemm.gemm_kernel(plan)
+    sinks = [Sink(i, "sum", f32, n, plan.row_parts) if i in by_column else Sink(i, "sum", f32, 1) for i in sums]
+    pointers = [*first, *((kind, i, 0) for kind, i in operands)]
+    return TeamKernel(
+        text, pointers, plan.micro_kernels, plan.shared_bytes, plan.private_bytes, body.checks, touched,
+        plan.even, sinks, plan.parts, plan.packed_bytes,
+    )  # fmt: skip
+
+
+def _row_by_row(root: Value, offset: int, strides: tuple[int, ...], m: int, k: int) -> bool:
+    """Whether row i of a matrix [m, k] lies in the i-th of m equal parts of the memory it is a window of."""
+    row, column = strides[-2:]
+    return row * m == root.type.size and offset + (k - 1) * column < row
+
+
+def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: int) -> LoopKernel:
+    """A product of f64 or integer matrices: three loops."""
+    graph = node.body
+    assert graph is not None
+    params = graph.inputs()
+    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
+    *batch, m, k = dot.inputs[0].shape
+    n = dot.inputs[1].shape[-1]
+    rows = prod(batch) * m
+    row, column, inner = Var("r", rows), Var("c", n), Var("k", k)
+    lead = split(Index.of(row), (*batch, m))
+    scope = Scope(Writer(3), frozenset({"r", "c", "k"}))
+    a = body.value(dot.inputs[0], join([*lead, Index.of(inner)], dot.inputs[0].shape), scope)
+    b = body.value(dot.inputs[1], join([*lead[:-1], Index.of(inner), Index.of(column)], dot.inputs[1].shape), scope)
+    scope.out(f"acc += {a} * {b};")
+    place = Index.of(row) * n + Index.of(column)
+    after = Scope(Writer(3), frozenset({"r", "c"}))
+    after.known[dot.output, place] = "acc"
+    texts = [body.to_store(value, place, after) for value in graph.outputs]  # a result may overwrite an operand
+    for i, text in enumerate(texts):
+        after.out(f"{names.target(i, aliases)}[{index_text(place)}] = {text};")
+    parameters, operands = parameters_of(params, graph.outputs, aliases)
+    out = Writer()
+    out.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
+    out.open("for (long r = begin; r < end; r++)")
+    out.open(f"for (long c = 0; c < {n}; c++)")
+    out(f"{COMPUTE[dot.output.dtype]} acc = 0;")
+    out.open(f"for (long k = 0; k < {k}; k++)")
+    out.extend(scope.out)
+    out.close()
+    out.extend(after.out)
+    out.close()
+    out.close()
+    out.close()
+    return LoopKernel(out.text(), operands, rows, checks=body.checks)

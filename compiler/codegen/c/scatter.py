@@ -1,0 +1,92 @@
+"""Scatters: sums at places that an index tells, in its order, so that the result never varies."""
+
+from __future__ import annotations
+
+from math import prod
+
+from compiler.codegen.c import names
+from compiler.codegen.c.body import Body, Scope
+from compiler.codegen.c.kernels import LoopKernel, parameters_of
+from compiler.codegen.c.spelling import STORAGE, index_text
+from compiler.codegen.c.writer import Writer
+from compiler.index import Index, Var, join, split
+from compiler.ir.graph import Node
+
+
+def scatter_kernel(node: Node, check_base: int) -> LoopKernel:
+    """``scatter_rows`` and ``scatter_add``: added in the order of the index, so that the result never varies."""
+    graph = node.body
+    assert graph is not None
+    (value,) = graph.outputs
+    scatter = value.producer
+    assert scatter is not None
+    if value.dtype.is_half:
+        raise NotImplementedError(
+            f"{scatter.op.name} of 16-bit values in C; cast the source to float32 first\n  at {scatter.loc}"
+        )
+    params = graph.inputs()
+    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
+    text, total = (_scatter_rows if scatter.op.name == "scatter_rows" else _scatter_add)(body, scatter)
+    parameters, operands = parameters_of(params, graph.outputs, {})
+    head = Writer()
+    head.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
+    head.extend(text)
+    head.close()
+    return LoopKernel(
+        head.text(),
+        operands,
+        total,
+        16 if total > 1 else 1,
+        checks=body.checks,
+    )
+
+
+def _scatter_rows(body: Body, scatter: Node) -> tuple[Writer, int]:
+    """A range of columns: cleared, then every source row added to its target."""
+    index, source = scatter.inputs
+    rows, count = scatter.attrs["rows"], index.type.size
+    width = source.type.size // count if count else 1
+    out = Writer(1)
+    out(f"for (long r = 0; r < {rows}; r++)")
+    out(f"  for (long c = begin; c < end; c++) o0[{width} * r + c] = 0;")
+    outer = Scope(Writer(2), frozenset({"n"}))
+    inner = Scope(Writer(3), frozenset({"c"}), outer)
+    n, c = Var("n", count), Var("c", width)
+    target = body.value(index, Index.of(n), outer)
+    text = body.value(source, Index.of(n) * width + Index.of(c), inner)
+    out.open(f"for (long n = 0; n < {count}; n++)")
+    out.extend(outer.out)
+    out(f"{STORAGE[scatter.output.dtype]} *restrict row = o0 + {width} * {target};")
+    out("#pragma omp simd")
+    out.open("for (long c = begin; c < end; c++)")
+    out.extend(inner.out)
+    out(f"row[c] += {text};")
+    out.close()
+    out.close()
+    return out, width
+
+
+def _scatter_add(body: Body, scatter: Node) -> tuple[Writer, int]:
+    """One thread: the base copied, then every source element added at its place."""
+    base, index, source = scatter.inputs
+    axis = scatter.attrs["axis"]
+    out = Writer(1)
+    copy = Scope(Writer(2), frozenset({"i"}))
+    i = Var("i", base.type.size)
+    text = body.value(base, Index.of(i), copy)
+    out.open(f"for (long i = 0; i < {base.type.size}; i++)")
+    out.extend(copy.out)
+    out(f"o0[i] = {text};")
+    out.close()
+    add = Scope(Writer(2), frozenset({"n"}))
+    n = Index.of(Var("n", source.type.size))
+    target = body.value(index, n, add)
+    value = body.value(source, n, add)
+    coordinates = list(split(n, source.shape))
+    coordinates[axis] = Index()
+    width = prod(base.shape[axis + 1 :])
+    out.open(f"for (long n = 0; n < {source.type.size}; n++)")
+    out.extend(add.out)
+    out(f"o0[{index_text(join(coordinates, base.shape))} + {width} * {target}] += {value};")
+    out.close()
+    return out, 1
