@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from compiler.index import Index, Var, broadcast, join, matrix_strides, parts_in_concat, refined, split, through_view
+from compiler.index import (
+    Index,
+    Var,
+    broadcast,
+    join,
+    matrix_strides,
+    parts_in_concat,
+    refined,
+    split,
+    strides_of,
+    through_view,
+)
 from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.types import Shape
 
 SHORT = 4
 """An inner loop of so few elements takes in the dimension around it."""
@@ -70,10 +82,30 @@ def _sources(node: Node | None, index: Index, operand_place: Callable[[Node], In
     if node.op.kind == "reduce":
         return [(node.inputs[0], operand_place(node))]
     if node.op.is_lookup:
-        table, places = node.inputs
-        at = join(split(index, node.output.shape)[: places.type.rank], places.shape)
-        return [(places, at), (table, Index.of(Var("found", table.type.size, "=", at)))]
+        at, place = looked_up(node, index)
+        return [(node.inputs[1], at), (node.inputs[0], place("found"))]
+    if node.op.reads in ("parts", "slice"):
+        return [(v, _in_part(index, node.output.shape, v.shape)) for v in node.inputs]
     return [(v, broadcast(index, node.output.shape, v.shape)) for v in node.inputs]
+
+
+def looked_up(node: Node, index: Index) -> tuple[Index, Callable[[str], Index]]:
+    """Where element ``index`` of a lookup reads its second operand; and the first one, by the name of what it finds."""
+    table, places = node.inputs
+    axis, at = node.attrs.get("axis", 0), index
+    rest = list(split(index, node.output.shape))
+    if node.op.reads == "rows":
+        at = join(rest[: places.type.rank], places.shape)
+        rest[: places.type.rank] = [Index()]
+    rest[axis] = Index()
+    others, stride = join(rest, table.shape), strides_of(table.shape)[axis]
+    return at, lambda name: Index.of(Var(name, table.shape[axis], "=", at)) * stride + others
+
+
+def _in_part(index: Index, shape: Shape, part: Shape) -> Index:
+    """An element of a part of a value of ``shape``: somewhere along the dimensions of which it is only a part."""
+    coordinates = zip(split(index, shape), shape, part, strict=True)
+    return join([c if n == m else Index.of(Var("part", m, "=", c)) for c, n, m in coordinates], part)
 
 
 def read_in_place(node: Node) -> frozenset[int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compiler.codegen.indices import bracketed, index_text
-from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, strides_of, through_view, view_chain
+from compiler.domain import looked_up
+from compiler.index import Bound, Index, Var, broadcast, join, slide_bounds, split, through_view, view_chain
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import DType, boolean, i64
 from compiler.ops.structure import is_constant
@@ -259,15 +260,8 @@ class Body:
     def _lookup(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
         """The table's value at a place that the index tells at run time."""
         table, index = node.inputs
-        axis, at = node.attrs.get("axis", 0), linear
-        rest = list(split(linear, node.output.shape))
-        if node.op.reads == "rows":
-            at = join(rest[: index.type.rank], index.shape)
-            rest[: index.type.rank] = [Index()]
-        rest[axis] = Index()
-        name = self.value(index, at, scope, guard)
-        place = Index.of(Var(name, table.shape[axis], "=", at)) * strides_of(table.shape)[axis]
-        return self.value(table, place + join(rest, table.shape), scope, guard)
+        at, place = looked_up(node, linear)
+        return self.value(table, place(self.value(index, at, scope, guard)), scope, guard)
 
     def _concat(self, node: Node, linear: Index, scope: Scope, guard: str) -> str:
         """Each place reads the one operand it comes from."""

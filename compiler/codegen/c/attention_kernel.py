@@ -9,7 +9,6 @@ from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import TeamKernel
 from compiler.index import concat_starts, matrix_strides, place_in_concat, view_chain
 from compiler.ir.graph import Node, Value
-from compiler.ir.types import DType
 from compiler.ops.contract import attention_scale
 
 
@@ -37,7 +36,7 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
     out_value = op.inputs[3] if backward else op.outputs[0]
     out_strides = windows[3][2] if backward else _contiguous(out_value)
     spec = attention.AttentionSpec(
-        "NAME", batch, heads, queries, k.shape[-2], dim, _name(q.dtype),
+        "NAME", batch, heads, queries, k.shape[-2], dim, q.dtype.short,
         windows[0][2], windows[1][2], windows[2][2], out_strides,
         attention_scale(attrs["scale"], dim), attrs["causal"], mask, attrs["dropout"], attrs["index"],
     )  # fmt: skip
@@ -79,10 +78,6 @@ def _team(
 ) -> TeamKernel:
     private = attention.scratch_bytes(isa, spec, 1)
     return TeamKernel(text, pointers, spec.micro_kernels(isa), 0, private)
-
-
-def _name(dtype: DType) -> str:
-    return dtype.short
 
 
 def _four(value: Value, strides: tuple[int, ...]) -> tuple[int, int, int, int]:

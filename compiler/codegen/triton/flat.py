@@ -24,7 +24,7 @@ from compiler.codegen.triton.task import (
     power_of_two,
     warps_for,
 )
-from compiler.domain import reduction_of
+from compiler.domain import evaluated, reduction_of
 from compiler.index import Index, Var
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType, f32
@@ -92,8 +92,9 @@ class Flat(Mergeable):
                 return False
         if any(v.type.size != self.size for i, v in enumerate(self.outputs) if i not in self.sums):
             return False
-        body, _ = self._evaluate("", "", 0)
-        return all(index == self.place or value.type.size == 1 for value, index in body.loaded)
+        starts = [(v if i not in self.sums else self.sums[i].inputs[0], self.place) for i, v in enumerate(self.outputs)]
+        reads = evaluated(starts, lambda _: self.place)
+        return all(i == self.place or v.type.size == 1 for v, i in reads if v.producer is None)
 
     @property
     def shareable(self) -> bool:

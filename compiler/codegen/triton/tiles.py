@@ -27,6 +27,7 @@ from compiler.codegen.triton.task import (
     power_of_two,
     warps_for,
 )
+from compiler.domain import evaluated
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, TensorType, f32
 from compiler.placement import Scratch
@@ -90,11 +91,9 @@ class Tiles:
 
     def _strided(self) -> bool:
         """Whether some input is not read along the columns, so that wide tiles would waste what memory delivers."""
-        body = Body(self.graph, self.names, {})
-        scope = Scope()
-        for value in self.outputs:
-            body.value(value, self.kernel.place(value), scope)
-        return any(abs(index.coefficient(self.kernel.column)) > 1 for _, index in body.loaded)
+        kernel = self.kernel
+        reads = evaluated(((v, kernel.place(v)) for v in self.outputs), kernel.operand_place)
+        return any(abs(index.coefficient(kernel.column)) > 1 for v, index in reads if v.producer is None)
 
     # Writing
 
