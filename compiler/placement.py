@@ -240,7 +240,7 @@ class Placement:
             return False
         made_by_loop = self.maker[value].op.kind == "loop"  # which may stack two values in one memory
         copied = any(source is value for source, _ in self.copies)
-        return self.last_read[value] == at and not made_by_loop and not copied
+        return self.last_read.get(value) == at and not made_by_loop and not copied
 
     def _place_histories(self, loop: Node, at: int) -> None:
         """Where a carry is stacked as iterations find it, one memory for that and for what they leave.

@@ -7,9 +7,11 @@ from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.module import emit
 from compiler.interpret import interpret
+from compiler.ir.graph import Graph
 from compiler.passes.autodiff import autodiff
 from compiler.pipeline import Stages, lowering
-from tests.samples import Sample, arguments, assert_same, sample_graph, samples, with_gradient
+from tests.compiler.codegen.c.drawn import Draw, arrays_for
+from tests.samples import arguments, assert_same, sample_graph, samples, with_gradient
 
 # Sums in another order, and one unit in the last place of a 16-bit result that another sum can tip over.
 TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 2e-5, "float64": 1e-9}
@@ -21,18 +23,23 @@ OPS = sorted({s.op for s in samples()})
 def test_samples(worker, op: str) -> None:
     for sample in samples():
         if sample.op == op:
-            check(worker, sample)
+            graph = with_gradient(sample_graph(sample))
+            check(worker, graph, arguments(sample, graph), sample.id)
 
 
-def check(worker, sample: Sample) -> None:
-    graph = with_gradient(sample_graph(sample))
-    arrays = arguments(sample, graph)
+@pytest.mark.parametrize("seed", range(24))
+def test_random_graphs(worker, seed: int) -> None:
+    graph = Draw(seed, 12, halves=seed % 3 == 0).graph
+    check(worker, graph, arrays_for(graph, seed), f"seed {seed}")
+
+
+def check(worker, graph: Graph, arrays: list[np.ndarray], name: str) -> None:
     expected, _ = interpret(autodiff(graph), arrays)
     program = emit(Stages(graph).run(lowering(FEATURES)))
     results = worker.submit(run_program, program, arrays).result()
     for result, reference in zip(results, expected, strict=True):
         tolerance = TOLERANCE.get(reference.dtype.name, 0)
-        assert_same(result, reference, tolerance, tolerance, why=f"{sample.id}\n{program.source}")
+        assert_same(result, reference, tolerance, tolerance, why=f"{name}\n{program.source}")
 
 
 def test_an_index_out_of_range_names_the_first(worker) -> None:
