@@ -129,7 +129,7 @@ def compiler_version() -> str:
     """A digest of the files of the compiler, whenever they were written: in a wheel, all may bear the same time."""
     digest = hashlib.sha256()
     root = Path(pipeline.__file__).parent
-    for file in sorted(f for pattern in ("*.py", "*.lark") for f in root.rglob(pattern)):
+    for file in sorted(f for pattern in ("*.py", "*.lark", "*.c") for f in root.rglob(pattern)):
         content = file.read_bytes()
         digest.update(f"{file.relative_to(root).as_posix()} {len(content)}\n".encode())
         digest.update(content)

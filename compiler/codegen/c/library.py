@@ -5,6 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
+
+
+@cache
+def text_of(name: str) -> str:
+    """A C file in this folder."""
+    return Path(__file__).with_name(name).read_text("utf-8")
+
+
+@cache
+def read(name: str) -> tuple[str, ...]:
+    """The pieces of a C file in this folder, which blank lines divide; comments with // are for readers of the file."""
+    kept = re.sub(r"^//.*\n+", "", text_of(name), flags=re.M)
+    return tuple(piece.strip("\n") + "\n" for piece in kept.split("\n\n"))
+
 
 _DEFINES = re.compile(
     r"^#define (\w+)"  # a macro

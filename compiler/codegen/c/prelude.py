@@ -1,6 +1,7 @@
 """The head of a generated C file: types, conversions, elementary functions, random bits and the thread-pool ABI.
 
-Functions are branch-free so that a compiler vectorises the loops they are inlined in; none needs -ffast-math or libm.
+Most of it is C, in files beside this one; what depends on the instruction set or is computed stands here. Functions are
+branch-free so that a compiler vectorises the loops they are inlined in; none needs -ffast-math or libm.
 Arguments out of range are not clamped: what comes of them is replaced, which takes fewer instructions.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.library import used
+from compiler.codegen.c.library import read, text_of, used
 
 POOL_ABI = """\
 typedef struct gen_pool gen_pool;
@@ -33,292 +34,6 @@ MAX_ULP: dict[str, float] = {
 }
 """Largest error of each elementary function in units in the last place, with and without fused multiply-add."""
 
-
-_HEAD = """\
-#include <math.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-typedef uint16_t bf16; /* storage only: arithmetic is in f32 */
-typedef uint16_t f16;
-
-#define INLINE static inline __attribute__((always_inline)) /* or the loop around the call is not vectorised */
-#ifdef __clang__
-#define NOINLINE static __attribute__((noinline))
-#define KERNEL __attribute__((noinline, visibility("hidden")))
-#define PLAIN __attribute__((noinline, optnone)) /* long, and nothing to gain in it */
-#define UNROLL _Pragma("unroll")
-#define ROLLED _Pragma("nounroll") /* in many places: text that is short compiles fast */
-#else
-#define NOINLINE static __attribute__((noinline, noclone))
-#define KERNEL __attribute__((noinline, noclone, visibility("hidden")))
-#define PLAIN __attribute__((noinline, optimize("O0"))) /* long, and nothing to gain in it */
-#define UNROLL _Pragma("GCC unroll 32")
-#define ROLLED _Pragma("GCC unroll 1") /* in many places: text that is short compiles fast */
-#endif
-
-"""
-
-_BITS = """\
-INLINE uint32_t float_bits(float x) {
-  uint32_t u;
-  memcpy(&u, &x, sizeof u);
-  return u;
-}
-
-INLINE float bits_float(uint32_t u) {
-  float x;
-  memcpy(&x, &u, sizeof x);
-  return x;
-}
-"""
-
-_FROM_BF16 = """\
-INLINE float bf16_to_f32(bf16 h) { return bits_float((uint32_t)h << 16); }
-"""
-
-_TO_BF16 = """\
-/* In the upper half the nearest bf16, ties to even; a NaN stays a quiet NaN. */
-INLINE uint32_t nearest_bf16(float x) {
-  const uint32_t u = float_bits(x);
-  return x == x ? u + 0x7fffu + (u >> 16 & 1u) : u | 0x400000u;
-}
-
-INLINE bf16 f32_to_bf16(float x) { return (bf16)(nearest_bf16(x) >> 16); }
-"""
-
-_ROUND_BF16 = """\
-INLINE float round_bf16(float x) { return bits_float(nearest_bf16(x) & 0xffff0000u); }
-"""
-
-_FROM_F16 = """\
-/* Scaling by 2^112 rebiases the exponent and normalises subnormals. */
-INLINE float f16_to_f32(f16 h) {
-  const float magnitude = bits_float((h & 0x7fffu) << 13) * 0x1p112f;
-  const uint32_t special = magnitude >= 65536.0f ? 0x7f800000u : 0u;
-  return bits_float(float_bits(magnitude) | special | (h & 0x8000u) << 16);
-}
-"""
-
-_TO_F16 = """\
-/* Round to nearest even: subnormals through the last bits of 0.5 + |x|, overflow to infinity, NaN stays NaN. */
-INLINE f16 f32_to_f16(float x) {
-  const uint32_t sign = float_bits(x) >> 16 & 0x8000u;
-  const uint32_t u = float_bits(x) & 0x7fffffffu;
-  const uint32_t normal = (u - 0x38000000u + 0xfffu + (u >> 13 & 1u)) >> 13;
-  const uint32_t subnormal = float_bits(bits_float(u) + 0.5f) - 0x3f000000u;
-  uint32_t h = u < 0x38800000u ? subnormal : normal;
-  h = u >= 0x47800000u ? 0x7c00u : h;
-  h = u > 0x7f800000u ? 0x7e00u : h;
-  return (f16)(h | sign);
-}
-"""
-
-_ROUND_F16 = """\
-INLINE float round_f16(float x) { return f16_to_f32(f32_to_f16(x)); }
-"""
-
-# exp(f) = 1 + f + f^2 P(f) on [-ln2/2, ln2/2]; the coefficients of P are a minimax fit, relative error 3.3e-9.
-_EXP_SERIES = """\
-/* x = n ln2 + f; returns (exp(f) - 1) and sets n, which mean nothing unless n fits 22 bits. */
-INLINE float exp_reduced(float x, int32_t *n) {
-  const float round = 12582912.0f; /* 1.5 * 2^23: the sum keeps no fraction */
-  const float shifted = x * 1.44269504f + round;
-  const float whole = shifted - round;
-  const float f = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
-  float p = 1.3813144760206342e-3f;
-  p = p * f + 8.369418792426586e-3f;
-  p = p * f + 4.166845604777336e-2f;
-  p = p * f + 1.6666515171527863e-1f;
-  p = p * f + 4.999999403953552e-1f;
-  *n = (int32_t)(float_bits(shifted) - 0x4b400000u);
-  return p * (f * f) + f;
-}
-
-INLINE float exp2i(int32_t n) { return bits_float((uint32_t)(n + 127) << 23); }
-"""
-
-_EXP = """\
-/* Scaled in two steps, so that neither overflow nor a subnormal result comes early. */
-INLINE float gen_expf(float x) {
-  int32_t n;
-  const float p = exp_reduced(x, &n) + 1.0f;
-  const int32_t half = n >> 1;
-  float y = p * exp2i(half) * exp2i(n - half);
-  y = x < -104.5f ? 0.0f : y;
-  return x > 88.8f ? INFINITY : y;
-}
-"""
-
-# 2^r = 1 + r P(r) on [-1/2, 1/2]; the coefficients of P are a minimax fit, relative error 9.1e-8.
-_EXP2 = """\
-/* 2^x for x < 127.5; what is below 2^-126 becomes zero. */
-INLINE float exp2_flushed(float x) {
-  const float round = 12583039.0f; /* 1.5 * 2^23 + 127: the last bits of the sum are a biased exponent */
-  const float shifted = x + round;
-  const float r = x - (shifted - round);
-  float p = 1.326472032815218e-3f;
-  p = p * r + 9.671513922512531e-3f;
-  p = p * r + 5.550733953714371e-2f;
-  p = p * r + 2.4022242426872253e-1f;
-  p = p * r + 6.931470036506653e-1f;
-  p = p * r + 1.0f;
-  return x < -126.0f ? 0.0f : p * bits_float(float_bits(shifted) << 23);
-}
-"""
-
-_EXPM1 = """\
-INLINE float gen_expm1f(float x) {
-  int32_t n;
-  const float p = exp_reduced(x, &n);
-  const float half_scale = exp2i(n - 1);
-  float y = 2.0f * (half_scale * p + (half_scale - 0.5f));
-  y = x < -20.0f ? -1.0f : y;
-  y = x > 88.8f ? INFINITY : y;
-  return copysignf(y, x); /* of -0.0 too */
-}
-"""
-
-# log(1 + m) = m - m^2/2 + m^3 P(m) on [sqrt(1/2) - 1, sqrt(2) - 1]; minimax fit, relative error 7.5e-10.
-_LOG = """\
-/* x = 2^e (1 + m) with 1 + m in [sqrt(1/2), sqrt(2)); returns m^3 P(m). */
-INLINE float log_reduced(float x, float *mantissa, float *exponent) {
-  const int tiny = x < 0x1p-126f;
-  const uint32_t u = float_bits(tiny ? x * 0x1p23f : x);
-  const int32_t n = (int32_t)(u - 0x3f3504f3u) >> 23;
-  const float m = bits_float(u - ((uint32_t)n << 23)) - 1.0f;
-  *mantissa = m;
-  *exponent = (float)(tiny ? n - 23 : n);
-  float p = 6.74663856625557e-2f;
-  p = p * m - 1.1675651371479034e-1f;
-  p = p * m + 1.1888162791728973e-1f;
-  p = p * m - 1.240558922290802e-1f;
-  p = p * m + 1.4219552278518677e-1f;
-  p = p * m - 1.666799634695053e-1f;
-  p = p * m + 2.000211924314499e-1f;
-  p = p * m - 2.5000008940696716e-1f;
-  p = p * m + 3.333331346511841e-1f;
-  return (m * (m * m)) * p;
-}
-"""
-
-_LOG_EDGES = """\
-/* The logarithm y, or what it is of zero, of negative numbers, of infinity and NaN. */
-INLINE float log_edges(float x, float y) {
-  y = x == 0.0f ? -INFINITY : y;
-  y = x < 0.0f ? NAN : y;
-  return x < INFINITY ? y : x;
-}
-"""
-
-_LOG_NATURAL = """\
-INLINE float gen_logf(float x) {
-  float m, e;
-  const float cubic = log_reduced(x, &m, &e);
-  const float tail = cubic - e * 2.12194440e-4f - 0.5f * (m * m);
-  return log_edges(x, (m + tail) + e * 0.693359375f);
-}
-"""
-
-_LOG2 = """\
-/* Exact for powers of two, where m is 0. The rounding error of 1/ln2 is added apart. */
-INLINE float gen_log2f(float x) {
-  float m, e;
-  const float cubic = log_reduced(x, &m, &e);
-  const float natural = m + (cubic - 0.5f * (m * m));
-  return log_edges(x, (natural * 1.92596303e-8f + natural * 1.44269502f) + e);
-}
-"""
-
-_LOG1P = """\
-/* log(u) with u = 1 + x, plus the rounding error of u. */
-INLINE float gen_log1pf(float x) {
-  const float u = 1.0f + x;
-  const float lost = x < 1.0f ? x - (u - 1.0f) : 1.0f - (u - x);
-  float y = gen_logf(u) + lost / u;
-  y = x == -1.0f ? -INFINITY : x < INFINITY ? y : x;
-  return copysignf(y, x); /* of -0.0 too */
-}
-"""
-
-_TANH = """\
-INLINE float gen_tanhf(float x) {
-  const float a = fabsf(x);
-  const float e = gen_expm1f(2.0f * a);
-  const float y = a > 9.1f ? 1.0f : e / (e + 2.0f);
-  return copysignf(y, x);
-}
-"""
-
-# erf(x) = x P(x^2) / Q(x^2) for |x| < 3.92, beyond which erf rounds to one; minimax fit, relative error 3.1e-8.
-_ERF = """\
-INLINE float gen_erff(float x) {
-  const float z = x * x;
-  float p = 2.3103270173e-4f;
-  p = p * z + 3.6441592113e-3f;
-  p = p * z + 5.1698134291e-2f;
-  p = p * z + 1.9133942327e-1f;
-  p = p * z + 1.1283791323e0f;
-  float q = -1.1037397408e-7f;
-  q = q * z + 2.3044679081e-5f;
-  q = q * z + 1.0672033423e-3f;
-  q = q * z + 1.4556687570e-2f;
-  q = q * z + 1.1345564519e-1f;
-  q = q * z + 5.0290248977e-1f;
-  q = q * z + 1.0f;
-  const float y = x * p / q;
-  return fabsf(x) >= 3.92f ? copysignf(1.0f, x) : y;
-}
-"""
-
-_FETCH = """\
-/* Brings a line of memory near that will be read soon. What is not there does no harm. */
-#define FETCH(place) __builtin_prefetch(place, 0, 2)
-"""
-
-_FETCH_ROW = """\
-INLINE void fetch_row(const void *row, long bytes) {
-  for (long i = 0; i < bytes; i += 64) FETCH((const char *)row + i);
-}
-"""
-
-_FETCH_ROWS = """\
-/* Fetches rows of a tile, `apart` bytes from one another. */
-INLINE void fetch_rows(const void *first, long rows, long apart, long bytes) {
-  ROLLED for (long row = 0; row < rows; ++row) fetch_row((const char *)first + row * apart, bytes);
-}
-"""
-
-_PHILOX = """\
-/* Philox4x32-10 (Salmon et al., 2011): key = seed, counter = (block, offset), four words. */
-typedef struct {
-  uint32_t x, y, z, w;
-} philox_words;
-
-INLINE philox_words philox_block(uint64_t seed, uint64_t offset, uint64_t block) {
-  uint32_t x = (uint32_t)block, y = (uint32_t)(block >> 32), z = (uint32_t)offset, w = (uint32_t)(offset >> 32);
-  uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-  UNROLL for (int round = 0; round < 10; ++round) {
-    const uint64_t p = (uint64_t)0xD2511F53u * x, q = (uint64_t)0xCD9E8D57u * z;
-    x = (uint32_t)(q >> 32) ^ y ^ k0;
-    y = (uint32_t)q;
-    z = (uint32_t)(p >> 32) ^ w ^ k1;
-    w = (uint32_t)p;
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  return (philox_words){x, y, z, w};
-}
-"""
-
-_PHILOX_LANE = """\
-INLINE uint32_t philox_lane(uint64_t seed, uint64_t offset, uint64_t element) {
-  const philox_words r = philox_block(seed, offset, element >> 2);
-  const uint32_t low = element & 1 ? r.y : r.x, high = element & 1 ? r.w : r.z;
-  return element & 2 ? high : low;
-}
-"""
 
 _PHILOX_FILL = """\
 #define PHILOX_ROOM(n) (((n) + 3 + 2 * LANES - 1) / (2 * LANES) * (2 * LANES)) /* for n uniforms */
@@ -457,62 +172,9 @@ INLINE float cos_reduced(float r) {{
 """
 
 
-_SIN = """\
-INLINE float gen_sinf(float x) {
-  uint32_t n;
-  const float r = quarter_reduced(x, &n);
-  const float y = n & 1 ? cos_reduced(r) : sin_reduced(r);
-  return x == 0.0f ? x : n & 2 ? -y : y; /* -0.0 stays */
-}
-"""
-
-_COS = """\
-INLINE float gen_cosf(float x) {
-  uint32_t n;
-  const float r = quarter_reduced(x, &n);
-  const float y = n & 1 ? sin_reduced(r) : cos_reduced(r);
-  return (n + 1) & 2 ? -y : y;
-}
-"""
-
-_SUM_OF = """\
-INLINE float sum_of(const float *x, long n) {
-  float sum = 0.0f;
-#pragma omp simd reduction(+ : sum)
-  for (long i = 0; i < n; ++i) sum += x[i];
-  return sum;
-}
-"""
-
 _PIECES = [
-    _BITS,
-    _FROM_BF16,
-    _TO_BF16,
-    _ROUND_BF16,
-    _FROM_F16,
-    _TO_F16,
-    _ROUND_F16,
-    _EXP_SERIES,
-    _EXP,
-    _EXP2,
-    _EXPM1,
-    _LOG,
-    _LOG_EDGES,
-    _LOG_NATURAL,
-    _LOG2,
-    _LOG1P,
-    _TANH,
-    _ERF,
-    _reduction(),
-    _SIN,
-    _COS,
-    _FETCH,
-    _FETCH_ROW,
-    _FETCH_ROWS,
-    _PHILOX,
-    _PHILOX_LANE,
-    _SUM_OF,
-]
+    *read("conversions.c"), *read("elementary.c"), _reduction(), *read("trigonometric.c"), *read("memory.c"),
+]  # fmt: skip
 
 _VECTORS = """\
 #define LANES {lanes}
@@ -585,40 +247,10 @@ def _halves(lanes: int) -> list[int]:
     return [lanes >> step for step in range(1, lanes.bit_length())]
 
 
-_BF16_DOT = """\
-/* Two rows as pairs of bf16: the first in the low halves. n lanes are read, the others are zero. */
-INLINE vu pair_f32(const float *even, const float *odd, int n) {
-  const __mmask16 m = (__mmask16)((1u << n) - 1);
-  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21,
-                                         5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  const __m512 o = odd ? _mm512_maskz_loadu_ps(m, odd) : _mm512_setzero_ps();
-  return (vu)_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(o, _mm512_maskz_loadu_ps(m, even)));
-}
-
-INLINE vu pair_bf16(const bf16 *even, const bf16 *odd, int n) {
-  const __mmask16 m = (__mmask16)((1u << n) - 1);
-  const __m512i e = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, even));
-  return odd ? (vu)e | (vu)_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(m, odd)) << 16 : (vu)e;
-}
-
-/* 32 neighbours of one row as 16 pairs. */
-INLINE vu row_pairs_f32(const float *p) {
-  return (vu)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(p + 16), _mm512_loadu_ps(p));
-}
-
-INLINE vu row_pairs_bf16(const bf16 *p) { return (vu)_mm512_loadu_si512(p); }
-
-/* acc[l] += a.low * b[l].low + a.high * b[l].high; subnormals count as zero. */
-INLINE vf dot_bf16(vf acc, vu a, vu b) {
-  return (vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)a, (__m512bh)b);
-}
-"""
-
-
 def prelude(isa: Isa, text: str) -> str:
     """The head of a generated file: in one fixed order, the functions above that ``text`` calls and what they need."""
-    pieces = [*_PIECES, _vectors(isa.lanes), _folds(isa.lanes), _philox_fill(isa), _BF16_DOT]
-    head = "\n".join([_HEAD + POOL_ABI, *used(pieces, text)])
+    pieces = [*_PIECES, _vectors(isa.lanes), _folds(isa.lanes), _philox_fill(isa), *read("bf16_dot.c")]
+    head = "\n".join([text_of("head.h") + "\n" + POOL_ABI, *used(pieces, text)])
     header = {"neon": "arm_neon.h", "portable": ""}.get(isa.name, "immintrin.h")
     intrinsics = header and re.search(r"\b(_mm\d*_|vmull)", head + text)
     return f"#include <{header}>\n{head}" if intrinsics else head
