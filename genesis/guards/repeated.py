@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,10 +23,18 @@ _FLOAT = object()
 """Stands for an argument that is a float."""
 
 
+class _ArrayKind(NamedTuple):
+    """Stands for an argument that is a NumPy array."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
 class LastCall:
     """What the next call is compared with: arguments, modes, the clocks of modules and optimizers, what is around.
 
-    Of a plain tensor the type counts, of a float that it is one, of any other argument which object it is.
+    Of a plain tensor or an array the type and shape count, of a float that it is one, of any other argument which
+    object it is.
     """
 
     __slots__ = ("_around", "_autocast", "_grad_enabled", "_kinds", "_module_time", "_optimizer_time")
@@ -46,7 +54,7 @@ class LastCall:
         self._around = reachable.snapshot(inputs)
 
     def inputs(self, args: tuple[Any, ...], here: Session) -> list[np.ndarray] | None:
-        """The arrays of the tensors in a call that is like this one; None where something may be other."""
+        """The arrays, and those of the tensors, in a call that is like this one; None where something may be other."""
         kinds = self._kinds
         if (
             module_changes.time != self._module_time
@@ -63,15 +71,19 @@ class LastCall:
                 if found is not kind and (found.dtype is not kind.dtype or found.shape != kind.shape):
                     return None
                 inputs.append(value.data)
+            elif type(kind) is _ArrayKind and type(x) is np.ndarray:
+                if x.dtype != kind.dtype or x.shape != kind.shape:
+                    return None
+                inputs.append(x)
             elif x is not kind and (kind is not _FLOAT or type(x) is not float):
                 return None
         return inputs if self._around.holds() else None
 
 
 def can_repeat(args: tuple[Any, ...]) -> bool:
-    """Whether :class:`LastCall` can tell these arguments from others: all are plain tensors, floats or no tensors."""
+    """Whether :class:`LastCall` can tell these arguments from others: no views, states, containers and the like."""
     return all(
-        plain_value(x) is not None or type(x) is float or not (is_tensor_like(x) or structure(x) is not None)
+        plain_value(x) is not None or type(x) is np.ndarray or not (is_tensor_like(x) or structure(x) is not None)
         for x in args
     )
 
@@ -88,5 +100,7 @@ def plain_value(x: Any) -> Value | None:
 
 
 def _kind(x: Any) -> Any:
+    if type(x) is np.ndarray:
+        return _ArrayKind(x.dtype, x.shape)
     value = plain_value(x)
     return value.type if value is not None else _FLOAT if type(x) is float else x

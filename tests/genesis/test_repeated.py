@@ -30,6 +30,24 @@ def test_other_tensors_of_the_type_and_other_floats_are_like_the_last() -> None:
     np.testing.assert_array_equal(inputs, [[0, 0]])
 
 
+def test_arrays_count_by_dtype_and_shape() -> None:
+    last, other = last_call(np.ones((2, 3), np.float32)), np.zeros((2, 3), np.float32)
+    inputs = last.inputs((other,), session())
+    assert inputs is not None and inputs[0] is other
+    for array in (np.ones((3, 2), np.float32), np.ones((2, 3)), genesis.ones(2, 3), [[1.0] * 3] * 2):
+        assert last.inputs((array,), session()) is None
+
+
+def test_a_step_on_other_arrays_builds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = genesis.compile(lambda x, by: x * by, backend="interpret")
+    for call in range(3):  # the second call is recorded again
+        assert float(step(np.full(2, call, np.float32), 2.0)[0]) == 2 * call
+    monkeypatch.setattr(type(step), "_kinds", None)
+    np.testing.assert_array_equal(step(np.float32([3, 4]), 0.5).numpy(), [1.5, 2])
+    with pytest.raises(TypeError, match="not callable"):
+        step(genesis.ones(2), 0.5)
+
+
 @pytest.mark.parametrize(
     "args",
     [
@@ -60,8 +78,8 @@ def test_modes_count() -> None:
 
 
 def test_arguments_that_are_not_told_apart() -> None:
-    assert can_repeat((X, 1.0, 2, None, print))
-    assert not any(can_repeat((x,)) for x in ([X], {"x": X}, np.ones(2), X[:1], genesis.ones(2, requires_grad=True)))
+    assert can_repeat((X, np.ones(2), 1.0, 2, None, print))
+    assert not any(can_repeat((x,)) for x in ([X], {"x": X}, X[:1], genesis.ones(2, requires_grad=True)))
 
 
 @pytest.mark.parametrize(
