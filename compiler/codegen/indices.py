@@ -8,13 +8,11 @@ from compiler.index import Index, Var
 def index_text(index: Index, divide: str, widen: str = "") -> str:
     """An index as an expression; ``divide`` is the target's operator for quotients of whole numbers.
 
-    ``widen``, such as ``".to(tl.int64)"``, converts each variable.
+    ``widen``, such as ``".to(tl.int64)"``, converts each variable, those in quotients too.
     """
     parts = []
     for var, c in index.terms:
-        name = _variable(var, divide)
-        if widen:
-            name = f"{bracketed(name)}{widen}"
+        name = _variable(var, divide, widen)
         parts.append(name if c == 1 else f"{name} * {c}")
     if index.constant or not parts:
         parts.append(str(index.constant))
@@ -26,8 +24,8 @@ def bracketed(text: str) -> str:
     return text if text.isidentifier() else f"({text})"
 
 
-def _variable(var: Var, divide: str) -> str:
+def _variable(var: Var, divide: str, widen: str) -> str:
     if var.of is None or var.op == "=":
-        return var.name
-    operand = bracketed(index_text(var.of, divide))
+        return f"{bracketed(var.name)}{widen}" if widen else var.name
+    operand = bracketed(index_text(var.of, divide, widen))
     return f"{operand} {divide if var.op == '/' else '%'} {var.by}" if var.by > 1 else operand

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from math import log, prod
 from typing import Any
 
+from compiler.codegen.indices import bracketed
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.layout import Window, Windows, pieces
-from compiler.codegen.triton.matmul import MAX_BATCH
-from compiler.codegen.triton.spelling import TYPES, index_text
+from compiler.codegen.triton.matmul import GPUS, numbers, programs
+from compiler.codegen.triton.spelling import TYPES, index_text, is_large
 from compiler.codegen.triton.task import (
     Argument,
     Task,
@@ -36,7 +37,7 @@ Operand = tuple[str, tuple[int, ...]]
 """A pointer to the rows of a head, and the strides of a row and along it."""
 
 LOG2E = 1 / log(2)
-WIDEST = {16: 128, 32: 64}  # bits of an element -> elements of a head up to which blocks fit into a multiprocessor
+WIDEST = 256  # elements of a head up to which blocks fit into a multiprocessor
 NOTHING = 'float("-inf")'
 
 
@@ -45,24 +46,21 @@ def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     if op.anchor != "attention":
         return False
     query, key, values = inputs[:3]
-    if not (query.dtype.is_half or query.dtype is f32) or attrs["dropout"] == 1 or prod(query.shape[:-2]) > MAX_BATCH:
+    if not (query.dtype.is_half or query.dtype is f32) or attrs["dropout"] == 1:
         return False
-    return (
-        max(query.shape[-1], values.shape[-1]) <= WIDEST[query.dtype.bits]
-        and min(v.type.size for v in (query, key, values)) > 0
-    )
+    return max(query.shape[-1], values.shape[-1]) <= WIDEST and min(v.type.size for v in (query, key, values)) > 0
 
 
-def attention_tasks(node: Node, windows: Windows) -> list[Task]:
+def attention_tasks(node: Node, target: str, windows: Windows) -> list[Task]:
     """The launches of an attention node: one forward, two backward."""
     assert node.body is not None
     op = next(n for n in node.body.nodes if n.op.anchor == "attention")
     if not op.op.gradient:
-        return [_Kernel(node, op, windows, "queries").forward()]
+        return [_Kernel(node, op, target, windows, "queries").forward()]
     delta = Scratch(TensorType(f32, op.inputs[0].shape[:-1]))
     return [
-        _Kernel(node, op, windows, "queries").query_gradient(delta),
-        _Kernel(node, op, windows, "keys").key_gradients(delta),
+        _Kernel(node, op, target, windows, "queries").query_gradient(delta),
+        _Kernel(node, op, target, windows, "keys").key_gradients(delta),
     ]
 
 
@@ -76,16 +74,21 @@ class Block:
     stages: int
 
 
-def block(kind: str, half: bool, dropout: bool, queries: int, keys: int, depth: int) -> Block:
-    """Sizes of blocks as in the kernels of FlashAttention-2, less where the problem is small.
+def block(kind: str, half: bool, dropout: bool, queries: int, keys: int, depth: int, lanes: int = 32) -> Block:
+    """Sizes of blocks as in the kernels of FlashAttention-2, less where the problem is small; a warp has ``lanes``.
 
     What is held throughout is long, what is walked over short enough that nothing spills. Products of float32 run
-    outside the tensor cores and take more registers, and so do random numbers, and two gradients of long heads.
+    outside the tensor cores and take more registers, and so do random numbers, and gradients of long heads.
     """
-    held, walked = (128, 64 if kind == "forward" else 32) if half else (64, 32)
+    forward = kind == "forward"
+    held, walked = (128, 64 if forward else 32) if half else (64, 32)
     if dropout or (kind == "key_gradients" and depth > 64):
         held, walked = 64, 32
+    if depth > (128 if half else 64):
+        held, walked = (64 if forward and half else 32), (32 if half else 16)
     warps = 8 if held * depth >= (8192 if half else 4096) else 4
+    if depth > 128 and not forward:
+        held, warps = walked, 256 // lanes
     rows, columns = (held, walked) if kind != "key_gradients" else (walked, held)
     rows, columns = max(16, min(rows, power_of_two(queries))), max(16, min(columns, power_of_two(keys)))
     return Block(rows, columns, warps, stages=2)
@@ -98,8 +101,9 @@ class _Kernel:
     block of scores. ``d`` runs along a key, ``e`` along a value, ``b`` is the number of the head.
     """
 
-    def __init__(self, node: Node, op: Node, windows: Windows, held: str) -> None:
+    def __init__(self, node: Node, op: Node, target: str, windows: Windows, held: str) -> None:
         assert node.body is not None
+        self.lanes = GPUS[target].lanes
         self.node, self.op, self.windows, self.graph, self.attrs = node, op, windows, node.body, op.attrs
         *lead, self.T, self.D = op.inputs[0].shape
         self.lead, self.S, self.E = tuple(lead), *op.inputs[2].shape[-2:]
@@ -114,7 +118,7 @@ class _Kernel:
 
     def _start(self, kind: str) -> None:
         """The indices of the program's block, and what every kernel reads."""
-        self.block = block(kind, self.half, self.attrs["dropout"] > 0, self.T, self.S, max(self.D, self.E))
+        self.block = block(kind, self.half, self.attrs["dropout"] > 0, self.T, self.S, max(self.D, self.E), self.lanes)
         self.size = {"m": self.block.queries, "n": self.block.keys}
         self.whole = {"m": self.T, "n": self.S, "d": self.D, "e": self.E}
         ragged = (("i", "rows", self.T % self.block.queries), ("j", "cols", self.S % self.block.keys))
@@ -122,14 +126,25 @@ class _Kernel:
         self.body = Body(self.graph, {v: f"a{k}" for k, v in enumerate(self.graph.inputs())}, masks)
         b, i, j = Var("b", prod(self.lead)), Var("i", max(self.T, 2)), Var("j", max(self.S, 2))
         self.place = Index.of(b) * (self.T * self.S) + Index.of(i) * self.S + Index.of(j)
-        first = "tl.program_id(0)" if self.whole[self.held] > self.size[self.held] else ""
-        self.top(f"{self.held} = {f'{first} * {self.size[self.held]} + ' if first else ''}{self._arange(self.held)}")
+        blocks, heads = ceil_div(self.whole[self.held], self.size[self.held]), prod(self.lead)
+        self.grid, (self.program, head) = programs(blocks, heads), numbers(blocks, heads)
+        if " " in self.program:
+            self.top(f"block = {self.program}")
+            self.program = "block"
+        first = f"{self.program} * {self.size[self.held]} + " if blocks > 1 else ""
+        rows = [(v.shape[-2], w[2][-2]) for v in self.op.inputs[:3] if (w := matrix_strides(v)) is not None]
+        self.wide = is_large(max(count * abs(stride) for count, stride in rows))
+        self.top(f"{self.held} = {self._wide(f'{first}{self._arange(self.held)}')}")
         self.top(*[f"{v} = tl.arange(0, {self._padded(v)})" for v in ("d", "e")])
         largest = max(prod(self.lead) * self.T * self.S, *(v.type.size for v in (*self.op.inputs, *self.op.outputs)))
-        wide = ".to(tl.int64)" if largest >= 2**31 else ""
-        self.top(*[f"b = tl.program_id(1){wide}"] * (prod(self.lead) > 1))
+        wide = ".to(tl.int64)" if is_large(largest) else ""
+        self.top(*[f"b = {bracketed(head) if ' ' in head else head}{wide}"] * (heads > 1))
         self._along(self.top, self.held)
         self.q, self.k, self.v = (self._operand(name, value) for name, value in zip("qkv", self.op.inputs))
+
+    def _wide(self, place: str) -> str:
+        """A vector of queries or keys, in 64 bits where places in a head need them."""
+        return f"({place}).to(tl.int64)" if self.wide else place
 
     def _arange(self, variable: str) -> str:
         return f"tl.arange(0, {self.size[variable]})"
@@ -215,7 +230,7 @@ class _Kernel:
         With as many queries as keys, only blocks on the diagonal hide some of their scores.
         """
         size, whole = self.size[self.walked], self.whole[self.walked]
-        held, program = self.size[self.held], "tl.program_id(0)"
+        held, program = self.size[self.held], self.program
         ranges = [("0", str(whole), False)]
         if self.attrs["causal"]:
             square = self.T == self.S and held % size == 0 and self.whole[self.held] > held
@@ -229,7 +244,7 @@ class _Kernel:
                 ranges = [("0", str(whole), True)]
         for first, last, diagonal in ranges:
             scope = Scope(frozenset({"i", "j"}), self.top)
-            scope(f"{self.walked} = start + {self._arange(self.walked)}")
+            scope(f"{self.walked} = {self._wide(f'start + {self._arange(self.walked)}')}")
             self._along(scope, self.walked)
             step(scope, diagonal)
             self.top.block(f"for start in range({first}, {last}, {size}):", scope.lines)
@@ -381,7 +396,7 @@ class _Kernel:
             f"{heads}{', causal' if self.attrs['causal'] else ''}; {blocks}.",
             self.top.lines,
             [*inputs, *self.outputs, *extra_arguments(self.body)],
-            (ceil_div(self.whole[self.held], self.size[self.held]), prod(self.lead), 1),
+            self.grid,
             self.block.warps,
             [self.node],
             memory(inputs),

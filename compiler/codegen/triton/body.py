@@ -140,7 +140,7 @@ class Body(body.Body):
 
     def uniform(self, node: Node, linear: Index, scope: body.Scope) -> str:
         seed, offset = (self.value(v, Index(), scope) for v in node.inputs)
-        element = index_text(linear) if linear.terms and linear.top < 2**31 else whole(linear)
+        element = index_text(linear) if linear.terms else whole(linear)
         if node.attrs["index"] not in self.draws:
             self.draws.append(node.attrs["index"])
         draw = self.draws.index(node.attrs["index"])

@@ -110,7 +110,7 @@ class Operand:
     def top(self, side: Side, batch: tuple[int, ...]) -> list[str]:
         """Statements before the loop: the pointer to the first tile."""
         along, across = self._along_and_across(side)
-        terms = [(side.across, across), (side.along, along)]
+        terms = [(side.across, across), (f"{side.along}.to(tl.int64)" if side.wide else side.along, along)]
         lines = self._batch(side.pointer, batch)
         lines.append(f"{side.pointer} += {_sum(*(terms if side.left else terms[::-1]))}")
         return lines + [side.broadcast()] * (0 in (along, across))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
-from compiler.codegen.triton.spelling import COMPUTE, TYPES
+from compiler.codegen.triton.spelling import COMPUTE, TYPES, is_large
 from compiler.codegen.triton.task import (
     Argument,
     Entry,
@@ -168,7 +168,9 @@ class Flat(Mergeable):
         body, inside = self._evaluate("mask" if ragged else "", " + tl.program_id(0)" if several else "", self.block)
         lines = []
         if self.size > 1:
-            first = f"{'tl.program_id(0).to(tl.int64)' if self.size >= 2**31 else 'tl.program_id(0)'} * {self.block} + "
+            first = (
+                f"{'tl.program_id(0).to(tl.int64)' if is_large(self.size) else 'tl.program_id(0)'} * {self.block} + "
+            )
             lines = [f"i = {first if several else ''}tl.arange(0, {self.block})", *[f"mask = i < {self.size}"] * ragged]
         read = {value for value, _ in body.loaded}
         arguments = [Argument(f"a{i}", self.node.inputs[i]) for i, v in enumerate(self.params) if v in read]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import prod
 
 from compiler.codegen.triton.factors import ITEM_BYTES, TYPES, Factor, Side
+from compiler.codegen.triton.spelling import is_large
 
 GROUP = 8
 MAX_BATCH = 65535
@@ -60,18 +61,21 @@ class Tile:
 class Gpu:
     """Multiprocessors of the GPU a target is tuned for, and the shared memory in bytes that one program may take.
 
+    A warp has ``lanes`` threads.
+
     sm_80 code also runs on compute capability 8.6 and 8.9, so its limit is theirs.
     """
 
     processors: int
     shared: int
+    lanes: int = 32
 
 
 GPUS = {
     "sm_80": Gpu(108, 99 * 1024),
     "sm_90": Gpu(132, 227 * 1024),
     "sm_100": Gpu(148, 227 * 1024),
-    "gfx942": Gpu(304, 64 * 1024),
+    "gfx942": Gpu(304, 64 * 1024, lanes=64),
 }
 
 # Twice as large again would do for a bare product, but leaves no registers for an epilogue.
@@ -238,7 +242,7 @@ def _is_large(spec: MatmulSpec) -> bool:
     """Whether an index into a factor or into C may pass 32 bits."""
     left = spec.a.extent((*spec.batch, spec.m, spec.k))
     right = spec.b.extent((*spec.batch, spec.k, spec.n))
-    return max(left, right, prod(spec.batch) * spec.m * spec.n) >= 2**31
+    return is_large(max(left, right, prod(spec.batch) * spec.m * spec.n))
 
 
 def _with_masks(line: str, rows: bool, cols: bool) -> str:

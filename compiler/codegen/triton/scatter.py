@@ -6,7 +6,7 @@ from math import prod
 
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.reduction import start
-from compiler.codegen.triton.spelling import COMPUTE, index_text
+from compiler.codegen.triton.spelling import COMPUTE, index_text, is_large
 from compiler.codegen.triton.task import (
     Argument,
     Task,
@@ -74,7 +74,7 @@ class _Scatter:
         c, m, n = Var("c", max(width, 2)), Var("m", max(count, 2)), Var("n", max(count, 2))
 
         first = f"tl.program_id(1) * {columns} + " if width > columns else ""
-        self.top("row = tl.program_id(0)", f"c = {first}tl.arange(0, {columns})[None, :]")
+        self.top(f"row = tl.program_id(0){_wide(rows * width)}", f"c = {first}tl.arange(0, {columns})[None, :]")
         self.top(*[f"cols = c < {width}"] * ("c" in body.masks))
         self.top(f"total = tl.zeros((1, {columns}), {COMPUTE[source.dtype]})")
 
@@ -109,7 +109,7 @@ class _Scatter:
         i, n = Index.of(Var("i", max(size, 2))), Index.of(Var("n", max(index.shape[axis], 2)))
 
         here = Scope(frozenset({"i"}))
-        first = f"tl.program_id(0) * {block} + " if size > block else ""
+        first = f"tl.program_id(0){_wide(size)} * {block} + " if size > block else ""
         here(f"i = {first}tl.arange(0, {block})", *[f"mask = i < {size}"] * bool(body.masks))
         here(f"total = tl.zeros(({block},), {COMPUTE[base.dtype]}) + {body.value(base, i, here)}")
         coordinates = split(i, base.shape)
@@ -127,3 +127,8 @@ class _Scatter:
         here.block(f"for n in range(0, {index.shape[axis]}):", along.lines)
         here(f"tl.store(o0 + i, total{body.mask(['i'])})")
         self.top = here
+
+
+def _wide(elements: int) -> str:
+    """What makes the number of a program one of 64 bits, where places among so many elements need them."""
+    return ".to(tl.int64)" if is_large(elements) else ""

@@ -101,17 +101,26 @@ def literal(value: float | int | bool, dtype: DType) -> str:
     return repr(number) if math.isfinite(number) else f'float("{number}")'
 
 
+LARGE = 2**31
+"""From so many elements on, places need 64 bits."""
+
+
+def is_large(elements: int) -> bool:
+    """Whether places among so many elements need 64 bits."""
+    return elements >= LARGE
+
+
 def index_text(index: Index) -> str:
-    """An index as an expression."""
-    return indices.index_text(index, "//")
+    """An index as an expression, in 64 bits where it needs them."""
+    return indices.index_text(index, "//", ".to(tl.int64)" if is_large(max(index.top, -index.bottom)) else "")
 
 
 def whole(index: Index) -> str:
     """An index as a number of type int64."""
     if not index.terms:
         return f"tl.full((), {index.constant}, tl.int64)"
-    if index.top >= 2**31:  # the sum itself needs 64 bits
-        return indices.index_text(index, "//", ".to(tl.int64)")
+    if is_large(max(index.top, -index.bottom)):
+        return index_text(index)
     return f"{indices.bracketed(index_text(index))}.to(tl.int64)"
 
 

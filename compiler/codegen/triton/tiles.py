@@ -15,7 +15,7 @@ from compiler.codegen.kernel import Kernel, Sink
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
-from compiler.codegen.triton.spelling import COMPUTE
+from compiler.codegen.triton.spelling import COMPUTE, is_large
 from compiler.codegen.triton.task import (
     Argument,
     Mergeable,
@@ -165,7 +165,7 @@ class Tiles:
         return [*top.lines, *columns.lines, *after.lines]
 
     def _program(self, axis: int) -> str:
-        large = any(v.type.size >= 2**31 for v in (*self.node.inputs, *self.node.outputs))
+        large = any(is_large(v.type.size) for v in (*self.node.inputs, *self.node.outputs))
         return f"tl.program_id({axis})" + ".to(tl.int64)" * large
 
     def _arange(self, size: int, axis: str) -> str:

@@ -177,7 +177,7 @@ def test_a_training_step_has_no_patches_in_memory() -> None:
 
 @pytest.mark.parametrize("target", ["sm_80", "sm_90", "gfx942"])
 def test_machine_code(target: str) -> None:
-    program = compile_for, triton_target(Stages(record(*network(64, (32, 64, 128), 16))[0]), target)
+    program = compile_for(Stages(record(*network(64, (32, 64, 128), 16))[0]), triton_target(target))
     wanted = [k.name.startswith(("convolution", "weight_gradient")) for k in program.kernels]
     assert sum(wanted) >= 6
     some = replace(program, kernels=tuple(k for k, is_product in zip(program.kernels, wanted) if is_product))
