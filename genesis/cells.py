@@ -139,6 +139,7 @@ class Cell:
                 value.place = Place(self)
             if several or (array.base is not None and not self.bound) or not array.flags.writeable:
                 value.data = np.array(array)  # others may show the same array
+            if self.bound:
                 rebound.tick()
             self.hold(Shared(value.data, Holders()))
         assert self.shared is not None

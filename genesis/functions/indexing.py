@@ -18,10 +18,11 @@ from compiler.errors import ArgumentError, ChoiceError, GenesisWarning, Indexing
 from compiler.ir.graph import Value
 from compiler.ir.location import here
 from compiler.ir.op import o
-from compiler.ir.types import DType, boolean, i32, i64, u8
+from compiler.ir.types import DType, Shape, boolean, i32, i64, u8
 from compiler.ops.elementwise import broadcast_shapes
 from genesis.functions.pointwise import value_of
 from genesis.functions.shapes import permute
+from genesis.strides import Strides, contiguous_strides, dense
 from genesis.tensor import Tensor, from_array, tensor, wrap
 
 Mask = Tensor | np.ndarray
@@ -328,7 +329,27 @@ def _gathered(x: Tensor, places: Sequence[tuple[int, Tensor]]) -> Tensor:
     if first:
         order = (*range(rank, rank + first), *range(rank), *range(rank + first, taken.type.rank))
         taken = o.permute(taken, dims=order)
+    taken.strides = _gathered_strides(x, places, taken.shape)
     return wrap(taken)
+
+
+def _gathered_strides(x: Tensor, places: Sequence[tuple[int, Tensor]], shape: Shape) -> Strides | None:
+    """The strides of what index tensors pick: PyTorch takes it for elementwise in the tensor and the indices."""
+    if x.value.strides is None:
+        return None
+    dims = [d for d, _ in places]
+    first, others = _front(dims), [s for d, s in enumerate(x.stride()) if d not in dims]
+    rank = len(shape) - len(others)
+    places_of = [1] * first, [1] * (len(others) - first)
+    strides: list[Strides] = [(*others[:first], *[0] * rank, *others[first:])]
+    shapes: list[Shape] = [shape]
+    for _, index in places:
+        padded = (*[1] * (rank - index.ndim), *index.shape)
+        spread = contiguous_strides(padded)
+        shapes.append((*places_of[0], *padded, *places_of[1]))
+        strides.append((*[0] * first, *spread, *[0] * (len(others) - first)))
+    found = dense(shapes, strides, shape)
+    return None if found == contiguous_strides(shape) else found
 
 
 def _put(x: Tensor, places: Sequence[tuple[int, Tensor]], value: Value) -> None:

@@ -22,7 +22,7 @@ OPTIMIZERS = [
     "SGD(parameters, lr=0.02, weight_decay=0.1, maximize=True)",
     "Adam(parameters, lr=0.01, eps=0.01, betas=(0.5, 0.9), maximize=True)",
     "AdamW(parameters, lr=0.01, eps=0.01, amsgrad=True)",
-    "AdamW(parameters, lr=lib.tensor(0.01), eps=0.01)",
+    "AdamW(parameters, lr=lib.tensor(0.01, dtype=lib.float64), eps=0.01)",
     'SGD([{"params": parameters[:1], "lr": 0.1}, {"params": parameters[1:]}], lr=0.05, momentum=0.5)',
     'AdamW([{"params": parameters[:1]}, {"params": parameters[1:], "weight_decay": 0.0}], lr=0.01, eps=0.01)',
 ]

@@ -20,7 +20,7 @@ LAYOUTS: dict[str, Callable[[Any], Any]] = {
     **{f"order {p}": (lambda x, p=p: x.permute(*p)) for p in itertools.permutations(range(3))},
     "every second row": lambda x: x[:, ::2].permute(2, 1, 0),
     "expanded": lambda x: x[:, :1].expand(2, 5, 4).permute(1, 2, 0),
-    "a size of 1": lambda x: x[:, :1].permute(1, 2, 0),
+    "a size of 1": lambda x: x[:, :1].permute(2, 1, 0),
     "first size 1": lambda x: x[:1].permute(2, 1, 0),
 }
 
@@ -38,6 +38,12 @@ ELEMENTWISE: dict[str, Callable[[Any, Any], Any]] = {
     "prelu": lambda lib, x: lib.nn.functional.prelu(x, lib.ones(1)),
     "mse_loss": lambda lib, x: lib.nn.functional.mse_loss(x, x, reduction="none"),
     "binary_cross_entropy": lambda lib, x: lib.nn.functional.binary_cross_entropy_with_logits(x, x, reduction="none"),
+    "rows by index": lambda lib, x: x[lib.tensor([0, 0])],
+    "columns by index": lambda lib, x: x[:, lib.tensor([[0, -1], [0, 0]])],
+    "last by index": lambda lib, x: x[..., lib.tensor([0, -1])],
+    "two indices": lambda lib, x: x[lib.tensor([0, -1]), lib.tensor([[0], [-1]])],
+    "indices apart": lambda lib, x: x[lib.tensor([0, -1]), :, lib.tensor([-1, 0])],
+    "a mask": lambda lib, x: x[x[..., 0] > -9],
     "clone": lambda lib, x: x.clone(),
     "contiguous": lambda lib, x: x.contiguous(),
     "flip": lambda lib, x: x.flip(0),
