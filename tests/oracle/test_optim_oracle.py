@@ -145,7 +145,8 @@ def test_bad_options_raise_the_same_error(name: str, options: dict[str, Any]) ->
         getattr(torch.optim, name)([torch.zeros(1)], **options)
     with pytest.raises(theirs.type) as ours:
         getattr(genesis.optim, name)([genesis.zeros(1)], **options)
-    assert str(ours.value) == str(theirs.value)
+    text, _, line = str(ours.value).partition("\n  at ")
+    assert text == str(theirs.value) and line.startswith("test_optim_oracle.py:")
 
 
 def test_state_dicts_that_do_not_fit_raise_the_same_error() -> None:
@@ -157,7 +158,7 @@ def test_state_dicts_that_do_not_fit_raise_the_same_error() -> None:
             try:
                 optimizer.load_state_dict(other.state_dict())
             except ValueError as error:
-                messages.append(str(error))
+                messages.append(str(error).partition("\n  at ")[0])
             else:
                 messages.append("fits")
         assert messages[0] == messages[1]
