@@ -20,6 +20,7 @@ from compiler.ir.types import TensorType, f32, f64, i32, i64
 from compiler.ops.elementwise import EXPONENTIAL, unary
 from compiler.ops.reduce import reduction
 from tests.samples import Draw, Sample
+from tests.serial import spelling as serial
 
 
 def _infer_nth(x: TensorType, index: TensorType, axis: int) -> TensorType:
@@ -44,6 +45,7 @@ def family() -> Iterator[None]:
         _register()
         patch.setitem(c.FLOAT, "exp2", "exp2f({0})")
         patch.setitem(c.DOUBLE, "exp2", "exp2({0})")
+        patch.setitem(serial.FLOAT, "exp2", "exp2({0})")
         spell_for_triton(patch)
         yield
     for name in OPS.keys() - before:

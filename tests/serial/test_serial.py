@@ -11,21 +11,15 @@ import numpy as np
 import pytest
 
 import genesis
-from compiler.interpret import interpret
 from compiler.ir.graph import Graph
-from compiler.ir.replay import in_loops
-from compiler.passes.autocast import autocast
-from compiler.passes.autodiff import autodiff
 from tests.compiler.codegen.c.drawn import Draw, arrays_for
 from tests.compiler.codegen.triton.steps import gpt, mlp, perceptron, record
 from tests.compiler.loops import LOOPS, loop_graph, with_gradients
 from tests.compiler.passes.graphs import draw_inputs, read
 from tests.end_to_end.training import digits_run, gpt_run
-from tests.samples import arguments, assert_same, sample_graph, samples, with_gradient
+from tests.samples import arguments, sample_graph, samples, with_gradient
+from tests.serial.compare import TOLERANCE, compare
 from tests.serial.emit import Step, Unit
-
-TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 2e-5, "float64": 1e-9}
-"""Sums are in f64 here, and a 16-bit result may be the next number."""
 
 SEEDS = range(60)
 CASES = [f"{name}{way}{gradient}" for name in LOOPS for way in ("", ":reverse") for gradient in ("", ":gradients")]
@@ -83,17 +77,9 @@ def cases() -> dict[str, Case]:
 
 
 def check(name: str, tolerances: dict[str, float] = TOLERANCE) -> None:
-    """Compare results and new states with the interpreter's."""
+    """Compare a case with the interpreter."""
     case = cases()[name]
-    lowered = in_loops(autodiff)(in_loops(autocast)(case.graph))
-    expected, states = interpret(lowered, case.arrays)
-    results, params, status = case.step.run(case.arrays)
-    assert status == [0, 0, 0, 0]
-    position = {v: i for i, v in enumerate(case.graph.inputs())}
-    results += [params[position[update.state]] for update in case.graph.updates]
-    for result, wanted in zip(results, expected + states, strict=True):
-        tolerance = tolerances.get(wanted.dtype.name, 0)
-        assert_same(result, wanted, tolerance, tolerance, name)
+    compare(case.graph, case.arrays, case.step, tolerances, name)
 
 
 @pytest.mark.parametrize("op", sorted({s.op for s in samples()}))
