@@ -237,6 +237,7 @@ def test_a_saved_scaler_goes_on_where_it_was(native: Training) -> None:
 
 
 def test_parameters_stay_in_f32_and_products_run_in_f16(native: Training) -> None:
+    native.step(*batch(0))
     traced = native.step.graph("autocast")
     dots = [n for n in native.step.graph("fused").nodes if n.attrs["kind"] == "contract"]
     inside = [n for dot in dots for n in dot.body.nodes if n.op.name == "dot"]
