@@ -16,7 +16,7 @@ from compiler.codegen.triton.flat import flat_tasks
 from compiler.codegen.triton.launches import ALIGNED, Bound, Item, Launches, bound
 from compiler.codegen.triton.layout import Windows, arrange
 from compiler.codegen.triton.prelude import prelude
-from compiler.codegen.triton.scatter import scatter_task
+from compiler.codegen.triton.scatter import scatter_tasks
 from compiler.codegen.triton.schedule import schedule
 from compiler.codegen.triton.task import Loop, Mergeable, Status, Table, Task
 from compiler.codegen.triton.task import Step as Planned
@@ -87,7 +87,7 @@ def tasks_of(node: Node, target: str, windows: Windows, loose: Collection[Value]
     if kind == "attention":
         return list(attention_tasks(node, target, windows))
     if kind == "scatter":
-        return [scatter_task(node)]
+        return list(scatter_tasks(node))
     if kind in ("pointwise", "row", "column", "full", "concat"):
         return flat_tasks(node, loose) or tile_tasks(node)
     raise NotImplementedError(f"a Triton kernel of kind {kind!r}\n  at {node.loc}")

@@ -6,7 +6,7 @@ from math import prod
 
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.reduction import start
-from compiler.codegen.triton.spelling import COMPUTE, index_text, is_large
+from compiler.codegen.triton.spelling import COMPUTE, TYPES, index_text, is_large
 from compiler.codegen.triton.task import (
     Argument,
     Task,
@@ -18,6 +18,7 @@ from compiler.codegen.triton.task import (
 )
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node
+from compiler.ir.types import TensorType
 
 GLANCE = 1024  # indices that a program looks at together
 PICK = 16  # rows that it adds together where one of them is its own
@@ -25,18 +26,39 @@ COLUMNS = 256  # columns of such a row
 BLOCK = 1024  # elements of a program of ``scatter_add``
 
 
-def scatter_task(node: Node) -> Task:
-    """The launch of a ``scatter_rows`` or ``scatter_add``."""
+def scatter_tasks(node: Node) -> list[Task]:
+    """The launches of a ``scatter_rows`` or ``scatter_add``."""
     assert node.body is not None
     scatter = node.body.outputs[0].producer
     assert scatter is not None
     kernel = _Scatter(node, scatter)
-    kernel.rows() if scatter.op.name == "scatter_rows" else kernel.add()
+    sparse = scatter.op.name == "scatter_rows" and scatter.attrs["rows"] > scatter.inputs[0].type.size
+    if scatter.op.name == "scatter_add":
+        kernel.add()
+    elif sparse:
+        kernel.first_rows()
+    else:
+        kernel.rows()
     inputs = [Argument(f"a{i}", node.inputs[i]) for i, v in enumerate(node.body.inputs()) if v in kernel.read]
-    outputs = [Argument("o0", node.outputs[0]), *extra_arguments(kernel.body)]
+    part = TensorType(scatter.output.dtype, scatter.inputs[1].shape) if sparse else None
+    outputs = [Argument("o0", node.outputs[0], part=part), *extra_arguments(kernel.body)]
     places = memory(inputs), memory(outputs)
     lines = kernel.top.lines
-    return Task(scatter.op.name, kernel.summary, lines, inputs + outputs, kernel.grid, kernel.warps, [node], *places)
+    task = Task(scatter.op.name, kernel.summary, lines, inputs + outputs, kernel.grid, kernel.warps, [node], *places)
+    return [_zeros(node), task] if sparse else [task]
+
+
+def _zeros(node: Node) -> Task:
+    """The launch that fills the result of ``node`` with zeros."""
+    size, place = node.outputs[0].type.size, Argument("o0", node.outputs[0])
+    block = min(BLOCK, power_of_two(size))
+    masked = size % block != 0
+    lines = [
+        f"i = tl.program_id(0){_wide(size)} * {block} + tl.arange(0, {block})",
+        f"tl.store(o0 + i, tl.zeros(({block},), {TYPES[place.place.type.dtype]}){f', mask=i < {size}' * masked})",
+    ]
+    grid = ceil_div(size, block), 1, 1
+    return Task("zeros", f"{size} zeros.", lines, [place], grid, warps_for(block), [node], [], [node.outputs[0]])
 
 
 class _Scatter:
@@ -47,7 +69,7 @@ class _Scatter:
         self.body = Body(self.graph, self.names, {})
         self.top = Scope()
         self.grid = (1, 1, 1)
-        self.warps = 1
+        self.warps = self.pick = self.glance = 1
         self.summary = ""
 
     @property
@@ -59,32 +81,60 @@ class _Scatter:
 
         It glances at many indices at a time and reads source rows only where one of them is its own.
         """
+        rows = self.scatter.attrs["rows"]
+        self._start(rows, f"into {rows}; each row of the result is a program's own.")
+        self.top(f"row = tl.program_id(0){_wide(self.scatter.output.type.size)}")
+        self._add_up("0", self.top)
+
+    def first_rows(self) -> None:
+        """A program for each source row: the first of those that go to one row of the result adds them all up.
+
+        Where the result has more rows than the source, few of them are looked for; the others are zero already.
+        """
+        index, count = self.scatter.inputs[0], self.scatter.inputs[0].type.size
+        self._start(count, f"into some of {self.scatter.attrs['rows']} rows of zeros, by the program of the first.")
+        self.top("t = tl.program_id(0)")
+        row = self.body.value(index, Index.of(Var("t", max(count, 2))), self.top)
+        self.top(f"row = {row}{_wide(self.scatter.output.type.size)}")
+        self.top("before = tl.zeros((), tl.int32)")
+        look = Scope(frozenset({"m"}), self.top)
+        look(f"m = start + tl.arange(0, {self.glance})", *[f"far = m < {count}"] * ("m" in self.body.masks))
+        seen = self.body.value(index, Index.of(Var("m", max(count, 2))), look)
+        look(f"before += tl.sum(((m < t) & ({seen} == row)).to(tl.int32), 0)")
+        self.top.block(f"for start in range(0, t, {self.glance}):", look.lines)
+        first = Scope(frozenset(), self.top)
+        self._add_up(f"t // {self.glance} * {self.glance}", first)
+        self.top.block("if before == 0:", first.lines)
+
+    def _start(self, programs: int, into: str) -> None:
+        """The sizes of blocks, and the columns of a program."""
         index, source = self.scatter.inputs
-        rows, count = self.scatter.attrs["rows"], index.type.size
-        width = prod(source.shape[index.type.rank :])
+        count, width = index.type.size, prod(source.shape[index.type.rank :])
         columns = min(COLUMNS, power_of_two(width))
-        pick = min(PICK, power_of_two(count))
-        glance = max(min(GLANCE, power_of_two(count)), pick)
-        ragged = {"c": ("cols", width % columns), "m": ("far", count % glance), "n": ("near", count % pick)}
-        body = self.body
-        body.masks = {v: mask for v, (mask, rest) in ragged.items() if rest}
-        self.grid, self.warps = (rows, ceil_div(width, columns), 1), warps_for(pick * columns)
-        self.summary = f"Adds {count} rows of {width} into {rows}; each row of the result is a program's own."
+        self.pick = min(PICK, power_of_two(count))
+        self.glance = max(min(GLANCE, power_of_two(count)), self.pick)
+        ragged = {"c": ("cols", width % columns), "m": ("far", count % self.glance), "n": ("near", count % self.pick)}
+        self.body.masks = {v: mask for v, (mask, rest) in ragged.items() if rest}
+        self.grid, self.warps = (programs, ceil_div(width, columns), 1), warps_for(self.pick * columns)
+        self.summary = f"Adds {count} rows of {width} {into}"
+        first = f"tl.program_id(1) * {columns} + " if width > columns else ""
+        self.top(f"c = {first}tl.arange(0, {columns})[None, :]", *[f"cols = c < {width}"] * ("c" in self.body.masks))
+        self.top(f"total = tl.zeros((1, {columns}), {COMPUTE[source.dtype]})")
+
+    def _add_up(self, begin: str, top: Scope) -> None:
+        """Add up the source rows that go to ``row``, from the one at ``begin`` on, and store them."""
+        (index, source), body = self.scatter.inputs, self.body
+        count, width = index.type.size, prod(source.shape[index.type.rank :])
         # A dimension of one still is a block, so that the shapes of addresses and values agree.
         c, m, n = Var("c", max(width, 2)), Var("m", max(count, 2)), Var("n", max(count, 2))
 
-        first = f"tl.program_id(1) * {columns} + " if width > columns else ""
-        self.top(f"row = tl.program_id(0){_wide(rows * width)}", f"c = {first}tl.arange(0, {columns})[None, :]")
-        self.top(*[f"cols = c < {width}"] * ("c" in body.masks))
-        self.top(f"total = tl.zeros((1, {columns}), {COMPUTE[source.dtype]})")
-
-        far = Scope(frozenset({"m"}), self.top)
-        far(f"m = start + tl.arange(0, {glance})", *[f"far = m < {count}"] * ("m" in body.masks))
+        far = Scope(frozenset({"m"}), top)
+        far(f"m = start + tl.arange(0, {self.glance})", *[f"far = m < {count}"] * ("m" in body.masks))
         seen = body.value(index, Index.of(m), far)
         here = body.assign(far, "here", f"{'far & ' * ('m' in body.masks)}({seen} == row)")
 
-        near = Scope(frozenset({"n"}), self.top)
-        near(f"n = begin + tl.arange(0, {pick})[:, None]", *[f"near = n < {count}"] * ("n" in body.masks))
+        near = Scope(frozenset({"n"}), top)
+        near(f"n = begin + tl.arange(0, {self.pick})[:, None]", *[f"near = n < {count}"] * ("n" in body.masks))
         mine = body.value(index, Index.of(n), near)
         hit = body.assign(near, "hit", f"{'near & ' * ('n' in body.masks)}({mine} == row)")
         value = body.value(source, Index.of(n) * width + Index.of(c), near, hit)
@@ -92,10 +142,10 @@ class _Scatter:
         near(f"total += tl.sum({chosen}, 0, keep_dims=True).to(total.dtype)")
 
         look = Scope()
-        look.block(f"for begin in range(start, start + {glance}, {pick}):", near.lines)
+        look.block(f"for begin in range(start, start + {self.glance}, {self.pick}):", near.lines)
         far.block(f"if tl.max({here}.to(tl.int32), 0) > 0:", look.lines)
-        self.top.block(f"for start in range(0, {count}, {glance}):", far.lines)
-        self.top(f"tl.store(o0 + row * {width} + c, total{body.mask(['c'])})")
+        top.block(f"for start in range({begin}, {count}, {self.glance}):", far.lines)
+        top(f"tl.store(o0 + row * {width} + c, total{body.mask(['c'])})")
 
     def add(self) -> None:
         """A program goes through all indices along the axis for each place of its block."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import compiler.ops.all  # noqa: F401
+from compiler.codegen.triton import scatter
 from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.module import emit
@@ -152,10 +153,19 @@ def test_sixteen_bit_values_are_rounded_after_every_op(worker) -> None:
     np.testing.assert_array_equal(result, expected)
 
 
-@pytest.mark.parametrize("count, rows", [(1, 1), (7, 3), (1100, 5)])
+@pytest.mark.parametrize("count, rows", [(1, 1), (7, 3), (1100, 5), (1, 3), (5, 9)])
 def test_scattered_rows_add_up(worker, count, rows) -> None:
     index = RNG.integers(0, rows, count)
     check(worker, lambda i, x: o.scatter_rows(i, x, rows=rows), index, normal(count, 300))
+
+
+def test_rows_scattered_among_many_are_added_up_by_the_first_of_each(worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index may stand in several blocks; the work grows with the rows given, not with the result."""
+    monkeypatch.setattr(scatter, "GLANCE", 16)
+    index = RNG.integers(0, 50, 40)
+    index[[3, 20, 39]] = 7
+    program = check(worker, lambda i, x: o.scatter_rows(i, x, rows=50), index, normal(40, 2))
+    assert [x.grid for x in program.launches] == [(1, 1, 1), (40, 1, 1)]
 
 
 def test_scatter_add_along_an_inner_axis(worker) -> None:
@@ -241,6 +251,7 @@ def test_scatters_and_sums_compile() -> None:
             o.argmax(added, axes=(1,)),
             o.prod(added, axes=(0,)),
             o.scatter_rows(o.reshape(i, shape=(8,)), o.reshape(s, shape=(8, 1)), rows=4),
+            o.scatter_rows(o.reshape(i, shape=(8,)), o.reshape(s, shape=(8, 1)), rows=40),
         )
 
     program = emit(lower(mixed, [normal(4, 5), RNG.integers(0, 4, (4, 2)), normal(4, 2)]))
