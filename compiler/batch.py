@@ -39,7 +39,10 @@ Found = tuple[Part, ...] | None
 
 
 def derive(node: Node, parts: Sequence[Part]) -> Found:
-    """The parts of the results of ``node``, whose operands have ``parts``."""
+    """The parts of the results of ``node``, whose operands have ``parts``.
+
+    Known by name are composites of which the expansion would tell less.
+    """
     name, ways = node.op.name, {p.way for p in parts}
     if name == "batch_norm" and parts[0] == ("rows", 0) and ways == {"rows", "same"}:
         return parts[0], OWN, OWN
@@ -274,6 +277,7 @@ def _aligned(node: Node, parts: Sequence[Part], given: set[Value] | None, rank: 
 
 
 def _pointwise(node: Node, parts: Sequence[Part], given: set[Value] | None) -> Part | None:
+    """How a result joins, given how operands do; ops known by name are those that commute with sums."""
     if any(p.way == "rows" for p in parts):
         return _aligned(node, parts, given, node.output.type.rank)
     name, ways = node.op.name, [p.way for p in parts]
