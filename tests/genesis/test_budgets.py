@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import genesis
-from compiler.codegen.c import gemm_plan, loops, templates, unit
+from compiler.codegen.c import gemm_plan, unit
 from compiler.codegen.c.isa import ISAS
+from compiler.codegen.c.kernels import LoopKernel, TeamKernel
 from compiler.ir.graph import Graph, Node
 from compiler.pipeline import PASSES, lowering
 from genesis import nn, optim
@@ -131,7 +132,7 @@ def test_a_kernel_is_built_once(
     """And a product is planned once. A question about a kernel is answered by its body, not by its text."""
     graph = lowered(recorded(model(), *shape))
     built: Counter[str] = Counter()
-    for kind in (gemm_plan.Plan, templates.TeamKernel, loops.LoopKernel):
+    for kind in (gemm_plan.Plan, TeamKernel, LoopKernel):
         made = kind.__init__
 
         def init(self: Any, *args: Any, _made: Any = made, _name: str = kind.__name__, **kwargs: Any) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from compiler.codegen.c import short_rows, unit
 from compiler.codegen.c.short_rows import LANES
+from compiler.codegen.kernel import Kernel
 from compiler.features import Features
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph, Node
@@ -43,7 +44,7 @@ def fused(graph: Graph) -> Graph:
 
 
 def short(graph: Graph) -> list[Node]:
-    return [node for node in graph.nodes if short_rows.claims(node)]
+    return [n for n in graph.nodes if n.attrs["kind"] == "row" and short_rows.claims(Kernel(n))]
 
 
 def written(text: str, **sizes: int | str) -> Graph:
