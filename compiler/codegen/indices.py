@@ -27,5 +27,6 @@ def bracketed(text: str) -> str:
 def _variable(var: Var, divide: str, widen: str) -> str:
     if var.of is None or var.op == "=":
         return f"{bracketed(var.name)}{widen}" if widen else var.name
-    operand = bracketed(index_text(var.of, divide, widen))
+    operand = index_text(var.of, divide, widen)
+    operand = f"({operand})" if " " in operand else operand
     return f"{operand} {divide if var.op == '/' else '%'} {var.by}" if var.by > 1 else operand

@@ -28,7 +28,7 @@ def test_text(index: Index, expected: str) -> None:
 
 
 def test_variables_are_converted_one_by_one() -> None:
-    assert index_text(split(C, (3, 4))[0] * 7 + R, "//", ".to(wide)") == "(c // 4).to(wide) * 7 + r.to(wide)"
+    assert index_text(split(C, (3, 4))[0] * 7 + R, "//", ".to(wide)") == "c.to(wide) // 4 * 7 + r.to(wide)"
 
 
 def value(index: Index, at: dict[str, int]) -> int:

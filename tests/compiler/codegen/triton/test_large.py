@@ -147,6 +147,11 @@ HUGE = 2**17
         (
             lambda i, x: o.scatter_rows(i, x, rows=HUGE),
             [TensorType(i64, (64,)), TensorType(f32, (64, HUGE))],
+            "row = x1.to(tl.int64)",
+        ),
+        (
+            lambda i, x: o.scatter_rows(i, x, rows=HUGE),
+            [TensorType(i64, (HUGE,)), TensorType(f32, (HUGE, HUGE))],
             "row = tl.program_id(0).to(tl.int64)",
         ),
         (lambda x, i: o.take(x, i), [TensorType(f32, (HUGE, HUGE)), TensorType(i32, (64,))], ".to(tl.int64) * 131072"),
