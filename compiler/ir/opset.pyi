@@ -391,6 +391,54 @@ class _unbiased(Op):
 class _batch_norm_inference(Op):
     def __call__(self, x: Value, running_mean: Value, running_var: Value, /, *affine: Value, eps: float = ...) -> Value: ...
 
+class _scale_loss(Op):
+    def __call__(self, loss: Value, scale: Value, /) -> Value: ...
+
+class _unscale(Op):
+    def __call__(self, *types: Value) -> Any: ...
+
+class _update_scale(Op):
+    def __call__(self, scale: Value, tracker: Value, found: Value, growth: Value, backoff: Value, /, *, interval: Any) -> tuple[Value, Value]: ...
+
+class _skip_if(Op):
+    def __call__(self, found: Value, old: Value, new: Value, /) -> Value: ...
+
+class _clip_grad_norm(Op):
+    def __call__(self, *types: Value, norm_type: float = ...) -> Any: ...
+
+class _clip_grad_value(Op):
+    def __call__(self, *types: Value) -> Any: ...
+
+class _sgd_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ...) -> Value: ...
+
+class _sgd_momentum_update(Op):
+    def __call__(self, *types: Value, nesterov: bool = ..., first: bool = ..., maximize: bool = ...) -> tuple[Value, Value]: ...
+
+class _adam_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ..., decoupled: bool = ..., amsgrad: bool = ...) -> Any: ...
+
+class _rmsprop_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ..., momentum: bool = ..., centered: bool = ...) -> Any: ...
+
+class _adagrad_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value]: ...
+
+class _adadelta_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value, Value]: ...
+
+class _adamax_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value, Value]: ...
+
+class _radam_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ..., decoupled: bool = ...) -> tuple[Value, Value, Value]: ...
+
+class _rprop_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value, Value]: ...
+
+class _count_step(Op):
+    def __call__(self, step: Value, /) -> Value: ...
+
 class _max_pool(Op):
     def __call__(self, x: Value, /, *, window: Any, stride: Any, padding: Any, dilation: Any, size: Any) -> tuple[Value, Value]: ...
 
@@ -426,36 +474,6 @@ class _grad(Op):
 
 class _fused(Op):
     def __call__(self, *types: Value, kind: Any, rows: int = ..., columns: int = ..., table: int = ...) -> Any: ...
-
-class _scale_loss(Op):
-    def __call__(self, loss: Value, scale: Value, /) -> Value: ...
-
-class _unscale(Op):
-    def __call__(self, *types: Value) -> Any: ...
-
-class _update_scale(Op):
-    def __call__(self, scale: Value, tracker: Value, found: Value, growth: Value, backoff: Value, /, *, interval: Any) -> tuple[Value, Value]: ...
-
-class _skip_if(Op):
-    def __call__(self, found: Value, old: Value, new: Value, /) -> Value: ...
-
-class _clip_grad_norm(Op):
-    def __call__(self, *types: Value, norm_type: float = ...) -> Any: ...
-
-class _clip_grad_value(Op):
-    def __call__(self, *types: Value) -> Any: ...
-
-class _sgd_update(Op):
-    def __call__(self, *types: Value, maximize: bool = ...) -> Value: ...
-
-class _sgd_momentum_update(Op):
-    def __call__(self, *types: Value, nesterov: bool = ..., first: bool = ..., maximize: bool = ...) -> tuple[Value, Value]: ...
-
-class _adam_update(Op):
-    def __call__(self, *types: Value, decoupled: bool = ..., amsgrad: bool = ..., maximize: bool = ...) -> Any: ...
-
-class _count_step(Op):
-    def __call__(self, step: Value, /) -> Value: ...
 
 class OpSet:
     exp: _exp
@@ -585,6 +603,22 @@ class OpSet:
     group_norm: _group_norm
     unbiased: _unbiased
     batch_norm_inference: _batch_norm_inference
+    scale_loss: _scale_loss
+    unscale: _unscale
+    update_scale: _update_scale
+    skip_if: _skip_if
+    clip_grad_norm: _clip_grad_norm
+    clip_grad_value: _clip_grad_value
+    sgd_update: _sgd_update
+    sgd_momentum_update: _sgd_momentum_update
+    adam_update: _adam_update
+    rmsprop_update: _rmsprop_update
+    adagrad_update: _adagrad_update
+    adadelta_update: _adadelta_update
+    adamax_update: _adamax_update
+    radam_update: _radam_update
+    rprop_update: _rprop_update
+    count_step: _count_step
     max_pool: _max_pool
     avg_pool: _avg_pool
     uniform: _uniform
@@ -597,15 +631,5 @@ class OpSet:
     reload: _reload
     grad: _grad
     fused: _fused
-    scale_loss: _scale_loss
-    unscale: _unscale
-    update_scale: _update_scale
-    skip_if: _skip_if
-    clip_grad_norm: _clip_grad_norm
-    clip_grad_value: _clip_grad_value
-    sgd_update: _sgd_update
-    sgd_momentum_update: _sgd_momentum_update
-    adam_update: _adam_update
-    count_step: _count_step
 
 o: OpSet

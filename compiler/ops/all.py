@@ -13,6 +13,7 @@ from compiler.ops import (  # noqa: F401
     loop,
     loss,
     normalization,
+    optimizers,
     pool,
     random,
     reduce,

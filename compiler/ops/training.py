@@ -1,11 +1,10 @@
-"""The ops of a training step outside the model: loss scaling, clipping, optimizer updates.
+"""The ops of a training step outside model and optimizer: loss scaling and clipping.
 
 Hyper-parameters are rank-0 f64 operands, read at every call; the arithmetic on them runs once per step in f64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -16,16 +15,15 @@ from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, OpSet, register
 from compiler.ir.types import TensorType, f32, f64, i32, promote
 from compiler.ops.contract import accumulator
-from compiler.ops.elementwise import as_type
 
 SCALAR = TensorType(f64, ())
 
 
-def _training(name: str, infer: Any, expand: Any, updates: bool = False, **attrs: Any) -> Op:
+def training_op(name: str, infer: Any, expand: Any, updates: bool = False, **attrs: Any) -> Op:
     return register(Op(name, infer, "composite", expand=expand, attrs=attrs, differentiable=False, updates=updates))
 
 
-def _check_scalars(*scalars: TensorType) -> None:
+def check_scalars(*scalars: TensorType) -> None:
     for s in scalars:
         if s != SCALAR:
             raise OpError(f"a hyper-parameter is a rank-0 f64 scalar, not {s}")
@@ -95,13 +93,13 @@ def _update_scale(
 def _infer_update_scale(
     scale: TensorType, tracker: TensorType, found: TensorType, growth: TensorType, backoff: TensorType, interval: int
 ) -> tuple[TensorType, TensorType]:
-    _check_scalars(growth, backoff)
+    check_scalars(growth, backoff)
     if scale != TensorType(f32, ()) or tracker != TensorType(i32, ()):
         raise OpError(f"scale must be f32[] and the growth tracker i32[], not {scale} and {tracker}")
     return scale, tracker
 
 
-_training("update_scale", _infer_update_scale, _update_scale, interval=REQUIRED)
+training_op("update_scale", _infer_update_scale, _update_scale, interval=REQUIRED)
 
 
 def _keep_if(o: OpSet, found: Value, old: Value, new: Value) -> Value:
@@ -114,7 +112,7 @@ def _infer_skip(found: TensorType, old: TensorType, new: TensorType) -> TensorTy
     return new
 
 
-_training("skip_if", _infer_skip, _keep_if)
+training_op("skip_if", _infer_skip, _keep_if)
 
 # Gradient clipping (Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", 2013)
 
@@ -176,11 +174,11 @@ def _clip_grad_norm(o: OpSet, *operands: Value, norm_type: float) -> tuple[Value
 
 
 def _infer_clip_norm(*types: TensorType, norm_type: float) -> tuple[TensorType, ...]:
-    _check_scalars(types[-1])
+    check_scalars(types[-1])
     return (*types[:-1], TensorType(promote([(t.dtype, 1) for t in types[:-1]]), ()))
 
 
-_training("clip_grad_norm", _infer_clip_norm, _clip_grad_norm, norm_type=2.0)
+training_op("clip_grad_norm", _infer_clip_norm, _clip_grad_norm, norm_type=2.0)
 
 
 def _clip_grad_value(o: OpSet, *operands: Value) -> tuple[Value, ...]:
@@ -194,125 +192,8 @@ def _clip_grad_value(o: OpSet, *operands: Value) -> tuple[Value, ...]:
 
 
 def _infer_clip_value(*types: TensorType) -> tuple[TensorType, ...]:
-    _check_scalars(types[-1])
+    check_scalars(types[-1])
     return types[:-1]
 
 
-_training("clip_grad_value", _infer_clip_value, _clip_grad_value)
-
-# Optimizer updates. Operands: parameter, gradient, moments, then the scalars.
-
-
-def _infer_update(tensors: int, scalars: int) -> Any:
-    """The type rule of an optimizer's step on so many tensors (parameter, gradient, moments), then so many scalars.
-
-    The results are the new parameter and moments: all tensors but the gradient.
-    """
-
-    def infer(*types: TensorType, **_: Any) -> TensorType | tuple[TensorType, ...]:
-        if len(types) != tensors + scalars:
-            raise OpError(f"takes {tensors} tensors and {scalars} scalars, not {len(types)} operands")
-        _check_scalars(*types[tensors:])
-        p, g = types[:2]
-        if p.shape != g.shape:
-            raise OpError(f"parameter {p} and gradient {g} differ in shape")
-        results = (p, *types[2:tensors])
-        return results[0] if len(results) == 1 else results
-
-    return infer
-
-
-def _rounded(update: Callable[..., Any]) -> Callable[..., tuple[Value, ...]]:
-    """``update`` on 16-bit tensors in f32; the new parameter and moments are rounded once, to the types of the old."""
-
-    def expand(o: OpSet, *operands: Value, **attrs: Any) -> tuple[Value, ...]:
-        results = update(o, *(as_type(v, accumulator(v.dtype)) for v in operands), **attrs)
-        return tuple(as_type(new, old.dtype) for new, old in zip(results, (operands[0], *operands[2:]), strict=False))
-
-    return expand
-
-
-def _descent(o: OpSet, g: Value, p: Value, weight_decay: Value, maximize: bool) -> Value:
-    g = o.neg(g) if maximize else g
-    return o.add(g, o.mul(p, weight_decay))
-
-
-def _sgd(o: OpSet, p: Value, g: Value, lr: Value, weight_decay: Value, maximize: bool) -> tuple[Value]:
-    return (o.sub(p, o.mul(_descent(o, g, p, weight_decay, maximize), lr)),)
-
-
-_training("sgd_update", _infer_update(2, 2), _rounded(_sgd), updates=True, maximize=False)
-
-
-def _sgd_momentum(
-    o: OpSet,
-    p: Value,
-    g: Value,
-    buffer: Value,
-    lr: Value,
-    weight_decay: Value,
-    momentum: Value,
-    dampening: Value,
-    nesterov: bool,
-    first: bool,
-    maximize: bool,
-) -> tuple[Value, Value]:
-    """Sutskever et al., 2013. ``first``: the buffer starts as the gradient itself."""
-    d = _descent(o, g, p, weight_decay, maximize)
-    buffer = d if first else o.add(o.mul(buffer, momentum), o.mul(d, o.sub(1.0, dampening)))
-    step = o.add(d, o.mul(buffer, momentum)) if nesterov else buffer
-    return o.sub(p, o.mul(step, lr)), buffer
-
-
-_training(
-    "sgd_momentum_update",
-    _infer_update(3, 4),
-    _rounded(_sgd_momentum),
-    updates=True,
-    nesterov=False,
-    first=False,
-    maximize=False,
-)
-
-
-def _adam(
-    o: OpSet,
-    p: Value,
-    g: Value,
-    *rest: Value,
-    decoupled: bool,
-    amsgrad: bool,
-    maximize: bool,
-) -> tuple[Value, ...]:
-    """Kingma & Ba, 2015; decoupled weight decay by Loshchilov & Hutter, 2019; AMSGrad by Reddi et al., 2018.
-
-    ``rest``: m, v, [largest v], step (already counted), lr, beta1, beta2, eps, weight_decay.
-    """
-    moments = 3 if amsgrad else 2
-    m, v = rest[:2]
-    step, lr, beta1, beta2, eps, weight_decay = rest[moments:]
-    g = o.neg(g) if maximize else g
-    if decoupled:
-        p = o.mul(p, o.sub(1.0, o.mul(lr, weight_decay)))
-    else:
-        g = o.add(g, o.mul(p, weight_decay))
-    t = o.cast(step, to=f64)
-    step_size = o.div(lr, o.sub(1.0, o.pow(beta1, t)))
-    inverse_root = o.rsqrt(o.sub(1.0, o.pow(beta2, t)))
-    m = o.add(m, o.mul(o.sub(g, m), o.sub(1.0, beta1)))
-    v = o.add(o.mul(v, beta2), o.mul(o.mul(g, g), o.sub(1.0, beta2)))
-    largest = o.maximum(rest[2], v) if amsgrad else v
-    denominator = o.add(o.mul(o.sqrt(largest), inverse_root), eps)
-    p = o.sub(p, o.mul(o.div(m, denominator), step_size))
-    return (p, m, v, largest) if amsgrad else (p, m, v)
-
-
-def _infer_adam(*types: TensorType, decoupled: bool, amsgrad: bool, maximize: bool) -> tuple[TensorType, ...]:
-    moments, scalars = types[:-6], types[-5:]
-    return _infer_update(5 if amsgrad else 4, 5)(*moments, *scalars)
-
-
-_training("adam_update", _infer_adam, _rounded(_adam), updates=True, decoupled=False, amsgrad=False, maximize=False)
-
-
-_training("count_step", lambda step: step, lambda o, step: o.add(step, 1), updates=True)
+training_op("clip_grad_value", _infer_clip_value, _clip_grad_value)

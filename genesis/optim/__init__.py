@@ -4,11 +4,29 @@ from typing import TYPE_CHECKING
 
 from genesis.names import module_getattr
 from genesis.optim import lr_scheduler
+from genesis.optim.adadelta import Adadelta
+from genesis.optim.adagrad import Adagrad
 from genesis.optim.adam import Adam, AdamW
+from genesis.optim.adamax import Adamax
 from genesis.optim.optimizer import Optimizer
+from genesis.optim.radam import RAdam
+from genesis.optim.rmsprop import RMSprop
+from genesis.optim.rprop import Rprop
 from genesis.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "lr_scheduler",
+]
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr("genesis.optim", globals())

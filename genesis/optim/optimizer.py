@@ -138,7 +138,7 @@ def _counted(step: Any) -> Any:
 
 
 class Optimizer(metaclass=Watched):
-    """What :class:`SGD`, :class:`Adam` and :class:`AdamW` have in common.
+    """What all optimizers have in common, and the base of those of users.
 
     Attributes:
         param_groups: the groups, each with ``"params"`` and its hyper-parameters.

@@ -360,6 +360,12 @@ ELSEWHERE = {
     "sgd_update": "compared through the optimizers",
     "sgd_momentum_update": "compared through the optimizers",
     "adam_update": "compared through the optimizers",
+    "rmsprop_update": "compared through the optimizers",
+    "adagrad_update": "compared through the optimizers",
+    "adadelta_update": "compared through the optimizers",
+    "adamax_update": "compared through the optimizers",
+    "radam_update": "compared through the optimizers",
+    "rprop_update": "compared through the optimizers",
 }
 """Ops without a counterpart here, and why."""
 

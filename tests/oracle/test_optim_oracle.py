@@ -24,6 +24,22 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("Adam", {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True}),
     ("AdamW", {"lr": 0.01}),
     ("AdamW", {"lr": 0.01, "weight_decay": 0.3, "amsgrad": True}),
+    ("RMSprop", {"lr": 0.01}),
+    ("RMSprop", {"lr": 0.01, "alpha": 0.8, "eps": 1e-4, "weight_decay": 0.1, "maximize": True}),
+    ("RMSprop", {"lr": 0.01, "momentum": 0.9}),
+    ("RMSprop", {"lr": 0.01, "momentum": 0.9, "centered": True, "eps": 1e-2}),
+    ("RMSprop", {"lr": 0.01, "centered": True, "eps": 1e-2}),
+    ("Adagrad", {"lr": 0.1}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5, "maximize": True}),
+    ("Adadelta", {}),
+    ("Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    ("Adamax", {"lr": 0.01}),
+    ("Adamax", {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1, "maximize": True}),
+    ("RAdam", {"lr": 0.01}),
+    ("RAdam", {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.1, "maximize": True}),
+    ("RAdam", {"lr": 0.01, "weight_decay": 0.3, "decoupled_weight_decay": True}),
+    ("Rprop", {"lr": 0.01}),
+    ("Rprop", {"lr": 0.01, "etas": (0.6, 1.5), "step_sizes": (1e-3, 0.05), "maximize": True}),
 ]
 each_optimizer = pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
 
@@ -31,9 +47,9 @@ each_optimizer = pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
 class Pair:
     """The same parameters in both libraries, under the same optimizer, fed the same gradients."""
 
-    def __init__(self, name: str, options: dict[str, Any], groups: bool = False) -> None:
-        self.rng = np.random.default_rng(0)
-        arrays = [self.rng.standard_normal(shape).astype(np.float32) for shape in SHAPES]
+    def __init__(self, name: str, options: dict[str, Any], groups: bool = False, dtype: Any = np.float32) -> None:
+        self.rng, self.dtype = np.random.default_rng(0), dtype
+        arrays = [np.asarray(self.rng.standard_normal(shape), dtype) for shape in SHAPES]
         self.ours = [genesis.tensor(a, requires_grad=True) for a in arrays]
         self.theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
         self.our, self.their = (
@@ -46,15 +62,15 @@ class Pair:
 
     def step(self, missing: tuple[int, ...] = ()) -> None:
         for i, (a, b) in enumerate(zip(self.ours, self.theirs)):
-            grad = self.rng.standard_normal(a.shape).astype(np.float32)
+            grad = np.asarray(self.rng.standard_normal(a.shape), self.dtype)
             a.grad = None if i in missing else genesis.tensor(grad)
             b.grad = None if i in missing else torch.tensor(grad)
         self.our.step()
         self.their.step()
 
-    def compare(self) -> None:
+    def compare(self, rtol: float = 2e-5, atol: float = 2e-6) -> None:
         for a, b in zip(self.ours, self.theirs):
-            np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=2e-5, atol=2e-6)
+            np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("groups", [False, True])
@@ -64,6 +80,14 @@ def test_parameters_agree_after_every_step(name: str, options: dict[str, Any], g
     for _ in range(STEPS):
         pair.step()
         pair.compare()
+
+
+@each_optimizer
+def test_fifty_steps_in_f64_follow_the_same_path(name: str, options: dict[str, Any]) -> None:
+    pair = Pair(name, options, dtype=np.float64)
+    for _ in range(50):
+        pair.step()
+    pair.compare(rtol=1e-6, atol=1e-12)
 
 
 @each_optimizer
@@ -88,16 +112,16 @@ def test_hyper_parameters_changed_on_the_way(name: str, options: dict[str, Any])
 @each_optimizer
 def test_state_dicts_have_the_same_layout(name: str, options: dict[str, Any]) -> None:
     pair = Pair(name, options, groups=True)
-    assert pair.our.state_dict() == pair.their.state_dict()
-    pair.step()
-    ours, theirs = pair.our.state_dict(), pair.their.state_dict()
-    assert ours["param_groups"] == theirs["param_groups"]
-    assert ours["state"].keys() == theirs["state"].keys()
-    for i, state in theirs["state"].items():
-        extra = {"step"} if options.get("dampening") else set()
-        assert ours["state"][i].keys() - extra == state.keys()
-        for key, value in state.items():
-            np.testing.assert_allclose(ours["state"][i][key].numpy(), value.numpy(), rtol=1e-5, atol=1e-7)
+    for _ in range(2):
+        ours, theirs = pair.our.state_dict(), pair.their.state_dict()
+        assert ours["param_groups"] == theirs["param_groups"]
+        assert ours["state"].keys() == theirs["state"].keys()
+        for i, state in theirs["state"].items():
+            extra = {"step"} if options.get("dampening") else set()
+            assert ours["state"][i].keys() - extra == state.keys()
+            for key, value in state.items():
+                np.testing.assert_allclose(ours["state"][i][key].numpy(), value.numpy(), rtol=1e-5, atol=1e-7)
+        pair.step()
 
 
 @each_optimizer
@@ -138,6 +162,19 @@ def test_a_state_dict_goes_to_pytorch(name: str, options: dict[str, Any]) -> Non
         ("Adam", {"betas": (1.0, 0.9)}),
         ("Adam", {"betas": (0.9, 1.0)}),
         ("AdamW", {"weight_decay": -0.5}),
+        ("RMSprop", {"alpha": -0.5}),
+        ("RMSprop", {"momentum": -0.5}),
+        ("RMSprop", {"eps": -0.5}),
+        ("Adagrad", {"lr_decay": -0.5}),
+        ("Adagrad", {"initial_accumulator_value": -0.5}),
+        ("Adagrad", {"eps": -0.5}),
+        ("Adagrad", {"foreach": True, "fused": True}),
+        ("Adadelta", {"rho": 1.5}),
+        ("Adadelta", {"weight_decay": -1.0}),
+        ("Adamax", {"betas": (0.9, 1.0)}),
+        ("RAdam", {"betas": (-0.1, 0.9)}),
+        ("Rprop", {"etas": (1.5, 2.0)}),
+        ("Rprop", {"lr": -1.0}),
     ],
 )
 def test_bad_options_raise_the_same_error(name: str, options: dict[str, Any]) -> None:

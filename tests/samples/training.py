@@ -119,6 +119,62 @@ def _(op: str, d: Draw) -> Rows:
     yield "first", [*_parameters(d, 2), *(np.zeros((3, 4), np.float32) for _ in range(2)), scalar(1, f32), *scalars]
 
 
+def _rule(d: Draw, moments: int, scalars: list[np.ndarray], **flags: bool) -> Rows:
+    """An update that counts its steps, with moments that are all positive."""
+
+    def inputs(step: int, to: DType = f32) -> list[np.ndarray]:
+        p, g, *rest = _parameters(d, 2 + moments, to)
+        return [p, g, *map(np.abs, rest), scalar(step, f32), *scalars]
+
+    yield "matrix", inputs(3), flags
+    yield "first", inputs(1), flags
+    yield "late", inputs(40), flags
+    yield "maximize", inputs(3), {**flags, "maximize": True}
+    yield "f64", inputs(3, f64), flags
+    yield "bf16", inputs(3, bf16), flags
+    yield "rank0", [*(d.positive() for _ in range(2 + moments)), scalar(3, f32), *scalars], flags
+    yield "empty", [*(d.floats(0) for _ in range(2 + moments)), scalar(3, f32), *scalars], flags
+
+
+@entry("rmsprop_update", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    scalars = [scalar(0.01), scalar(0.9), scalar(1e-2), scalar(0.01)]
+    yield from _rule(d, 1, scalars)
+    parameters = [*_parameters(d, 2), np.full((3, 4), 2, np.float32)]
+    buffer, mean, step = d.floats(3, 4), d.floats(3, 4), scalar(3, f32)
+    yield "momentum", [*parameters, buffer, step, *scalars, scalar(0.9)], {"momentum": True}
+    yield "centered", [*parameters, mean, step, *scalars], {"centered": True}
+    flags = {"momentum": True, "centered": True}
+    yield "both", [*parameters, buffer, mean, step, *scalars, scalar(0.9)], flags
+
+
+@entry("adagrad_update", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    yield from _rule(d, 1, [scalar(0.1), scalar(0.1), scalar(1e-10), scalar(0.01)])
+
+
+@entry("adadelta_update", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    yield from _rule(d, 2, [scalar(1.0), scalar(0.9), scalar(1e-6), scalar(0.01)])
+
+
+@entry("adamax_update", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    yield from _rule(d, 2, [scalar(2e-3), scalar(0.9), scalar(0.999), scalar(1e-8), scalar(0.01)])
+
+
+@entry("radam_update", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    scalars = [scalar(1e-3), scalar(0.9), scalar(0.999), scalar(1e-8), scalar(0.01)]
+    yield from _rule(d, 2, scalars)
+    yield "decoupled", [*_parameters(d, 4), scalar(9, f32), *scalars], {"decoupled": True}
+
+
+@entry("rprop_update", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    yield from _rule(d, 2, [scalar(0.5), scalar(1.2), scalar(1e-6), scalar(50.0)])
+
+
 @entry("count_step", halves=False)
 def _(op: str, d: Draw) -> Rows:
     yield "first", [scalar(0, f32)]

@@ -1,0 +1,325 @@
+"""The updates of optimizers.
+
+Operands: parameter, gradient, what the optimizer remembers of the parameter, then rank-0 scalars. Hyper-parameters are
+f64 and read at every call; the arithmetic on them runs once per step in f64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from compiler.errors import OpError
+from compiler.ir.graph import Value
+from compiler.ir.op import OpSet
+from compiler.ir.types import TensorType, f32, f64
+from compiler.ops.contract import accumulator
+from compiler.ops.elementwise import as_type
+from compiler.ops.training import check_scalars, training_op
+
+
+def _infer_update(tensors: int, scalars: int) -> Any:
+    """The type rule of an optimizer's step on so many tensors (parameter, gradient, moments), then so many scalars.
+
+    The results are the new parameter and moments: all tensors but the gradient.
+    """
+
+    def infer(*types: TensorType, **_: Any) -> TensorType | tuple[TensorType, ...]:
+        if len(types) != tensors + scalars:
+            raise OpError(f"takes {tensors} tensors and {scalars} scalars, not {len(types)} operands")
+        check_scalars(*types[tensors:])
+        p, g = types[:2]
+        if p.shape != g.shape:
+            raise OpError(f"parameter {p} and gradient {g} differ in shape")
+        results = (p, *types[2:tensors])
+        return results[0] if len(results) == 1 else results
+
+    return infer
+
+
+def _rounded(update: Callable[..., Any]) -> Callable[..., tuple[Value, ...]]:
+    """``update`` on 16-bit tensors in f32; the new parameter and moments are rounded once, to the types of the old."""
+
+    def expand(o: OpSet, *operands: Value, **attrs: Any) -> tuple[Value, ...]:
+        results = update(o, *(as_type(v, accumulator(v.dtype)) for v in operands), **attrs)
+        return tuple(as_type(new, old.dtype) for new, old in zip(results, (operands[0], *operands[2:]), strict=False))
+
+    return expand
+
+
+def _descent(o: OpSet, g: Value, p: Value, weight_decay: Value, maximize: bool) -> Value:
+    g = o.neg(g) if maximize else g
+    return o.add(g, o.mul(p, weight_decay))
+
+
+def _decayed(
+    o: OpSet, p: Value, g: Value, lr: Value, weight_decay: Value, decoupled: bool, maximize: bool
+) -> tuple[Value, Value]:
+    """Parameter and direction of descent, with the decay taken from the one or added to the other."""
+    if not decoupled:
+        return p, _descent(o, g, p, weight_decay, maximize)
+    return o.mul(p, o.sub(1.0, o.mul(lr, weight_decay))), o.neg(g) if maximize else g
+
+
+def _sgd(o: OpSet, p: Value, g: Value, lr: Value, weight_decay: Value, maximize: bool) -> tuple[Value]:
+    return (o.sub(p, o.mul(_descent(o, g, p, weight_decay, maximize), lr)),)
+
+
+training_op("sgd_update", _infer_update(2, 2), _rounded(_sgd), updates=True, maximize=False)
+
+
+def _sgd_momentum(
+    o: OpSet,
+    p: Value,
+    g: Value,
+    buffer: Value,
+    lr: Value,
+    weight_decay: Value,
+    momentum: Value,
+    dampening: Value,
+    nesterov: bool,
+    first: bool,
+    maximize: bool,
+) -> tuple[Value, Value]:
+    """Sutskever et al., 2013. ``first``: the buffer starts as the gradient itself."""
+    d = _descent(o, g, p, weight_decay, maximize)
+    buffer = d if first else o.add(o.mul(buffer, momentum), o.mul(d, o.sub(1.0, dampening)))
+    step = o.add(d, o.mul(buffer, momentum)) if nesterov else buffer
+    return o.sub(p, o.mul(step, lr)), buffer
+
+
+training_op(
+    "sgd_momentum_update",
+    _infer_update(3, 4),
+    _rounded(_sgd_momentum),
+    updates=True,
+    nesterov=False,
+    first=False,
+    maximize=False,
+)
+
+
+def _adam(
+    o: OpSet,
+    p: Value,
+    g: Value,
+    *rest: Value,
+    decoupled: bool,
+    amsgrad: bool,
+    maximize: bool,
+) -> tuple[Value, ...]:
+    """Kingma & Ba, 2015; decoupled weight decay by Loshchilov & Hutter, 2019; AMSGrad by Reddi et al., 2018.
+
+    ``rest``: m, v, [largest v], step (already counted), lr, beta1, beta2, eps, weight_decay.
+    """
+    moments = 3 if amsgrad else 2
+    m, v = rest[:2]
+    step, lr, beta1, beta2, eps, weight_decay = rest[moments:]
+    p, g = _decayed(o, p, g, lr, weight_decay, decoupled, maximize)
+    t = o.cast(step, to=f64)
+    step_size = o.div(lr, o.sub(1.0, o.pow(beta1, t)))
+    inverse_root = o.rsqrt(o.sub(1.0, o.pow(beta2, t)))
+    m = o.add(m, o.mul(o.sub(g, m), o.sub(1.0, beta1)))
+    v = o.add(o.mul(v, beta2), o.mul(o.mul(g, g), o.sub(1.0, beta2)))
+    largest = o.maximum(rest[2], v) if amsgrad else v
+    denominator = o.add(o.mul(o.sqrt(largest), inverse_root), eps)
+    p = o.sub(p, o.mul(o.div(m, denominator), step_size))
+    return (p, m, v, largest) if amsgrad else (p, m, v)
+
+
+def _rule(name: str, update: Any, moments: Callable[..., int], scalars: Callable[..., int], **flags: bool) -> None:
+    """Register the update of an optimizer that counts its steps.
+
+    Operands: parameter, gradient, so many ``moments``, the step count f32[] (this step included), so many f64
+    ``scalars``; both numbers may depend on the ``flags``, its attributes. Results: the new parameter and moments.
+    """
+
+    def infer(*types: TensorType, **attrs: bool) -> tuple[TensorType, ...]:
+        tensors = 2 + moments(**attrs)
+        if len(types) > tensors and types[tensors] != TensorType(f32, ()):
+            raise OpError(f"the step count is f32[], not {types[tensors]}")
+        results: tuple[TensorType, ...] = _infer_update(tensors, scalars(**attrs))(
+            *types[:tensors], *types[tensors + 1 :]
+        )
+        return results
+
+    training_op(name, infer, _rounded(update), updates=True, maximize=False, **flags)
+
+
+_rule("adam_update", _adam, lambda amsgrad, **_: 2 + amsgrad, lambda **_: 5, decoupled=False, amsgrad=False)
+
+
+def _rmsprop(o: OpSet, p: Value, g: Value, *rest: Value, momentum: bool, centered: bool, maximize: bool) -> Any:
+    """Tieleman & Hinton, "Lecture 6.5: rmsprop", 2012; centered by Graves, 2013.
+
+    ``rest``: mean square, [buffer], [mean], step, lr, alpha, eps, weight_decay, [momentum].
+    """
+    moments = 1 + momentum + centered
+    square, *others = rest[:moments]
+    _, lr, alpha, eps, weight_decay, *factor = rest[moments:]
+    g = _descent(o, g, p, weight_decay, maximize)
+    new = o.sub(1.0, alpha)
+    square = variance = o.add(o.mul(square, alpha), o.mul(o.mul(g, g), new))
+    means = []
+    if centered:
+        mean = o.add(others[-1], o.mul(o.sub(g, others[-1]), new))
+        variance = o.sub(square, o.mul(mean, mean))
+        means = [mean]
+    step = o.div(g, o.add(o.sqrt(variance), eps))
+    if not momentum:
+        return o.sub(p, o.mul(step, lr)), square, *means
+    buffer = o.add(o.mul(others[0], factor[0]), step)
+    return o.sub(p, o.mul(buffer, lr)), square, buffer, *means
+
+
+_rule(
+    "rmsprop_update",
+    _rmsprop,
+    lambda momentum, centered, **_: 1 + momentum + centered,
+    lambda momentum, **_: 4 + momentum,
+    momentum=False,
+    centered=False,
+)
+
+
+def _adagrad(
+    o: OpSet,
+    p: Value,
+    g: Value,
+    total: Value,
+    step: Value,
+    lr: Value,
+    lr_decay: Value,
+    eps: Value,
+    weight_decay: Value,
+    maximize: bool,
+) -> tuple[Value, Value]:
+    """Duchi et al., "Adaptive subgradient methods", 2011. ``total``: the sum of the squares."""
+    g = _descent(o, g, p, weight_decay, maximize)
+    rate = o.div(lr, o.add(o.mul(o.sub(o.cast(step, to=f64), 1.0), lr_decay), 1.0))
+    total = o.add(total, o.mul(g, g))
+    return o.sub(p, o.mul(o.div(g, o.add(o.sqrt(total), eps)), rate)), total
+
+
+_rule("adagrad_update", _adagrad, lambda **_: 1, lambda **_: 4)
+
+
+def _adadelta(
+    o: OpSet,
+    p: Value,
+    g: Value,
+    square: Value,
+    moved: Value,
+    step: Value,
+    lr: Value,
+    rho: Value,
+    eps: Value,
+    weight_decay: Value,
+    maximize: bool,
+) -> tuple[Value, Value, Value]:
+    """Zeiler, "ADADELTA", 2012. ``square``, ``moved``: mean squares of the gradients and of the moves."""
+    g = _descent(o, g, p, weight_decay, maximize)
+    new = o.sub(1.0, rho)
+    square = o.add(o.mul(square, rho), o.mul(o.mul(g, g), new))
+    move = o.mul(o.div(o.sqrt(o.add(moved, eps)), o.sqrt(o.add(square, eps))), g)
+    moved = o.add(o.mul(moved, rho), o.mul(o.mul(move, move), new))
+    return o.sub(p, o.mul(move, lr)), square, moved
+
+
+_rule("adadelta_update", _adadelta, lambda **_: 2, lambda **_: 4)
+
+
+def _adamax(
+    o: OpSet,
+    p: Value,
+    g: Value,
+    m: Value,
+    largest: Value,
+    step: Value,
+    lr: Value,
+    beta1: Value,
+    beta2: Value,
+    eps: Value,
+    weight_decay: Value,
+    maximize: bool,
+) -> tuple[Value, Value, Value]:
+    """Kingma & Ba, 2015, section 7.1. ``largest``: the largest gradient, which fades by ``beta2``."""
+    g = _descent(o, g, p, weight_decay, maximize)
+    rate = o.div(lr, o.sub(1.0, o.pow(beta1, o.cast(step, to=f64))))
+    m = o.add(m, o.mul(o.sub(g, m), o.sub(1.0, beta1)))
+    largest = o.maximum(o.mul(largest, beta2), o.add(o.abs(g), eps))
+    return o.sub(p, o.mul(o.div(m, largest), rate)), m, largest
+
+
+_rule("adamax_update", _adamax, lambda **_: 2, lambda **_: 5)
+
+
+def _radam(
+    o: OpSet,
+    p: Value,
+    g: Value,
+    m: Value,
+    v: Value,
+    step: Value,
+    lr: Value,
+    beta1: Value,
+    beta2: Value,
+    eps: Value,
+    weight_decay: Value,
+    decoupled: bool,
+    maximize: bool,
+) -> tuple[Value, Value, Value]:
+    """Liu et al., "On the variance of the adaptive learning rate and beyond", 2020.
+
+    Steps whose mean square is still too uncertain (a length of at most 5) are those of momentum alone.
+    """
+    p, g = _decayed(o, p, g, lr, weight_decay, decoupled, maximize)
+    t = o.cast(step, to=f64)
+    faded = o.pow(beta2, t)
+    correction = o.sub(1.0, faded)
+    limit = o.sub(o.div(2.0, o.sub(1.0, beta2)), 1.0)
+    length = o.sub(limit, o.div(o.mul(o.mul(t, faded), 2.0), correction))
+    above = o.mul(o.mul(o.sub(length, 4.0), o.sub(length, 2.0)), limit)
+    below = o.mul(o.mul(o.sub(limit, 4.0), o.sub(limit, 2.0)), length)
+    certain = o.gt(length, 5.0)
+    rate = o.div(lr, o.sub(1.0, o.pow(beta1, t)))
+    adaptive = o.mul(rate, o.sqrt(o.mul(o.div(above, below), correction)))
+    m = o.add(m, o.mul(o.sub(g, m), o.sub(1.0, beta1)))
+    v = o.add(o.mul(v, beta2), o.mul(o.mul(g, g), o.sub(1.0, beta2)))
+    step_size = o.where(certain, o.div(adaptive, o.add(o.sqrt(v), eps)), rate)
+    return o.sub(p, o.mul(m, step_size)), m, v
+
+
+_rule("radam_update", _radam, lambda **_: 2, lambda **_: 5, decoupled=False)
+
+
+def _rprop(
+    o: OpSet,
+    p: Value,
+    g: Value,
+    last: Value,
+    size: Value,
+    step: Value,
+    low: Value,
+    high: Value,
+    smallest: Value,
+    largest: Value,
+    maximize: bool,
+) -> tuple[Value, Value, Value]:
+    """Riedmiller & Braun, "The RPROP algorithm", 1993. ``last``: the last gradient; ``size``: of each element's step.
+
+    An element whose gradient has turned waits for one step.
+    """
+    g = o.neg(g) if maximize else g
+    agreement = o.mul(g, last)
+    turned = o.lt(agreement, 0.0)
+    factor = o.where(turned, low, o.where(o.gt(agreement, 0.0), high, o.where(o.eq(agreement, 0.0), 1.0, agreement)))
+    size = o.minimum(o.maximum(o.mul(size, factor), smallest), largest)
+    g = o.where(turned, 0.0, g)
+    return o.sub(p, o.mul(o.sign(g), size)), g, size
+
+
+_rule("rprop_update", _rprop, lambda **_: 2, lambda **_: 4)
+
+
+training_op("count_step", lambda step: step, lambda o, step: o.add(step, 1), updates=True)

@@ -1,0 +1,76 @@
+"""What the optimizers have in common whose update is one op that knows how often a parameter was updated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from compiler.errors import UndefinedError
+from compiler.ir.graph import Value
+from compiler.ir.op import Op
+from genesis.optim.optimizer import Optimizer, ParamGroup, check
+from genesis.tensor import Tensor, from_array
+
+Params = Iterable[Tensor] | Iterable[dict[str, Any]]
+
+
+class RuleOptimizer(Optimizer):
+    """An optimizer whose op takes parameter, gradient, moments, step count and hyper-parameters, in this order.
+
+    A subclass names the ``op`` and its ``scalars``, and says which ``_moments`` a group has and which ``_flags``.
+    """
+
+    op: ClassVar[Op]
+    scalars: ClassVar[tuple[str, ...]]
+    """The hyper-parameters of the op, each a key of a group; ``"betas"`` stands for both of its numbers."""
+
+    def _moments(self, group: ParamGroup) -> tuple[str, ...]:
+        """The names of what is remembered of a parameter, in the order of the op."""
+        raise UndefinedError(f"{type(self).__name__} has to define _moments()")
+
+    def _start(self, group: ParamGroup, key: str) -> float:
+        """The value that a moment starts from."""
+        return 0.0
+
+    def _flags(self, group: ParamGroup) -> dict[str, bool]:
+        """The attributes of the op."""
+        return {"maximize": group["maximize"]}
+
+    def _scalars(self, group: ParamGroup) -> tuple[str, ...]:
+        return self.scalars
+
+    def _counts(self, group: ParamGroup) -> bool:
+        return True
+
+    def _remember(self, group: ParamGroup, p: Tensor, state: dict[str, Tensor]) -> None:
+        for key in self._moments(group):
+            if key not in state:
+                state[key] = from_array(np.full(p.shape, self._start(group, key), p.dtype.numpy))
+
+    def _update(self, index: int, group: ParamGroup, grads: dict[Tensor, Value]) -> None:
+        scalars: list[Value] = []
+        for name in self._scalars(group):
+            items = (0, 1) if name in _PAIRS else (None,)
+            scalars += (self._scalar(index, name, item) for item in items)
+        flags = self._flags(group)
+        for p, g in grads.items():
+            state = self.state[p]
+            written = [p, *(state[key] for key in self._moments(group))]
+            moments = (moment.value for moment in written[1:])
+            updated = self.op(p.value, g, *moments, state["step"].value, *scalars, **flags)
+            for tensor, value in zip(written, updated):
+                tensor.write(value)
+
+
+_PAIRS = frozenset({"betas", "etas", "step_sizes"})
+
+
+def check_common(lr: Any, eps: float, weight_decay: float, betas: tuple[float, float] = (0.0, 0.0)) -> None:
+    """Raise ValueError for hyper-parameters that no optimizer takes."""
+    check(lr >= 0, "learning rate", lr)
+    check(eps >= 0, "epsilon value", eps)
+    for i, beta in enumerate(betas):
+        check(0 <= beta < 1, f"beta parameter at index {i}", beta)
+    check(weight_decay >= 0, "weight_decay value", weight_decay)
