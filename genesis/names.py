@@ -78,7 +78,6 @@ _ELSEWHERE: dict[str, str] = {
     "ReflectionPad2d": "use nn.functional.pad with mode='reflect'",
     "ReplicationPad2d": "use nn.functional.pad with mode='replicate'",
     "Buffer": "use module.register_buffer(name, tensor)",
-    "swa_utils": "average by hand: average.lerp_(parameter, 1 - decay) under genesis.no_grad()",
 }
 _ABSENT = frozenset(
     "Transformer TransformerEncoder TransformerDecoder TransformerEncoderLayer TransformerDecoderLayer LSTMCell "

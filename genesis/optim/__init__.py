@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from genesis.names import module_getattr
-from genesis.optim import lr_scheduler
+from genesis.optim import lr_scheduler, swa_utils
 from genesis.optim.adadelta import Adadelta
 from genesis.optim.adagrad import Adagrad
 from genesis.optim.adam import Adam, AdamW
@@ -26,6 +26,7 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "lr_scheduler",
+    "swa_utils",
 ]
 
 if not TYPE_CHECKING:
