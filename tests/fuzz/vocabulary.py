@@ -334,6 +334,8 @@ class Draft:
             return None
         if p <= k // 2 and rng.random() < 0.3:
             if d > 1 or rng.random() < 0.5:
+                if d > 1 and min(shape[2:]) <= d * (k - 1):
+                    return None  # PyTorch's gradient of a window that sees no place of the image writes out of bounds
                 return self.add(f"F.max_pool{rank}d({{0}}, {k}, {stride}, {p}, {d})", [x], (*shape[:2], *size))
             code = f"F.avg_pool{rank}d({{0}}, {k}, {stride}, {p}, count_include_pad=False)"
             return self.add(code, [x], (*shape[:2], *size))
