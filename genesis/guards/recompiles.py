@@ -51,12 +51,12 @@ class Recompiles:
             if count > MAX_RECOMPILES:
                 times = f"{MAX_RECOMPILES} times"
                 raise RecompileError(
-                    f"{self.function} was compiled again {times} because {change}.\n  {_advice(name, after)}"
+                    f"{self.function} was compiled again {times} because {change}.\n  {_advice(name, before, after)}"
                 )
             if count >= WARN_RECOMPILES and not count & (count - 1):
                 warnings.warn(
                     f"{self.function} is compiled again, the {count}th time because {change}.\n"
-                    f"  {_advice(name, after)} explain_recompiles() shows all causes.",
+                    f"  {_advice(name, before, after)} explain_recompiles() shows all causes.",
                     GenesisWarning,
                     stacklevel=4,
                 )
@@ -74,7 +74,7 @@ class Recompiles:
     def table(self) -> Table:
         """Cause, its last change, how many compilations it caused, and how to avoid them."""
         rows = [
-            (name, shown(c.before), shown(c.after), str(c.count), _advice(name, c.after))
+            (name, shown(c.before), shown(c.after), str(c.count), _advice(name, c.before, c.after))
             for name, c in sorted(self.causes.items(), key=lambda item: -item[1].count)
         ]
         return Table(("changed", "from", "to", "times", "how to avoid it"), rows, f"{self.function}: no recompilations")
@@ -90,11 +90,23 @@ class Recompiles:
         return [(EVICTED, None, None)] if closest == [] else closest or []
 
 
-def _advice(name: str, after: Hashable) -> str:
+def _advice(name: str, before: Hashable, after: Hashable) -> str:
     if name == EVICTED:
         return "Use fewer shapes and values, or a compiled function for each group of them."
     if not name.startswith("argument "):
         return "Pass a value that changes as a float or tensor argument of the step; keep it out of the closure."
-    if isinstance(after, tuple) and len(after) == 3 and isinstance(after[1], tuple):
-        return "Pad to a few shapes; a DataLoader with drop_last=True gives whole batches only."
+    match before, after:
+        case (str(), tuple(), _, _, *_), (str(), tuple(), _, _, *_):
+            return next((text for old, new, text in zip(before, after, _ARRAYS, strict=False) if old != new), _KEEP)
     return "Pass it as a float or a tensor, which may change at no cost."
+
+
+_ARRAYS = (
+    "Pass one kind of array in one dtype: convert it before the call.",
+    "Pad to a few shapes; a DataLoader with drop_last=True gives whole batches only.",
+    "Pass it in one layout: contiguous() makes it one.",
+    "Pass it always detached, or always with a gradient.",
+)
+"""Advice for a tensor whose dtype, shape, strides or gradient changed, in the order of its signature."""
+
+_KEEP = "Pass tensors of one class, with the same attributes."

@@ -407,3 +407,26 @@ def test_a_float_argument_is_no_key(use: Callable[[float], int]) -> None:
     step = genesis.compile(lambda x, k: x * use(k), backend="interpret")
     with pytest.raises(TraceError, match=r"looked up in a dict or set(.|\n)*test_program_guards.py(.|\n)*compare it"):
         step(genesis.ones(2), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        (lambda x: x[:2].clone(), "Pad to a few shapes"),
+        (lambda x: genesis.cat([x, x]).half(), "Pass one kind of array in one dtype"),
+        (lambda x: x.double(), "Pass one kind of array in one dtype"),
+        (lambda x: x.t(), "Pass it in one layout"),
+        (lambda x: x.clone().requires_grad_(), "always detached"),
+        (lambda x: 3, "Pass it as a float or a tensor"),
+    ],
+    ids=["shape", "shape-and-dtype", "dtype", "layout", "gradient", "number"],
+)
+def test_advice_fits_what_changed_of_an_argument(change: Callable[[genesis.Tensor], Any], advice: str) -> None:
+    @compiled
+    def double(x: Any) -> Any:
+        return x * 2
+
+    x = genesis.ones(3, 3)
+    double(x)
+    double(change(x))
+    assert advice in double.explain_recompiles()[0][-1]
