@@ -33,6 +33,8 @@ def reexports(table: Table, doc: str) -> str:
         made = function.__wrapped__  # type: ignore[attr-defined]
         module = sys.modules[made.__module__]
         names = [n for n, thing in vars(module).items() if thing is made]
+        if not names:
+            raise LookupError(f"{module.__name__} gives the name {name!r} of its function to another thing below")
         own = name if name in names else names[0]
         if own == name:
             lines.append(f"from {module.__name__} import {own} as {name}")
