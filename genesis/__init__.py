@@ -20,8 +20,10 @@ import compiler.ops.all  # makes the ops known
 from compiler.errors import GenesisError as GenesisError
 from compiler.errors import GenesisWarning as GenesisWarning
 from compiler.ir import types as _types
+from genesis import accelerator as accelerator
 from genesis import amp as amp
 from genesis import autograd as autograd
+from genesis import cuda as cuda
 from genesis import nn as nn
 from genesis import optim as optim
 from genesis import utils as utils
@@ -72,7 +74,7 @@ short = int16
 int = int32
 long = int64
 
-_SPACES = (amp, autograd, nn, optim, utils)
+_SPACES = (accelerator, amp, autograd, cuda, nn, optim, utils)
 __all__ = [
     name
     for name, thing in list(globals().items())

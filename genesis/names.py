@@ -14,7 +14,6 @@ _NUMPY = "outside compiled steps, NumPy has it: genesis.from_numpy(np.{}(x.numpy
 _ELSEWHERE: dict[str, str] = {
     "save": "use genesis.save_checkpoint(dict, path)",
     "load": "use genesis.load_checkpoint(path)",
-    "cuda": "genesis.compile(step, backend='cuda') runs a step on a GPU; eager tensors stay on the CPU",
     "mps": "eager tensors are on the CPU",
     "pin_memory": "leave it away; eager tensors are on the CPU",
     "hstack": "use genesis.cat with dim=1 (dim=0 for vectors)",

@@ -7,13 +7,28 @@ import numpy as np
 import pytest
 
 import genesis
-from genesis import amp, autograd, nn, optim
+from genesis import accelerator, amp, autograd, cuda, nn, optim
 from genesis.names import INSTEAD
 from genesis.nn import functional, init
 from genesis.optim import lr_scheduler
 from genesis.utils import data
 
-OWNERS = (genesis, genesis.Tensor, nn, functional, nn.utils, init, optim, lr_scheduler, data, amp, autograd)
+OWNERS = (
+    genesis,
+    genesis.Tensor,
+    nn,
+    functional,
+    nn.utils,
+    init,
+    optim,
+    lr_scheduler,
+    data,
+    amp,
+    autograd,
+    cuda,
+    cuda.amp,
+    accelerator,
+)
 
 
 def recipe(name: str, pattern: str, **values: object) -> np.ndarray:

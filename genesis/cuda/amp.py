@@ -1,0 +1,34 @@
+"""Old names of ``genesis.amp`` for CUDA: ``cuda.amp.autocast()`` means ``amp.autocast("cuda")``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from compiler.ir.types import DType
+from genesis import amp
+from genesis.names import module_getattr
+
+
+class autocast(amp.autocast):
+    """``genesis.amp.autocast`` with the lists and the default dtype, float16, of CUDA."""
+
+    def __init__(self, enabled: bool = True, dtype: DType | None = None, cache_enabled: bool = True) -> None:
+        super().__init__("cuda", dtype, enabled, cache_enabled)
+
+
+class GradScaler(amp.GradScaler):
+    """``genesis.amp.GradScaler`` without its first parameter, the device."""
+
+    def __init__(
+        self,
+        init_scale: float = 65536.0,
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+        enabled: bool = True,
+    ) -> None:
+        super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("genesis.cuda.amp", globals())
