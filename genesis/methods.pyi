@@ -206,6 +206,8 @@ class Methods:
         """In place: ``cos`` of each element; integers count as float32 where the result is a fraction."""
     def cpu(self) -> Tensor:
         """The tensor itself: eager tensors are on the CPU."""
+    def cuda(self, device: Any = None, non_blocking: builtins.bool = False) -> Tensor:
+        """Refused, as ``to("cuda")`` is: a step that is compiled with ``backend="cuda"`` runs on a GPU."""
     @property
     def data(self) -> Tensor:
         """The contents outside autograd. Assigned: the memory of another tensor, of any shape."""

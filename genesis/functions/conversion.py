@@ -136,6 +136,12 @@ def to(
     return cast(input, to_dtype(dtype))
 
 
+@method_only
+def cuda(input: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    """Refused, as ``to("cuda")`` is: a step that is compiled with ``backend="cuda"`` runs on a GPU."""
+    return to(input, device="cuda" if device is None or isinstance(device, int) else device)
+
+
 def reinterpreted(input: Tensor, to: DType) -> Tensor:
     """A view of the bits of ``input`` as another dtype; not in compiled steps."""
     if to is input.dtype:

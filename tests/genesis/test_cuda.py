@@ -41,6 +41,12 @@ def test_asking_a_gpu_that_is_not_there_is_an_error_with_the_way_out(name: str) 
     assert isinstance(raised.value, genesis.GenesisError)
 
 
+@pytest.mark.parametrize("device", [(), (0,), ("cuda:1",), (genesis.device("cuda"),)])
+def test_moving_a_tensor_to_a_gpu_is_an_error_with_the_way_out(device: tuple) -> None:
+    with pytest.raises(genesis.GenesisError, match=r"tensors on device 'cuda(.|\n)*backend='cuda'"):
+        genesis.ones(2).cuda(*device)
+
+
 def test_the_old_names_of_mixed_precision_mean_the_new_ones() -> None:
     a, b = genesis.rand(2, 3), genesis.rand(3, 2)
     with cuda.amp.autocast():
