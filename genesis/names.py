@@ -65,7 +65,6 @@ _ELSEWHERE: dict[str, str] = {
     "untyped_storage": "there are no storages; .numpy() shares memory",
     "data_ptr": "there are no storages; .numpy() shares memory",
     "Variable": "use genesis.tensor(..., requires_grad=True)",
-    "_LRScheduler": "use LRScheduler",
     "clip_grad_norm": "use clip_grad_norm_",
     "gumbel_softmax": "use softmax((logits - (-genesis.rand_like(logits).log()).log()) / tau, dim=-1)",
     "pixel_shuffle": "use reshape and permute",

@@ -37,5 +37,7 @@ __all__ = [
     "StepLR",
 ]
 
+_LRScheduler = LRScheduler  # its old name, from which programs derive their schedules
+
 if not TYPE_CHECKING:
     __getattr__ = module_getattr("genesis.optim.lr_scheduler", globals())

@@ -368,3 +368,9 @@ def test_not_an_optimizer():
         schedule.StepLR([], 3)
     with pytest.raises(TypeError, match="lr_lambda should be a function, but got float"):
         schedule.LambdaLR(Optimizer(1.0), 0.5)
+
+
+def test_a_schedule_derives_from_the_old_name_of_the_base() -> None:
+    from_old_name = type("Old", (schedule._LRScheduler,), {})
+    assert issubclass(from_old_name, schedule.LRScheduler)
+    assert issubclass(schedule.StepLR, schedule._LRScheduler)
