@@ -48,6 +48,8 @@ def reshaped(shape: Shape, strides: Strides, new: Shape) -> Strides | None:
     """
     if 0 in shape:
         return contiguous_strides(new)
+    if shape[len(shape) - len(new) :] == new and set(shape[: len(shape) - len(new)]) <= {1}:
+        return strides[len(shape) - len(new) :]  # such as ``x[0]``: dimensions of size 1 keep their strides as well
     blocks = _blocks(shape, strides)
     left, step = blocks.pop() if blocks else (1, 1)
     result = []
