@@ -36,6 +36,7 @@ from genesis.autograd import set_grad_enabled as set_grad_enabled
 from genesis.device import Device as Device
 from genesis.device import device as device
 from genesis.functions import *
+from genesis.io import load as load
 from genesis.io import load_checkpoint as load_checkpoint
 from genesis.io import save_checkpoint as save_checkpoint
 from genesis.names import module_getattr

@@ -538,12 +538,15 @@ def memory_of(source: Tensor, what: str) -> Shared:
     return Shared(np.array(array), Holders())
 
 
-def on_memory(array: np.ndarray) -> Tensor:
-    """A tensor on the memory of ``array``: writing either changes both. Raises ValueError for negative strides."""
+def on_memory(array: np.ndarray, holders: Holders | None = None) -> Tensor:
+    """A tensor on the memory of ``array``: writing either changes both. Raises ValueError for negative strides.
+
+    ``holders`` are those of this memory so far; without them, somebody outside of Genesis holds it.
+    """
     result, strides = Tensor.__new__(Tensor), strides_of(array)
     result._start(Cell(concrete(array, TensorType(dtype(array.dtype), array.shape))), ())
     result._cell.strides = strides
-    result._cell.hold(Shared(array, Holders(outside=True)))
+    result._cell.hold(Shared(array, holders or Holders(outside=True)))
     return result
 
 

@@ -99,10 +99,10 @@ def _load(
     file: IO[bytes], entries: Mapping[str, Entry], metadata: Mapping[str, str], decode_leaf: DecodeLeaf | None
 ) -> dict[str, Any]:
     """The tree in an open file, once its checksum is found to be right."""
-    if metadata.get("format") != _FORMAT:
+    if not is_ours(metadata):
         raise CheckpointError(
             "save_checkpoint did not write it: it is a safetensors file without a tree of values. "
-            "safetensors.numpy.load_file(path) reads its arrays, and load_state_dict takes them"
+            "genesis.load(path) reads its tensors, and load_state_dict takes them"
         )
     text = metadata.get("tree", "")
     digest, arrays = _Digest(text), {}
@@ -115,6 +115,11 @@ def _load(
     if not isinstance(tree, dict):
         raise CheckpointError(f"its tree is a {type(tree).__name__}, not a dict")
     return tree
+
+
+def is_ours(metadata: Mapping[str, str]) -> bool:
+    """Whether :func:`save_checkpoint` wrote the file with this metadata."""
+    return metadata.get("format") == _FORMAT
 
 
 class _Encoder:
@@ -259,7 +264,7 @@ def _refuse_other_formats(file: IO[bytes], path: str) -> None:
         if any(member.endswith(".npy") for member in members):
             raise CheckpointError("it is an archive of NumPy arrays, no checkpoint; numpy.load(path) reads it")
         if any(member.endswith("data.pkl") for member in members):
-            raise CheckpointError(f"it is a PyTorch file, no checkpoint. {_TORCH}")
+            raise CheckpointError("it is a PyTorch file, no checkpoint; genesis.load(path) reads it")
         raise CheckpointError("it is a zip archive, no checkpoint")
     if start[:1] == b"\x80" and 2 <= start[1] <= 5 and start[2:] != bytes(6):
         raise CheckpointError(f"it is a pickle, no checkpoint; old versions of torch.save wrote such files. {_TORCH}")

@@ -13,7 +13,7 @@ CONTRACT = """
 Tensor tensor Generator Size dtype device compile
 float16 bfloat16 float32 float64 half float double int8 int16 int32 int64 uint8 short int long bool
 no_grad enable_grad set_grad_enabled inference_mode is_grad_enabled autocast
-manual_seed get_rng_state set_rng_state default_generator save_checkpoint load_checkpoint
+manual_seed get_rng_state set_rng_state default_generator save_checkpoint load_checkpoint load
 zeros ones full empty zeros_like ones_like full_like arange linspace eye rand randn randint randperm from_numpy
 matmul mm bmm where cat stack split chunk tril triu softmax log_softmax exp log sqrt tanh relu sigmoid
 sum mean var std amax amin max min argmax argmin any all logsumexp norm clamp allclose equal gather scatter_add
