@@ -73,11 +73,8 @@ class ArrayInputs:
     """The NumPy arrays from outside that are inputs of a program.
 
     Whether the step also computes on one of them with NumPy shows when its contents change for the first time: then the
-    step must be recorded again. ``proved``: that gave the same graph, so the contents do not matter. Arrays larger than
-    ``LARGEST`` bytes are not looked at, but calls 2, 4, 8, ... are recorded again anyway.
+    step must be recorded again. ``proved``: that gave the same graph, so the contents do not matter.
     """
-
-    LARGEST = 1 << 20
 
     def __init__(self, late_inputs: Sequence[LateInput]) -> None:
         self.owners = {id(late.owner): late.owner for late in late_inputs if late.owner is not None}
@@ -89,7 +86,7 @@ class ArrayInputs:
         return not self.proved and self._digests() != self._contents
 
     def _digests(self) -> list[Hashable]:
-        return [digest(array) for array in self.owners.values() if array.nbytes <= self.LARGEST]
+        return list(map(digest, self.owners.values()))
 
 
 class Program:

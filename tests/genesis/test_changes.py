@@ -31,7 +31,7 @@ class Case(NamedTuple):
     change: Callable[[Any], Any]
 
 
-COMPUTED = ("array computed on", "array used both ways", "large array", "array of objects")
+COMPUTED = ("array computed on", "array used both ways", "large array", "array over 1 MiB", "array of objects")
 """As arguments arrays are tensors, whose contents a step cannot compute on in Python."""
 
 
@@ -235,6 +235,11 @@ CASES: dict[str, Case] = {
     "view of an array": Case(lambda: np.ones(4, np.float32), lambda t, x: x * t[1:3], lambda t: t.fill(5.0)),
     "array computed on": Case(lambda: np.ones(2, np.float32), lambda t, x: x * float(t.sum() + 1), _item(0, 5.0)),
     "array used both ways": Case(lambda: np.ones(2, np.float32), lambda t, x: x * t + float(t[0]), _item(0, 5.0)),
+    "array over 1 MiB": Case(
+        lambda: np.ones(300_000, np.float32),
+        lambda t, x: x * genesis.tensor(t)[0] * float(t[-1]),
+        _item(299_999, 5.0),
+    ),
     "large array": Case(lambda: np.ones(70000, np.float32), lambda t, x: x * float(t[-1]), _item(69999, 5.0)),
     "array in a dict": Case(lambda: {"m": np.ones(2, np.float32)}, lambda t, x: x * t["m"], lambda t: t["m"].fill(5.0)),
     "array of objects": Case(lambda: np.array([1.0, None]), lambda t, x: x * t[0], _item(0, 5.0)),
