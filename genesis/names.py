@@ -100,7 +100,8 @@ def missing(owner: str, name: str, known: Iterable[str]) -> MissingNameError:
     """The error for ``owner.name``, with the way out or the names that are near."""
     advice = INSTEAD.get(name)
     if advice is None:
-        near = get_close_matches(name, [k for k in known if not k.startswith("_")], n=3)
+        public = [k for k in known if not k.startswith("_")]
+        near = [k for k in public if k.lower() == name.lower()] or get_close_matches(name, public, n=3)
         advice = f"did you mean {' or '.join(near)}?" if near else ""
     return MissingNameError(here(f"{owner} has no attribute {name!r}" + (f"; {advice}" if advice else "")))
 
