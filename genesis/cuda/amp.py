@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compiler.ir.types import DType
-from genesis import amp
+from genesis.amp import GradScaler as _GradScaler
+from genesis.amp import autocast as _autocast
 from genesis.names import module_getattr
 
 
-class autocast(amp.autocast):
+class autocast(_autocast):
     """``genesis.amp.autocast`` with the lists and the default dtype, float16, of CUDA."""
 
     def __init__(self, enabled: bool = True, dtype: DType | None = None, cache_enabled: bool = True) -> None:
         super().__init__("cuda", dtype, enabled, cache_enabled)
 
 
-class GradScaler(amp.GradScaler):
+class GradScaler(_GradScaler):
     """``genesis.amp.GradScaler`` without its first parameter, the device."""
 
     def __init__(
