@@ -10,92 +10,77 @@ from compiler.ir.types import DType
 
 Operand = Value | float
 
-class _exp(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _expm1(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _log(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _log1p(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _log2(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _sqrt(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _rsqrt(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _reciprocal(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _sin(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _cos(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _tanh(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _erf(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _neg(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
 class _abs(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
-class _sign(Op):
+class _acos(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
-class _floor(Op):
+class _acosh(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
-class _ceil(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
+class _adadelta_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value, Value]: ...
 
-class _trunc(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
+class _adagrad_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value]: ...
 
-class _round(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
+class _adam_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ..., decoupled: bool = ..., amsgrad: bool = ...) -> Any: ...
+
+class _adamax_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value, Value]: ...
 
 class _add(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
-class _sub(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+class _all(Op):
+    def __call__(self, x: Operand, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
 
-class _mul(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+class _amax(Op):
+    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
 
-class _div(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+class _amin(Op):
+    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
 
-class _divisor(Op):
-    def __call__(self, x: Value, /, *, what: str = ...) -> Value: ...
+class _any(Op):
+    def __call__(self, x: Operand, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
 
-class _pow(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+class _argmax(Op):
+    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
 
-class _maximum(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+class _argmin(Op):
+    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
 
-class _minimum(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+class _asin(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
 
-class _floor_divide(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+class _asinh(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
 
-class _remainder(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+class _atan(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _atanh(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _attention_backward(Op):
+    def __call__(self, q: Value, k: Value, v: Value, out: Value, lse: Value, g: Value, /, *rest: Value, scale: Any = ..., causal: bool = ..., mask: bool = ..., dropout: float = ..., index: int = ...) -> tuple[Value, Value, Value]: ...
+
+class _avg_pool(Op):
+    def __call__(self, x: Value, /, *, window: Any, stride: Any, padding: Any, size: Any, include_pad: bool = ..., divisor: Any = ...) -> Value: ...
+
+class _batch_norm(Op):
+    def __call__(self, x: Value, /, *affine: Value, eps: float = ...) -> tuple[Value, Value, Value]: ...
+
+class _batch_norm_inference(Op):
+    def __call__(self, x: Value, running_mean: Value, running_var: Value, /, *affine: Value, eps: float = ...) -> Value: ...
+
+class _binary_cross_entropy(Op):
+    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., weight: bool = ...) -> Value: ...
+
+class _binary_cross_entropy_with_logits(Op):
+    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., weight: bool = ..., pos_weight: bool = ...) -> Value: ...
 
 class _bitwise_and(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
@@ -106,302 +91,17 @@ class _bitwise_or(Op):
 class _bitwise_xor(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
-class _eq(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
-
-class _ne(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
-
-class _lt(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
-
-class _le(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
-
-class _gt(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
-
-class _ge(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
-
-class _logical_and(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
-
-class _logical_or(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
-
-class _logical_xor(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
-
-class _logical_not(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _isnan(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _isinf(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _isfinite(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _where(Op):
-    def __call__(self, c: Operand, a: Operand, b: Operand, /) -> Value: ...
+class _bounded(Op):
+    def __call__(self, index: Value, /, *, size: Any, what: str = ...) -> Value: ...
 
 class _cast(Op):
     def __call__(self, x: Value, /, *, to: DType) -> Value: ...
 
-class _dot(Op):
-    def __call__(self, a: Value, b: Value, /, *, dtype: Any = ...) -> Value: ...
-
-class _matmul(Op):
-    def __call__(self, a: Value, b: Value, /) -> Value: ...
-
-class _linear(Op):
-    def __call__(self, x: Value, weight: Value, /, *bias: Value) -> Value: ...
-
-class _scaled_dot_product_attention(Op):
-    def __call__(self, q: Value, k: Value, v: Value, /, *rest: Value, scale: Any = ..., causal: bool = ..., mask: bool = ..., dropout: float = ..., index: int = ...) -> tuple[Value, Value]: ...
-
-class _attention_backward(Op):
-    def __call__(self, q: Value, k: Value, v: Value, out: Value, lse: Value, g: Value, /, *rest: Value, scale: Any = ..., causal: bool = ..., mask: bool = ..., dropout: float = ..., index: int = ...) -> tuple[Value, Value, Value]: ...
-
-class _glu(Op):
-    def __call__(self, x: Value, gate: Value, /) -> Value: ...
-
-class _sigmoid(Op):
+class _ceil(Op):
     def __call__(self, x: Operand, /) -> Value: ...
-
-class _silu(Op):
-    def __call__(self, x: Value, /) -> Value: ...
-
-class _log_sigmoid(Op):
-    def __call__(self, x: Value, /) -> Value: ...
-
-class _softplus(Op):
-    def __call__(self, x: Value, /, *, beta: float = ..., threshold: float = ...) -> Value: ...
-
-class _gelu(Op):
-    def __call__(self, x: Value, /, *, approximate: str = ...) -> Value: ...
-
-class _relu(Op):
-    def __call__(self, x: Value, /) -> Value: ...
-
-class _leaky_relu(Op):
-    def __call__(self, x: Value, /, *, negative_slope: float = ...) -> Value: ...
-
-class _prelu(Op):
-    def __call__(self, x: Value, weight: Value, /) -> Value: ...
-
-class _elu(Op):
-    def __call__(self, x: Value, /, *, alpha: float = ..., scale: float = ..., input_scale: float = ...) -> Value: ...
-
-class _hardtanh(Op):
-    def __call__(self, x: Value, /, *, low: float = ..., high: float = ...) -> Value: ...
-
-class _hardsigmoid(Op):
-    def __call__(self, x: Value, /) -> Value: ...
-
-class _hardswish(Op):
-    def __call__(self, x: Value, /) -> Value: ...
 
 class _clamp(Op):
     def __call__(self, x: Operand, /, *bounds: Operand, low: bool = ..., high: bool = ...) -> Value: ...
-
-class _lerp(Op):
-    def __call__(self, start: Operand, end: Operand, weight: Operand, /) -> Value: ...
-
-class _trunc_divide(Op):
-    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
-
-class _sum(Op):
-    def __call__(self, x: Operand, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
-
-class _amax(Op):
-    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
-
-class _amin(Op):
-    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
-
-class _prod(Op):
-    def __call__(self, x: Operand, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
-
-class _any(Op):
-    def __call__(self, x: Operand, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
-
-class _all(Op):
-    def __call__(self, x: Operand, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
-
-class _argmax(Op):
-    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
-
-class _argmin(Op):
-    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
-
-class _mean(Op):
-    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
-
-class _softmax(Op):
-    def __call__(self, x: Value, /, *, axis: int) -> Value: ...
-
-class _log_softmax(Op):
-    def __call__(self, x: Value, /, *, axis: int) -> Value: ...
-
-class _logsumexp(Op):
-    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
-
-class _mse_loss(Op):
-    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ...) -> Value: ...
-
-class _l1_loss(Op):
-    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ...) -> Value: ...
-
-class _binary_cross_entropy_with_logits(Op):
-    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., weight: bool = ..., pos_weight: bool = ...) -> Value: ...
-
-class _huber_loss(Op):
-    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., delta: float = ...) -> Value: ...
-
-class _smooth_l1_loss(Op):
-    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., beta: float = ...) -> Value: ...
-
-class _kl_div(Op):
-    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., log_target: bool = ...) -> Value: ...
-
-class _binary_cross_entropy(Op):
-    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., weight: bool = ...) -> Value: ...
-
-class _cross_entropy(Op):
-    def __call__(self, x: Value, target: Value, /, *weight: Value, reduction: str = ..., ignore_index: int = ..., label_smoothing: float = ...) -> tuple[Value, Value]: ...
-
-class _nll_loss(Op):
-    def __call__(self, x: Value, target: Value, /, *weight: Value, reduction: str = ..., ignore_index: int = ...) -> Value: ...
-
-class _slide(Op):
-    def __call__(self, x: Value, /, *, size: Any, stride: Any, dilation: Any, padding: Any, base: Any, fill: float = ...) -> Value: ...
-
-class _convolve(Op):
-    def __call__(self, x: Value, weight: Value, /, *, size: Any, stride: Any, dilation: Any, padding: Any, base: Any, groups: int = ..., dtype: Any = ...) -> Value: ...
-
-class _convolve_weight(Op):
-    def __call__(self, x: Value, g: Value, /, *, window: Any, stride: Any, dilation: Any, padding: Any, base: Any, groups: int = ..., dtype: Any = ...) -> Value: ...
-
-class _conv(Op):
-    def __call__(self, x: Value, weight: Value, /, *bias: Value, stride: Any, padding: Any, dilation: Any, groups: int = ...) -> Value: ...
-
-class _conv_transpose(Op):
-    def __call__(self, x: Value, weight: Value, /, *bias: Value, size: Any, stride: Any, padding: Any, dilation: Any, groups: int = ...) -> Value: ...
-
-class _iota(Op):
-    def __call__(self, *, shape: Sequence[int], axis: int) -> Value: ...
-
-class _bounded(Op):
-    def __call__(self, index: Value, /, *, size: Any, what: str = ...) -> Value: ...
-
-class _take(Op):
-    def __call__(self, table: Value, index: Value, /) -> Value: ...
-
-class _scatter_rows(Op):
-    def __call__(self, index: Value, source: Value, /, *, rows: Any) -> Value: ...
-
-class _gather(Op):
-    def __call__(self, x: Value, index: Value, /, *, axis: int) -> Value: ...
-
-class _scatter_add(Op):
-    def __call__(self, x: Value, index: Value, source: Value, /, *, axis: int) -> Value: ...
-
-class _embedding(Op):
-    def __call__(self, weight: Value, index: Value, /, *, padding_idx: Any = ...) -> Value: ...
-
-class _put_rows(Op):
-    def __call__(self, table: Value, index: Value, source: Value, /) -> Value: ...
-
-class _log10(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _atan(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _asin(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _acos(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _asinh(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _acosh(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _atanh(Op):
-    def __call__(self, x: Operand, /) -> Value: ...
-
-class _reshape(Op):
-    def __call__(self, x: Value, /, *, shape: Sequence[int]) -> Value: ...
-
-class _permute(Op):
-    def __call__(self, x: Value, /, *, dims: Sequence[int]) -> Value: ...
-
-class _expand(Op):
-    def __call__(self, x: Value, /, *, shape: Sequence[int]) -> Value: ...
-
-class _slice(Op):
-    def __call__(self, x: Value, /, *, start: Sequence[int], stop: Sequence[int], step: Sequence[int]) -> Value: ...
-
-class _slice_scatter(Op):
-    def __call__(self, x: Value, y: Value, /, *, start: Sequence[int], stop: Sequence[int], step: Sequence[int]) -> Value: ...
-
-class _concat(Op):
-    def __call__(self, first: Operand, /, *rest: Operand, axis: int) -> Value: ...
-
-class _zeros(Op):
-    def __call__(self, *, shape: Sequence[int], dtype: Any) -> Value: ...
-
-class _ones(Op):
-    def __call__(self, *, shape: Sequence[int], dtype: Any) -> Value: ...
-
-class _loop(Op):
-    def __call__(self, *types: Value, length: Any, carries: Any, sequences: Any, reverse: bool = ..., micro: bool = ...) -> Any: ...
-
-class _var(Op):
-    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ..., correction: float = ...) -> Value: ...
-
-class _std(Op):
-    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ..., correction: float = ...) -> Value: ...
-
-class _vector_norm(Op):
-    def __call__(self, x: Value, /, *, p: float = ..., axes: Sequence[int], keepdim: bool = ...) -> Value: ...
-
-class _layer_norm(Op):
-    def __call__(self, x: Value, /, *affine: Value, ndim: Any, eps: float = ...) -> tuple[Value, Value, Value]: ...
-
-class _rms_norm(Op):
-    def __call__(self, *types: Value, ndim: Any, eps: float = ...) -> tuple[Value, Value]: ...
-
-class _batch_norm(Op):
-    def __call__(self, x: Value, /, *affine: Value, eps: float = ...) -> tuple[Value, Value, Value]: ...
-
-class _group_norm(Op):
-    def __call__(self, x: Value, /, *affine: Value, groups: Any, eps: float = ...) -> tuple[Value, Value, Value]: ...
-
-class _unbiased(Op):
-    def __call__(self, var: Value, x: Value, /) -> Value: ...
-
-class _batch_norm_inference(Op):
-    def __call__(self, x: Value, running_mean: Value, running_var: Value, /, *affine: Value, eps: float = ...) -> Value: ...
-
-class _scale_loss(Op):
-    def __call__(self, loss: Value, scale: Value, /) -> Value: ...
-
-class _unscale(Op):
-    def __call__(self, *types: Value) -> Any: ...
-
-class _update_scale(Op):
-    def __call__(self, scale: Value, tracker: Value, found: Value, growth: Value, backoff: Value, /, *, interval: Any) -> tuple[Value, Value]: ...
-
-class _skip_if(Op):
-    def __call__(self, found: Value, old: Value, new: Value, /) -> Value: ...
 
 class _clip_grad_norm(Op):
     def __call__(self, *types: Value, norm_type: float = ...) -> Any: ...
@@ -409,227 +109,527 @@ class _clip_grad_norm(Op):
 class _clip_grad_value(Op):
     def __call__(self, *types: Value) -> Any: ...
 
-class _sgd_update(Op):
-    def __call__(self, *types: Value, maximize: bool = ...) -> Value: ...
+class _concat(Op):
+    def __call__(self, first: Operand, /, *rest: Operand, axis: int) -> Value: ...
 
-class _sgd_momentum_update(Op):
-    def __call__(self, *types: Value, nesterov: bool = ..., first: bool = ..., maximize: bool = ...) -> tuple[Value, Value]: ...
+class _constant(Op):
+    def __call__(self, *, value: Any, dtype: Any) -> Value: ...
 
-class _adam_update(Op):
-    def __call__(self, *types: Value, maximize: bool = ..., decoupled: bool = ..., amsgrad: bool = ...) -> Any: ...
+class _conv(Op):
+    def __call__(self, x: Value, weight: Value, /, *bias: Value, stride: Any, padding: Any, dilation: Any, groups: int = ...) -> Value: ...
 
-class _rmsprop_update(Op):
-    def __call__(self, *types: Value, maximize: bool = ..., momentum: bool = ..., centered: bool = ...) -> Any: ...
+class _conv_transpose(Op):
+    def __call__(self, x: Value, weight: Value, /, *bias: Value, size: Any, stride: Any, padding: Any, dilation: Any, groups: int = ...) -> Value: ...
 
-class _adagrad_update(Op):
-    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value]: ...
+class _convolve(Op):
+    def __call__(self, x: Value, weight: Value, /, *, size: Any, stride: Any, dilation: Any, padding: Any, base: Any, groups: int = ..., dtype: Any = ...) -> Value: ...
 
-class _adadelta_update(Op):
-    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value, Value]: ...
+class _convolve_weight(Op):
+    def __call__(self, x: Value, g: Value, /, *, window: Any, stride: Any, dilation: Any, padding: Any, base: Any, groups: int = ..., dtype: Any = ...) -> Value: ...
 
-class _adamax_update(Op):
-    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value, Value]: ...
-
-class _radam_update(Op):
-    def __call__(self, *types: Value, maximize: bool = ..., decoupled: bool = ...) -> tuple[Value, Value, Value]: ...
-
-class _rprop_update(Op):
-    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value, Value]: ...
+class _cos(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
 
 class _count_step(Op):
     def __call__(self, step: Value, /) -> Value: ...
 
+class _cross_entropy(Op):
+    def __call__(self, x: Value, target: Value, /, *weight: Value, reduction: str = ..., ignore_index: int = ..., label_smoothing: float = ...) -> tuple[Value, Value]: ...
+
+class _detach(Op):
+    def __call__(self, x: Value, /) -> Value: ...
+
+class _div(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _divisor(Op):
+    def __call__(self, x: Value, /, *, what: str = ...) -> Value: ...
+
+class _dot(Op):
+    def __call__(self, a: Value, b: Value, /, *, dtype: Any = ...) -> Value: ...
+
+class _dropout(Op):
+    def __call__(self, x: Value, seed: Value, offset: Value, /, *, p: Any, index: Any) -> Value: ...
+
+class _elu(Op):
+    def __call__(self, x: Value, /, *, alpha: float = ..., scale: float = ..., input_scale: float = ...) -> Value: ...
+
+class _embedding(Op):
+    def __call__(self, weight: Value, index: Value, /, *, padding_idx: Any = ...) -> Value: ...
+
+class _eq(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _erf(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _exp(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _expand(Op):
+    def __call__(self, x: Value, /, *, shape: Sequence[int]) -> Value: ...
+
+class _expm1(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _floor(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _floor_divide(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _fused(Op):
+    def __call__(self, *types: Value, kind: Any, rows: int = ..., columns: int = ..., table: int = ...) -> Any: ...
+
+class _gather(Op):
+    def __call__(self, x: Value, index: Value, /, *, axis: int) -> Value: ...
+
+class _ge(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _gelu(Op):
+    def __call__(self, x: Value, /, *, approximate: str = ...) -> Value: ...
+
+class _glu(Op):
+    def __call__(self, x: Value, gate: Value, /) -> Value: ...
+
+class _grad(Op):
+    def __call__(self, loss: Value, /, *rest: Value, seed: bool = ...) -> Any: ...
+
+class _group_norm(Op):
+    def __call__(self, x: Value, /, *affine: Value, groups: Any, eps: float = ...) -> tuple[Value, Value, Value]: ...
+
+class _gt(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _hardsigmoid(Op):
+    def __call__(self, x: Value, /) -> Value: ...
+
+class _hardswish(Op):
+    def __call__(self, x: Value, /) -> Value: ...
+
+class _hardtanh(Op):
+    def __call__(self, x: Value, /, *, low: float = ..., high: float = ...) -> Value: ...
+
+class _huber_loss(Op):
+    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., delta: float = ...) -> Value: ...
+
+class _iota(Op):
+    def __call__(self, *, shape: Sequence[int], axis: int) -> Value: ...
+
+class _isfinite(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _isinf(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _isnan(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _kl_div(Op):
+    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., log_target: bool = ...) -> Value: ...
+
+class _l1_loss(Op):
+    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ...) -> Value: ...
+
+class _layer_norm(Op):
+    def __call__(self, x: Value, /, *affine: Value, ndim: Any, eps: float = ...) -> tuple[Value, Value, Value]: ...
+
+class _le(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _leaky_relu(Op):
+    def __call__(self, x: Value, /, *, negative_slope: float = ...) -> Value: ...
+
+class _lerp(Op):
+    def __call__(self, start: Operand, end: Operand, weight: Operand, /) -> Value: ...
+
+class _linear(Op):
+    def __call__(self, x: Value, weight: Value, /, *bias: Value) -> Value: ...
+
+class _log(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _log10(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _log1p(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _log2(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _log_sigmoid(Op):
+    def __call__(self, x: Value, /) -> Value: ...
+
+class _log_softmax(Op):
+    def __call__(self, x: Value, /, *, axis: int) -> Value: ...
+
+class _logical_and(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _logical_not(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _logical_or(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _logical_xor(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _logsumexp(Op):
+    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
+
+class _loop(Op):
+    def __call__(self, *types: Value, length: Any, carries: Any, sequences: Any, reverse: bool = ..., micro: bool = ...) -> Any: ...
+
+class _lt(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _matmul(Op):
+    def __call__(self, a: Value, b: Value, /) -> Value: ...
+
 class _max_pool(Op):
     def __call__(self, x: Value, /, *, window: Any, stride: Any, padding: Any, dilation: Any, size: Any) -> tuple[Value, Value]: ...
 
-class _avg_pool(Op):
-    def __call__(self, x: Value, /, *, window: Any, stride: Any, padding: Any, size: Any, include_pad: bool = ..., divisor: Any = ...) -> Value: ...
+class _maximum(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
-class _uniform(Op):
-    def __call__(self, seed: Value, offset: Value, /, *, shape: Sequence[int], index: Any) -> Value: ...
+class _mean(Op):
+    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
+
+class _minimum(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _mse_loss(Op):
+    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ...) -> Value: ...
+
+class _mul(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _ne(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _neg(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _nll_loss(Op):
+    def __call__(self, x: Value, target: Value, /, *weight: Value, reduction: str = ..., ignore_index: int = ...) -> Value: ...
 
 class _normal(Op):
-    def __call__(self, seed: Value, offset: Value, /, *, shape: Sequence[int], index: Any) -> Value: ...
-
-class _uniform_f64(Op):
     def __call__(self, seed: Value, offset: Value, /, *, shape: Sequence[int], index: Any) -> Value: ...
 
 class _normal_f64(Op):
     def __call__(self, seed: Value, offset: Value, /, *, shape: Sequence[int], index: Any) -> Value: ...
 
-class _dropout(Op):
-    def __call__(self, x: Value, seed: Value, offset: Value, /, *, p: Any, index: Any) -> Value: ...
+class _ones(Op):
+    def __call__(self, *, shape: Sequence[int], dtype: Any) -> Value: ...
 
-class _constant(Op):
-    def __call__(self, *, value: Any, dtype: Any) -> Value: ...
+class _permute(Op):
+    def __call__(self, x: Value, /, *, dims: Sequence[int]) -> Value: ...
 
-class _detach(Op):
-    def __call__(self, x: Value, /) -> Value: ...
+class _pow(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _prelu(Op):
+    def __call__(self, x: Value, weight: Value, /) -> Value: ...
+
+class _prod(Op):
+    def __call__(self, x: Operand, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
+
+class _put_rows(Op):
+    def __call__(self, table: Value, index: Value, source: Value, /) -> Value: ...
+
+class _radam_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ..., decoupled: bool = ...) -> tuple[Value, Value, Value]: ...
+
+class _reciprocal(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
 
 class _reload(Op):
     def __call__(self, x: Value, /) -> Value: ...
 
-class _grad(Op):
-    def __call__(self, loss: Value, /, *rest: Value, seed: bool = ...) -> Any: ...
+class _relu(Op):
+    def __call__(self, x: Value, /) -> Value: ...
 
-class _fused(Op):
-    def __call__(self, *types: Value, kind: Any, rows: int = ..., columns: int = ..., table: int = ...) -> Any: ...
+class _remainder(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _reshape(Op):
+    def __call__(self, x: Value, /, *, shape: Sequence[int]) -> Value: ...
+
+class _rms_norm(Op):
+    def __call__(self, *types: Value, ndim: Any, eps: float = ...) -> tuple[Value, Value]: ...
+
+class _rmsprop_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ..., momentum: bool = ..., centered: bool = ...) -> Any: ...
+
+class _round(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _rprop_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value, Value]: ...
+
+class _rsqrt(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _scale_loss(Op):
+    def __call__(self, loss: Value, scale: Value, /) -> Value: ...
+
+class _scaled_dot_product_attention(Op):
+    def __call__(self, q: Value, k: Value, v: Value, /, *rest: Value, scale: Any = ..., causal: bool = ..., mask: bool = ..., dropout: float = ..., index: int = ...) -> tuple[Value, Value]: ...
+
+class _scatter_add(Op):
+    def __call__(self, x: Value, index: Value, source: Value, /, *, axis: int) -> Value: ...
+
+class _scatter_rows(Op):
+    def __call__(self, index: Value, source: Value, /, *, rows: Any) -> Value: ...
+
+class _sgd_momentum_update(Op):
+    def __call__(self, *types: Value, nesterov: bool = ..., first: bool = ..., maximize: bool = ...) -> tuple[Value, Value]: ...
+
+class _sgd_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ...) -> Value: ...
+
+class _sigmoid(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _sign(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _silu(Op):
+    def __call__(self, x: Value, /) -> Value: ...
+
+class _sin(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _skip_if(Op):
+    def __call__(self, found: Value, old: Value, new: Value, /) -> Value: ...
+
+class _slice(Op):
+    def __call__(self, x: Value, /, *, start: Sequence[int], stop: Sequence[int], step: Sequence[int]) -> Value: ...
+
+class _slice_scatter(Op):
+    def __call__(self, x: Value, y: Value, /, *, start: Sequence[int], stop: Sequence[int], step: Sequence[int]) -> Value: ...
+
+class _slide(Op):
+    def __call__(self, x: Value, /, *, size: Any, stride: Any, dilation: Any, padding: Any, base: Any, fill: float = ...) -> Value: ...
+
+class _smooth_l1_loss(Op):
+    def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., beta: float = ...) -> Value: ...
+
+class _softmax(Op):
+    def __call__(self, x: Value, /, *, axis: int) -> Value: ...
+
+class _softplus(Op):
+    def __call__(self, x: Value, /, *, beta: float = ..., threshold: float = ...) -> Value: ...
+
+class _sqrt(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _std(Op):
+    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ..., correction: float = ...) -> Value: ...
+
+class _sub(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _sum(Op):
+    def __call__(self, x: Operand, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
+
+class _take(Op):
+    def __call__(self, table: Value, index: Value, /) -> Value: ...
+
+class _tanh(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _trunc(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _trunc_divide(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _unbiased(Op):
+    def __call__(self, var: Value, x: Value, /) -> Value: ...
+
+class _uniform(Op):
+    def __call__(self, seed: Value, offset: Value, /, *, shape: Sequence[int], index: Any) -> Value: ...
+
+class _uniform_f64(Op):
+    def __call__(self, seed: Value, offset: Value, /, *, shape: Sequence[int], index: Any) -> Value: ...
+
+class _unscale(Op):
+    def __call__(self, *types: Value) -> Any: ...
+
+class _update_scale(Op):
+    def __call__(self, scale: Value, tracker: Value, found: Value, growth: Value, backoff: Value, /, *, interval: Any) -> tuple[Value, Value]: ...
+
+class _var(Op):
+    def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ..., correction: float = ...) -> Value: ...
+
+class _vector_norm(Op):
+    def __call__(self, x: Value, /, *, p: float = ..., axes: Sequence[int], keepdim: bool = ...) -> Value: ...
+
+class _where(Op):
+    def __call__(self, c: Operand, a: Operand, b: Operand, /) -> Value: ...
+
+class _zeros(Op):
+    def __call__(self, *, shape: Sequence[int], dtype: Any) -> Value: ...
 
 class OpSet:
-    exp: _exp
-    expm1: _expm1
-    log: _log
-    log1p: _log1p
-    log2: _log2
-    sqrt: _sqrt
-    rsqrt: _rsqrt
-    reciprocal: _reciprocal
-    sin: _sin
-    cos: _cos
-    tanh: _tanh
-    erf: _erf
-    neg: _neg
     abs: _abs
-    sign: _sign
-    floor: _floor
-    ceil: _ceil
-    trunc: _trunc
-    round: _round
+    acos: _acos
+    acosh: _acosh
+    adadelta_update: _adadelta_update
+    adagrad_update: _adagrad_update
+    adam_update: _adam_update
+    adamax_update: _adamax_update
     add: _add
-    sub: _sub
-    mul: _mul
-    div: _div
-    divisor: _divisor
-    pow: _pow
-    maximum: _maximum
-    minimum: _minimum
-    floor_divide: _floor_divide
-    remainder: _remainder
+    all: _all
+    amax: _amax
+    amin: _amin
+    any: _any
+    argmax: _argmax
+    argmin: _argmin
+    asin: _asin
+    asinh: _asinh
+    atan: _atan
+    atanh: _atanh
+    attention_backward: _attention_backward
+    avg_pool: _avg_pool
+    batch_norm: _batch_norm
+    batch_norm_inference: _batch_norm_inference
+    binary_cross_entropy: _binary_cross_entropy
+    binary_cross_entropy_with_logits: _binary_cross_entropy_with_logits
     bitwise_and: _bitwise_and
     bitwise_or: _bitwise_or
     bitwise_xor: _bitwise_xor
-    eq: _eq
-    ne: _ne
-    lt: _lt
-    le: _le
-    gt: _gt
-    ge: _ge
-    logical_and: _logical_and
-    logical_or: _logical_or
-    logical_xor: _logical_xor
-    logical_not: _logical_not
-    isnan: _isnan
-    isinf: _isinf
-    isfinite: _isfinite
-    where: _where
-    cast: _cast
-    dot: _dot
-    matmul: _matmul
-    linear: _linear
-    scaled_dot_product_attention: _scaled_dot_product_attention
-    attention_backward: _attention_backward
-    glu: _glu
-    sigmoid: _sigmoid
-    silu: _silu
-    log_sigmoid: _log_sigmoid
-    softplus: _softplus
-    gelu: _gelu
-    relu: _relu
-    leaky_relu: _leaky_relu
-    prelu: _prelu
-    elu: _elu
-    hardtanh: _hardtanh
-    hardsigmoid: _hardsigmoid
-    hardswish: _hardswish
-    clamp: _clamp
-    lerp: _lerp
-    trunc_divide: _trunc_divide
-    sum: _sum
-    amax: _amax
-    amin: _amin
-    prod: _prod
-    any: _any
-    all: _all
-    argmax: _argmax
-    argmin: _argmin
-    mean: _mean
-    softmax: _softmax
-    log_softmax: _log_softmax
-    logsumexp: _logsumexp
-    mse_loss: _mse_loss
-    l1_loss: _l1_loss
-    binary_cross_entropy_with_logits: _binary_cross_entropy_with_logits
-    huber_loss: _huber_loss
-    smooth_l1_loss: _smooth_l1_loss
-    kl_div: _kl_div
-    binary_cross_entropy: _binary_cross_entropy
-    cross_entropy: _cross_entropy
-    nll_loss: _nll_loss
-    slide: _slide
-    convolve: _convolve
-    convolve_weight: _convolve_weight
-    conv: _conv
-    conv_transpose: _conv_transpose
-    iota: _iota
     bounded: _bounded
-    take: _take
-    scatter_rows: _scatter_rows
-    gather: _gather
-    scatter_add: _scatter_add
-    embedding: _embedding
-    put_rows: _put_rows
-    log10: _log10
-    atan: _atan
-    asin: _asin
-    acos: _acos
-    asinh: _asinh
-    acosh: _acosh
-    atanh: _atanh
-    reshape: _reshape
-    permute: _permute
-    expand: _expand
-    slice: _slice
-    slice_scatter: _slice_scatter
-    concat: _concat
-    zeros: _zeros
-    ones: _ones
-    loop: _loop
-    var: _var
-    std: _std
-    vector_norm: _vector_norm
-    layer_norm: _layer_norm
-    rms_norm: _rms_norm
-    batch_norm: _batch_norm
-    group_norm: _group_norm
-    unbiased: _unbiased
-    batch_norm_inference: _batch_norm_inference
-    scale_loss: _scale_loss
-    unscale: _unscale
-    update_scale: _update_scale
-    skip_if: _skip_if
+    cast: _cast
+    ceil: _ceil
+    clamp: _clamp
     clip_grad_norm: _clip_grad_norm
     clip_grad_value: _clip_grad_value
-    sgd_update: _sgd_update
-    sgd_momentum_update: _sgd_momentum_update
-    adam_update: _adam_update
-    rmsprop_update: _rmsprop_update
-    adagrad_update: _adagrad_update
-    adadelta_update: _adadelta_update
-    adamax_update: _adamax_update
-    radam_update: _radam_update
-    rprop_update: _rprop_update
-    count_step: _count_step
-    max_pool: _max_pool
-    avg_pool: _avg_pool
-    uniform: _uniform
-    normal: _normal
-    uniform_f64: _uniform_f64
-    normal_f64: _normal_f64
-    dropout: _dropout
+    concat: _concat
     constant: _constant
+    conv: _conv
+    conv_transpose: _conv_transpose
+    convolve: _convolve
+    convolve_weight: _convolve_weight
+    cos: _cos
+    count_step: _count_step
+    cross_entropy: _cross_entropy
     detach: _detach
-    reload: _reload
-    grad: _grad
+    div: _div
+    divisor: _divisor
+    dot: _dot
+    dropout: _dropout
+    elu: _elu
+    embedding: _embedding
+    eq: _eq
+    erf: _erf
+    exp: _exp
+    expand: _expand
+    expm1: _expm1
+    floor: _floor
+    floor_divide: _floor_divide
     fused: _fused
+    gather: _gather
+    ge: _ge
+    gelu: _gelu
+    glu: _glu
+    grad: _grad
+    group_norm: _group_norm
+    gt: _gt
+    hardsigmoid: _hardsigmoid
+    hardswish: _hardswish
+    hardtanh: _hardtanh
+    huber_loss: _huber_loss
+    iota: _iota
+    isfinite: _isfinite
+    isinf: _isinf
+    isnan: _isnan
+    kl_div: _kl_div
+    l1_loss: _l1_loss
+    layer_norm: _layer_norm
+    le: _le
+    leaky_relu: _leaky_relu
+    lerp: _lerp
+    linear: _linear
+    log: _log
+    log10: _log10
+    log1p: _log1p
+    log2: _log2
+    log_sigmoid: _log_sigmoid
+    log_softmax: _log_softmax
+    logical_and: _logical_and
+    logical_not: _logical_not
+    logical_or: _logical_or
+    logical_xor: _logical_xor
+    logsumexp: _logsumexp
+    loop: _loop
+    lt: _lt
+    matmul: _matmul
+    max_pool: _max_pool
+    maximum: _maximum
+    mean: _mean
+    minimum: _minimum
+    mse_loss: _mse_loss
+    mul: _mul
+    ne: _ne
+    neg: _neg
+    nll_loss: _nll_loss
+    normal: _normal
+    normal_f64: _normal_f64
+    ones: _ones
+    permute: _permute
+    pow: _pow
+    prelu: _prelu
+    prod: _prod
+    put_rows: _put_rows
+    radam_update: _radam_update
+    reciprocal: _reciprocal
+    reload: _reload
+    relu: _relu
+    remainder: _remainder
+    reshape: _reshape
+    rms_norm: _rms_norm
+    rmsprop_update: _rmsprop_update
+    round: _round
+    rprop_update: _rprop_update
+    rsqrt: _rsqrt
+    scale_loss: _scale_loss
+    scaled_dot_product_attention: _scaled_dot_product_attention
+    scatter_add: _scatter_add
+    scatter_rows: _scatter_rows
+    sgd_momentum_update: _sgd_momentum_update
+    sgd_update: _sgd_update
+    sigmoid: _sigmoid
+    sign: _sign
+    silu: _silu
+    sin: _sin
+    skip_if: _skip_if
+    slice: _slice
+    slice_scatter: _slice_scatter
+    slide: _slide
+    smooth_l1_loss: _smooth_l1_loss
+    softmax: _softmax
+    softplus: _softplus
+    sqrt: _sqrt
+    std: _std
+    sub: _sub
+    sum: _sum
+    take: _take
+    tanh: _tanh
+    trunc: _trunc
+    trunc_divide: _trunc_divide
+    unbiased: _unbiased
+    uniform: _uniform
+    uniform_f64: _uniform_f64
+    unscale: _unscale
+    update_scale: _update_scale
+    var: _var
+    vector_norm: _vector_norm
+    where: _where
+    zeros: _zeros
 
 o: OpSet

@@ -71,10 +71,10 @@ from compiler.ir.types import DType
 Operand = Value | float
 
 '''
-    records = [
-        f"class _{op.name}(Op):\n    def __call__({signature(op)}) -> {results(op)}: ...\n" for op in OPS.values()
-    ]
-    return head + "\n".join(records) + "\nclass OpSet:\n" + "".join(f"    {n}: _{n}\n" for n in OPS) + "\no: OpSet\n"
+    ops = [OPS[name] for name in sorted(OPS)]  # whatever was imported first
+    records = [f"class _{op.name}(Op):\n    def __call__({signature(op)}) -> {results(op)}: ...\n" for op in ops]
+    names = "".join(f"    {op.name}: _{op.name}\n" for op in ops)
+    return head + "\n".join(records) + f"\nclass OpSet:\n{names}\no: OpSet\n"
 
 
 def test_the_stub_is_current(generated: Callable[[str, str], None]) -> None:
