@@ -32,6 +32,22 @@ RECURRENT = """
 """
 """An Elman network."""
 
+LOOK_UPS = """
+  state %s: f32[3]
+  input %table: f32[4,3]
+  input %ids: i64[5]
+  %0: f32[3] = loop(%s, %ids, %table) {length=5, carries=1, sequences=1} @body {
+    input %s: f32[3]
+    input %id: i64[]
+    input %table: f32[4,3]
+    %0: f32[3] = embedding(%table, %id)
+    %1: f32[3] = add(%s, %0)
+    return %1
+  }
+  update %s = %0
+"""
+"""A state that adds up rows of a table, which may have no such row."""
+
 CELL = """
   state %w: f32[2,12]
   input %xs: f32[4,3,12]

@@ -30,11 +30,11 @@ def _infer_nth(x: TensorType, index: TensorType, axis: int) -> TensorType:
 
 
 def _register() -> None:
-    unary("exp2", np.exp2, lambda o, x, y: o.mul(0.6931471805599453, y), EXPONENTIAL, autocast=True)
-    nth = Op("nth", _infer_nth, "index", lambda x, index, axis: np.take_along_axis(x, index, axis))
+    unary("new_exp2", np.exp2, lambda o, x, y: o.mul(0.6931471805599453, y), EXPONENTIAL, autocast=True)
+    nth = Op("new_nth", _infer_nth, "index", lambda x, index, axis: np.take_along_axis(x, index, axis))
     nth.attrs, nth.reads, nth.raw, nth.differentiable = {"axis": REQUIRED}, "lookup", True, False
     register(nth)
-    reduction("parity", np.bitwise_xor.reduce, None, join="bitwise_xor")
+    reduction("new_parity", np.bitwise_xor.reduce, None, join="bitwise_xor")
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,9 @@ def family() -> Iterator[None]:
     before = set(OPS)
     with pytest.MonkeyPatch.context() as patch:
         _register()
-        patch.setitem(c.FLOAT, "exp2", "exp2f({0})")
-        patch.setitem(c.DOUBLE, "exp2", "exp2({0})")
-        patch.setitem(serial.FLOAT, "exp2", "exp2({0})")
+        patch.setitem(c.FLOAT, "new_exp2", "exp2f({0})")
+        patch.setitem(c.DOUBLE, "new_exp2", "exp2({0})")
+        patch.setitem(serial.FLOAT, "new_exp2", "exp2({0})")
         spell_for_triton(patch)
         yield
     for name in OPS.keys() - before:
@@ -58,8 +58,8 @@ def spell_for_triton(patch: pytest.MonkeyPatch) -> None:
         from compiler.codegen.triton import spelling as triton
     except ImportError:
         return
-    patch.setitem(triton.FLOAT, "exp2", "tl.exp2({0})")
-    patch.setitem(triton.DOUBLE, "exp2", "tl.exp2({0})")
+    patch.setitem(triton.FLOAT, "new_exp2", "tl.exp2({0})")
+    patch.setitem(triton.DOUBLE, "new_exp2", "tl.exp2({0})")
 
 
 def newcomers() -> list[Sample]:
@@ -69,14 +69,14 @@ def newcomers() -> list[Sample]:
     index = draw.ints(6, 40, low=0, high=6)
     words = draw.ints(6, 4000, low=-(2**40), high=2**40)
     found = [
-        Sample("exp2", "plain", (x,)),
-        Sample("exp2", "numbers", (draw.floats(1),)),
-        Sample("nth", "rows", (x, index[:4]), {"axis": 0}),
-        Sample("nth", "columns", (x, index), {"axis": 1}),
-        Sample("parity", "row", (words,), {"axes": (1,)}),
-        Sample("parity", "column", (words,), {"axes": (0,)}),
-        Sample("parity", "all", (words,), {"axes": (0, 1), "keepdim": True}),
-        Sample("parity", "narrow", (draw.ints(6, 40, to=i32),), {"axes": (1,)}),
+        Sample("new_exp2", "plain", (x,)),
+        Sample("new_exp2", "numbers", (draw.floats(1),)),
+        Sample("new_nth", "rows", (x, index[:4]), {"axis": 0}),
+        Sample("new_nth", "columns", (x, index), {"axis": 1}),
+        Sample("new_parity", "row", (words,), {"axes": (1,)}),
+        Sample("new_parity", "column", (words,), {"axes": (0,)}),
+        Sample("new_parity", "all", (words,), {"axes": (0, 1), "keepdim": True}),
+        Sample("new_parity", "narrow", (draw.ints(6, 40, to=i32),), {"axes": (1,)}),
     ]
     return [*found, found[0].floats_as(f64)]
 
@@ -87,9 +87,9 @@ def together() -> tuple[Graph, list[np.ndarray]]:
     x = graph.add_param(TensorType(f32, (32, 48)), "input", "", "x")
     index = graph.add_param(TensorType(i64, (32, 48)), "input", "", "index")
     with using(GraphBuilder()) as builder:
-        seen = OPS["nth"](OPS["exp2"](o.mul(x, 0.5)), index, axis=1)
-        bits = OPS["parity"](o.cast(o.mul(seen, 16.0), to=i64), axes=(1,), keepdim=True)
-        y = o.mul(OPS["exp2"](x), o.cast(o.remainder(bits, 7), to=f32))
+        seen = OPS["new_nth"](OPS["new_exp2"](o.mul(x, 0.5)), index, axis=1)
+        bits = OPS["new_parity"](o.cast(o.mul(seen, 16.0), to=i64), axes=(1,), keepdim=True)
+        y = o.mul(OPS["new_exp2"](x), o.cast(o.remainder(bits, 7), to=f32))
         (gradient,) = [o.grad(o.sum(y, axes=(0, 1)), x)]
     graph.nodes, graph.outputs = builder.nodes, [y, bits, gradient]
     return graph, [draw.floats(32, 48), draw.ints(32, 48, low=0, high=48)]

@@ -16,7 +16,7 @@ from compiler.pipeline import Stages, lowering
 from compiler.plan import Plan
 from tests.compiler.codegen.c.harness import isas
 from tests.compiler.codegen.c.plans import native, run
-from tests.compiler.loops import LOOPS, loop_graph, with_gradients
+from tests.compiler.loops import LOOK_UPS, LOOPS, loop_graph, with_gradients
 from tests.compiler.passes.graphs import draw_inputs, read
 from tests.samples import assert_same
 
@@ -153,20 +153,7 @@ def test_threads_that_share_out_the_rows_evenly_need_no_barrier_in_a_loop(isa: I
 
 
 def test_a_bad_index_in_a_loop_leaves_the_states_alone() -> None:
-    graph = read("""
-      state %s: f32[3]
-      input %table: f32[4,3]
-      input %ids: i64[5]
-      %0: f32[3] = loop(%s, %ids, %table) {length=5, carries=1, sequences=1} @body {
-        input %s: f32[3]
-        input %id: i64[]
-        input %table: f32[4,3]
-        %0: f32[3] = embedding(%table, %id)
-        %1: f32[3] = add(%s, %0)
-        return %1
-      }
-      update %s = %0
-    """)
+    graph = read(LOOK_UPS)
     plan = plan_of(graph)
     state, table = np.ones(3, np.float32), np.ones((4, 3), np.float32)
     (after, *_), status = run(plan, [state, table, np.array([0, 3, 1, 2, 0])], 2)

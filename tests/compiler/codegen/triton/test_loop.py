@@ -20,7 +20,7 @@ from compiler.plan import Plan
 from genesis import nn, optim
 from genesis.tensor import Tensor
 from tests.compiler.codegen.triton.steps import Step, lowered, record
-from tests.compiler.loops import LOOPS, loop_graph, with_gradients
+from tests.compiler.loops import LOOK_UPS, LOOPS, loop_graph, with_gradients
 from tests.compiler.passes.graphs import draw_inputs, read
 from tests.samples import assert_same
 
@@ -131,20 +131,7 @@ def test_values_of_one_iteration_share_memory(worker) -> None:
 
 
 def test_a_bad_index_in_a_loop_leaves_the_states_alone(worker) -> None:
-    graph = read("""
-      state %s: f32[3]
-      input %table: f32[4,3]
-      input %ids: i64[5]
-      %0: f32[3] = loop(%s, %ids, %table) {length=5, carries=1, sequences=1} @body {
-        input %s: f32[3]
-        input %id: i64[]
-        input %table: f32[4,3]
-        %0: f32[3] = embedding(%table, %id)
-        %1: f32[3] = add(%s, %0)
-        return %1
-      }
-      update %s = %0
-    """)
+    graph = read(LOOK_UPS)
     made = program(graph)
     state, table = np.ones(3, np.float32), np.ones((4, 3), np.float32)
     assert (worker.submit(state_after, made, [state, table, np.array([0, 3, 1, 2, 0])]).result() == 6).all()
