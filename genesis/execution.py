@@ -97,6 +97,7 @@ class Program:
         self.options = options
         self.calls = 0
         self.signature: dict[str, Any] = {}
+        self.cause, self.seconds = "", 0.0  # why it was compiled, and how long that took
         self.arrays = ArrayInputs(traced.late_inputs)
         self.clock = Clock()
         self._host_time = -1
@@ -410,8 +411,9 @@ class Program:
         if self.crossing is not None:
             before["forward"] = self.crossing.halves.forward
         stages = Stages(self.traced.stages.graphs["traced"])
-        after = self.compiled.stages().graphs
-        stages.graphs = {**before, **{k: g for k, g in after.items() if k != "traced"}}
+        after = self.compiled.stages()
+        stages.graphs = {**before, **{k: g for k, g in after.graphs.items() if k != "traced"}}
+        stages.seconds = {**self.traced.stages.seconds, **after.seconds}
         return stages
 
     def source(self, language: str) -> str:

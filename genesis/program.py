@@ -5,20 +5,18 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from copy import deepcopy
-from pathlib import Path
 from threading import RLock
+from time import perf_counter
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, TypeVar, overload
 
 import numpy as np
 
-from compiler.errors import ChoiceError, KeyedError, TraceError
+from compiler.errors import TraceError
 from compiler.interpret import concrete
-from compiler.ir.graph import Graph
 from compiler.ir.types import TensorType
-from compiler.plan import Plan
-from compiler.text.printer import print_graph
+from genesis import ledger
 from genesis.arguments import Sharing, argument_name
 from genesis.audit import check_again, record_audited
 from genesis.callables import CompiledModule, compiled_module, named
@@ -26,16 +24,16 @@ from genesis.cells import Cell
 from genesis.cells import changes as module_changes
 from genesis.collector import without_collector
 from genesis.context import session
-from genesis.execution import Last, Memory, Program
+from genesis.execution import Program
 from genesis.forks import give_lock
 from genesis.gradients import grad_type
 from genesis.guards.keys import HashedKey, IdentityKey, guard_key
 from genesis.guards.reachable import PLAIN, Named, Reachable
 from genesis.guards.recompiles import MAX_RECOMPILES, Recompiles
 from genesis.guards.repeated import LastCall, can_repeat
-from genesis.guards.report import Table, shown
 from genesis.guards.snapshot import Snapshot
 from genesis.host import OtherDecision
+from genesis.inspection import Inspected
 from genesis.live import changes as optimizer_changes
 from genesis.nn.module import Module
 from genesis.options import Options
@@ -43,7 +41,6 @@ from genesis.pytree import is_tensor_like, leaves, structure
 from genesis.replaced import replacements
 from genesis.tensor import Tensor, from_array
 from genesis.tracing import Traced, record
-from runtime.profile import Profile
 
 MAX_PROGRAMS = MAX_RECOMPILES
 
@@ -121,7 +118,7 @@ def _compile_in_place(module: Module, **options: Any) -> None:
 setattr(Module, "compile", _compile_in_place)  # noqa: B010  # the file of Module cannot know of this one
 
 
-class CompiledFunction(Generic[P, R]):
+class CompiledFunction(Inspected, Generic[P, R]):
     """A function and its programs, one per signature."""
 
     def __init__(self, function: Callable[P, R], options: Options) -> None:
@@ -291,22 +288,25 @@ class CompiledFunction(Generic[P, R]):
         def reach() -> Reachable:
             return Reachable(self.function, roots)
 
+        start = perf_counter()
         with without_collector():
             traced = record_audited(self._recompiles.function, reach, self._tracing(args, kwargs))
             program = Program(traced, self.options)
+        program.seconds = perf_counter() - start
         self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
         self._array_inputs |= {key: a for key, a in program.arrays.owners.items() if key not in self._computed_on}
         self._reached.clear()  # the recording may have made state that the step reaches
         guards, kinds = self._guards(roots), self._kinds(args, kwargs, given)
         key = self._free_key(kinds, guards)
         program.signature = self._by_name(args, kwargs, kinds, guards) | _variant(key)
-        self._recompiles.add(program.signature)
+        program.cause = self._recompiles.add(program.signature)
         if key in self.programs:  # a state has another type
             self.programs.pop(key).release()
         self.programs[key] = program
         self.compiles += 1
         while len(self.programs) > MAX_PROGRAMS:
             self.programs.popitem(last=False)[1].release()
+        ledger.write_where_asked(program, self._recompiles.function)
         return program
 
     def _proves_arrays(self, program: Program, args: Any, kwargs: Any, given: Sequence[Any]) -> bool:
@@ -363,73 +363,11 @@ class CompiledFunction(Generic[P, R]):
 
     # Inspecting
 
-    def guards(self) -> Table:
-        """What a call compares with the last one: name, value, and the line that made it necessary; print it.
+    def _known(self) -> Collection[Program]:
+        return self.programs.values()
 
-        Argument types and values, grad mode and autocast region, the modules, optimizers and scalers that the step
-        reaches, and every global, closure variable, attribute and container that its code mentions.
-        """
-        signature = self._latest().signature
-        reachable = self._current.reachable if self._current is not None else Reachable(self.function)
-        rows = [(name, shown(key), str(reachable.place_of(name) or "")) for name, key in signature.items()]
-        return Table(("guard", "value", "needed by"), rows)
-
-    def explain_recompiles(self) -> Table:
-        """Why the function was compiled more than once: what changed, how often, and how to avoid it; print it."""
-        return self._recompiles.table()
-
-    def _latest(self) -> Program:
-        if self._program is None:
-            raise TraceError(f"{self.function.__qualname__} has not been called yet; call it once, then look")
-        return self._program
-
-    @property
-    def last(self) -> Last:
-        """What the last call did; see :class:`Last`."""
-        return self._latest().last()
-
-    def profile(self, n: int = 20) -> Profile:
-        """Measure where the time of the step goes, per kernel, module and source line; ``print`` what it returns.
-
-        Runs the last call's program ``n`` times on its arguments, in a form that takes the time of every kernel.
-        Parameters, moments, random numbers and everything else the step changes are put back to what they were.
-        """
-        if n < 1:
-            raise ChoiceError(f"profile({n}): the number of runs must be 1 or more")
-        with self._lock:
-            return self._latest().profile(n)
-
-    @property
-    def plan(self) -> Plan | None:
-        """The plan of the last program; None when the interpreter runs it."""
-        return self._latest().plan
-
-    def memory(self) -> Memory:
-        """What the last call's program takes, in bytes; see :class:`Memory`."""
-        return self._latest().memory()
-
-    def graph(self, stage: str = "traced") -> Graph:
-        """The graph of the last call's program: "traced", after a pass by name, or "fused" after the last."""
-        stages = self._latest().stages()
-        name = {"fused": "horizontal"}.get(stage, stage)
-        if name not in stages.graphs:
-            raise KeyedError(f"no stage {stage!r}; there are: {', '.join(stages.graphs)}, fused")
-        return stages.graphs[name]
-
-    def source(self, language: str = "c") -> str:
-        """The generated text of the last call's program: "c" or "triton"."""
-        return self._latest().source(language)
-
-    def dump(self, directory: str | Path) -> list[Path]:
-        """Write the IR of every stage and the generated code into ``directory``; returns the files."""
-        folder = Path(directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        program = self._latest()
-        texts = {f"{i:02d}_{n}.gir": print_graph(g) for i, (n, g) in enumerate(program.stages().graphs.items())}
-        texts |= program.sources()
-        for name, text in texts.items():
-            (folder / name).write_text(text)
-        return [folder / name for name in texts]
+    def _reachable(self) -> Reachable:
+        return self._current.reachable if self._current is not None else Reachable(self.function)
 
 
 def _variant(key: tuple[Any, ...]) -> dict[str, Any]:

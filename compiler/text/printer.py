@@ -22,14 +22,15 @@ _NOTE = re.compile(r'[^"\]]+')
 _SEPARATOR = re.compile(r"[/\\]")
 
 
-def print_graph(graph: Graph, located: bool = True) -> str:
+def print_graph(graph: Graph, located: bool = True, names: dict[Value, str] | None = None) -> str:
     """The text of ``graph``; the same graph always gives the same text. ``located``: with the lines ops come from.
 
-    Unsound graphs print too, with ``%?`` where a value is read that the graph does not define.
+    ``names``: what the values are called, instead of :func:`value_names`. Unsound graphs print too, with ``%?`` where a
+    value is read that the graph does not define.
     """
     keys = file_keys({loc.file for loc in _locations(graph)} if located else ())
     header = [f"file {_bare(key, _FILE)} = {quote(file)}" for file, key in sorted(keys.items()) if key != file]
-    block = _Printer(keys, located).block(graph, "  ")
+    block = _Printer(keys, located).block(graph, "  ", names)
     return "\n".join([*header, f"graph @{_bare(graph.name, _NAME)} {{", *block, "}", ""])
 
 
@@ -128,9 +129,9 @@ class _Printer:
         self.places: dict[Loc, str] = {UNKNOWN: ""}
         self.located = located
 
-    def block(self, graph: Graph, indent: str) -> Iterator[str]:
-        """What stands between the braces of ``graph``."""
-        names = {value: f"%{_bare(name, _NAME)}" for value, name in value_names(graph).items()}
+    def block(self, graph: Graph, indent: str, called: dict[Value, str] | None = None) -> Iterator[str]:
+        """The lines between the braces of ``graph``; ``called``: the names of its values."""
+        names = {value: f"%{_bare(name, _NAME)}" for value, name in (called or value_names(graph)).items()}
 
         def listed(values: Iterable[Value]) -> str:
             return ", ".join([names.get(v, "%?") for v in values])

@@ -45,7 +45,7 @@ class Recompiles:
         """Warn where a cause compiles too often; RecompileError at the limit, before anything is compiled."""
         for name, before, after in self._changes(signature):
             count = self.causes[name].count + 1 if name in self.causes else 1
-            change = f"{name} changed (from {shown(before)} to {shown(after)})"
+            change = _change(name, before, after)
             if name == EVICTED:
                 change = f"it has more than {MAX_RECOMPILES} programs in turn, and the oldest are dropped"
             if count > MAX_RECOMPILES:
@@ -61,15 +61,23 @@ class Recompiles:
                     stacklevel=4,
                 )
 
-    def add(self, signature: Signature) -> None:
-        """A program for ``signature`` was compiled."""
-        for name, before, after in self._changes(signature):
+    def add(self, signature: Signature) -> str:
+        """A program for ``signature`` was compiled; returns why, in words."""
+        changes = self._changes(signature)
+        for name, before, after in changes:
             cause = self.causes.setdefault(name, Cause(before, after))
             cause.before, cause.after = before, after
             cause.count += 1
+        first = not self._signatures
         if signature not in self._signatures:
             self._signatures.append(signature)
             del self._signatures[: -4 * MAX_RECOMPILES]
+        if first:
+            return "it was called for the first time"
+        return ", and ".join(
+            "its program had been dropped" if name == EVICTED else _change(name, before, after)
+            for name, before, after in changes
+        )
 
     def table(self) -> Table:
         """Cause, its last change, how many compilations it caused, and how to avoid them."""
@@ -88,6 +96,10 @@ class Recompiles:
             if closest is None or len(found) < len(closest):
                 closest = found
         return [(EVICTED, None, None)] if closest == [] else closest or []
+
+
+def _change(name: str, before: Hashable, after: Hashable) -> str:
+    return f"{name} changed (from {shown(before)} to {shown(after)})"
 
 
 def _advice(name: str, before: Hashable, after: Hashable) -> str:

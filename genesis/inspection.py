@@ -1,0 +1,112 @@
+"""How a compiled function is looked at: guards, graphs, generated code, profile, memory, the folder of all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from compiler.errors import ChoiceError, KeyedError, TraceError
+from compiler.ir.graph import Graph
+from compiler.plan import Plan
+from genesis import ledger
+from genesis.execution import Last, Memory, Program
+from genesis.guards.reachable import Reachable
+from genesis.guards.recompiles import Recompiles
+from genesis.guards.report import Table, shown
+from runtime.profile import Profile
+
+
+class Inspected:
+    """What can be asked of a compiled function; ``_program`` is that of its last call, which most answers are about."""
+
+    function: Callable[..., Any]
+    _program: Program | None
+    _recompiles: Recompiles
+    _lock: RLock
+
+    def _known(self) -> Collection[Program]:
+        """All programs that the function keeps."""
+        raise NotImplementedError
+
+    def _reachable(self) -> Reachable:
+        """What the function reached at its last call."""
+        raise NotImplementedError
+
+    def _latest(self) -> Program:
+        if self._program is None:
+            raise TraceError(f"{self.function.__qualname__} has not been called yet; call it once, then look")
+        return self._program
+
+    def __repr__(self) -> str:
+        name, program = getattr(self.function, "__qualname__", repr(self.function)), self._program
+        if program is None:
+            return f"<compiled {name}: not called yet>"
+        count = len(self._known())
+        inputs = ", ".join(str(v.type) for v in program.traced.stages.latest.inputs("input"))
+        target = program.plan.target if program.plan is not None else "the interpreter"
+        return (
+            f"<compiled {name}: {count} program{'' if count == 1 else 's'}, the last for ({inputs}) on {target}, "
+            f"compiled in {program.seconds:.2f} s>"
+        )
+
+    def guards(self) -> Table:
+        """What a call compares with the last one: name, value, and the line that made it necessary; print it.
+
+        Argument types and values, grad mode and autocast region, the modules, optimizers and scalers that the step
+        reaches, and every global, closure variable, attribute and container that its code mentions.
+        """
+        signature, reachable = self._latest().signature, self._reachable()
+        rows = [(name, shown(key), str(reachable.place_of(name) or "")) for name, key in signature.items()]
+        return Table(("guard", "value", "needed by"), rows)
+
+    def explain_recompiles(self) -> Table:
+        """Why the function was compiled more than once: what changed, how often, and how to avoid it; print it."""
+        return self._recompiles.table()
+
+    @property
+    def last(self) -> Last:
+        """What the last call did; see :class:`Last`."""
+        return self._latest().last()
+
+    def profile(self, n: int = 20) -> Profile:
+        """Measure where the time of the step goes, per kernel, module and source line; ``print`` what it returns.
+
+        Runs the last call's program ``n`` times on its arguments, in a form that takes the time of every kernel.
+        Parameters, moments, random numbers and everything else the step changes are put back to what they were.
+        """
+        if n < 1:
+            raise ChoiceError(f"profile({n}): the number of runs must be 1 or more")
+        with self._lock:
+            return self._latest().profile(n)
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan of the last program; None when the interpreter runs it."""
+        return self._latest().plan
+
+    def memory(self) -> Memory:
+        """What the last call's program takes, in bytes; see :class:`Memory`."""
+        return self._latest().memory()
+
+    def graph(self, stage: str = "traced") -> Graph:
+        """The graph of the last call's program: "traced", after a pass by name, or "fused" after the last."""
+        stages = self._latest().stages()
+        name = {"fused": "horizontal"}.get(stage, stage)
+        if name not in stages.graphs:
+            raise KeyedError(f"no stage {stage!r}; there are: {', '.join(stages.graphs)}, fused")
+        return stages.graphs[name]
+
+    def source(self, language: str = "c") -> str:
+        """The generated text of the last call's program: "c" or "triton"."""
+        return self._latest().source(language)
+
+    def dump(self, directory: str | Path) -> list[Path]:
+        """Write what the compiler did to the last call's program into ``directory``; returns the files.
+
+        ``SUMMARY.txt`` is to be read first: what was compiled and why, what each pass did, which kernels run. Per stage
+        there is the IR, and a unified diff to the stage before; then the generated code. With ``GENESIS_DUMP=dir`` in
+        the environment every program writes these files when it is compiled, into ``dir/<function>/<number>``.
+        """
+        return ledger.write(self._latest(), Path(directory))

@@ -1,0 +1,125 @@
+"""What the compiler did to a step, as a folder of files to read: ``step.dump(dir)``, ``GENESIS_DUMP=dir``."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from compiler.ir.graph import Graph
+from compiler.peak import peak
+from compiler.plan import Launch
+from compiler.text.diff import diff_texts, stage_texts
+from genesis.execution import Program
+from genesis.guards.report import Table
+
+SUMMARY = "SUMMARY.txt"
+
+_dumped: Counter[str] = Counter()
+"""How many programs of each name were written because of ``GENESIS_DUMP``."""
+
+_READING = """How to read this folder
+  NN_stage.gir is the step as text after a pass, NN_stage.diff what the pass changed. A value keeps its name from
+  stage to stage while its op stays. To follow a tensor, look for your line (# file.py:12 module) in 00_traced.gir,
+  then for the value's name in the diffs. After fuse its op stands in the body of a kernel with the same line; the
+  table above says which function of the generated code that is, and the code names the line again."""
+
+
+def write_where_asked(program: Program, name: str) -> None:
+    """Write the ledger of a new program of the function ``name`` into a folder below ``$GENESIS_DUMP``, if that is set.
+
+    Functions of one name share a folder; their programs are numbered in the order in which they are compiled.
+    """
+    root = os.environ.get("GENESIS_DUMP")
+    if root:
+        name = name.replace("<locals>.", "").replace("<", "").replace(">", "")
+        _dumped[name] += 1
+        write(program, Path(root) / name / f"{_dumped[name]:02d}")
+
+
+def write(program: Program, folder: Path) -> list[Path]:
+    """Write the ledger of ``program`` into ``folder``, which is made where it is missing; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = files(program)
+    for name, text in found.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in found]
+
+
+def files(program: Program) -> dict[str, str]:
+    """File name -> text: the summary, every stage, what each pass changed, and the generated code."""
+    stages = program.stages()
+    names = [f"{i:02d}_{stage}" for i, stage in enumerate(stages.graphs)]
+    texts = stage_texts(stages.graphs.values())
+    result = {SUMMARY: ""}
+    diffs = [""]
+    for i, (name, text) in enumerate(zip(names, texts, strict=True)):
+        result[f"{name}.gir"] = text
+        if i:
+            diffs.append(diff_texts(texts[i - 1], text, (f"{names[i - 1]}.gir", f"{name}.gir")))
+            result[f"{name}.diff"] = diffs[-1] or f"# {names[i]}: nothing changed\n"
+    sources = program.sources()
+    sections = [_title(program), _stages(stages.graphs, stages.seconds, diffs), _code(program, sources)]
+    result[SUMMARY] = "\n\n".join([*sections, _READING]) + "\n"
+    return result | sources
+
+
+def _title(program: Program) -> str:
+    graph = program.traced.stages.graphs["traced"]
+    target = program.plan.target if program.plan is not None else "the NumPy interpreter"
+    inputs = [f"  input {p.value.type}  {p.label}" for p in graph.params if p.kind == "input"]
+    states = graph.inputs("state")
+    return "\n".join(
+        [
+            f"{graph.name}, compiled for {target} in {program.seconds:.2f} s",
+            f"  because {program.cause}",
+            *inputs,
+            f"  {len(states)} states of {sum(v.type.nbytes for v in states):,} bytes that live from call to call",
+            f"  {len(graph.inputs('scalar'))} numbers that are read at every call",
+        ]
+    )
+
+
+def _stages(graphs: dict[str, Graph], seconds: dict[str, float], diffs: list[str]) -> str:
+    rows = []
+    for i, (name, graph) in enumerate(graphs.items()):
+        most = peak(graph)
+        changes = Counter(line[0] for line in diffs[i].splitlines()[2:])
+        time = f"{seconds[name] * 1e3:.1f}" if name in seconds else ""
+        change = f"+{changes['+']} -{changes['-']}" if i else ""
+        place = str(most.node.loc) if most.node is not None else ""
+        rows.append((f"{i:02d}", name, str(len(graph.nodes)), change, time, f"{most.nbytes:,}", place))
+    header = ("", "stage", "ops", "lines", "ms", "peak bytes", "peak at")
+    return f"Stages; the peak is that of the results of ops that are alive at once\n{_indented(Table(header, rows))}"
+
+
+def _code(program: Program, sources: dict[str, str]) -> str:
+    lines = [f"  {name}: {text.count(chr(10))} lines" for name, text in sources.items()]
+    plan = program.plan
+    if plan is None:
+        return "\n".join(["Generated code, which the interpreter does not need", *lines])
+    launches = plan.launches
+    kernels = len({x.kernel for x in launches})
+    header = ("kernel", "phase", "flops", "bytes", "ops", "from")
+    return "\n".join(
+        [
+            "Generated code",
+            *lines,
+            f"  {len(launches)} kernel runs of {kernels} kernels; temporaries take {plan.arena_bytes:,} bytes at most, "
+            f"of which the forward pass keeps {plan.kept_bytes:,} for the backward pass",
+            "",
+            "Kernel runs in order",
+            _indented(Table(header, [_row(x) for x in launches])),
+        ]
+    )
+
+
+def _row(launch: Launch) -> tuple[str, ...]:
+    ops = Counter(launch.ops)
+    shown = [f"{n} {op}" if n > 1 else op for op, n in ops.most_common(4)] + ["..."] * (len(ops) > 4)
+    place = launch.place + (f" and {len(launch.places) - 1} more" if len(launch.places) > 1 else "")
+    return launch.kernel, launch.phase, f"{launch.flops:,}", f"{launch.nbytes:,}", ", ".join(shown), place
+
+
+def _indented(table: Table) -> str:
+    return "\n".join(f"  {line}" for line in str(table).splitlines())

@@ -1,0 +1,25 @@
+"""The peak of a graph: what is alive at once, views for nothing."""
+
+from compiler.peak import Peak, peak
+from compiler.text.parser import parse_graph
+
+
+def test_what_is_read_later_and_what_is_returned_is_alive() -> None:
+    graph = parse_graph("""\
+graph @g {
+  input  %x: f32[100]
+  %0: f32[100] = sin(%x)
+  %1: f32[10,10] = reshape(%0) {shape=[10,10]}
+  %2: f32[] = sum(%0) {axes=[0]}
+  %3: f32[10,10] = mul(%1, %2)
+  %4: f32[10,10] = exp(%3)
+  return %4
+}
+""")
+    found = peak(graph)
+    assert found.node is graph.nodes[3]  # sin through its view, the sum, and the product
+    assert found.nbytes == 400 + 4 + 400
+
+
+def test_an_empty_graph_has_none() -> None:
+    assert peak(parse_graph("graph @g {\n  input  %x: f32[4]\n  return %x\n}\n")) == Peak(0, None)
