@@ -9,17 +9,18 @@ from typing import Any
 
 import genesis.nn.functional as F
 import genesis.nn.init as init
-from compiler.errors import ChoiceError, GenesisWarning, OpError, UnsupportedError
+from compiler.errors import ArgumentError, ChoiceError, GenesisWarning, OpError
 from compiler.ir.op import o
 from genesis.functions.control import scan
 from genesis.functions.creation import empty, zeros
-from genesis.functions.pointwise import add, mul, relu, sigmoid, sub, tanh
+from genesis.functions.pointwise import add, mul, relu, sigmoid, sub, tanh, where
 from genesis.functions.shapes import cat, chunk, select, squeeze, stack, transpose, unsqueeze
 from genesis.nn.module import Module
+from genesis.nn.utils.rnn import PackedSequence
 from genesis.tensor import Parameter, Tensor, wrap
 
 State = tuple[Tensor, ...]
-"""What goes from one step to the next, each ``[N, hidden_size]``; the first is the output."""
+"""What goes from one step to the next, each ``[N, hidden_size]``; the first is the output, maybe ``[N, proj_size]``."""
 
 Hidden = Callable[[Tensor], Tensor]
 """The projection of the hidden state."""
@@ -94,8 +95,10 @@ class _Recurrent(Module):
             raise ChoiceError(
                 "dropout should be a number in range [0, 1] representing the probability of an element being zeroed"
             )
-        if proj_size:
-            raise UnsupportedError("LSTM with proj_size: put a Linear behind the layer")
+        if proj_size < 0:
+            raise ChoiceError("proj_size should be a positive integer or zero to disable projections")
+        if proj_size >= hidden_size:
+            raise ChoiceError("proj_size has to be smaller than hidden_size")
         if dropout > 0 and num_layers == 1:
             warnings.warn(
                 "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
@@ -109,11 +112,16 @@ class _Recurrent(Module):
         self.bidirectional, self.proj_size = bidirectional, proj_size
         gates = _GATES[mode] * hidden_size
         for layer in range(num_layers):
-            inputs = input_size if layer == 0 else hidden_size * self._directions
+            inputs = input_size if layer == 0 else self._output_size * self._directions
             for direction in range(self._directions):
-                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (gates, inputs), "weight_hh": (gates, hidden_size)}
+                shapes: dict[str, tuple[int, ...]] = {
+                    "weight_ih": (gates, inputs),
+                    "weight_hh": (gates, self._output_size),
+                }
                 if bias:
                     shapes |= {"bias_ih": (gates,), "bias_hh": (gates,)}
+                if proj_size:
+                    shapes["weight_hr"] = (proj_size, hidden_size)
                 for name, shape in shapes.items():
                     parameter = Parameter(empty(*shape, dtype=dtype, device=device))
                     self.register_parameter(f"{name}{_suffix(layer, direction)}", parameter)
@@ -123,6 +131,10 @@ class _Recurrent(Module):
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
 
+    @property
+    def _output_size(self) -> int:
+        return self.proj_size or self.hidden_size
+
     def reset_parameters(self) -> None:
         """Everything uniform within ``1 / sqrt(hidden_size)``."""
         for parameter in self.parameters():
@@ -131,20 +143,21 @@ class _Recurrent(Module):
     def flatten_parameters(self) -> None:
         """Does nothing; PyTorch arranges memory for cuDNN here."""
 
-    def _run(self, input: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def _run(self, input: Any, state: State | None) -> tuple[Any, State]:
         """Outputs and last states ``[num_layers * directions, N, hidden_size]``; without N for unbatched input."""
         name = type(self).__name__
-        if not isinstance(input, Tensor):
-            raise UnsupportedError(f"{name} on {type(input).__name__}: pad the sequences and mask the loss")
-        if input.ndim not in (2, 3):
-            raise ChoiceError(f"{name}: Expected input to be 2D or 3D, got {input.ndim}D instead")
-        if input.shape[-1] != self.input_size:
-            raise OpError(
-                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}"
-            )
-        batched = input.ndim == 3
-        time = 1 if batched and self.batch_first else 0
-        x = transpose(input, 0, 1) if time else input if batched else unsqueeze(input, 1)
+        packed = input if isinstance(input, PackedSequence) else None
+        if packed is None and not isinstance(input, Tensor):
+            raise ArgumentError(f"{name} takes a Tensor or a PackedSequence, not a {type(input).__name__}")
+        x: Tensor = input if packed is None else packed._padded
+        if packed is None and x.ndim not in (2, 3):
+            raise ChoiceError(f"{name}: Expected input to be 2D or 3D, got {x.ndim}D instead")
+        if x.shape[-1] != self.input_size:
+            raise OpError(f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}")
+        batched = x.ndim == 3
+        swap = batched and self.batch_first and packed is None
+        x = transpose(x, 0, 1) if swap else x if batched else unsqueeze(x, 1)
+        mask = None if packed is None else unsqueeze(packed._mask, -1)
         state = self._first_state(x, state, batched)
         lasts: list[State] = []
         for layer in range(self.num_layers):
@@ -153,27 +166,30 @@ class _Recurrent(Module):
             outputs = []
             for direction in range(self._directions):
                 row = layer * self._directions + direction
-                last, output = self._layer(x, tuple([select(s, 0, row) for s in state]), layer, direction)
+                last, output = self._layer(x, tuple([select(s, 0, row) for s in state]), layer, direction, mask)
                 lasts.append(last)
                 outputs.append(output)
             x = cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
         ends = tuple([stack(list(states)) for states in zip(*lasts, strict=True)])
+        if packed is not None:
+            return packed._with(x), ends
         if not batched:
             return squeeze(x, 1), tuple([squeeze(s, 1) for s in ends])
-        return transpose(x, 0, 1) if time else x, ends
+        return transpose(x, 0, 1) if swap else x, ends
 
     def _first_state(self, x: Tensor, state: State | None, batched: bool) -> State:
-        shape = (self.num_layers * self._directions, x.shape[1], self.hidden_size)
+        sizes = (self._output_size, self.hidden_size)[: _STATES[self.mode]]
+        shapes = [(self.num_layers * self._directions, x.shape[1], size) for size in sizes]
         if state is None:
-            return tuple([zeros(*shape, dtype=x.dtype) for _ in range(_STATES[self.mode])])
+            return tuple([zeros(*shape, dtype=x.dtype) for shape in shapes])
         state = state if batched else tuple([unsqueeze(s, 1) for s in state])
-        for given, what in zip(state, ("hidden[0]" if len(state) > 1 else "hidden", "hidden[1]"), strict=False):
+        for given, shape, what in zip(state, shapes, ("hidden[0]" if len(state) > 1 else "hidden", "hidden[1]")):
             if tuple(given.shape) != shape:
                 raise OpError(f"Expected {what} size {shape}, got {list(given.shape)}")
         return state
 
-    def _layer(self, x: Tensor, state: State, layer: int, direction: int) -> tuple[State, Tensor]:
-        """The projection of all inputs at once, then the loop."""
+    def _layer(self, x: Tensor, state: State, layer: int, direction: int, mask: Tensor | None) -> tuple[State, Tensor]:
+        """The projection of all inputs at once, then the loop; where the mask is false, the state stays."""
         suffix = _suffix(layer, direction)
         weight = getattr(self, f"weight_hh{suffix}")
         bias, later = None, None
@@ -182,16 +198,31 @@ class _Recurrent(Module):
         if later is not None and self.mode != "GRU":
             bias, later = add(bias, later), None
         projected = F.linear(x, getattr(self, f"weight_ih{suffix}"), bias)
+        shorter = getattr(self, f"weight_hr{suffix}") if self.proj_size else None
         step = _STEPS[self.mode]
 
+        def advance(x: Tensor, state: State) -> State:
+            h, *rest = step(x, state, lambda h: F.linear(h, weight, later))
+            return (h if shorter is None else _to(F.linear(h, shorter), h), *rest)
+
         def turn(state: State, x: Tensor) -> tuple[State, Tensor]:
-            state = step(x, state, lambda h: F.linear(h, weight, later))
+            state = advance(x, state)
             return state, state[0]
 
-        return scan(turn, state, projected, reverse=bool(direction))
+        def masked_turn(state: State, xs: tuple[Tensor, Tensor]) -> tuple[State, Tensor]:
+            x, active = xs
+            new = advance(x, state)
+            kept = tuple([where(active, a, b) for a, b in zip(new, state, strict=True)])
+            return kept, where(active, new[0], 0)
+
+        if mask is None:
+            return scan(turn, state, projected, reverse=bool(direction))
+        return scan(masked_turn, state, (projected, mask), reverse=bool(direction))
 
     def extra_repr(self) -> str:
         shown = [f"{self.input_size}, {self.hidden_size}"]
+        if self.proj_size:
+            shown.append(f"proj_size={self.proj_size}")
         defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
         shown += [f"{k}={getattr(self, k)}" for k, default in defaults.items() if getattr(self, k) != default]
         return ", ".join(shown)
@@ -206,7 +237,7 @@ class RNN(_Recurrent):
 
     ``[T, N, input_size]`` (``[N, T, ...]`` with ``batch_first``, ``[T, ...]`` unbatched) and the first hidden state
     ``[num_layers * directions, N, hidden_size]``, zeros if not given, to ``[T, N, directions * hidden_size]`` and the
-    last hidden state. Keyword arguments: those of :class:`LSTM`.
+    last hidden state. A ``PackedSequence`` gives a ``PackedSequence``, and each sequence's own last state.
     """
 
     def __init__(
@@ -228,7 +259,7 @@ class RNN(_Recurrent):
         )
         self.nonlinearity = nonlinearity
 
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:
         output, (h,) = self._run(input, None if hx is None else (hx,))
         return output, h
 
@@ -237,13 +268,15 @@ class LSTM(_Recurrent):
     """Long short-term memory; gates i, f, g, o in the rows of the weights.
 
     As :class:`RNN`, with a pair ``(h, c)`` of states. ``dropout`` acts on what goes from a layer to the next.
+    ``proj_size``: each ``h`` is projected to so many numbers, also in the output (Sak et al., "Long short-term memory
+    based recurrent neural network architectures for large vocabulary speech recognition", 2014).
     Under autocast the products run in 16 bits, states and outputs keep the dtype of the input.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
 
-    def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, input: Any, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Any, tuple[Tensor, Tensor]]:
         output, (h, c) = self._run(input, hx)
         return output, (h, c)
 
@@ -252,9 +285,11 @@ class GRU(_Recurrent):
     """Gated recurrent unit; gates r, z, n in the rows of the weights. Arguments and shapes as :class:`RNN`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "proj_size" in kwargs:
+            raise ChoiceError("proj_size argument is only supported for LSTM, not RNN or GRU")
         super().__init__("GRU", *args, **kwargs)
 
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:
         output, (h,) = self._run(input, None if hx is None else (hx,))
         return output, h
 

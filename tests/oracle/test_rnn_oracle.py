@@ -10,6 +10,7 @@ from genesis import nn
 from tests.oracle.compare import same, theirs
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 
 LAYERS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -18,6 +19,7 @@ LAYERS: dict[str, dict[str, Any]] = {
     "everything": {"num_layers": 2, "bidirectional": True, "batch_first": True},
     "no bias": {"bias": False},
 }
+PROJECTED = {"proj_size": 3, "num_layers": 2, "bidirectional": True}
 
 
 def pair(kind: str, sizes: tuple[int, int], options: dict[str, Any]) -> tuple[Any, Any]:
@@ -49,7 +51,8 @@ def arrays(
     shape = (3, 4) if batched else (3,)
     batch = (3 if options.get("batch_first") else 4,) if batched else ()
     rows = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
-    states = [rng.standard_normal((rows, *batch, 5)).astype(np.float32) for _ in range(2 if kind == "LSTM" else 1)]
+    sizes = (options.get("proj_size", 5), 5) if kind == "LSTM" else (5,)
+    states = [rng.standard_normal((rows, *batch, size)).astype(np.float32) for size in sizes]
     return rng.standard_normal((*shape, 6)).astype(np.float32), states if given else []
 
 
@@ -83,6 +86,48 @@ def test_states_are_zero_where_none_is_given_and_a_batch_need_not_be(kind: str) 
     compare(kind, {"bidirectional": True}, batched=False)
 
 
+def test_projected_states() -> None:
+    compare("LSTM", PROJECTED)
+    compare("LSTM", {"proj_size": 2, "bias": False}, given=False, batched=False)
+
+
+@pytest.mark.parametrize("lengths", [[4, 2, 1], [2, 4, 1]])
+@pytest.mark.parametrize(("kind", "options"), [("RNN", {}), ("GRU", LAYERS["everything"]), ("LSTM", PROJECTED)])
+def test_packed_sequences(kind: str, options: dict[str, Any], lengths: list[int]) -> None:
+    mine, other = pair(kind, (6, 5), options)
+    x = np.random.default_rng(1).standard_normal((5, 3, 6)).astype(np.float32)
+    x[4] = np.nan  # what lies behind the ends counts nowhere
+    falling = lengths == sorted(lengths, reverse=True)
+    results = []
+    for layer, lib, leaf in ((mine, genesis, genesis.tensor(x, requires_grad=True)), (other, torch, theirs(x))):
+        rnn = lib.nn.utils.rnn
+        packed = rnn.pack_padded_sequence(leaf, lib.tensor(lengths), enforce_sorted=falling)
+        output, last = layer(packed)
+        states = list(last) if isinstance(last, tuple) else [last]
+        total(output.data, states).backward()
+        padded, counts = rnn.pad_packed_sequence(output, batch_first=True, padding_value=2.0, total_length=7)
+        grads = [leaf.grad, *(p.grad for p in layer.parameters())]
+        results.append([padded, counts, *packed, *output, *states, *rnn.unpack_sequence(output), *grads])
+    for got, want in zip(*results, strict=True):
+        same(got, want, 1e-4, 1e-5)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_sequences_are_padded_and_packed(side: str) -> None:
+    results = []
+    for lib in (genesis, torch):
+        rnn = lib.nn.utils.rnn
+        rows = [lib.arange(float(n * 2)).reshape(n, 2) for n in (2, 4, 1)]
+        padded = rnn.pad_sequence(rows, batch_first=True, padding_value=-1.0, padding_side=side)
+        packed = rnn.pack_sequence(rows, enforce_sorted=False)
+        again = rnn.PackedSequence(packed.data * 2, *list(packed)[1:])
+        counts = lib.tensor([2, 4, 1])
+        unpadded = rnn.unpad_sequence(padded, counts, batch_first=True)
+        results.append([padded, *packed, *rnn.pad_packed_sequence(again), *rnn.unpack_sequence(again), *unpadded])
+    for got, want in zip(*results, strict=True):
+        same(got, want)
+
+
 def test_relu() -> None:
     compare("RNN", {"nonlinearity": "relu", "num_layers": 2})
 
@@ -111,6 +156,14 @@ ERRORS: dict[str, Any] = {
     "a wrong state": lambda lib: lib.nn.LSTM(6, 5)(lib.zeros(3, 4, 6), (lib.zeros(1, 3, 5), lib.zeros(1, 4, 5))),
     "no size": lambda lib: lib.nn.RNN(6, 0),
     "dropout": lambda lib: lib.nn.RNN(6, 5, dropout=2.0),
+    "a projection that is no shorter": lambda lib: lib.nn.LSTM(6, 5, proj_size=5),
+    "a projection of a GRU": lambda lib: lib.nn.GRU(6, 5, proj_size=2),
+    "lengths that grow": lambda lib: lib.nn.utils.rnn.pack_padded_sequence(lib.zeros(3, 2, 1), [1, 2]),
+    "no length": lambda lib: lib.nn.utils.rnn.pack_padded_sequence(lib.zeros(3, 2, 1), [1, 0]),
+    "too few lengths": lambda lib: lib.nn.utils.rnn.pack_padded_sequence(lib.zeros(3, 2, 1), [1]),
+    "a total that is too short": lambda lib: lib.nn.utils.rnn.pad_packed_sequence(
+        lib.nn.utils.rnn.pack_sequence([lib.zeros(3)]), total_length=2
+    ),
 }
 
 

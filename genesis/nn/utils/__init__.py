@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from genesis.names import module_getattr
+from genesis.nn.utils import rnn as rnn
 from genesis.nn.utils.clip_grad import clip_grad_norm_ as clip_grad_norm_
 from genesis.nn.utils.clip_grad import clip_grad_value_ as clip_grad_value_
 from genesis.nn.utils.clip_grad import clip_grads_with_norm_ as clip_grads_with_norm_

@@ -88,12 +88,32 @@ def test_the_loop_has_one_product_and_the_weights_are_laid_out_once() -> None:
     )
 
 
-def test_what_is_not_there_yet_says_so() -> None:
-    with pytest.raises(NotImplementedError, match="proj_size"):
-        nn.LSTM(4, 3, proj_size=2)
-    with pytest.raises(NotImplementedError, match="pad the sequences"):
+def test_options_that_do_not_fit() -> None:
+    with pytest.raises(TypeError, match="PackedSequence"):
         nn.LSTM(4, 3)([genesis.zeros(2, 4)])
     with pytest.raises(ValueError, match="nonlinearity"):
         nn.RNN(4, 3, nonlinearity="sin")
     with pytest.warns(genesis.GenesisWarning, match="num_layers=1"):
         nn.RNN(4, 3, dropout=0.5)
+
+
+def test_one_program_serves_packed_sequences_of_all_lengths() -> None:
+    layer = nn.LSTM(3, 4, bidirectional=True)
+    pack = nn.utils.rnn.pack_padded_sequence
+
+    def run(x: Any, lengths: Any) -> Any:
+        output, (h, c) = layer(pack(x, lengths, enforce_sorted=False))
+        return nn.utils.rnn.pad_packed_sequence(output, total_length=5)[0], h, c
+
+    compiled = genesis.compile(run)
+    x = genesis.tensor(array(5, 2, 3))
+    for lengths in ([2, 5], [5, 1], [3, 3]):
+        for got, want in zip(compiled(x, genesis.tensor(lengths)), run(x, genesis.tensor(lengths)), strict=True):
+            np.testing.assert_allclose(got.detach().numpy(), want.detach().numpy(), 1e-5, 1e-6)
+    assert compiled.compiles == 1
+    with pytest.raises(IndexError):
+        compiled(x, genesis.tensor([2, 6]))
+    with pytest.raises(genesis.GenesisError, match="give the lengths as a list"):
+        genesis.compile(lambda x, n: pack(x, n, enforce_sorted=False).data)(x, genesis.tensor([2, 5]))
+    by_list = genesis.compile(lambda x: layer(pack(x, [5, 2]))[0].data)(x)
+    np.testing.assert_allclose(by_list.detach().numpy(), layer(pack(x, [5, 2]))[0].data.detach().numpy(), 1e-5, 1e-6)
