@@ -77,8 +77,7 @@ _ELSEWHERE: dict[str, str] = {
     "Buffer": "use module.register_buffer(name, tensor)",
 }
 _ABSENT = frozenset(
-    "Transformer TransformerEncoder TransformerDecoder TransformerEncoderLayer TransformerDecoderLayer LSTMCell "
-    "GRUCell RNNCell LazyLinear EmbeddingBag AlphaDropout CTCLoss TripletMarginLoss CosineEmbeddingLoss "
+    "LazyLinear EmbeddingBag AlphaDropout CTCLoss TripletMarginLoss CosineEmbeddingLoss "
     "MarginRankingLoss HingeEmbeddingLoss MultiMarginLoss GaussianNLLLoss PoissonNLLLoss Softmax2d MaxUnpool2d "
     "FractionalMaxPool2d LPPool2d Upsample interpolate grid_sample affine_grid ctc_loss triplet_margin_loss "
     "cosine_embedding_loss hinge_embedding_loss gaussian_nll_loss poisson_nll_loss soft_margin_loss max_unpool2d "

@@ -19,6 +19,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     einstein,
     gathering,
     losses,
+    multi_head,
     normalization,
     padding,
     pointwise,

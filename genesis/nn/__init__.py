@@ -76,6 +76,13 @@ from genesis.nn.pooling import (
 )
 from genesis.nn.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from genesis.nn.sparse import Embedding
+from genesis.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from genesis.tensor import Parameter
 
 __all__ = [
@@ -166,6 +173,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Unflatten",
     "functional",
     "init",

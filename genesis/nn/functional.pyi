@@ -51,6 +51,7 @@ from genesis.functions.losses import l1_loss as l1_loss
 from genesis.functions.losses import mse_loss as mse_loss
 from genesis.functions.losses import nll_loss as nll_loss
 from genesis.functions.losses import smooth_l1_loss as smooth_l1_loss
+from genesis.functions.multi_head import multi_head_attention_forward as multi_head_attention_forward
 from genesis.functions.normalization import batch_norm as batch_norm
 from genesis.functions.normalization import group_norm as group_norm
 from genesis.functions.normalization import instance_norm as instance_norm

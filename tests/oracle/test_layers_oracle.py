@@ -125,6 +125,8 @@ FORMS: dict[str, dict[str, Any]] = {
     "batch first": {"batch_first": True},
     "without bias": {"bias": False},
     "own sizes": {"kdim": 5, "vdim": 7},
+    "more keys": {"add_bias_kv": True, "add_zero_attn": True},
+    "a key of zeros": {"add_zero_attn": True, "batch_first": True, "kdim": 5},
 }
 
 
@@ -157,6 +159,27 @@ def test_multi_head_attention(options: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_forms_of_multi_head_attention(form: str) -> None:
     attention_agrees(FORMS[form], {})
+
+
+def test_masks_do_not_hide_what_is_added() -> None:
+    for options in ("padding and mask", "mask by head", "padding"):
+        attention_agrees({"add_bias_kv": True, "add_zero_attn": True}, ATTENTION[options])
+
+
+def test_attention_as_a_function() -> None:
+    x = (3, 2, 6)
+    static = (4, 5, 3)
+    sizes = [x, (18, 6), (18,), (6, 6), (6,), static, static]
+
+    def call(n: Any, q: Any, w: Any, b: Any, out: Any, out_b: Any, k: Any, v: Any) -> Any:
+        f = n.nn.functional.multi_head_attention_forward
+        separate = {f"{name}_proj_weight": part for name, part in zip("qkv", w.chunk(3))}
+        plain = f(q, q, q, 6, 2, w, b, None, None, False, 0.5, out, out_b, training=False)
+        fixed = f(q, q, q, 6, 2, None, b, None, None, True, 0.0, out, None, True, None, False, None, True, **separate,
+                  static_k=k, static_v=v)  # fmt: skip
+        return [*plain, fixed[0]]
+
+    agree(call, *sizes)
 
 
 def test_self_attention() -> None:

@@ -55,7 +55,7 @@ class PackedSequence:
         self._order = None
         if unsorted_indices is not None:
             lengths = lengths[unsorted_indices.numpy()]
-            self._order = invert_permutation(unsorted_indices).numpy()
+            self._order = np.argsort(unsorted_indices.numpy())
         self._lengths: np.ndarray | Tensor = lengths
         self._packed: Tensor | None = data
         self._filled: Tensor | None = None
@@ -183,11 +183,10 @@ def pack_padded_sequence(
     """
     padded = fn.transpose(input, 0, 1) if batch_first else input
     steps, batch = padded.shape[:2]
-    unknown = isinstance(lengths, Tensor) and current_recording() is not None
     count = lengths.shape[0] if isinstance(lengths, Tensor) else len(lengths)
     if count != batch:
         raise OpError(f"Expected `len(lengths)` to be equal to batch_size, but got {count} (batch_size={batch})")
-    if unknown:
+    if isinstance(lengths, Tensor) and current_recording() is not None:
         if enforce_sorted:
             raise TraceError(
                 "pack_padded_sequence cannot see whether lengths fall while a step is being compiled\n"
