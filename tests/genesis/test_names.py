@@ -51,7 +51,7 @@ def test_no_advice_is_about_a_name_that_is_everywhere() -> None:
     assert not [name for name in INSTEAD if hasattr(genesis.Tensor, name)]
 
 
-@pytest.mark.parametrize("name", ["Transformer", "LBFGS", "trace", "sort", "median"])
+@pytest.mark.parametrize("name", sorted(INSTEAD)[::10])
 def test_a_known_name_gets_advice_and_no_guess(name: str) -> None:
     for owner in (genesis, nn, optim):
         with pytest.raises(AttributeError, match=re.escape(INSTEAD[name])):
