@@ -35,6 +35,7 @@ from genesis.autograd import no_grad as no_grad
 from genesis.autograd import set_grad_enabled as set_grad_enabled
 from genesis.device import Device as Device
 from genesis.device import device as device
+from genesis.edit import load_graph as load_graph
 from genesis.functions import *
 from genesis.io import load as load
 from genesis.io import load_checkpoint as load_checkpoint

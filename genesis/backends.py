@@ -7,19 +7,21 @@ import hashlib
 import warnings
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from compiler import pipeline
 from compiler.codegen.c.isa import ISAS, isa_for
-from compiler.errors import DeviceError, DivisionError, GenesisWarning, OutOfRangeError
+from compiler.errors import DeviceError, DivisionError, GenesisWarning, OutOfRangeError, UnsupportedError
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
 from compiler.pipeline import Named, Stages
 from compiler.plan import Plan
 from compiler.target import Target
 from compiler.text.printer import print_graph
+from genesis.edit import UNCHANGED, Edit
 from genesis.gpu import gpu, gpu_executor
 from genesis.options import Options
 from runtime.cache import cached_bytes
@@ -38,13 +40,18 @@ class Compiled:
         plan: what was made of it for ``target``; None where the interpreter runs it.
 
     Only the first ``fresh`` results own their memory (all when None); ``written``: the places of the states that it
-    changes. Raises DeviceError where the backend is missing.
+    changes; ``edit``: what a person changed. Raises DeviceError where the backend is missing.
     """
 
     def __init__(
-        self, traced: Graph, options: Options, fresh: int | None = None, written: Collection[int] = ()
+        self,
+        traced: Graph,
+        options: Options,
+        fresh: int | None = None,
+        written: Collection[int] = (),
+        edit: Edit = UNCHANGED,
     ) -> None:
-        self.traced, self.options = traced, options
+        self.traced, self.options, self.edit = traced, options, edit
         self.plan: Plan | None = None
         self.target: Target | None = None
         self._stages: Stages | None = None
@@ -68,7 +75,7 @@ class Compiled:
                 warnings.warn(
                     "no C compiler found: steps run in the NumPy interpreter, slowly", GenesisWarning, stacklevel=6
                 )
-            return Interpreted(self.traced)
+            return Interpreted(self.traced, self.edit)
         self._isa = isa_for(compiler.features)
         self.target = pipeline.c_target(self._isa)
         self.plan = self._cached_plan(self.target)
@@ -76,12 +83,18 @@ class Compiled:
 
     def timed_plan(self) -> Plan:
         """The plan in C with a mark behind every launch."""
+        if self.edit.source is not None:
+            raise UnsupportedError(
+                "profile() puts its marks into generated code, and this step runs code that was edited; "
+                "profile it before the edit, or run the program under `perf record`"
+            )
         return self._cached_plan(pipeline.c_target(self._isa, timed=True), "timed plan")
 
     def _cached_plan(self, target: Target, kind: str = "plan") -> Plan:
         """The plan for ``target``, from the cache where it is there."""
         budget = repr(self.options.budget())
-        key = (kind, budget, compiler_version(), target.name, target.version, print_graph(self.traced))
+        after = self.edit.after
+        key = (kind, budget, compiler_version(), target.name, target.version, after, print_graph(self.traced))
 
         def make() -> bytes:
             with ThreadPoolExecutor() as threads:
@@ -89,14 +102,18 @@ class Compiled:
                     threads.submit(get_pool)  # its library is built while the passes run
                 return target.emit(self.stages().latest).to_json().encode()
 
-        return Plan.from_json(cached_bytes(key, make).decode())
+        plan = Plan.from_json(cached_bytes(key, make).decode())
+        return plan if self.edit.source is None else replace(plan, source=self.edit.source)
 
     def stages(self) -> Stages:
         """The stages from ``traced`` on; passes are run again if the plan came from the cache."""
         if self._stages is None:
             stages = Stages(self.traced)
             target = self.target or pipeline.c_target(ISAS["portable"])
-            stages.run(pipeline.passes_for(target, self.options.budget()))
+            left = self.edit.remaining()
+            stages.run(
+                [(name, run) for name, run in pipeline.passes_for(target, self.options.budget()) if name in left]
+            )
             self._stages = stages
         return self._stages
 
@@ -139,9 +156,9 @@ def compiler_version() -> str:
 class Interpreted:
     """The interpreter as an executor: for machines without a C compiler, and as the reference."""
 
-    def __init__(self, graph: Graph) -> None:
-        stages = Stages(graph)
-        self.graph = stages.run([(n, p) for n, p in pipeline.PASSES.items() if n in ("autocast", "autodiff", "cse")])
+    def __init__(self, graph: Graph, edit: Edit = UNCHANGED) -> None:
+        stages, left = Stages(graph), {"autocast", "autodiff", "cse"}.intersection(edit.remaining())
+        self.graph = stages.run([(name, run) for name, run in pipeline.PASSES.items() if name in left])
         self.states: list[np.ndarray] = []
 
     def bind(self, states: Sequence[np.ndarray]) -> None:

@@ -6,6 +6,7 @@ import functools
 from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet, finalize
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from compiler.errors import AutogradError, DeviceError, TraceError, UnsupportedError
 from compiler.interpret import concrete
-from compiler.ir.graph import Value
+from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import Stages
 from genesis.arguments import Sharing, array_of, check_arrays, put_entries, write_back
@@ -21,6 +22,7 @@ from genesis.backends import Compiled, Interpreted
 from genesis.border import Crossing
 from genesis.cells import Cell, moved, rebound
 from genesis.clock import Clock
+from genesis.edit import UNCHANGED, Edit, check_fits, edit
 from genesis.gradients import GradientStaysInside, accumulate, grad_type
 from genesis.guards.keys import digest
 from genesis.history import Ended
@@ -92,22 +94,23 @@ class ArrayInputs:
 class Program:
     """One traced signature, compiled for one backend, bound to its states."""
 
-    def __init__(self, traced: Traced, options: Options) -> None:
+    def __init__(self, traced: Traced, options: Options, edit: Edit = UNCHANGED) -> None:
         self.traced = traced
         self.options = options
+        self.edit = edit
         self.calls = 0
         self.signature: dict[str, Any] = {}
         self.cause, self.seconds = "", 0.0  # why it was compiled, and how long that took
         self.arrays = ArrayInputs(traced.late_inputs)
         self.clock = Clock()
         self._host_time = -1
-        border, self.crossing, graph = traced.border, None, traced.stages.latest
+        border, self.crossing, graph = traced.border, None, edit.graph or traced.stages.latest
         if border is not None and border.roots:
             self.crossing = Crossing(border, graph, options)
             graph = self.crossing.halves.forward
         fresh = traced.outputs + len(traced.effects.writes) if self.crossing is None else None
         places = {cell: k for k, cell in enumerate(traced.states)}
-        self.compiled = Compiled(graph, options, fresh, {places[cell] for cell in traced.written})
+        self.compiled = Compiled(graph, options, fresh, {places[cell] for cell in traced.written}, edit)
         self.executor, self.plan = self.compiled.executor, self.compiled.plan
         self.remote = isinstance(self.executor, CudaExecutor)
         self.bound: list[Value] = []
@@ -394,6 +397,22 @@ class Program:
 
     # Inspecting
 
+    def edited(self, what: Graph | str | Path, after: str | None) -> Program:
+        """This program with an edited graph, or edited code; see :meth:`genesis.inspection.Inspected.replace`."""
+        if self.crossing is not None:
+            raise UnsupportedError(
+                "replace() of a function whose results carry gradients: its graph is cut into a forward and a backward "
+                "half; call backward() inside of it, or call it under no_grad()"
+            )
+        target = self.compiled.target
+        change = edit(what, after, target.language if target is not None else "", self.edit)
+        if change.graph is not None:
+            check_fits(self.traced.stages.latest, change.graph)
+        program = Program(self.traced, self.options, change)
+        program.calls, program.signature = self.calls, self.signature
+        program.cause = f"its {'graph' if change.source is None else 'code'} was edited"
+        return program
+
     def memory(self) -> Memory:
         plan = self.plan
         if plan is None:
@@ -410,6 +429,8 @@ class Program:
         before = dict(self.traced.stages.graphs)
         if self.crossing is not None:
             before["forward"] = self.crossing.halves.forward
+        if self.edit.graph is not None:
+            before["edited"] = self.edit.graph
         stages = Stages(self.traced.stages.graphs["traced"])
         after = self.compiled.stages()
         stages.graphs = {**before, **{k: g for k, g in after.graphs.items() if k != "traced"}}

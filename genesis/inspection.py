@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path
 from threading import RLock
+from time import perf_counter
 from typing import Any
 
 from compiler.errors import ChoiceError, KeyedError, TraceError
@@ -28,6 +29,10 @@ class Inspected:
 
     def _known(self) -> Collection[Program]:
         """All programs that the function keeps."""
+        raise NotImplementedError
+
+    def _exchange(self, old: Program, new: Program) -> None:
+        """Keep ``new`` in the place of ``old``."""
         raise NotImplementedError
 
     def _reachable(self) -> Reachable:
@@ -101,6 +106,28 @@ class Inspected:
     def source(self, language: str = "c") -> str:
         """The generated text of the last call's program: "c" or "triton"."""
         return self._latest().source(language)
+
+    def replace(self, what: Graph | str | Path, after: str | None = None) -> None:
+        """Run an edited step in place of the last call's program, with the same states, from the next call on.
+
+        what: a graph (``step.graph(stage)``, :func:`genesis.load_graph`), a ``.gir`` file of one, or a file of
+            generated code: ``.c``, or ``.py`` for a step on a GPU.
+        after: the pass whose result the graph is: only later passes run. Without it a graph of kernels is compiled as
+            it is, and any other goes through all passes, which leave what is done already.
+
+        The graph must have the inputs, updates and results of the step. Edited code must keep the entry point and the
+        order of its arguments; nothing checks what it computes. A call that is compiled again, for another shape say,
+        is not edited. Raises ParseError for a text that is no graph, VerifyError for a graph that is not sound,
+        ChoiceError for one that does not fit, CompileError for code that does not compile; the step then stays as it
+        was.
+        """
+        with self._lock:
+            old = self._latest()
+            start = perf_counter()
+            new = old.edited(what, after)
+            new.seconds = perf_counter() - start
+            self._exchange(old, new)
+            old.release()
 
     def dump(self, directory: str | Path) -> list[Path]:
         """Write what the compiler did to the last call's program into ``directory``; returns the files.

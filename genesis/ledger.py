@@ -38,8 +38,13 @@ def write_where_asked(program: Program, name: str) -> None:
 
 
 def write(program: Program, folder: Path) -> list[Path]:
-    """Write the ledger of ``program`` into ``folder``, which is made where it is missing; returns the files."""
+    """Write the ledger of ``program`` into ``folder``, which is made where it is missing; returns the files.
+
+    Stages of a ledger that was there before are removed: they would be mixed up with these.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("[0-9][0-9]_*.gir"), *folder.glob("[0-9][0-9]_*.diff")):
+        old.unlink()
     found = files(program)
     for name, text in found.items():
         (folder / name).write_text(text, encoding="utf-8")

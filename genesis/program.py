@@ -366,6 +366,10 @@ class CompiledFunction(Inspected, Generic[P, R]):
     def _known(self) -> Collection[Program]:
         return self.programs.values()
 
+    def _exchange(self, old: Program, new: Program) -> None:
+        self.programs = OrderedDict((key, new if p is old else p) for key, p in self.programs.items())
+        self._program = new
+
     def _reachable(self) -> Reachable:
         return self._current.reachable if self._current is not None else Reachable(self.function)
 
