@@ -98,10 +98,11 @@ class Inspected:
     def graph(self, stage: str = "traced") -> Graph:
         """The graph of the last call's program: "traced", after a pass by name, or "fused" after the last."""
         stages = self._latest().stages()
-        name = {"fused": "horizontal"}.get(stage, stage)
-        if name not in stages.graphs:
+        if stage == "fused":
+            return stages.latest
+        if stage not in stages.graphs:
             raise KeyedError(f"no stage {stage!r}; there are: {', '.join(stages.graphs)}, fused")
-        return stages.graphs[name]
+        return stages.graphs[stage]
 
     def source(self, language: str = "c") -> str:
         """The generated text of the last call's program: "c" or "triton"."""
