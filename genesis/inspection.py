@@ -8,10 +8,12 @@ from threading import RLock
 from time import perf_counter
 from typing import Any
 
+from compiler.casts import decisions
 from compiler.errors import ChoiceError, KeyedError, TraceError
 from compiler.ir.graph import Graph
 from compiler.plan import Plan
 from genesis import ledger
+from genesis.amp_report import AmpReport
 from genesis.execution import Last, Memory, Program
 from genesis.guards.reachable import Reachable
 from genesis.guards.recompiles import Recompiles
@@ -107,6 +109,16 @@ class Inspected:
     def source(self, language: str = "c") -> str:
         """The generated text of the last call's program: "c" or "triton"."""
         return self._latest().source(language)
+
+    def explain_amp(self) -> AmpReport:
+        """What autocast did in the last call's program, as records and, printed, as a table.
+
+        For every op that computes on floats: the rule that fired, the types of its operands, in which it runs and of
+        its results, and each cast it needed: inserted, merged with another or removed again, and why. The rules are
+        PyTorch's autocast lists.
+        """
+        program = self._latest()
+        return AmpReport(program.traced.stages.latest.name, decisions(program.stages().graphs))
 
     def replace(self, what: Graph | str | Path, after: str | None = None) -> None:
         """Run an edited step in place of the last call's program, with the same states, from the next call on.
