@@ -15,7 +15,8 @@ class Features:
     make, over all elements or over the rows. ``joins``: its loops write what they make straight to its place in a
     concatenation. ``keeps_operands``: what its products read in the backward pass is kept from the forward pass, not
     computed and stored again, unless memory is short. ``row_sums``: a kernel over rows takes sums over all rows from
-    the product that it reads. ``few_launches``: a launch costs more than the work on a number, so numbers are computed
+    the product that it reads. ``packed_sums``: attention adds up the rows of the gradients that it packs.
+    ``few_launches``: a launch costs more than the work on a number, so numbers are computed
     together.
     """
 
@@ -24,6 +25,7 @@ class Features:
     joins: bool = False
     keeps_operands: bool = False
     row_sums: bool = False
+    packed_sums: bool = False
     few_launches: bool = False
 
 

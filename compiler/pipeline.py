@@ -77,6 +77,7 @@ def lowering(features: Features = PLAIN, budget: float | None = None, emit: Emit
                 product_sums=features.product_sums,
                 joins=features.joins,
                 row_sums=features.row_sums,
+                packed_sums=features.packed_sums,
                 few_launches=features.few_launches,
             )
         ),

@@ -36,7 +36,12 @@ FEWEST_COLUMNS = 16
 
 
 def fuse(
-    graph: Graph, product_sums: bool = False, joins: bool = False, row_sums: bool = False, few_launches: bool = False
+    graph: Graph,
+    product_sums: bool = False,
+    joins: bool = False,
+    row_sums: bool = False,
+    packed_sums: bool = False,
+    few_launches: bool = False,
 ) -> Graph:
     """Group nodes into kernels.
 
@@ -60,12 +65,13 @@ def fuse(
     constants belong to every kernel that reads them. With ``product_sums``, f32 sums over all elements of a product, or
     over its rows, are results of its kernel; with ``joins``, a concatenation of values of one kernel is, too. With
     ``row_sums``, sums over the rows of a product are left to a ``row`` kernel that reads it, which reads the rest of
-    what is added up anyway. With ``few_launches``, numbers that do not wait for each other are one kernel's.
+    what is added up anyway. With ``packed_sums``, f32 sums over the rows of the gradients that attention packs are
+    results of its kernel. With ``few_launches``, numbers that do not wait for each other are one kernel's.
     """
     for node in graph.nodes:
         if node.op.kind == "fused":
             raise VerifyError(f"fuse takes a graph that is not fused yet, and this node is\n  at {node.loc}")
-    return _Fusion(graph, product_sums, joins, row_sums, few_launches).run()
+    return _Fusion(graph, product_sums, joins, row_sums, packed_sums, few_launches).run()
 
 
 def _element_map(value: Value, shape: tuple[int, ...], linear: Index) -> tuple[Value, Index]:
@@ -78,14 +84,16 @@ def _element_map(value: Value, shape: tuple[int, ...], linear: Index) -> tuple[V
 
 
 class _Fusion(Placed):
-    def __init__(self, graph: Graph, product_sums: bool, joins: bool, row_sums: bool, few_launches: bool) -> None:
+    def __init__(
+        self, graph: Graph, product_sums: bool, joins: bool, row_sums: bool, packed_sums: bool, few_launches: bool
+    ) -> None:
         super().__init__(graph)
         self.product_sums, self.joins = product_sums, joins
-        self.row_sums, self.few_launches = row_sums, few_launches
+        self.row_sums, self.packed_sums, self.few_launches = row_sums, packed_sums, few_launches
 
     def run(self) -> Graph:
         for position, node in enumerate(self.nodes):
-            if not node.op.is_free and not self._is_lazy_cast(node):
+            if not node.op.is_free and not self._is_lazy_cast(node) and not self._is_added_up(node):
                 self._place(node, position)
         if self.few_launches:
             self._gather_numbers()
@@ -202,6 +210,35 @@ class _Fusion(Placed):
                 return False
         return True
 
+    def _is_added_up(self, cast: Node) -> bool:
+        """Whether only the attention that packs the operand of ``cast`` reads it, to add up its rows."""
+        readers = self.readers.get(cast.outputs[0], ())
+        if not cast.op.converts or not readers or cast.output in self.results:
+            return False
+        return all(r.op.kind == "reduce" and self._packer(r) is not None for r in readers)
+
+    def _packer(self, reduction: Node) -> Group | None:
+        """The attention that packs what ``reduction`` adds up over all rows, and has the sums of its blocks."""
+        value, chain = view_chain(reduction.inputs[0])
+        if value.producer is not None and value.producer.op.converts and value not in self.group:
+            value, more = view_chain(value.producer.inputs[0])
+            chain = chain + more
+        group, packing = self.group.get(value), value.producer
+        if not self.packed_sums or group is None or packing is None or packing.op.reads != "parts":
+            return None
+        columns = value.shape[-1]
+        rows = reduction_class(reduction.inputs[0].shape, reduction.attrs["axes"]) == "column"
+        plain = all(view.op.keeps == "order" for view in chain) and reduction.inputs[0].shape[-1] == columns
+        if reduction.op.join != "add" or reduction.output.dtype is not f32 or not (rows and plain):
+            return None
+        if group.anchor is None or group.anchor.op.anchor != "attention" or reduction.output.type.size != columns:
+            return None
+        for part, start in zip(packing.inputs, concat_starts(packing), strict=True):
+            place = place_in_concat(view_chain(part)[0], part, packing, start)
+            if place is None or place[0] >= columns or place[1][-2] % columns or place[1][-1] != 1:
+                return None
+        return group
+
     def _linked(self, value: Value, shape: tuple[int, ...]) -> Group | None:
         """The group whose kernel could compute a node of ``shape`` reading ``value`` in the same place."""
         root, chain = view_chain(value)
@@ -228,6 +265,11 @@ class _Fusion(Placed):
         return group if _element_map(value, shape, linear)[1] == Index.of(row) else None
 
     def _place_reduction(self, node: Node, position: int) -> None:
+        packer = self._packer(node)
+        if packer is not None:
+            self._join(packer, node, position)
+            packer.sinks.add(node.output)
+            return
         value = node.inputs[0]
         axes = node.attrs["axes"]
         kind = reduction_class(value.shape, axes)
@@ -405,11 +447,10 @@ class _Fusion(Placed):
             if group.anchor is not None and group.anchor.op.kind == "loop":
                 nodes.append(_loop_on(group.anchor, new))
                 continue
-            whole = group.anchor is not None and group.anchor.op.anchor == "attention"
-            if whole:
-                outputs = list(group.nodes[-1].outputs)
-            else:
-                outputs = [v for n in group.nodes for v in n.outputs if v in read]
+            outputs = [v for n in group.nodes for v in n.outputs if v in read]
+            if group.anchor is not None and group.anchor.op.anchor == "attention":
+                made = next(n for n in reversed(group.nodes) if n.outputs[0] not in group.sinks)
+                outputs = [*made.outputs, *(v for v in outputs if v in group.sinks)]
             outputs += group.copies + list(aliases.get(group, ()))
             if outputs:
                 nodes.append(kernel(self, group, outputs, new))

@@ -4,6 +4,7 @@ T. Dao et al., "FlashAttention: fast and memory-efficient exact attention with I
 "FlashAttention-2", 2023: a program holds a block of queries and walks over the keys, keeping the largest score and the
 sum so far of each row; the backward pass computes the scores again from the log-sum-exp. One program writes each
 block of a gradient, so nothing is added up by atomics. Exponentials are powers of two, their factor is in the scale.
+All gradients are one launch: programs for queries and programs for keys read the same memory at the same time.
 """
 
 from __future__ import annotations
@@ -15,18 +16,22 @@ from typing import Any
 
 from compiler.codegen.indices import bracketed
 from compiler.codegen.triton.body import Body, Scope
+from compiler.codegen.triton.combine import Combine
 from compiler.codegen.triton.layout import Window, Windows, pieces
 from compiler.codegen.triton.matmul import GPUS, numbers, programs
 from compiler.codegen.triton.spelling import TYPES, index_text, is_large
 from compiler.codegen.triton.task import (
     Argument,
+    Mergeable,
+    Part,
     Task,
     ceil_div,
     extra_arguments,
     memory,
     power_of_two,
 )
-from compiler.index import Index, Var, broadcast, matrix_strides, split, strides_of
+from compiler.domain import reduction_of
+from compiler.index import Index, Var, broadcast, matrix_strides, split, view_chain
 from compiler.ir.graph import Node, Value
 from compiler.ir.op import Op
 from compiler.ir.types import TensorType, boolean, f32
@@ -51,17 +56,18 @@ def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     return max(query.shape[-1], values.shape[-1]) <= WIDEST and min(v.type.size for v in (query, key, values)) > 0
 
 
-def attention_tasks(node: Node, target: str, windows: Windows) -> list[Task]:
-    """The launches of an attention node: one forward, two backward."""
+def attention_tasks(node: Node, target: str, windows: Windows) -> list[Task | Mergeable]:
+    """The launch of an attention node, and those that join its sums."""
     assert node.body is not None
     op = next(n for n in node.body.nodes if n.op.anchor == "attention")
     if not op.op.gradient:
-        return [_Kernel(node, op, target, windows, "queries").forward()]
-    delta = Scratch(TensorType(f32, op.inputs[0].shape[:-1]))
-    return [
-        _Kernel(node, op, target, windows, "queries").query_gradient(delta),
-        _Kernel(node, op, target, windows, "keys").key_gradients(delta),
-    ]
+        return [_Kernel(node, op, target, windows, "forward").forward()]
+    sums = [_Sum(i, v, node) for i, v in enumerate(node.body.outputs) if reduction_of(v) is not None]
+    queries, keys = (_Kernel(node, op, target, windows, kind, sums) for kind in ("query_gradient", "key_gradients"))
+    total = queries.blocks + keys.blocks
+    queries.query_gradient(total)
+    keys.key_gradients(queries.blocks, total)
+    return [_gradients(queries, keys), *(combine for one in sums for combine in one.combines)]
 
 
 @dataclass(frozen=True)
@@ -78,63 +84,96 @@ def block(kind: str, half: bool, dropout: bool, queries: int, keys: int, depth: 
     """Sizes of blocks as in the kernels of FlashAttention-2, less where the problem is small; a warp has ``lanes``.
 
     What is held throughout is long, what is walked over short enough that nothing spills. Products of float32 run
-    outside the tensor cores and take more registers, and so do random numbers, and gradients of long heads.
+    outside the tensor cores and take more registers, and so do random numbers, and gradients of long heads. AMD's loads
+    ahead of their use stay in registers too.
     """
     forward = kind == "forward"
     held, walked = (128, 64 if forward else 32) if half else (64, 32)
-    if dropout or (kind == "key_gradients" and depth > 64):
+    if dropout or (not forward and depth > 64):
         held, walked = 64, 32
     if depth > (128 if half else 64):
         held, walked = (64 if forward and half else 32), (32 if half else 16)
     warps = 8 if held * depth >= (8192 if half else 4096) else 4
-    if depth > 128 and not forward:
+    long = depth > 128 and not forward
+    if long:
         held, warps = walked, 256 // lanes
     rows, columns = (held, walked) if kind != "key_gradients" else (walked, held)
     rows, columns = max(16, min(rows, power_of_two(queries))), max(16, min(columns, power_of_two(keys)))
-    return Block(rows, columns, warps, stages=2)
+    return Block(rows, columns, warps, stages=1 if long and lanes > 32 else 2)
+
+
+class _Sum:
+    """A sum over the rows of packed gradients: every program leaves the sums of its block.
+
+    A row is a query or key of one number of the batch, and has the elements of all its heads.
+    """
+
+    def __init__(self, number: int, output: Value, node: Node) -> None:
+        reduction = reduction_of(output)
+        assert reduction is not None
+        self.number, self.node, self.target = number, node, node.outputs[number]
+        packed, _ = view_chain(reduction.inputs[0])
+        while packed.producer is not None and packed.producer.op.converts:
+            packed, _ = view_chain(packed.producer.inputs[0])
+        self.width, self.dtype = packed.shape[-1], packed.dtype
+        self.parts = {root: (offset, strides) for root, offset, strides in pieces(packed) or ()}
+        self.partial: Scratch | None = None
+        self.combines: list[Combine] = []
+
+    def argument(self, chunks: int) -> Argument:
+        """Where the sums of ``chunks`` blocks of rows go."""
+        if self.partial is None:
+            self.partial = Scratch(TensorType(f32, (chunks, self.width)))
+            self.combines.append(Combine("sum", self.partial, self.target, True, self.node))
+        return Argument(f"p{self.number}", self.partial)
 
 
 class _Kernel:
-    """One kernel in the making.
+    """One kernel in the making, or one part of it.
 
     ``m`` are the queries of a block and ``n`` its keys, as vectors; ``i`` and ``j`` are the same along the axes of a
     block of scores. ``d`` runs along a key, ``e`` along a value, ``b`` is the number of the head.
     """
 
-    def __init__(self, node: Node, op: Node, target: str, windows: Windows, held: str) -> None:
+    def __init__(
+        self, node: Node, op: Node, target: str, windows: Windows, kind: str, sums: Sequence[_Sum] = ()
+    ) -> None:
         assert node.body is not None
-        self.lanes = GPUS[target].lanes
         self.node, self.op, self.windows, self.graph, self.attrs = node, op, windows, node.body, op.attrs
         *lead, self.T, self.D = op.inputs[0].shape
         self.lead, self.S, self.E = tuple(lead), *op.inputs[2].shape[-2:]
-        self.held, self.walked = ("m", "n") if held == "queries" else ("n", "m")
+        self.held, self.walked = ("n", "m") if kind == "key_gradients" else ("m", "n")
         self.half = op.inputs[0].dtype.is_half
+        deepest = max(self.D, self.E)
+        self.block = block(kind, self.half, self.attrs["dropout"] > 0, self.T, self.S, deepest, GPUS[target].lanes)
+        self.size = {"m": self.block.queries, "n": self.block.keys}
+        self.whole = {"m": self.T, "n": self.S, "d": self.D, "e": self.E}
+        self.blocks = ceil_div(self.whole[self.held], self.size[self.held])
         self.rest = op.inputs[6 if op.op.gradient else 3 :]
+        self.sums = sums
         self.inputs: list[Argument] = []
         self.outputs: list[Argument] = []
         self.top = Scope()
 
     # Setting up
 
-    def _start(self, kind: str) -> None:
-        """The indices of the program's block, and what every kernel reads."""
-        self.block = block(kind, self.half, self.attrs["dropout"] > 0, self.T, self.S, max(self.D, self.E), self.lanes)
-        self.size = {"m": self.block.queries, "n": self.block.keys}
-        self.whole = {"m": self.T, "n": self.S, "d": self.D, "e": self.E}
+    def _start(self, first: int, total: int) -> None:
+        """The indices of the program's block, and what every kernel reads.
+
+        ``first`` is the number of the first of its blocks among the ``total`` of the launch.
+        """
         ragged = (("i", "rows", self.T % self.block.queries), ("j", "cols", self.S % self.block.keys))
         masks = {v: mask for v, mask, rest in ragged if rest}
         self.body = Body(self.graph, {v: f"a{k}" for k, v in enumerate(self.graph.inputs())}, masks)
         b, i, j = Var("b", prod(self.lead)), Var("i", max(self.T, 2)), Var("j", max(self.S, 2))
         self.place = Index.of(b) * (self.T * self.S) + Index.of(i) * self.S + Index.of(j)
-        blocks, heads = ceil_div(self.whole[self.held], self.size[self.held]), prod(self.lead)
-        self.grid, (self.program, head) = programs(blocks, heads), numbers(blocks, heads)
-        if " " in self.program:
-            self.top(f"block = {self.program}")
-            self.program = "block"
-        first = f"{self.program} * {self.size[self.held]} + " if blocks > 1 else ""
+        heads = prod(self.lead)
+        self.grid, (own, head) = programs(total, heads), numbers(total, heads)
+        self.top(*[f"block = {own}{f' - {first}' * (first > 0)}"] * (self.blocks > 1))
+        start = f"block * {self.size[self.held]} + " if self.blocks > 1 else ""
         rows = [(v.shape[-2], w[2][-2]) for v in self.op.inputs[:3] if (w := matrix_strides(v)) is not None]
         self.wide = is_large(max(count * abs(stride) for count, stride in rows))
-        self.top(f"{self.held} = {self._wide(f'{first}{self._arange(self.held)}')}")
+        self.top(f"{self.held} = {self._wide(f'{start}{self._arange(self.held)}')}")
         self.top(*[f"{v} = tl.arange(0, {self._padded(v)})" for v in ("d", "e")])
         largest = max(prod(self.lead) * self.T * self.S, *(v.type.size for v in (*self.op.inputs, *self.op.outputs)))
         wide = ".to(tl.int64)" if is_large(largest) else ""
@@ -171,6 +210,8 @@ class _Kernel:
         """Pointers to the head's rows of the places where a result goes."""
         found = []
         for at, (value, output) in enumerate(zip(self.node.outputs, self.graph.outputs, strict=True)):
+            if reduction_of(output) is not None:
+                continue
             parts = pieces(output)
             if parts is None:
                 raise NotImplementedError(f"a result of attention stored as {value!r}\n  at {self.op.loc}")
@@ -184,10 +225,14 @@ class _Kernel:
 
     def _head(self, pointer: str, strides: Sequence[int]) -> Operand:
         total = Index()
-        for coordinate, stride in zip(split(Index.of(Var("b", prod(self.lead))), self.lead), strides, strict=False):
+        for coordinate, stride in zip(self._heads(), strides, strict=False):
             total = total + coordinate * stride
         self.top(*[f"{pointer} += {index_text(total)}"] * bool(total.terms))
         return pointer, tuple(strides[len(self.lead) :])
+
+    def _heads(self) -> Sequence[Index]:
+        """The number of the head along each dimension of the batch."""
+        return split(Index.of(Var("b", prod(self.lead))), self.lead)
 
     # Reading and writing
 
@@ -208,6 +253,26 @@ class _Kernel:
         for result in results:
             address, mask = self._address(result, rows, depth)
             self.top(f"tl.store({address}, {value}{mask})")
+
+    def _put_gradient(self, number: int, results: list[Operand], depth: str, name: str) -> None:
+        """Store a block of gradient ``number``, and what its columns add up to."""
+        self._put(results, self.held, depth, name)
+        mask = self.body.masks.get("i" if self.held == "m" else "j")
+        for one in self.sums:
+            offset, strides = one.parts[self.op.outputs[number]]
+            chunk, column, chunks = Index.of(Var("block", self.blocks)), Index((), offset), self.blocks
+            for coordinate, size, stride in zip(self._heads(), self.lead, strides, strict=False):
+                if stride % one.width:
+                    column = column + coordinate * stride
+                else:
+                    chunk, chunks = chunk + coordinate * chunks, chunks * size
+            argument = one.argument(chunks)
+            self.outputs.append(argument)
+            rounded = f"{name}.to({TYPES[one.dtype]}).to(tl.float32)" if one.dtype.is_half else name
+            rounded = f"tl.where({mask}, {rounded}, 0.0)" if mask else rounded
+            limit = f", mask={depth} < {self.whole[depth]}" * (self.whole[depth] != self._padded(depth))
+            place = index_text(chunk * one.width + column)
+            self.top(f"tl.store({argument.name} + {place} + {depth}, tl.sum({rounded}, 0){limit})")
 
     def _each_query(self, pointer: str) -> str:
         """One number for each query of a block."""
@@ -230,16 +295,16 @@ class _Kernel:
         With as many queries as keys, only blocks on the diagonal hide some of their scores.
         """
         size, whole = self.size[self.walked], self.whole[self.walked]
-        held, program = self.size[self.held], self.program
+        held = self.size[self.held]
         ranges = [("0", str(whole), False)]
         if self.attrs["causal"]:
             square = self.T == self.S and held % size == 0 and self.whole[self.held] > held
             if self.walked == "n":
-                end = f"tl.minimum({whole}, ({program} + 1) * {held})"
-                ranges = [("0", f"{program} * {held}", False), (f"{program} * {held}", end, True)]
+                end = f"tl.minimum({whole}, (block + 1) * {held})"
+                ranges = [("0", f"block * {held}", False), (f"block * {held}", end, True)]
             else:
-                middle = f"tl.minimum({whole}, ({program} + 1) * {held})"
-                ranges = [(f"{program} * {held}", middle, True), (middle, str(whole), False)]
+                middle = f"tl.minimum({whole}, (block + 1) * {held})"
+                ranges = [(f"block * {held}", middle, True), (middle, str(whole), False)]
             if not square:
                 ranges = [("0", str(whole), True)]
         for first, last, diagonal in ranges:
@@ -285,7 +350,7 @@ class _Kernel:
 
     def forward(self) -> Task:
         """The weighted sums of values, and the logarithm of the sum of exponentials of each row."""
-        self._start("forward")
+        self._start(0, self.blocks)
         out, sums = self._results(0), self._results(1)
         rows = self.block.queries
         self.top(
@@ -317,20 +382,16 @@ class _Kernel:
             self.top(f"tl.store({pointer} + i, ({self._finite('top')} + tl.log2(total)) * {1 / LOG2E!r}{self._mask()})")
         return self._task("attention")
 
-    def query_gradient(self, delta: Scratch) -> Task:
-        """The gradient of the queries; on the way, the product of result and gradient of each row."""
-        self._start("query_gradient")
+    def query_gradient(self, total: int) -> None:
+        """The gradient of the queries, by the first of ``total`` blocks."""
+        self._start(0, total)
         out, gradient = self._operand("out", self.op.inputs[3]), self._operand("g", self.op.inputs[5])
         sums, _ = self._operand("lse", self.op.inputs[4])
         result = self._results(0)
-        self.outputs.append(Argument("delta", delta))
-        self._head("delta", strides_of(delta.type.shape))
         self.top(
             f"query = {self._tile(self.q, 'm', 'd')}",
             f"gradient = {self._tile(gradient, 'm', 'e')}",
-            f"product = gradient.to(tl.float32) * {self._tile(out, 'm', 'e')}.to(tl.float32)",
-            "inner = tl.sum(product, 1, keep_dims=True)",
-            f"tl.store(delta + i, inner{self._mask()})",
+            f"inner = {self._inner(out)}",
             f"total = {self._each_query(sums)}",
             f"total = {self._finite('total')} * {LOG2E!r}",
             f"acc = tl.zeros(({self.block.queries}, {self._padded('d')}), tl.float32)",
@@ -347,16 +408,14 @@ class _Kernel:
             )
 
         self._walk(step)
-        self._put(result, "m", "d", "acc")
-        return self._task("attention_queries")
+        self._put_gradient(0, result, "d", "acc")
 
-    def key_gradients(self, delta: Scratch) -> Task:
-        """The gradients of keys and values; blocks of scores stand on their side."""
-        self._start("key_gradients")
-        gradient, (sums, _) = self._operand("g", self.op.inputs[5]), self._operand("lse", self.op.inputs[4])
+    def key_gradients(self, first: int, total: int) -> None:
+        """The gradients of keys and values, by the blocks from ``first`` on; blocks of scores stand on their side."""
+        self._start(first, total)
+        out, gradient = self._operand("out", self.op.inputs[3]), self._operand("g", self.op.inputs[5])
+        sums, _ = self._operand("lse", self.op.inputs[4])
         results = self._results(1), self._results(2)
-        self.inputs.append(Argument("delta", delta))
-        self._head("delta", strides_of(delta.type.shape))
         self.top(
             f"key = {self._tile(self.k, 'n', 'd')}",
             f"value = {self._tile(self.v, 'n', 'e')}",
@@ -371,35 +430,73 @@ class _Kernel:
             scope(f"gradient = {self._tile(gradient, 'm', 'e')}", f"dp = {self._dot('value', 'tl.trans(gradient)')}")
             self._drop(scope, "dp")
             scope(
-                f"ds = p * (dp - {self._each_query('delta')}) * {attention_scale(self.attrs['scale'], self.D)!r}",
+                f"inner = {self._inner(out)}",
+                f"ds = p * (dp - inner) * {attention_scale(self.attrs['scale'], self.D)!r}",
                 f"dk = {self._dot(self._narrow('ds'), 'query', 'dk')}",
             )
             self._drop(scope, "p")
             scope(f"dv = {self._dot(self._narrow('p'), 'gradient', 'dv')}")
 
         self._walk(step)
-        self._put(results[0], "n", "d", "dk")
-        self._put(results[1], "n", "e", "dv")
-        return self._task("attention_keys")
+        self._put_gradient(1, results[0], "d", "dk")
+        self._put_gradient(2, results[1], "e", "dv")
+
+    def _inner(self, out: Operand) -> str:
+        """The product of each query's result and gradient, along the axis of the queries in a block of scores."""
+        axis = "[:, None]" if self.held == "m" else "[None, :]"
+        return f"tl.sum(gradient.to(tl.float32) * {self._tile(out, 'm', 'e')}.to(tl.float32), 1){axis}"
 
     def _mask(self) -> str:
         return ", mask=rows" if "i" in self.body.masks else ""
 
     def _task(self, name: str) -> Task:
-        params = self.graph.inputs()
-        read = [k for k, v in enumerate(params) if any(root is v for root, _ in self.body.loaded)]
-        inputs = [*self.inputs, *(Argument(f"a{k}", self.node.inputs[k]) for k in read)]
-        heads = f"{prod(self.lead)} heads, {self.T} queries of {self.D}, {self.S} keys"
-        blocks = f"blocks of {self.block.queries} x {self.block.keys}"
+        inputs, outputs = self.read(), self.outputs
         return Task(
             name,
-            f"{heads}{', causal' if self.attrs['causal'] else ''}; {blocks}.",
+            self.summary(),
             self.top.lines,
-            [*inputs, *self.outputs, *extra_arguments(self.body)],
+            [*inputs, *outputs, *extra_arguments(self.body)],
             self.grid,
             self.block.warps,
             [self.node],
             memory(inputs),
-            memory(self.outputs),
+            memory(outputs),
             self.block.stages,
         )
+
+    def read(self) -> list[Argument]:
+        """The arguments that the kernel reads."""
+        params = self.graph.inputs()
+        read = [k for k, v in enumerate(params) if any(root is v for root, _ in self.body.loaded)]
+        return [*self.inputs, *(Argument(f"a{k}", self.node.inputs[k]) for k in read)]
+
+    def summary(self) -> str:
+        """What the kernel works on, in a sentence."""
+        heads = f"{prod(self.lead)} heads, {self.T} queries of {self.D}, {self.S} keys"
+        causal = ", causal" if self.attrs["causal"] else ""
+        return f"{heads}{causal}; blocks of {self.block.queries} x {self.block.keys}."
+
+
+def _gradients(queries: _Kernel, keys: _Kernel) -> Task:
+    """One launch of both: the first programs have queries each, the others keys."""
+    parts = (queries, keys)
+    inputs = list({a.name: a for part in parts for a in part.read()}.values())
+    outputs = list({a.name: a for part in parts for a in part.outputs}.values())
+    extra = list({a.name: a for part in parts for a in extra_arguments(part.body)}.values())
+    own, _ = numbers(queries.blocks + keys.blocks, prod(queries.lead))
+    return Task(
+        "attention_gradients",
+        queries.summary(),
+        [],
+        [*inputs, *outputs, *extra],
+        queries.grid,
+        queries.block.warps,
+        [queries.node],
+        memory(inputs),
+        memory(outputs),
+        queries.block.stages,
+        parts=(
+            Part("queries", f"{own} < {queries.blocks}", queries.top.lines),
+            Part("keys", "", keys.top.lines),
+        ),
+    )

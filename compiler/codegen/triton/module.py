@@ -85,7 +85,7 @@ def tasks_of(node: Node, target: str, windows: Windows, loose: Collection[Value]
     if kind == "convolution":
         return convolution_tasks(node, target, windows)
     if kind == "attention":
-        return list(attention_tasks(node, target, windows))
+        return attention_tasks(node, target, windows)
     if kind == "scatter":
         return list(scatter_tasks(node))
     if kind in ("pointwise", "row", "column", "full", "concat"):

@@ -68,12 +68,22 @@ def extra_arguments(body: Body) -> list[Argument]:
     return draws + [Argument(f"status{k}", Status(check)) for k, check in enumerate(body.checks)]
 
 
+@dataclass(frozen=True)
+class Part:
+    """What those programs of a launch do of which ``condition`` holds, or all others where it is empty."""
+
+    name: str
+    condition: str
+    text: list[str]
+
+
 @dataclass(eq=False)
 class Task:
     """One launch. ``text`` is the kernel's body, ``summary`` its docstring; the same text is the same kernel.
 
     ``nodes`` are the fused nodes it computes, ``reads`` and ``writes`` what of the step's memory it touches.
-    ``streamed`` is memory that each program reads only where it writes: an output may take it.
+    ``streamed`` is memory that each program reads only where it writes: an output may take it. ``parts``, if any,
+    follow the text: each program is one of them.
     """
 
     name: str
@@ -87,6 +97,7 @@ class Task:
     writes: list[Memory]
     stages: int = 3
     streamed: frozenset[Storage] = frozenset()
+    parts: tuple[Part, ...] = ()
 
     def streams(self, node: Node, operand: Value) -> bool:
         """See :class:`compiler.placement.Step`."""
@@ -103,12 +114,23 @@ class Task:
         return tuple((a.name, a.signature) for a in self.arguments)
 
     def source(self, name: str) -> str:
-        """The kernel as the text of a function."""
+        """The kernel as the text of a function, and that of a function for each of its parts."""
+        lines = list(self.text)
+        for part in self.parts:
+            call = f"{name}_{part.name}({', '.join(a.name for a in self.arguments)})"
+            lines += [f"if {part.condition}:" if part.condition else "else:", f"{INDENT}{call}"]
+        functions = [self._function(name, self.summary, lines)]
+        functions += [
+            self._function(f"{name}_{part.name}", f"{part.name.capitalize()}.", part.text) for part in self.parts
+        ]
+        return "\n\n".join(functions)
+
+    def _function(self, name: str, summary: str, text: list[str]) -> str:
         parameters = ", ".join(a.name for a in self.arguments)
         head = f"def {name}({parameters}):"
         if len(head) > 120:
             head = f"def {name}(\n    {parameters},\n):"
-        lines = textwrap.wrap(f'"""{self.summary}"""', 116) + self.text
+        lines = textwrap.wrap(f'"""{summary}"""', 116) + text
         return "\n".join(["@triton.jit", head, *(INDENT + line for line in lines)]) + "\n"
 
     def moved(self) -> int:

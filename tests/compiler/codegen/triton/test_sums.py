@@ -1,11 +1,19 @@
 """Sums that a product's kernel makes of its own tiles."""
 
+import numpy as np
 import pytest
 
 import compiler.ops.all  # noqa: F401
+from compiler.codegen.triton.interpreter import run_program
+from compiler.codegen.triton.module import emit
+from compiler.interpret import interpret
+from compiler.ir.ambient import using
+from compiler.ir.builder import GraphBuilder
+from compiler.ir.graph import Graph
 from compiler.ir.op import o
-from compiler.ir.types import bf16, f32
+from compiler.ir.types import TensorType, bf16, f32
 from tests.compiler.codegen.triton.test_kernels import check, lower, normal
+from tests.compiler.codegen.triton.test_large import kernels
 
 
 def biased(x, w, b):
@@ -49,3 +57,26 @@ def test_a_rounded_result_is_added_up_as_it_is_stored(worker) -> None:
 def test_a_sum_of_columns_of_few_rows_is_a_kernel_of_its_own() -> None:
     graph = lower(biased, [normal(8, 4), normal(4, 16), normal(16)])
     assert [n.attrs["kind"] for n in graph.nodes] == ["contract", "column"]
+
+
+@pytest.mark.parametrize("dtype", [f32, bf16])
+@pytest.mark.parametrize("time, size", [(20, 16), (150, 24)])
+def test_attention_adds_up_the_rows_of_the_gradients_that_it_packs(worker, dtype, time: int, size: int) -> None:
+    """As for the bias of a projection to queries, keys and values."""
+    graph = Graph("packed")
+    q, k, v, g = (graph.add_param(TensorType(dtype, (3, 2, time, size)), "input", "", name) for name in "qkvg")
+    with using(GraphBuilder()) as builder:
+        y, sums = o.scaled_dot_product_attention(q, k, v, causal=True)
+        parts = o.attention_backward(q, k, v, y, sums, g, causal=True)
+        rows = [o.reshape(o.permute(x, dims=(0, 2, 1, 3)), shape=(3, time, 2 * size)) for x in parts]
+        packed = o.reshape(o.concat(*rows, axis=2), shape=(3 * time, 6 * size))
+        graph.outputs = [o.exp(packed), o.sum(o.cast(packed, to=f32), axes=(0,))]
+    graph.nodes = builder.nodes
+    arrays = [normal(3, 2, time, size).astype(dtype.numpy) for _ in range(4)]
+    program = emit(kernels(graph))
+    names = [x.kernel for x in program.launches if not x.kernel.startswith(("flat", "pointwise"))]
+    assert names == ["attention", "attention_gradients", "combine_sum_f32_columns"]
+    results = worker.submit(run_program, program, arrays).result()
+    for got, want in zip(results, interpret(graph, arrays)[0], strict=True):
+        bound = 1e-4 if dtype is f32 else 0.1
+        np.testing.assert_allclose(got.astype(np.float64), want.astype(np.float64), bound, bound)
