@@ -26,6 +26,7 @@ from genesis import autograd as autograd
 from genesis import cuda as cuda
 from genesis import nn as nn
 from genesis import optim as optim
+from genesis import special as special
 from genesis import utils as utils
 from genesis.amp import autocast as autocast
 from genesis.autograd import enable_grad as enable_grad
@@ -76,7 +77,7 @@ short = int16
 int = int32
 long = int64
 
-_SPACES = (accelerator, amp, autograd, cuda, nn, optim, utils)
+_SPACES = (accelerator, amp, autograd, cuda, nn, optim, special, utils)
 __all__ = [
     name
     for name, thing in list(globals().items())

@@ -29,21 +29,32 @@ class Methods:
     def __gt__(self, other: Any) -> Tensor: ...
     def __iadd__(self, other: Any, *, alpha: builtins.float = 1) -> Tensor:
         """In place: ``input + alpha * other``."""
+    def __iand__(self, other: Any) -> Tensor:
+        """In place: ``bitwise_and`` of bool or integer tensors."""
     def __ifloordiv__(self, other: Any) -> Tensor:
         """In place: ``floor_divide`` of each element; operands broadcast and promote."""
+    def __ilshift__(self, other: Any) -> Tensor:
+        """In place: ``input << other`` of integers."""
     def __imod__(self, other: Any) -> Tensor:
         """In place: ``remainder`` of each element; operands broadcast and promote."""
     def __imul__(self, other: Any) -> Tensor:
         """In place: ``mul`` of each element; operands broadcast and promote."""
     def __invert__(self) -> Tensor:
         """Bit complement; ``not`` for bool."""
+    def __ior__(self, other: Any) -> Tensor:
+        """In place: ``bitwise_or`` of bool or integer tensors."""
     def __ipow__(self, exponent: Any) -> Tensor:
         """In place: ``input ** exponent`` of each element; operands broadcast and promote."""
+    def __irshift__(self, other: Any) -> Tensor:
+        """In place: ``input >> other`` of integers."""
     def __isub__(self, other: Any, *, alpha: builtins.float = 1) -> Tensor:
         """In place: ``input - alpha * other``."""
     def __itruediv__(self, other: Any) -> Tensor:
         """In place: ``true_divide`` of each element; operands broadcast and promote."""
+    def __ixor__(self, other: Any) -> Tensor:
+        """In place: ``bitwise_xor`` of bool or integer tensors."""
     def __le__(self, other: Any) -> Tensor: ...
+    def __lshift__(self, other: Any) -> Tensor: ...
     def __lt__(self, other: Any) -> Tensor: ...
     def __matmul__(self, other: Any) -> Tensor: ...
     def __mod__(self, other: Any) -> Tensor: ...
@@ -56,11 +67,14 @@ class Methods:
     def __radd__(self, other: Any) -> Tensor: ...
     def __rand__(self, other: Any) -> Tensor: ...
     def __rfloordiv__(self, other: Any) -> Tensor: ...
+    def __rlshift__(self, other: Any) -> Tensor: ...
     def __rmatmul__(self, other: Any) -> Tensor: ...
     def __rmod__(self, other: Any) -> Tensor: ...
     def __rmul__(self, other: Any) -> Tensor: ...
     def __ror__(self, other: Any) -> Tensor: ...
     def __rpow__(self, other: Any) -> Tensor: ...
+    def __rrshift__(self, other: Any) -> Tensor: ...
+    def __rshift__(self, other: Any) -> Tensor: ...
     def __rsub__(self, other: Any) -> Tensor: ...
     def __rtruediv__(self, other: Any) -> Tensor: ...
     def __rxor__(self, other: Any) -> Tensor: ...
@@ -133,6 +147,10 @@ class Methods:
         """In place: ``asinh`` of each element; integers count as float32 where the result is a fraction."""
     def arctan(self) -> Tensor:
         """``atan`` of each element; integers count as float32 where the result is a fraction."""
+    def arctan2(self, other: Any) -> Tensor:
+        """``atan2`` of each element; operands broadcast and promote."""
+    def arctan2_(self, other: Any) -> Tensor:
+        """In place: ``atan2`` of each element; operands broadcast and promote."""
     def arctan_(self) -> Tensor:
         """In place: ``atan`` of each element; integers count as float32 where the result is a fraction."""
     def arctanh(self) -> Tensor:
@@ -153,6 +171,10 @@ class Methods:
         """In place: ``asinh`` of each element; integers count as float32 where the result is a fraction."""
     def atan(self) -> Tensor:
         """``atan`` of each element; integers count as float32 where the result is a fraction."""
+    def atan2(self, other: Any) -> Tensor:
+        """``atan2`` of each element; operands broadcast and promote."""
+    def atan2_(self, other: Any) -> Tensor:
+        """In place: ``atan2`` of each element; operands broadcast and promote."""
     def atan_(self) -> Tensor:
         """In place: ``atan`` of each element; integers count as float32 where the result is a fraction."""
     def atanh(self) -> Tensor:
@@ -170,6 +192,30 @@ class Methods:
         """``beta * input + alpha * (batch1 @ batch2)`` of batches of matrices."""
     def bfloat16(self) -> Tensor:
         """In bfloat16."""
+    def bitwise_and(self, other: Any) -> Tensor:
+        """``bitwise_and`` of bool or integer tensors."""
+    def bitwise_and_(self, other: Any) -> Tensor:
+        """In place: ``bitwise_and`` of bool or integer tensors."""
+    def bitwise_left_shift(self, other: Any) -> Tensor:
+        """``input << other`` of integers."""
+    def bitwise_left_shift_(self, other: Any) -> Tensor:
+        """In place: ``input << other`` of integers."""
+    def bitwise_not(self) -> Tensor:
+        """Bit complement; ``not`` for bool."""
+    def bitwise_not_(self) -> Tensor:
+        """In place: Bit complement; ``not`` for bool."""
+    def bitwise_or(self, other: Any) -> Tensor:
+        """``bitwise_or`` of bool or integer tensors."""
+    def bitwise_or_(self, other: Any) -> Tensor:
+        """In place: ``bitwise_or`` of bool or integer tensors."""
+    def bitwise_right_shift(self, other: Any) -> Tensor:
+        """``input >> other`` of integers."""
+    def bitwise_right_shift_(self, other: Any) -> Tensor:
+        """In place: ``input >> other`` of integers."""
+    def bitwise_xor(self, other: Any) -> Tensor:
+        """``bitwise_xor`` of bool or integer tensors."""
+    def bitwise_xor_(self, other: Any) -> Tensor:
+        """In place: ``bitwise_xor`` of bool or integer tensors."""
     def bmm(self, mat2: Tensor) -> Tensor:
         """The products of two batches of matrices of the same length."""
     def bool(self) -> Tensor:
@@ -190,6 +236,14 @@ class Methods:
         """Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
     def clamp_(self, min: Any = None, max: Any = None) -> Tensor:
         """In place: Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
+    def clamp_max(self, max: Any) -> Tensor:
+        """Each element limited from above."""
+    def clamp_max_(self, max: Any) -> Tensor:
+        """In place: Each element limited from above."""
+    def clamp_min(self, min: Any) -> Tensor:
+        """Each element limited from below."""
+    def clamp_min_(self, min: Any) -> Tensor:
+        """In place: Each element limited from below."""
     def clip(self, min: Any = None, max: Any = None) -> Tensor:
         """Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
     def clip_(self, min: Any = None, max: Any = None) -> Tensor:
@@ -200,10 +254,18 @@ class Methods:
         """The tensor itself if its elements stand in row-major order, else a copy."""
     def copy_(self, source: Any) -> Tensor:
         """Take the contents of ``source``, broadcast and cast."""
+    def copysign(self, other: Any) -> Tensor:
+        """``copysign`` of each element; operands broadcast and promote."""
+    def copysign_(self, other: Any) -> Tensor:
+        """In place: ``copysign`` of each element; operands broadcast and promote."""
     def cos(self) -> Tensor:
         """``cos`` of each element; integers count as float32 where the result is a fraction."""
     def cos_(self) -> Tensor:
         """In place: ``cos`` of each element; integers count as float32 where the result is a fraction."""
+    def cosh(self) -> Tensor:
+        """``cosh`` of each element; integers count as float32 where the result is a fraction."""
+    def cosh_(self) -> Tensor:
+        """In place: ``cosh`` of each element; integers count as float32 where the result is a fraction."""
     def cpu(self) -> Tensor:
         """The tensor itself: eager tensors are on the CPU."""
     def cuda(self, device: Any = None, non_blocking: builtins.bool = False) -> Tensor:
@@ -213,10 +275,18 @@ class Methods:
         """The contents outside autograd. Assigned: the memory of another tensor, of any shape."""
     @data.setter
     def data(self, source: Tensor) -> None: ...
+    def deg2rad(self) -> Tensor:
+        """Degrees as radians."""
+    def deg2rad_(self) -> Tensor:
+        """In place: Degrees as radians."""
     def detach(self) -> Tensor:
         """The same storage without gradient history."""
     def diagonal(self, offset: builtins.int = 0, dim1: builtins.int = 0, dim2: builtins.int = 1) -> Tensor:
         """The diagonal ``offset`` above the main one of ``dim1`` and ``dim2``, as the last dimension; a view."""
+    def digamma(self) -> Tensor:
+        """The derivative of the logarithm of the gamma function."""
+    def digamma_(self) -> Tensor:
+        """In place: The derivative of the logarithm of the gamma function."""
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         """True division, or rounded down (``"floor"``) or towards zero (``"trunc"``)."""
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> Tensor:
@@ -231,14 +301,28 @@ class Methods:
         """In float64."""
     def eq(self, other: Any) -> Tensor:
         """``eq`` of each element; operands broadcast and promote."""
+    def eq_(self, other: Any) -> Tensor:
+        """In place: ``eq`` of each element; operands broadcast and promote."""
     def equal(self, other: Tensor) -> builtins.bool:
         """Whether two tensors have the same shape and elements."""
     def erf(self) -> Tensor:
         """``erf`` of each element; integers count as float32 where the result is a fraction."""
     def erf_(self) -> Tensor:
         """In place: ``erf`` of each element; integers count as float32 where the result is a fraction."""
+    def erfc(self) -> Tensor:
+        """``erfc`` of each element; integers count as float32 where the result is a fraction."""
+    def erfc_(self) -> Tensor:
+        """In place: ``erfc`` of each element; integers count as float32 where the result is a fraction."""
+    def erfinv(self) -> Tensor:
+        """``erfinv`` of each element; integers count as float32 where the result is a fraction."""
+    def erfinv_(self) -> Tensor:
+        """In place: ``erfinv`` of each element; integers count as float32 where the result is a fraction."""
     def exp(self) -> Tensor:
         """``exp`` of each element; integers count as float32 where the result is a fraction."""
+    def exp2(self) -> Tensor:
+        """``exp2`` of each element; integers count as float32 where the result is a fraction."""
+    def exp2_(self) -> Tensor:
+        """In place: ``exp2`` of each element; integers count as float32 where the result is a fraction."""
     def exp_(self) -> Tensor:
         """In place: ``exp`` of each element; integers count as float32 where the result is a fraction."""
     def expand(self, *size: Any) -> Tensor:
@@ -261,6 +345,10 @@ class Methods:
         """A copy that is reversed along ``dims``."""
     def float(self) -> Tensor:
         """In float32."""
+    def float_power(self, exponent: Any) -> Tensor:
+        """``input ** exponent`` in float64."""
+    def float_power_(self, exponent: Any) -> Tensor:
+        """In place: ``input ** exponent`` in float64."""
     def floor(self) -> Tensor:
         """``floor`` of each element; integers count as float32 where the result is a fraction."""
     def floor_(self) -> Tensor:
@@ -269,10 +357,30 @@ class Methods:
         """``floor_divide`` of each element; operands broadcast and promote."""
     def floor_divide_(self, other: Any) -> Tensor:
         """In place: ``floor_divide`` of each element; operands broadcast and promote."""
+    def fmax(self, other: Tensor) -> Tensor:
+        """The larger element of each pair, or the one that is not NaN; all gradient goes to ``input`` where they equal."""
+    def fmin(self, other: Tensor) -> Tensor:
+        """The smaller element of each pair, or the one that is not NaN; all gradient goes to ``input`` where they equal."""
+    def fmod(self, other: Any) -> Tensor:
+        """``fmod`` of each element; operands broadcast and promote."""
+    def fmod_(self, other: Any) -> Tensor:
+        """In place: ``fmod`` of each element; operands broadcast and promote."""
+    def frac(self) -> Tensor:
+        """The part behind the point, with the sign of ``input``."""
+    def frac_(self) -> Tensor:
+        """In place: The part behind the point, with the sign of ``input``."""
+    def frexp(self) -> tuple[Tensor, Tensor]:
+        """``(mantissa, exponent)`` with ``input = mantissa * 2 ** exponent`` and a mantissa in [0.5, 1); exponents int32."""
     def gather(self, dim: builtins.int, index: Tensor) -> Tensor:
         """``input`` along ``dim`` at ``index``, which has as many dimensions and may be smaller in the others."""
+    def gcd(self, other: Tensor) -> Tensor:
+        """The greatest common divisor of integers; not in a compiled step."""
+    def gcd_(self, other: Tensor) -> Tensor:
+        """In place: The greatest common divisor of integers; not in a compiled step."""
     def ge(self, other: Any) -> Tensor:
         """``ge`` of each element; operands broadcast and promote."""
+    def ge_(self, other: Any) -> Tensor:
+        """In place: ``ge`` of each element; operands broadcast and promote."""
     @property
     def grad(self) -> Tensor | None:
         """The gradient that ``backward`` has added up; None where there is none."""
@@ -280,32 +388,82 @@ class Methods:
     def grad(self, grad: Tensor | None) -> None: ...
     def greater(self, other: Any) -> Tensor:
         """``gt`` of each element; operands broadcast and promote."""
+    def greater_(self, other: Any) -> Tensor:
+        """In place: ``gt`` of each element; operands broadcast and promote."""
     def greater_equal(self, other: Any) -> Tensor:
         """``ge`` of each element; operands broadcast and promote."""
+    def greater_equal_(self, other: Any) -> Tensor:
+        """In place: ``ge`` of each element; operands broadcast and promote."""
     def gt(self, other: Any) -> Tensor:
         """``gt`` of each element; operands broadcast and promote."""
+    def gt_(self, other: Any) -> Tensor:
+        """In place: ``gt`` of each element; operands broadcast and promote."""
     def half(self) -> Tensor:
         """In float16."""
+    def heaviside(self, values: Tensor) -> Tensor:
+        """0 below zero, 1 above, ``values`` at zero."""
+    def heaviside_(self, values: Tensor) -> Tensor:
+        """In place: 0 below zero, 1 above, ``values`` at zero."""
+    def hypot(self, other: Any) -> Tensor:
+        """``hypot`` of each element; operands broadcast and promote."""
+    def hypot_(self, other: Any) -> Tensor:
+        """In place: ``hypot`` of each element; operands broadcast and promote."""
+    def i0(self) -> Tensor:
+        """``i0`` of each element; integers count as float32 where the result is a fraction."""
+    def i0_(self) -> Tensor:
+        """In place: ``i0`` of each element; integers count as float32 where the result is a fraction."""
     def index_select(self, dim: builtins.int, index: Tensor) -> Tensor:
         """The slices along ``dim`` at ``index``, a vector or a single number."""
     def int(self) -> Tensor:
         """In int32."""
+    def isclose(
+        self,
+        other: Tensor,
+        rtol: builtins.float = 1e-05,
+        atol: builtins.float = 1e-08,
+        equal_nan: builtins.bool = False,
+    ) -> Tensor:
+        """Whether ``|input - other| <= atol + rtol * |other|`` for each pair of elements."""
     def isfinite(self) -> Tensor:
         """``isfinite`` of each element; integers count as float32 where the result is a fraction."""
     def isinf(self) -> Tensor:
         """``isinf`` of each element; integers count as float32 where the result is a fraction."""
     def isnan(self) -> Tensor:
         """``isnan`` of each element; integers count as float32 where the result is a fraction."""
+    def isneginf(self) -> Tensor:
+        """Whether each element is negative infinity."""
+    def isposinf(self) -> Tensor:
+        """Whether each element is positive infinity."""
+    def isreal(self) -> Tensor:
+        """True everywhere: no tensor is complex."""
+    def lcm(self, other: Tensor) -> Tensor:
+        """The least common multiple of integers; not in a compiled step."""
+    def lcm_(self, other: Tensor) -> Tensor:
+        """In place: The least common multiple of integers; not in a compiled step."""
+    def ldexp(self, other: Any) -> Tensor:
+        """``input * 2 ** other``."""
+    def ldexp_(self, other: Any) -> Tensor:
+        """In place: ``input * 2 ** other``."""
     def le(self, other: Any) -> Tensor:
         """``le`` of each element; operands broadcast and promote."""
+    def le_(self, other: Any) -> Tensor:
+        """In place: ``le`` of each element; operands broadcast and promote."""
     def lerp(self, end: Tensor, weight: Any) -> Tensor:
         """``input + weight * (end - input)``."""
     def lerp_(self, end: Tensor, weight: Any) -> Tensor:
         """In place: ``input + weight * (end - input)``."""
     def less(self, other: Any) -> Tensor:
         """``lt`` of each element; operands broadcast and promote."""
+    def less_(self, other: Any) -> Tensor:
+        """In place: ``lt`` of each element; operands broadcast and promote."""
     def less_equal(self, other: Any) -> Tensor:
         """``le`` of each element; operands broadcast and promote."""
+    def less_equal_(self, other: Any) -> Tensor:
+        """In place: ``le`` of each element; operands broadcast and promote."""
+    def lgamma(self) -> Tensor:
+        """``lgamma`` of each element; integers count as float32 where the result is a fraction."""
+    def lgamma_(self) -> Tensor:
+        """In place: ``lgamma`` of each element; integers count as float32 where the result is a fraction."""
     def log(self) -> Tensor:
         """``log`` of each element; integers count as float32 where the result is a fraction."""
     def log10(self) -> Tensor:
@@ -324,20 +482,38 @@ class Methods:
         """In place: ``log`` of each element; integers count as float32 where the result is a fraction."""
     def log_softmax(self, dim: builtins.int, dtype: Any = None) -> Tensor:
         """``log(softmax(x))`` along ``dim``."""
+    def logaddexp(self, other: Any) -> Tensor:
+        """``logaddexp`` of each element; operands broadcast and promote."""
+    def logaddexp2(self, other: Any) -> Tensor:
+        """``logaddexp2`` of each element; operands broadcast and promote."""
     def logical_and(self, other: Any) -> Tensor:
         """Elementwise ``and``; anything not zero is true."""
+    def logical_and_(self, other: Any) -> Tensor:
+        """In place: Elementwise ``and``; anything not zero is true."""
     def logical_not(self) -> Tensor:
         """Elementwise ``not``; anything not zero is true."""
+    def logical_not_(self) -> Tensor:
+        """In place: Elementwise ``not``; anything not zero is true."""
     def logical_or(self, other: Any) -> Tensor:
         """Elementwise ``or``; anything not zero is true."""
+    def logical_or_(self, other: Any) -> Tensor:
+        """In place: Elementwise ``or``; anything not zero is true."""
     def logical_xor(self, other: Any) -> Tensor:
         """Elementwise exclusive ``or``; anything not zero is true."""
+    def logical_xor_(self, other: Any) -> Tensor:
+        """In place: Elementwise exclusive ``or``; anything not zero is true."""
+    def logit(self, eps: builtins.float | None = None) -> Tensor:
+        """``log(x / (1 - x))``, of ``x`` limited to ``[eps, 1 - eps]`` where ``eps`` is given."""
+    def logit_(self, eps: builtins.float | None = None) -> Tensor:
+        """In place: ``log(x / (1 - x))``, of ``x`` limited to ``[eps, 1 - eps]`` where ``eps`` is given."""
     def logsumexp(self, dim: Dim, keepdim: builtins.bool = False) -> Tensor:
         """``log(sum(exp(x)))`` over ``dim``, without overflow; -inf where there is nothing to sum."""
     def long(self) -> Tensor:
         """In int64."""
     def lt(self, other: Any) -> Tensor:
         """``lt`` of each element; operands broadcast and promote."""
+    def lt_(self, other: Any) -> Tensor:
+        """In place: ``lt`` of each element; operands broadcast and promote."""
     @property
     def mT(self) -> Tensor:
         """The last two dimensions exchanged."""
@@ -387,10 +563,30 @@ class Methods:
         """In place: ``mul`` of each element; operands broadcast and promote."""
     def mv(self, vec: Tensor) -> Tensor:
         """The product of a matrix and a vector."""
+    def mvlgamma(self, p: builtins.int) -> Tensor:
+        """The logarithm of the multivariate gamma function of dimension ``p``, for elements above ``(p - 1) / 2``."""
+    def mvlgamma_(self, p: builtins.int) -> Tensor:
+        """In place: The logarithm of the multivariate gamma function of dimension ``p``, for elements above ``(p - 1) / 2``."""
+    def nan_to_num(
+        self,
+        nan: builtins.float | None = None,
+        posinf: builtins.float | None = None,
+        neginf: builtins.float | None = None,
+    ) -> Tensor:
+        """0 for NaN and the largest numbers for infinities, or the numbers that are given."""
+    def nan_to_num_(
+        self,
+        nan: builtins.float | None = None,
+        posinf: builtins.float | None = None,
+        neginf: builtins.float | None = None,
+    ) -> Tensor:
+        """In place: 0 for NaN and the largest numbers for infinities, or the numbers that are given."""
     def narrow(self, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
         """``length`` elements from ``start`` along ``dim``."""
     def ne(self, other: Any) -> Tensor:
         """``ne`` of each element; operands broadcast and promote."""
+    def ne_(self, other: Any) -> Tensor:
+        """In place: ``ne`` of each element; operands broadcast and promote."""
     def neg(self) -> Tensor:
         """``neg`` of each element; integers count as float32 where the result is a fraction."""
     def neg_(self) -> Tensor:
@@ -425,6 +621,10 @@ class Methods:
         self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False
     ) -> Tensor:
         """Zeros of ``size``, of ``input``'s dtype unless ``dtype`` says otherwise."""
+    def nextafter(self, other: Tensor) -> Tensor:
+        """The next number from ``input`` towards ``other``; not in a compiled step."""
+    def nextafter_(self, other: Tensor) -> Tensor:
+        """In place: The next number from ``input`` towards ``other``; not in a compiled step."""
     def norm(self, p: Any = "fro", dim: Dim = None, keepdim: builtins.bool = False, dtype: Any = None) -> Tensor:
         """Vector norm of order ``p`` ("fro" is 2) over ``dim`` or all elements."""
     def normal_(
@@ -433,14 +633,26 @@ class Methods:
         """Fill with normal draws."""
     def not_equal(self, other: Any) -> Tensor:
         """``ne`` of each element; operands broadcast and promote."""
+    def not_equal_(self, other: Any) -> Tensor:
+        """In place: ``ne`` of each element; operands broadcast and promote."""
     def outer(self, vec2: Tensor) -> Tensor:
         """Outer product of two vectors."""
     def permute(self, *dims: Any) -> Tensor:
         """The dimensions in another order."""
+    def polygamma(self, n: builtins.int) -> Tensor:
+        """The ``n``-th derivative of :func:`digamma`; raises OpError for a negative ``n``."""
+    def polygamma_(self, n: builtins.int) -> Tensor:
+        """In place: The ``n``-th derivative of :func:`digamma`; raises OpError for a negative ``n``."""
+    def positive(self) -> Tensor:
+        """``input`` itself; raises OpError for bools."""
     def pow(self, exponent: Any) -> Tensor:
         """``input ** exponent`` of each element; operands broadcast and promote."""
     def pow_(self, exponent: Any) -> Tensor:
         """In place: ``input ** exponent`` of each element; operands broadcast and promote."""
+    def rad2deg(self) -> Tensor:
+        """Radians as degrees."""
+    def rad2deg_(self) -> Tensor:
+        """In place: Radians as degrees."""
     def ravel(self) -> Tensor:
         """The elements as a vector: a view where strides allow one, else a copy."""
     def reciprocal(self) -> Tensor:
@@ -475,10 +687,10 @@ class Methods:
         """Keep ``.grad`` of a tensor that is not a leaf, too."""
     def roll(self, shifts: Dims, dims: Dims | None = None) -> Tensor:
         """The elements moved on by ``shifts`` along ``dims`` (None: as one vector), the last ones to the front."""
-    def round(self) -> Tensor:
-        """``round`` of each element; integers count as float32 where the result is a fraction."""
-    def round_(self) -> Tensor:
-        """In place: ``round`` of each element; integers count as float32 where the result is a fraction."""
+    def round(self, *, decimals: builtins.int = 0) -> Tensor:
+        """Rounded to ``decimals`` places behind the point (before it, where negative), halves to the even digit."""
+    def round_(self, *, decimals: builtins.int = 0) -> Tensor:
+        """In place: Rounded to ``decimals`` places behind the point (before it, where negative), halves to the even digit."""
     def rsqrt(self) -> Tensor:
         """``rsqrt`` of each element; integers count as float32 where the result is a fraction."""
     def rsqrt_(self) -> Tensor:
@@ -489,6 +701,10 @@ class Methods:
         """In place: ``input`` with ``src`` added along ``dim`` at ``index``; of ``src`` only what ``index`` covers counts."""
     def select(self, dim: builtins.int, index: builtins.int) -> Tensor:
         """The slice at ``index``, without that dimension."""
+    def sgn(self) -> Tensor:
+        """The same as :func:`sign`."""
+    def sgn_(self) -> Tensor:
+        """In place: The same as :func:`sign`."""
     def short(self) -> Tensor:
         """In int16."""
     def sigmoid(self) -> Tensor:
@@ -499,10 +715,20 @@ class Methods:
         """``sign`` of each element; integers count as float32 where the result is a fraction."""
     def sign_(self) -> Tensor:
         """In place: ``sign`` of each element; integers count as float32 where the result is a fraction."""
+    def signbit(self) -> Tensor:
+        """Whether each element is negative; -0.0 is."""
     def sin(self) -> Tensor:
         """``sin`` of each element; integers count as float32 where the result is a fraction."""
     def sin_(self) -> Tensor:
         """In place: ``sin`` of each element; integers count as float32 where the result is a fraction."""
+    def sinc(self) -> Tensor:
+        """``sinc`` of each element; integers count as float32 where the result is a fraction."""
+    def sinc_(self) -> Tensor:
+        """In place: ``sinc`` of each element; integers count as float32 where the result is a fraction."""
+    def sinh(self) -> Tensor:
+        """``sinh`` of each element; integers count as float32 where the result is a fraction."""
+    def sinh_(self) -> Tensor:
+        """In place: ``sinh`` of each element; integers count as float32 where the result is a fraction."""
     def softmax(self, dim: builtins.int, dtype: Any = None) -> Tensor:
         """``exp(x) / sum(exp(x))`` along ``dim``."""
     def split(self, split_size: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
@@ -542,6 +768,10 @@ class Methods:
         """Two dimensions exchanged."""
     def t(self) -> Tensor:
         """A matrix transposed; vectors as they are."""
+    def tan(self) -> Tensor:
+        """``tan`` of each element; integers count as float32 where the result is a fraction."""
+    def tan_(self) -> Tensor:
+        """In place: ``tan`` of each element; integers count as float32 where the result is a fraction."""
     def tanh(self) -> Tensor:
         """``tanh`` of each element; integers count as float32 where the result is a fraction."""
     def tanh_(self) -> Tensor:
@@ -599,5 +829,9 @@ class Methods:
         """In the shape of ``other``, without a copy."""
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """The tensor where ``condition`` holds, else ``other``."""
+    def xlogy(self, other: Any) -> Tensor:
+        """``xlogy`` of each element; operands broadcast and promote."""
+    def xlogy_(self, other: Any) -> Tensor:
+        """In place: ``xlogy`` of each element; operands broadcast and promote."""
     def zero_(self) -> Tensor:
         """Set every element to zero."""

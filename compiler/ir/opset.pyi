@@ -61,6 +61,9 @@ class _asinh(Op):
 class _atan(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
+class _atan2(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
 class _atanh(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
@@ -127,7 +130,13 @@ class _convolve(Op):
 class _convolve_weight(Op):
     def __call__(self, x: Value, g: Value, /, *, window: Any, stride: Any, dilation: Any, padding: Any, base: Any, groups: int = ..., dtype: Any = ...) -> Value: ...
 
+class _copysign(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
 class _cos(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _cosh(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
 class _count_step(Op):
@@ -157,13 +166,28 @@ class _elu(Op):
 class _embedding(Op):
     def __call__(self, weight: Value, index: Value, /, *, padding_idx: Any = ...) -> Value: ...
 
+class _entr(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
 class _eq(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
 class _erf(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
+class _erfc(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _erfcx(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _erfinv(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
 class _exp(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _exp2(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
 class _expand(Op):
@@ -176,6 +200,9 @@ class _floor(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
 class _floor_divide(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _fmod(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
 class _fused(Op):
@@ -211,8 +238,26 @@ class _hardswish(Op):
 class _hardtanh(Op):
     def __call__(self, x: Value, /, *, low: float = ..., high: float = ...) -> Value: ...
 
+class _heaviside(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
 class _huber_loss(Op):
     def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., delta: float = ...) -> Value: ...
+
+class _hypot(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _i0(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _i0e(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _i1(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _i1e(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
 
 class _iota(Op):
     def __call__(self, *, shape: Sequence[int], axis: int) -> Value: ...
@@ -244,6 +289,9 @@ class _leaky_relu(Op):
 class _lerp(Op):
     def __call__(self, start: Operand, end: Operand, weight: Operand, /) -> Value: ...
 
+class _lgamma(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
 class _linear(Op):
     def __call__(self, x: Value, weight: Value, /, *bias: Value) -> Value: ...
 
@@ -259,11 +307,20 @@ class _log1p(Op):
 class _log2(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
+class _log_ndtr(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
 class _log_sigmoid(Op):
     def __call__(self, x: Value, /) -> Value: ...
 
 class _log_softmax(Op):
     def __call__(self, x: Value, /, *, axis: int) -> Value: ...
+
+class _logaddexp(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _logaddexp2(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
 class _logical_and(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
@@ -276,6 +333,9 @@ class _logical_or(Op):
 
 class _logical_xor(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _logit(Op):
+    def __call__(self, x: Operand, /, *, eps: Any = ...) -> Value: ...
 
 class _logsumexp(Op):
     def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
@@ -307,6 +367,12 @@ class _mse_loss(Op):
 class _mul(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
+class _ndtr(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _ndtri(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
 class _ne(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
@@ -327,6 +393,9 @@ class _ones(Op):
 
 class _permute(Op):
     def __call__(self, x: Value, /, *, dims: Sequence[int]) -> Value: ...
+
+class _polygamma(Op):
+    def __call__(self, x: Operand, /, *, n: int = ...) -> Value: ...
 
 class _pow(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
@@ -391,16 +460,31 @@ class _sgd_momentum_update(Op):
 class _sgd_update(Op):
     def __call__(self, *types: Value, maximize: bool = ...) -> Value: ...
 
+class _shift_left(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _shift_right(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
 class _sigmoid(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
 class _sign(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
+class _signbit(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
 class _silu(Op):
     def __call__(self, x: Value, /) -> Value: ...
 
 class _sin(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _sinc(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
+class _sinh(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
 class _skip_if(Op):
@@ -439,6 +523,9 @@ class _sum(Op):
 class _take(Op):
     def __call__(self, table: Value, index: Value, /) -> Value: ...
 
+class _tan(Op):
+    def __call__(self, x: Operand, /) -> Value: ...
+
 class _tanh(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
@@ -472,6 +559,12 @@ class _vector_norm(Op):
 class _where(Op):
     def __call__(self, c: Operand, a: Operand, b: Operand, /) -> Value: ...
 
+class _xlog1py(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
+class _xlogy(Op):
+    def __call__(self, x: Operand, y: Operand, /) -> Value: ...
+
 class _zeros(Op):
     def __call__(self, *, shape: Sequence[int], dtype: Any) -> Value: ...
 
@@ -493,6 +586,7 @@ class OpSet:
     asin: _asin
     asinh: _asinh
     atan: _atan
+    atan2: _atan2
     atanh: _atanh
     attention_backward: _attention_backward
     avg_pool: _avg_pool
@@ -515,7 +609,9 @@ class OpSet:
     conv_transpose: _conv_transpose
     convolve: _convolve
     convolve_weight: _convolve_weight
+    copysign: _copysign
     cos: _cos
+    cosh: _cosh
     count_step: _count_step
     cross_entropy: _cross_entropy
     detach: _detach
@@ -525,13 +621,19 @@ class OpSet:
     dropout: _dropout
     elu: _elu
     embedding: _embedding
+    entr: _entr
     eq: _eq
     erf: _erf
+    erfc: _erfc
+    erfcx: _erfcx
+    erfinv: _erfinv
     exp: _exp
+    exp2: _exp2
     expand: _expand
     expm1: _expm1
     floor: _floor
     floor_divide: _floor_divide
+    fmod: _fmod
     fused: _fused
     gather: _gather
     ge: _ge
@@ -543,7 +645,13 @@ class OpSet:
     hardsigmoid: _hardsigmoid
     hardswish: _hardswish
     hardtanh: _hardtanh
+    heaviside: _heaviside
     huber_loss: _huber_loss
+    hypot: _hypot
+    i0: _i0
+    i0e: _i0e
+    i1: _i1
+    i1e: _i1e
     iota: _iota
     isfinite: _isfinite
     isinf: _isinf
@@ -554,17 +662,22 @@ class OpSet:
     le: _le
     leaky_relu: _leaky_relu
     lerp: _lerp
+    lgamma: _lgamma
     linear: _linear
     log: _log
     log10: _log10
     log1p: _log1p
     log2: _log2
+    log_ndtr: _log_ndtr
     log_sigmoid: _log_sigmoid
     log_softmax: _log_softmax
+    logaddexp: _logaddexp
+    logaddexp2: _logaddexp2
     logical_and: _logical_and
     logical_not: _logical_not
     logical_or: _logical_or
     logical_xor: _logical_xor
+    logit: _logit
     logsumexp: _logsumexp
     loop: _loop
     lt: _lt
@@ -575,6 +688,8 @@ class OpSet:
     minimum: _minimum
     mse_loss: _mse_loss
     mul: _mul
+    ndtr: _ndtr
+    ndtri: _ndtri
     ne: _ne
     neg: _neg
     nll_loss: _nll_loss
@@ -582,6 +697,7 @@ class OpSet:
     normal_f64: _normal_f64
     ones: _ones
     permute: _permute
+    polygamma: _polygamma
     pow: _pow
     prelu: _prelu
     prod: _prod
@@ -603,10 +719,15 @@ class OpSet:
     scatter_rows: _scatter_rows
     sgd_momentum_update: _sgd_momentum_update
     sgd_update: _sgd_update
+    shift_left: _shift_left
+    shift_right: _shift_right
     sigmoid: _sigmoid
     sign: _sign
+    signbit: _signbit
     silu: _silu
     sin: _sin
+    sinc: _sinc
+    sinh: _sinh
     skip_if: _skip_if
     slice: _slice
     slice_scatter: _slice_scatter
@@ -619,6 +740,7 @@ class OpSet:
     sub: _sub
     sum: _sum
     take: _take
+    tan: _tan
     tanh: _tanh
     trunc: _trunc
     trunc_divide: _trunc_divide
@@ -630,6 +752,8 @@ class OpSet:
     var: _var
     vector_norm: _vector_norm
     where: _where
+    xlog1py: _xlog1py
+    xlogy: _xlogy
     zeros: _zeros
 
 o: OpSet

@@ -35,6 +35,18 @@ def wide_gradient(rule: Callable[..., Value], of_result: bool = False) -> Callab
     return vjp
 
 
+def with_slope(
+    name: str,
+    expansion: Callable[..., Value],
+    slope: Callable[..., Value],
+    autocast: dict[str, str] | None = None,
+    attrs: dict[str, Any] | None = None,
+) -> None:
+    """Register a function of one operand; ``slope(o, x, **attrs)`` is its derivative. Integers count as floats."""
+    vjp = wide_gradient(lambda o, x, g, **given: o.mul(g, slope(o, x, **given)))
+    composite(name, expansion, vjp=vjp, prepare=promoted_float, autocast=autocast or {}, attrs=attrs or {})
+
+
 def _negative_part(o: OpSet, x: Value) -> Value:
     """``x`` up to 0 and 0 beyond: keeps ``exp`` from overflowing where another branch is taken."""
     return o.where(o.gt(x, 0), 0, x)

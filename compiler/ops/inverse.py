@@ -6,28 +6,18 @@ since its own would be ``0 * inf`` where a branch that is not taken overflows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import log, log10, pi
 
 from compiler.ir.graph import Value
 from compiler.ir.op import OpSet
-from compiler.ops.activation import wide_gradient
-from compiler.ops.composite import composite
-from compiler.ops.elementwise import FP32_ON_CUDA, promoted_float
+from compiler.ops.activation import with_slope
+from compiler.ops.elementwise import FP32_ON_CUDA
 
 _TERMS = 12
 """Of the series of atan up to 0.199: the first one left out is below 1e-18 of the sum."""
 
 
-def _inverse(
-    name: str, expansion: Callable[..., Value], slope: Callable[..., Value], autocast: dict[str, str] | None = None
-) -> None:
-    """Register ``name`` with its derivative ``slope(o, x)``."""
-    vjp = wide_gradient(lambda o, x, g: o.mul(g, slope(o, x)))
-    composite(name, expansion, vjp=vjp, prepare=promoted_float, autocast=autocast or {})
-
-
-def _atan(o: OpSet, x: Value) -> Value:
+def arctangent(o: OpSet, x: Value) -> Value:
     """The argument is brought to [0, 1] by ``pi/2 - atan(1/x)``, and halved twice; the power series does the rest."""
     a = o.abs(x)
     large = o.gt(a, 1)
@@ -46,12 +36,12 @@ def _atan(o: OpSet, x: Value) -> Value:
 def _asin(o: OpSet, x: Value) -> Value:
     """``2 atan(x / (1 + sqrt(1 - x²)))``, which is accurate up to the ends of [-1, 1]."""
     root = o.sqrt(o.mul(o.sub(1, x), o.add(x, 1)))
-    return o.mul(_atan(o, o.div(x, o.add(root, 1))), 2)
+    return o.mul(arctangent(o, o.div(x, o.add(root, 1))), 2)
 
 
 def _acos(o: OpSet, x: Value) -> Value:
     """``2 atan(sqrt((1 - x) / (1 + x)))``."""
-    return o.mul(_atan(o, o.sqrt(o.div(o.sub(1, x), o.add(x, 1)))), 2)
+    return o.mul(arctangent(o, o.sqrt(o.div(o.sub(1, x), o.add(x, 1)))), 2)
 
 
 def _one_minus_square(o: OpSet, x: Value) -> Value:
@@ -84,10 +74,10 @@ def _atanh(o: OpSet, x: Value) -> Value:
     return o.mul(o.sub(o.log1p(x), o.log1p(o.neg(x))), 0.5)
 
 
-_inverse("log10", lambda o, x: o.mul(o.log2(x), log10(2)), lambda o, x: o.div(1 / log(10), x), FP32_ON_CUDA)
-_inverse("atan", _atan, lambda o, x: o.reciprocal(o.add(o.mul(x, x), 1)))
-_inverse("asin", _asin, lambda o, x: o.rsqrt(_one_minus_square(o, x)), FP32_ON_CUDA)
-_inverse("acos", _acos, lambda o, x: o.neg(o.rsqrt(_one_minus_square(o, x))), FP32_ON_CUDA)
-_inverse("asinh", _asinh, lambda o, x: o.reciprocal(o.sqrt(o.add(o.mul(x, x), 1))))
-_inverse("acosh", _acosh, _acosh_slope)
-_inverse("atanh", _atanh, lambda o, x: o.reciprocal(_one_minus_square(o, x)))
+with_slope("log10", lambda o, x: o.mul(o.log2(x), log10(2)), lambda o, x: o.div(1 / log(10), x), FP32_ON_CUDA)
+with_slope("atan", arctangent, lambda o, x: o.reciprocal(o.add(o.mul(x, x), 1)))
+with_slope("asin", _asin, lambda o, x: o.rsqrt(_one_minus_square(o, x)), FP32_ON_CUDA)
+with_slope("acos", _acos, lambda o, x: o.neg(o.rsqrt(_one_minus_square(o, x))), FP32_ON_CUDA)
+with_slope("asinh", _asinh, lambda o, x: o.reciprocal(o.sqrt(o.add(o.mul(x, x), 1))))
+with_slope("acosh", _acosh, _acosh_slope)
+with_slope("atanh", _atanh, lambda o, x: o.reciprocal(_one_minus_square(o, x)))

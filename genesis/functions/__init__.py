@@ -17,6 +17,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     distances,
     dropouts,
     einstein,
+    elementary,
     gathering,
     losses,
     multi_head,
@@ -28,6 +29,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     rearranging,
     reductions,
     shapes,
+    special,
 )
 from genesis.functions.methods import attach
 from genesis.functions.table import FUNCTIONS

@@ -30,6 +30,32 @@ from genesis.functions.creation import randperm as randperm
 from genesis.functions.creation import zeros as zeros
 from genesis.functions.creation import zeros_like as zeros_like
 from genesis.functions.einstein import einsum as einsum
+from genesis.functions.elementary import bitwise_left_shift as bitwise_left_shift
+from genesis.functions.elementary import bitwise_right_shift as bitwise_right_shift
+from genesis.functions.elementary import clamp_max as clamp_max
+from genesis.functions.elementary import clamp_min as clamp_min
+from genesis.functions.elementary import deg2rad as deg2rad
+from genesis.functions.elementary import float_power as float_power
+from genesis.functions.elementary import fmax as fmax
+from genesis.functions.elementary import fmin as fmin
+from genesis.functions.elementary import frac as frac
+from genesis.functions.elementary import frexp as frexp
+from genesis.functions.elementary import gcd as gcd
+from genesis.functions.elementary import heaviside as heaviside
+from genesis.functions.elementary import isclose as isclose
+from genesis.functions.elementary import isneginf as isneginf
+from genesis.functions.elementary import isposinf as isposinf
+from genesis.functions.elementary import isreal as isreal
+from genesis.functions.elementary import lcm as lcm
+from genesis.functions.elementary import ldexp as ldexp
+from genesis.functions.elementary import logit as logit
+from genesis.functions.elementary import nan_to_num as nan_to_num
+from genesis.functions.elementary import nextafter as nextafter
+from genesis.functions.elementary import positive as positive
+from genesis.functions.elementary import rad2deg as rad2deg
+from genesis.functions.elementary import rsub as rsub
+from genesis.functions.elementary import sgn as sgn
+from genesis.functions.elementary import signbit as signbit
 from genesis.functions.gathering import gather as gather
 from genesis.functions.gathering import index_select as index_select
 from genesis.functions.gathering import scatter_add as scatter_add
@@ -42,6 +68,7 @@ from genesis.functions.pointwise import addcmul as addcmul
 from genesis.functions.pointwise import asin as asin
 from genesis.functions.pointwise import asinh as asinh
 from genesis.functions.pointwise import atan as atan
+from genesis.functions.pointwise import atan2 as atan2
 from genesis.functions.pointwise import atanh as atanh
 from genesis.functions.pointwise import bitwise_and as bitwise_and
 from genesis.functions.pointwise import bitwise_not as bitwise_not
@@ -49,25 +76,36 @@ from genesis.functions.pointwise import bitwise_or as bitwise_or
 from genesis.functions.pointwise import bitwise_xor as bitwise_xor
 from genesis.functions.pointwise import ceil as ceil
 from genesis.functions.pointwise import clamp as clamp
+from genesis.functions.pointwise import copysign as copysign
 from genesis.functions.pointwise import cos as cos
+from genesis.functions.pointwise import cosh as cosh
 from genesis.functions.pointwise import div as div
 from genesis.functions.pointwise import eq as eq
 from genesis.functions.pointwise import erf as erf
+from genesis.functions.pointwise import erfc as erfc
+from genesis.functions.pointwise import erfinv as erfinv
 from genesis.functions.pointwise import exp as exp
+from genesis.functions.pointwise import exp2 as exp2
 from genesis.functions.pointwise import expm1 as expm1
 from genesis.functions.pointwise import floor as floor
 from genesis.functions.pointwise import floor_divide as floor_divide
+from genesis.functions.pointwise import fmod as fmod
 from genesis.functions.pointwise import ge as ge
 from genesis.functions.pointwise import gt as gt
+from genesis.functions.pointwise import hypot as hypot
+from genesis.functions.pointwise import i0 as i0
 from genesis.functions.pointwise import isfinite as isfinite
 from genesis.functions.pointwise import isinf as isinf
 from genesis.functions.pointwise import isnan as isnan
 from genesis.functions.pointwise import le as le
 from genesis.functions.pointwise import lerp as lerp
+from genesis.functions.pointwise import lgamma as lgamma
 from genesis.functions.pointwise import log as log
 from genesis.functions.pointwise import log10 as log10
 from genesis.functions.pointwise import log1p as log1p
 from genesis.functions.pointwise import log2 as log2
+from genesis.functions.pointwise import logaddexp as logaddexp
+from genesis.functions.pointwise import logaddexp2 as logaddexp2
 from genesis.functions.pointwise import logical_and as logical_and
 from genesis.functions.pointwise import logical_not as logical_not
 from genesis.functions.pointwise import logical_or as logical_or
@@ -88,13 +126,17 @@ from genesis.functions.pointwise import rsqrt as rsqrt
 from genesis.functions.pointwise import sigmoid as sigmoid
 from genesis.functions.pointwise import sign as sign
 from genesis.functions.pointwise import sin as sin
+from genesis.functions.pointwise import sinc as sinc
+from genesis.functions.pointwise import sinh as sinh
 from genesis.functions.pointwise import sqrt as sqrt
 from genesis.functions.pointwise import square as square
 from genesis.functions.pointwise import sub as sub
+from genesis.functions.pointwise import tan as tan
 from genesis.functions.pointwise import tanh as tanh
 from genesis.functions.pointwise import true_divide as true_divide
 from genesis.functions.pointwise import trunc as trunc
 from genesis.functions.pointwise import where as where
+from genesis.functions.pointwise import xlogy as xlogy
 from genesis.functions.products import addmm as addmm
 from genesis.functions.products import baddbmm as baddbmm
 from genesis.functions.products import bmm as bmm
@@ -146,6 +188,9 @@ from genesis.functions.shapes import triu as triu
 from genesis.functions.shapes import unbind as unbind
 from genesis.functions.shapes import unflatten as unflatten
 from genesis.functions.shapes import unsqueeze as unsqueeze
+from genesis.functions.special import digamma as digamma
+from genesis.functions.special import mvlgamma as mvlgamma
+from genesis.functions.special import polygamma as polygamma
 
 absolute = abs
 arccos = acos
@@ -153,6 +198,7 @@ arccosh = acosh
 arcsin = asin
 arcsinh = asinh
 arctan = atan
+arctan2 = atan2
 arctanh = atanh
 clip = clamp
 concat = cat

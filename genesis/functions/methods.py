@@ -16,6 +16,7 @@ from compiler.ir.op import o
 from genesis.cells import Cell
 from genesis.context import current_recording
 from genesis.functions.differentiation import gradient, set_gradient
+from genesis.functions.elementary import bitwise_left_shift, bitwise_right_shift
 from genesis.functions.indexing import getitem, setitem
 from genesis.functions.pointwise import (
     abs,
@@ -99,7 +100,7 @@ def attach() -> None:
     for name, function in _OPERATORS.items():
         setattr(Methods, f"__{name}__", _operator(name, function))
         setattr(Methods, f"__r{name}__", _operator(f"r{name}", _swapped(function)))
-        if name not in ("matmul", "and", "or", "xor"):
+        if name != "matmul":
             setattr(Methods, f"__i{name}__", _in_place(f"__i{name}__", function))
     for name, function in _COMPARISONS.items():
         setattr(Methods, f"__{name}__", _operator(name, function))
@@ -153,6 +154,7 @@ def _set_data(self: Tensor, source: Tensor) -> None:
 _OPERATORS: dict[str, Callable[..., Tensor]] = {
     "add": add, "sub": sub, "mul": mul, "truediv": true_divide, "floordiv": floor_divide, "mod": remainder, "pow": pow,
     "matmul": matmul, "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor,
+    "lshift": bitwise_left_shift, "rshift": bitwise_right_shift,
 }  # fmt: skip
 _COMPARISONS: dict[str, Callable[..., Tensor]] = {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}
 _SPECIAL = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -66,6 +67,7 @@ abs = _unary(o.abs, alias=("absolute",))
 neg = _unary(o.neg, alias=("negative",))
 sign = _unary(o.sign)
 exp = _unary(o.exp)
+exp2 = _unary(o.exp2)
 expm1 = _unary(o.expm1)
 log = _unary(o.log)
 log1p = _unary(o.log1p)
@@ -76,6 +78,9 @@ rsqrt = _unary(o.rsqrt)
 reciprocal = _unary(o.reciprocal)
 sin = _unary(o.sin)
 cos = _unary(o.cos)
+tan = _unary(o.tan)
+sinh = _unary(o.sinh)
+cosh = _unary(o.cosh)
 atan = _unary(o.atan, alias=("arctan",))
 asin = _unary(o.asin, alias=("arcsin",))
 acos = _unary(o.acos, alias=("arccos",))
@@ -84,12 +89,16 @@ acosh = _unary(o.acosh, alias=("arccosh",))
 atanh = _unary(o.atanh, alias=("arctanh",))
 tanh = _unary(o.tanh, functional=True)
 erf = _unary(o.erf)
+erfc = _unary(o.erfc)
+erfinv = _unary(o.erfinv)
+lgamma = _unary(o.lgamma)
+i0 = _unary(o.i0)
+sinc = _unary(o.sinc)
 sigmoid = _unary(o.sigmoid, functional=True)
 relu = _unary(o.relu)
 floor = _unary(o.floor)
 ceil = _unary(o.ceil)
 trunc = _unary(o.trunc, alias=("fix",))
-round = _unary(o.round)
 isnan = _unary(o.isnan, inplace=False)
 isinf = _unary(o.isinf, inplace=False)
 isfinite = _unary(o.isfinite, inplace=False)
@@ -98,14 +107,21 @@ mul = _binary(o.mul, alias=("multiply",))
 true_divide = _binary(o.div, name="true_divide")
 floor_divide = _binary(o.floor_divide)
 remainder = _binary(o.remainder)
+atan2 = _binary(o.atan2, alias=("arctan2",))
+hypot = _binary(o.hypot)
+fmod = _binary(o.fmod)
+copysign = _binary(o.copysign)
+logaddexp = _binary(o.logaddexp, inplace=False)
+logaddexp2 = _binary(o.logaddexp2, inplace=False)
+xlogy = _binary(o.xlogy)
 maximum = _binary(o.maximum, inplace=False)
 minimum = _binary(o.minimum, inplace=False)
-eq = _binary(o.eq, inplace=False)
-ne = _binary(o.ne, inplace=False, alias=("not_equal",))
-lt = _binary(o.lt, inplace=False, alias=("less",))
-le = _binary(o.le, inplace=False, alias=("less_equal",))
-gt = _binary(o.gt, inplace=False, alias=("greater",))
-ge = _binary(o.ge, inplace=False, alias=("greater_equal",))
+eq = _binary(o.eq)
+ne = _binary(o.ne, alias=("not_equal",))
+lt = _binary(o.lt, alias=("less",))
+le = _binary(o.le, alias=("less_equal",))
+gt = _binary(o.gt, alias=("greater",))
+ge = _binary(o.ge, alias=("greater_equal",))
 
 
 @api(inplace=True)
@@ -126,25 +142,25 @@ def _as_bool(x: Any) -> Any:
     return o.cast(value, to=boolean) if isinstance(value, Value) else bool(value)
 
 
-@api()
+@api(inplace=True)
 def logical_and(input: Tensor, other: Any) -> Tensor:
     """Elementwise ``and``; anything not zero is true."""
     return wrap(o.logical_and(_as_bool(input), _as_bool(other)))
 
 
-@api()
+@api(inplace=True)
 def logical_or(input: Tensor, other: Any) -> Tensor:
     """Elementwise ``or``; anything not zero is true."""
     return wrap(o.logical_or(_as_bool(input), _as_bool(other)))
 
 
-@api()
+@api(inplace=True)
 def logical_xor(input: Tensor, other: Any) -> Tensor:
     """Elementwise exclusive ``or``; anything not zero is true."""
     return wrap(o.logical_xor(_as_bool(input), _as_bool(other)))
 
 
-@api()
+@api(inplace=True)
 def logical_not(input: Tensor) -> Tensor:
     """Elementwise ``not``; anything not zero is true."""
     return wrap(o.logical_not(_as_bool(input)))
@@ -160,7 +176,7 @@ def _bitwise(op: Op) -> Binary:
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = f"``{op.name}`` of bool or integer tensors."
-    return function_only(function)
+    return api(inplace=True)(function)
 
 
 bitwise_and = _bitwise(o.bitwise_and)
@@ -168,7 +184,7 @@ bitwise_or = _bitwise(o.bitwise_or)
 bitwise_xor = _bitwise(o.bitwise_xor)
 
 
-@function_only
+@api(inplace=True)
 def bitwise_not(input: Tensor) -> Tensor:
     """Bit complement; ``not`` for bool."""
     if input.dtype is boolean:
@@ -244,6 +260,19 @@ def _where_method(input: Tensor, condition: Tensor, other: Any) -> Tensor:
     """The tensor where ``condition`` holds, else ``other``."""
     result: Tensor = where(condition, input, other)
     return result
+
+
+@api(inplace=True)
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """Rounded to ``decimals`` places behind the point (before it, where negative), halves to the even digit."""
+    if not decimals:
+        return wrap(o.round(value_of(input)))
+    if input.dtype.kind == "int":
+        raise UnsupportedError("round of integers with decimals")
+    scale = 10.0 ** builtins.abs(decimals)
+    if decimals > 0:
+        return div(round(mul(input, scale)), scale)
+    return mul(round(div(input, scale)), scale)
 
 
 @api(inplace=True)

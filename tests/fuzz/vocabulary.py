@@ -39,6 +39,12 @@ lib.full_like({0}, 0.5) + {0}
 {0} * lib.arange({0}.shape[-1]).to({0}.dtype) | {0} + lib.linspace(0, 1, {0}.shape[-1]).to({0}.dtype)
 {0} * ({0} > 0).sum().to({0}.dtype) * 0.05 | {0} + {0}.argmax(0).to({0}.dtype) * 0.1 | {0} * {0}.double().to({0}.dtype)
 {0} + ({0} * 50).clamp(-200, 200).to(lib.int32).to({0}.dtype) * 0.01 | {0}.new_full({0}.shape, 0.3) + {0}
+lib.tan(lib.tanh({0})) | lib.sinh(lib.tanh({0})) | lib.cosh(lib.tanh({0})) | lib.exp2(lib.tanh({0})) | lib.sinc({0})
+lib.erfc({0}) | lib.erfinv(lib.tanh({0}) * 0.9) | lib.lgamma({0}.abs() + 0.5) | lib.digamma({0}.abs() + 0.5)
+lib.i0(lib.tanh({0})) | lib.logit(lib.sigmoid({0})) | lib.special.log_ndtr({0}) | {0}.nan_to_num() | lib.deg2rad({0})
+lib.hypot({0}, {0} * 0.5 + 1) | lib.atan2({0}, {0}.abs() + 1) | lib.xlogy({0}, {0}.abs() + 0.5) | {0} * lib.signbit({0})
+lib.copysign({0}, {0}.cos()) | {0}.fmax({0}.cos()) | lib.special.entr({0}.abs() + 0.1)
+lib.ldexp({0}, {0}.new_ones(()))
 """
 """Functions of one value that keep its shape."""
 
@@ -60,6 +66,7 @@ column_added({0}) | looped({0})
 BINARY = """
 {0} + {1} | {0} - {1} | {0} * {1} | {0} / ({1} * {1} + 1) | lib.maximum({0}, {1}) | lib.minimum({0}, {1})
 {0} + 0.5 * {1} | lib.where({0} > {1}, {0}, {1} * 2) | lib.lerp({0}, {1}, 0.25) | lib.add({0}, {1}, alpha=2)
+lib.logaddexp({0}, {1}) | lib.hypot({0} + 3, {1}) | lib.fmin({0}, {1}) | {0} * lib.isclose({0}, {1})
 ({0} - {1}) ** 2 | lib.sub({0}, {1}, alpha=0.5) | {0} * lib.sigmoid({1}) | lib.where({1} > 0, {0}, 0.0)
 """
 """Functions of two values that broadcast."""

@@ -65,8 +65,6 @@ def test_sums_and_copies_are_right() -> None:
     np.testing.assert_array_equal(counts, [0, 2, 1, 0])
     square = genesis.tensor([[1.0, 2.0], [3.0, 4.0]])
     assert recipe("trace", r"\(x \* .*", x=square, n=2) == 5
-    near = recipe("isclose", r"\(x - y.*", x=x, y=x + 1e-9, atol=1e-8, rtol=1e-5)
-    assert near.all()
 
 
 @pytest.mark.parametrize("name", ["sort", "argsort", "unique", "topk"])

@@ -253,7 +253,16 @@ TORCH: dict[str, Function] = {
         "remainder", "bitwise_and", "bitwise_or", "bitwise_xor", "eq", "ne", "lt", "le", "gt", "ge",
         "logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite", "matmul", "relu",
         "sigmoid", "detach", "atan", "asin", "acos", "asinh", "acosh", "atanh", "log10",
+        "tan", "sinh", "cosh", "exp2", "sinc", "erfc", "erfinv", "lgamma", "i0", "hypot", "atan2", "logaddexp",
+        "logaddexp2", "xlogy", "copysign", "fmod", "heaviside", "signbit",
     )},
+    **{name: plain(getattr(torch.special, name)) for name in (
+        "entr", "erfcx", "ndtr", "ndtri", "log_ndtr", "i0e", "i1", "i1e", "xlog1py",
+    )},
+    "logit": torch.logit,
+    "polygamma": lambda x, n: torch.polygamma(n, x),
+    "shift_left": plain(torch.bitwise_left_shift),
+    "shift_right": plain(torch.bitwise_right_shift),
     "floor_divide": lambda x, y: torch.div(x, y, rounding_mode="floor"),
     "reload": torch.Tensor.detach,
     "where": lambda c, a, b: torch.where(c.bool(), a, b),
@@ -373,6 +382,13 @@ ELSEWHERE = {
 DIFFERENT = {
     "gelu-special": "of infinity and the largest number: PyTorch overflows",
     "sub-bool-f32": "PyTorch refuses",
+    **{
+        f"{name}-matrix-{half}": "PyTorch has it in f32 and f64 only"
+        for name in ("erfcx", "ndtri", "log_ndtr", "i1", "i1e")
+        for half in ("f16", "bf16")
+    },
+    "polygamma-poles": "PyTorch's sine of a multiple of pi is not zero",
+    "signbit-special-bf16": "the sign of a NaN is lost on the way to f32",
     "clip_grad_norm-f64": "with f32 gradients among them: PyTorch's norms differ in their last f32 digit",
 }
 """Samples (by the beginning of their names) on which PyTorch does something else, and what."""
@@ -386,6 +402,16 @@ DIFFERENT_GRADIENTS = {
     "binary_cross_entropy_with_logits-weight": "PyTorch has no gradient of the weights",
     "binary_cross_entropy_with_logits-pos-weight": "PyTorch has no gradient of the weights",
     "unscale": "PyTorch has none",
+    "sinc-special-f16": "PyTorch's formula cancels near zero",
+    "sinc-large": "PyTorch's formula cancels near zero",
+    "logit-special": "PyTorch's gradient at -0.0 has another sign",
+    "log_ndtr-special": "PyTorch's formula overflows",
+    "log_ndtr-far": "PyTorch's formula cancels",
+    "i1-special": "PyTorch gives NaN a slope",
+    "i1e-special": "PyTorch gives NaN a slope",
+    "polygamma-special": "PyTorch's sine of a multiple of pi is not zero",
+    "atan2-f16-f32": "PyTorch rounds the square of a length to f16",
+    "copysign-special": "PyTorch divides infinities",
     "rsqrt-matrix-f16": "PyTorch rounds after every product",
     "rsqrt-matrix-bf16": "PyTorch rounds after every product",
 }

@@ -4,7 +4,17 @@ Each family of ops has a file. A new op without an entry fails ``tests/compiler/
 """
 
 import compiler.ops.all  # noqa: F401
-from tests.samples import indices, networks, pointwise, products, reductions, training, views, windows  # noqa: F401
+from tests.samples import (  # noqa: F401
+    elementary,
+    indices,
+    networks,
+    pointwise,
+    products,
+    reductions,
+    training,
+    views,
+    windows,
+)
 from tests.samples.graphs import AUXILIARY as AUXILIARY
 from tests.samples.graphs import STRUCTURE as STRUCTURE
 from tests.samples.graphs import arguments as arguments

@@ -39,6 +39,8 @@ static inline int64_t whole_power(int64_t a, int64_t n) {
   return power;
 }
 
+static inline int64_t shift_left(int64_t x, int64_t bits) { return (int64_t)((uint64_t)x << bits); }
+
 static inline double remainder_(double a, double b) {
   const double rest = fmod(a, b);
   return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;

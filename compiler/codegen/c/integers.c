@@ -48,3 +48,6 @@ static inline int64_t gen_ipow(int64_t base, int64_t exponent) {
     if (exponent & 1) result *= base;
   return result;
 }
+
+/* Of negative numbers, too. */
+static inline int64_t gen_shift_left(int64_t x, int64_t bits) { return (int64_t)((uint64_t)x << bits); }

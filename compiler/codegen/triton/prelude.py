@@ -108,6 +108,15 @@ def sign(x):
 
 
 @triton.jit
+def sign_bit(x):
+    """Whether the sign is a minus."""
+    if x.dtype == tl.float64:
+        return x.to(tl.int64, bitcast=True) < 0
+    else:
+        return x.to(tl.int32, bitcast=True) < 0
+
+
+@triton.jit
 def trunc(x):
     """Rounds towards zero."""
     return tl.where(x < 0.0, tl.ceil(x), tl.floor(x))
@@ -194,6 +203,7 @@ HELPERS = {
         smaller,
         product,
         sign,
+        sign_bit,
         trunc,
         round_half_even,
         truncated,

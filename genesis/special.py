@@ -1,0 +1,61 @@
+"""Special functions under PyTorch's names; most are functions of ``genesis``, too."""
+
+from typing import TYPE_CHECKING
+
+from genesis.functions.elementary import logit
+from genesis.functions.pointwise import erf, erfc, erfinv, exp2, expm1, i0, log1p, round, sinc, xlogy
+from genesis.functions.pointwise import lgamma as gammaln
+from genesis.functions.pointwise import sigmoid as expit
+from genesis.functions.reductions import log_softmax, logsumexp, softmax
+from genesis.functions.special import digamma as digamma
+from genesis.functions.special import (
+    entr,
+    erfcx,
+    i0e,
+    i1,
+    i1e,
+    log_ndtr,
+    ndtr,
+    ndtri,
+    polygamma,
+    xlog1py,
+)
+from genesis.functions.special import mvlgamma as multigammaln
+from genesis.names import module_getattr
+
+psi = digamma
+
+__all__ = [
+    "digamma",
+    "entr",
+    "erf",
+    "erfc",
+    "erfcx",
+    "erfinv",
+    "exp2",
+    "expit",
+    "expm1",
+    "gammaln",
+    "i0",
+    "i0e",
+    "i1",
+    "i1e",
+    "log1p",
+    "log_ndtr",
+    "log_softmax",
+    "logit",
+    "logsumexp",
+    "multigammaln",
+    "ndtr",
+    "ndtri",
+    "polygamma",
+    "psi",
+    "round",
+    "sinc",
+    "softmax",
+    "xlog1py",
+    "xlogy",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("genesis.special", globals())
