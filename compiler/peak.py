@@ -5,29 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.index import view_chain
-from compiler.ir.graph import Graph, Node
+from compiler.ir.graph import Graph, Node, Value
 
 
 @dataclass(frozen=True)
 class Peak:
-    """The most bytes of results of ops that are alive at once, and the op that runs then; None in an empty graph."""
+    """The most bytes of results of ops that are alive at once.
+
+    ``node``: the op that runs then, None in an empty graph; ``alive``: the results.
+    """
 
     nbytes: int
     node: Node | None
+    alive: tuple[Value, ...] = ()
 
 
 def peak(graph: Graph) -> Peak:
-    """The peak of ``graph`` in the order of its text, without inputs and states. Views take no memory of their own."""
+    """The peak of ``graph`` in the order of its text.
+
+    Inputs, states and what leaves the graph as a result or an update stand elsewhere; views take no memory.
+    """
     last = {view_chain(v)[0]: i for i, node in enumerate(graph.nodes) for v in node.inputs}
-    last |= {view_chain(v)[0]: len(graph.nodes) for v in graph.results()}
-    ends: dict[int, int] = {}
-    found, alive = Peak(0, None), 0
+    leaving = {view_chain(v)[0] for v in graph.results()}
+    ends: dict[int, list[Value]] = {}
+    alive: dict[Value, None] = {}
+    found, nbytes = Peak(0, None), 0
     for i, node in enumerate(graph.nodes):
         if node.op.kind != "view":
-            for value in node.outputs:
-                alive += value.type.nbytes
-                ends[last.get(value, i)] = ends.get(last.get(value, i), 0) + value.type.nbytes
-        if alive > found.nbytes:
-            found = Peak(alive, node)
-        alive -= ends.pop(i, 0)
+            for value in [v for v in node.outputs if v not in leaving]:
+                alive[value] = None
+                nbytes += value.type.nbytes
+                ends.setdefault(last.get(value, i), []).append(value)
+        if nbytes > found.nbytes:
+            found = Peak(nbytes, node, tuple(alive))
+        for value in ends.pop(i, ()):
+            del alive[value]
+            nbytes -= value.type.nbytes
     return found

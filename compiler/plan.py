@@ -63,7 +63,8 @@ class Launch:
     """One kernel run: for people and for profiles its function, IR ops, locations, work and phase.
 
     ``flops``: floating-point operations; ``nbytes``: bytes of memory read and written, each once. ``loc``: where in the
-    user's program it comes from, ``others`` too. On a GPU: ``grid`` programs with these places as ``arguments``.
+    user's program it comes from, ``others`` too; ``compute``: the type of the operands of its products, "" where there
+    are none. On a GPU: ``grid`` programs with these places as ``arguments``.
     """
 
     kernel: str
@@ -74,6 +75,7 @@ class Launch:
     nbytes: int
     phase: Phase = "forward"
     others: tuple[Loc, ...] = ()
+    compute: str = ""
     grid: tuple[int, int, int] = (1, 1, 1)
     arguments: tuple[Anywhere, ...] = ()
 

@@ -36,49 +36,48 @@ class Compiled:
     """The graph ``traced`` (with the decorator's passes on), compiled for the backend that ``options`` name.
 
     Attributes:
-        executor: runs it.
-        plan: what was made of it for ``target``; None where the interpreter runs it.
+        target: the code generator; None where the interpreter runs the graph.
+        plan: what was made of the graph for ``target``.
 
-    Only the first ``fresh`` results own their memory (all when None); ``written``: the places of the states that it
-    changes; ``edit``: what a person changed. Raises DeviceError where the backend is missing.
+    ``edit``: what a person changed. Raises DeviceError where the backend is missing.
     """
 
-    def __init__(
-        self,
-        traced: Graph,
-        options: Options,
-        fresh: int | None = None,
-        written: Collection[int] = (),
-        edit: Edit = UNCHANGED,
-    ) -> None:
+    def __init__(self, traced: Graph, options: Options, edit: Edit = UNCHANGED) -> None:
         self.traced, self.options, self.edit = traced, options, edit
-        self.plan: Plan | None = None
-        self.target: Target | None = None
         self._stages: Stages | None = None
-        self.executor: Executor | Interpreted | CudaExecutor = self._executor(fresh, written)
+        self.target = self._target()
+        self.plan = self._cached_plan(self.target) if self.target is not None else None
 
-    def _executor(self, fresh: int | None, written: Collection[int]) -> Executor | Interpreted | CudaExecutor:
+    def _target(self) -> Target | None:
         backend = self.options.backend
         if backend == "cuda":
-            self.target = pipeline.triton_target(gpu()[0].target())
-            self.plan = self._cached_plan(self.target)
-            return gpu_executor(self.plan, compiler_version())
+            return pipeline.triton_target(gpu()[0].target())
         compiler = find_compiler() if backend in ("auto", "c") else None
-        if compiler is None:
-            if backend == "c":
-                raise DeviceError("backend='c' needs a C compiler; install gcc or clang, or `pip install ziglang`")
-            if self.options.budget() is not None:
-                raise DeviceError(
-                    "activation_memory= needs a C compiler or backend='cuda'; the interpreter plans no memory"
-                )
-            if backend == "auto":
-                warnings.warn(
-                    "no C compiler found: steps run in the NumPy interpreter, slowly", GenesisWarning, stacklevel=6
-                )
+        if compiler is not None:
+            self._isa = isa_for(compiler.features)
+            return pipeline.c_target(self._isa)
+        if backend == "c":
+            raise DeviceError("backend='c' needs a C compiler; install gcc or clang, or `pip install ziglang`")
+        if self.options.budget() is not None:
+            raise DeviceError(
+                "activation_memory= needs a C compiler or backend='cuda'; the interpreter plans no memory"
+            )
+        if backend == "auto":
+            warnings.warn(
+                "no C compiler found: steps run in the NumPy interpreter, slowly", GenesisWarning, stacklevel=6
+            )
+        return None
+
+    def start(self, fresh: int | None = None, written: Collection[int] = ()) -> Runner:
+        """What runs the graph.
+
+        Only the first ``fresh`` results own their memory (all when None); ``written``: the places of the states that
+        it changes.
+        """
+        if self.plan is None:
             return Interpreted(self.traced, self.edit)
-        self._isa = isa_for(compiler.features)
-        self.target = pipeline.c_target(self._isa)
-        self.plan = self._cached_plan(self.target)
+        if self.options.backend == "cuda":
+            return gpu_executor(self.plan, compiler_version())
         return Executor(self.plan, CpuDevice(), fresh, written)
 
     def timed_plan(self) -> Plan:
@@ -181,3 +180,7 @@ class Interpreted:
         for update, array in zip(self.graph.updates, [np.array(u) for u in updates], strict=True):
             np.copyto(self.states[places[update.state]], array)
         return results
+
+
+Runner = Executor | Interpreted | CudaExecutor
+"""What runs a compiled graph: ``bind`` it to its states, ``run`` it on inputs and scalars, ``close`` it."""

@@ -23,7 +23,7 @@ from compiler.ir.op import Op, o
 from compiler.partition import partition, without_seeds
 from compiler.passes.cse import dead_code
 from compiler.pipeline import Stages
-from genesis.backends import Compiled, before_fusion, differentiation
+from genesis.backends import Compiled, Runner, before_fusion, differentiation
 from genesis.cells import Cell
 from genesis.context import session
 from genesis.eager import Taped
@@ -142,7 +142,7 @@ class Crossing:
         self.borrowed = [self.places[params[i].value] for i in self.halves.borrowed]
         updated = {update.state for update in joint.updates}
         self.replayed = [k for v, (kind, k) in self.places.items() if kind == "state" and v in read - updated]
-        self._programs: dict[tuple[bool, ...], tuple[Compiled, list[int], list[bool]]] = {}
+        self._programs: dict[tuple[bool, ...], tuple[Runner, list[int], list[bool]]] = {}
         self._lock = RLock()
 
     def attach(
@@ -173,10 +173,10 @@ class Crossing:
         """
         with self._lock:
             program, used, returned = self._programs.get(given) or self._compile(given)
-            found = iter(program.executor.run([inputs[i] for i in used], scalars))
+            found = iter(program.run([inputs[i] for i in used], scalars))
         return [next(found) if there else None for there in returned]
 
-    def _compile(self, given: tuple[bool, ...]) -> tuple[Compiled, list[int], list[bool]]:
+    def _compile(self, given: tuple[bool, ...]) -> tuple[Runner, list[int], list[bool]]:
         back = self.halves.backward
         seeds = back.inputs("input")[-len(given) :]
         missing = [seed for seed, there in zip(seeds, given, strict=True) if not there]
@@ -185,7 +185,7 @@ class Crossing:
         read = {v for node in graph.nodes for v in node.inputs}.union(graph.outputs)
         used = [i for i, v in enumerate(graph.inputs("input")) if v in read]
         graph.params = [p for p in graph.params if p.kind == "scalar" or p.value in read]
-        found = self._programs[given] = Compiled(graph, self.options), used, returned
+        found = self._programs[given] = Compiled(graph, self.options).start(), used, returned
         return found
 
 

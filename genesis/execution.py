@@ -22,6 +22,7 @@ from genesis.backends import Compiled, Interpreted
 from genesis.border import Crossing
 from genesis.cells import Cell, moved, rebound
 from genesis.clock import Clock
+from genesis.cost_report import refuse_what_does_not_fit
 from genesis.edit import UNCHANGED, Edit, check_fits, edit
 from genesis.gradients import GradientStaysInside, accumulate, grad_type
 from genesis.guards.keys import digest
@@ -110,8 +111,11 @@ class Program:
             graph = self.crossing.halves.forward
         fresh = traced.outputs + len(traced.effects.writes) if self.crossing is None else None
         places = {cell: k for k, cell in enumerate(traced.states)}
-        self.compiled = Compiled(graph, options, fresh, {places[cell] for cell in traced.written}, edit)
-        self.executor, self.plan = self.compiled.executor, self.compiled.plan
+        self.compiled = Compiled(graph, options, edit)
+        self.plan = self.compiled.plan
+        if self.plan is not None:
+            refuse_what_does_not_fit(traced, options, self.plan)
+        self.executor = self.compiled.start(fresh, {places[cell] for cell in traced.written})
         self.remote = isinstance(self.executor, CudaExecutor)
         self.bound: list[Value] = []
         self.mirrors: list[tuple[Shared, np.ndarray, bool]] = []

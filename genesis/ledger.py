@@ -95,7 +95,8 @@ def _stages(graphs: dict[str, Graph], seconds: dict[str, float], diffs: list[str
         place = str(most.node.loc) if most.node is not None else ""
         rows.append((f"{i:02d}", name, str(len(graph.nodes)), change, time, f"{most.nbytes:,}", place))
     header = ("", "stage", "ops", "lines", "ms", "peak bytes", "peak at")
-    return f"Stages; the peak is that of the results of ops that are alive at once\n{_indented(Table(header, rows))}"
+    table = _indented(Table(header, rows))
+    return f"Stages; the peak is that of temporaries, the results of ops that are alive at once\n{table}"
 
 
 def _code(program: Program, sources: dict[str, str]) -> str:

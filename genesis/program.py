@@ -13,6 +13,7 @@ from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, T
 
 import numpy as np
 
+from compiler.cost import Processor
 from compiler.errors import TraceError
 from compiler.interpret import concrete
 from compiler.ir.types import TensorType
@@ -24,6 +25,7 @@ from genesis.cells import Cell
 from genesis.cells import changes as module_changes
 from genesis.collector import without_collector
 from genesis.context import session
+from genesis.cost_report import CostReport, cost_of
 from genesis.execution import Program
 from genesis.forks import give_lock
 from genesis.gradients import grad_type
@@ -199,10 +201,8 @@ class CompiledFunction(Inspected, Generic[P, R]):
                         return program.run(args, inputs, (args, kwargs))
                     except OtherDecision:
                         pass
-            arguments = leaves((args, kwargs))
-            given = [leaf for _, leaf in arguments]
-            roots = [(self._name(i, path), leaf) for i, (path, leaf) in enumerate(arguments) if _is_root(leaf)]
-            roots += replacements()
+            given = [leaf for _, leaf in leaves((args, kwargs))]
+            roots = self._roots(args, kwargs)
             refused: list[Program] = []
             while True:
                 program = self._find(self._kinds(args, kwargs, given), roots, refused)
@@ -245,6 +245,11 @@ class CompiledFunction(Inspected, Generic[P, R]):
             args, session(), current[:2], current.reachable, self._array_inputs if program.arrays.proved else ()
         )
 
+    def _roots(self, args: Any, kwargs: Any) -> list[Named]:
+        """The objects among the arguments that guards look into, and methods that were replaced."""
+        arguments = enumerate(leaves((args, kwargs)))
+        return [(self._name(i, path), leaf) for i, (path, leaf) in arguments if _is_root(leaf)] + replacements()
+
     def _name(self, position: int, path: str) -> str:
         return argument_name(path, self.function, position)
 
@@ -285,12 +290,9 @@ class CompiledFunction(Inspected, Generic[P, R]):
         guards = self._guards(roots)
         self._recompiles.check(self._by_name(args, kwargs, kinds, guards) | _variant(self._free_key(kinds, guards)))
 
-        def reach() -> Reachable:
-            return Reachable(self.function, roots)
-
         start = perf_counter()
         with without_collector():
-            traced = record_audited(self._recompiles.function, reach, self._tracing(args, kwargs))
+            traced = self._record(args, kwargs, roots)
             program = Program(traced, self.options)
         program.seconds = perf_counter() - start
         self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
@@ -308,6 +310,12 @@ class CompiledFunction(Inspected, Generic[P, R]):
             self.programs.popitem(last=False)[1].release()
         ledger.write_where_asked(program, self._recompiles.function)
         return program
+
+    def _record(self, args: Any, kwargs: Any, roots: list[Named]) -> Traced:
+        def reach() -> Reachable:
+            return Reachable(self.function, roots)
+
+        return record_audited(self._recompiles.function, reach, self._tracing(args, kwargs))
 
     def _proves_arrays(self, program: Program, args: Any, kwargs: Any, given: Sequence[Any]) -> bool:
         """Whether ``program`` serves arrays whose contents have changed; if not, these guard its successors."""
@@ -362,6 +370,27 @@ class CompiledFunction(Inspected, Generic[P, R]):
         return found | {f"{cell.label or 'a tensor'}.grad": grad_type(cell) for cell in self._watched}
 
     # Inspecting
+
+    def cost(self, *args: Any, device: str | Processor = "cpu", **kwargs: Any) -> CostReport:
+        """What a call takes on a processor, in time and memory, without running it; ``print`` it.
+
+        args, kwargs: the arguments of the call, which is recorded and not run. Without them, of the last call.
+        device: "cpu", which is this machine, "a100", "h100", "h200", "b200", "mi300x", or a
+            :class:`compiler.cost.Processor`. A GPU need not be there; ``triton`` must be installed.
+
+        The report has operations, bytes and the least time of each kernel and module, by the roofline of the device,
+        and the memory by what it is for, with the line whose op sets the peak; ``fits`` says whether the step fits.
+        """
+        with self._lock:
+            if args or kwargs:
+                roots = self._roots(args, kwargs)
+                with without_collector():
+                    traced = self._record(args, kwargs, roots)
+                self._reached.clear()  # the recording may have made state that the step reaches
+                reachable = Reachable(self.function, roots)
+            else:
+                traced, reachable = self._latest().traced, self._reachable()
+            return cost_of(traced, self.options, device, [name for name, _ in reachable.optimizers])
 
     def _known(self) -> Collection[Program]:
         return self.programs.values()

@@ -22,7 +22,15 @@ def launch(name: str, nodes: Sequence[Node], partials: Mapping[int, TensorType] 
     ops = tuple(dict.fromkeys(n.op.name for n in inner if n.op.kind != "view"))
     written = [v.type for node in nodes for i, v in enumerate(node.outputs) if i not in partials]
     nbytes = sum(sum(read(body).values()) for body in bodies) + sum(t.nbytes for t in (*written, *partials.values()))
-    return Launch(name, nodes[-1].attrs["kind"], ops, nodes[-1].loc, sum(map(flops, nodes)), nbytes, nodes[-1].phase)
+    last = nodes[-1]
+    work = sum(map(flops, nodes))
+    return Launch(name, last.attrs["kind"], ops, last.loc, work, nbytes, last.phase, compute=compute(nodes))
+
+
+def compute(nodes: Sequence[Node]) -> str:
+    """The type of the operands of products in fused ``nodes``, "" without products."""
+    inner = (n for node in nodes if node.body is not None for n in node.body.nodes)
+    return next((n.inputs[0].dtype.short for n in inner if n.op.is_product or n.op.anchor == "attention"), "")
 
 
 def flops(node: Node) -> int:

@@ -4,7 +4,7 @@ from compiler.peak import Peak, peak
 from compiler.text.parser import parse_graph
 
 
-def test_what_is_read_later_and_what_is_returned_is_alive() -> None:
+def test_what_is_read_later_is_alive() -> None:
     graph = parse_graph("""\
 graph @g {
   input  %x: f32[100]
@@ -19,6 +19,21 @@ graph @g {
     found = peak(graph)
     assert found.node is graph.nodes[3]  # sin through its view, the sum, and the product
     assert found.nbytes == 400 + 4 + 400
+    assert found.alive == tuple(graph.nodes[i].output for i in (0, 2, 3))
+
+
+def test_what_leaves_the_graph_stands_elsewhere() -> None:
+    graph = parse_graph("""\
+graph @g {
+  input  %x: f32[100]
+  state  %w: f32[100]              "w"
+  %0: f32[100] = sin(%x)
+  %1: f32[100] = mul(%0, %w)
+  update %w = %1
+  return %0
+}
+""")
+    assert peak(graph).nbytes == 0
 
 
 def test_an_empty_graph_has_none() -> None:

@@ -139,6 +139,7 @@ class _Module:
             task.moved(),
             first.phase,
             tuple(dict.fromkeys(node.loc for node in others)),
+            work.compute(task.nodes),
             task.grid,
             item.places,
         )

@@ -1,0 +1,194 @@
+"""What a step will cost on a processor, before it runs there: time by a roofline, and memory.
+
+A kernel takes as long as its operations at the processor's peak, or as its bytes at the peak of the memory, whichever
+is longer, and no less than a launch (Williams, Waterman & Patterson, "Roofline: an insightful visual performance model
+for multicore architectures", 2009). No step is faster; real kernels reach 60 to 95 % of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from compiler.ir.graph import Graph, Value
+from compiler.ir.location import Loc
+from compiler.ir.types import TensorType, dtype
+from compiler.peak import peak
+from compiler.plan import Launch, Plan, Slot
+
+
+@dataclass(frozen=True)
+class Processor:
+    """The peaks of a processor.
+
+    Attributes:
+        name: what it is called.
+        target: what code is generated for: "c", "sm_80", ...
+        products: operations a second in matrix products, by the type of their operands: "f32", "bf16", ...
+        plain: operations a second outside of products, in f32.
+        bandwidth: bytes a second to and from memory.
+        memory: bytes of memory.
+        launch: seconds that a kernel takes at least.
+    """
+
+    name: str
+    target: str
+    products: Mapping[str, float]
+    plain: float
+    bandwidth: float
+    memory: float
+    launch: float = 1.5e-6
+
+    def seconds(self, launch: Launch) -> tuple[float, str]:
+        """How long ``launch`` takes at least, and what it waits for: "compute", "memory" or "launch"."""
+        rate = self.products.get(launch.compute, self.plain) if launch.compute else self.plain
+        limits = (launch.flops / rate, "compute"), (launch.nbytes / self.bandwidth, "memory"), (self.launch, "launch")
+        return max(limits)
+
+
+def _gpu(name: str, target: str, half: float, plain: float, bandwidth: float, memory: float) -> Processor:
+    """A GPU of ``half`` TFLOP/s in 16-bit products and ``plain`` elsewhere, GB/s and GB."""
+    products = {"bf16": half * 1e12, "f16": half * 1e12, "f32": plain * 1e12}
+    return Processor(name, target, products, plain * 1e12, bandwidth * 1e9, memory * 1e9)
+
+
+PROCESSORS = {
+    "a100": _gpu("NVIDIA A100 SXM 80 GB", "sm_80", 312, 19.5, 2039, 80),
+    "h100": _gpu("NVIDIA H100 SXM", "sm_90", 989, 67, 3350, 80),
+    "h200": _gpu("NVIDIA H200", "sm_90", 989, 67, 4800, 141),
+    "b200": _gpu("NVIDIA B200", "sm_100", 2250, 75, 7700, 180),
+    "mi300x": _gpu("AMD MI300X", "gfx942", 1307, 163, 5300, 192),
+}
+"""Dense peaks, from the makers' data sheets. Products in f32 run without TF32."""
+
+
+@dataclass(frozen=True)
+class KernelCost:
+    """One kernel run: how long it takes at least, in seconds, and what it waits for."""
+
+    launch: Launch
+    seconds: float
+    bound: str
+
+
+@dataclass(frozen=True)
+class MemoryCost:
+    """Bytes that a step takes.
+
+    Attributes:
+        parameters: the tensors that are trained.
+        optimizer: moments and what else the optimizer keeps.
+        states: other tensors that live from call to call.
+        arguments: what a call is given.
+        results: what a call returns.
+        arena: all temporaries, at their peak.
+        gradients: those of them at the peak that the optimizer is yet to read.
+        saved: those of them at the peak that the forward pass left for the backward pass.
+        temporaries: the others at the peak. The rest of the arena is lost between them.
+        scratch: what kernels pack and buffer in.
+        peak: the line whose op runs at the peak.
+    """
+
+    parameters: int
+    optimizer: int
+    states: int
+    arguments: int
+    results: int
+    arena: int
+    gradients: int
+    saved: int
+    temporaries: int
+    scratch: int
+    peak: Loc | None
+
+    @property
+    def total(self) -> int:
+        return (
+            self.parameters + self.optimizer + self.states + self.arguments + self.results + self.arena + self.scratch
+        )
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step costs on ``processor``: its kernel runs in order, and its memory. ``print`` it."""
+
+    name: str
+    processor: Processor
+    kernels: tuple[KernelCost, ...]
+    memory: MemoryCost
+
+    @property
+    def seconds(self) -> float:
+        """The time that a call takes at least."""
+        return sum(kernel.seconds for kernel in self.kernels)
+
+    @property
+    def flops(self) -> int:
+        return sum(kernel.launch.flops for kernel in self.kernels)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that kernels read and write."""
+        return sum(kernel.launch.nbytes for kernel in self.kernels)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the step fits into the memory of the processor."""
+        return self.memory.total <= self.processor.memory
+
+    def by_module(self) -> dict[str, tuple[float, int, int]]:
+        """Seconds, operations and bytes of each module, the longest first; "" is code outside of modules."""
+        found: dict[str, tuple[float, int, int]] = {}
+        for kernel in self.kernels:
+            seconds, flops, nbytes = found.get(kernel.launch.loc.scope, (0.0, 0, 0))
+            launch = kernel.launch
+            found[launch.loc.scope] = seconds + kernel.seconds, flops + launch.flops, nbytes + launch.nbytes
+        return dict(sorted(found.items(), key=lambda item: -item[1][0]))
+
+
+def cost(plan: Plan, graph: Graph, processor: Processor, kinds: Sequence[str] = (), threads: int = 1) -> Cost:
+    """The cost of ``plan``, which was made of the fused ``graph``, on ``processor``.
+
+    ``kinds``: for each state, in order, the field of :class:`MemoryCost` it counts for; "states" without them.
+    """
+    kernels = tuple([KernelCost(launch, *processor.seconds(launch)) for launch in plan.launches])
+    states = dict.fromkeys(("parameters", "optimizer", "states"), 0)
+    slots = [s for s in plan.slots if s.kind == "state"]
+    for slot, kind in zip(slots, kinds or ["states"] * len(slots), strict=True):
+        states[kind] += _nbytes(slot)
+    most = peak(graph)
+    roles = dict.fromkeys(("gradients", "saved", "temporaries"), 0)
+    readers = _readers(graph)
+    for value in most.alive:
+        roles[_role(value, readers.get(value, set()))] += value.type.nbytes
+    memory = MemoryCost(
+        **states,
+        arguments=sum(_nbytes(s) for s in plan.slots if s.kind in ("input", "scalar")),
+        results=sum(_nbytes(s) for s in plan.slots if s.kind == "output"),
+        arena=plan.arena_bytes,
+        **roles,
+        scratch=plan.scratch_bytes(threads),
+        peak=most.node.loc if most.node is not None else None,
+    )
+    return Cost(plan.name, processor, kernels, memory)
+
+
+def _nbytes(slot: Slot) -> int:
+    return TensorType(dtype(slot.dtype), slot.shape).nbytes
+
+
+def _readers(graph: Graph) -> dict[Value, set[str]]:
+    """The phases of the ops that read each value."""
+    readers: dict[Value, set[str]] = {}
+    for node in graph.nodes:
+        for value in node.inputs:
+            readers.setdefault(value, set()).add(node.phase)
+    return readers
+
+
+def _role(value: Value, readers: set[str]) -> str:
+    """What a temporary is for: the optimizer, which counts as forward, reads what the backward pass has made."""
+    made = value.producer.phase if value.producer is not None else "forward"
+    if made == "backward" and "forward" in readers:
+        return "gradients"
+    return "saved" if made == "forward" and readers & {"backward", "recomputed"} else "temporaries"
