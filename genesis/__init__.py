@@ -26,6 +26,7 @@ from genesis import autograd as autograd
 from genesis import cuda as cuda
 from genesis import nn as nn
 from genesis import optim as optim
+from genesis import serialization as serialization
 from genesis import special as special
 from genesis import utils as utils
 from genesis.amp import autocast as autocast
@@ -40,6 +41,7 @@ from genesis.edit import load_graph as load_graph
 from genesis.functions import *
 from genesis.io import load as load
 from genesis.io import load_checkpoint as load_checkpoint
+from genesis.io import save as save
 from genesis.io import save_checkpoint as save_checkpoint
 from genesis.names import module_getattr
 from genesis.program import compile as compile
@@ -77,7 +79,17 @@ short = int16
 int = int32
 long = int64
 
-_SPACES = (accelerator, amp, autograd, cuda, nn, optim, special, utils)
+_SPACES = (
+    accelerator,
+    amp,
+    autograd,
+    cuda,
+    nn,
+    optim,
+    serialization,
+    special,
+    utils,
+)
 __all__ = [
     name
     for name, thing in list(globals().items())

@@ -12,7 +12,6 @@ from compiler.ir.location import here
 
 _NUMPY = "outside compiled steps, NumPy has it: genesis.from_numpy(np.{}(x.numpy()))"
 _ELSEWHERE: dict[str, str] = {
-    "save": "use genesis.save_checkpoint(dict, path)",
     "mps": "eager tensors are on the CPU",
     "pin_memory": "leave it away; eager tensors are on the CPU",
     "hstack": "use genesis.cat with dim=1 (dim=0 for vectors)",

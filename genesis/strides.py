@@ -104,6 +104,22 @@ def after(op: Callable[..., Any], attrs: dict[str, Any], shape: Shape, strides: 
     return shape, strides
 
 
+def first(
+    op: Callable[..., Any], operands: Sequence[Any], attrs: dict[str, Any], shape: Shape, strides: Strides, before: int
+) -> int:
+    """The place in memory of the first element after one more view op on a layout; it was ``before``."""
+    if op is o.slice:
+        return before + sum(map(mul, attrs["start"], strides))
+    if op is diagonal_of:
+        _, row, column = place(shape, attrs["offset"])
+        return before + row * strides[-2] + column * strides[-1]
+    if op is o.take:
+        return before + int(operands[0]) * strides[0]
+    if op is BITS and attrs.get("last") is not None:
+        return before * int(attrs["last"]) // shape[-1]
+    return before
+
+
 # Results of elementwise ops
 
 

@@ -23,7 +23,7 @@ from genesis.methods import Methods
 from genesis.names import missing
 from genesis.replaced import Watched
 from genesis.shared import Holders, Shared, strides_of
-from genesis.strides import Layout, Strides, after, contiguous_strides, is_contiguous, kept, reshaped
+from genesis.strides import Layout, Strides, after, contiguous_strides, first, is_contiguous, kept, reshaped
 from genesis.views import View, as_leaf, contents, put
 
 CPU = device("cpu")
@@ -268,6 +268,15 @@ class Tensor(Methods, metaclass=_TensorMeta):
         """Elements between neighbours along each dimension, or along ``dim``, of the storage that the tensor shows."""
         strides = self._layout()[1]
         return strides if dim is None else strides[self._axis(dim)]
+
+    def storage_offset(self) -> int:
+        """Elements of the storage before the first one that the tensor shows."""
+        shape = self._cell.type.shape
+        layout, found = (shape, self._cell.strides or contiguous_strides(shape)), 0
+        for op, operands, attrs in self._views:
+            found = first(op, operands, attrs, *layout, found)
+            layout = after(op, attrs, *layout)
+        return found
 
     def is_contiguous(self) -> bool:
         """Whether the tensor shows its storage in row-major order without gaps."""

@@ -36,8 +36,8 @@ class Builder(Protocol):
     def name(self, name: Global) -> Any:
         """The value of ``name``, or ``name`` itself where it is only called."""
 
-    def build(self, name: Global, arguments: tuple[Any, ...]) -> Any:
-        """What the call of ``name`` makes."""
+    def build(self, name: Global, arguments: tuple[Any, ...], bare: bool) -> Any:
+        """What the call of ``name`` makes; ``bare``: what its ``__new__`` makes, before any ``__init__``."""
 
     def fetch(self, place: Any) -> Any:
         """What the pickle keeps elsewhere."""
@@ -123,7 +123,7 @@ class _Machine:
                 function, arguments = self.pop(2)
                 if not isinstance(function, Global) or not isinstance(arguments, tuple):
                     raise TypeError("it calls what is no name")
-                self.stack.append(self.builder.build(function, arguments))
+                self.stack.append(self.builder.build(function, arguments, name == "NEWOBJ"))
             case "BUILD":
                 (attributes,) = self.pop(1)
                 self.builder.state(self.top(object), attributes)

@@ -13,7 +13,8 @@ import struct
 import zipfile
 import zlib
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from mmap import mmap
 from typing import IO, Any, NamedTuple
 
 import ml_dtypes
@@ -73,17 +74,21 @@ class Leaves(NamedTuple):
     size: Callable[[tuple[int, ...]], Any]
     device: Callable[[str], Any]
     dtype: Callable[[str], Any]
+    locate: Callable[[str, int], None] = lambda place, nbytes: None
+    """Is told, once for each storage, where it was and how many bytes it has."""
+    allowed: Mapping[str, Any] = {}
+    """Classes and functions of the user that may be called, by module and name."""
 
 
-def load(file: IO[bytes], size: int, leaves: Leaves) -> Any:
-    """The tree in ``file``, of ``size`` bytes.
+def load(file: IO[bytes], size: int, leaves: Leaves, memory: mmap | None = None) -> Any:
+    """The tree in ``file``, of ``size`` bytes; the contents of tensors are in ``memory``, a map of the file, if given.
 
     Raises:
         CheckpointError: the file is damaged, or holds what only the execution of code could make.
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            reader = _Reader(archive, size, leaves)
+            reader = _Reader(archive, size, leaves, memory)
             return pickled.read(reader.member("data.pkl"), reader)
     except _DAMAGED as error:
         if isinstance(error, CheckpointError):
@@ -94,8 +99,8 @@ def load(file: IO[bytes], size: int, leaves: Leaves) -> Any:
 class _Reader:
     """One archive: its members, its storages, and the few names that a pickle of tensors uses."""
 
-    def __init__(self, archive: zipfile.ZipFile, size: int, leaves: Leaves) -> None:
-        self.archive, self.leaves = archive, leaves
+    def __init__(self, archive: zipfile.ZipFile, size: int, leaves: Leaves, memory: mmap | None = None) -> None:
+        self.archive, self.leaves, self.memory = archive, leaves, memory
         members = archive.infolist()
         names = {member.filename for member in members}
         folders = [name.removesuffix("data.pkl") for name in names if name.endswith("/data.pkl")]
@@ -115,19 +120,31 @@ class _Reader:
 
     def fetch(self, place: Any) -> tuple[np.ndarray, str]:
         """The storage with the id ``("storage", type, key, location, numel)``, and its key."""
-        kind, storage, key, _, numel = place
+        kind, storage, key, location, numel = place
         if kind != "storage" or not isinstance(storage, Global) or not isinstance(key, str):
             raise CheckpointError("it refers to something that is no storage")
         if storage.module != "torch" or storage.name not in DTYPES:
             raise CheckpointError(f"it holds a {storage}; the element types here are those of {', '.join(DTYPES)}")
         dtype = DTYPES[storage.name]
         if key not in self.storages:
-            self.storages[key] = np.frombuffer(bytearray(self.member(f"data/{key}")), np.uint8)
-            self.storages[key] = self._native(self.storages[key], dtype)
+            data = self._mapped(f"data/{key}") if self.memory is not None else bytearray(self.member(f"data/{key}"))
+            self.leaves.locate(str(location), len(data))
+            self.storages[key] = self._native(np.frombuffer(data, np.uint8), dtype)
         array = self.storages[key]
         if array.dtype != dtype or array.size != numel:
             raise CheckpointError(f"storage {key!r} is {array.dtype}[{array.size}], not {dtype}[{numel}]")
         return array, key
+
+    def _mapped(self, name: str) -> memoryview:
+        """The data of a member, which follow its header, its name and its extra field."""
+        assert self.memory is not None
+        info = self.archive.getinfo(self.folder + name)
+        header = self.memory[info.header_offset : info.header_offset + 30]
+        start = info.header_offset + len(header) + sum(struct.unpack("<26xHH", header))
+        data = memoryview(self.memory)[start : start + info.file_size]
+        if len(data) < info.file_size:
+            raise CheckpointError(f"its member {name} is longer than the file")
+        return data
 
     def _native(self, data: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """The bytes ``data`` as elements in the byte order of this machine."""
@@ -138,8 +155,11 @@ class _Reader:
             words = words.byteswap()
         return words.view(dtype)
 
-    def build(self, function: Global, arguments: tuple[Any, ...]) -> Any:
-        """What a call of ``function`` would make, for the names that files of tensors use."""
+    def build(self, function: Global, arguments: tuple[Any, ...], bare: bool) -> Any:
+        """What a call of ``function`` would make, for the names that files of tensors use, and those of the user."""
+        if str(function) in self.leaves.allowed:
+            made = self.leaves.allowed[str(function)]
+            return made.__new__(made, *arguments) if bare else made(*arguments)
         match str(function), arguments:
             case "torch._utils._rebuild_tensor_v2", ((np.ndarray() as data, str(key)), offset, size, stride, grad, *_):
                 return self.leaves.tensor(Stored(_view(data, offset, size, stride), key, bool(grad)))
@@ -170,13 +190,14 @@ class _Reader:
             CheckpointError: any other name, before anything is made of it.
         """
         text = str(name).replace("__builtin__", "builtins")
-        if text in _CALLED or (name.module == "torch" and name.name.endswith("Storage")):
+        if text in _CALLED or text in self.leaves.allowed or (name.module == "torch" and name.name.endswith("Storage")):
             return Global(*text.rsplit(".", 1))
         if name.module == "torch" and name.name in _ELEMENTS:
             return self.leaves.dtype(name.name)
         raise CheckpointError(
             f"it holds a {name}, which only code of that class could make, and nothing in a file is executed here. "
-            "Load it where that class is installed, and save tensors and containers: model.state_dict()"
+            "Load it where that class is installed, and save tensors and containers: model.state_dict(). "
+            "Classes that you trust can be named: genesis.serialization.add_safe_globals([...])"
         )
 
     def state(self, value: Any, attributes: Any) -> None:
@@ -186,8 +207,21 @@ class _Reader:
                 value._metadata = metadata  # type: ignore[attr-defined]
             case np.dtype(), (_, "<" | "|", *_):
                 pass
+            case _ if type(value) in self.leaves.allowed.values():
+                _restore(value, attributes)
             case _:
                 raise CheckpointError(f"it sets attributes of a {type(value).__name__}, which is not done here")
+
+
+def _restore(value: Any, state: Any) -> None:
+    """Give an object of a class that the user trusts its state, as ``pickle`` does."""
+    if hasattr(value, "__setstate__"):
+        value.__setstate__(state)
+        return
+    plain, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+    vars(value).update(plain or {})
+    for name, part in (slots or {}).items():
+        setattr(value, name, part)
 
 
 def _view(data: np.ndarray, offset: Any, size: Any, stride: Any) -> np.ndarray:

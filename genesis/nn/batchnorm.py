@@ -19,6 +19,7 @@ class _ChannelNorm(Affine):
     """Parameters and buffers ``[num_features]``; ``RANKS`` are the numbers of dimensions an input may have."""
 
     RANKS: tuple[int, ...]
+    _version = 2  # since PyTorch has num_batches_tracked
 
     def __init__(
         self,

@@ -55,6 +55,7 @@ class Module(metaclass=Watched):
     """
 
     training: bool
+    _version = 1  # of the layout of a state dict, which records it
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
@@ -473,7 +474,11 @@ class Module(metaclass=Watched):
         self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
     ) -> dict[str, Any]:
         """Name -> parameter or persistent buffer, detached (unless ``keep_vars``) but on the same storage."""
-        destination = {} if destination is None else destination
+        destination = OrderedDict() if destination is None else destination
+        if not hasattr(destination, "_metadata") and isinstance(destination, OrderedDict):
+            destination._metadata = OrderedDict()  # type: ignore[attr-defined]
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix.removesuffix(".")] = {"version": self._version}
         for name, member in self._persistent():
             destination[prefix + name] = member if keep_vars else detach(member)
         for name, module in self._modules.items():

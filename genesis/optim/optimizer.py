@@ -363,10 +363,19 @@ class Optimizer(metaclass=Watched):
     # Saving
 
     def state_dict(self) -> dict[str, Any]:
-        """``{"state": {index: {name: Tensor}}, "param_groups": [...]}``, the layout of PyTorch; nothing is copied."""
+        """``{"state": {index: {name: Tensor}}, "param_groups": [...]}``, the layout of PyTorch.
+
+        Nothing is copied but step counters: where parameters share one, each entry has its own, as PyTorch expects.
+        """
         index: dict[Any, Any] = {p: i for i, p in enumerate(self._parameters())}
         groups = [{**group, "params": [index[p] for p in group["params"]]} for group in self.param_groups]
         kept = {index.get(p, p): dict(s) if isinstance(s, dict) else s for p, s in self.state.items() if s != {}}
+        met: set[Tensor] = set()
+        for state in kept.values():
+            step = state.get("step") if isinstance(state, dict) else None
+            if isinstance(step, Tensor) and current_recording() is None:
+                state["step"] = from_array(np.array(step._cell.fetched().data)) if step in met else step
+                met.add(step)
         return {"state": kept, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:

@@ -45,7 +45,6 @@ def test_an_error_of_a_users_function_stays_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("owner", "name", "says"),
     [
-        (genesis, "save", "use genesis.save_checkpoint(dict, path)"),
         (genesis, "sofmax", "did you mean softmax"),
         (nn, "Conv2D", "did you mean Conv2d"),
         (nn.functional, "cross_entropi", "did you mean cross_entropy"),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -54,6 +55,8 @@ def test_no_advice_is_about_a_name_that_is_everywhere() -> None:
 @pytest.mark.parametrize("name", sorted(INSTEAD)[::10])
 def test_a_known_name_gets_advice_and_no_guess(name: str) -> None:
     for owner in (genesis, nn, optim):
+        if isinstance(getattr(owner, name, None), ModuleType):  # such as nn.sparse, where Embedding is
+            continue
         with pytest.raises(AttributeError, match=re.escape(INSTEAD[name])):
             getattr(owner, name)
 

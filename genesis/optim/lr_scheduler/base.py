@@ -101,6 +101,7 @@ class LRScheduler(HostObject, metaclass=Watched):
     def _initial_step(self) -> None:
         """Set the rates of epoch 0, or of the epoch to resume at."""
         self._step_count = 1
+        self._get_lr_called_within_step = False  # a key of PyTorch's state dicts
         self._is_initial = True
         self._update_lr()
         self._is_initial = False

@@ -57,6 +57,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.eta_min = eta_min
         self.T_cur: float = last_epoch
         super().__init__(optimizer, last_epoch)
+        self._step_count = 0  # as in PyTorch, where this schedule does not count
+
+    def step(self, epoch: float | None = None) -> None:
+        """Advance by one, or jump to ``epoch``, which may be a fraction."""
+        self._update_lr(epoch)
 
     def get_lr(self) -> list[float]:
         height = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2

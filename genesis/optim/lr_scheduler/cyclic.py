@@ -126,25 +126,23 @@ class OneCycleLR(LRScheduler):
             raise ChoiceError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
             raise ChoiceError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
-        self.anneal_strategy = anneal_strategy
+        self._anneal_func_type = anneal_strategy
 
-        # (last step, rate before and after, momentum before and after); the names are keys of a param group
         rise = pct_start * self.total_steps
         end = self.total_steps - 1
-        self._phases: list[tuple[float, str, str, str, str]] = [
-            (rise - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum")
-        ]
+        self._schedule_phases = [_phase(rise - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
         if three_phase:
-            self._phases += [
-                (2 * rise - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"),
-                (end, "initial_lr", "min_lr", "max_momentum", "max_momentum"),
+            self._schedule_phases += [
+                _phase(2 * rise - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"),
+                _phase(end, "initial_lr", "min_lr", "max_momentum", "max_momentum"),
             ]
         else:
-            self._phases += [(end, "max_lr", "min_lr", "base_momentum", "max_momentum")]
+            self._schedule_phases += [_phase(end, "max_lr", "min_lr", "base_momentum", "max_momentum")]
 
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
             _check_momentum(optimizer)
+            self.use_beta1 = "betas" in optimizer.param_groups[0]
         if last_epoch == -1:
             lows = per_group("base_momentum", optimizer, base_momentum)
             highs = per_group("max_momentum", optimizer, max_momentum)
@@ -159,10 +157,10 @@ class OneCycleLR(LRScheduler):
         step = self.last_epoch
         if step > self.total_steps:
             raise ChoiceError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
-        ends = [phase[0] for phase in self._phases]
+        ends = [phase["end_step"] for phase in self._schedule_phases]
         index = min(bisect_left(ends, step), len(ends) - 1)
         begin = ends[index - 1] if index else 0
-        end, rate0, rate1, momentum0, momentum1 = self._phases[index]
+        end, rate0, rate1, momentum0, momentum1 = self._schedule_phases[index].values()
         share = (step - begin) / (end - begin)
         groups = self.optimizer.param_groups
         self._per_group("optimizer.param_groups", [group for group in groups if "max_lr" in group])
@@ -172,9 +170,20 @@ class OneCycleLR(LRScheduler):
         return [self._anneal(number(group, rate0), number(group, rate1), share) for group in groups]
 
     def _anneal(self, start: float, end: float, share: float) -> float:
-        if self.anneal_strategy == "cos":
+        if self._anneal_func_type == "cos":
             return end + (start - end) / 2.0 * (math.cos(math.pi * share) + 1)
         return (end - start) * share + start
+
+
+def _phase(end: float, start_lr: str, end_lr: str, start_momentum: str, end_momentum: str) -> dict[str, Any]:
+    """A part of the cycle up to step ``end``, as PyTorch saves it; the names are keys of a param group."""
+    return {
+        "end_step": end,
+        "start_lr": start_lr,
+        "end_lr": end_lr,
+        "start_momentum": start_momentum,
+        "end_momentum": end_momentum,
+    }
 
 
 def _check_momentum(optimizer: Schedulable) -> None:

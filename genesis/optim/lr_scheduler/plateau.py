@@ -46,7 +46,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.min_lrs = per_group("min_lr", optimizer, min_lr)
         self.eps = eps
         self.last_epoch = 0
-        self.best = math.inf if mode == "min" else -math.inf
+        self.best = self.mode_worse = math.inf if mode == "min" else -math.inf
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
         self._note_lr()
