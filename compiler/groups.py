@@ -13,8 +13,8 @@ class Group:
 
     ``sources`` are the groups it reads, ``readers`` the groups that read it. The kernels of ``ended``, some of its
     sources, must have ended before it starts: it does not read them in its own place. ``sinks`` are results that are
-    complete only when the kernel has ended, ``copies`` views that it stores. ``rank`` is its place in an order in which
-    every group stands behind its sources; :class:`Groups` keeps it.
+    complete only when the kernel has ended, ``copies`` views that it stores. :class:`Groups` keeps ``number``, its
+    place in the order in which groups were added, and ``rank``, its place in an order of groups behind their sources.
     """
 
     def __init__(self, position: int, size: int, columns: int | None = None) -> None:
@@ -28,7 +28,12 @@ class Group:
         self.readers: set[Group] = set()
         self.ended: set[Group] = set()
         self.copies: list[Value] = []
-        self.rank = 0
+        self.number = self.rank = 0
+
+    @property
+    def degree(self) -> int:
+        """How many groups it reads, or is read by."""
+        return len(self.sources) + len(self.readers)
 
     @property
     def rows(self) -> int | None:
@@ -48,18 +53,18 @@ class Groups:
     """
 
     def __init__(self) -> None:
-        self._all: dict[Group, None] = {}
+        self._all: set[Group] = set()
         self._added = 0
         self.steps = 0
 
     def __iter__(self) -> Iterator[Group]:
-        return iter(self._all)
+        return iter(sorted(self._all, key=lambda group: group.number))
 
     def add(self, group: Group) -> None:
         """A group that reads nothing yet."""
-        group.rank = self._added
+        group.number = group.rank = self._added
         self._added += 1
-        self._all[group] = None
+        self._all.add(group)
 
     def link(self, reader: Group, source: Group) -> None:
         """``reader`` reads ``source``. Raises CompilerError if ``source`` depends on ``reader``."""
@@ -103,30 +108,32 @@ class Groups:
         return start in self._closure(between, "sources", start.rank)
 
     def merge(self, a: Group, b: Group) -> Group:
-        """``b`` becomes part of ``a``, the result. Neither may depend on the other through a third group."""
-        a.nodes += b.nodes
-        a.first, a.last = min(a.first, b.first), max(a.last, b.last)
-        a.columns = a.columns if a.columns is not None else b.columns
-        a.anchor = a.anchor or b.anchor
-        a.sinks |= b.sinks
-        a.ended = (a.ended | b.ended) - {a, b}
-        sources, readers = (a.sources | b.sources) - {a, b}, (a.readers | b.readers) - {a, b}
-        for group in (a, b):
-            for source in group.sources:
-                source.readers.discard(group)
-            for reader in group.readers:
-                reader.sources.discard(group)
-        for reader in readers:
-            if b in reader.ended:
-                reader.ended.remove(b)
-                reader.ended.add(a)
-        del self._all[b]
-        a.sources, a.readers, a.rank = set(), set(), max(a.rank, b.rank)
-        for source in sources:
-            self.link(a, source)
-        for reader in readers:
-            self.link(reader, a)
-        return a
+        """The group of both, in the place of ``a``: the one with more edges, so that few are moved.
+
+        Neither may depend on the other through a third group.
+        """
+        whole, part = (a, b) if a.degree >= b.degree else (b, a)
+        whole.nodes = a.nodes + b.nodes
+        whole.first, whole.last = min(a.first, b.first), max(a.last, b.last)
+        whole.columns = a.columns if a.columns is not None else b.columns
+        whole.anchor = a.anchor or b.anchor
+        whole.number = a.number
+        whole.sinks |= part.sinks
+        whole.ended |= part.ended
+        for source in part.sources:
+            source.readers.remove(part)
+        for reader in part.readers:
+            reader.sources.remove(part)
+            if part in reader.ended:
+                reader.ended.remove(part)
+                reader.ended.add(whole)
+        whole.ended -= {whole, part}
+        self._all.remove(part)
+        for source in part.sources:
+            self.link(whole, source)
+        for reader in part.readers:
+            self.link(reader, whole)
+        return whole
 
 
 def _rank(group: Group) -> int:

@@ -47,24 +47,26 @@ def _crowd(lifetimes: Sequence[Lifetime]) -> list[int]:
 
 def _placed(lifetimes: Sequence[Lifetime], order: Sequence[int], tight: bool) -> tuple[list[int], int]:
     """Offsets given in this order: in the lowest gap, or in the tightest, between those that have theirs already."""
-    lives = [lifetimes[i] for i in order]
-    starts, ends = np.array([x.start for x in lives]), np.array([x.end for x in lives])
     offsets = [0] * len(lifetimes)
-    begins, stops = np.zeros((2, len(lives)), np.int64)  # what is taken, in this order
+    taken = np.zeros((4, len(order) + 1), np.int64)  # from and to which step, from and to which byte, by first byte
     total = 0
-    for n, (i, life) in enumerate(zip(order, lives, strict=True)):
+    for n, i in enumerate(order):
+        life = lifetimes[i]
         size = -(-max(life.nbytes, 1) // ALIGNMENT) * ALIGNMENT
         if size >= PAGE:
             size += ALIGNMENT * (1 + n % 7)
-        together = np.flatnonzero((starts[:n] <= life.end) & (ends[:n] >= life.start))
-        together = together[np.argsort(begins[together])]
-        free = np.maximum.accumulate([0, *stops[together]])  # in front of each, and behind all
+        starts, ends, begins, stops = taken[:, :n]
+        together = np.flatnonzero((starts <= life.end) & (ends >= life.start))
+        free = np.zeros(together.size + 1, np.int64)  # in front of each, and behind all
+        np.maximum.accumulate(stops[together], out=free[1:])
         gaps = begins[together] - free[:-1]
         fitting = np.flatnonzero(gaps >= size)
         found = fitting[np.argmin(gaps[fitting]) if tight else 0] if fitting.size else -1
-        offsets[i] = begins[n] = int(free[found])
-        stops[n] = begins[n] + _room(life)
-        total = max(total, offsets[i] + size)
+        offset = offsets[i] = int(free[found])
+        place = int(begins.searchsorted(offset))
+        taken[:, place + 1 : n + 1] = taken[:, place:n]
+        taken[:, place] = life.start, life.end, offset, offset + _room(life)
+        total = max(total, offset + size)
     return offsets, total
 
 

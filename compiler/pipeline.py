@@ -12,7 +12,7 @@ from compiler.codegen.c.isa import ISAS, Isa
 from compiler.errors import VerifyError
 from compiler.features import PLAIN, Features
 from compiler.imports import import_whole
-from compiler.ir.graph import Graph
+from compiler.ir.graph import Graph, Node
 from compiler.ir.replay import in_loops
 from compiler.ir.verify import verify
 from compiler.passes.autocast import autocast
@@ -104,14 +104,16 @@ class Stages:
 
     def run(self, passes: Sequence[Named]) -> Graph:
         """Run ``passes`` on the latest graph, verifying each result."""
+        typed: set[Node] = set()
         for name, run in passes:
             start = perf_counter()
             graph = run(self.latest)
             self.seconds[name] = perf_counter() - start
             try:
-                verify(graph)
+                verify(graph, typed)
             except VerifyError as error:
                 raise VerifyError(f"after pass {name!r}: {error}\n{print_graph(graph)}") from None
+            typed.update(graph.nodes)
             self.graphs[name] = graph
         return self.latest
 

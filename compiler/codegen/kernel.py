@@ -7,7 +7,7 @@ sinks, are results only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -52,6 +52,22 @@ class Pass:
     reductions: list[Node]
     sums: list[Node]
     stored: dict[int, Value]
+
+
+def structure(node: Node) -> Hashable:
+    """All that a kernel is printed from: equal for two nodes that compute the same on operands of the same types."""
+    body = node.body
+    assert body is not None
+    params = body.inputs()
+    number = {value: i for i, value in enumerate(params)}
+    parts: list[Hashable] = [v.type for v in params]
+    for inner in body.nodes:
+        attrs = repr(inner.attrs)  # as text, 0.0 is not -0.0, nor 1 True
+        parts.append((inner.op, attrs, tuple([number[v] for v in inner.inputs])))
+        for value in inner.outputs:
+            number[value] = len(number)
+    domain = [node.attrs[name] for name in ("kind", "rows", "columns")]
+    return tuple(domain), tuple(parts), tuple([number[v] for v in body.outputs])
 
 
 class Kernel:

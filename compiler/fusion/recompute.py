@@ -27,7 +27,7 @@ def recompute(placed: Placed, stored: set[Value]) -> None:
         value = node.outputs[0]
         if value not in stored or value in fixed or value in placed.group[value].sinks:
             continue
-        sources = _cheap_sources(placed, value, stored - {value}, value.type, 6)
+        sources = _cheap_sources(placed, value, stored, value.type, 6)
         if sources is None or _dearer(placed, value, sources, stored, readers):
             continue
         stored.remove(value)

@@ -68,7 +68,8 @@ def replay(builder: GraphBuilder, nodes: Iterable[Node], rule: Rewrite, new: dic
         outputs = rule(node, inputs)
         if outputs is None:
             outputs = copy_node(builder, node, inputs)
-        new.update((a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b)
+        if outputs is not node.outputs:
+            new.update([(a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b])
 
 
 @contextmanager

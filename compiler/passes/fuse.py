@@ -249,6 +249,8 @@ class _Fusion(Placed):
             return None
         size = prod(shape)
         if size == group.size and root.type.size == size:
+            if all(view.op.keeps == "order" for view in chain):
+                return group
             place = Var("e", size)
             _, index = _element_map(value, shape, Index.of(place))
             return group if index == Index.of(place) else None
@@ -312,11 +314,12 @@ class _Fusion(Placed):
         """Have kernels that compute single numbers, and do not wait for each other, compute them together."""
         numbers: list[Group] = []
         for group in [g for g in self.groups if g.size == 1 and g.anchor is None and not g.sinks and not g.copies]:
-            home = next((g for g in numbers if self._mergeable(g, group) and self._independent(g, group)), None)
-            if home is None:
-                numbers.append(group)
+            for i, home in enumerate(numbers):
+                if self._mergeable(home, group) and self._independent(home, group):
+                    numbers[i] = self._union(home, group)
+                    break
             else:
-                self._union(home, group)
+                numbers.append(group)
 
     def _fits(self, group: Group, node: Node, kind: str, columns: int) -> bool:
         """Whether a reduction of a value of ``group`` can run in its kernel."""
@@ -373,10 +376,11 @@ class _Fusion(Placed):
         return not through(a, b) and not through(b, a)
 
     def _union(self, a: Group, b: Group) -> Group:
-        for node in b.nodes:
+        whole = self.groups.merge(a, b)
+        for node in (b if whole is a else a).nodes:
             for value in node.outputs:
-                self.group[value] = a
-        return self.groups.merge(a, b)
+                self.group[value] = whole
+        return whole
 
     def _start(self, group: Group, node: Node) -> None:
         self.groups.add(group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 
 from compiler.codegen import kernel as analysis
 from compiler.codegen.c import column, convolution, short_rows
@@ -40,12 +41,22 @@ class Functions:
         self.micro_kernels: list[MicroKernels] = []
         self.scratch: set[tuple[int, int]] = set()
         self.checks: list[Check] = []
+        self._known: dict[Hashable, tuple[Kernel, str]] = {}
 
     def kernel(self, node: Node, aliases: dict[int, int], fixed: frozenset[int]) -> tuple[Kernel, str]:
         """The kernel of a node and the name of its function.
 
         ``aliases``: outputs that overwrite an operand; ``fixed``: operands that every iteration of a loop finds alike.
         """
+        key = analysis.structure(node), tuple(sorted(aliases.items())), fixed
+        found = self._known.get(key)
+        if found is None:
+            found = self._new(node, aliases, fixed)
+            if not found[0].checks:  # which say where in the user's program they stand
+                self._known[key] = found
+        return found
+
+    def _new(self, node: Node, aliases: dict[int, int], fixed: frozenset[int]) -> tuple[Kernel, str]:
         kernel = self._kernel(node, aliases, fixed)
         self.checks += [Check(c.attrs["what"], c.attrs.get("size"), str(c.loc)) for c in kernel.checks]
         if isinstance(kernel, TeamKernel):

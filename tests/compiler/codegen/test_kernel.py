@@ -2,7 +2,7 @@
 
 import pytest
 
-from compiler.codegen.kernel import Kernel
+from compiler.codegen.kernel import Kernel, structure
 from compiler.domain import looked_up
 from compiler.index import Index, Var, join, split
 from compiler.ir.types import bf16, f32, i8, i32
@@ -26,6 +26,28 @@ SOFTMAX = """
   %5: f32[8] = sum(%4) {axes=[0]}
   return %4, %5
 """
+
+
+STEP = """
+  input %x: f32[6,8]
+  %0: f32[] = constant() {{value={value}, dtype=f32}}
+  %1: f32[6,8] = mul(%x, %0)
+  %2: f32[6] = sum(%1) {{axes=[{axis}], keepdim=false}}
+  return %2
+"""
+
+
+def test_kernels_of_one_structure_compute_the_same() -> None:
+    def found(text: str) -> object:
+        (node,) = Stages(read(text)).run(lowering()).nodes
+        return structure(node)
+
+    one = STEP.format(value=2.0, axis=1)
+    assert found(one) == found(one.replace("%x", "%other"))
+    assert found(one) != found(STEP.format(value=3.0, axis=1))
+    assert found(STEP.format(value=0.0, axis=1)) != found(STEP.format(value=-0.0, axis=1))
+    assert found(one) != found(one.replace("f32[6,8]", "f32[6,9]"))
+    assert found(one) != found(one.replace("mul(%x, %0)", "mul(%0, %x)"))
 
 
 def test_a_pass_over_the_row_for_each_level_of_reductions() -> None:

@@ -101,6 +101,19 @@ def test_a_sound_graph_is_returned() -> None:
     assert verify(Graph("empty")).nodes == []
 
 
+def test_types_of_nodes_that_were_sound_are_not_inferred_again() -> None:
+    graph = sound()
+    wrong = Node(OPS["relu"], (graph.params[0].value,), (TensorType(f16, (4,)),), {})
+    graph.nodes.append(wrong)
+    with pytest.raises(VerifyError, match="results are typed"):
+        verify(graph)
+    assert verify(graph, [wrong]) is graph
+    graph.nodes.insert(0, graph.nodes.pop())
+    graph.params.pop(0)
+    with pytest.raises(VerifyError, match="not defined before its use"):
+        verify(graph, [wrong])
+
+
 @pytest.mark.parametrize("rule", BROKEN)
 def test_a_broken_rule_is_named(rule: str) -> None:
     breaks, message = BROKEN[rule]
