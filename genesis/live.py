@@ -242,7 +242,7 @@ def _baked(value: Any, exact: bool = False, switch: bool = False) -> Any:
     if isinstance(value, LiveDict):
         return IdentityKey(value)
     if isinstance(value, tuple | list):
-        return type(value), *map(_baked, value)
+        return type(value), *(_baked(item, exact) for item in value)
     return IdentityKey(value)
 
 

@@ -82,7 +82,7 @@ _ABSENT = frozenset(
     "lp_pool2d embedding_bag upsample linalg fft svd det inverse cross kron inner "
     "mode logspace histc vmap func cummax cummin logcumsumexp "
     "take triu_indices tril_indices std_mean var_mean aminmax nansum nanmean "
-    "NAdam LBFGS ASGD SparseAdam Adafactor Muon WeightedRandomSampler spectral_norm weight_norm "
+    "WeightedRandomSampler spectral_norm weight_norm "
     "parametrizations parametrize detect_anomaly set_detect_anomaly custom_fwd custom_bwd random_ "
     "apply_ resize_".split()
 )

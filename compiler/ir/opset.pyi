@@ -22,6 +22,9 @@ class _acosh(Op):
 class _adadelta_update(Op):
     def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value, Value]: ...
 
+class _adafactor_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ..., factored: bool = ...) -> Any: ...
+
 class _adagrad_update(Op):
     def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value]: ...
 
@@ -51,6 +54,15 @@ class _argmax(Op):
 
 class _argmin(Op):
     def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
+
+class _asgd_rate(Op):
+    def __call__(self, step: Value, /, *scalars: Value) -> Value: ...
+
+class _asgd_share(Op):
+    def __call__(self, step: Value, t0: Value, /) -> Value: ...
+
+class _asgd_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ...) -> tuple[Value, Value]: ...
 
 class _asin(Op):
     def __call__(self, x: Operand, /) -> Value: ...
@@ -367,6 +379,15 @@ class _mse_loss(Op):
 class _mul(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
+class _muon_update(Op):
+    def __call__(self, *types: Value, nesterov: bool = ..., coefficients: Any, steps: Any, ratio: float = ...) -> tuple[Value, Value]: ...
+
+class _nadam_product(Op):
+    def __call__(self, product: Value, step: Value, beta1: Value, momentum_decay: Value, /) -> Value: ...
+
+class _nadam_update(Op):
+    def __call__(self, *types: Value, maximize: bool = ..., decoupled: bool = ...) -> tuple[Value, Value, Value]: ...
+
 class _ndtr(Op):
     def __call__(self, x: Operand, /) -> Value: ...
 
@@ -573,6 +594,7 @@ class OpSet:
     acos: _acos
     acosh: _acosh
     adadelta_update: _adadelta_update
+    adafactor_update: _adafactor_update
     adagrad_update: _adagrad_update
     adam_update: _adam_update
     adamax_update: _adamax_update
@@ -583,6 +605,9 @@ class OpSet:
     any: _any
     argmax: _argmax
     argmin: _argmin
+    asgd_rate: _asgd_rate
+    asgd_share: _asgd_share
+    asgd_update: _asgd_update
     asin: _asin
     asinh: _asinh
     atan: _atan
@@ -688,6 +713,9 @@ class OpSet:
     minimum: _minimum
     mse_loss: _mse_loss
     mul: _mul
+    muon_update: _muon_update
+    nadam_product: _nadam_product
+    nadam_update: _nadam_update
     ndtr: _ndtr
     ndtri: _ndtri
     ne: _ne

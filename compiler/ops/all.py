@@ -13,6 +13,7 @@ from compiler.ops import (  # noqa: F401
     layout,
     loop,
     loss,
+    matrix_optimizers,
     normalization,
     optimizers,
     pool,

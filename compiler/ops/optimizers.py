@@ -18,7 +18,7 @@ from compiler.ops.elementwise import as_type
 from compiler.ops.training import check_scalars, training_op
 
 
-def _infer_update(tensors: int, scalars: int) -> Any:
+def infer_update(tensors: int, scalars: int) -> Any:
     """The type rule of an optimizer's step on so many tensors (parameter, gradient, moments), then so many scalars.
 
     The results are the new parameter and moments: all tensors but the gradient.
@@ -37,7 +37,7 @@ def _infer_update(tensors: int, scalars: int) -> Any:
     return infer
 
 
-def _rounded(update: Callable[..., Any]) -> Callable[..., tuple[Value, ...]]:
+def rounded(update: Callable[..., Any]) -> Callable[..., tuple[Value, ...]]:
     """``update`` on 16-bit tensors in f32; the new parameter and moments are rounded once, to the types of the old."""
 
     def expand(o: OpSet, *operands: Value, **attrs: Any) -> tuple[Value, ...]:
@@ -47,7 +47,7 @@ def _rounded(update: Callable[..., Any]) -> Callable[..., tuple[Value, ...]]:
     return expand
 
 
-def _descent(o: OpSet, g: Value, p: Value, weight_decay: Value, maximize: bool) -> Value:
+def descent(o: OpSet, g: Value, p: Value, weight_decay: Value, maximize: bool) -> Value:
     g = o.neg(g) if maximize else g
     return o.add(g, o.mul(p, weight_decay))
 
@@ -57,15 +57,15 @@ def _decayed(
 ) -> tuple[Value, Value]:
     """Parameter and direction of descent, with the decay taken from the one or added to the other."""
     if not decoupled:
-        return p, _descent(o, g, p, weight_decay, maximize)
+        return p, descent(o, g, p, weight_decay, maximize)
     return o.mul(p, o.sub(1.0, o.mul(lr, weight_decay))), o.neg(g) if maximize else g
 
 
 def _sgd(o: OpSet, p: Value, g: Value, lr: Value, weight_decay: Value, maximize: bool) -> tuple[Value]:
-    return (o.sub(p, o.mul(_descent(o, g, p, weight_decay, maximize), lr)),)
+    return (o.sub(p, o.mul(descent(o, g, p, weight_decay, maximize), lr)),)
 
 
-training_op("sgd_update", _infer_update(2, 2), _rounded(_sgd), updates=True, maximize=False)
+training_op("sgd_update", infer_update(2, 2), rounded(_sgd), updates=True, maximize=False)
 
 
 def _sgd_momentum(
@@ -82,7 +82,7 @@ def _sgd_momentum(
     maximize: bool,
 ) -> tuple[Value, Value]:
     """Sutskever et al., 2013. ``first``: the buffer starts as the gradient itself."""
-    d = _descent(o, g, p, weight_decay, maximize)
+    d = descent(o, g, p, weight_decay, maximize)
     buffer = d if first else o.add(o.mul(buffer, momentum), o.mul(d, o.sub(1.0, dampening)))
     step = o.add(d, o.mul(buffer, momentum)) if nesterov else buffer
     return o.sub(p, o.mul(step, lr)), buffer
@@ -90,8 +90,8 @@ def _sgd_momentum(
 
 training_op(
     "sgd_momentum_update",
-    _infer_update(3, 4),
-    _rounded(_sgd_momentum),
+    infer_update(3, 4),
+    rounded(_sgd_momentum),
     updates=True,
     nesterov=False,
     first=False,
@@ -127,7 +127,7 @@ def _adam(
     return (p, m, v, largest) if amsgrad else (p, m, v)
 
 
-def _rule(name: str, update: Any, moments: Callable[..., int], scalars: Callable[..., int], **flags: bool) -> None:
+def rule(name: str, update: Any, moments: Callable[..., int], scalars: Callable[..., int], **flags: bool) -> None:
     """Register the update of an optimizer that counts its steps.
 
     Operands: parameter, gradient, so many ``moments``, the step count f32[] (this step included), so many f64
@@ -138,15 +138,15 @@ def _rule(name: str, update: Any, moments: Callable[..., int], scalars: Callable
         tensors = 2 + moments(**attrs)
         if len(types) > tensors and types[tensors] != TensorType(f32, ()):
             raise OpError(f"the step count is f32[], not {types[tensors]}")
-        results: tuple[TensorType, ...] = _infer_update(tensors, scalars(**attrs))(
+        results: tuple[TensorType, ...] = infer_update(tensors, scalars(**attrs))(
             *types[:tensors], *types[tensors + 1 :]
         )
         return results
 
-    training_op(name, infer, _rounded(update), updates=True, maximize=False, **flags)
+    training_op(name, infer, rounded(update), updates=True, maximize=False, **flags)
 
 
-_rule("adam_update", _adam, lambda amsgrad, **_: 2 + amsgrad, lambda **_: 5, decoupled=False, amsgrad=False)
+rule("adam_update", _adam, lambda amsgrad, **_: 2 + amsgrad, lambda **_: 5, decoupled=False, amsgrad=False)
 
 
 def _rmsprop(o: OpSet, p: Value, g: Value, *rest: Value, momentum: bool, centered: bool, maximize: bool) -> Any:
@@ -157,7 +157,7 @@ def _rmsprop(o: OpSet, p: Value, g: Value, *rest: Value, momentum: bool, centere
     moments = 1 + momentum + centered
     square, *others = rest[:moments]
     _, lr, alpha, eps, weight_decay, *factor = rest[moments:]
-    g = _descent(o, g, p, weight_decay, maximize)
+    g = descent(o, g, p, weight_decay, maximize)
     new = o.sub(1.0, alpha)
     square = variance = o.add(o.mul(square, alpha), o.mul(o.mul(g, g), new))
     means = []
@@ -172,7 +172,7 @@ def _rmsprop(o: OpSet, p: Value, g: Value, *rest: Value, momentum: bool, centere
     return o.sub(p, o.mul(buffer, lr)), square, buffer, *means
 
 
-_rule(
+rule(
     "rmsprop_update",
     _rmsprop,
     lambda momentum, centered, **_: 1 + momentum + centered,
@@ -195,13 +195,13 @@ def _adagrad(
     maximize: bool,
 ) -> tuple[Value, Value]:
     """Duchi et al., "Adaptive subgradient methods", 2011. ``total``: the sum of the squares."""
-    g = _descent(o, g, p, weight_decay, maximize)
+    g = descent(o, g, p, weight_decay, maximize)
     rate = o.div(lr, o.add(o.mul(o.sub(o.cast(step, to=f64), 1.0), lr_decay), 1.0))
     total = o.add(total, o.mul(g, g))
     return o.sub(p, o.mul(o.div(g, o.add(o.sqrt(total), eps)), rate)), total
 
 
-_rule("adagrad_update", _adagrad, lambda **_: 1, lambda **_: 4)
+rule("adagrad_update", _adagrad, lambda **_: 1, lambda **_: 4)
 
 
 def _adadelta(
@@ -218,7 +218,7 @@ def _adadelta(
     maximize: bool,
 ) -> tuple[Value, Value, Value]:
     """Zeiler, "ADADELTA", 2012. ``square``, ``moved``: mean squares of the gradients and of the moves."""
-    g = _descent(o, g, p, weight_decay, maximize)
+    g = descent(o, g, p, weight_decay, maximize)
     new = o.sub(1.0, rho)
     square = o.add(o.mul(square, rho), o.mul(o.mul(g, g), new))
     move = o.mul(o.div(o.sqrt(o.add(moved, eps)), o.sqrt(o.add(square, eps))), g)
@@ -226,7 +226,7 @@ def _adadelta(
     return o.sub(p, o.mul(move, lr)), square, moved
 
 
-_rule("adadelta_update", _adadelta, lambda **_: 2, lambda **_: 4)
+rule("adadelta_update", _adadelta, lambda **_: 2, lambda **_: 4)
 
 
 def _adamax(
@@ -244,14 +244,14 @@ def _adamax(
     maximize: bool,
 ) -> tuple[Value, Value, Value]:
     """Kingma & Ba, 2015, section 7.1. ``largest``: the largest gradient, which fades by ``beta2``."""
-    g = _descent(o, g, p, weight_decay, maximize)
+    g = descent(o, g, p, weight_decay, maximize)
     rate = o.div(lr, o.sub(1.0, o.pow(beta1, o.cast(step, to=f64))))
     m = o.add(m, o.mul(o.sub(g, m), o.sub(1.0, beta1)))
     largest = o.maximum(o.mul(largest, beta2), o.add(o.abs(g), eps))
     return o.sub(p, o.mul(o.div(m, largest), rate)), m, largest
 
 
-_rule("adamax_update", _adamax, lambda **_: 2, lambda **_: 5)
+rule("adamax_update", _adamax, lambda **_: 2, lambda **_: 5)
 
 
 def _radam(
@@ -290,7 +290,101 @@ def _radam(
     return o.sub(p, o.mul(m, step_size)), m, v
 
 
-_rule("radam_update", _radam, lambda **_: 2, lambda **_: 5, decoupled=False)
+rule("radam_update", _radam, lambda **_: 2, lambda **_: 5, decoupled=False)
+
+
+def _nadam(
+    o: OpSet,
+    p: Value,
+    g: Value,
+    m: Value,
+    v: Value,
+    step: Value,
+    lr: Value,
+    beta1: Value,
+    beta2: Value,
+    eps: Value,
+    weight_decay: Value,
+    momentum_decay: Value,
+    product: Value,
+    decoupled: bool,
+    maximize: bool,
+) -> tuple[Value, Value, Value]:
+    """Dozat, "Incorporating Nesterov momentum into Adam", 2016. ``product``: of the momenta of all steps so far."""
+    p, g = _decayed(o, p, g, lr, weight_decay, decoupled, maximize)
+    t = o.cast(step, to=f64)
+    now, later = (_momentum(o, beta1, momentum_decay, when) for when in (t, o.add(t, 1.0)))
+    m = o.add(m, o.mul(o.sub(g, m), o.sub(1.0, beta1)))
+    v = o.add(o.mul(v, beta2), o.mul(o.mul(g, g), o.sub(1.0, beta2)))
+    denominator = o.add(o.sqrt(o.mul(v, o.reciprocal(o.sub(1.0, o.pow(beta2, t))))), eps)
+    by_gradient = o.div(o.mul(lr, o.sub(1.0, now)), o.sub(1.0, product))
+    by_mean = o.div(o.mul(lr, later), o.sub(1.0, o.mul(product, later)))
+    move = o.div(o.add(o.mul(g, by_gradient), o.mul(m, by_mean)), denominator)
+    return o.sub(p, move), m, v
+
+
+def _momentum(o: OpSet, beta1: Value, momentum_decay: Value, t: Value) -> Value:
+    """The momentum of step ``t``, which grows towards ``beta1``."""
+    return o.mul(beta1, o.sub(1.0, o.mul(0.5, o.pow(0.96, o.mul(t, momentum_decay)))))
+
+
+rule("nadam_update", _nadam, lambda **_: 2, lambda **_: 7, decoupled=False)
+
+
+def _infer_number(number: TensorType, *scalars: TensorType) -> TensorType:
+    check_scalars(*scalars)
+    if number != TensorType(f32, ()):
+        raise OpError(f"what parameters remember together is f32[], not {number}")
+    return number
+
+
+training_op(
+    "nadam_product",
+    lambda product, step, beta1, momentum_decay: _infer_number(product, beta1, momentum_decay),
+    lambda o, product, step, beta1, momentum_decay: o.mul(
+        product, o.cast(_momentum(o, beta1, momentum_decay, o.cast(step, to=f64)), to=f32)
+    ),
+    updates=True,
+)
+
+
+def _asgd(
+    o: OpSet,
+    p: Value,
+    g: Value,
+    average: Value,
+    step: Value,
+    lambd: Value,
+    weight_decay: Value,
+    eta: Value,
+    mu: Value,
+    maximize: bool,
+) -> tuple[Value, Value]:
+    """Polyak & Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
+
+    ``eta``: the rate of this step; ``mu``: the share of the new parameter in the average.
+    """
+    g = descent(o, g, p, weight_decay, maximize)
+    p = o.sub(o.mul(p, o.sub(1.0, o.mul(lambd, eta))), o.mul(g, eta))
+    return p, o.where(o.eq(mu, 1.0), p, o.add(average, o.mul(o.sub(p, average), mu)))
+
+
+rule("asgd_update", _asgd, lambda **_: 1, lambda **_: 4)
+
+training_op(
+    "asgd_rate",
+    lambda step, *scalars: _infer_number(step, *scalars),
+    lambda o, step, lr, lambd, alpha: o.cast(
+        o.div(lr, o.pow(o.add(1.0, o.mul(o.mul(lambd, lr), o.cast(step, to=f64))), alpha)), to=f32
+    ),
+    updates=True,
+)
+training_op(
+    "asgd_share",
+    lambda step, t0: _infer_number(step, t0),
+    lambda o, step, t0: o.cast(o.reciprocal(o.maximum(o.sub(o.cast(step, to=f64), t0), 1.0)), to=f32),
+    updates=True,
+)
 
 
 def _rprop(
@@ -319,7 +413,7 @@ def _rprop(
     return o.sub(p, o.mul(o.sign(g), size)), g, size
 
 
-_rule("rprop_update", _rprop, lambda **_: 2, lambda **_: 4)
+rule("rprop_update", _rprop, lambda **_: 2, lambda **_: 4)
 
 
 training_op("count_step", lambda step: step, lambda o, step: o.add(step, 1), updates=True)

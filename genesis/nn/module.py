@@ -24,7 +24,8 @@ from genesis.cells import changes
 from genesis.context import current_recording, grad_mode
 from genesis.device import Device
 from genesis.functions.conversion import copy_, detach, to, zero_
-from genesis.nn.hooks import RemovableHandle, register_hook, run_pre_hook
+from genesis.hooks import RemovableHandle, add
+from genesis.nn.hooks import run_pre_hook
 from genesis.nn.state_dict import IncompatibleKeys, Loading
 from genesis.nn.tables import Table
 from genesis.replaced import Watched
@@ -115,13 +116,13 @@ class Module(metaclass=Watched):
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """Call ``hook(module, args)`` before every forward; what it returns, unless None, replaces the arguments."""
-        return register_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
+        return add(self._forward_pre_hooks, (hook, with_kwargs), prepend)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """Call ``hook(module, args, output)`` after every forward; its result, unless None, replaces the output."""
-        return register_hook(self._forward_hooks, hook, prepend, with_kwargs)
+        return add(self._forward_hooks, (hook, with_kwargs), prepend)
 
     # Attributes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from compiler.ir.op import o
 from genesis.optim.optimizer import ParamGroup, check
 from genesis.optim.rule import Params, RuleOptimizer, check_common
+from genesis.tensor import Tensor
 
 
 class Adadelta(RuleOptimizer):
@@ -46,5 +47,5 @@ class Adadelta(RuleOptimizer):
             },
         )
 
-    def _moments(self, group: ParamGroup) -> tuple[str, ...]:
+    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
         return ("square_avg", "acc_delta")

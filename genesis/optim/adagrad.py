@@ -8,7 +8,7 @@ from compiler.ir.op import o
 from genesis.live import on_host
 from genesis.optim.optimizer import ParamGroup, check
 from genesis.optim.rule import Params, RuleOptimizer
-from genesis.tensor import from_array
+from genesis.tensor import Tensor, from_array
 
 
 class Adagrad(RuleOptimizer):
@@ -61,7 +61,7 @@ class Adagrad(RuleOptimizer):
                     self.state[p]["step"] = count
                     self._remember(group, p, self.state[p])
 
-    def _moments(self, group: ParamGroup) -> tuple[str, ...]:
+    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
         return ("sum",)
 
     def _start(self, group: ParamGroup, key: str) -> float:

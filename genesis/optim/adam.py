@@ -5,6 +5,7 @@ from __future__ import annotations
 from compiler.ir.op import o
 from genesis.optim.optimizer import ParamGroup
 from genesis.optim.rule import Params, RuleOptimizer, check_common
+from genesis.tensor import Tensor
 
 
 class Adam(RuleOptimizer):
@@ -52,10 +53,10 @@ class Adam(RuleOptimizer):
             },
         )
 
-    def _moments(self, group: ParamGroup) -> tuple[str, ...]:
+    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
-    def _flags(self, group: ParamGroup) -> dict[str, bool]:
+    def _flags(self, group: ParamGroup, p: Tensor) -> dict[str, bool]:
         return {
             "decoupled": group["decoupled_weight_decay"],
             "amsgrad": group["amsgrad"],

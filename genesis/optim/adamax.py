@@ -5,6 +5,7 @@ from __future__ import annotations
 from compiler.ir.op import o
 from genesis.optim.optimizer import ParamGroup
 from genesis.optim.rule import Params, RuleOptimizer, check_common
+from genesis.tensor import Tensor
 
 
 class Adamax(RuleOptimizer):
@@ -44,5 +45,5 @@ class Adamax(RuleOptimizer):
             },
         )
 
-    def _moments(self, group: ParamGroup) -> tuple[str, ...]:
+    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
         return ("exp_avg", "exp_inf")

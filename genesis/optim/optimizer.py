@@ -9,6 +9,7 @@ it is written.
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import wraps
@@ -30,6 +31,7 @@ from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.op import o
 from genesis.context import current_recording, grad_mode
+from genesis.hooks import RemovableHandle, add
 from genesis.host import Numbers, Undo
 from genesis.identity import IdentityKey
 from genesis.live import LiveDict, changes, on_host, recording_of_step
@@ -87,7 +89,7 @@ class ParamGroup(LiveDict):
 
     def __init__(self, items: Mapping[str, Any], owner: Optimizer, home: Recording | None) -> None:
         super().__init__({**items, "params": _Watched(items["params"])}, home)
-        self.switches = owner.switches
+        self.switches, self.exact = owner.switches, owner.exact
         self._owner = ref(owner)
 
     def _converted(self, value: Any) -> Any:
@@ -126,15 +128,52 @@ class State(LiveDict):
 
 
 def _counted(step: Any) -> Any:
-    """``step``, counted for the schedules."""
+    """``step`` with the hooks around it, counted for the schedules. One that a subclass calls is a part of its own."""
 
     @wraps(step)
     def counted(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        if type(self).step is not counted:
+            return step(self, *args, **kwargs)
+        for before in (*_STEP_PRE_HOOKS.values(), *self._step_pre_hooks.values()):
+            changed = before(self, args, kwargs)
+            if changed is None:
+                continue
+            if not (isinstance(changed, tuple) and len(changed) == 2):
+                raise MisuseError(
+                    f"{before} must return None or a tuple of (new_args, new_kwargs), but got {type(changed).__name__}."
+                )
+            args, kwargs = changed
         result = step(self, *args, **kwargs)
+        for after in (*self._step_post_hooks.values(), *_STEP_POST_HOOKS.values()):
+            after(self, args, kwargs)
         self._stepped()
         return result
 
     return counted
+
+
+_STEP_PRE_HOOKS: OrderedDict[int, Any] = OrderedDict()
+_STEP_POST_HOOKS: OrderedDict[int, Any] = OrderedDict()
+
+
+def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """:meth:`Optimizer.register_step_pre_hook` for all optimizers."""
+    return add(_STEP_PRE_HOOKS, hook, clock=changes)
+
+
+def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """:meth:`Optimizer.register_step_post_hook` for all optimizers."""
+    return add(_STEP_POST_HOOKS, hook, clock=changes)
+
+
+_HOOKS = (
+    "_step_pre_hooks",
+    "_step_post_hooks",
+    "_state_dict_pre_hooks",
+    "_state_dict_post_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)
 
 
 class Optimizer(metaclass=Watched):
@@ -148,6 +187,15 @@ class Optimizer(metaclass=Watched):
     """
 
     switches: ClassVar[frozenset[str]] = frozenset()
+    exact: ClassVar[frozenset[str]] = frozenset()
+    _step_pre_hooks: OrderedDict[int, Any]
+    _step_post_hooks: OrderedDict[int, Any]
+    _state_dict_pre_hooks: OrderedDict[int, Any]
+    _state_dict_post_hooks: OrderedDict[int, Any]
+    _load_state_dict_pre_hooks: OrderedDict[int, Any]
+    _load_state_dict_post_hooks: OrderedDict[int, Any]
+    numbers: ClassVar[tuple[str, ...]] = ("step",)
+    """What parameters remember that is one number f32[]. Those of a group that are always updated together share it."""
 
     def __init__(self, params: Iterable[Tensor] | Iterable[dict[str, Any]], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -167,6 +215,8 @@ class Optimizer(metaclass=Watched):
         self.label = "optimizer"
         self._step_count = 0
         self._generation = 0
+        for name in _HOOKS:
+            self.__dict__[name] = OrderedDict()
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self._append(group)
 
@@ -226,7 +276,8 @@ class Optimizer(metaclass=Watched):
 
     def structure(self, asked: Collection[Hashable] = ()) -> tuple[Any, ...]:
         """What compiled steps have baked in. It changes only together with a tick of the clock ``changes``."""
-        return (self._generation, *((IdentityKey(group), group.structure()) for group in self.param_groups))
+        hooks = (*_STEP_PRE_HOOKS, *_STEP_POST_HOOKS, *self._step_pre_hooks, *self._step_post_hooks)
+        return (self._generation, hooks, *((IdentityKey(group), group.structure()) for group in self.param_groups))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop every gradient, or fill it with zeros."""
@@ -267,6 +318,15 @@ class Optimizer(metaclass=Watched):
     def _remember(self, group: ParamGroup, p: Tensor, state: dict[str, Tensor]) -> None:
         """Add to ``state`` what the update of ``p`` needs and it lacks."""
         raise UndefinedError(f"{type(self).__name__} has to define _remember()")
+
+    @property
+    def keeps_tensors(self) -> bool:
+        """Whether this is an optimizer of Genesis, whose state is tensors of known shapes."""
+        return type(self).step is Optimizer.step
+
+    def shape_of(self, p: Tensor, key: str) -> tuple[int, ...]:
+        """The shape of what is remembered of ``p`` under ``key``."""
+        return () if key in self.numbers else tuple(p.shape)
 
     def _counts(self, group: ParamGroup) -> bool:
         """Whether the updates of ``group`` depend on how many there were, as ``state[p]["step"]`` says."""
@@ -310,38 +370,40 @@ class Optimizer(metaclass=Watched):
         return value
 
     def _count(self, params: list[Tensor]) -> None:
-        """Add one to the step counters of ``params``, f32[].
+        """Add one to the step counters of ``params``, f32[]; a graph counts once for all that share one."""
+        for counter in self._shared(params, "step", 0.0):
+            counter.write(o.count_step(counter.value))
 
-        Parameters that have always been updated together share one counter, so that a graph counts once, however many
-        parameters it updates. Those that part from the others get a copy of their own.
+    def _shared(self, params: Collection[Tensor], key: str, start: float) -> list[Tensor]:
+        """The distinct numbers f32[] that ``params`` remember under ``key``; new ones are ``start``.
+
+        Parameters that have always been updated together share one. Those that part from the others get a copy.
         """
-        counted = dict.fromkeys(params)
         with on_host():
-            copies = self._assign_counters(counted)
+            copies = self._assign(dict.fromkeys(params), key, start)
         recording = current_recording()
-        for counter, copy in copies.items():
-            if isinstance(recording, Recording) and counter._cell in recording.written:
-                copy.write(counter.value)
+        for number, copy in copies.items():
+            if isinstance(recording, Recording) and number._cell in recording.written:
+                copy.write(number.value)
         if copies:
             self._state_replaced()
         self._name_state()
-        for counter in dict.fromkeys(self.state[p].raw("step") for p in counted):
-            counter.write(o.count_step(counter.value))
+        return list(dict.fromkeys(self.state[p].raw(key) for p in params))
 
-    def _assign_counters(self, counted: Collection[Tensor]) -> dict[Tensor, Tensor]:
-        """Give each of ``counted`` a counter that no other parameter has. Returns counter -> copy, where they part."""
-        others = {state["step"] for p, state in self.state.items() if p not in counted and "step" in state}
+    def _assign(self, sharers: Collection[Tensor], key: str, start: float) -> dict[Tensor, Tensor]:
+        """Give ``sharers`` numbers that no other parameter has. Returns number -> copy, where they part."""
+        others = {state[key] for p, state in self.state.items() if p not in sharers and key in state}
         copies: dict[Tensor, Tensor] = {}
         new: Tensor | None = None
-        for p in counted:
-            counter = self.state[p].get("step")
-            if counter is None:
-                counter = new = from_array(np.zeros((), np.float32)) if new is None else new
-            elif counter in others:
-                if counter not in copies:
-                    copies[counter] = from_array(np.array(counter._cell.fetched().data))
-                counter = copies[counter]
-            self.state[p]["step"] = counter
+        for p in sharers:
+            number = self.state[p].get(key)
+            if number is None:
+                number = new = from_array(np.full((), start, np.float32)) if new is None else new
+            elif number in others:
+                if number not in copies:
+                    copies[number] = from_array(np.array(number._cell.fetched().data))
+                number = copies[number]
+            self.state[p][key] = number
         return copies
 
     def _state_replaced(self) -> None:
@@ -360,22 +422,61 @@ class Optimizer(metaclass=Watched):
                     shared = key == "step" and len(counters) == 1
                     held._cell.label = f"{self.label}.{key}" + ("" if shared else f"[{p._cell.label or index}]")
 
+    # Hooks
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new ``(args, kwargs)``.
+
+        In a compiled step the hooks of steps run while it is recorded, as everything else in it does.
+        """
+        return add(self._step_pre_hooks, hook, clock=changes)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after each step."""
+        return add(self._step_post_hooks, hook, clock=changes)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` before :meth:`state_dict`."""
+        return add(self._state_dict_pre_hooks, hook, prepend, changes)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict)`` after :meth:`state_dict`; it may return another one."""
+        return add(self._state_dict_post_hooks, hook, prepend, changes)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict)`` before :meth:`load_state_dict`; it may return another one."""
+        return add(self._load_state_dict_pre_hooks, hook, prepend, changes)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` after :meth:`load_state_dict`."""
+        return add(self._load_state_dict_post_hooks, hook, prepend, changes)
+
     # Saving
 
     def state_dict(self) -> dict[str, Any]:
         """``{"state": {index: {name: Tensor}}, "param_groups": [...]}``, the layout of PyTorch.
 
-        Nothing is copied but step counters: where parameters share one, each entry has its own, as PyTorch expects.
+        Nothing is copied but numbers: where parameters share one, each entry has its own, as PyTorch expects.
         """
+        for before in self._state_dict_pre_hooks.values():
+            before(self)
+        state = self._state_dict()
+        for after in self._state_dict_post_hooks.values():
+            changed = after(self, state)
+            state = state if changed is None else changed
+        return state
+
+    def _state_dict(self) -> dict[str, Any]:
         index: dict[Any, Any] = {p: i for i, p in enumerate(self._parameters())}
         groups = [{**group, "params": [index[p] for p in group["params"]]} for group in self.param_groups]
         kept = {index.get(p, p): dict(s) if isinstance(s, dict) else s for p, s in self.state.items() if s != {}}
         met: set[Tensor] = set()
         for state in kept.values():
-            step = state.get("step") if isinstance(state, dict) else None
-            if isinstance(step, Tensor) and current_recording() is None:
-                state["step"] = from_array(np.array(step._cell.fetched().data)) if step in met else step
-                met.add(step)
+            for key in self.numbers if isinstance(state, dict) and current_recording() is None else ():
+                number = state.get(key)
+                if isinstance(number, Tensor):
+                    state[key] = from_array(np.array(number._cell.fetched().data)) if number in met else number
+                    met.add(number)
         return {"state": kept, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -385,6 +486,14 @@ class Optimizer(metaclass=Watched):
         state of another shape than its parameter.
         """
         _only_outside("load_state_dict")
+        for before in self._load_state_dict_pre_hooks.values():
+            changed = before(self, dict(state_dict))
+            state_dict = state_dict if changed is None else changed
+        self._load(state_dict)
+        for after in self._load_state_dict_post_hooks.values():
+            after(self)
+
+    def _load(self, state_dict: Mapping[str, Any]) -> None:
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
             raise ChoiceError("loaded state dict has a different number of parameter groups")
@@ -393,8 +502,8 @@ class Optimizer(metaclass=Watched):
                 "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
             )
         places = [place for group in saved for place in group["params"]]
-        loaded = restored(dict(zip(self._parameters(), places)), state_dict["state"], type(self).step is Optimizer.step)
-        if alike(self.state, loaded):
+        loaded = restored(self, dict(zip(self._parameters(), places)), state_dict["state"])
+        if alike(self.state, loaded, self.numbers):
             for p, state in loaded.items():
                 for key, value in state.items():
                     if isinstance(value, Tensor):

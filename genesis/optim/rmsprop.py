@@ -5,6 +5,7 @@ from __future__ import annotations
 from compiler.ir.op import o
 from genesis.optim.optimizer import ParamGroup, check
 from genesis.optim.rule import Params, RuleOptimizer, check_common
+from genesis.tensor import Tensor
 
 
 class RMSprop(RuleOptimizer):
@@ -52,14 +53,14 @@ class RMSprop(RuleOptimizer):
             },
         )
 
-    def _moments(self, group: ParamGroup) -> tuple[str, ...]:
+    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
         buffer = ("momentum_buffer",) if group.is_on("momentum") else ()
         return ("square_avg", *buffer, *(("grad_avg",) if group["centered"] else ()))
 
     def _scalars(self, group: ParamGroup) -> tuple[str, ...]:
         return (*self.scalars, "momentum") if group.is_on("momentum") else self.scalars
 
-    def _flags(self, group: ParamGroup) -> dict[str, bool]:
+    def _flags(self, group: ParamGroup, p: Tensor) -> dict[str, bool]:
         return {
             "momentum": group.is_on("momentum"),
             "centered": group["centered"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from compiler.ir.op import o
 from genesis.optim.optimizer import ParamGroup, check
 from genesis.optim.rule import Params, RuleOptimizer
+from genesis.tensor import Tensor
 
 
 class Rprop(RuleOptimizer):
@@ -44,7 +45,7 @@ class Rprop(RuleOptimizer):
             },
         )
 
-    def _moments(self, group: ParamGroup) -> tuple[str, ...]:
+    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
         return ("prev", "step_size")
 
     def _start(self, group: ParamGroup, key: str) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from compiler.errors import UndefinedError
 from compiler.ir.graph import Value
 from compiler.ir.op import Op
+from compiler.ir.types import DType
 from genesis.optim.optimizer import Optimizer, ParamGroup, check
 from genesis.tensor import Tensor, from_array
 
@@ -26,7 +27,7 @@ class RuleOptimizer(Optimizer):
     scalars: ClassVar[tuple[str, ...]]
     """The hyper-parameters of the op, each a key of a group; ``"betas"`` stands for both of its numbers."""
 
-    def _moments(self, group: ParamGroup) -> tuple[str, ...]:
+    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
         """The names of what is remembered of a parameter, in the order of the op."""
         raise UndefinedError(f"{type(self).__name__} has to define _moments()")
 
@@ -34,7 +35,7 @@ class RuleOptimizer(Optimizer):
         """The value that a moment starts from."""
         return 0.0
 
-    def _flags(self, group: ParamGroup) -> dict[str, bool]:
+    def _flags(self, group: ParamGroup, p: Tensor) -> dict[str, bool]:
         """The attributes of the op."""
         return {"maximize": group["maximize"]}
 
@@ -44,22 +45,33 @@ class RuleOptimizer(Optimizer):
     def _counts(self, group: ParamGroup) -> bool:
         return True
 
+    def _advance(self, index: int, group: ParamGroup, dtype: DType, *numbers: Tensor) -> tuple[Value, ...]:
+        """The last operands of the op, f64[], from the ``numbers`` of some parameters, which move on."""
+        return ()
+
     def _remember(self, group: ParamGroup, p: Tensor, state: dict[str, Tensor]) -> None:
-        for key in self._moments(group):
+        for key in self._moments(group, p):
             if key not in state:
-                state[key] = from_array(np.full(p.shape, self._start(group, key), p.dtype.numpy))
+                state[key] = from_array(np.full(self.shape_of(p, key), self._start(group, key), p.dtype.numpy))
 
     def _update(self, index: int, group: ParamGroup, grads: dict[Tensor, Value]) -> None:
+        for key in self.numbers:
+            if key != "step":
+                self._shared(grads, key, self._start(group, key))
         scalars: list[Value] = []
         for name in self._scalars(group):
             items = (0, 1) if name in _PAIRS else (None,)
             scalars += (self._scalar(index, name, item) for item in items)
-        flags = self._flags(group)
+        advanced: dict[Any, tuple[Value, ...]] = {}
         for p, g in grads.items():
             state = self.state[p]
-            written = [p, *(state[key] for key in self._moments(group))]
+            alike = (p.dtype, *(state.raw(key) for key in self.numbers))
+            if alike not in advanced:
+                advanced[alike] = self._advance(index, group, *alike)
+            written = [p, *(state[key] for key in self._moments(group, p))]
             moments = (moment.value for moment in written[1:])
-            updated = self.op(p.value, g, *moments, state["step"].value, *scalars, **flags)
+            operands = (*moments, state["step"].value, *scalars, *advanced[alike])
+            updated = self.op(p.value, g, *operands, **self._flags(group, p))
             for tensor, value in zip(written, updated):
                 tensor.write(value)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
 
 from compiler.errors import ChoiceError
 from genesis.tensor import Tensor, tensor
@@ -12,28 +14,47 @@ from genesis.tensor import Tensor, tensor
 States = dict[Any, dict[str, Any]]
 
 
-def restored(places: dict[Tensor, Any], saved: Mapping[Any, Any], counted: bool) -> States:
+class Keeper(Protocol):
+    """What loading wants to know of an optimizer."""
+
+    param_groups: list[Any]
+    numbers: ClassVar[tuple[str, ...]]
+
+    @property
+    def keeps_tensors(self) -> bool:
+        """Whether all that is remembered is a number that parameters share, or a tensor of :meth:`shape_of`."""
+
+    def shape_of(self, p: Tensor, key: str) -> tuple[int, ...]:
+        """The shape of what is remembered of ``p`` under ``key``."""
+
+
+def restored(owner: Keeper, places: dict[Tensor, Any], saved: Mapping[Any, Any]) -> States:
     """Copies of the states in ``saved`` by parameter; ``places``: where each parameter stands there.
 
-    Tensors of floats get the dtype of their parameter. ``counted``: the state is that of an optimizer of Genesis, where
-    ``"step"`` is a tensor that parameters which count alike share, and all else has the shape of the parameter; raises
+    Tensors of floats get the dtype of their parameter. Parameters whose numbers are equal share them again. Raises
     ValueError for another shape. Optimizers of users keep numbers as numbers, and any shape.
     """
     states: States = {}
-    counters: dict[float, Tensor] = {}
+    shared: dict[Any, Tensor] = {}
+    groups = {p: index for index, group in enumerate(owner.param_groups) for p in group["params"]}
     for p, place in places.items():
         for key, value in saved.get(place, {}).items():
-            if not counted:
+            if not owner.keeps_tensors:
                 states.setdefault(p, {})[key] = _converted(key, value, p)
-            elif key == "step":
-                states.setdefault(p, {})[key] = counters.setdefault(float(value), tensor(float(value)))
-            elif value is not None:
-                found = states.setdefault(p, {})[key] = tensor(value, dtype=p.dtype)
-                if found.shape != p.shape:
-                    raise ChoiceError(
-                        f"state {key!r} of parameter {place} has shape {list(found.shape)}, "
-                        f"but the parameter has {list(p.shape)}"
-                    )
+                continue
+            if value is None:
+                continue
+            if np.shape(value) != (shape := owner.shape_of(p, key)):
+                raise ChoiceError(
+                    f"state {key!r} of parameter {place} has shape {list(np.shape(value))}, "
+                    f"but the parameter has {list(p.shape)}, which needs {list(shape)}"
+                )
+            if key in owner.numbers:
+                sharers = (key, float(value), *(() if key == "step" else (groups[p], float(saved[place]["step"]))))
+                found = shared.setdefault(sharers, tensor(float(value)))
+            else:
+                found = tensor(value, dtype=p.dtype)
+            states.setdefault(p, {})[key] = found
     known = set(places.values())
     return states | {key: deepcopy(value) for key, value in saved.items() if key not in known}
 
@@ -50,18 +71,19 @@ def _converted(key: str, value: Any, p: Tensor) -> Any:
     return tensor(copy, dtype=p.dtype) if key != "step" and copy.dtype.is_floating_point else copy
 
 
-def alike(old: Mapping[Any, Any], new: States) -> bool:
-    """Whether the tensors of ``old`` can take the values of ``new``: the same ones, and no counter gets two values."""
-    counts: dict[Tensor, Tensor] = {}
+def alike(old: Mapping[Any, Any], new: States, numbers: Collection[str]) -> bool:
+    """Whether the tensors of ``old`` can take the values of ``new``: the same ones, and no number gets two values."""
+    values: dict[Tensor, Tensor] = {}
     for p in {**old, **new}:
         mine, other = old.get(p, {}), new.get(p, {})
         if not isinstance(mine, Mapping) or {k: _kind(v) for k, v in mine.items()} != {
             k: _kind(v) for k, v in other.items()
         }:
             return False
-        step = other.get("step")
-        if isinstance(step, Tensor) and counts.setdefault(mine["step"], step) is not step:
-            return False
+        for key in numbers:
+            number = other.get(key)
+            if isinstance(number, Tensor) and values.setdefault(mine[key], number) is not number:
+                return False
     return True
 
 

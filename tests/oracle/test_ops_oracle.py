@@ -375,6 +375,13 @@ ELSEWHERE = {
     "adamax_update": "compared through the optimizers",
     "radam_update": "compared through the optimizers",
     "rprop_update": "compared through the optimizers",
+    "nadam_update": "compared through the optimizers",
+    "nadam_product": "compared through the optimizers",
+    "asgd_update": "compared through the optimizers",
+    "asgd_rate": "compared through the optimizers",
+    "asgd_share": "compared through the optimizers",
+    "adafactor_update": "compared through the optimizers",
+    "muon_update": "compared through the optimizers",
 }
 """Ops without a counterpart here, and why."""
 

@@ -39,6 +39,13 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("RAdam", {"lr": 0.01, "betas": (0.8, 0.95), "weight_decay": 0.1, "maximize": True}),
     ("RAdam", {"lr": 0.01, "weight_decay": 0.3, "decoupled_weight_decay": True}),
     ("Rprop", {"lr": 0.01}),
+    ("NAdam", {"lr": 0.01}),
+    ("NAdam", {"betas": (0.8, 0.95), "weight_decay": 0.1, "momentum_decay": 0.1, "maximize": True}),
+    ("NAdam", {"weight_decay": 0.3, "decoupled_weight_decay": True}),
+    ("ASGD", {"lr": 0.1}),
+    ("ASGD", {"lr": 0.1, "lambd": 0.1, "t0": 3, "weight_decay": 0.1, "maximize": True}),
+    ("Adafactor", {}),
+    ("Adafactor", {"lr": 0.5, "eps": (1e-3, 1e-2), "d": 1.5, "weight_decay": 0.1, "maximize": True}),
     ("Rprop", {"lr": 0.01, "etas": (0.6, 1.5), "step_sizes": (1e-3, 0.05), "maximize": True}),
 ]
 each_optimizer = pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
@@ -174,6 +181,14 @@ def test_a_state_dict_goes_to_pytorch(name: str, options: dict[str, Any]) -> Non
         ("Adamax", {"betas": (0.9, 1.0)}),
         ("RAdam", {"betas": (-0.1, 0.9)}),
         ("Rprop", {"etas": (1.5, 2.0)}),
+        ("NAdam", {"momentum_decay": -1.0}),
+        ("ASGD", {"weight_decay": -1.0}),
+        ("Adafactor", {"beta2_decay": 0.5}),
+        ("Adafactor", {"d": 0.5}),
+        ("Adafactor", {"eps": (None, -1.0)}),
+        ("Muon", {"momentum": -0.5}),
+        ("Muon", {"adjust_lr_fn": "other"}),
+        ("LBFGS", {"lr": -1.0}),
         ("Rprop", {"lr": -1.0}),
     ],
 )
@@ -205,3 +220,64 @@ def test_repr_is_the_same() -> None:
     for name, options in OPTIMIZERS:
         pair = Pair(name, options, groups=True)
         assert repr(pair.our) == repr(pair.their)
+
+
+def matrices(library: Any, dtype: Any = np.float32) -> list[Any]:
+    rng = np.random.default_rng(1)
+    return [library.tensor(rng.standard_normal(s).astype(dtype), requires_grad=True) for s in ((4, 6), (7, 3))]
+
+
+MUON = [{"lr": 0.1}, {"lr": 0.1, "nesterov": False, "adjust_lr_fn": "match_rms_adamw", "ns_steps": 3}]
+
+
+@pytest.mark.parametrize("options", MUON)
+def test_muon(options: dict[str, Any]) -> None:
+    """To the resolution of bf16, in which both libraries iterate."""
+    results = []
+    for library in (genesis, torch):
+        rng, params = np.random.default_rng(2), matrices(library)
+        optimizer = library.optim.Muon(params, **options)
+        for _ in range(5):
+            for p in params:
+                p.grad = library.tensor(rng.standard_normal(tuple(p.shape)).astype(np.float32))
+            optimizer.step()
+        results.append((params, optimizer.state_dict()))
+    (ours, mine), (theirs, other) = results
+    for a, b in zip(ours, theirs):
+        np.testing.assert_allclose(
+            a.detach().numpy(), b.detach().numpy(), rtol=2e-2, atol=2e-2 * options.get("lr", 1e-3)
+        )
+    assert mine["param_groups"] == other["param_groups"]
+    for i, state in other["state"].items():
+        np.testing.assert_allclose(mine["state"][i]["momentum_buffer"].numpy(), state["momentum_buffer"].numpy(), 1e-4)
+
+
+LBFGS = [{"lr": 0.1}, {"line_search_fn": "strong_wolfe"}, {"history_size": 2, "max_iter": 5, "lr": 0.05}]
+
+
+@pytest.mark.parametrize("options", LBFGS)
+def test_lbfgs_takes_the_same_path(options: dict[str, Any]) -> None:
+    """On a function with a curved valley; the state goes to a new optimizer, and to PyTorch's."""
+    results = []
+    for library in (genesis, torch):
+        params = matrices(library, np.float64)
+        optimizer = library.optim.LBFGS(params, **options)
+
+        def closure(params: Any = params, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            x, y = params[0][:3, :3], params[1][:3]
+            loss = ((1 - x) ** 2).sum() + 3 * ((y - x * x) ** 2).sum()
+            loss.backward()
+            return loss
+
+        losses = [float(optimizer.step(closure).detach()) for _ in range(3)]
+        other = library.optim.LBFGS(params, **options)
+        other.load_state_dict(optimizer.state_dict())
+        losses.append(float(other.step(closure).detach()))
+        results.append((losses, params, other.state_dict()))
+    (mine, ours, state), (want, theirs, other) = results
+    np.testing.assert_allclose(mine, want, rtol=1e-6)
+    for a, b in zip(ours, theirs):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-6)
+    assert state["state"][0]["func_evals"] == other["state"][0]["func_evals"]
+    assert other["state"][0].keys() - state["state"][0].keys() <= {"al"}

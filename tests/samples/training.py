@@ -170,6 +170,60 @@ def _(op: str, d: Draw) -> Rows:
     yield "decoupled", [*_parameters(d, 4), scalar(9, f32), *scalars], {"decoupled": True}
 
 
+@entry("nadam_update", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    scalars = [scalar(2e-3), scalar(0.9), scalar(0.999), scalar(1e-8), scalar(0.01), scalar(4e-3), scalar(0.4)]
+    yield from _rule(d, 2, scalars)
+    yield "decoupled", [*_parameters(d, 4), scalar(9, f32), *scalars], {"decoupled": True}
+
+
+@entry("nadam_product", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    yield "third", [scalar(0.2, f32), scalar(3, f32), scalar(0.9), scalar(4e-3)]
+
+
+@entry("asgd_update", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    yield from _rule(d, 1, [scalar(1e-4), scalar(0.01), scalar(0.05), scalar(1.0)])
+    yield "averaging", [*_parameters(d, 3), scalar(9, f32), scalar(1e-4), scalar(0.01), scalar(0.05), scalar(0.25)]
+
+
+@entry("asgd_rate", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    yield "third", [scalar(3, f32), scalar(0.01), scalar(1e-4), scalar(0.75)]
+
+
+@entry("asgd_share", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    for step in (3, 9):
+        yield f"step-{step}", [scalar(step, f32), scalar(5.0)]
+
+
+@entry("adafactor_update", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    scalars = [scalar(0.01), scalar(-0.8), scalar(1.0), scalar(0.01), scalar(1e-7), scalar(1e-3)]
+    yield from _rule(d, 1, scalars)
+    for name, step, flags in (("rows", 3, {}), ("first", 1, {}), ("up", 3, {"maximize": True})):
+        means = [d.positive(2, 3, 1), d.positive(2, 1, 4)]
+        yield (
+            f"factored-{name}",
+            [d.floats(2, 3, 4), d.floats(2, 3, 4), *means, scalar(step, f32), *scalars],
+            {
+                "factored": True,
+                **flags,
+            },
+        )
+
+
+@entry("muon_update", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    scalars = [scalar(0.02), scalar(0.1), scalar(0.95), scalar(1e-7)]
+    flags = {"coefficients": (3.4445, -4.775, 2.0315), "steps": 2}
+    yield "wide", [*(d.floats(3, 4) for _ in range(3)), *scalars], flags
+    yield "bf16", [*(d.floats(3, 4, to=bf16) for _ in range(3)), *scalars], flags
+    yield "tall", [*(d.floats(5, 2) for _ in range(3)), *scalars], {**flags, "nesterov": False, "ratio": 1.5}
+
+
 @entry("rprop_update", halves=False)
 def _(op: str, d: Draw) -> Rows:
     yield from _rule(d, 2, [scalar(0.5), scalar(1.2), scalar(1e-6), scalar(50.0)])

@@ -17,6 +17,11 @@ from genesis.optim.lr_scheduler.cyclic import CyclicLR, OneCycleLR
 from genesis.optim.lr_scheduler.factor import ConstantLR, ExponentialLR, LinearLR, MultiStepLR, PolynomialLR, StepLR
 from genesis.optim.lr_scheduler.function import LambdaLR, MultiplicativeLR
 from genesis.optim.lr_scheduler.plateau import ReduceLROnPlateau
+from genesis.optim.lr_scheduler.warmup import (
+    get_constant_schedule_with_warmup,
+    get_cosine_schedule_with_warmup,
+    get_linear_schedule_with_warmup,
+)
 
 __all__ = [
     "ChainedScheduler",
@@ -35,6 +40,9 @@ __all__ = [
     "ReduceLROnPlateau",
     "SequentialLR",
     "StepLR",
+    "get_constant_schedule_with_warmup",
+    "get_cosine_schedule_with_warmup",
+    "get_linear_schedule_with_warmup",
 ]
 
 _LRScheduler = LRScheduler  # its old name, from which programs derive their schedules

@@ -62,6 +62,18 @@ CLOSED_FORMS = {
     "MultiplicativeLR": (lambda o: schedule.MultiplicativeLR(o, lambda t: t / (t + 1)), lambda t: 1 / (t + 1)),
     "ConstantLR": (lambda o: schedule.ConstantLR(o, 0.25, 8), lambda t: 0.25 if t < 8 else 1),
     "LinearLR": (lambda o: schedule.LinearLR(o, 0.2, 0.8, 20), lambda t: 0.2 + 0.6 * min(t / 20, 1)),
+    "linear with a warm-up": (
+        lambda o: schedule.get_linear_schedule_with_warmup(o, 4, 24),
+        lambda t: t / 4 if t < 4 else max(0, (24 - t) / 20),
+    ),
+    "cosine with a warm-up": (
+        lambda o: schedule.get_cosine_schedule_with_warmup(o, 4, 24),
+        lambda t: t / 4 if t < 4 else (1 + math.cos(math.pi * (t - 4) / 20)) / 2,
+    ),
+    "constant with a warm-up": (
+        lambda o: schedule.get_constant_schedule_with_warmup(o, 4),
+        lambda t: min(1, t / 4),
+    ),
     "PolynomialLR": (lambda o: schedule.PolynomialLR(o, 40, 2.0), lambda t: (1 - min(t / 40, 1)) ** 2),
     "CosineAnnealingWarmRestarts": (
         lambda o: schedule.CosineAnnealingWarmRestarts(o, 25),

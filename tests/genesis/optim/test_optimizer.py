@@ -9,7 +9,8 @@ import pytest
 import genesis
 from compiler.errors import GenesisWarning, TraceError
 from genesis.live import changes
-from genesis.optim import SGD, Adam
+from genesis.optim import ASGD, LBFGS, SGD, Adam, Muon, NAdam, SparseAdam
+from genesis.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from tests.genesis.recorded import Recorded
 
 
@@ -313,3 +314,111 @@ def test_a_state_dict_that_does_not_fit_changes_nothing() -> None:
         optimizer.load_state_dict(wide.state_dict())
     assert optimizer.param_groups[0]["lr"] == 0.1
     assert counters(optimizer) == [1.0]
+
+
+def test_hooks_run_around_steps_and_state_dicts() -> None:
+    p = parameter(1, grad=1.0)
+    optimizer, calls = SGD([p], lr=1.0), []
+    note = calls.append
+    handles = [
+        optimizer.register_step_pre_hook(lambda o, args, kwargs: note("before")),
+        optimizer.register_step_post_hook(lambda o, args, kwargs: note("after")),
+        register_optimizer_step_pre_hook(lambda o, args, kwargs: note("before all")),
+        register_optimizer_step_post_hook(lambda o, args, kwargs: note("after all")),
+    ]
+    optimizer.step()
+    assert calls == ["before all", "before", "after", "after all"]
+    for handle in handles:
+        handle.remove()
+    optimizer.register_state_dict_pre_hook(lambda o: note("saving"))
+    optimizer.register_state_dict_post_hook(lambda o, state: {**state, "more": 1})
+    optimizer.register_load_state_dict_pre_hook(lambda o, state: {k: v for k, v in state.items() if k != "more"})
+    optimizer.register_load_state_dict_post_hook(lambda o: note("loaded"))
+    state = optimizer.state_dict()
+    assert state["more"] == 1
+    optimizer.load_state_dict(state)
+    assert calls[4:] == ["saving", "loaded"]
+
+
+def test_a_hook_on_steps_is_part_of_a_compiled_step() -> None:
+    p = parameter(2)
+    optimizer = SGD([p], lr=1.0)
+
+    @genesis.compile
+    def step() -> None:
+        p.grad = genesis.ones(2)
+        optimizer.step()
+
+    step()
+
+    def triple(o: Any, args: Any, kwargs: Any) -> None:
+        p.grad.mul_(3.0)
+
+    handle = optimizer.register_step_pre_hook(triple)
+    step()
+    assert p.tolist() == [-3.0, -3.0]
+    handle.remove()
+    step()
+    assert p.tolist() == [-4.0, -4.0]
+    optimizer.register_step_pre_hook(lambda o, args, kwargs: 1)
+    with pytest.raises(RuntimeError, match="must return None or a tuple"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("kind", [NAdam, ASGD])
+def test_numbers_that_parameters_share_stay_as_they_are_in_a_skipped_step(kind: Any) -> None:
+    p = parameter(2)
+    optimizer, scaler = kind([p], lr=0.1), genesis.amp.GradScaler()
+
+    @genesis.compile
+    def step(x: genesis.Tensor) -> None:
+        optimizer.zero_grad()
+        scaler.scale((p * x).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    good, bad = genesis.ones(2), genesis.full((2,), float("inf"))
+    step(good)
+    before = {key: value.tolist() for key, value in optimizer.state[p].items()}
+    step(bad)
+    assert {key: value.tolist() for key, value in optimizer.state[p].items()} == before
+    step(good)
+    assert optimizer.state[p]["step"].item() == 2
+
+
+def test_parameters_of_a_group_share_numbers_until_they_part() -> None:
+    a, b, c = (parameter(1, grad=1.0) for _ in range(3))
+    optimizer = NAdam([{"params": [a, b]}, {"params": [c], "betas": (0.5, 0.9)}])
+    optimizer.step()
+    of = optimizer.state
+    assert of[a]["mu_product"] is of[b]["mu_product"] and of[a]["step"] is of[c]["step"]
+    assert of[a]["mu_product"].item() != of[c]["mu_product"].item()
+    b.grad = None
+    optimizer.step()
+    assert of[a]["mu_product"].item() < of[b]["mu_product"].item()
+
+
+def test_what_one_graph_cannot_do_says_so() -> None:
+    optimizer = LBFGS([parameter(1)])
+    with pytest.raises(TraceError, match="outside of compiled steps"):
+        genesis.compile(lambda: optimizer.step(lambda: None))()
+    with pytest.raises(NotImplementedError, match="use Adam"):
+        SparseAdam([parameter(1)])
+
+
+def test_a_compiled_muon_does_what_an_eager_one_does() -> None:
+    start = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
+    results = []
+    for wrapper in (lambda f: f, genesis.compile):
+        p = genesis.tensor(start, requires_grad=True)
+        optimizer = Muon([p], lr=0.1)
+
+        def step(p: Any = p, optimizer: Any = optimizer) -> None:
+            p.grad = p.detach() * 0.5 + 1.0
+            optimizer.step()
+
+        run = wrapper(step)
+        for _ in range(3):
+            run()
+        results.append(p.detach().numpy())
+    np.testing.assert_allclose(results[1], results[0], atol=3e-3)

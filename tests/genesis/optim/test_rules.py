@@ -17,6 +17,9 @@ RULES: list[tuple[str, dict[str, Any]]] = [
     ("Adamax", {"weight_decay": 0.1}),
     ("RAdam", {"betas": (0.8, 0.95), "weight_decay": 0.1, "decoupled_weight_decay": True}),
     ("Rprop", {"lr": 0.01}),
+    ("NAdam", {"weight_decay": 0.1}),
+    ("ASGD", {"lr": 0.1, "t0": 3}),
+    ("Adafactor", {"weight_decay": 0.1}),
 ]
 each_rule = pytest.mark.parametrize(("name", "options"), RULES)
 SHAPES = [(3, 4), (5,), (2, 7)]
@@ -53,7 +56,8 @@ def test_a_compiled_step_does_what_the_eager_one_does(name: str, options: dict[s
         assert plain.state[p]["step"].item() == traced.state[q]["step"].item() == 8
     assert step.compiles <= 2
     source = step.source()
-    assert len(re.findall(r"static const Slot place", source)) == 1, "one loop over a table updates all parameters"
+    if name != "Adafactor":  # whose rates need sums over each parameter first
+        assert len(re.findall(r"static const Slot place", source)) == 1, "one loop over a table updates all parameters"
 
 
 @each_rule
