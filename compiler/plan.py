@@ -14,7 +14,10 @@ from compiler.places import Anywhere, Place, place_of
 
 @dataclass(frozen=True)
 class Slot:
-    """One argument of the entry point. ``kind``: "state", "scalar", "input" or "output"; ``dtype`` in IR spelling."""
+    """One argument of the entry point. ``kind``: "state", "scalar", "input" or "output"; ``dtype`` in IR spelling.
+
+    On a GPU also "shadow": a state in fewer bits, which the device keeps and no caller gives.
+    """
 
     kind: str
     label: str
@@ -106,8 +109,9 @@ Step = Launch | Repeat
 class Buffer:
     """Memory of a step on a GPU.
 
-    ``kind``: "state", "scalar", "input" or "output" for slot number ``index``; "temporary" for one that starts at byte
-    ``index`` of the arena; "status" for the word of check number ``index``; "table" for table number ``index``.
+    ``kind``: "state", "shadow", "scalar", "input" or "output" for slot number ``index``; "temporary" for one that
+    starts at byte ``index`` of the arena; "status" for the word of check number ``index``; "table" for table number
+    ``index``.
     """
 
     kind: str
@@ -147,6 +151,9 @@ class Plan:
         buffers: on a GPU, the memory that places lie in, by number.
         tables: on a GPU, constants to be written once, each entry a number or an address.
         kernels: on a GPU, the functions of ``source``.
+        refresh: on a GPU, what makes the shadows of states anew.
+        shadows: on a GPU, the slot of each shadow and of its state.
+        written: on a GPU, the slots of states and shadows that a run may change.
 
     The C file has an entry ``step(pool, threads, args, status)``, which takes the addresses of ``slots`` in order, then
     of the arena and of the scratch memory. A timed one also takes the address of f64[threads, launches, 2]: the seconds
@@ -155,7 +162,8 @@ class Plan:
 
     A GPU needs the states, scalars and inputs in ``slots`` order, and every status word set to ``UNTOUCHED``; one that
     has changed says what check failed (:func:`read_word`). States are updated in place; their addresses are multiples
-    of 16 bytes. After a failed check they are as before.
+    of 16 bytes. After a failed check they are as before. A run that changes a state changes its shadow too; where
+    others have changed the state since, ``refresh`` runs first.
     """
 
     name: str
@@ -171,6 +179,9 @@ class Plan:
     buffers: tuple[Buffer, ...] = ()
     tables: tuple[tuple[int | Place, ...], ...] = ()
     kernels: tuple[Kernel, ...] = ()
+    refresh: tuple[Launch, ...] = ()
+    shadows: tuple[tuple[int, int], ...] = ()
+    written: tuple[int, ...] = ()
 
     @property
     def launches(self) -> tuple[Launch, ...]:
@@ -196,7 +207,7 @@ class Plan:
         for name, record in {"slots": Slot, "checks": Check, "buffers": Buffer, "kernels": Kernel}.items():
             data[name] = tuple(record(**item) for item in data[name])
         data["tables"] = tuple(tuple(e if isinstance(e, int) else Place(**e) for e in t) for t in data["tables"])
-        data["steps"] = tuple(map(_step, data["steps"]))
+        data["steps"], data["refresh"] = (tuple(map(_step, data[name])) for name in ("steps", "refresh"))
         return Plan(**data)
 
 

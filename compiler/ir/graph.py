@@ -117,7 +117,8 @@ class Param:
     """An input of a graph.
 
     ``kind`` is ``"state"`` (kept between calls, may be updated), ``"scalar"`` (a run-time f64 read at every call) or
-    ``"input"`` (an argument). ``label`` names it for people: ``"model.fc.weight"``, ``"optimizer.lr[0]"``.
+    ``"input"`` (an argument); a code generator adds others of its own. ``label`` names it for people:
+    ``"model.fc.weight"``, ``"optimizer.lr[0]"``.
     """
 
     value: Value

@@ -228,7 +228,7 @@ class CudaProgram:
     `inputs` and `outputs` are byte arrays in page-locked host memory that mirror the two spans of the arena. A run
     copies `inputs` to the device, launches the graph, copies `outputs` back and waits. `states` are further regions,
     numbered from 1, which keep their contents between runs and may be shared with other programs. `tables` are
-    constants.
+    constants. `refresh` are launches that a run puts in front of the others if it is told to.
     """
 
     def __init__(
@@ -242,6 +242,7 @@ class CudaProgram:
         outputs: Span = NOTHING,
         states: Sequence[DeviceMemory] = (),
         tables: Sequence[Table] = (),
+        refresh: Sequence[KernelLaunch] = (),
     ) -> None:
         self._device, self._driver = device, device.driver
         device.activate()
@@ -249,7 +250,7 @@ class CudaProgram:
             self._resources = resources
             functions = [self._load(image) for image in images]
             self._arena = self._allocate(arena_bytes)
-            scratch_bytes = _scratch_bytes(images, launches)
+            scratch_bytes = _scratch_bytes(images, [*launches, *refresh])
             scratch = self._allocate(scratch_bytes).pointer if scratch_bytes else 0
             self._input_span, self._output_span = inputs, outputs
             self.inputs, self.outputs = self._host_array(inputs.nbytes), self._host_array(outputs.nbytes)
@@ -263,11 +264,15 @@ class CudaProgram:
                 self._driver.cuStreamSynchronize(self._stream)
             with device.capturing():
                 self._graph = self._capture(functions, images, launches, regions, scratch)
+                self._refresh = self._capture(functions, images, refresh, regions, scratch) if refresh else None
             self._close = finalize(self, device.give_back, resources.pop_all().close)
             self._close.atexit = False  # the driver gives all back at the end of the process
 
-    def run(self, uploads: Sequence[tuple[DeviceMemory, npt.NDArray[Any]]] = ()) -> None:
-        """One execution of all launches, after `uploads` of arrays to states. `outputs` is overwritten by the next."""
+    def run(self, uploads: Sequence[tuple[DeviceMemory, npt.NDArray[Any]]] = (), refresh: bool = False) -> None:
+        """One execution of all launches, after `uploads` of arrays to states, and those of `refresh` where it is set.
+
+        `outputs` is overwritten by the next run.
+        """
         self._device.activate()
         driver, arena, stream = self._driver, self._arena.pointer, self._stream
         try:
@@ -276,6 +281,8 @@ class CudaProgram:
             if self.inputs.size:
                 source = self.inputs.ctypes.data
                 driver.cuMemcpyHtoDAsync_v2(arena + self._input_span.offset, source, self.inputs.nbytes, stream)
+            if refresh and self._refresh is not None:
+                driver.cuGraphLaunch(self._refresh, stream)
             driver.cuGraphLaunch(self._graph, stream)
             if self.outputs.size:
                 target = self.outputs.ctypes.data

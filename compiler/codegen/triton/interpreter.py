@@ -194,19 +194,27 @@ def _check_accesses() -> None:
     builder.create_masked_load, builder.create_masked_store = masked_load, masked_store
 
 
-def run_program(program: Plan, arrays: Sequence[Array]) -> list[Array]:
+def run_program(program: Plan, arrays: Sequence[Array], shadows: list[Array] | None = None) -> list[Array]:
     """Runs a step on arrays for its states, scalars and inputs, in slot order; states are written in place.
 
-    Returns the outputs. Raises IndexError where a check failed.
+    Returns the outputs. Raises IndexError where a check failed. ``shadows`` of the states, in slot order, are used and
+    written where there are any, and made and added where the list is empty.
     """
     module = load_module(program.source)
     arena = np.zeros(program.arena_bytes, np.uint8)
     given = iter(arrays)
     memory: list[Array] = []
+    fresh = not shadows
+    shadows = [] if shadows is None else shadows
+    if fresh:
+        shadows += [np.zeros(s.shape, dtype(s.dtype).numpy) for s in program.slots if s.kind == "shadow"]
+    kept = iter(shadows)
     for slot_buffer in program.buffers:
         kind, shape, numpy = slot_buffer.kind, slot_buffer.shape, dtype(slot_buffer.dtype).numpy
         if kind in ("state", "scalar", "input"):
             memory.append(next(given))
+        elif kind == "shadow":
+            memory.append(next(kept))
         elif kind == "temporary":
             nbytes = math.prod(shape) * numpy.itemsize
             memory.append(arena[slot_buffer.index : slot_buffer.index + nbytes].view(numpy).reshape(shape))
@@ -221,7 +229,8 @@ def run_program(program: Plan, arrays: Sequence[Array]) -> list[Array]:
                 for e in program.tables[buffer.index]
             ]
             memory[number][...] = entries
-    for launch, iterations in program.unrolled():
+    refresh = [(launch, dict[int, int]()) for launch in program.refresh] if fresh else []
+    for launch, iterations in [*refresh, *program.unrolled()]:
         places = [argument.at(iterations) for argument in launch.arguments]
         arguments = [memory[p.buffer].reshape(-1)[p.offset // memory[p.buffer].itemsize :] for p in places]
         run_kernel(getattr(module, launch.kernel), launch.grid, arguments, reachable=memory)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from compiler.codegen.triton.body import INDENT
 from compiler.codegen.triton.flat import Flat
 from compiler.codegen.triton.schedule import schedule
+from compiler.codegen.triton.shadows import Shadow
 from compiler.codegen.triton.task import Argument, Loop, Status, Storage, Table, Task
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import OPS
@@ -17,6 +18,7 @@ from compiler.plan import UNTOUCHED, Check
 from compiler.plan import Buffer as Record
 
 ALIGNED = 16  # bytes that Triton wants an address to be a multiple of
+KEPT = ("state", "shadow")  # kinds of parameters that a failed check leaves as they were
 
 
 @dataclass(eq=False)
@@ -57,15 +59,16 @@ class Launches:
 
     Attributes:
         items: launches and loops of them.
+        refresh: the launches that make shadows anew.
         records: the buffers. Status words and tables stand behind those of the placement.
         tables: the entries of each table; where they move, those of all iterations behind each other.
         checks: what the status words mean.
         arena_bytes: the size of the arena.
     """
 
-    def __init__(self, placement: Placement) -> None:
+    def __init__(self, placement: Placement, shadows: Sequence[Shadow] = ()) -> None:
         self.buffers: Buffers = placement.buffers
-        self.states = {Place(i) for i, param in enumerate(placement.graph.params) if param.kind == "state"}
+        self.states = {Place(i) for i, param in enumerate(placement.graph.params) if param.kind in KEPT}
         self.tables: list[tuple[int | Place, ...]] = []
         self.checks: list[Check] = []
         self._constants: list[Record] = []
@@ -74,6 +77,8 @@ class Launches:
         self.records = [Record(b.kind, b.index, b.type.dtype.short, b.type.shape) for b in laid_out]
         words = list(dict.fromkeys(word for task in _tasks(placement.steps) for word in task.checks()))
         self.items = self._items(placement, [], words)
+        made = schedule([shadow.refresh() for shadow in shadows])
+        self.refresh = [self._bound(task, placement.places, [], ()) for task in made if isinstance(task, Task)]
 
     def _items(self, placement: Placement, around: list[tuple[int, int]], words: Sequence[Status]) -> list[Item]:
         """``around``: number and length of each loop around; ``words``: the status words that may say of bad input."""

@@ -18,6 +18,7 @@ from compiler.codegen.triton.layout import Windows, arrange
 from compiler.codegen.triton.prelude import prelude
 from compiler.codegen.triton.scatter import scatter_tasks
 from compiler.codegen.triton.schedule import schedule
+from compiler.codegen.triton.shadows import kept, shadowed
 from compiler.codegen.triton.task import Loop, Mergeable, Status, Table, Task
 from compiler.codegen.triton.task import Step as Planned
 from compiler.codegen.triton.tiles import tile_tasks
@@ -28,10 +29,12 @@ from compiler.plan import Kernel, Launch, Plan, Repeat, Step
 
 def emit(graph: Graph, target: str = "sm_80") -> Plan:
     """Triton text and launches for a graph of fused nodes, compiled for ``target`` later."""
+    graph, shadows = shadowed(graph)
     arranged, windows = _arranged(graph)
     placement = Placement(arranged, _steps(arranged, target, windows), ordered=True)
-    launches = Launches(placement)
-    module = _Module(launches.items)
+    launches = Launches(placement, shadows)
+    module = _Module([*launches.items, *launches.refresh])
+    steps = tuple(map(module.step, launches.items))
     return Plan(
         graph.name,
         target,
@@ -40,12 +43,15 @@ def emit(graph: Graph, target: str = "sm_80") -> Plan:
         launches.arena_bytes,
         (),
         0,
-        tuple(map(module.step, launches.items)),
+        steps,
         tuple(launches.checks),
         placement.kept_bytes(),
         tuple(launches.records),
         tuple(launches.tables),
         tuple(module.kernels),
+        tuple(map(module.launch, launches.refresh)),
+        tuple(kept(shadows, graph)),
+        tuple(i for i, p in enumerate(graph.params) if any(u.state is p.value for u in graph.updates)),
     )
 
 
@@ -125,6 +131,10 @@ class _Module:
         """The record of a launch or of a loop."""
         if not isinstance(item, Bound):
             return Repeat(item.number, item.length, tuple(map(self.step, item.items)))
+        return self.launch(item)
+
+    def launch(self, item: Bound) -> Launch:
+        """The record of a launch."""
         task = item.task
         name = self.names[_key(task)]
         first, *others = task.nodes

@@ -224,3 +224,66 @@ def test_a_closed_step_says_so(device) -> None:
         step.run([array(1, 1, 1)], [0.0])
     step.fetch()
     assert state.tolist() == [2, 2, 2]  # what was on the device is not lost
+
+
+SHADOWED = replace(
+    STEP,
+    slots=(*STEP.slots, Slot("shadow", "w in bf16", "bf16", (3,))),
+    buffers=(*STEP.buffers, Buffer("shadow", 4, "bf16", (3,))),
+    refresh=(launch("accumulate", Place(0), Place(7)),),
+    shadows=((4, 0),),
+    written=(0, 4),
+)
+
+
+def launched(driver, step: CudaExecutor) -> int:
+    """Graphs that a run of a step launches: its own, and one that makes its shadows anew if need be."""
+    driver.calls()
+    step.run([array(1, 1, 1)], [0.0])
+    return sum(call.startswith("cuGraphLaunch") for call in driver.calls())
+
+
+def test_shadows_are_made_anew_where_others_have_changed_the_state(device, driver) -> None:
+    state, store = array(1, 2, 3), StateStore(device)
+    step, other, reader = (
+        CudaExecutor(plan, IMAGES, store, device) for plan in (SHADOWED, replace(STEP, written=(0,)), STEP)
+    )
+    for program in (step, other, reader):
+        program.bind([state])
+    assert [launched(driver, step) for _ in range(2)] == [2, 1], "the step itself keeps up the shadow"
+    step.fetch()
+    assert [launched(driver, step) for _ in range(2)] == [2, 1], "the host may have written the state"
+    launched(driver, other)
+    assert [launched(driver, step) for _ in range(2)] == [2, 1], "another program writes the state alone"
+    launched(driver, reader)
+    assert launched(driver, step) == 1, "it writes no state"
+
+
+def test_programs_share_shadows(device, driver) -> None:
+    state, store = array(1, 2, 3), StateStore(device)
+    first, second = (CudaExecutor(SHADOWED, IMAGES, store, device) for _ in range(2))
+    first.bind([state])
+    second.bind([state])
+    assert [launched(driver, step) for step in (first, second, first)] == [2, 1, 1]
+    launch_of_refresh = "block 0 + 0, block 1 + 0, null, null"
+    driver.calls()
+    second.bind([state])
+    assert sum(launch_of_refresh in call for call in driver.calls()) == 1
+
+
+def test_a_failed_run_leaves_shadows_to_be_made_anew(device, driver) -> None:
+    state = array(1, 2, 3)
+    step = CudaExecutor(SHADOWED, IMAGES, StateStore(device), device)
+    step.bind([state])
+    with pytest.raises(IndexError):
+        step.run([array(-1, 0, 0)], [0.0])
+    assert [launched(driver, step) for _ in range(2)] == [2, 1]
+
+
+def test_memory_of_shadows_goes_with_the_array_of_the_state(device, driver) -> None:
+    store, state = StateStore(device), array(1, 2, 3)
+    store.shadow(store.resident(state), "bf16", 6)
+    driver.calls()
+    del state
+    gc.collect()
+    assert sum(call.startswith("cuMemFree") for call in driver.calls()) == 2
