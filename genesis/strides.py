@@ -120,6 +120,31 @@ def first(
     return before
 
 
+# Images
+
+
+def channels_last(shape: Shape) -> Strides:
+    """The strides of ``[N, channels, *space]`` with the channels innermost in memory."""
+    n, channels, *space = shape
+    outer, *inner, innermost = contiguous_strides((n, *space, channels))
+    return outer, innermost, *inner
+
+
+def is_channels_last(shape: Shape, strides: Strides) -> bool:
+    """Whether PyTorch takes an image ``[N, channels, *space]`` with these strides for channels-last.
+
+    Source: PyTorch's ``is_channels_last_strides_2d``; strides that may mean both are row-major.
+    """
+    if 0 in shape or strides[1] == 0:
+        return False
+    least = 0
+    for d in (1, *range(len(shape) - 1, 1, -1), 0):
+        if strides[d] < least or (d == 0 and least == strides[1]):
+            return False
+        least = strides[d] * shape[d]
+    return True
+
+
 # Results of elementwise ops
 
 
@@ -151,6 +176,11 @@ def dense(shapes: Sequence[Shape], strides: Sequence[Strides], shape: Shape) -> 
         result[d] = step
         step *= max(shape[d], 1)
     return tuple(result)
+
+
+def _broadcasts(shape: Shape, to: Shape) -> bool:
+    """False for an operand of which an op needs the shape only."""
+    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(shape[::-1], to[::-1]))
 
 
 def _broadcast(shape: Shape, strides: Strides, to: Shape) -> Strides:
@@ -202,7 +232,8 @@ def lay_out(call: Call, outputs: Sequence[Value]) -> None:
     strides = [v.strides or contiguous_strides(v.shape) for v in call.inputs]
     for value in outputs:
         if value not in call.inputs:
-            found = dense(shapes, strides, value.shape) if elementwise else None
+            fits = elementwise and all(_broadcasts(shape, value.shape) for shape in shapes)
+            found = dense(shapes, strides, value.shape) if fits else None
             value.strides = found and _unless_contiguous(value.shape, found)
 
 

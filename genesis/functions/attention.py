@@ -14,6 +14,7 @@ from genesis.functions.reductions import softmax
 from genesis.functions.shapes import expand, reshape, transpose, tril, unsqueeze
 from genesis.functions.table import functional_only
 from genesis.random import default_generator
+from genesis.strides import kept
 from genesis.tensor import Tensor, wrap
 
 
@@ -64,7 +65,10 @@ def scaled_dot_product_attention(
         dropout=float(dropout_p),
         index=index,
     )
-    return wrap(out)
+    result = wrap(out)
+    if query.ndim == 4 and not dropout_p and all(x.stride(-1) == 1 for x in (query, key, value)):
+        result._cell.strides = kept(query.shape, query.value.strides)  # as PyTorch's flash attention
+    return result
 
 
 def _repeat_heads(x: Tensor, heads: int) -> Tensor:

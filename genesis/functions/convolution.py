@@ -14,6 +14,7 @@ from compiler.ir.op import o
 from compiler.ops.conv import window_span
 from compiler.ops.window import fold as fold_windows
 from compiler.ops.window import windows
+from genesis.functions.formats import formatted
 from genesis.functions.table import functional_only
 from genesis.tensor import Tensor, wrap
 
@@ -64,6 +65,11 @@ def _padding(
     return tuple(p for s in span for p in ((s - 1) // 2, s // 2))
 
 
+def _formatted(result: Tensor, input: Tensor, rank: int) -> Tensor:
+    """PyTorch first makes an image of one dimension contiguous, which one of one channel may be already."""
+    return formatted(result, input, rank=rank) if rank > 1 or input.is_contiguous() else result
+
+
 def _conv(
     rank: int,
     input: Tensor,
@@ -78,7 +84,8 @@ def _conv(
     x, had_batch = batched(f"conv{rank}d", input, rank)
     operands = [x, weight.value] + ([] if bias is None else [bias.value])
     amounts = _padding(padding, weight, steps, dilations)
-    return unbatched(o.conv(*operands, stride=steps, padding=amounts, dilation=dilations, groups=groups), had_batch)
+    result = o.conv(*operands, stride=steps, padding=amounts, dilation=dilations, groups=groups)
+    return _formatted(unbatched(result, had_batch), input, rank)
 
 
 @functional_only
@@ -157,7 +164,7 @@ def _conv_transpose(
         dilation=dilations,
         groups=groups,
     )
-    return unbatched(result, had_batch)
+    return _formatted(unbatched(result, had_batch), input, rank)
 
 
 @functional_only

@@ -34,7 +34,9 @@ Places = list[tuple[int, Tensor | Mask]]
 def getitem(x: Tensor, index: Any) -> Tensor:
     """``x[index]``. A mask, whose result has a shape that depends on its contents, only at once, not in a step."""
     view, places = _picked(x, index)
-    return _gathered(view, _without_masks(view, places)) if places else view
+    if places:
+        return _gathered(view, _without_masks(view, places))
+    return view.view_as_op(o.reshape, shape=tuple(x.shape)) if view is x else view
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:

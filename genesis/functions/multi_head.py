@@ -127,6 +127,9 @@ def multi_head(
     else:
         mixed = scaled_dot_product_attention(q, k, v, mask, dropout_p, causal)
     out = linear(flatten(transpose(mixed, -3, -2), -2), out_weight, out_bias)
+    if batched:
+        n, _, width = out.shape
+        out._cell.strides = width, n * width, 1  # PyTorch computes with the time in front
     if found is not None and average:
         found = mean(found, -3)
     return (transpose(out, 0, 1) if swap else out), found

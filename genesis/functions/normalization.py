@@ -12,6 +12,7 @@ from compiler.ir.graph import Value
 from compiler.ir.op import o
 from genesis.context import grad_mode
 from genesis.functions.creation import ones_like
+from genesis.functions.formats import formatted
 from genesis.functions.pointwise import add, cast, clamp, div, mul, sub
 from genesis.functions.reductions import mean, norm
 from genesis.functions.table import functional_only
@@ -66,7 +67,7 @@ def rms_norm(
     if eps is None:
         eps = float(np.finfo(np.float64 if input.dtype.itemsize == 8 else np.float32).eps)
     affine = () if weight is None else (weight.value,)
-    return wrap(o.rms_norm(input.value, *affine, ndim=len(shape), eps=float(eps))[0])
+    return formatted(wrap(o.rms_norm(input.value, *affine, ndim=len(shape), eps=float(eps))[0]), input)
 
 
 @functional_only
@@ -97,11 +98,11 @@ def batch_norm(
             missing = "running_mean" if running_mean is None else "running_var"
             raise OpError(f"{missing} must be defined in evaluation mode")
         statistics = running_mean.value, running_var.value
-        return wrap(o.batch_norm_inference(input.value, *statistics, *affine, eps=float(eps)))
+        return formatted(wrap(o.batch_norm_inference(input.value, *statistics, *affine, eps=float(eps))), input)
     y, centre, var = o.batch_norm(input.value, *affine, eps=float(eps))
     _move(running_mean, wrap(centre), momentum)
     _move(running_var, wrap(o.unbiased(var, input.value)), momentum)
-    return wrap(y)
+    return formatted(wrap(y), input)
 
 
 @functional_only
@@ -117,7 +118,7 @@ def group_norm(
     if input.numel() == num_groups:
         raise ChoiceError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
     affine = _per_channel(input, weight, bias)
-    return wrap(o.group_norm(input.value, *affine, groups=num_groups, eps=float(eps))[0])
+    return formatted(wrap(o.group_norm(input.value, *affine, groups=num_groups, eps=float(eps))[0]), input)
 
 
 @functional_only

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from compiler.errors import OpError, UnsupportedError
 from compiler.ir.op import o
 from genesis.functions.conversion import clone
+from genesis.functions.formats import formatted
 from genesis.functions.shapes import cat, expand, flip, narrow
 from genesis.functions.table import functional_only
 from genesis.tensor import Tensor, wrap
@@ -32,13 +33,16 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise OpError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if not any(pad):
         return clone(input)
+    image = input
     for axis, before, after in _per_axis(input, pad):
         if mode == "circular":  # what is cropped is no part of the circle
             input, before, after = _cropped(input, axis, before, after), max(before, 0), max(after, 0)
         low, high = max(before, 0), max(after, 0)
         pieces = _PIECES[mode](input, axis, low, high)
         input = _cropped(cat(pieces, axis) if low or high else input, axis, before, after)
-    return input if any(p > 0 for p in pad) else clone(input)
+    result = clone(input) if input._views else input
+    result._cell.strides = None
+    return result if mode == "circular" else formatted(result, image)
 
 
 def _per_axis(input: Tensor, pad: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -56,6 +60,7 @@ def _cropped(x: Tensor, axis: int, before: int, after: int) -> Tensor:
 
 def _constant_pad(x: Tensor, pad: Sequence[int], value: float) -> Tensor:
     amounts = _per_axis(x, pad)
+    image = x
     for axis, before, after in amounts:
         x = _cropped(x, axis, before, after)
     start, shape = [0] * x.ndim, list(x.shape)
@@ -66,7 +71,8 @@ def _constant_pad(x: Tensor, pad: Sequence[int], value: float) -> Tensor:
         return clone(x)
     stop = tuple(a + n for a, n in zip(start, x.shape))
     frame = o.expand(o.constant(value=value, dtype=x.dtype), shape=tuple(shape))
-    return wrap(o.slice_scatter(frame, x.value, start=tuple(start), stop=stop, step=(1,) * x.ndim))
+    padded = o.slice_scatter(frame, x.value, start=tuple(start), stop=stop, step=(1,) * x.ndim)
+    return formatted(wrap(padded), image)
 
 
 def _reflected(x: Tensor, axis: int, before: int, after: int) -> list[Tensor]:

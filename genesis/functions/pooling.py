@@ -16,6 +16,7 @@ from compiler.ir.op import o
 from compiler.ir.types import i64, u8
 from compiler.ops.pool import lowest, pooled_size
 from genesis.functions.convolution import Size, batched, per_dimension, unbatched
+from genesis.functions.formats import formatted
 from genesis.functions.table import functional_only
 from genesis.tensor import Tensor
 
@@ -74,7 +75,9 @@ def max_pool1d(
     return_indices: bool = False,
 ) -> Any:
     """The largest element of each window of ``[N, C, L]``; with ``return_indices`` also where it stands."""
-    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    found = _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    alone = not return_indices and not input.requires_grad  # for PyTorch a function of its own
+    return found if alone else formatted(found, input, rank=1)
 
 
 @functional_only
@@ -88,7 +91,8 @@ def max_pool2d(
     return_indices: bool = False,
 ) -> Any:
     """The largest element of each window of ``[N, C, H, W]``; with ``return_indices`` also where it stands."""
-    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    found = _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return formatted(found, input)
 
 
 @functional_only
@@ -102,7 +106,13 @@ def max_pool3d(
     return_indices: bool = False,
 ) -> Any:
     """The largest element of each window of ``[N, C, D, H, W]``; with ``return_indices`` also where it stands."""
-    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    found = _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return formatted(found, input)
+
+
+def _formatted(result: Any, input: Tensor, rank: int) -> Any:
+    """In three dimensions PyTorch's results are row-major, besides those of ``max_pool3d``."""
+    return formatted(result, input, rank=rank) if rank < 3 else result
 
 
 def _avg_pool(
@@ -129,7 +139,7 @@ def _avg_pool(
         include_pad=count_include_pad,
         divisor=divisor_override,
     )
-    return unbatched(result, had_batch)
+    return _formatted(unbatched(result, had_batch), input, rank)
 
 
 @functional_only
@@ -214,16 +224,17 @@ def _adaptive_avg(rank: int, input: Tensor, output_size: int | Sequence[int | No
     name = f"adaptive_avg_pool{rank}d"
     x, had_batch = batched(name, input, rank)
     image, size = x.shape[2:], _target(name, x, output_size, rank)
-    if all(s == 1 for s in size):
-        return unbatched(o.mean(x, axes=tuple(range(2, rank + 2)), keepdim=True), had_batch)
     window = _uniform(image, size)
-    if window is not None:
+    if all(s == 1 for s in size):
+        pooled = o.mean(x, axes=tuple(range(2, rank + 2)), keepdim=True)
+    elif window is not None:
         pooled = o.avg_pool(x, window=window, stride=window, padding=(0,) * rank, size=size)
-        return unbatched(pooled, had_batch)
-    inside = _members(image, size)
-    rows = o.reshape(x, shape=(*x.shape[:2], 1, prod(image)))
-    means = o.div(o.sum(o.where(inside, rows, 0), axes=(3,)), o.sum(inside, axes=(1,)))
-    return unbatched(o.reshape(o.cast(means, to=x.dtype), shape=(*x.shape[:2], *size)), had_batch)
+    else:
+        inside = _members(image, size)
+        rows = o.reshape(x, shape=(*x.shape[:2], 1, prod(image)))
+        means = o.div(o.sum(o.where(inside, rows, 0), axes=(3,)), o.sum(inside, axes=(1,)))
+        pooled = o.reshape(o.cast(means, to=x.dtype), shape=(*x.shape[:2], *size))
+    return _formatted(unbatched(pooled, had_batch), input, rank)
 
 
 def _adaptive_max(
@@ -234,7 +245,7 @@ def _adaptive_max(
     image, size = x.shape[2:], _target(name, x, output_size, rank)
     window = _uniform(image, size)
     if window is not None:
-        return _max_pool(rank, input, window, window, 0, 1, False, return_indices)
+        return _formatted(_max_pool(rank, input, window, window, 0, 1, False, return_indices), input, rank)
     lead = x.shape[:2]
     rows = o.reshape(x, shape=(*lead, 1, prod(image)))
     members, low = _members(image, size), lowest(x.dtype)
@@ -242,10 +253,10 @@ def _adaptive_max(
     first = o.argmax(o.cast(members, to=u8), axes=(1,))  # the one to name where all are as low as what lies outside
     index = o.where(o.eq(o.amax(seen, axes=(3,)), low), first, o.argmax(seen, axes=(3,)))
     best = o.gather(o.reshape(x, shape=(*lead, prod(image))), index, axis=2)
-    result = unbatched(o.reshape(best, shape=(*lead, *size)), had_batch)
+    result = _formatted(unbatched(o.reshape(best, shape=(*lead, *size)), had_batch), input, rank)
     if not return_indices:
         return result
-    return result, unbatched(o.reshape(index, shape=(*lead, *size)), had_batch)
+    return result, _formatted(unbatched(o.reshape(index, shape=(*lead, *size)), had_batch), input, rank)
 
 
 @functional_only

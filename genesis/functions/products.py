@@ -73,7 +73,9 @@ def _added(name: str, rank: int, input: Tensor, a: Tensor, b: Tensor, beta: floa
     if beta == 0:
         expand(input, *product.shape)  # has to fit all the same
         return mul(product, alpha)
-    return add(mul(input, beta), product, alpha=alpha)
+    result = add(mul(input, beta), product, alpha=alpha)
+    result._cell.strides = None  # it lies in memory as a product does
+    return result
 
 
 @api()

@@ -14,9 +14,10 @@ from compiler.ir.op import Op, o
 from compiler.ir.types import boolean
 from compiler.ops.elementwise import promoted
 from compiler.ops.reduce import normalize_axes, normalize_axis
+from genesis.functions.formats import formatted, is_image
 from genesis.functions.pointwise import Dim
 from genesis.functions.table import api, function_only, method_only
-from genesis.strides import kept
+from genesis.strides import Strides, channels_last, kept
 from genesis.tensor import Tensor, copied, row_major, wrap
 
 
@@ -47,8 +48,6 @@ def _inferred(input: Tensor, shape: tuple[Any, ...]) -> tuple[int, ...]:
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape; one size may be -1. A view where strides allow one, else a copy."""
     sizes = _inferred(input, shape)
-    if sizes == input.shape:
-        return input.view_as_op(o.reshape, shape=sizes) if input.requires_grad else input
     if prod(sizes) != input.numel() or input.shows_as(sizes):
         return input.view_as_op(o.reshape, shape=sizes)
     return wrap(o.reshape(copied(input), shape=sizes))
@@ -96,11 +95,10 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
 @api()
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged."""
-    if not input.ndim:
-        return input
     order = list(range(input.ndim))
-    a, b = normalize_axis(dim0, input.ndim), normalize_axis(dim1, input.ndim)
-    order[a], order[b] = order[b], order[a]
+    if order:
+        a, b = normalize_axis(dim0, input.ndim), normalize_axis(dim1, input.ndim)
+        order[a], order[b] = order[b], order[a]
     return input.view_as_op(o.permute, dims=tuple(order))
 
 
@@ -109,7 +107,7 @@ def t(input: Tensor) -> Tensor:
     """A matrix transposed; vectors as they are."""
     if input.ndim > 2:
         raise OpError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
-    return transpose(input, 0, 1) if input.ndim == 2 else input
+    return transpose(input, 0, 1) if input.ndim == 2 else reshape(input, *input.shape)
 
 
 @method_only
@@ -217,7 +215,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         if not v.type.rank:
             raise OpError(here(f"zero-dimensional tensor (at position {i}) cannot be concatenated", "use stack"))
     filled = [v for v in promoted(values) if v.shape != (0,)] or values
-    return wrap(o.concat(*filled, axis=normalize_axis(dim, filled[0].type.rank)))
+    result = wrap(o.concat(*filled, axis=normalize_axis(dim, filled[0].type.rank)))
+    return formatted(result, *(x for x in tensors if x.shape != (0,)))
 
 
 def _tensors(given: Sequence[Any]) -> Sequence[Tensor]:
@@ -240,7 +239,19 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                     f"{list(x.shape)} at entry {i}"
                 )
             )
-    return cat([unsqueeze(x, dim) for x in tensors], dim)
+    axis = normalize_axis(dim, tensors[0].ndim + 1)
+    result = cat([unsqueeze(x, axis) for x in tensors], axis)
+    result._cell.strides = _stacked_strides(tensors, axis)
+    return result
+
+
+def _stacked_strides(tensors: Sequence[Tensor], axis: int) -> Strides | None:
+    """In PyTorch a stack is a view of what is joined along ``axis``, where the tensors have such a dimension."""
+    if axis == tensors[0].ndim or not all(map(is_image, tensors)):
+        return None
+    shape = tuple(tensors[0].shape)
+    strides = channels_last((*shape[:axis], len(tensors) * shape[axis], *shape[axis + 1 :]))
+    return *strides[:axis], strides[axis] * shape[axis], *strides[axis:]
 
 
 @api(function=False, name="split")

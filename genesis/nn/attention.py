@@ -97,7 +97,7 @@ class MultiheadAttention(Module):
         The weights are the mean over the heads, or ``[N, num_heads, L, S]`` without ``average_attn_weights``.
         """
         separate = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
-        return multi_head(
+        out, found = multi_head(
             query,
             key,
             value,
@@ -116,3 +116,7 @@ class MultiheadAttention(Module):
             average=average_attn_weights,
             causal=is_causal,
         )
+        if self.batch_first and self.num_heads % 2 == 0 and query is key is value:
+            if not self.training and not out.requires_grad and not out._views:
+                out._cell.strides = None  # PyTorch takes its fast path
+        return out, found

@@ -95,3 +95,29 @@ def test_gradients_lie_as_their_leaf() -> None:
     (leaf * leaf).sum().backward()
     assert leaf.grad is not None
     assert leaf.grad.stride() == (1, 3)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_reshape_of_what_a_channels_last_image_gives(compiled: bool) -> None:
+    """A pooled image lies in memory as its operand, so that its pixels in a row are a view."""
+
+    def step(x: Tensor) -> Any:
+        y = genesis.nn.functional.max_pool2d(x, 2)
+        y.permute(0, 2, 3, 1).reshape(-1).mul_(2)  # a view
+        y.reshape(-1).mul_(100)  # a copy
+        return y
+
+    run = genesis.compile(step) if compiled else step
+    image = genesis.tensor(np.arange(96, dtype=np.float32).reshape(2, 4, 4, 3)).permute(0, 3, 1, 2)
+    wanted = genesis.nn.functional.max_pool2d(image.contiguous(), 2) * 2
+    for _ in range(2):
+        result = run(image)
+        assert result.tolist() == wanted.tolist()
+        assert result.stride() == (12, 1, 6, 3)
+
+
+def test_statistics_of_a_view_in_another_layout() -> None:
+    x = genesis.tensor(np.arange(24, dtype=np.float32).reshape(2, 3, 4))
+    norm = genesis.nn.BatchNorm1d(4)
+    assert norm(x.transpose(1, 2)).tolist() == genesis.nn.BatchNorm1d(4)(x.transpose(1, 2).contiguous()).tolist()
+    assert norm.running_var.shape == (4,)

@@ -111,3 +111,92 @@ def test_gradients_lie_as_their_leaves() -> None:
         (leaf_there * 2).sum().backward()
         assert leaf.stride() == leaf_there.stride(), layout
         assert leaf.grad.stride() == leaf_there.grad.stride(), layout
+
+
+# Images
+
+IMAGES: dict[str, Callable[[Any], Any]] = {
+    "row-major": lambda x: x,
+    "channels-last": lambda x: x.movedim(1, -1).contiguous().movedim(-1, 1),
+    "mirrored": lambda x: x.permute(*reversed(range(x.ndim))).contiguous().permute(*reversed(range(x.ndim))),
+    "turned": lambda x: x.transpose(-1, -2).contiguous().transpose(-1, -2),
+    "batch inside": lambda x: x.transpose(0, 1).contiguous().transpose(0, 1),
+    "every second row": lambda x: x[:, :, ::2],
+    "one channel": lambda x: x[:, :1].movedim(1, -1).contiguous().movedim(-1, 1),
+}
+
+OF_IMAGES = """
+F.conv{rank}d(x, ones(6, x.shape[1], *[2] * rank))
+F.conv{rank}d(x, ones(x.shape[1], 1, *[1] * rank), None, 2, 0, 1, x.shape[1])
+F.conv_transpose{rank}d(x, ones(x.shape[1], 6, *[2] * rank)) | F.max_pool{rank}d(x, 2)
+F.max_pool{rank}d(x, 2, return_indices=True) | F.avg_pool{rank}d(x, 2) | F.adaptive_avg_pool{rank}d(x, 2)
+F.adaptive_avg_pool{rank}d(x, 1) | F.adaptive_max_pool{rank}d(x, 2)
+F.adaptive_max_pool{rank}d(x, 3, return_indices=True) | F.batch_norm(x, None, None, training=True)
+F.batch_norm(x, 0 * ones(x.shape[1]), ones(x.shape[1])) | F.group_norm(x, 1) | F.instance_norm(x)
+F.layer_norm(x, x.shape[-1:]) | F.rms_norm(x, x.shape[-1:]) | F.pad(x, (1, 1)) | F.pad(x, (1, -1)) | F.pad(x, (0, 0))
+F.pad(x, (1, 1) * rank, mode="reflect") | F.pad(x, (1, 0) * rank, mode="replicate")
+F.pad(x, (1, 1) * rank, mode="circular") | F.pad(x, (1, -1), mode="replicate") | lib.cat([x, x], 0)
+lib.cat([x, x], 1) | lib.cat([x, x.contiguous()], 0) | lib.cat([x, x, x[:0]]) | lib.stack([x, x], 1)
+lib.stack([x, x], -1) | lib.stack([x, x]) | lib.roll(x, 1, 1) | lib.roll(x, (1, 1), (0, 2))
+F.glu(x.repeat(1, 2, 1), 1) | x[:, :1].expand(*x.shape).contiguous() | F.unfold(x, 2) | F.dropout(x, 0.5)
+"""
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("tracked", [False, True])
+@pytest.mark.parametrize("layout", IMAGES)
+def test_strides_of_functions_of_images(layout: str, rank: int, tracked: bool) -> None:
+    base = np.random.default_rng(0).standard_normal((3, 4, 7, 6, 8)[: rank + 2]).astype(np.float32)
+    for code in OF_IMAGES.replace("\n", "|").split("|"):
+        if not code.strip() or ("unfold" in code and rank != 2) or ("glu" in code and rank != 1):
+            continue
+        found = []
+        for lib in (genesis, torch):
+            x = IMAGES[layout](lib.tensor(base))
+            x = x.detach().requires_grad_() if tracked else x
+            space = {"lib": lib, "F": lib.nn.functional, "ones": lib.ones, "x": x, "rank": rank}
+            try:
+                result = eval(code.strip().format(rank=rank), space)
+            except (RuntimeError, NotImplementedError, ValueError) as error:
+                found.append(type(error))
+                continue
+            results = result if isinstance(result, tuple) else (result,)
+            found.append([[s for s, n in zip(r.stride(), r.shape, strict=True) if n != 1] for r in results])
+        assert found[0] == found[1] or isinstance(found[1], type), code
+
+
+@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_strides_of_attention(mask: bool, dropout: float) -> None:
+    base = np.random.default_rng(0).standard_normal((2, 5, 3, 8)).astype(np.float32)
+    views: list[Callable[[Any], Any]] = [
+        lambda x: x.transpose(1, 2),
+        lambda x: x.transpose(1, 2).contiguous(),
+        lambda x: x.permute(0, 2, 1, 3)[..., ::2],
+        lambda x: x.transpose(1, 2).mT.contiguous().mT,
+        lambda x: x[0].transpose(0, 1),
+    ]
+    for q, k in itertools.product(views, views):
+        found = []
+        for lib in (genesis, torch):
+            x = lib.tensor(base)
+            query, key = q(x), k(x)
+            if query.shape != key.shape:
+                break
+            allowed = lib.ones(5, 5) > 0 if mask else None
+            out = lib.nn.functional.scaled_dot_product_attention(query, key, key, allowed, dropout)
+            found.append(out.stride())
+        assert len(set(found)) <= 1
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("training", [False, True])
+def test_strides_of_multi_head_attention(batch_first: bool, heads: int, training: bool) -> None:
+    for tracked, need_weights in itertools.product((False, True), (False, True)):
+        found = []
+        for lib in (genesis, torch):
+            layer = lib.nn.MultiheadAttention(8, heads, batch_first=batch_first).train(training).requires_grad_(tracked)
+            x = lib.tensor(np.ones((2, 3, 8), np.float32))
+            found.append([layer(*args, need_weights=need_weights)[0].stride() for args in [(x, x, x), (x, x[:], x)]])
+        assert found[0] == found[1]

@@ -110,3 +110,36 @@ def test_random_views_in_a_step_write_what_they_write_at_once() -> None:
 
     for result, base, seed in zip(step(), bases, seeds, strict=True):
         assert (result.tolist(), base.tolist()) == _written(torch, _array(seed), seed)[2:], seed
+
+
+SAME_SHAPE = {
+    "slice": lambda x: x[:],
+    "ellipsis": lambda x: x[...],
+    "no index": lambda x: x[()],
+    "view": lambda x: x.view(2, 3),
+    "view_as": lambda x: x.view_as(x),
+    "reshape": lambda x: x.reshape(2, 3),
+    "unflatten": lambda x: x.unflatten(0, (2,)),
+    "transpose": lambda x: x.transpose(0, 0),
+    "t of a vector": lambda x: x[0].t(),
+    "squeeze": lambda x: x.squeeze(),
+    "expand": lambda x: x.expand(2, 3),
+    "narrow": lambda x: x.narrow(0, 0, 2),
+    "chunk": lambda x: x.chunk(1)[0],
+    "detach": lambda x: x.detach(),
+    "number": lambda x: x[0, 0].transpose(0, 0),
+}
+
+
+@pytest.mark.parametrize("name", SAME_SHAPE)
+def test_a_view_of_all_is_another_tensor(name: str) -> None:
+    """What is done to the view as a Python object (its data, its flag) is not done to the tensor."""
+    found = []
+    for lib in (genesis, torch):
+        x = lib.zeros(2, 3)
+        y = SAME_SHAPE[name](x)
+        y.add_(1)
+        y.requires_grad_()
+        y.data = lib.full(tuple(y.shape), 5.0)
+        found.append((y is x, x.requires_grad, x.tolist(), y.tolist()))
+    assert found[0] == found[1]
