@@ -9,6 +9,7 @@ from typing import Any, overload
 from genesis.functions.pointwise import Dim
 from genesis.functions.rearranging import Dims
 from genesis.functions.reductions import ValuesIndices
+from genesis.functions.statistics import MinMax
 from genesis.history import Handle
 from genesis.random import Generator
 from genesis.tensor import Tensor
@@ -127,6 +128,8 @@ class Methods:
         """``amax`` over ``dim`` (an int, several, or None for all)."""
     def amin(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """``amin`` over ``dim`` (an int, several, or None for all)."""
+    def aminmax(self, *, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> MinMax:
+        """The least and the largest of all elements, or of those along ``dim``."""
     def any(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """``any`` over ``dim`` (an int, several, or None for all)."""
     def arccos(self) -> Tensor:
@@ -266,10 +269,24 @@ class Methods:
         """``cosh`` of each element; integers count as float32 where the result is a fraction."""
     def cosh_(self) -> Tensor:
         """In place: ``cosh`` of each element; integers count as float32 where the result is a fraction."""
+    def count_nonzero(self, dim: Dim = None) -> Tensor:
+        """How many elements, of all or along ``dim``, are not zero; int64."""
     def cpu(self) -> Tensor:
         """The tensor itself: eager tensors are on the CPU."""
     def cuda(self, device: Any = None, non_blocking: builtins.bool = False) -> Tensor:
         """Refused, as ``to("cuda")`` is: a step that is compiled with ``backend="cuda"`` runs on a GPU."""
+    def cummax(self, dim: builtins.int) -> ValuesIndices:
+        """The largest element up to each one along ``dim``, and its index: the last one of equals. A NaN is the largest."""
+    def cummin(self, dim: builtins.int) -> ValuesIndices:
+        """The least element up to each one along ``dim``, and its index: the last one of equals. A NaN is the least."""
+    def cumprod(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
+        """The product of each element and all before it along ``dim``; of integers and bools in int64."""
+    def cumprod_(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
+        """In place: The product of each element and all before it along ``dim``; of integers and bools in int64."""
+    def cumsum(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
+        """The sum of each element and all before it along ``dim``; of integers and bools in int64."""
+    def cumsum_(self, dim: builtins.int, *, dtype: Any = None) -> Tensor:
+        """In place: The sum of each element and all before it along ``dim``; of integers and bools in int64."""
     @property
     def data(self) -> Tensor:
         """The contents outside autograd. Assigned: the memory of another tensor, of any shape."""
@@ -283,6 +300,10 @@ class Methods:
         """The same storage without gradient history."""
     def diagonal(self, offset: builtins.int = 0, dim1: builtins.int = 0, dim2: builtins.int = 1) -> Tensor:
         """The diagonal ``offset`` above the main one of ``dim1`` and ``dim2``, as the last dimension; a view."""
+    def diff(
+        self, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+    ) -> Tensor:
+        """Each element less the one before it along ``dim``, ``n`` times over; of bools, whether they differ."""
     def digamma(self) -> Tensor:
         """The derivative of the logarithm of the gamma function."""
     def digamma_(self) -> Tensor:
@@ -486,6 +507,8 @@ class Methods:
         """``logaddexp`` of each element; operands broadcast and promote."""
     def logaddexp2(self, other: Any) -> Tensor:
         """``logaddexp2`` of each element; operands broadcast and promote."""
+    def logcumsumexp(self, dim: builtins.int) -> Tensor:
+        """``log(cumsum(exp(x)))`` along ``dim``, without overflow."""
     def logical_and(self, other: Any) -> Tensor:
         """Elementwise ``and``; anything not zero is true."""
     def logical_and_(self, other: Any) -> Tensor:
@@ -581,6 +604,10 @@ class Methods:
         neginf: builtins.float | None = None,
     ) -> Tensor:
         """In place: 0 for NaN and the largest numbers for infinities, or the numbers that are given."""
+    def nanmean(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
+        """The mean over ``dim`` of what is no NaN; NaN where there is nothing else."""
+    def nansum(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
+        """The sum over ``dim``, a NaN counting as 0."""
     def narrow(self, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
         """``length`` elements from ``start`` along ``dim``."""
     def ne(self, other: Any) -> Tensor:
@@ -649,6 +676,8 @@ class Methods:
         """``input ** exponent`` of each element; operands broadcast and promote."""
     def pow_(self, exponent: Any) -> Tensor:
         """In place: ``input ** exponent`` of each element; operands broadcast and promote."""
+    def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
+        """The product of all elements, or of those along ``dim``; of integers and bools in int64."""
     def rad2deg(self) -> Tensor:
         """Radians as degrees."""
     def rad2deg_(self) -> Tensor:

@@ -20,8 +20,6 @@ _ELSEWHERE: dict[str, str] = {
     "diag": "x * genesis.eye(n) keeps the diagonal; sum it over one dimension",
     "trace": "use (x * genesis.eye(n)).sum()",
     "grad_fn": "use x.requires_grad and x.is_leaf",
-    "cumsum": "along the last dimension, x @ genesis.ones(n, n).triu(); or genesis.scan",
-    "cumprod": "use genesis.scan",
     "topk": f"x.max(dim) gives the first; {_NUMPY.format('argsort')}",
     "sort": _NUMPY.format("sort"),
     "argsort": _NUMPY.format("argsort"),
@@ -80,8 +78,8 @@ _ABSENT = frozenset(
     "FractionalMaxPool2d LPPool2d Upsample interpolate grid_sample affine_grid ctc_loss triplet_margin_loss "
     "cosine_embedding_loss hinge_embedding_loss gaussian_nll_loss poisson_nll_loss soft_margin_loss max_unpool2d "
     "lp_pool2d embedding_bag upsample linalg fft svd det inverse cross kron inner "
-    "mode logspace histc vmap func cummax cummin logcumsumexp "
-    "take triu_indices tril_indices std_mean var_mean aminmax nansum nanmean "
+    "mode logspace histc vmap func "
+    "take triu_indices tril_indices "
     "WeightedRandomSampler spectral_norm weight_norm "
     "parametrizations parametrize detect_anomaly set_detect_anomaly custom_fwd custom_bwd random_ "
     "apply_ resize_".split()

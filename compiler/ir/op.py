@@ -38,7 +38,7 @@ exist. ``parts``: in the one operand that has the place. ``slice``: in the secon
 one is, else in the first.
 """
 
-Anchor = Literal["contract", "convolution", "attention", "concat", "scatter", "loop"]
+Anchor = Literal["contract", "convolution", "attention", "concat", "scatter", "scan", "loop"]
 """The kind of kernel that an op has for itself; it reads its operands from memory."""
 
 CHEAP, COSTLY = 1, 6
@@ -69,7 +69,8 @@ class Op:
     checks: it gives its first operand back, and reports an element that is not as it must be.
     converts: the result is the operand in another type.
     keeps: of a view, whether it shows each element once (``"elements"``), and in the same order (``"order"``).
-    start, join: of a reduction, the number it starts with, and the op that joins two results.
+    start, join: of a reduction or a scan, the number it starts with, and the op that joins two results. A scan of two
+        operands multiplies its running result by the first one before the second one joins.
     finds: of a reduction to the place of an extremum, the reduction to the extremum itself.
     gradient: of an op with an anchor, whether it is the gradient of the other one.
     numbered: an element of the result depends on its number, as counting and draws do.

@@ -157,6 +157,18 @@ class _count_step(Op):
 class _cross_entropy(Op):
     def __call__(self, x: Value, target: Value, /, *weight: Value, reduction: str = ..., ignore_index: int = ..., label_smoothing: float = ...) -> tuple[Value, Value]: ...
 
+class _cummax(Op):
+    def __call__(self, x: Value, /, *, axis: int) -> Value: ...
+
+class _cummin(Op):
+    def __call__(self, x: Value, /, *, axis: int) -> Value: ...
+
+class _cumprod(Op):
+    def __call__(self, x: Operand, /, *, axis: int) -> Value: ...
+
+class _cumsum(Op):
+    def __call__(self, x: Operand, /, *, axis: int) -> Value: ...
+
 class _detach(Op):
     def __call__(self, x: Value, /) -> Value: ...
 
@@ -334,6 +346,9 @@ class _logaddexp(Op):
 class _logaddexp2(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
+class _logcumsumexp(Op):
+    def __call__(self, x: Value, /, *, axis: int) -> Value: ...
+
 class _logical_and(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
@@ -435,6 +450,9 @@ class _radam_update(Op):
 
 class _reciprocal(Op):
     def __call__(self, x: Operand, /) -> Value: ...
+
+class _recurrence(Op):
+    def __call__(self, factor: Value, x: Value, /, *, axis: int) -> Value: ...
 
 class _reload(Op):
     def __call__(self, x: Value, /) -> Value: ...
@@ -639,6 +657,10 @@ class OpSet:
     cosh: _cosh
     count_step: _count_step
     cross_entropy: _cross_entropy
+    cummax: _cummax
+    cummin: _cummin
+    cumprod: _cumprod
+    cumsum: _cumsum
     detach: _detach
     div: _div
     divisor: _divisor
@@ -698,6 +720,7 @@ class OpSet:
     log_softmax: _log_softmax
     logaddexp: _logaddexp
     logaddexp2: _logaddexp2
+    logcumsumexp: _logcumsumexp
     logical_and: _logical_and
     logical_not: _logical_not
     logical_or: _logical_or
@@ -732,6 +755,7 @@ class OpSet:
     put_rows: _put_rows
     radam_update: _radam_update
     reciprocal: _reciprocal
+    recurrence: _recurrence
     reload: _reload
     relu: _relu
     remainder: _remainder

@@ -19,6 +19,7 @@ from compiler.ops import (  # noqa: F401
     pool,
     random,
     reduce,
+    scan,
     softmax,
     special,
     statistics,

@@ -172,6 +172,20 @@ def slice_along(o: OpSet, x: Value, axis: int, start: int, stop: int, step: int 
     )
 
 
+def reverse(o: OpSet, x: Value, axis: int) -> Value:
+    """``x`` from the end to the start of ``axis``; a view."""
+    return slice_along(o, x, axis, x.shape[axis] - 1, -1, -1)
+
+
+def before(o: OpSet, x: Value, axis: int, first: float) -> Value:
+    """The element before each one along ``axis``, ``first`` before the first one."""
+    if not x.type.size:
+        return x
+    shape = tuple(1 if a == axis else n for a, n in enumerate(x.shape))
+    start = o.expand(o.constant(value=first, dtype=x.dtype), shape=shape)
+    return o.concat(start, slice_along(o, x, axis, 0, x.shape[axis] - 1), axis=axis)
+
+
 def _concat_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     axis, position, grads = node.attrs["axis"], 0, []
     for value in node.inputs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import inf
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, OpSet, register
 from compiler.ir.types import Shape, TensorType, boolean, i64
 from compiler.ops.elementwise import Gradient, as_type
+from compiler.ops.layout import before, reverse
 
 
 def normalize_axis(axis: Any, rank: int) -> int:
@@ -92,7 +93,8 @@ def reduction(name: str, ufunc: Any, vjp: Gradient | None, **options: Any) -> Op
     )
 
 
-def _sum_prepare(operands: Sequence[Any]) -> list[Value]:
+def sums(operands: Sequence[Any]) -> list[Value]:
+    """Integers and bools are added up and multiplied as int64."""
     (x,) = operands
     return [x if x.dtype.kind == "float" else as_type(x, i64)]
 
@@ -109,10 +111,24 @@ def _extremum_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
     return (o.mul(hit, o.div(spread(o, node, g), count)),)
 
 
-reduction("sum", np.sum, _sum_vjp, join="add", prepare=_sum_prepare, autocast={"cuda": "fp32"})
+def _prod_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
+    """The product before each element times the one behind it, so that it is right at zeros, for a second one too."""
+    (x,), axes = node.inputs, node.attrs["axes"]
+    order = (*(a for a in range(x.type.rank) if a not in axes), *axes)
+    moved = o.permute(x, dims=order)
+    row = o.reshape(moved, shape=(*moved.shape[: len(order) - len(axes)], prod(x.shape[a] for a in axes)))
+    last = row.type.rank - 1
+    turned = reverse(o, row, last)
+    behind = reverse(o, before(o, o.cumprod(turned, axis=last), last, 1), last)
+    others = o.reshape(o.mul(before(o, o.cumprod(row, axis=last), last, 1), behind), shape=moved.shape)
+    back = tuple(sorted(range(len(order)), key=order.__getitem__))
+    return (o.mul(o.permute(others, dims=back), spread(o, node, g)),)
+
+
+reduction("sum", np.sum, _sum_vjp, join="add", prepare=sums, autocast={"cuda": "fp32"})
 reduction("amax", np.max, _extremum_vjp, start=-inf, join="maximum", infer=_needs_elements(_infer))
 reduction("amin", np.min, _extremum_vjp, start=inf, join="minimum", infer=_needs_elements(_infer))
-reduction("prod", np.prod, None, start=1, join="mul", prepare=_sum_prepare, autocast={"cuda": "fp32", "cpu": "fp32"})
+reduction("prod", np.prod, _prod_vjp, start=1, join="mul", prepare=sums, autocast={"cuda": "fp32", "cpu": "fp32"})
 
 
 def _infer_bool(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:

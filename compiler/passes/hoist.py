@@ -247,7 +247,9 @@ class _Loop:
         node = value.producer
         while node is not None and (node.op.kind == "view" or node.op.converts) and self.uses[value] == 1:
             value, node = node.inputs[0], node.inputs[0].producer
-        if node is None or self.uses[value] > 1 or (node.op.kind != "contract" and node.op.join != "add"):
+        if node is None or self.uses[value] > 1:
+            return None
+        if node.op.kind != "contract" and (node.op.kind != "reduce" or node.op.join != "add"):
             return None
         return node if node.op.kind == "reduce" or node.output.type.rank == 2 else None
 

@@ -29,7 +29,7 @@ def split_reductions(graph: Graph) -> Graph:
 
 
 def _split(node: Node, inputs: tuple[Value, ...]) -> Sequence[Value] | None:
-    if not node.op.join:
+    if node.op.kind != "reduce" or not node.op.join:
         return None
     x, axes = inputs[0], node.attrs["axes"]
     if not _first(x.shape, axes):

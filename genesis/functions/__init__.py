@@ -28,8 +28,10 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     products,
     rearranging,
     reductions,
+    scans,
     shapes,
     special,
+    statistics,
 )
 from genesis.functions.methods import attach
 from genesis.functions.table import FUNCTIONS

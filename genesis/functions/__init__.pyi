@@ -165,10 +165,19 @@ from genesis.functions.reductions import max as max
 from genesis.functions.reductions import mean as mean
 from genesis.functions.reductions import min as min
 from genesis.functions.reductions import norm as norm
+from genesis.functions.reductions import prod as prod
 from genesis.functions.reductions import softmax as softmax
 from genesis.functions.reductions import std as std
 from genesis.functions.reductions import sum as sum
 from genesis.functions.reductions import var as var
+from genesis.functions.scans import cummax as cummax
+from genesis.functions.scans import cummin as cummin
+from genesis.functions.scans import cumprod as cumprod
+from genesis.functions.scans import cumsum as cumsum
+from genesis.functions.scans import cumulative_trapezoid as cumulative_trapezoid
+from genesis.functions.scans import diff as diff
+from genesis.functions.scans import logcumsumexp as logcumsumexp
+from genesis.functions.scans import trapezoid as trapezoid
 from genesis.functions.shapes import broadcast_to as broadcast_to
 from genesis.functions.shapes import cat as cat
 from genesis.functions.shapes import chunk as chunk
@@ -191,6 +200,12 @@ from genesis.functions.shapes import unsqueeze as unsqueeze
 from genesis.functions.special import digamma as digamma
 from genesis.functions.special import mvlgamma as mvlgamma
 from genesis.functions.special import polygamma as polygamma
+from genesis.functions.statistics import aminmax as aminmax
+from genesis.functions.statistics import count_nonzero as count_nonzero
+from genesis.functions.statistics import nanmean as nanmean
+from genesis.functions.statistics import nansum as nansum
+from genesis.functions.statistics import std_mean as std_mean
+from genesis.functions.statistics import var_mean as var_mean
 
 absolute = abs
 arccos = acos
@@ -215,3 +230,4 @@ negative = neg
 not_equal = ne
 subtract = sub
 swapdims = swapaxes
+trapz = trapezoid

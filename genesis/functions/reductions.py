@@ -54,6 +54,13 @@ all = _reduction(o.all)
 
 
 @api()
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The product of all elements, or of those along ``dim``; of integers and bools in int64."""
+    x = input.value if dtype is None else o.cast(input.value, to=to_dtype(dtype))
+    return wrap(o.prod(x, **_keep(x, dim, keepdim)))
+
+
+@api()
 def var(
     input: Tensor, dim: Dim = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> Tensor:

@@ -62,8 +62,6 @@ def test_a_known_name_gets_advice_and_no_guess(name: str) -> None:
 
 
 def test_sums_and_copies_are_right() -> None:
-    x = genesis.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, 4.0]])
-    np.testing.assert_array_equal(recipe("cumsum", r"x @ \S+ n\).triu\(\)", x=x, n=3), np.cumsum(x.numpy(), 1))
     counts = recipe("bincount", r"genesis\.zeros.*", x=genesis.tensor([1, 1, 2]), n=4)
     np.testing.assert_array_equal(counts, [0, 2, 1, 0])
     square = genesis.tensor([[1.0, 2.0], [3.0, 4.0]])

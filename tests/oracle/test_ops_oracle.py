@@ -331,6 +331,11 @@ TORCH: dict[str, Function] = {
     "cross_entropy": class_loss(F.cross_entropy),
     "nll_loss": class_loss(F.nll_loss),
     "take": lambda table, index: table[index.long()],
+    "cumsum": lambda x, axis: torch.cumsum(x, axis),
+    "cumprod": lambda x, axis: torch.cumprod(x, axis),
+    "cummax": lambda x, axis: torch.cummax(x, axis).values,
+    "cummin": lambda x, axis: torch.cummin(x, axis).values,
+    "logcumsumexp": exact(lambda x, axis: torch.logcumsumexp(x, axis)),
     "embedding": lambda table, index, padding_idx=None: (
         F.embedding(index, table, padding_idx) if table.dim() == 2 else table[index.long()]
     ),
@@ -364,6 +369,7 @@ ELSEWHERE = {
     "slide": "compared through convolution and pooling",
     "convolve": "compared through conv",
     "convolve_weight": "compared through the gradient of conv",
+    "recurrence": "the gradient of cumprod",
     "skip_if": "a choice",
     "count_step": "an addition",
     "sgd_update": "compared through the optimizers",
@@ -404,6 +410,7 @@ DIFFERENT_GRADIENTS = {
     **DIFFERENT,
     "std-shifted": "PyTorch takes the mean in f64",
     "var-shifted": "PyTorch takes the mean in f64",
+    "cumprod-special": "of infinity next to zero: PyTorch takes other products",
     "put_rows": "PyTorch gives rows that are written over a gradient, too",
     "binary_cross_entropy-weight": "PyTorch has no gradient of the weights",
     "binary_cross_entropy_with_logits-weight": "PyTorch has no gradient of the weights",

@@ -23,7 +23,8 @@ def loop(variable: str, size: int, inside: Sequence[str]) -> list[str]:
 def function(node: Node) -> tuple[str, list[Node]]:
     """The kernel of a fused node, with NAME for its name, and its checks; it takes the number of the first of them."""
     printer = _Printer(node)
-    lines = {"contract": printer.product, "scatter": printer.scatter}.get(node.attrs["kind"], printer.loops)()
+    own = {"contract": printer.product, "scatter": printer.scatter, "scan": printer.scan}
+    lines = own.get(node.attrs["kind"], printer.loops)()
     parameters = [f"const {STORAGE[v.dtype]} *a{i}" for i, v in enumerate(node.inputs)]
     parameters += [f"{STORAGE[v.dtype]} *o{i}" for i, v in enumerate(node.outputs)]
     head = f"static void NAME({', '.join(parameters)}, long long *status, int check) {{"
@@ -96,7 +97,24 @@ class _Printer:
         self.rows(*loop("c", kernel.columns if kernel.per_element(node) else 1, inner.lines))
         return self.body.assign(self.rows, "reduced", self.body.narrowed(name, result), result)
 
-    # Products and scatters
+    # Products, scans and scatters
+
+    def scan(self) -> list[str]:
+        (value,) = self.graph.outputs
+        node = value.producer
+        assert node is not None
+        axis, shape = node.attrs["axis"], value.shape
+        r, n, c = (
+            Index.of(Var(name, size))
+            for name, size in zip("rnc", (prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])), strict=True)
+        )
+        each, place = Scope("n"), (r * shape[axis] + n) * prod(shape[axis + 1 :]) + c
+        *factors, term = [self.body.value(v, place, each) for v in node.inputs]
+        kind, neutral = wide(value.dtype), self.body.literal(node.op.neutral(value.dtype), value.dtype)
+        each(f"total = {spell(node.op.join, value.dtype, [' * '.join(['total', *factors]), term])};")
+        each(self.body.stored(f"o0[{self.body.index(place)}]", "total", value.dtype))
+        lane = [f"{kind} total = {neutral};", *loop("n", shape[axis], each.lines)]
+        return loop("r", prod(shape[:axis]), loop("c", prod(shape[axis + 1 :]), lane))
 
     def product(self) -> list[str]:
         dot = next(n for n in self.graph.nodes if n.op.kind == "contract")

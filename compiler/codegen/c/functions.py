@@ -14,6 +14,7 @@ from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import LoopKernel, TeamKernel
 from compiler.codegen.c.loops import Loops, column_tiling
 from compiler.codegen.c.reduction import combine_text
+from compiler.codegen.c.scan import scan_kernel
 from compiler.codegen.c.scatter import scatter_kernel
 from compiler.codegen.c.tiles import MicroKernels
 from compiler.ir.graph import Node
@@ -81,6 +82,8 @@ class Functions:
             return attention_kernel(self.isa, node)
         if kind == "concat":
             return concat_kernel(node, base)
+        if kind == "scan":
+            return scan_kernel(node, base)
         if kind == "scatter":
             return scatter_kernel(node, base)
         return _loop_kernel(node, aliases, base)

@@ -16,6 +16,7 @@ from compiler.codegen.triton.flat import flat_tasks
 from compiler.codegen.triton.launches import ALIGNED, Bound, Item, Launches, bound
 from compiler.codegen.triton.layout import Windows, arrange
 from compiler.codegen.triton.prelude import prelude
+from compiler.codegen.triton.scan import scan_tasks
 from compiler.codegen.triton.scatter import scatter_tasks
 from compiler.codegen.triton.schedule import schedule
 from compiler.codegen.triton.shadows import kept, shadowed
@@ -94,6 +95,8 @@ def tasks_of(node: Node, target: str, windows: Windows, loose: Collection[Value]
         return attention_tasks(node, target, windows)
     if kind == "scatter":
         return list(scatter_tasks(node))
+    if kind == "scan":
+        return list(scan_tasks(node))
     if kind in ("pointwise", "row", "column", "full", "concat"):
         return flat_tasks(node, loose) or tile_tasks(node)
     raise NotImplementedError(f"a Triton kernel of kind {kind!r}\n  at {node.loc}")

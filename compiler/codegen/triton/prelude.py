@@ -102,6 +102,12 @@ def product(x, y):
 
 
 @triton.jit
+def chained(a, x, b, y):
+    """First ``h -> a h + x``, then ``h -> b h + y``."""
+    return a * b, x * b + y
+
+
+@triton.jit
 def sign(x):
     """-1, 0 or 1; 0 for a NaN."""
     return tl.where(x > 0, 1, tl.where(x < 0, -1, 0)).to(x.dtype)
@@ -202,6 +208,7 @@ HELPERS = {
         larger,
         smaller,
         product,
+        chained,
         sign,
         sign_bit,
         trunc,

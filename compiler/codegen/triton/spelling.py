@@ -78,6 +78,9 @@ HELPED = frozenset(["sign", "signbit", "trunc", "round", "expm1", "log1p", "tanh
 BLOCKS = {"add": "sum", "maximum": "max", "minimum": "min", "bitwise_xor": "xor_sum"}
 """Triton's functions that reduce a block, by the op that joins two elements."""
 
+SCANS = {"add": "tl.cumsum({0}, 1)", "mul": "tl.cumprod({0}, 1)"}
+"""Triton's functions that scan a block along its rows, by the op that joins two elements."""
+
 HELPERS = {"mul": "product", "maximum": "larger", "minimum": "smaller"}
 """Functions of the prelude that join two elements, for ``tl.reduce``: Triton's extrema of floats forget a NaN."""
 

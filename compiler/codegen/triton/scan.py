@@ -1,0 +1,72 @@
+"""Running results along an axis: a program has some lanes, and carries their results from block to block."""
+
+from __future__ import annotations
+
+from math import prod
+
+from compiler.codegen.triton.body import Body, Scope
+from compiler.codegen.triton.spelling import COMPUTE, HELPERS, SCANS, index_text, literal, spell
+from compiler.codegen.triton.task import Argument, Task, ceil_div, extra_arguments, memory, power_of_two, warps_for
+from compiler.index import Index, Var
+from compiler.ir.graph import Node, Value
+
+BLOCK = 1024
+"""Elements of a program."""
+
+
+def scan_tasks(node: Node) -> list[Task]:
+    """The launch of a scan."""
+    assert node.body is not None
+    (value,) = node.body.outputs
+    scan = value.producer
+    assert scan is not None
+    op, dtype, axis, shape = scan.op, value.dtype, scan.attrs["axis"], value.shape
+    length, inner = shape[axis], prod(shape[axis + 1 :])
+    lanes = value.type.size // length
+    along = min(BLOCK, power_of_two(length))
+    beside = min(power_of_two(lanes), BLOCK // along)
+    masks = {"r": "lanes"} if lanes % beside else {}
+    masks |= {"n": "inside"} if length % along else {}
+    names = {v: f"a{i}" for i, v in enumerate(node.body.inputs())}
+    body = Body(node.body, names, masks)
+
+    top = Scope()
+    top(f"r = tl.program_id(0) * {beside} + tl.arange(0, {beside})[:, None]")
+    top(*[f"lanes = r < {lanes}"] * ("r" in masks))
+
+    blocks = length > along
+    step = Scope(frozenset({"n"}), top)
+    first = "start + " * blocks
+    step(f"n = {first}tl.arange(0, {along})[None, :]", *[f"inside = n < {length}"] * ("n" in masks))
+    lane, column = Index.of(Var("r", max(lanes, 2))).divmod(inner)
+    place = (lane * length + Index.of(Var("n", max(length, 2)))) * inner + column
+    *factors, term = [_whole(body, body.value(v, place, step), v, (beside, along)) for v in scan.inputs]
+    if factors:
+        step(f"shrunk, y = tl.associative_scan(({factors[0]}, {term}), 1, chained)")
+        step(*["y += shrunk * h"] * blocks)
+    else:
+        block = SCANS.get(op.join, f"tl.associative_scan({{0}}, 1, {HELPERS.get(op.join)})").format(term)
+        step(f"y = {block}.to({COMPUTE[dtype]})")
+        step(*[f"y = {spell(op.join, dtype, ['h', 'y'])}"] * blocks)
+    step(f"tl.store(o0 + {index_text(place)}, y{body.mask(['r', 'n'])})")
+    if blocks:
+        last = f"tl.where(n == start + {along - 1}, y, {literal(0, dtype)})"
+        step(f"h = tl.sum({last}, 1, keep_dims=True).to({COMPUTE[dtype]})")
+        top(f"h = tl.full(({beside}, 1), {literal(op.neutral(dtype), dtype)}, {COMPUTE[dtype]})")
+        top.block(f"for start in range(0, {length}, {along}):", step.lines)
+    else:
+        top(*step.lines)
+    inputs = [Argument(f"a{i}", node.inputs[i]) for i in range(len(names))]
+    outputs = [Argument("o0", node.outputs[0]), *extra_arguments(body)]
+    summary = f"{op.name} along axis {axis} of {value.type}."
+    places = memory(inputs), memory(outputs)
+    grid = (ceil_div(lanes, beside), 1, 1)
+    warps = warps_for(along * beside)
+    return [Task(op.name, summary, top.lines, inputs + outputs, grid, warps, [node], *places)]
+
+
+def _whole(body: Body, name: str, value: Value, shape: tuple[int, int]) -> str:
+    """A block of all places: a literal, or one that varies along one dimension only, is spread."""
+    if name not in body.depends:
+        return f"tl.full({shape}, {name}, {COMPUTE[value.dtype]})"
+    return name if body.roots([name]) >= {"r", "n"} else f"tl.broadcast_to({name}, {shape})"
