@@ -61,7 +61,6 @@ _ELSEWHERE: dict[str, str] = {
     "data_ptr": "there are no storages; .numpy() shares memory",
     "Variable": "use genesis.tensor(..., requires_grad=True)",
     "clip_grad_norm": "use clip_grad_norm_",
-    "gumbel_softmax": "use softmax((logits - (-genesis.rand_like(logits).log()).log()) / tau, dim=-1)",
     "pixel_shuffle": "use reshape and permute",
     "PixelShuffle": "use reshape and permute",
     "Unfold": "use nn.functional.unfold",
@@ -73,16 +72,11 @@ _ELSEWHERE: dict[str, str] = {
     "Buffer": "use module.register_buffer(name, tensor)",
 }
 _ABSENT = frozenset(
-    "LazyLinear EmbeddingBag AlphaDropout CTCLoss TripletMarginLoss CosineEmbeddingLoss "
-    "MarginRankingLoss HingeEmbeddingLoss MultiMarginLoss GaussianNLLLoss PoissonNLLLoss Softmax2d MaxUnpool2d "
-    "FractionalMaxPool2d LPPool2d Upsample interpolate grid_sample affine_grid ctc_loss triplet_margin_loss "
-    "cosine_embedding_loss hinge_embedding_loss gaussian_nll_loss poisson_nll_loss soft_margin_loss max_unpool2d "
-    "lp_pool2d embedding_bag upsample linalg fft svd det inverse cross kron inner "
-    "mode logspace histc vmap func "
-    "take triu_indices tril_indices "
-    "WeightedRandomSampler spectral_norm weight_norm "
-    "parametrizations parametrize detect_anomaly set_detect_anomaly custom_fwd custom_bwd random_ "
-    "apply_ resize_".split()
+    "LazyLinear EmbeddingBag CTCLoss MaxUnpool2d FractionalMaxPool2d LPPool2d Upsample interpolate "
+    "grid_sample affine_grid ctc_loss max_unpool2d lp_pool2d embedding_bag upsample linalg fft svd det "
+    "inverse cross kron inner mode logspace histc vmap func take triu_indices tril_indices "
+    "WeightedRandomSampler spectral_norm weight_norm parametrizations parametrize detect_anomaly "
+    "set_detect_anomaly custom_fwd custom_bwd random_ apply_ resize_".split()
 )
 INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(_ABSENT, "Genesis does not have it yet"),

@@ -29,6 +29,9 @@ from genesis.functions.creation import randn_like as randn_like
 from genesis.functions.creation import randperm as randperm
 from genesis.functions.creation import zeros as zeros
 from genesis.functions.creation import zeros_like as zeros_like
+from genesis.functions.distances import cosine_similarity as cosine_similarity
+from genesis.functions.distances import pairwise_distance as pairwise_distance
+from genesis.functions.distances import pdist as pdist
 from genesis.functions.einstein import einsum as einsum
 from genesis.functions.elementary import bitwise_left_shift as bitwise_left_shift
 from genesis.functions.elementary import bitwise_right_shift as bitwise_right_shift

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import genesis.functions.pointwise as pointwise
@@ -11,8 +12,9 @@ from compiler.errors import ChoiceError, DivisionError, GenesisWarning, OpError
 from compiler.ir.location import here
 from compiler.ir.op import o
 from compiler.ops.reduce import normalize_axis
-from genesis.functions.conversion import into
-from genesis.functions.pointwise import abs, add, div, le, mul, neg, sign, sub, tanh, where
+from genesis.functions.conversion import detach, into
+from genesis.functions.creation import draw
+from genesis.functions.pointwise import abs, add, cast, clamp, div, le, log, mul, neg, sign, sub, tanh, where
 from genesis.functions.shapes import chunk, reshape
 from genesis.functions.table import functional_only
 from genesis.tensor import Tensor, row_major, wrap
@@ -194,6 +196,57 @@ def log_softmax(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> 
 
 
 @functional_only
+def rrelu(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
+) -> Tensor:
+    """``x`` if positive, else ``x`` times a draw from ``[lower, upper)``; the middle of it outside training."""
+    if lower > upper:
+        raise OpError("Lower bound should be less than or equal to the upper bound")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    slope = cast(add(mul(draw("uniform", tuple(input.shape), None, None), upper - lower), lower), input.dtype)
+    return into(input, where(le(input, 0), mul(input, slope), input), inplace)
+
+
+@functional_only
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """A draw of the softmax of ``logits + g`` at temperature ``tau``; ``hard`` rounds it to one class.
+
+    ``g`` are Gumbel's noise. The gradient of a hard draw is that of the soft one. Jang, Gu & Poole, "Categorical
+    reparameterization with Gumbel-softmax", 2017. ``eps`` is not used, as in PyTorch.
+    """
+    uniform = sub(1, draw("uniform", tuple(logits.shape), None, None))  # in (0, 1]
+    noise = neg(log(clamp(neg(log(uniform)), min=1e-20)))
+    soft = reductions.softmax(div(add(logits, cast(noise, logits.dtype)), tau), dim)
+    if not hard:
+        return soft
+    axis = normalize_axis(dim, soft.ndim)
+    place = o.iota(shape=tuple(soft.shape), axis=axis)
+    best = o.argmax(soft.value, axes=(axis,), keepdim=True)
+    one = wrap(o.cast(o.eq(place, best), to=soft.dtype))
+    return add(sub(one, detach(soft)), soft)
+
+
+@functional_only
 def softmin(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tensor:
     """``softmax(-x)`` along ``dim``."""
     return reductions.softmax(neg(input), _class_dim("softmin", dim, input.ndim), dtype)
+
+
+def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def call(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return function(input, *args, inplace=True, **kwargs)
+
+    call.__name__ = call.__qualname__ = f"{function.__name__}_"
+    call.__doc__ = f"In place: {function.__doc__}"
+    return functional_only(call)
+
+
+relu_ = _overwriting(relu)
+elu_ = _overwriting(elu)
+celu_ = _overwriting(celu)
+selu_ = _overwriting(selu)
+rrelu_ = _overwriting(rrelu)
+hardtanh_ = _overwriting(hardtanh)
+leaky_relu_ = _overwriting(leaky_relu)
+threshold_ = _overwriting(threshold)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from compiler.errors import ChoiceError
+from math import sqrt
+
+from compiler.errors import ChoiceError, OpError
 from compiler.ir.op import o
 from genesis.functions.conversion import into
-from genesis.functions.creation import ones
-from genesis.functions.pointwise import mul
+from genesis.functions.creation import draw, ones
+from genesis.functions.pointwise import add, cast, lt, mul, sub
 from genesis.functions.table import functional_only
 from genesis.random import default_generator
 from genesis.tensor import Tensor, wrap
@@ -52,3 +54,34 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Dropout of whole channels of ``[N, C, D, H, W]``."""
     return _channel_dropout(input, p, training, inplace, 3)
+
+
+def _alpha(input: Tensor, p: float, training: bool, inplace: bool, shape: tuple[int, ...]) -> Tensor:
+    """Sets to the limit of SELU, then restores mean 0 and variance 1; one draw for each element of ``shape``.
+
+    Klambauer et al., "Self-normalizing neural networks", 2017.
+    """
+    check_probability(p)
+    if not training or p == 0:
+        return input
+    if p == 1:
+        return into(input, mul(input, 0), inplace)
+    limit = 1.6732632423543772 * 1.0507009873554805
+    scale = 1 / sqrt((limit * limit * p + 1) * (1 - p))
+    kept = cast(lt(draw("uniform", shape, None, None), 1 - p), input.dtype)
+    offset = add(mul(sub(kept, 1), limit * scale), limit * scale * p)
+    return into(input, add(mul(input, mul(kept, scale)), offset), inplace)
+
+
+@functional_only
+def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """Dropout that keeps mean and variance of what comes from SELU."""
+    return _alpha(input, p, training, inplace, tuple(input.shape))
+
+
+@functional_only
+def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """:func:`alpha_dropout` of whole channels of ``[N, C, *]``."""
+    if input.ndim < 2:
+        raise OpError("Feature dropout requires at least 2 dimensions in the input")
+    return _alpha(input, p, training, inplace, (*input.shape[:2], *(1 for _ in input.shape[2:])))

@@ -15,13 +15,13 @@ from genesis.functions.table import functional_only
 from genesis.tensor import Tensor, wrap
 
 
-def _check_reduction(reduction: str) -> None:
+def check_reduction(reduction: str) -> None:
     if reduction not in ("none", "mean", "sum"):
         raise ChoiceError(f"{reduction} is not a valid value for reduction; there are none, mean and sum")
 
 
-def _reduced(loss: Tensor, reduction: str) -> Tensor:
-    _check_reduction(reduction)
+def reduced(loss: Tensor, reduction: str) -> Tensor:
+    check_reduction(reduction)
     if reduction == "none":
         return loss
     return mean(loss) if reduction == "mean" else sum(loss)
@@ -44,7 +44,7 @@ def cross_entropy(
     """
     if not 0.0 <= label_smoothing <= 1.0:
         raise OpError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    _check_reduction(reduction)
+    check_reduction(reduction)
     if target.dtype.is_floating_point:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     loss, _ = o.cross_entropy(
@@ -74,7 +74,7 @@ def _soft_cross_entropy(
     if weight is not None:
         target = mul(target, reshape(weight, classes, *(1 for _ in input.shape[axis + 1 :])))
     losses = neg(sum(mul(log_softmax(input, axis), target), axis))
-    return _reduced(losses, reduction)
+    return reduced(losses, reduction)
 
 
 @functional_only
@@ -87,7 +87,7 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """``-input`` at each target class, for log-probabilities ``[C]``, ``[N, C]`` or ``[N, C, d1, ...]``."""
-    _check_reduction(reduction)
+    check_reduction(reduction)
     operands = (x.value for x in (input, target, weight) if x is not None)
     return wrap(o.nll_loss(*operands, reduction=reduction, ignore_index=ignore_index))
 
@@ -105,7 +105,7 @@ def _warn_of_broadcasting(input: Tensor, target: Tensor) -> None:
 @functional_only
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """``(input - target)²``."""
-    _check_reduction(reduction)
+    check_reduction(reduction)
     _warn_of_broadcasting(input, target)
     return wrap(o.mse_loss(input.value, target.value, reduction=reduction))
 
@@ -113,7 +113,7 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tenso
 @functional_only
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """``|input - target|``."""
-    _check_reduction(reduction)
+    check_reduction(reduction)
     _warn_of_broadcasting(input, target)
     return wrap(o.l1_loss(input.value, target.value, reduction=reduction))
 
@@ -123,7 +123,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
     """``d² / (2 beta)`` for ``d = |input - target| < beta``, else ``d - beta / 2``."""
     if beta < 0:
         raise OpError("smooth_l1_loss does not support negative values for beta.")
-    _check_reduction(reduction)
+    check_reduction(reduction)
     _warn_of_broadcasting(input, target)
     return wrap(o.smooth_l1_loss(input.value, target.value, reduction=reduction, beta=float(beta)))
 
@@ -133,7 +133,7 @@ def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta:
     """``d² / 2`` for ``d = |input - target| < delta``, else ``delta (d - delta / 2)``."""
     if delta <= 0:
         raise OpError("huber_loss does not support non-positive values for delta.")
-    _check_reduction(reduction)
+    check_reduction(reduction)
     _warn_of_broadcasting(input, target)
     return wrap(o.huber_loss(input.value, target.value, reduction=reduction, delta=float(delta)))
 
@@ -150,7 +150,7 @@ def binary_cross_entropy_with_logits(
     """Binary cross-entropy of logits; ``pos_weight`` weighs the positive class, ``weight`` the elements."""
     if target.shape != input.shape:
         raise ChoiceError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
-    _check_reduction(reduction)
+    check_reduction(reduction)
     operands = (x.value for x in (input, target, weight, pos_weight) if x is not None)
     return wrap(
         o.binary_cross_entropy_with_logits(
@@ -184,7 +184,7 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
-    _check_reduction(reduction)
+    check_reduction(reduction)
     if current_recording() is None and not bool(all(logical_and(ge(input, 0), le(input, 1)))):
         raise OpError("all elements of input should be between 0 and 1")
     operands = (x.value for x in (input, target, weight) if x is not None)
@@ -196,6 +196,6 @@ def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target
     """``target (log target - input)`` for log-probabilities ``input``; ``"batchmean"`` divides by the first size."""
     batchmean = reduction == "batchmean"
     reduction = "sum" if batchmean else reduction
-    _check_reduction(reduction)
+    check_reduction(reduction)
     loss = wrap(o.kl_div(input.value, target.value, reduction=reduction, log_target=log_target))
     return div(loss, input.shape[0] if input.ndim else 1) if batchmean else loss

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import genesis.nn.functional as F
-from compiler.errors import InvariantError
+from compiler.errors import ChoiceError, InvariantError
 from genesis.functions.creation import full
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor
@@ -299,3 +299,27 @@ class LogSoftmax(_AlongDim):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)
+
+
+class Softmax2d(Module):
+    """Softmax over the channels of ``[N, C, H, W]`` or ``[C, H, W]``."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in (3, 4):
+            raise ChoiceError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead")
+        return F.softmax(input, -3)
+
+
+class RReLU(_Inplace):
+    """Leaky rectifier with a slope drawn from ``[lower, upper)``, and its middle outside training."""
+
+    def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
+        super().__init__(inplace)
+        self.lower = lower
+        self.upper = upper
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"lower={self.lower}, upper={self.upper}{', inplace=True' if self.inplace else ''}"
