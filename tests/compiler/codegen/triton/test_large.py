@@ -94,6 +94,10 @@ def lookups(table: Any, index: Any, g: Any) -> Any:
     return taken, o.scatter_rows(index, g, rows=table.shape[0]), o.permute(taken, dims=(1, 0))
 
 
+def added(base: Any, index: Any, source: Any) -> Any:
+    return o.scatter_add(base, index, source, axis=0)
+
+
 def filtered(x: Any, w: Any) -> Any:
     steps = dict.fromkeys(("stride", "dilation", "padding", "base"), (1, 1))
     return o.convolve(x, w, size=(5, 5), **steps), o.convolve_weight(x, x, window=(3, 3), **steps)
@@ -108,6 +112,7 @@ CASES: dict[str, tuple[Any, list[np.ndarray]]] = {
     "softmax": (row_softmax, [normal(5, 33)]),
     "norm": (norm_backward, [normal(40, 33), normal(40, 33), normal(33)]),
     "lookups": (lookups, [normal(7, 300), np.arange(5, dtype=np.int32) % 7, normal(5, 300)]),
+    "additions": (added, [normal(4, 300), np.arange(1500).reshape(5, 300) % 4, normal(5, 300)]),
     "images": (filtered, [normal(2, 3, 5, 5), normal(3, 3, 3, 3)]),
     "narrow products": (products, [x.astype(BF16) for x in (normal(1, 70, 40), normal(1, 9, 40), normal(9))]),
 }
@@ -153,6 +158,16 @@ HUGE = 2**17
             lambda i, x: o.scatter_rows(i, x, rows=HUGE),
             [TensorType(i64, (HUGE,)), TensorType(f32, (HUGE, HUGE))],
             "row = tl.program_id(0).to(tl.int64)",
+        ),
+        (
+            added,
+            [TensorType(f32, (64, HUGE)), TensorType(i64, (HUGE, HUGE)), TensorType(f32, (HUGE, HUGE))],
+            "a2 + n.to(tl.int64) * 131072",
+        ),
+        (
+            added,
+            [TensorType(f32, (HUGE, HUGE)), TensorType(i64, (64, HUGE)), TensorType(f32, (64, HUGE))],
+            "i = tl.program_id(0).to(tl.int64)",
         ),
         (lambda x, i: o.take(x, i), [TensorType(f32, (HUGE, HUGE)), TensorType(i32, (64,))], ".to(tl.int64) * 131072"),
         (o.dot, [TensorType(bf16, (HUGE, 64)), TensorType(bf16, (64, HUGE))], "i.to(tl.int64) * 131072"),

@@ -1,0 +1,91 @@
+"""Every op on its samples, forward and backward, compiles to machine code that fits and does not spill.
+
+One kernel of each template is compiled by default, all of them by ``pytest -m machine_code``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from compiler.codegen.triton.aot import CompiledKernel, compile_numbered
+from compiler.codegen.triton.features import FEATURES
+from compiler.codegen.triton.machine_code import opcodes, resources
+from compiler.codegen.triton.matmul import GPUS
+from compiler.codegen.triton.module import emit
+from compiler.pipeline import Stages, lowering
+from compiler.plan import Plan
+from tests.samples import sample_graph, samples, with_gradient
+
+OPS = sorted({s.op for s in samples()})
+TARGETS = ("sm_80", "sm_90", "gfx942")
+
+TEMPLATES = {
+    "attention": "scaled_dot_product_attention",
+    "column": "add",
+    "combine": "avg_pool",
+    "concat": "concat",
+    "convolution": "conv",
+    "dot": "matmul",
+    "flat": "exp",
+    "full": "where",
+    "pointwise": "permute",
+    "row": "softmax",
+    "scatter": "embedding",
+    "sum": "sum",
+    "weight": "conv",
+    "zeros": "embedding",
+}
+"""What the names of kernels begin with, and an op whose samples have one."""
+
+SPILLING = {"normal_f64"}
+"""Ops that may spill: the cosine of a large float64 keeps a table in local memory."""
+
+
+def plans(op: str, target: str) -> Iterator[tuple[str, Plan]]:
+    """The identity and the plan of each sample of an op."""
+    for sample in samples():
+        if sample.op == op:
+            yield sample.id, emit(Stages(with_gradient(sample_graph(sample))).run(lowering(FEATURES)), target)
+
+
+def template(name: str) -> str:
+    """What the name of a kernel begins with."""
+    return name.partition("_")[0]
+
+
+def spills(kernel: CompiledKernel) -> bool:
+    """Whether it keeps anything in local memory; a stack that nothing reads or writes is none."""
+    if not resources(kernel).spill_bytes:
+        return False
+    return kernel.target == "gfx942" or any(code.startswith(("LDL", "STL")) for code in opcodes(kernel))
+
+
+def check(plan: Plan, number: int, op: str, identity: str) -> None:
+    """Compile a kernel."""
+    kernel = compile_numbered(plan, number)
+    name = f"{identity}: {kernel.name}"
+    assert kernel.shared <= GPUS[plan.target].shared, name
+    assert op in SPILLING or not spills(kernel), name
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_kernel_of_each_template(name: str, target: str) -> None:
+    for identity, plan in plans(TEMPLATES[name], target):
+        numbers = [i for i, kernel in enumerate(plan.kernels) if template(kernel.name) == name]
+        if numbers:
+            check(plan, numbers[0], TEMPLATES[name], identity)
+            return
+    pytest.fail(f"no sample of {TEMPLATES[name]} has a kernel {name!r}")
+
+
+@pytest.mark.machine_code
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("op", OPS)
+def test_all_kernels(op: str, target: str) -> None:
+    for identity, plan in plans(op, target):
+        for number, kernel in enumerate(plan.kernels):
+            assert template(kernel.name) in TEMPLATES, "compile one of these by default, too"
+            check(plan, number, op, identity)
