@@ -168,13 +168,14 @@ class _Scatter:
         guard = body.assign(here, "inside", " & ".join(narrow)) if narrow else ""
 
         along = Scope(frozenset({"n"}), here)
+        along("n = tl.zeros((), tl.int32) + step")
         place = join([n if a == axis else c for a, c in enumerate(coordinates)], index.shape)
         mine = body.value(index, place, along, guard)
         match = f"({mine} == {index_text(coordinates[axis])})"
         hit = body.assign(along, "hit", f"{guard} & {match}" if guard else match)
         value = body.value(source, place, along, hit if "i" in body.variables(place) else "")
         along(f"total += tl.where({hit}, {value}, {start('sum', source.dtype)})")
-        here.block(f"for n in range(0, {index.shape[axis]}):", along.lines)
+        here.block(f"for step in range(0, {index.shape[axis]}):", along.lines)
         here(f"tl.store(o0 + i, total{body.mask(['i'])})")
         self.top = here
 
