@@ -164,6 +164,10 @@ class Methods:
         """Index of the (first) maximum along ``dim``, or in the flattened tensor."""
     def argmin(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Tensor:
         """Index of the (first) minimum along ``dim``, or in the flattened tensor."""
+    def argsort(
+        self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False
+    ) -> Tensor:
+        """Where the elements of :func:`sort` were; int64."""
     def asin(self) -> Tensor:
         """``asin`` of each element; integers count as float32 where the result is a fraction."""
     def asin_(self) -> Tensor:
@@ -225,6 +229,10 @@ class Methods:
         """As bool: false for zero."""
     def broadcast_to(self, shape: Sequence[builtins.int]) -> Tensor:
         """``expand`` to ``shape``."""
+    def bucketize(
+        self, boundaries: Tensor, *, out_int32: builtins.bool = False, right: builtins.bool = False
+    ) -> Tensor:
+        """Which of the intervals between the sorted ``boundaries`` each element is in."""
     def byte(self) -> Tensor:
         """In uint8."""
     def ceil(self) -> Tensor:
@@ -457,6 +465,8 @@ class Methods:
         """Whether each element is positive infinity."""
     def isreal(self) -> Tensor:
         """True everywhere: no tensor is complex."""
+    def kthvalue(self, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False) -> ValuesIndices:
+        """The ``k``-th least element along ``dim``, counted from 1, and where it was."""
     def lcm(self, other: Tensor) -> Tensor:
         """The least common multiple of integers; not in a compiled step."""
     def lcm_(self, other: Tensor) -> Tensor:
@@ -559,6 +569,8 @@ class Methods:
         """``maximum`` of each element; operands broadcast and promote."""
     def mean(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """``mean`` over ``dim`` (an int, several, or None for all)."""
+    def median(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Any:
+        """The element in the middle, the lower one of two: of all, or those along ``dim`` with its place. NaN beats all."""
     @overload
     def min(self, dim: None = None) -> Tensor:
         """The smallest of all elements, of those along ``dim`` (values and indices), or of each pair of two tensors."""
@@ -572,10 +584,14 @@ class Methods:
         """``minimum`` of each element; operands broadcast and promote."""
     def mm(self, mat2: Tensor) -> Tensor:
         """The product of two matrices."""
+    def mode(self, dim: builtins.int = -1, keepdim: builtins.bool = False) -> ValuesIndices:
+        """The most frequent element along ``dim``, the least of several, and the last place where it stands."""
     def moveaxis(self, source: Dims, destination: Dims) -> Tensor:
         """The dimensions ``source`` at the places ``destination``; the others keep their order."""
     def movedim(self, source: Dims, destination: Dims) -> Tensor:
         """The dimensions ``source`` at the places ``destination``; the others keep their order."""
+    def msort(self) -> Tensor:
+        """The elements in order along the first dimension."""
     def mul(self, other: Any) -> Tensor:
         """``mul`` of each element; operands broadcast and promote."""
     def mul_(self, other: Any) -> Tensor:
@@ -606,6 +622,12 @@ class Methods:
         """In place: 0 for NaN and the largest numbers for infinities, or the numbers that are given."""
     def nanmean(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """The mean over ``dim`` of what is no NaN; NaN where there is nothing else."""
+    def nanmedian(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Any:
+        """:func:`median` of the elements that are no NaN."""
+    def nanquantile(
+        self, q: Any, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: str = "linear"
+    ) -> Tensor:
+        """:func:`quantile` of the elements that are no NaN."""
     def nansum(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """The sum over ``dim``, a NaN counting as 0."""
     def narrow(self, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
@@ -678,6 +700,10 @@ class Methods:
         """In place: ``input ** exponent`` of each element; operands broadcast and promote."""
     def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """The product of all elements, or of those along ``dim``; of integers and bools in int64."""
+    def quantile(
+        self, q: Any, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: str = "linear"
+    ) -> Tensor:
+        """The ``q`` quantiles, of all elements or along ``dim``; several ``q`` are a first dimension. NaN where one is NaN."""
     def rad2deg(self) -> Tensor:
         """Radians as degrees."""
     def rad2deg_(self) -> Tensor:
@@ -760,6 +786,10 @@ class Methods:
         """In place: ``sinh`` of each element; integers count as float32 where the result is a fraction."""
     def softmax(self, dim: builtins.int, dtype: Any = None) -> Tensor:
         """``exp(x) / sum(exp(x))`` along ``dim``."""
+    def sort(
+        self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False
+    ) -> ValuesIndices:
+        """The elements in order along ``dim``, and where they were. Equal ones keep their order; a NaN is the largest."""
     def split(self, split_size: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """Pieces of a size, or of the sizes given, along ``dim``."""
     def sqrt(self) -> Tensor:
@@ -817,6 +847,10 @@ class Methods:
         memory_format: Any = None,
     ) -> Tensor:
         """``to(dtype)``, ``to(device, dtype)`` or ``to(other)``, each with ``non_blocking, copy``: converted."""
+    def topk(
+        self, k: builtins.int, dim: builtins.int = -1, largest: builtins.bool = True, sorted: builtins.bool = True
+    ) -> ValuesIndices:
+        """The ``k`` largest (least) elements along ``dim`` in order, and where they were; of equals the first ones."""
     def transpose(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Two dimensions exchanged."""
     def tril(self, diagonal: builtins.int = 0) -> Tensor:

@@ -20,12 +20,7 @@ _ELSEWHERE: dict[str, str] = {
     "diag": "x * genesis.eye(n) keeps the diagonal; sum it over one dimension",
     "trace": "use (x * genesis.eye(n)).sum()",
     "grad_fn": "use x.requires_grad and x.is_leaf",
-    "topk": f"x.max(dim) gives the first; {_NUMPY.format('argsort')}",
-    "sort": _NUMPY.format("sort"),
-    "argsort": _NUMPY.format("argsort"),
     "unique": _NUMPY.format("unique"),
-    "median": _NUMPY.format("median"),
-    "quantile": "outside compiled steps, NumPy has it: np.quantile(x.numpy(), q)",
     "bincount": "use genesis.zeros(n).scatter_add(0, x, genesis.ones(len(x)))",
     "multinomial": "one draw a row: (probs.log() - (-genesis.rand_like(probs).log()).log()).argmax(-1)",
     "bernoulli": "use (genesis.rand_like(p) < p).float()",
@@ -74,7 +69,7 @@ _ELSEWHERE: dict[str, str] = {
 _ABSENT = frozenset(
     "LazyLinear EmbeddingBag CTCLoss MaxUnpool2d FractionalMaxPool2d LPPool2d Upsample interpolate "
     "grid_sample affine_grid ctc_loss max_unpool2d lp_pool2d embedding_bag upsample linalg fft svd det "
-    "inverse cross kron inner mode logspace histc vmap func take triu_indices tril_indices "
+    "inverse cross kron inner logspace histc vmap func take triu_indices tril_indices "
     "WeightedRandomSampler spectral_norm weight_norm parametrizations parametrize detect_anomaly "
     "set_detect_anomaly custom_fwd custom_bwd random_ apply_ resize_".split()
 )

@@ -38,7 +38,7 @@ exist. ``parts``: in the one operand that has the place. ``slice``: in the secon
 one is, else in the first.
 """
 
-Anchor = Literal["contract", "convolution", "attention", "concat", "scatter", "scan", "loop"]
+Anchor = Literal["contract", "convolution", "attention", "concat", "scatter", "scan", "sort", "loop"]
 """The kind of kernel that an op has for itself; it reads its operands from memory."""
 
 CHEAP, COSTLY = 1, 6

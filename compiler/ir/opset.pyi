@@ -55,6 +55,9 @@ class _argmax(Op):
 class _argmin(Op):
     def __call__(self, x: Value, /, *, axes: Sequence[int], keepdim: bool = ...) -> Value: ...
 
+class _argsort(Op):
+    def __call__(self, x: Value, /, *, count: Any, descending: bool = ...) -> Value: ...
+
 class _asgd_rate(Op):
     def __call__(self, step: Value, /, *scalars: Value) -> Value: ...
 
@@ -623,6 +626,7 @@ class OpSet:
     any: _any
     argmax: _argmax
     argmin: _argmin
+    argsort: _argsort
     asgd_rate: _asgd_rate
     asgd_share: _asgd_share
     asgd_update: _asgd_update

@@ -21,6 +21,7 @@ from compiler.ops import (  # noqa: F401
     reduce,
     scan,
     softmax,
+    sort,
     special,
     statistics,
     structure,

@@ -31,7 +31,9 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     rearranging,
     reductions,
     scans,
+    searching,
     shapes,
+    sorting,
     special,
     statistics,
 )

@@ -181,6 +181,9 @@ from genesis.functions.scans import cumulative_trapezoid as cumulative_trapezoid
 from genesis.functions.scans import diff as diff
 from genesis.functions.scans import logcumsumexp as logcumsumexp
 from genesis.functions.scans import trapezoid as trapezoid
+from genesis.functions.searching import bucketize as bucketize
+from genesis.functions.searching import isin as isin
+from genesis.functions.searching import searchsorted as searchsorted
 from genesis.functions.shapes import broadcast_to as broadcast_to
 from genesis.functions.shapes import cat as cat
 from genesis.functions.shapes import chunk as chunk
@@ -200,6 +203,16 @@ from genesis.functions.shapes import triu as triu
 from genesis.functions.shapes import unbind as unbind
 from genesis.functions.shapes import unflatten as unflatten
 from genesis.functions.shapes import unsqueeze as unsqueeze
+from genesis.functions.sorting import argsort as argsort
+from genesis.functions.sorting import kthvalue as kthvalue
+from genesis.functions.sorting import median as median
+from genesis.functions.sorting import mode as mode
+from genesis.functions.sorting import msort as msort
+from genesis.functions.sorting import nanmedian as nanmedian
+from genesis.functions.sorting import nanquantile as nanquantile
+from genesis.functions.sorting import quantile as quantile
+from genesis.functions.sorting import sort as sort
+from genesis.functions.sorting import topk as topk
 from genesis.functions.special import digamma as digamma
 from genesis.functions.special import mvlgamma as mvlgamma
 from genesis.functions.special import polygamma as polygamma

@@ -1,7 +1,6 @@
 """Names of PyTorch that Genesis does not have: the advice is there, and it is right."""
 
 import re
-from collections.abc import Callable
 from types import ModuleType
 
 import numpy as np
@@ -66,13 +65,6 @@ def test_sums_and_copies_are_right() -> None:
     np.testing.assert_array_equal(counts, [0, 2, 1, 0])
     square = genesis.tensor([[1.0, 2.0], [3.0, 4.0]])
     assert recipe("trace", r"\(x \* .*", x=square, n=2) == 5
-
-
-@pytest.mark.parametrize("name", ["sort", "argsort", "unique", "topk"])
-def test_numpy_has_the_rest(name: str) -> None:
-    x = genesis.tensor([3.0, 1.0, 2.0])
-    wanted: Callable[[np.ndarray], np.ndarray] = getattr(np, "argsort" if name == "topk" else name)
-    np.testing.assert_array_equal(recipe(name, r"genesis\.from_numpy.*", x=x), wanted(x.numpy()))
 
 
 def test_draws_have_the_probabilities_given() -> None:

@@ -331,6 +331,9 @@ TORCH: dict[str, Function] = {
     "cross_entropy": class_loss(F.cross_entropy),
     "nll_loss": class_loss(F.nll_loss),
     "take": lambda table, index: table[index.long()],
+    "argsort": lambda x, count, descending=False: torch.sort(
+        x, stable=True, descending=descending
+    ).indices[..., :count],
     "cumsum": lambda x, axis: torch.cumsum(x, axis),
     "cumprod": lambda x, axis: torch.cumprod(x, axis),
     "cummax": lambda x, axis: torch.cummax(x, axis).values,

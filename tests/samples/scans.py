@@ -46,3 +46,28 @@ def _(op: str, d: Draw) -> Rows:
         False,
     )
     yield "empty", [d.floats(2, 0)], {"axis": 1}
+
+
+@entry("argsort")
+def _(op: str, d: Draw) -> Rows:
+    yield "rows", [d.distinct(3, 7)], {"count": 7}
+    yield "first", [d.floats(2, 3, 50)], {"count": 4, "descending": True}
+    yield "long", [d.floats(2, 300)], {"count": 300, "descending": True}
+    yield "ties", [np.array([[1, 2, 1, 2, 0, -0.0], [0, 0, 0, 0, 0, 0]], np.float32)], {"count": 6}
+    yield (
+        "ties down",
+        [np.array([[1, 2, 1, 2, 0, -0.0], [0, 0, 0, 0, 0, 0]], np.float32)],
+        {
+            "count": 6,
+            "descending": True,
+        },
+    )
+    yield "special", [special()], {"count": 13}
+    yield "special down", [np.array([1, nan, inf, nan, -inf], np.float32)], {"count": 3, "descending": True}
+    yield "ints", [d.ints(4, 9)], {"count": 9}
+    yield "narrow ints", [d.ints(4, 9, to=i32)], {"count": 2, "descending": True}
+    yield "bools", [d.bools(2, 6)], {"count": 6, "descending": True}
+    yield "single", [d.floats(3, 1)], {"count": 1}
+    yield "none", [d.floats(3, 4)], {"count": 0}
+    yield "empty", [d.floats(3, 0)], {"count": 0}
+    yield "no-rows", [d.floats(0, 3)], {"count": 3}

@@ -23,7 +23,7 @@ def loop(variable: str, size: int, inside: Sequence[str]) -> list[str]:
 def function(node: Node) -> tuple[str, list[Node]]:
     """The kernel of a fused node, with NAME for its name, and its checks; it takes the number of the first of them."""
     printer = _Printer(node)
-    own = {"contract": printer.product, "scatter": printer.scatter, "scan": printer.scan}
+    own = {"contract": printer.product, "scatter": printer.scatter, "scan": printer.scan, "sort": printer.sort}
     lines = own.get(node.attrs["kind"], printer.loops)()
     parameters = [f"const {STORAGE[v.dtype]} *a{i}" for i, v in enumerate(node.inputs)]
     parameters += [f"{STORAGE[v.dtype]} *o{i}" for i, v in enumerate(node.outputs)]
@@ -135,6 +135,23 @@ class _Printer:
         for number, (name, value) in enumerate(zip(names, self.graph.outputs, strict=True)):
             tile(self.body.stored(f"o{number}[{self.body.index(place)}]", name, value.dtype))
         return loop("b", prod(batch), loop("i", m, loop("j", n, tile.lines)))
+
+    def sort(self) -> list[str]:
+        """The place of each element is the number of those before it."""
+        node = self.graph.outputs[0].producer
+        assert node is not None
+        (x,), count = node.inputs, node.attrs["count"]
+        length = x.shape[-1]
+        r, each, pair = Index.of(Var("r", x.type.size // max(length, 1))) * length, Scope("c"), Scope("n")
+        pair.around = each
+        mine, other = (
+            self.body.value(x, r + Index.of(Var(name, length)), scope) for name, scope in (("c", each), ("n", pair))
+        )
+        low, high = (mine, other) if node.attrs["descending"] else (other, mine)
+        less, more = (f"{a} < {b} || ({b} != {b} && {a} == {a})" for a, b in ((low, high), (high, low)))
+        pair(f"place += {less} || (!({more}) && n < c);")
+        each("long place = 0;", *loop("n", length, pair.lines), f"if (place < {count}) o0[r * {count} + place] = c;")
+        return loop("r", x.type.size // max(length, 1), loop("c", length, each.lines))
 
     def scatter(self) -> list[str]:
         """``scatter_rows`` and ``scatter_add``, in the order of the index."""

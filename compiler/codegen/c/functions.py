@@ -16,6 +16,7 @@ from compiler.codegen.c.loops import Loops, column_tiling
 from compiler.codegen.c.reduction import combine_text
 from compiler.codegen.c.scan import scan_kernel
 from compiler.codegen.c.scatter import scatter_kernel
+from compiler.codegen.c.sort import sort_kernel
 from compiler.codegen.c.tiles import MicroKernels
 from compiler.ir.graph import Node
 from compiler.plan import Check
@@ -82,6 +83,8 @@ class Functions:
             return attention_kernel(self.isa, node)
         if kind == "concat":
             return concat_kernel(node, base)
+        if kind == "sort":
+            return sort_kernel(node, base)
         if kind == "scan":
             return scan_kernel(node, base)
         if kind == "scatter":

@@ -75,6 +75,13 @@ class Body(body.Body):
         masks = [m for v, m in self.masks.items() if v in roots] + ([guard] if guard else [])
         return f", mask={' & '.join(masks)}" if masks else ""
 
+    def block(self, value: Value, linear: Index, scope: Scope, variables: str, shape: tuple[int, ...]) -> str:
+        """The name of a block's elements; a literal, or what varies along some of ``variables`` only, is spread."""
+        name = self.value(value, linear, scope)
+        if name not in self.depends:
+            return f"tl.full({shape}, {name}, {COMPUTE[value.dtype]})"
+        return name if self.roots([name]) >= set(variables) else f"tl.broadcast_to({name}, {shape})"
+
     def store(self, scope: body.Scope, pointer: str, value: Value, linear: Index, where: Index | None = None) -> None:
         """Write elements ``linear`` of ``value`` to elements ``where`` (the same, if None) of ``pointer``."""
         text = self.value(value, linear, scope)

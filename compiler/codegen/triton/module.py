@@ -20,6 +20,7 @@ from compiler.codegen.triton.scan import scan_tasks
 from compiler.codegen.triton.scatter import scatter_tasks
 from compiler.codegen.triton.schedule import schedule
 from compiler.codegen.triton.shadows import kept, shadowed
+from compiler.codegen.triton.sort import sort_tasks
 from compiler.codegen.triton.task import Loop, Mergeable, Status, Table, Task
 from compiler.codegen.triton.task import Step as Planned
 from compiler.codegen.triton.tiles import tile_tasks
@@ -95,6 +96,8 @@ def tasks_of(node: Node, target: str, windows: Windows, loose: Collection[Value]
         return attention_tasks(node, target, windows)
     if kind == "scatter":
         return list(scatter_tasks(node))
+    if kind == "sort":
+        return list(sort_tasks(node))
     if kind == "scan":
         return list(scan_tasks(node))
     if kind in ("pointwise", "row", "column", "full", "concat"):

@@ -8,7 +8,7 @@ from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.spelling import COMPUTE, HELPERS, SCANS, index_text, literal, spell
 from compiler.codegen.triton.task import Argument, Task, ceil_div, extra_arguments, memory, power_of_two, warps_for
 from compiler.index import Index, Var
-from compiler.ir.graph import Node, Value
+from compiler.ir.graph import Node
 
 BLOCK = 1024
 """Elements of a program."""
@@ -40,7 +40,7 @@ def scan_tasks(node: Node) -> list[Task]:
     step(f"n = {first}tl.arange(0, {along})[None, :]", *[f"inside = n < {length}"] * ("n" in masks))
     lane, column = Index.of(Var("r", max(lanes, 2))).divmod(inner)
     place = (lane * length + Index.of(Var("n", max(length, 2)))) * inner + column
-    *factors, term = [_whole(body, body.value(v, place, step), v, (beside, along)) for v in scan.inputs]
+    *factors, term = [body.block(v, place, step, "rn", (beside, along)) for v in scan.inputs]
     if factors:
         step(f"shrunk, y = tl.associative_scan(({factors[0]}, {term}), 1, chained)")
         step(*["y += shrunk * h"] * blocks)
@@ -63,10 +63,3 @@ def scan_tasks(node: Node) -> list[Task]:
     grid = (ceil_div(lanes, beside), 1, 1)
     warps = warps_for(along * beside)
     return [Task(op.name, summary, top.lines, inputs + outputs, grid, warps, [node], *places)]
-
-
-def _whole(body: Body, name: str, value: Value, shape: tuple[int, int]) -> str:
-    """A block of all places: a literal, or one that varies along one dimension only, is spread."""
-    if name not in body.depends:
-        return f"tl.full({shape}, {name}, {COMPUTE[value.dtype]})"
-    return name if body.roots([name]) >= {"r", "n"} else f"tl.broadcast_to({name}, {shape})"
