@@ -90,6 +90,10 @@ class DivisionError(GenesisError, ZeroDivisionError, RuntimeError):
     """An integer is divided by zero."""
 
 
+class NumericsError(GenesisError, ArithmeticError):
+    """An op of a step compiled with ``check_numerics=True`` made an infinity or a NaN."""
+
+
 class VerifyError(GenesisError):
     """A graph breaks a rule of the IR; the message shows the graph with the finding under the failing op."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,19 @@ def _stored(result: Any, type: TensorType) -> np.ndarray:
     return array if array.dtype == type.dtype.numpy else cast_array(array, type.dtype)
 
 
+Observe = Callable[[Node, Sequence[Value], Sequence[Value]], None]
+"""Is shown a node of a graph, also of the body of a loop, with its operands and results."""
+
+
 class Evaluator(Builder):
-    """A builder that computes every value as it is recorded; a composite without a reference runs its expansion."""
+    """A builder that computes every value as it is recorded; a composite without a reference runs its expansion.
+
+    ``observe`` is shown every node of the graph that runs.
+    """
+
+    def __init__(self, observe: Observe | None = None) -> None:
+        super().__init__()
+        self.observe = observe
 
     def emit(self, call: Call) -> tuple[Value, ...]:
         op, inputs, types, attrs, body = call
@@ -62,9 +73,14 @@ def concrete(array: np.ndarray, type: TensorType) -> Value:
     return value
 
 
-def interpret(graph: Graph, arguments: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Run ``graph`` on one array per parameter; returns the outputs and the new values of ``graph.updates``."""
-    with using(Evaluator()):
+def interpret(
+    graph: Graph, arguments: Sequence[np.ndarray], observe: Observe | None = None
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Run ``graph`` on one array per parameter; returns the outputs and the new values of ``graph.updates``.
+
+    ``observe`` is shown every node that runs.
+    """
+    with using(Evaluator(observe)):
         values = run(graph, [concrete(a, v.type) for a, v in zip(arguments, graph.inputs(), strict=True)])
     return [values[v].data for v in graph.outputs], [values[u.value].data for u in graph.updates]
 
@@ -72,8 +88,13 @@ def interpret(graph: Graph, arguments: Sequence[np.ndarray]) -> tuple[list[np.nd
 def run(graph: Graph, inputs: Sequence[Value]) -> dict[Value, Value]:
     """Evaluate every node with the ambient evaluator."""
     env: dict[Value, Value] = dict(zip(graph.inputs(), inputs, strict=True))
+    observe = getattr(ambient.builder(), "observe", None)
     for node in graph.nodes:
-        env.update(zip(node.outputs, _run_node(node, [env[v] for v in node.inputs]), strict=True))
+        operands = [env[v] for v in node.inputs]
+        results = _run_node(node, operands)
+        if observe is not None:
+            observe(node, operands, results)
+        env.update(zip(node.outputs, results, strict=True))
     return env
 
 

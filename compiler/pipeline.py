@@ -62,6 +62,9 @@ PASSES: dict[str, Pass] = {
 }
 """The passes that need no setting, by name, in order; most run on the bodies of loops too."""
 
+DIFFERENTIATION = ("autocast", "last_steps", "autodiff")
+"""The passes after which a graph has no ``grad`` nodes any more."""
+
 
 def lowering(features: Features = PLAIN, budget: float | None = None, emit: Emit | None = None) -> list[Named]:
     """The passes from a recorded step to fused kernels, for a target with ``features``.

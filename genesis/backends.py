@@ -125,7 +125,7 @@ class Compiled:
 
 def differentiation() -> list[Named]:
     """The passes after which a graph has no ``grad`` nodes any more."""
-    return [(name, pipeline.PASSES[name]) for name in ("autocast", "last_steps", "autodiff")]
+    return [(name, pipeline.PASSES[name]) for name in pipeline.DIFFERENTIATION]
 
 
 def before_fusion(options: Options) -> list[Named]:

@@ -16,7 +16,7 @@ from compiler.errors import AutogradError, DeviceError, TraceError, UnsupportedE
 from compiler.interpret import concrete
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType, dtype
-from compiler.pipeline import Stages
+from compiler.pipeline import DIFFERENTIATION, Stages
 from genesis.arguments import Sharing, array_of, check_arrays, put_entries, write_back
 from genesis.backends import Compiled, Interpreted
 from genesis.border import Crossing
@@ -29,6 +29,7 @@ from genesis.guards.keys import digest
 from genesis.history import Ended
 from genesis.host import take_back
 from genesis.live import changes as host_changes
+from genesis.numerics import Numerics
 from genesis.options import Options
 from genesis.output import show
 from genesis.pytree import containers
@@ -47,13 +48,15 @@ class Last:
     """What the last call did. ``applied``: False when the step was skipped because a gradient overflowed.
 
     ``loss_scale``: the scale the step ran with, ``grad_norm``: the norm before clipping, ``lr``: the learning rate of
-    the first parameter group; None where the step has no such thing.
+    the first parameter group; None where the step has no such thing. ``skip_reason``: why it was skipped, in words;
+    with ``check_numerics=True`` it names the op.
     """
 
     applied: bool
     loss_scale: float | None
     grad_norm: float | None
     lr: float | None
+    skip_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ class Program:
     def __init__(self, traced: Traced, options: Options, edit: Edit = UNCHANGED) -> None:
         self.traced = traced
         self.options = options
+        if options.check_numerics and edit is UNCHANGED:
+            edit = Edit(after=DIFFERENTIATION[-1])  # which the flags stand behind
         self.edit = edit
         self.calls = 0
         self.signature: dict[str, Any] = {}
@@ -117,6 +122,11 @@ class Program:
             refuse_what_does_not_fit(traced, options, self.plan)
         self.executor = self.compiled.start(fresh, {places[cell] for cell in traced.written})
         self.remote = isinstance(self.executor, CudaExecutor)
+        self.numerics: Numerics | None = None
+        if "numerics" in traced.last:
+            behind = traced.stages.graphs[DIFFERENTIATION[-1]]
+            last = traced.last
+            self.numerics = Numerics(behind, last["numerics"], last.get("found_inf"), traced.states)
         self.bound: list[Value] = []
         self.mirrors: list[tuple[Shared, np.ndarray, bool]] = []
         self.shown: list[np.ndarray] = []
@@ -190,7 +200,11 @@ class Program:
         try:
             if traced.output:
                 show(traced.output)
+            if self.numerics is not None:
+                self.numerics.begin()
             targets, inputs, results = self._launch(arguments, inputs, numbers)
+            if self.numerics is not None:
+                self.numerics.check(results, inputs, numbers)
         except BaseException:
             take_back(undo)
             raise
@@ -397,7 +411,14 @@ class Program:
             return None if place is None else float(self.outputs[place])
 
         rate = number("lr") if self.traced.rate is None else self.scalars[self.traced.rate]
-        return Last(not number("found_inf"), number("loss_scale"), number("grad_norm"), rate)
+        scale, skipped = number("loss_scale"), bool(number("found_inf"))
+        reason = None
+        if skipped:
+            at = f" at a loss scale of {scale:g}" if scale is not None else ""
+            reason = f"a gradient was not finite{at}; check_numerics=True names the op that made it so"
+            if self.numerics is not None:
+                reason = self.numerics.reason or reason
+        return Last(not skipped, scale, number("grad_norm"), rate, reason)
 
     # Inspecting
 

@@ -25,6 +25,7 @@ class Options:
     backend: str = "auto"
     keep_grads: bool = False
     activation_memory: int | float | str | None = None
+    check_numerics: bool = False
 
     def __post_init__(self) -> None:
         if self.precision is not None and self.precision not in PRECISIONS:

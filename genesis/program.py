@@ -91,6 +91,9 @@ def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     keep_grads: make ``.grad`` readable after a call.
     activation_memory: what the temporaries of a call may take: bytes, a text like "512MB" or "1GiB", or a float, the
         part of what they would take. More is computed a second time until it fits; see ``step.memory()``.
+    check_numerics: look at the results of every op; a call in which one makes an infinity or a NaN, or leaves the
+        range of 16 bits, raises NumericsError with the op, its line and the range of its operands, and updates nothing.
+        A step with a loss scale skips such a call as always, and ``step.last.skip_reason`` names the op.
 
     Modules, optimizers, scalers and values that the function refers to are found by themselves; their state stays
     where it is and is updated in place. Shapes, dtypes and plain Python values are guarded: a call with others compiles

@@ -8,14 +8,15 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.errors import GenesisError
+from compiler.errors import GenesisError, UnsupportedError
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType, f32, f64, i32
 from compiler.passes.accumulate import accumulate
+from compiler.passes.check_numerics import check_numerics
 from compiler.passes.clip import clip_norm, clip_value
 from compiler.passes.loss_scale import LossScale, loss_scale
-from compiler.pipeline import Stages
+from compiler.pipeline import DIFFERENTIATION, PASSES, Stages
 from genesis.amp import autocast
 from genesis.arguments import Arguments, Effects, Holder, Read, Sharing
 from genesis.border import Border, record_border
@@ -136,6 +137,11 @@ class Tracer:
         for name, value in recording.last.items():
             last[name] = len(outputs)
             outputs.append(value)
+        if options.check_numerics and border is not None and border.roots:
+            raise UnsupportedError(
+                f"{self.function.__qualname__} is compiled with check_numerics=, and its results carry gradients; "
+                "call backward() inside of it, or call it under no_grad()"
+            )
         stages = Stages(recording.finish(outputs + gradients))
         states = list(recording.state)
         extra = self._insert(stages, last, states)
@@ -215,6 +221,10 @@ class Tracer:
                 accumulate, count=options.accumulate, split=self.arguments.micro_batches, draws=draws
             )
             stages.run([("accumulate", repeat)])
+        if options.check_numerics:
+            stages.run([(name, PASSES[name]) for name in DIFFERENTIATION])
+            last["numerics"] = len(stages.latest.outputs)
+            stages.run([("check_numerics", functools.partial(check_numerics, hold="found_inf" not in last))])
         return written
 
     def _scaled(self, graph: Graph, dynamic: bool, last: dict[str, int]) -> Graph:

@@ -75,6 +75,7 @@ class Op:
     gradient: of an op with an anchor, whether it is the gradient of the other one.
     numbered: an element of the result depends on its number, as counting and draws do.
     updates: it computes new parameters or moments, which a skipped step throws away.
+    spreads: an infinity or a NaN in any operand always shows in the result; ``exp(-inf)``, say, hides one.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Op:
     gradient: bool = False
     numbered: bool = False
     updates: bool = False
+    spreads: bool = False
 
     @property
     def is_free(self) -> bool:

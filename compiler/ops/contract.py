@@ -59,6 +59,7 @@ register(
         autocast=LOWER,
         work=_dot_work,
         anchor="contract",
+        spreads=True,
     )
 )
 
@@ -108,6 +109,7 @@ register(
         np.matmul,
         expand=_expand_matmul,
         autocast=LOWER,
+        spreads=True,
     )
 )
 
@@ -155,6 +157,7 @@ register(
         _linear_vjp,
         expand=_expand_linear,
         autocast=LOWER,
+        spreads=True,
     )
 )
 

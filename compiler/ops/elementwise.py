@@ -126,6 +126,7 @@ def pointwise(
     autocast: dict[str, str] | None = None,
     cost: int = CHEAP,
     rounds: bool = True,
+    spreads: bool = False,
 ) -> Op:
     """Register a pointwise primitive; one without a VJP is not differentiable."""
     return register(
@@ -140,6 +141,7 @@ def pointwise(
             differentiable=vjp is not None,
             cost=cost,
             rounds=rounds,
+            spreads=spreads,
         )
     )
 
@@ -235,8 +237,8 @@ unary("cos", np.cos, lambda o, x, y: o.neg(o.sin(x)), SINE)
 unary("tanh", np.tanh, lambda o, x, y: o.mul(o.sub(1, y), o.add(1, y)), POWER)
 unary("erf", erf_reference, lambda o, x, y: o.mul(1.1283791670955126, o.exp(o.neg(o.mul(x, x)))), POWER)
 
-pointwise("neg", np.negative, lambda o, node, g: (o.neg(g),), arity=1, refuses=("bool",), rounds=False)
-pointwise("abs", np.abs, lambda o, node, g: (o.mul(g, o.sign(node.inputs[0])),), arity=1, rounds=False)
+pointwise("neg", np.negative, lambda o, node, g: (o.neg(g),), arity=1, refuses=("bool",), rounds=False, spreads=True)
+pointwise("abs", np.abs, lambda o, node, g: (o.mul(g, o.sign(node.inputs[0])),), arity=1, rounds=False, spreads=True)
 for _name, _reference, _refuses in (
     ("sign", _sign, ()),
     ("floor", np.floor, ("bool",)),
@@ -246,9 +248,14 @@ for _name, _reference, _refuses in (
 ):
     pointwise(_name, _reference, no_slope, arity=1, refuses=_refuses)
 
-pointwise("add", np.add, lambda o, node, g: (g, g))
-pointwise("sub", np.subtract, lambda o, node, g: (g, lambda: o.neg(g)), refuses=("bool",))
-pointwise("mul", np.multiply, lambda o, node, g: (lambda: o.mul(g, node.inputs[1]), lambda: o.mul(g, node.inputs[0])))
+pointwise("add", np.add, lambda o, node, g: (g, g), spreads=True)
+pointwise("sub", np.subtract, lambda o, node, g: (g, lambda: o.neg(g)), refuses=("bool",), spreads=True)
+pointwise(
+    "mul",
+    np.multiply,
+    lambda o, node, g: (lambda: o.mul(g, node.inputs[1]), lambda: o.mul(g, node.inputs[0])),
+    spreads=True,
+)
 
 
 def _div_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
@@ -424,5 +431,6 @@ register(
         attrs={"to": REQUIRED},
         raw=True,
         converts=True,
+        spreads=True,
     )
 )

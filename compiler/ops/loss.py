@@ -55,7 +55,7 @@ def _bce_with_logits(
     return reduced(o, loss, reduction)
 
 
-composite("mse_loss", _mse, _infer_pair, attrs={"reduction": "mean"}, prepare=promoted, autocast=FP32)
+composite("mse_loss", _mse, _infer_pair, attrs={"reduction": "mean"}, prepare=promoted, autocast=FP32, spreads=True)
 composite(
     "l1_loss",
     lambda o, x, y, reduction: reduced(o, o.abs(o.sub(x, y)), reduction),

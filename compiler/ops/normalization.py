@@ -112,6 +112,7 @@ register(
         expand=_expand_layer_norm,
         attrs={"ndim": REQUIRED, "eps": 1e-5},
         autocast=FP32_ON_CUDA,
+        spreads=True,
     )
 )
 
@@ -132,6 +133,7 @@ register(
         expand=_expand_rms_norm,
         attrs={"ndim": REQUIRED, "eps": 1e-5},
         autocast=FP32_ON_CUDA,
+        spreads=True,
     )
 )
 

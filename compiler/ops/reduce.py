@@ -125,7 +125,7 @@ def _prod_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
     return (o.mul(o.permute(others, dims=back), spread(o, node, g)),)
 
 
-reduction("sum", np.sum, _sum_vjp, join="add", prepare=sums, autocast={"cuda": "fp32"})
+reduction("sum", np.sum, _sum_vjp, join="add", prepare=sums, autocast={"cuda": "fp32"}, spreads=True)
 reduction("amax", np.max, _extremum_vjp, start=-inf, join="maximum", infer=_needs_elements(_infer))
 reduction("amin", np.min, _extremum_vjp, start=inf, join="minimum", infer=_needs_elements(_infer))
 reduction("prod", np.prod, _prod_vjp, start=1, join="mul", prepare=sums, autocast={"cuda": "fp32", "cpu": "fp32"})

@@ -31,7 +31,7 @@ def mean(o: OpSet, x: Value, axes: tuple[int, ...], keepdim: bool) -> Value:
     return o.div(o.sum(x, axes=axes, keepdim=keepdim), float(count(x.shape, axes)))
 
 
-composite("mean", mean, infer_mean, attrs={"axes": REQUIRED, "keepdim": False})
+composite("mean", mean, infer_mean, attrs={"axes": REQUIRED, "keepdim": False}, spreads=True)
 
 
 def _check_axis(x: TensorType, axis: int) -> TensorType:

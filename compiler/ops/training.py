@@ -38,6 +38,7 @@ register(
         "composite",
         vjp=lambda o, node, g: (o.cast(o.mul(g, node.inputs[1]), to=node.inputs[0].dtype), None),
         expand=lambda o, loss, scale: o.mul(loss, scale),
+        spreads=True,
     )
 )
 

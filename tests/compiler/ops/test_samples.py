@@ -58,3 +58,18 @@ def test_cotangents_are_drawn_once() -> None:
     first, second = arguments(sample, graph), arguments(sample, graph)
     assert len(first) == len(graph.params) == len(sample.arrays) + 1
     np.testing.assert_array_equal(first[-1], second[-1])
+
+
+@pytest.mark.parametrize("sample", [s for s in samples() if OPS[s.op].spreads], ids=lambda s: s.id)
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan], ids=str)
+def test_what_an_op_that_spreads_reads_shows_in_its_results(sample: Sample, number: float) -> None:
+    graph = sample_graph(sample)
+    for k, x in enumerate(sample.arrays):
+        if x.dtype.kind not in "fV" or not x.size:
+            continue
+        bad = x.copy()
+        bad.flat[x.size // 2] = number
+        results, _ = interpret(graph, [*sample.arrays[:k], bad, *sample.arrays[k + 1 :]])
+        floats = [r.astype(np.float64) for r in results if r.dtype.kind in "fV"]
+        if floats and all(r.size for r in floats):
+            assert not all(np.isfinite(r).all() for r in floats)
