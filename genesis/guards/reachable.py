@@ -21,6 +21,7 @@ from genesis.guards.code import Names, Place, global_names, names
 from genesis.guards.keys import BUFFERS, IdentityKey, cell_key, guard_key, items_of
 from genesis.guards.snapshot import Read, Snapshot, cell_contents
 from genesis.live import HostObject
+from genesis.nn.hooks import OF_ALL
 from genesis.nn.module import Module
 from genesis.nn.tables import Table
 from genesis.optim.optimizer import Optimizer
@@ -223,6 +224,11 @@ class Reachable:
             self.tensors.append((_unique(name, dict(self.tensors)), thing))
             self._visit_hooks(name, thing)
         elif isinstance(thing, Module):
+            if not self.modules:
+                for kind, table in OF_ALL.items():
+                    self.containers.append((f"the {kind} of all modules", table))
+                    for hook in table.values():
+                        self._visit_items(kind, hook if isinstance(hook, tuple) else (hook,))
             name = _unique(name, dict(self.modules))
             self.modules.append((name, thing))
             for path, module in thing.named_modules():
@@ -364,6 +370,8 @@ class Reachable:
         The modules themselves with their attributes, hooks, parameters and buffers; what optimizers bake in.
         """
         found: dict[str, Hashable] = {}
+        if self.modules:
+            found = {f"the {kind} of all modules": tuple(map(guard_key, t.values())) for kind, t in OF_ALL.items()}
         for name, module in self.named_modules():
             found[name] = IdentityKey(module)
             for key, value in vars(module).items():
@@ -391,7 +399,7 @@ class Reachable:
         return key in self.names.loaded or not isinstance(value, (Tensor, *BUFFERS))
 
 
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _TABLES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
 _PACKAGES = frozenset(
     ("numpy", "ml_dtypes", "genesis", "compiler", "runtime", "torch", "jax", "rich", "tqdm", "pytest", "_pytest")

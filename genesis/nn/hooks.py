@@ -1,11 +1,77 @@
-"""What hooks on the calls of modules may change."""
+"""Hooks on the calls of modules, on what is registered in them, and on their gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from compiler.errors import OpError
+from compiler.ir.graph import Value
+from compiler.ir.op import o
+from compiler.ir.types import TensorType
+from genesis.context import session
+from genesis.history import custom
+from genesis.hooks import RemovableHandle, add
+from genesis.tensor import Tensor, wrap
+
+FORWARD_PRE: OrderedDict[int, Any] = OrderedDict()
+FORWARD: OrderedDict[int, Any] = OrderedDict()
+BACKWARD_PRE: OrderedDict[int, Any] = OrderedDict()
+BACKWARD: OrderedDict[int, Any] = OrderedDict()
+REGISTRATION: dict[str, OrderedDict[int, Any]] = {kind: OrderedDict() for kind in ("parameter", "buffer", "module")}
+OF_ALL = {
+    "forward pre-hooks": FORWARD_PRE,
+    "forward hooks": FORWARD,
+    "backward hooks": BACKWARD,
+    "backward pre-hooks": BACKWARD_PRE,
+}
+"""The hooks of all modules that are part of what a call does."""
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, args)`` before every forward of every module, as ``register_forward_pre_hook`` does."""
+    return add(FORWARD_PRE, (hook, False))
+
+
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """Call ``hook(module, args, output)`` after every forward of every module, as ``register_forward_hook`` does."""
+    return add(FORWARD, (hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """``register_full_backward_pre_hook`` on every module."""
+    return add(BACKWARD_PRE, hook)
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """``register_full_backward_hook`` on every module."""
+    return add(BACKWARD, hook)
+
+
+def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, name, parameter)`` whenever one is registered; its result, unless None, is taken instead."""
+    return add(REGISTRATION["parameter"], hook)
+
+
+def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, name, buffer)`` whenever one is registered; its result, unless None, is taken instead."""
+    return add(REGISTRATION["buffer"], hook)
+
+
+def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, name, submodule)`` whenever one is registered; its result, unless None, is taken instead."""
+    return add(REGISTRATION["module"], hook)
+
+
+def as_registered(kind: str, module: object, name: str, member: Any) -> Any:
+    """``member`` as the hooks on registrations leave it."""
+    for hook in REGISTRATION[kind].values():
+        changed = hook(module, name, member)
+        member = member if changed is None else changed
+    return member
 
 
 def run_pre_hook(
@@ -22,3 +88,93 @@ def run_pre_hook(
             f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed} from {hook}."
         )
     return changed
+
+
+Hooks = Sequence[Callable[..., Any]]
+
+
+class Watch:
+    """The way back through one call of a module: hooks before its gradients are computed, and after."""
+
+    def __init__(self, module: object, before: Hooks, after: Hooks) -> None:
+        self._module, self._before, self._after = module, before, after
+        self._outputs: tuple[Tensor | None, ...] = ()
+        self._reached = False
+
+    def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments; their gradients go through the hooks."""
+        places, watched = self._watched("Inputs", args, self._leave)
+        self._reached = bool(places)
+        self._places, self._args = places, _types(args)
+        return watched
+
+    def exit(self, result: Any) -> Any:
+        """The results; their gradients are what the hooks see."""
+        several = isinstance(result, tuple)
+        places, watched = self._watched("Outputs", result if several else (result,), self._arrive)
+        self._results, self._outgoing = _types(watched), places
+        return watched if several else watched[0]
+
+    def _watched(
+        self, name: str, things: tuple[Any, ...], pull: Callable[[Sequence[Value | None]], list[Value | None]]
+    ) -> tuple[list[int], tuple[Any, ...]]:
+        """``things`` with tensors that need a gradient replaced by equal ones, whose gradients go through ``pull``."""
+        places = [i for i, x in enumerate(things) if isinstance(x, Tensor) and x.requires_grad]
+        if not places or not session().grad_enabled:
+            return [], things
+        values = [things[i].value for i in places]
+        passed = list(things)
+        for i, value in zip(places, custom(f"{type(self._module).__name__}{name}", values, values, pull), strict=True):
+            passed[i] = wrap(value)
+        return places, tuple(passed)
+
+    def _arrive(self, grads: Sequence[Value | None]) -> list[Value | None]:
+        outputs = _spread(grads, self._outgoing, self._results)
+        for hook in self._before:
+            changed = hook(self._module, outputs)
+            if changed is not None:
+                outputs = _replaced("grad_outputs", changed, outputs)
+        self._outputs = outputs
+        if not self._reached:  # no gradient leaves the module
+            for hook in self._after:
+                if hook(self._module, (None,) * len(self._args), outputs) is not None:
+                    raise OpError(
+                        "backward hook for Modules where no input requires gradient should always return None or None "
+                        "for all gradients."
+                    )
+        return [None if outputs[i] is None else outputs[i].value for i in self._outgoing]  # type: ignore[union-attr]
+
+    def _leave(self, grads: Sequence[Value | None]) -> list[Value | None]:
+        inputs = _spread(grads, self._places, self._args)
+        for hook in self._after:
+            changed = hook(self._module, inputs, self._outputs)
+            if changed is not None:
+                inputs = _replaced("grad_input", changed, inputs)
+        return [None if inputs[i] is None else inputs[i].value for i in self._places]  # type: ignore[union-attr]
+
+
+Types = Sequence[TensorType | None]
+
+
+def _types(things: Sequence[Any]) -> Types:
+    return [x._type if isinstance(x, Tensor) else None for x in things]
+
+
+def _spread(grads: Sequence[Value | None], places: Sequence[int], types: Types) -> tuple[Tensor | None, ...]:
+    """A gradient for every tensor, zeros where there is none."""
+    known = dict(zip(places, grads, strict=True))
+
+    def gradient(i: int, kind: TensorType | None) -> Tensor | None:
+        g = known.get(i)
+        if g is None:
+            return None if kind is None else wrap(o.zeros(shape=kind.shape, dtype=kind.dtype))
+        return wrap(g)
+
+    return tuple([gradient(i, kind) for i, kind in enumerate(types)])
+
+
+def _replaced(what: str, changed: Any, old: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    new = changed if isinstance(changed, tuple) else (changed,)
+    if len(new) != len(old):
+        raise OpError(f"Backward hook returned an invalid number of {what}, got {len(new)}, but expected {len(old)}")
+    return new

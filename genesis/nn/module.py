@@ -12,9 +12,12 @@ import numpy as np
 from compiler.errors import (
     ArgumentError,
     ChoiceError,
+    InvariantError,
     KeyedError,
     MissingNameError,
+    MisuseError,
     TraceError,
+    UndefinedError,
     UnsupportedError,
 )
 from compiler.ir.location import user_location
@@ -25,8 +28,8 @@ from genesis.context import current_recording, grad_mode
 from genesis.device import Device
 from genesis.functions.conversion import copy_, detach, to, zero_
 from genesis.hooks import RemovableHandle, add
-from genesis.nn.hooks import run_pre_hook
-from genesis.nn.state_dict import IncompatibleKeys, Loading
+from genesis.nn import hooks
+from genesis.nn.state_dict import EXTRA_STATE, IncompatibleKeys, load_members, raise_errors
 from genesis.nn.tables import Table
 from genesis.replaced import Watched
 from genesis.tensor import Parameter, Tensor, from_array
@@ -46,6 +49,16 @@ class HasForward(Protocol[P, R_co]):
         """The computation."""
 
 
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_state_dict_hooks",
+    "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)
 SIMPLE = (bool, int, float, str, type(None))
 
 
@@ -68,8 +81,7 @@ class Module(metaclass=Watched):
             "_buffers": Table(),
             "_non_persistent_buffers_set": set(),
             "_modules": Table(),
-            "_forward_hooks": OrderedDict(),
-            "_forward_pre_hooks": OrderedDict(),
+            **{name: OrderedDict() for name in _HOOKS},
         }
         self.__dict__.update(start)
 
@@ -103,14 +115,26 @@ class Module(metaclass=Watched):
             scopes.pop()
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for hook, with_kwargs in tuple(self._forward_pre_hooks.values()):
-            args, kwargs = run_pre_hook(self, hook, with_kwargs, args, kwargs)
-        result = self.forward(*args, **kwargs)
-        for hook, with_kwargs in tuple(self._forward_hooks.values()):
-            changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-            if changed is not None:
-                result = changed
-        return result
+        for hook, with_kwargs in (*hooks.FORWARD_PRE.values(), *self._forward_pre_hooks.values()):
+            args, kwargs = hooks.run_pre_hook(self, hook, with_kwargs, args, kwargs)
+        before = (*hooks.BACKWARD_PRE.values(), *self._backward_pre_hooks.values())
+        after = (*hooks.BACKWARD.values(), *self._backward_hooks.values())
+        watch = hooks.Watch(self, before, after) if before or after else None
+        given = args if watch is None else watch.enter(args)
+        waiting = [*hooks.FORWARD.values(), *self._forward_hooks.values()]
+        result = None
+        try:
+            result = self.forward(*given, **kwargs)
+            while waiting:
+                hook, with_kwargs, _ = waiting.pop(0)
+                changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
+                result = result if changed is None else changed
+        except Exception:
+            for hook, with_kwargs, always in waiting:
+                if always:
+                    hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
+            raise
+        return result if watch is None else watch.exit(result)
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -119,10 +143,26 @@ class Module(metaclass=Watched):
         return add(self._forward_pre_hooks, (hook, with_kwargs), prepend)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after every forward; its result, unless None, replaces the output."""
-        return add(self._forward_hooks, (hook, with_kwargs), prepend)
+        """Call ``hook(module, args, output)`` after every forward; its result, unless None, replaces the output.
+
+        ``always_call``: also when the call fails.
+        """
+        return add(self._forward_hooks, (hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` before gradients go back through a call; its result replaces them."""
+        return add(self._backward_pre_hooks, hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of a call's positional tensors are known.
+
+        Both are tuples. The hook's result, unless None, replaces ``grad_input``.
+        """
+        return add(self._backward_hooks, hook, prepend)
+
+    register_backward_hook = register_full_backward_hook
 
     # Attributes
 
@@ -148,7 +188,7 @@ class Module(metaclass=Watched):
         elif isinstance(value, Module):
             self._refuse_while_recording(name, self._modules.get(name), value)
             self._forget(name, self._modules)
-            self._modules[name] = value
+            self._modules[name] = hooks.as_registered("module", self, name, value)
         elif name in registered or name in self._modules:
             self._clear_registered(name, value)
         elif name in self._buffers:
@@ -242,7 +282,7 @@ class Module(metaclass=Watched):
                 f"cannot assign '{type(param).__name__}' object to parameter '{name}' "
                 "(genesis.nn.Parameter or None required)"
             )
-        self._parameters[name] = param
+        self._parameters[name] = hooks.as_registered("parameter", self, name, param)
         changes.tick()
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
@@ -252,7 +292,7 @@ class Module(metaclass=Watched):
             raise ArgumentError(
                 f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (genesis.Tensor or None required)"
             )
-        self._buffers[name] = tensor
+        self._buffers[name] = hooks.as_registered("buffer", self, name, tensor)
         (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
         changes.tick()
 
@@ -261,7 +301,7 @@ class Module(metaclass=Watched):
         if module is not None and not isinstance(module, Module):
             raise ArgumentError(f"{type(module).__name__} is not a Module subclass")
         self._check_name("module", name, self.__dict__.get("_modules", {}))
-        self._modules[name] = module
+        self._modules[name] = hooks.as_registered("module", self, name, module)
         changes.tick()
 
     register_module = add_module
@@ -357,6 +397,18 @@ class Module(metaclass=Watched):
             raise MissingNameError(f"`{name}` is not {kind}")
         return module.__dict__[table][name]
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put ``module`` in the place with the dotted name ``target``, or, if not ``strict``, in a new one."""
+        path, _, name = target.rpartition(".")
+        if not name:
+            raise ChoiceError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ChoiceError(f"`module` is not an nn.Module, found {type(module)}")
+        owner = self.get_submodule(path)
+        if strict and not isinstance(getattr(owner, name, None), Module):
+            raise MissingNameError(f"{type(owner).__name__} has no attribute `{name}`")
+        setattr(owner, name, module)
+
     # Changing the whole tree
 
     def apply(self: M, fn: Callable[[Module], Any]) -> M:
@@ -408,6 +460,18 @@ class Module(metaclass=Watched):
     def bfloat16(self: M) -> M:
         """Floating parameters and buffers as bfloat16."""
         return self.to(bf16)
+
+    def type(self: M, dst_type: Any) -> M:
+        """All parameters and buffers in another dtype."""
+        return self._apply(lambda t: to(t, dtype=as_dtype(dst_type)))
+
+    def to_empty(self: M, *, device: Any, recurse: bool = True) -> M:
+        """Everything on another device, with any contents."""
+        return self.to(device)
+
+    def share_memory(self: M) -> M:
+        """The module itself: its memory is not shared with other processes."""
+        return self
 
     def cpu(self: M) -> M:
         """Everything on the CPU."""
@@ -475,17 +539,62 @@ class Module(metaclass=Watched):
         self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
     ) -> dict[str, Any]:
         """Name -> parameter or persistent buffer, detached (unless ``keep_vars``) but on the same storage."""
-        destination = OrderedDict() if destination is None else destination
-        if not hasattr(destination, "_metadata") and isinstance(destination, OrderedDict):
-            destination._metadata = OrderedDict()  # type: ignore[attr-defined]
-        if hasattr(destination, "_metadata"):
-            destination._metadata[prefix.removesuffix(".")] = {"version": self._version}
-        for name, member in self._persistent():
-            destination[prefix + name] = member if keep_vars else detach(member)
+        destination = {} if destination is None else destination
+        for before in self._state_dict_pre_hooks.values():
+            before(self, prefix, keep_vars)
+        self._save_to_state_dict(destination, prefix, keep_vars)
         for name, module in self._modules.items():
             if module is not None:
                 module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for after, replaces in self._state_dict_hooks.values():
+            changed = after(self, destination, prefix, {})
+            if changed is not None:
+                if not replaces:
+                    raise MisuseError("state_dict post-hook must return None")
+                destination = changed
         return destination
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """Add what this module holds itself, without its submodules."""
+        for name, member in self._persistent():
+            destination[prefix + name] = member if keep_vars else detach(member)
+        if type(self).get_extra_state is not Module.get_extra_state:
+            destination[prefix + EXTRA_STATE] = self.get_extra_state()
+
+    def get_extra_state(self) -> Any:
+        """What else to keep in the state dict; a subclass may define it, and :meth:`set_extra_state`."""
+        raise UndefinedError("Reached a code path in Module.get_extra_state() that should never be called.")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take over what :meth:`get_extra_state` returned."""
+        raise UndefinedError("Reached a code path in Module.set_extra_state() that should never be called.")
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, prefix, keep_vars)`` before this module's part of a state dict is made."""
+        return add(self._state_dict_pre_hooks, hook)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` behind it, to change the dict in place."""
+        return add(self._state_dict_hooks, (hook, False))
+
+    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        return add(self._state_dict_hooks, (hook, True))
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook`` before this module loads, to change the dict in place.
+
+        Its arguments: module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs.
+        """
+        return add(self._load_state_dict_pre_hooks, (hook, True))
+
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
+        return add(self._load_state_dict_pre_hooks, (hook, with_module))
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(module, incompatible_keys)`` after this module has loaded; it may change the lists of keys."""
+        return add(self._load_state_dict_post_hooks, hook)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -497,10 +606,70 @@ class Module(metaclass=Watched):
         """
         if not isinstance(state_dict, Mapping):
             raise ArgumentError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        loading = Loading(state_dict, assign)
-        for path, module in self.named_modules(remove_duplicate=False):
-            loading.load(f"{path}." if path else "", module._persistent(), partial(setattr, module))
-        return loading.finish(type(self).__name__, strict)
+        keys = IncompatibleKeys([], [])
+        errors: list[str] = []
+        metadata = getattr(state_dict, "_metadata", {})
+        self._load_tree(dict(state_dict), "", metadata, assign, keys, errors)
+        raise_errors(type(self).__name__, strict, *keys, errors)
+        return keys
+
+    def _load_tree(
+        self,
+        values: dict[str, Any],
+        prefix: str,
+        metadata: Mapping[str, Any],
+        assign: bool,
+        keys: IncompatibleKeys,
+        errors: list[str],
+    ) -> None:
+        local = {**metadata.get(prefix[:-1], {}), "assign_to_params_buffers": assign}
+        self._load_from_state_dict(values, prefix, local, True, *keys, errors)
+        for name, module in self._modules.items():
+            if module is not None:
+                inner = f"{prefix}{name}."
+                theirs = {key: value for key, value in values.items() if key.startswith(inner)}
+                module._load_tree(theirs, inner, metadata, assign, keys, errors)
+        for hook in self._load_state_dict_post_hooks.values():
+            if hook(self, keys) is not None:
+                raise InvariantError(
+                    "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new "
+                    "values, if incompatible_keys need to be modified, it should be done inplace."
+                )
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Load what this module holds itself from the keys that begin with ``prefix``.
+
+        A subclass may define it, to rename keys of older versions, say. Keys that do not fit are added to the lists.
+        """
+        for hook, with_module in self._load_state_dict_pre_hooks.values():
+            rest = (state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+            hook(self, *rest) if with_module else hook(*rest)
+        members = dict(self._persistent())
+        put = partial(setattr, self) if local_metadata.get("assign_to_params_buffers") else None
+        lacking: list[str] = missing_keys if strict else []
+        load_members(members.items(), state_dict, prefix, put, lacking, error_msgs)
+        extra = prefix + EXTRA_STATE
+        has_extra = type(self).set_extra_state is not Module.set_extra_state
+        if has_extra and extra in state_dict:
+            self.set_extra_state(state_dict[extra])
+        elif has_extra:
+            lacking.append(extra)
+        if strict:
+            known = {*members, *((EXTRA_STATE,) if has_extra else ())}
+            for key in state_dict:
+                if key.startswith(prefix):
+                    first, *below = key[len(prefix) :].split(".")
+                    if first not in (self._modules if below else known):
+                        unexpected_keys.append(key)
 
     # Printing
 

@@ -421,3 +421,37 @@ def test_modules_take_numpy_arrays() -> None:
     x = np.ones((2, 3), np.float32)
     model = nn.Linear(3, 1)
     assert genesis.equal(model(x), model(genesis.tensor(x)))
+
+
+def test_hooks_on_gradients_are_part_of_a_compiled_step() -> None:
+    layer = nn.Linear(2, 2)
+    x = genesis.ones(3, 2)
+
+    @genesis.compile(keep_grads=True)
+    def step(x: genesis.Tensor) -> genesis.Tensor:
+        layer.zero_grad()
+        loss = layer(x * layer.bias).sum()
+        loss.backward()
+        return loss
+
+    step(x)
+    before = layer.bias.grad.tolist()
+    handle = layer.register_full_backward_hook(lambda m, inputs, outputs: (inputs[0] * 0.0,))
+    step(x)
+    assert layer.bias.grad.tolist() == [3.0, 3.0] != before
+    handle.remove()
+    step(x)
+    assert layer.bias.grad.tolist() == before
+    handle = nn.hooks.register_module_full_backward_pre_hook(lambda m, grads: (grads[0] * 2.0,))
+    step(x)
+    handle.remove()
+    assert layer.bias.grad.tolist() == [2 * g for g in before]
+
+
+def test_a_hook_that_is_always_called_sees_failures() -> None:
+    layer, seen = nn.Linear(2, 2), []
+    layer.register_forward_hook(lambda m, args, out: seen.append(out), always_call=True)
+    layer.register_forward_hook(lambda m, args, out: seen.append("never"))
+    with pytest.raises(RuntimeError):
+        layer(genesis.ones(3))
+    assert seen == [None]
