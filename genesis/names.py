@@ -70,7 +70,7 @@ _ABSENT = frozenset(
     "LazyLinear EmbeddingBag CTCLoss MaxUnpool2d FractionalMaxPool2d LPPool2d Upsample interpolate "
     "grid_sample affine_grid ctc_loss max_unpool2d lp_pool2d embedding_bag upsample linalg fft svd det "
     "inverse cross kron inner logspace histc vmap func take triu_indices tril_indices "
-    "WeightedRandomSampler spectral_norm weight_norm parametrizations parametrize detect_anomaly "
+    "WeightedRandomSampler detect_anomaly "
     "set_detect_anomaly custom_fwd custom_bwd random_ apply_ resize_".split()
 )
 INSTEAD: Mapping[str, str] = {
