@@ -48,8 +48,10 @@ def rounded(update: Callable[..., Any]) -> Callable[..., tuple[Value, ...]]:
 
 
 def descent(o: OpSet, g: Value, p: Value, weight_decay: Value, maximize: bool) -> Value:
+    """The gradient with the decay of the parameter added to it."""
     g = o.neg(g) if maximize else g
-    return o.add(g, o.mul(p, weight_decay))
+    decayed = o.add(g, o.mul(p, weight_decay))
+    return o.where(o.eq(weight_decay, 0.0), g, decayed)  # 0 times an infinite parameter would be NaN
 
 
 def _decayed(

@@ -281,3 +281,28 @@ def test_lbfgs_takes_the_same_path(options: dict[str, Any]) -> None:
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-6)
     assert state["state"][0]["func_evals"] == other["state"][0]["func_evals"]
     assert other["state"][0].keys() - state["state"][0].keys() <= {"al"}
+
+
+UNDECAYED = [(n, o) for n, o in OPTIMIZERS if not o.get("weight_decay") and n != "Adafactor"]  # its rate would be inf
+
+
+@pytest.mark.parametrize(("name", "options"), UNDECAYED)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_no_decay_of_infinite_parameters(name: str, options: dict[str, Any], compiled: bool) -> None:
+    """Without weight decay nothing of the parameter goes into the direction, not even 0 times infinity."""
+    found = []
+    for lib in (genesis, torch):
+        p = lib.nn.Parameter(lib.tensor([np.inf, 1.0, -np.inf, 3e38]))
+        more = {"weight_decay": 0.0} if name == "AdamW" else {}
+        optimizer = getattr(lib.optim, name)([p], **options, **more)
+
+        def step(p: Any = p, optimizer: Any = optimizer) -> None:
+            optimizer.zero_grad()
+            (p * 0.5).sum().backward()
+            optimizer.step()
+
+        run = genesis.compile(step) if compiled and lib is genesis else step
+        for _ in range(2):
+            run()
+        found.append(p.detach().numpy())
+    np.testing.assert_allclose(*found, rtol=1e-5)
