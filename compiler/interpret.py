@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,42 +35,69 @@ def _stored(result: Any, type: TensorType) -> np.ndarray:
     return array if array.dtype == type.dtype.numpy else cast_array(array, type.dtype)
 
 
-Observe = Callable[[Node, Sequence[Value], Sequence[Value]], None]
+class Computed(Value):
+    """A value that carries its ``data``."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, type: TensorType, name: str = "", producer: Node | None = None, data: Any = None) -> None:
+        super().__init__(type, name, producer)
+        self.data = data
+
+
+Observe = Callable[[Node, Sequence[Computed], Sequence[Computed]], None]
 """Is shown a node of a graph, also of the body of a loop, with its operands and results."""
 
 
 class Evaluator(Builder):
     """A builder that computes every value as it is recorded; a composite without a reference runs its expansion.
 
-    ``observe`` is shown every node of the graph that runs.
+    ``makes`` is the class of its values. ``observe`` is shown every node of the graph that runs.
     """
+
+    makes: ClassVar[type[Computed]] = Computed
 
     def __init__(self, observe: Observe | None = None) -> None:
         super().__init__()
         self.observe = observe
 
+    def concrete(self, array: np.ndarray, type: TensorType) -> Computed:
+        """A value with the contents ``array``."""
+        return self.makes(type, data=array)
+
     def emit(self, call: Call) -> tuple[Value, ...]:
-        op, inputs, types, attrs, body = call
+        op, _, types, attrs, body = call
+        inputs: tuple[Any, ...] = call.inputs  # of values that it has made
         if body is not None:
-            return _iterate(body, inputs, types, attrs)
+            return self._iterate(body, inputs, types, attrs)
         target = attrs.get("autocast")
         if target is not None:
             inputs = tuple([o.cast(v, to=target) if castable(v.dtype) else v for v in inputs])
             attrs = {k: v for k, v in attrs.items() if k != "autocast"}
         if op.reference is not None:
             arrays = evaluate(op, [v.data for v in inputs], types, attrs)
-            return tuple([concrete(a, t) for a, t in zip(arrays, types, strict=True)])
+            return tuple([self.concrete(a, t) for a, t in zip(arrays, types, strict=True)])
         if op.expand is not None:
             result = op.expand(o, *inputs, **attrs)
             return result if isinstance(result, tuple) else (result,)
         raise NotImplementedError(f"op {op.name!r} has no NumPy reference and no expansion")
 
-
-def concrete(array: np.ndarray, type: TensorType) -> Value:
-    """A value that carries its data."""
-    value = Value(type)
-    value.data = array
-    return value
+    def _iterate(
+        self, body: Graph, inputs: Sequence[Computed], types: Sequence[TensorType], attrs: dict[str, Any]
+    ) -> tuple[Value, ...]:
+        """The results of a loop."""
+        length, carries, slices = attrs["length"], attrs["carries"], attrs["carries"] + attrs["sequences"]
+        carried = list(inputs[:carries])
+        stacks = [np.empty(t.shape, t.dtype.numpy) for t in types[carries:]]
+        for t in reversed(range(length)) if attrs["reverse"] else range(length):
+            pieces = [
+                self.concrete(np.asarray(v.data[t]), TensorType(v.dtype, v.shape[1:])) for v in inputs[carries:slices]
+            ]
+            env = run(body, [*carried, *pieces, *inputs[slices:]])
+            carried = [env[v] for v in body.outputs[:carries]]
+            for stack, value in zip(stacks, body.outputs[carries:], strict=True):
+                stack[t] = env[value].data
+        return *carried, *(self.concrete(a, t) for a, t in zip(stacks, types[carries:], strict=True))
 
 
 def interpret(
@@ -80,14 +107,14 @@ def interpret(
 
     ``observe`` is shown every node that runs.
     """
-    with using(Evaluator(observe)):
-        values = run(graph, [concrete(a, v.type) for a, v in zip(arguments, graph.inputs(), strict=True)])
+    with using(Evaluator(observe)) as evaluator:
+        values = run(graph, [evaluator.concrete(a, v.type) for a, v in zip(arguments, graph.inputs(), strict=True)])
     return [values[v].data for v in graph.outputs], [values[u.value].data for u in graph.updates]
 
 
-def run(graph: Graph, inputs: Sequence[Value]) -> dict[Value, Value]:
+def run(graph: Graph, inputs: Sequence[Computed]) -> dict[Value, Computed]:
     """Evaluate every node with the ambient evaluator."""
-    env: dict[Value, Value] = dict(zip(graph.inputs(), inputs, strict=True))
+    env: dict[Value, Computed] = dict(zip(graph.inputs(), inputs, strict=True))
     observe = getattr(ambient.builder(), "observe", None)
     for node in graph.nodes:
         operands = [env[v] for v in node.inputs]
@@ -98,37 +125,25 @@ def run(graph: Graph, inputs: Sequence[Value]) -> dict[Value, Value]:
     return env
 
 
-def _iterate(
-    body: Graph, inputs: Sequence[Value], types: Sequence[TensorType], attrs: dict[str, Any]
-) -> tuple[Value, ...]:
-    """The results of a loop."""
-    length, carries, slices = attrs["length"], attrs["carries"], attrs["carries"] + attrs["sequences"]
-    carried = list(inputs[:carries])
-    stacks = [np.empty(t.shape, t.dtype.numpy) for t in types[carries:]]
-    for t in reversed(range(length)) if attrs["reverse"] else range(length):
-        pieces = [concrete(np.asarray(v.data[t]), TensorType(v.dtype, v.shape[1:])) for v in inputs[carries:slices]]
-        env = run(body, [*carried, *pieces, *inputs[slices:]])
-        carried = [env[v] for v in body.outputs[:carries]]
-        for stack, value in zip(stacks, body.outputs[carries:], strict=True):
-            stack[t] = env[value].data
-    return *carried, *(concrete(a, t) for a, t in zip(stacks, types[carries:], strict=True))
-
-
-def _run_node(node: Node, inputs: Sequence[Value]) -> Sequence[Value]:
+def _run_node(node: Node, inputs: Sequence[Computed]) -> Sequence[Computed]:
     if node.body is not None:
         if node.op.kind == "fused":
             env = run(node.body, inputs)
             return [env[v] for v in node.body.outputs]
         types = tuple(v.type for v in node.outputs)
-        return ambient.builder().emit(Call(node.op, tuple(inputs), types, node.attrs, node.body))
+        computed: tuple[Computed, ...] = ambient.builder().emit(
+            Call(node.op, tuple(inputs), types, node.attrs, node.body)
+        )
+        return computed
     attrs = node.attrs
+    operands: Sequence[Value] = inputs
     if "autocast" in attrs:
         target = attrs["autocast"]
-        inputs = [o.cast(v, to=target) if castable(v.dtype) else v for v in inputs]
+        operands = [o.cast(v, to=target) if castable(v.dtype) else v for v in inputs]
         attrs = {k: v for k, v in attrs.items() if k != "autocast"}
     try:
-        result = node.op(*inputs, **attrs)
+        result = node.op(*operands, **attrs)
     except (DivisionError, IndexError) as error:
         kind = DivisionError if isinstance(error, DivisionError) else IndexError
         raise kind(f"{error}\n  at {node.loc}") from None
-    return (result,) if isinstance(result, Value) else result
+    return (result,) if isinstance(result, Computed) else result

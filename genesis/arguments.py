@@ -17,7 +17,6 @@ from weakref import WeakSet
 import numpy as np
 
 from compiler.errors import ChoiceError, OpError, TraceError
-from compiler.interpret import concrete
 from compiler.ir.ambient import using
 from compiler.ir.graph import Value
 from compiler.ir.location import user_location
@@ -30,6 +29,7 @@ from genesis.pytree import Container, Hole, entries_of, is_tensor_like, leaves, 
 from genesis.recording import Recording
 from genesis.results import Leaving, Origin, filled
 from genesis.tensor import Tensor, tensor, view_of, wrap
+from genesis.values import TensorValue, concrete
 
 Read = Callable[[Any], np.ndarray]
 """Takes an argument; returns the array that the step reads."""
@@ -142,7 +142,7 @@ class Arguments:
         if is_tensor_like(leaf):
             return self._tensor(position, name, leaf)
         if isinstance(leaf, float | np.floating):
-            value = self._recording.graph.add_param(TensorType(f64, ()), "scalar", name, name)
+            value = self._recording.graph.add_input(TensorValue(TensorType(f64, ()), name), "scalar", name)
             self.floats.append(position)
             self._recording.host.argument(value, float(leaf))
             return self._traced(value)
@@ -198,7 +198,7 @@ class Arguments:
 
     def _input(self, position: int, name: str, kind: TensorType, read: Read) -> Value:
         self.inputs.append((position, read))
-        return self._recording.graph.add_param(kind, "input", name, name)
+        return self._recording.graph.add_input(TensorValue(kind, name), "input", name)
 
     def _traced(self, value: Value) -> Tensor:
         with using(self._recording.builder):

@@ -19,6 +19,7 @@ from genesis.gradients import accumulate
 from genesis.history import gradients, need_history, seed_for
 from genesis.names import module_getattr
 from genesis.tensor import Tensor, from_array, wrap
+from genesis.values import held
 
 __all__ = [
     "Function",
@@ -183,7 +184,7 @@ def grad(
         raise AutogradError("One of the differentiated Tensors does not require grad")
     _, leaves = need_history(roots)
     # A leaf that was updated on the way has one value for each time it was read.
-    places = [[leaf for leaf in leaves if leaf.leaf is v.leaf] if v.leaf is not None else [v] for v in wanted]
+    places = [[leaf for leaf in leaves if held(leaf).leaf is v.leaf] if v.leaf is not None else [v] for v in wanted]
     flat = [v for place in places for v in place]
     retain = create_graph if retain_graph is None else retain_graph
     found = dict(zip(flat, gradients(roots, seeds, flat, create_graph, retain), strict=True))

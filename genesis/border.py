@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import AutogradError
-from compiler.interpret import concrete, run
+from compiler.interpret import run
 from compiler.ir.builder import Call
 from compiler.ir.graph import Graph, Value
 from compiler.ir.op import Op, o
@@ -33,6 +33,7 @@ from genesis.recording import Recording
 from genesis.results import Origin
 from genesis.saved import Ages, check_ages, check_saved
 from genesis.tensor import Tensor
+from genesis.values import TensorValue, concrete, held
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Border:
 
 
 def record_border(
-    recording: Recording, results: Sequence[Value], arguments: dict[Cell, Origin], refusal: str = ""
+    recording: Recording, results: Sequence[TensorValue], arguments: dict[Cell, Origin], refusal: str = ""
 ) -> tuple[Border | None, list[Value]]:
     """Record the gradients of ``results`` with the ambient builder; returns them with what is known of them.
 
@@ -99,12 +100,12 @@ def record_border(
         else:
             roots.append(i)
     ends = history([results[i] for i in roots])[1]
-    sources = {v: _source(v.leaf, recording, arguments, made) for v in ends}
+    sources = {v: _source(held(v).leaf, recording, arguments, made) for v in ends}
     reached = [v for v, source in sources.items() if source is not None]
     if not reached:
         ended |= {i: Ended("the leaves that this result depends on were made inside a compiled call") for i in roots}
         return Border(ended, tuple(made.values())) if ended or made else None, []
-    seeds = [recording.graph.add_param(results[i].type, "input", "", f"seed{i}") for i in roots]
+    seeds = [recording.graph.add_input(TensorValue(results[i].type, f"seed{i}"), "input", "") for i in roots]
     gradients = at_border([results[i] for i in roots], seeds, reached)
     found = [(v, g) for v, g in zip(reached, gradients, strict=True) if g is not None]
     leaves = tuple([v for v, _ in found])
@@ -203,7 +204,7 @@ class _Call:
     inputs: Sequence[np.ndarray]
     scalars: Sequence[float]
 
-    def pull(self, o: Any, node: Taped, *grads: Value | None) -> list[Value | None]:
+    def pull(self, o: Any, node: Taped, *grads: TensorValue | None) -> list[Value | None]:
         """The gradients of the sources, by the compiled backward half; op by op where they need a history, too."""
         if session().grad_enabled:
             return self._replayed(node, grads)
@@ -217,7 +218,7 @@ class _Call:
         found = self.crossing.run(given, [*inputs, *(None if g is None else g.data for g in grads)], scalars)
         return [None if a is None else concrete(a, v.type) for a, v in zip(found, node.inputs, strict=True)]
 
-    def _replayed(self, node: Taped, grads: Sequence[Value | None]) -> list[Value | None]:
+    def _replayed(self, node: Taped, grads: Sequence[TensorValue | None]) -> list[Value | None]:
         """The gradients as eager values with a history, computed again from what the call read."""
         crossing, border = self.crossing, self.crossing.border
         check_ages(self.crossing.halves.forward.name, self.ages)
@@ -240,12 +241,16 @@ class _Call:
         return [values[v] for v in crossing.gradients.outputs]
 
     def _given(
-        self, value: Value, saved: np.ndarray | None, source: Value | None, seeds: dict[Value, Value | None]
-    ) -> Value:
+        self,
+        value: Value,
+        saved: np.ndarray | None,
+        source: TensorValue | None,
+        seeds: dict[Value, TensorValue | None],
+    ) -> TensorValue:
         """What an input of the graph of gradients was at the call."""
         if value in seeds:
             seed = seeds[value]
-            return o.zeros(shape=value.shape, dtype=value.dtype) if seed is None else seed
+            return held(o.zeros(shape=value.shape, dtype=value.dtype)) if seed is None else seed
         if saved is not None:
             old = concrete(saved, value.type)
             if source is not None:
@@ -259,7 +264,7 @@ class _Call:
         return concrete(self.inputs[k] if kind == "input" else self.states[k].fetched().data, value.type)
 
 
-def _value_of(source: Source, arguments: Sequence[Any], results: Sequence[Tensor]) -> Value:
+def _value_of(source: Source, arguments: Sequence[Any], results: Sequence[Tensor]) -> TensorValue:
     if source.cell is not None:
         return source.cell.value
     tensor = source.argument(arguments) if source.argument is not None else results[source.result]

@@ -7,23 +7,20 @@ makes it an input of the graph, writing one an update; the cell itself stays as 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from weakref import ref
 
 import numpy as np
 
 from compiler.errors import TraceError
-from compiler.interpret import concrete
+from compiler.ir import ambient
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from compiler.ir.types import TensorType
 from genesis.clock import Clock
-from genesis.context import current_recording
 from genesis.shared import Holders, Shared
 from genesis.strides import Strides
-
-if TYPE_CHECKING:
-    from genesis.recording import Trace
+from genesis.values import TensorValue, concrete, held
 
 Hook = Callable[[Value], Value | None]
 """Takes the gradient of a value; returns another one instead, or None."""
@@ -42,6 +39,28 @@ class Place(ref["Cell"]):
     def overwrite(self, value: Value) -> None:
         """``value`` takes the place."""
         self.changed, self.following = not self.shared, ref(value)
+
+
+class Memory(Protocol):
+    """What a recording does with the cells that were there before it.
+
+    ``inner``: arguments that were computed outside from what requires a gradient: they are no leaves.
+    """
+
+    inner: set[Cell]
+
+    def is_outside(self, cell: Cell) -> bool: ...
+
+    def read(self, cell: Cell) -> TensorValue: ...
+
+    def write(self, cell: Cell, value: Value) -> None: ...
+
+    def make_leaf(self, cell: Cell) -> None: ...
+
+
+def _recording() -> Memory | None:
+    """The recording that op calls go to, None where they run at once."""
+    return getattr(ambient.builder(), "recording", None)
 
 
 class Cell:
@@ -63,18 +82,18 @@ class Cell:
     hooks: dict[float, Hook] | None = None
     shared: Shared | None = None
 
-    def __init__(self, value: Value, home: Trace | None = None, requires_grad: bool = False) -> None:
+    def __init__(self, value: TensorValue, home: Memory | None = None, requires_grad: bool = False) -> None:
         self.value = value
         self.home = home
         self.bound = 0
         self.strides: Strides | None = None
         self.remote: Callable[[], None] | None = None
-        self._take(value)
+        self._take(self.value)
         if requires_grad:
             self.requires_grad = True
             self._make_leaf()
 
-    def _take(self, value: Value) -> None:
+    def _take(self, value: TensorValue) -> None:
         if value.place is None:
             value.place = Place(self)
         else:
@@ -91,15 +110,15 @@ class Cell:
         self.value = self._alone(self.value)
         self.value.place = Place(self)
         self._make_leaf()
-        recording = current_recording()
+        recording = _recording()
         if changed and recording is not None and recording.is_outside(self):
             recording.make_leaf(self)
         if changed:
             changes.tick()
 
-    def _alone(self, value: Value) -> Value:
+    def _alone(self, value: TensorValue) -> TensorValue:
         """The same contents without history, as a value of this cell only."""
-        return alias(value) if self.home is None else o.detach(value)
+        return alias(value) if self.home is None else held(o.detach(value))
 
     @property
     def type(self) -> TensorType:
@@ -109,9 +128,9 @@ class Cell:
         """Changes whenever the contents do."""
         return self.version, self.clock.time if self.clock is not None else 0
 
-    def read(self) -> Value:
+    def read(self) -> TensorValue:
         """The value a new op sees."""
-        recording = current_recording()
+        recording = _recording()
         if self.home is recording:
             return self.fetched()
         if recording is not None and recording.is_outside(self):
@@ -123,7 +142,7 @@ class Cell:
             f"return it from the step instead of storing it{made}"
         )
 
-    def fetched(self) -> Value:
+    def fetched(self) -> TensorValue:
         """The value, its array up to date."""
         if self.remote is not None:
             self.remote()
@@ -156,7 +175,7 @@ class Cell:
 
         ``unseen`` by autograd: a backward pass uses the new contents instead of the old.
         """
-        recording = current_recording()
+        recording = _recording()
         if recording is not None and recording.is_outside(self):
             recording.write(self, value)
             return
@@ -164,24 +183,25 @@ class Cell:
         old = self.value
         unseen = unseen and self.home is None
         self.version += not unseen
-        if self.requires_grad and not value.requires_grad:
-            value = self._alone(value)
-            value.leaf, value.requires_grad, value.cut = self, True, False
+        new = held(value)
+        if self.requires_grad and not new.requires_grad:
+            new = self._alone(new)
+            new.leaf, new.requires_grad, new.cut = self, True, False
         if self.shared is not None:
-            value = self._stored(value)
-        self._take(value)
-        if unseen and old.type == value.type and not old.place.shared:
-            old.data = value.data
+            new = self._stored(new)
+        self._take(new)
+        if unseen and old.type == new.type and not old.place.shared:
+            old.data = new.data
         elif not unseen:
-            old.place.overwrite(value)
-        self.value = value
+            old.place.overwrite(new)
+        self.value = new
         self.remote = None
         if self.bound:
             rebound.tick()
         if retyped:
             changes.tick()
 
-    def _stored(self, value: Value) -> Value:
+    def _stored(self, value: TensorValue) -> TensorValue:
         """``value`` with its contents in the shared memory; a value of another type leaves the memory."""
         if self.shared is None or value.data is self.shared.array:
             return value
@@ -195,10 +215,10 @@ class Cell:
         value.data = self.shared.array
         return value
 
-    def _unshared(self, value: Value) -> Value:
+    def _unshared(self, value: TensorValue) -> TensorValue:
         """The contents of ``value``, which another cell holds, as a value of its own."""
         if value.requires_grad and value.leaf is None:
-            found: Value = o.mul(value, 1)
+            found = held(o.mul(value, 1))
         else:
             found = self._alone(value)
             found.leaf, found.requires_grad = value.leaf, value.requires_grad
@@ -215,6 +235,6 @@ moved = Clock()
 """Ticks when a GPU becomes the owner of the contents of a cell."""
 
 
-def alias(value: Value) -> Value:
+def alias(value: TensorValue) -> TensorValue:
     """The same contents as a value without history."""
     return concrete(value.data, value.type)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from compiler.ir import ambient
-
-if TYPE_CHECKING:
-    from genesis.eager import EagerBuilder
-    from genesis.recording import RecordingBuilder, Trace
+from genesis.eager import EagerBuilder
+from genesis.recording import RecordingBuilder, Trace
 
 
 def session() -> EagerBuilder | RecordingBuilder:

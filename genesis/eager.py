@@ -16,6 +16,7 @@ from compiler.ir.types import DType
 from genesis.cells import Cell, Hook
 from genesis.clock import Clock
 from genesis.strides import lay_out
+from genesis.values import TensorValue, held
 
 
 class Taped(Node):
@@ -27,12 +28,15 @@ class Taped(Node):
     """
 
     __slots__ = ("ages", "hooks", "times")
+    makes = TensorValue
+    inputs: tuple[TensorValue, ...]
+    outputs: tuple[TensorValue, ...]
 
     def __init__(self, call: Call) -> None:
         super().__init__(*call)
         self.ages: list[tuple[Cell, tuple[int, int]]] = []
-        self.times: dict[Value, tuple[Clock, int]] = {}
-        for value in call.inputs:
+        self.times: dict[TensorValue, tuple[Clock, int]] = {}
+        for value in self.inputs:
             cell = value.place() if value.place is not None else None
             if cell is not None and cell.clock is not None:
                 self.times[value] = cell.clock, cell.clock.time
@@ -42,6 +46,7 @@ class Taped(Node):
 class EagerBuilder(Evaluator):
     """Evaluates every op at once and, where a gradient is needed, keeps its node."""
 
+    makes = TensorValue
     recording = None
     target = "cpu"
 
@@ -51,10 +56,11 @@ class EagerBuilder(Evaluator):
     def __init__(self) -> None:
         super().__init__()
         self.grad_enabled = True
-        self.weight_casts: dict[tuple[Value, DType], tuple[Any, Value]] = {}
+        self.weight_casts: dict[tuple[TensorValue, DType], tuple[Any, TensorValue]] = {}
 
-    def emit(self, call: Call) -> tuple[Value, ...]:
-        op, inputs = call.op, call.inputs
+    def emit(self, call: Call) -> tuple[TensorValue, ...]:
+        op = call.op
+        inputs: tuple[Any, ...] = call.inputs  # of TensorValues, as all that this builder meets and makes
         records = self.grad_enabled and op.differentiable and any(v.requires_grad for v in inputs)
         if records and op.vjp is None and op.expand is not None:
             result = op.expand(o, *inputs, **call.attrs)
@@ -62,7 +68,7 @@ class EagerBuilder(Evaluator):
             lay_out(call, results)
             return results
         with self._quiet():
-            outputs = super().emit(call)
+            outputs: tuple[Any, ...] = super().emit(call)
         if not records:
             lay_out(call, outputs)
             return outputs
@@ -85,19 +91,19 @@ class EagerBuilder(Evaluator):
 
     def cast_for(
         self, op: Op, operands: Any, attrs: dict[str, Any], target: DType
-    ) -> tuple[tuple[Value, ...], dict[str, Any]]:
+    ) -> tuple[tuple[TensorValue, ...], dict[str, Any]]:
         """Casts at once; casts of leaves are kept until the leaf changes or the outermost autocast region ends."""
         return tuple([self._cast(v, target) if castable(v.dtype) else v for v in operands]), attrs
 
-    def _cast(self, value: Value, target: DType) -> Value:
+    def _cast(self, value: TensorValue, target: DType) -> TensorValue:
         if value.dtype is target:
             return value
         if value.leaf is None or not self.grad_enabled:
-            return o.cast(value, to=target)
+            return held(o.cast(value, to=target))
         key, age = (value, target), value.leaf.age()
         found = self.weight_casts.get(key)
         if found is None or found[0] != age:  # a compiled step changes the contents of a value in place
-            found = self.weight_casts[key] = age, o.cast(value, to=target)
+            found = self.weight_casts[key] = age, held(o.cast(value, to=target))
         return found[1]
 
 

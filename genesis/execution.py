@@ -13,7 +13,6 @@ from weakref import WeakSet, finalize
 import numpy as np
 
 from compiler.errors import AutogradError, DeviceError, TraceError, UnsupportedError
-from compiler.interpret import concrete
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import DIFFERENTIATION, Stages
@@ -37,6 +36,7 @@ from genesis.recording import LateInput
 from genesis.shared import Shared
 from genesis.tensor import Tensor, view_of
 from genesis.tracing import Traced
+from genesis.values import TensorValue, concrete
 from runtime.devices.cpu import aligned_empty
 from runtime.devices.cuda_executor import CudaExecutor, StateStore
 from runtime.devices.pool import num_threads
@@ -127,7 +127,7 @@ class Program:
             behind = traced.stages.graphs[DIFFERENTIATION[-1]]
             last = traced.last
             self.numerics = Numerics(behind, last["numerics"], last.get("found_inf"), traced.states)
-        self.bound: list[Value] = []
+        self.bound: list[TensorValue] = []
         self.mirrors: list[tuple[Shared, np.ndarray, bool]] = []
         self.shown: list[np.ndarray] = []
         self.time = -1
@@ -368,7 +368,7 @@ class Program:
         self.executor.bind([v.data for v in values])
         self.time = rebound.time
 
-    def _mirrored(self, cell: Cell, written: bool) -> Value:
+    def _mirrored(self, cell: Cell, written: bool) -> TensorValue:
         """Memory for a state whose own memory a program cannot use."""
         assert cell.shared is not None
         if self.remote:

@@ -14,6 +14,7 @@ from genesis.context import current_recording, grad_mode
 from genesis.history import gradients, need_history, seed_for
 from genesis.strides import kept
 from genesis.tensor import Tensor, wrap
+from genesis.values import held
 
 
 class GradientStaysInside:
@@ -68,7 +69,7 @@ def accumulate(
     retain = create_graph if retain_graph is None else retain_graph
     for leaf, g in zip(leaves, gradients(values, seeds, leaves, create_graph, retain), strict=True):
         if g is not None:
-            accumulate_grad(leaf.leaf, g)
+            accumulate_grad(held(leaf).leaf, g)
 
 
 def accumulate_grad(cell: Cell, g: Value) -> None:

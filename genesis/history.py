@@ -26,6 +26,7 @@ from genesis.cells import Hook, changes
 from genesis.context import current_recording, grad_mode, session
 from genesis.eager import Taped
 from genesis.saved import check_saved, reached_from
+from genesis.values import held
 
 Grads = dict[Value, Value]
 PullBack = Callable[[Sequence[Value | None]], Sequence[Value | None]]
@@ -76,11 +77,10 @@ def add_hook(value: Value, hook: Hook, last: bool = False) -> Handle:
 
     ``last``: after all others of the value.
     """
-    recording = current_recording()
+    recording, leaf = current_recording(), held(value).leaf
     if recording is not None:
-        return Handle(recording.hooks.setdefault(value.leaf or value, {}), hook, last)
-    if value.leaf is not None:
-        leaf = value.leaf
+        return Handle(recording.hooks.setdefault(leaf or value, {}), hook, last)
+    if leaf is not None:
         leaf.hooks = {} if leaf.hooks is None else leaf.hooks
         handle = Handle(leaf.hooks, hook, last)
         changes.tick()
@@ -93,13 +93,13 @@ def add_hook(value: Value, hook: Hook, last: bool = False) -> Handle:
 
 def _hooks(value: Value, border: bool = False) -> list[Hook]:
     """The hooks of ``value`` in order; at the ``border`` of a step, only those put on inside of it."""
-    recording = current_recording()
+    recording, leaf = current_recording(), held(value).leaf
     node = value.producer
     found: dict[float, Hook] = {}
-    if value.leaf is not None and not border:
-        found |= value.leaf.hooks or {}
+    if leaf is not None and not border:
+        found |= leaf.hooks or {}
     if recording is not None:
-        found |= recording.hooks.get(value.leaf or value, {})
+        found |= recording.hooks.get(leaf or value, {})
     elif isinstance(node, Taped) and node.hooks is not None:
         found |= node.hooks.get(value, {})
     return [found[place] for place in sorted(found)]
@@ -120,15 +120,20 @@ def custom(name: str, inputs: Sequence[Value], results: Sequence[Value], pull: P
     if recording is None:
         taped = Taped(Call(op, tuple(inputs), types, {}))
         for value, result in zip(taped.outputs, results, strict=True):
-            value.data, value.requires_grad = result.data, True
+            value.data, value.requires_grad = held(result).data, True
         return list(taped.outputs)
     node = Node(op, tuple(inputs), (), {})
     with grad_mode(False):
-        node.outputs = tuple(o.detach(v) for v in results)
-    for value in node.outputs:
+        made = [held(o.detach(v)) for v in results]
+    for value in made:
         value.requires_grad, value.cut = True, False
         recording.customs[value] = node
+    node.outputs = tuple(made)
     return list(node.outputs)
+
+
+def _is_leaf(value: Value) -> bool:
+    return held(value).leaf is not None
 
 
 # Walking
@@ -150,10 +155,11 @@ def history(roots: Sequence[Value], stops: frozenset[Value] = frozenset()) -> tu
     stack: list[tuple[Node, Iterator[Value]]] = []
 
     def visit(value: Value) -> None:
-        if not value.requires_grad:
+        asked = held(value)
+        if not asked.requires_grad:
             return
         node = producer(value)
-        if value.leaf is not None or value in stops:
+        if asked.leaf is not None or value in stops:
             ends[value] = None
         elif isinstance(node, Ended):
             raise AutogradError(node.message)
@@ -179,7 +185,7 @@ def history(roots: Sequence[Value], stops: frozenset[Value] = frozenset()) -> tu
 def need_history(roots: Sequence[Value]) -> tuple[list[Node], list[Value]]:
     """:func:`history`, or PyTorch's error where there is none."""
     for i, root in enumerate(roots):
-        if not root.requires_grad:
+        if not held(root).requires_grad:
             raise AutogradError(f"element {i} of tensors does not require grad and does not have a grad_fn")
     return history(roots)
 
@@ -251,7 +257,7 @@ def _pulled(
             if value in adjoints:
                 adjoints[value] = _hooked(value, adjoints[value])
         pull_back([node], adjoints, needed.__contains__)
-    return {v: _hooked(v, g) if v.leaf is not None else g for v, g in adjoints.items() if v in wrt}
+    return {v: _hooked(v, g) if _is_leaf(v) else g for v, g in adjoints.items() if v in wrt}
 
 
 def at_border(roots: Sequence[Value], seeds: Sequence[Value], leaves: Sequence[Value]) -> list[Value | None]:
@@ -275,10 +281,10 @@ def _recorded(
         roots, seeds = [_weighed_sum(roots, seeds)], [None]
         nodes, _ = history(roots)
     needed = reached_from(wrt, nodes)
-    cuts = frozenset(v for v in _cuts(nodes, wrt) if v in needed and v.leaf is None)
+    cuts = frozenset(v for v in _cuts(nodes, wrt) if v in needed and not _is_leaf(v))
     adjoints: Grads = {}
     (root,), (seed,) = roots, seeds
-    if seed is not None or root in cuts or root.leaf is not None or any(_hooks(root)):
+    if seed is not None or root in cuts or _is_leaf(root) or any(_hooks(root)):
         adjoints[root] = _ones(root) if seed is None else seed
     for node in reversed(nodes):
         for value in node.outputs:
@@ -294,7 +300,7 @@ def _recorded(
                     _add(adjoints, end, g)
     if any(node.op.kind == "grad" for node in nodes):
         adjoints = _reached(adjoints)
-    return {v: _hooked(v, g, border) if v.leaf is not None else g for v, g in adjoints.items() if v in wrt}
+    return {v: _hooked(v, g, border) if _is_leaf(v) else g for v, g in adjoints.items() if v in wrt}
 
 
 def _reached(adjoints: Grads) -> Grads:
@@ -332,11 +338,11 @@ def _grad(root: Value, seed: Value | None, ends: Sequence[Value]) -> list[Value]
     if not ends:
         return []
     found = o.grad(root, *(() if seed is None else (seed,)), *ends, seed=seed is not None)
-    values = list(found) if isinstance(found, tuple) else [found]
+    values = [held(v) for v in (found if isinstance(found, tuple) else (found,))]
     keeps = session().grad_enabled
     for value in values:
         value.requires_grad, value.cut = keeps, not keeps
-    return values
+    return list(values)
 
 
 def _weighed_sum(roots: Sequence[Value], seeds: Sequence[Value | None]) -> Value:

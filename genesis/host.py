@@ -16,12 +16,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from compiler.errors import TraceError
-from compiler.interpret import Evaluator, concrete, run
+from compiler.interpret import Evaluator, run
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Node, Param, Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.types import TensorType, f64
 from genesis.clock import Clock
+from genesis.values import TensorValue, concrete
 
 Read = Callable[[], Any]
 """Finds a number: int, float, or whatever ``float`` takes."""
@@ -156,7 +157,7 @@ class HostRecord:
         place = id(holder), key, self._acts.get(id(holder), 0)
         found = self._reads.get(place)
         if found is None:
-            found = self._reads[place] = self.graph.add_param(_SCALAR, "scalar", label, label)
+            found = self._reads[place] = self.graph.add_input(TensorValue(_SCALAR, label), "scalar", label)
             self.argument(found, float(read()))
             self.before.append((read, None))
         return found

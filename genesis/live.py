@@ -288,7 +288,7 @@ def as_f64(number: Any) -> Value:
     """A Python number, NumPy number or tensor of one element as f64[]."""
     if not isinstance(number, Tensor):
         return o.constant(value=float(number), dtype=f64)
-    value = number.value
+    value: Value = number.value
     if value.type.size != 1:
         raise OpError(
             f"a number or a tensor of one element is needed, not a {value.type} tensor\n  at {user_location()}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from compiler.errors import TraceError
-from compiler.interpret import concrete
 from compiler.ir import ambient
 from compiler.ir.graph import Value
 from compiler.ir.location import user_location
@@ -13,6 +12,7 @@ from compiler.ir.types import TensorType
 from genesis.cells import Cell
 from genesis.context import session
 from genesis.recording import Recording, Trace
+from genesis.values import TensorValue, concrete
 
 
 class BodyTrace(Trace):
@@ -25,7 +25,7 @@ class BodyTrace(Trace):
         here = session()
         super().__init__(name, here.grad_enabled)
         self.around = here
-        self.outside: dict[Cell, Value] = {}
+        self.outside: dict[Cell, TensorValue] = {}
         self.builder.autocast = here.autocast
         self.builder.target = here.target
         if here.recording is not None:
@@ -47,12 +47,12 @@ class BodyTrace(Trace):
         recording = self.around.recording
         return cell.home is recording or (recording is not None and recording.is_outside(cell))
 
-    def read(self, cell: Cell) -> Value:
+    def read(self, cell: Cell) -> TensorValue:
         found = self.current.get(cell)
         if found is None:
             with ambient.using(self.around):
                 outside = cell.read()
-            found = self.graph.add_param(cell.type, "input", "", cell.label)
+            found = self.graph.add_input(TensorValue(cell.type, cell.label), "input", "")
             found.requires_grad = outside.requires_grad
             self.outside[cell] = outside
             self.state[cell] = self.current[cell] = found
@@ -64,7 +64,7 @@ class BodyTrace(Trace):
             f"  at {user_location()}\n  carry it instead: take it from the carry and return the new one"
         )
 
-    def array(self, array: Any, kind: TensorType) -> Value:
+    def array(self, array: Any, kind: TensorType) -> TensorValue:
         around = self.around.recording
         if around is None:
             return self.read(Cell(concrete(array, kind)))

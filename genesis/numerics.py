@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from compiler.errors import NumericsError
-from compiler.interpret import Observe, interpret
+from compiler.interpret import Computed, Observe, interpret
 from compiler.ir.graph import Graph, Node, Value
 from compiler.passes.check_numerics import Wanted, suspects, watched
 from genesis.cells import Cell
@@ -19,7 +19,7 @@ SMALL = 4096
 class _Found(Exception):
     """The first op that made what it must not."""
 
-    def __init__(self, node: Node, operands: Sequence[Value], results: Sequence[Value]) -> None:
+    def __init__(self, node: Node, operands: Sequence[Computed], results: Sequence[Computed]) -> None:
         super().__init__(node)
         self.node, self.operands, self.results = node, operands, results
 
@@ -83,7 +83,7 @@ def _watch(graph: Graph) -> Observe:
     for part in _graphs(graph):
         wanted |= suspects(part)
 
-    def observe(node: Node, operands: Sequence[Value], results: Sequence[Value]) -> None:
+    def observe(node: Node, operands: Sequence[Computed], results: Sequence[Computed]) -> None:
         rule = wanted.get(node)
         if rule is None or node.body is not None:
             return
@@ -116,7 +116,7 @@ def _headline(node: Node, made: str) -> str:
     return f"{node.op.name} made {made} in the {phase} pass\n  at {node.loc}"
 
 
-def _made(results: Sequence[Value]) -> str:
+def _made(results: Sequence[Computed]) -> str:
     """How many infinities and NaNs there are, and where the first is."""
     for value in results:
         if value.dtype.kind != "float":

@@ -15,7 +15,6 @@ import numpy as np
 
 from compiler.cost import Processor
 from compiler.errors import TraceError
-from compiler.interpret import concrete
 from compiler.ir.types import TensorType
 from genesis import ledger
 from genesis.arguments import Sharing, argument_name
@@ -43,6 +42,7 @@ from genesis.pytree import is_tensor_like, leaves, structure
 from genesis.replaced import replacements
 from genesis.tensor import Tensor, from_array
 from genesis.tracing import Traced, record
+from genesis.values import concrete
 
 MAX_PROGRAMS = MAX_RECOMPILES
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import TraceError
-from compiler.interpret import concrete
 from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.op import o
@@ -15,11 +14,12 @@ from compiler.ir.types import TensorType, i64
 from compiler.ops.random import philox
 from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode
+from genesis.values import TensorValue, concrete
 
 _SCALAR = TensorType(i64, ())
 
 
-def _number(value: int) -> Value:
+def _number(value: int) -> TensorValue:
     return concrete(np.array(value, np.int64), _SCALAR)
 
 

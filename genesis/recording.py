@@ -9,29 +9,23 @@ from typing import Any
 from weakref import ReferenceType
 
 from compiler.errors import TraceError
-from compiler.ir.builder import Call
 from compiler.ir.graph import Graph, Node, Update, Value
 from compiler.ir.location import Loc
 from compiler.ir.op import o
 from compiler.ir.types import TensorType
-from compiler.trace import TraceBuilder
 from genesis.cells import Cell, Hook, Place
 from genesis.host import HostRecord
-from genesis.strides import lay_out
+from genesis.recorder import Recorder
+from genesis.values import TensorValue, held
 
 
-class RecordingBuilder(TraceBuilder):
-    """A trace builder that knows its trace, and the device it is for."""
+class RecordingBuilder(Recorder):
+    """A recorder that knows its trace, and the device it is for."""
 
     def __init__(self, recording: Trace, grad_enabled: bool) -> None:
         super().__init__(grad_enabled)
         self.recording = recording
         self.target = "cpu"
-
-    def emit(self, call: Call) -> tuple[Value, ...]:
-        outputs = super().emit(call)
-        lay_out(call, outputs)
-        return outputs
 
 
 class LateInput:
@@ -68,8 +62,8 @@ class Trace(ABC):
     def __init__(self, name: str, grad_enabled: bool) -> None:
         self.graph = Graph(name)
         self.builder = RecordingBuilder(self, grad_enabled)
-        self.state: dict[Cell, Value] = {}
-        self.current: dict[Cell, Value] = {}
+        self.state: dict[Cell, TensorValue] = {}
+        self.current: dict[Cell, TensorValue] = {}
         self.host = HostRecord(self.graph)
         self.drawn: dict[Any, int] = {}
         self.module_names: dict[Any, str] = {}
@@ -77,7 +71,7 @@ class Trace(ABC):
         self.customs: dict[Value, Node] = {}
         self.inner: set[Cell] = set()
         self.freed: set[Node] = set()
-        self.shown: list[tuple[Cell, Value]] = []
+        self.shown: list[tuple[Cell, TensorValue]] = []
         self.lent: list[tuple[ReferenceType[Cell], Loc]] = []
 
     def check_memory(self) -> None:
@@ -109,7 +103,7 @@ class Trace(ABC):
         """Whether ``cell`` was there before the trace began."""
 
     @abstractmethod
-    def read(self, cell: Cell) -> Value:
+    def read(self, cell: Cell) -> TensorValue:
         """What a cell of the outside holds at this point."""
 
     @abstractmethod
@@ -117,19 +111,19 @@ class Trace(ABC):
         """From here on a cell of the outside holds ``value``; TraceError where that is impossible."""
 
     @abstractmethod
-    def array(self, array: Any, kind: TensorType) -> Value:
+    def array(self, array: Any, kind: TensorType) -> TensorValue:
         """A NumPy array as an input of the graph; its elements are converted to the dtype of ``kind`` at every call."""
 
     def make_leaf(self, cell: Cell) -> None:
         """From here on a cell of the outside is read as a leaf, or as a constant: its flag has changed."""
         if cell in self.current:
-            value: Value = o.detach(self.current[cell])
+            value = held(o.detach(self.current[cell]))
             self._as_leaf(cell, value)
             value.place = Place(cell)
             self.current[cell] = value
 
     @staticmethod
-    def _as_leaf(cell: Cell, value: Value) -> None:
+    def _as_leaf(cell: Cell, value: TensorValue) -> None:
         if cell.requires_grad:
             value.leaf, value.requires_grad, value.cut = cell, True, False
 
@@ -155,7 +149,7 @@ class Recording(Trace):
         self.written: dict[Cell, None] = {}
         self.grads: dict[Cell, Any] = {}
         self.entry_grads: dict[Cell, Any] = {}
-        self.given_grads: dict[Cell, Value] = {}
+        self.given_grads: dict[Cell, TensorValue] = {}
         self.traced_grads: dict[Cell, Any] = {}
         self.shared: Collection[Cell] = ()
         self.late_inputs: list[LateInput] = []
@@ -173,10 +167,10 @@ class Recording(Trace):
     def is_outside(self, cell: Cell) -> bool:
         return cell.home is None
 
-    def read(self, cell: Cell) -> Value:
+    def read(self, cell: Cell) -> TensorValue:
         found = self.current.get(cell)
         if found is None:
-            found = self.graph.add_param(cell.type, "state", cell.label, cell.label)
+            found = self.graph.add_input(TensorValue(cell.type, cell.label), "state", cell.label)
             self._as_leaf(cell, found)
             found.place = Place(cell)
             self.state[cell] = self.current[cell] = found
@@ -184,23 +178,24 @@ class Recording(Trace):
 
     def write(self, cell: Cell, value: Value) -> None:
         old = self.read(cell)
-        if cell.requires_grad and not value.requires_grad:
-            value = self._fresh(value)
-            self._as_leaf(cell, value)
-        if value.place is None:
-            value.place = Place(cell)
+        new = held(value)
+        if cell.requires_grad and not new.requires_grad:
+            new = self._fresh(new)
+            self._as_leaf(cell, new)
+        if new.place is None:
+            new.place = Place(cell)
         else:
-            value.place.shared = True
+            new.place.shared = True
         if old.place is not None:
-            old.place.overwrite(value)
-        self.current[cell] = value
+            old.place.overwrite(new)
+        self.current[cell] = new
         self.written[cell] = None
 
-    def _fresh(self, value: Value) -> Value:
+    def _fresh(self, value: TensorValue) -> TensorValue:
         """``value`` may be shared by several cells; a leaf must be its own."""
         if value.leaf is None and value.producer is not None and not value.requires_grad:
             return value
-        return o.detach(value)
+        return held(o.detach(value))
 
     @contextmanager
     def skipping(self, found_inf: Value) -> Iterator[None]:
@@ -219,14 +214,14 @@ class Recording(Trace):
             self.grads[cell] = self.entry_grads[cell] = cell.grad
         return self.grads[cell]
 
-    def given_grad(self, cell: Cell, kind: TensorType) -> Value:
+    def given_grad(self, cell: Cell, kind: TensorType) -> TensorValue:
         """The gradient that the step finds, as an input of the graph: every call may find it in another tensor."""
         label = f"{cell.label or 'state'}.grad"
-        found = self.given_grads[cell] = self.graph.add_param(kind, "input", label, label)
+        found = self.given_grads[cell] = self.graph.add_input(TensorValue(kind, label), "input", label)
         self.late_inputs.append(LateInput(cell))
         return found
 
-    def array(self, array: Any, kind: TensorType) -> Value:
+    def array(self, array: Any, kind: TensorType) -> TensorValue:
         """A NumPy array as an input of the graph; its elements are converted to the dtype of ``kind`` at every call."""
         part = array
         while id(part) not in self.outside_arrays and part.base is not None:
@@ -235,7 +230,7 @@ class Recording(Trace):
                 break
         owner = self.outside_arrays.get(id(part))
         self.late_inputs.append(LateInput(array=array, dtype=kind.dtype.numpy, owner=owner))
-        return self.graph.add_param(kind, "input", "", "")
+        return self.graph.add_input(TensorValue(kind), "input", "")
 
     def set_grad(self, cell: Cell, grad: Any) -> None:
         if cell not in self.entry_grads:

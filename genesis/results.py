@@ -20,7 +20,7 @@ from genesis.guards.keys import BUFFERS
 from genesis.pytree import Hole, map_leaves
 from genesis.strides import Strides
 from genesis.tensor import Number, Tensor, view_of
-from genesis.views import View
+from genesis.views import Operand, View
 
 Origin = Callable[[Sequence[Any]], Tensor]
 """Finds a tensor of the caller among the leaves of the arguments of a call."""
@@ -152,8 +152,12 @@ class Leaving:
                 return Exit(output, None, (), (), number=True)
             if not whole:
                 return Exit(output, None, (), (), None if tensor.is_contiguous() else tensor.stride())
-        operands = [tuple([x if x._cell.home is None else self._exit(x) for x in view[1]]) for view in tensor._views]
+        operands = [tuple([self._operand(x) for x in view[1]]) for view in tensor._views]
         return Exit(output, origin, tensor._views, tuple(operands), cell.strides if origin is None else None)
+
+    def _operand(self, x: Operand) -> Tensor | Exit:
+        assert isinstance(x, Tensor)
+        return x if x._cell.home is None else self._exit(x)
 
     def _outside(self, tensor: Tensor) -> bool:
         return tensor._cell.home is None or tensor._cell in self._origins

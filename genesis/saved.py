@@ -17,6 +17,7 @@ from compiler.passes.autocast import autocast
 from compiler.passes.autodiff import autodiff
 from genesis.cells import Cell
 from genesis.eager import Taped
+from genesis.values import held
 
 Ages = Sequence[tuple[Cell, tuple[int, int]]]
 
@@ -46,7 +47,7 @@ def check_saved(nodes: Sequence[Node], wrt: Sequence[Value]) -> None:
             saved = _saved(node, needed)
             for value in suspects:
                 if value in saved and not _made_the_next(node, value):
-                    _refuse(node.op.name, value.place(), value.type, str(node.loc) if node.loc.file else "")
+                    _refuse(node.op.name, held(value).place(), value.type, str(node.loc) if node.loc.file else "")
 
 
 def check_ages(reader: str, ages: Ages) -> None:
@@ -70,12 +71,13 @@ def _changed(value: Value, node: Node) -> bool:
         clock, time = node.times[value]
         if clock.time != time:
             return True
-    return value.place is not None and value.place.changed
+    place = held(value).place
+    return place is not None and place.changed
 
 
 def _made_the_next(node: Node, value: Value) -> bool:
     """Whether what was written over ``value`` comes from ``node``."""
-    following = value.place.following
+    following = held(value).place.following
     new = following() if following is not None else None
     pending = [] if new is None else [new]
     seen: set[Node] = set()

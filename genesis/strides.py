@@ -21,6 +21,7 @@ from compiler.ir.types import Shape, TensorType
 from compiler.ops.layout import slice_length
 from genesis.bits import BITS
 from genesis.diagonals import diagonal_of, place
+from genesis.values import TensorValue
 
 Strides = tuple[int, ...]
 Layout = tuple[Shape, Strides]
@@ -219,19 +220,20 @@ def _unless_contiguous(shape: Shape, strides: Strides) -> Strides | None:
     return None if strides == contiguous_strides(shape) else strides
 
 
-def lay_out(call: Call, outputs: Sequence[Value]) -> None:
+def lay_out(call: Call, outputs: Sequence[TensorValue]) -> None:
     """Give the results of an elementwise op the strides that its operands ask for; others are row-major."""
-    for value in call.inputs:
+    inputs: tuple[Any, ...] = call.inputs  # of TensorValues
+    for value in inputs:
         if value.strides is not None:
             break
     else:
         return
-    types = tuple([v.type for v in call.inputs])
+    types = tuple([v.type for v in inputs])
     elementwise = _is_elementwise(call.op, types, call.types, tuple(call.attrs.items()))
-    shapes = [v.shape for v in call.inputs]
-    strides = [v.strides or contiguous_strides(v.shape) for v in call.inputs]
+    shapes = [v.shape for v in inputs]
+    strides = [v.strides or contiguous_strides(v.shape) for v in inputs]
     for value in outputs:
-        if value not in call.inputs:
+        if value not in inputs:
             fits = elementwise and all(_broadcasts(shape, value.shape) for shape in shapes)
             found = dense(shapes, strides, value.shape) if fits else None
             value.strides = found and _unless_contiguous(value.shape, found)

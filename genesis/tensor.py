@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from compiler.errors import ArgumentError, AutogradError, ChoiceError, IndexingError, TraceError
-from compiler.interpret import concrete
 from compiler.ir.graph import Value
 from compiler.ir.location import here, user_location
 from compiler.ir.op import o
@@ -24,6 +23,7 @@ from genesis.names import missing
 from genesis.replaced import Watched
 from genesis.shared import Holders, Shared, strides_of
 from genesis.strides import Layout, Strides, after, contiguous_strides, first, is_contiguous, kept, reshaped
+from genesis.values import TensorValue, concrete, held
 from genesis.views import View, as_leaf, contents, put
 
 CPU = device("cpu")
@@ -69,8 +69,8 @@ class Tensor(Methods, metaclass=_TensorMeta):
 
     __array_priority__ = 1000
     __slots__ = ("__dict__", "__weakref__", "_base", "_cell", "_kept", "_retains", "_shown", "_tracks", "_views")
-    _base: Value | None
-    _shown: Value | None
+    _base: TensorValue | None
+    _shown: TensorValue | None
     _kept: Tensor | None
 
     def __init__(self, *data: Any, device: Any = None) -> None:
@@ -103,7 +103,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
             self._base = self._shown = None
 
     @property
-    def value(self) -> Value:
+    def value(self) -> TensorValue:
         """The IR value an op on this tensor reads."""
         base = self._cell.read()
         if not self._views:
@@ -111,9 +111,10 @@ class Tensor(Methods, metaclass=_TensorMeta):
             return base
         if self._base is not base:
             with grad_mode(self._tracks):
-                shown = base
+                value: Value = base
                 for op, operands, attrs in self._views:
-                    shown = op(shown, *[x.value for x in operands], **attrs)
+                    value = op(value, *[x.value for x in operands], **attrs)
+            shown = held(value)
             if shown.place is None:
                 shown.place = base.place
             strides = self._layout()[1]
@@ -142,9 +143,10 @@ class Tensor(Methods, metaclass=_TensorMeta):
         if self._cell.shared is not None and self._views and self._shown is not None:
             self._shown.data = np.array(self._shown.data)  # what a backward pass saved stays what it was
         with grad_mode(tracks):
-            new = put(old, self._views, value if tracks else o.detach(value))
+            new = held(put(old, self._views, value if tracks else o.detach(value)))
         if old.requires_grad and old.leaf is None and not new.requires_grad:
-            (new,) = custom("write", [old], [new], _no_gradient if tracks else _same_gradient)
+            (written,) = custom("write", [old], [new], _no_gradient if tracks else _same_gradient)
+            new = held(written)
         self._cell.write(new, unseen)
         return self
 
@@ -233,7 +235,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
         if requires_grad and not self.dtype.is_floating_point:
             raise AutogradError("only Tensors of floating point dtype can require gradients")
         if self._views and self._views[-1][0] is not as_leaf:
-            leaf = Cell(o.detach(self.value), current_recording())
+            leaf = Cell(held(o.detach(self.value)), current_recording())
             leaf.strides = self.value.strides
             self._views = (*self._views, (as_leaf, (), {"leaf": leaf}))
         self._grad_cell.set_requires_grad(requires_grad)
@@ -480,12 +482,12 @@ def _rebuild(kind: type[Tensor], array: np.ndarray, requires_grad: bool, strides
     return result
 
 
-def copied(input: Tensor) -> Value:
+def copied(input: Tensor) -> TensorValue:
     """The contents in memory of their own, with the strides of ``input`` if these are dense; gradients flow through."""
     value = input.value
     if value.requires_grad:
-        return o.mul(value, 1)
-    result: Value = o.detach(value) if value.data is None else from_array(np.array(value.data)).value
+        return held(o.mul(value, 1))
+    result = held(o.detach(value)) if value.data is None else from_array(np.array(value.data)).value
     result.strides = kept(value.shape, value.strides)
     return result
 
@@ -510,10 +512,10 @@ class Number(Tensor):
 
 def wrap(value: Value) -> Tensor:
     """A tensor of its own for a freshly computed value."""
+    assert isinstance(value, TensorValue), f"{value!r} was not made for a tensor"
     result = Tensor.__new__(Number if value.number else Tensor)
     cell = Cell(value, current_recording())
-    if value.strides is not None:
-        cell.strides = value.strides
+    cell.strides = value.strides
     result._start(cell, ())
     return result
 

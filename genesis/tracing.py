@@ -31,6 +31,7 @@ from genesis.random import advance_recorded
 from genesis.recording import LateInput, Recording
 from genesis.results import Exit, Leaving, filled, returns_arguments
 from genesis.tensor import Tensor
+from genesis.values import TensorValue, held
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Traced:
     rate: int | None
     float_arguments: list[int]
     inputs: list[tuple[int, Read]]
-    given_grads: dict[Cell, Value]
+    given_grads: dict[Cell, TensorValue]
     late_inputs: list[LateInput]
     result: Callable[..., Any]
     returns_arguments: bool
@@ -180,7 +181,7 @@ class Tracer:
             f"a gradient cannot go back into {name} from outside, as it is compiled with {setting}=; "
             "call backward() inside of it"
         )
-        return record_border(self.recording, results, self.arguments.sources(), refusal or "")
+        return record_border(self.recording, [held(v) for v in results], self.arguments.sources(), refusal or "")
 
     def _made_inside(self, cell: Cell, grad: Any) -> bool:
         """Whether ``grad``, which the step leaves to ``cell``, is a tensor that it did not find there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from compiler.errors import AutogradError
 from compiler.ir.graph import Value
@@ -11,11 +11,17 @@ from compiler.ir.op import o
 from genesis.bits import BITS, bits_attrs
 from genesis.cells import Cell
 from genesis.diagonals import diagonal_of, put_diagonal
+from genesis.values import TensorValue, held
 
-if TYPE_CHECKING:
-    from genesis.tensor import Tensor
 
-View = tuple[Callable[..., Value], tuple["Tensor", ...], dict[str, Any]]
+class Operand(Protocol):
+    """A tensor, as far as a view asks."""
+
+    @property
+    def value(self) -> TensorValue: ...
+
+
+View = tuple[Callable[..., Value], tuple[Operand, ...], dict[str, Any]]
 """A view op, its operands besides the tensor that is viewed, its attributes."""
 
 
@@ -25,9 +31,9 @@ def contents(value: Value) -> Value:
     return result
 
 
-def as_leaf(value: Value, leaf: Cell) -> Value:
+def as_leaf(value: Value, leaf: Cell) -> TensorValue:
     """The contents of ``value`` as a leaf, whose gradient ``leaf`` collects."""
-    result: Value = o.detach(value)
+    result = held(o.detach(value))
     result.leaf, result.requires_grad, result.cut = leaf, leaf.requires_grad, False
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from compiler.errors import OpError
 from compiler.ir.graph import Attrs, Graph, Node, Value
@@ -67,7 +67,9 @@ class Builder:
 
 
 class GraphBuilder(Builder):
-    """Appends nodes to ``nodes``, with the location ``loc`` and the phase ``phase``."""
+    """Appends nodes to ``nodes``, of the class ``makes``, with the location ``loc`` and the phase ``phase``."""
+
+    makes: ClassVar[type[Node]] = Node
 
     def __init__(self, loc: Loc = UNKNOWN) -> None:
         super().__init__()
@@ -84,7 +86,9 @@ class GraphBuilder(Builder):
         return self.loc
 
     def emit(self, call: Call) -> tuple[Value, ...]:
-        return self.add(Node(call.op, call.inputs, call.types, call.attrs, call.body, self.location(), self.phase))
+        return self.add(
+            self.makes(call.op, call.inputs, call.types, call.attrs, call.body, self.location(), self.phase)
+        )
 
     def add(self, node: Node) -> tuple[Value, ...]:
         """Append a node that is made already; its outputs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from compiler.errors import VerifyError
 from compiler.ir.location import UNKNOWN, Loc, Phase
@@ -14,33 +14,23 @@ from compiler.ir.types import DType, Shape, TensorType
 
 Attrs = dict[str, Any]
 
+V = TypeVar("V", bound="Value")
+
 
 class Value:
     """One SSA value.
 
-    ``producer`` is the node that makes it (None for graph inputs and for eager values without a gradient history).
-    The other slots serve the builder that records it: ``data`` is the NumPy array of an eager value, ``leaf`` the
-    cell whose gradient this value's adjoint goes to, ``cut`` marks a value recorded under ``no_grad``, ``number`` one
-    that is a Python number in the user's program and promotes as such: a run-time scalar, and what is computed from
-    scalars alone. ``place`` is where the contents of a tensor stood when this value was read there, ``strides`` how the
-    elements stood in memory, as PyTorch has it; None for row-major order.
+    ``producer`` is the node that makes it, None for inputs of a graph. ``number``: it is a Python number in the user's
+    program and promotes as such: a run-time scalar, or what is computed from scalars alone.
     """
 
-    __slots__ = (
-        "__weakref__", "cut", "data", "leaf", "name", "number", "place", "producer", "requires_grad", "strides", "type",
-    )  # fmt: skip
+    __slots__ = ("__weakref__", "name", "number", "producer", "type")
 
     def __init__(self, type: TensorType, name: str = "", producer: Node | None = None) -> None:
         self.type = type
         self.name = name
         self.producer = producer
-        self.data: Any = None
-        self.requires_grad = False
-        self.leaf: Any = None
-        self.cut = False
         self.number = False
-        self.place: Any = None
-        self.strides: tuple[int, ...] | None = None
 
     @property
     def dtype(self) -> DType:
@@ -55,8 +45,12 @@ class Value:
 
 
 class Node:
-    """One application of an op: ``outputs = op(inputs) {attrs}``; a structured op also has a ``body`` graph."""
+    """One application of an op: ``outputs = op(inputs) {attrs}``; a structured op also has a ``body`` graph.
 
+    ``makes`` is the class of its outputs.
+    """
+
+    makes: ClassVar[type[Value]] = Value
     __slots__ = ("attrs", "body", "inputs", "loc", "op", "outputs", "phase")
 
     def __init__(
@@ -75,7 +69,7 @@ class Node:
         self.body = body
         self.loc = loc
         self.phase: Phase = phase
-        self.outputs = tuple(Value(t, "", self) for t in types)
+        self.outputs = tuple([self.makes(t, "", self) for t in types])
 
     @property
     def output(self) -> Value:
@@ -164,12 +158,16 @@ class Graph:
 
     def add_param(self, type: TensorType, kind: str, label: str, name: str) -> Value:
         """A new input; ``name`` is made an identifier that is unique among the inputs."""
+        return self.add_input(Value(type, name), kind, label)
+
+    def add_input(self, value: V, kind: str, label: str) -> V:
+        """``value`` as a new input; its name is made an identifier that is unique among the inputs."""
         taken = {p.value.name for p in self.params}
-        name = re.sub(r"\W+", "_", name).strip("_") or kind
+        name = re.sub(r"\W+", "_", value.name).strip("_") or kind
         unique, n = name, 1
         while unique in taken:
             unique, n = f"{name}_{n}", n + 1
-        value = Value(type, unique)
+        value.name = unique
         self.params.append(Param(value, kind, label))
         return value
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from inspect import Parameter, signature
 from math import inf
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -20,8 +20,23 @@ from compiler.ir.opset import OpSet as OpSet
 from compiler.ir.opset import o as o
 from compiler.ir.types import DTYPES, DType, TensorType, dtype, f32
 
-if TYPE_CHECKING:
-    from compiler.ir.graph import Node, Value
+
+class Typed(Protocol):
+    """A value, as far as its op asks."""
+
+    @property
+    def type(self) -> TensorType: ...
+
+
+class Application(Protocol):
+    """A node, as far as its op asks."""
+
+    @property
+    def inputs(self) -> Sequence[Typed]: ...
+
+    @property
+    def output(self) -> Typed: ...
+
 
 REQUIRED: Any = object()
 """Default of an attribute that must be given."""
@@ -91,7 +106,7 @@ class Op:
     raw: bool = False
     infer_body: Callable[..., tuple[TensorType, ...]] | None = None
     cost: int = CHEAP
-    work: Callable[[Node], int] | None = None
+    work: Callable[[Any], int] | None = None
     reads: Reads = "place"
     anchor: Anchor | None = None
     rounds: bool = True
@@ -162,7 +177,7 @@ class Op:
         lowest = 0 if dtype.numpy.kind == "u" else -values // 2
         return lowest + values - 1 if self.start > 0 else lowest
 
-    def flops(self, node: Node) -> int:
+    def flops(self, node: Application) -> int:
         """Floating-point operations of ``node``, a comparison or an exponential counting as one."""
         if self.work is not None:
             return self.work(node)
@@ -171,11 +186,11 @@ class Op:
         plain = self.kind != "pointwise" or self.is_free or self.checks or self.converts
         return 0 if plain else node.output.type.size
 
-    def many(self, *operands: Any, **attrs: Any) -> tuple[Value, ...]:
+    def many(self, *operands: Any, **attrs: Any) -> tuple[Any, ...]:
         """All results of the op, as :meth:`__call__` records them."""
         return as_tuple(self(*operands, **attrs))
 
-    def expansion(self, *inputs: Value, **attrs: Any) -> tuple[Value, ...]:
+    def expansion(self, *inputs: Any, **attrs: Any) -> tuple[Any, ...]:
         """The results of a composite's expansion, recorded with the ambient builder."""
         assert self.expand is not None, self.name
         return as_tuple(self.expand(o, *inputs, **attrs))
@@ -257,7 +272,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 """Attributes that mean one thing in every op, and the values that they take."""
 
 
-def as_tuple(results: Any) -> tuple[Value, ...]:
+def as_tuple(results: Any) -> tuple[Any, ...]:
     """One value or several, as rules return them, as a tuple."""
     return tuple(results) if isinstance(results, tuple | list) else (results,)
 

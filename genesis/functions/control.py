@@ -20,6 +20,7 @@ from genesis.loop_body import BodyTrace
 from genesis.pytree import map_leaves, structure
 from genesis.random import advance_by
 from genesis.tensor import Tensor, tensor, wrap
+from genesis.values import TensorValue
 
 __all__ = ["scan"]
 
@@ -45,8 +46,9 @@ def scan(
     length = _length(sequences, length)
     recording = BodyTrace(getattr(f, "__name__", "body"))
     graph, builder = recording.graph, recording.builder
-    inputs = [graph.add_param(v.type, "input", "", "carry") for v in start]
-    inputs += [graph.add_param(TensorType(v.dtype, v.shape[1:]), "input", "", "x") for v in sequences]
+    inputs = [graph.add_input(TensorValue(v.type, "carry"), "input", "") for v in start]
+    slices = [TensorType(v.dtype, v.shape[1:]) for v in sequences]
+    inputs += [graph.add_input(TensorValue(kind, "x"), "input", "") for kind in slices]
     for i, (inner, outer) in enumerate(zip(inputs, (*start, *sequences), strict=True)):
         carried = i < len(start) and builder.grad_enabled and inner.dtype.is_floating_point
         inner.requires_grad = carried or outer.requires_grad
@@ -81,9 +83,9 @@ def scan(
     return _filled(first, made[: len(start)]), _filled(pattern, made[len(start) :])
 
 
-def _flat(tree: Any) -> tuple[Any, list[Value]]:
+def _flat(tree: Any) -> tuple[Any, list[TensorValue]]:
     """``tree`` with numbers for its tensors, and their values."""
-    values: list[Value] = []
+    values: list[TensorValue] = []
 
     def number(path: str, leaf: Any) -> int | None:
         if leaf is None:

@@ -22,6 +22,7 @@ from genesis.functions.shapes import view
 from genesis.functions.table import api, function_only, method_only
 from genesis.random import Generator
 from genesis.tensor import Tensor, copied, from_array, on_memory, row_major, tensor, wrap
+from genesis.values import held
 
 
 @api()
@@ -163,7 +164,7 @@ def _view_method(input: Tensor, *size: Any, dtype: Any = None) -> Tensor:
 @method_only
 def copy_(input: Tensor, source: Any) -> Tensor:
     """Take the contents of ``source``, broadcast and cast."""
-    spread = o.expand(as_operand(source, input.dtype), shape=tuple(input.shape))
+    spread = held(o.expand(as_operand(source, input.dtype), shape=tuple(input.shape)))
     if spread.data is not None and not spread.requires_grad:
         spread = from_array(np.array(spread.data)).value  # a broadcast array is no storage
     return input.write(spread)

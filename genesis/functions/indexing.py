@@ -24,6 +24,7 @@ from genesis.functions.pointwise import value_of
 from genesis.functions.shapes import permute
 from genesis.strides import Strides, contiguous_strides, dense
 from genesis.tensor import Tensor, from_array, tensor, wrap
+from genesis.values import held
 
 Mask = Tensor | np.ndarray
 """A bool tensor; an array where its contents are known while a step is recorded."""
@@ -331,7 +332,7 @@ def _gathered(x: Tensor, places: Sequence[tuple[int, Tensor]]) -> Tensor:
     if first:
         order = (*range(rank, rank + first), *range(rank), *range(rank + first, taken.type.rank))
         taken = o.permute(taken, dims=order)
-    taken.strides = _gathered_strides(x, places, taken.shape)
+    held(taken).strides = _gathered_strides(x, places, taken.shape)
     return wrap(taken)
 
 

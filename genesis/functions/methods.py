@@ -10,7 +10,6 @@ from weakref import ref
 import numpy as np
 
 from compiler.errors import ArgumentError, AutogradError, TraceError
-from compiler.interpret import concrete
 from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from genesis.cells import Cell
@@ -44,6 +43,7 @@ from genesis.functions.shapes import t, transpose
 from genesis.functions.table import IN_PLACE, METHODS
 from genesis.methods import Methods
 from genesis.tensor import Tensor, memory_of
+from genesis.values import concrete
 from genesis.views import contents
 
 

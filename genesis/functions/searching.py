@@ -33,7 +33,8 @@ def searchsorted(
     if side == "left" and right:
         raise OpError("side and right can't be set to opposites, got side of left while right was True")
     values = input if isinstance(input, Tensor) else tensor(input, dtype=sorted_sequence.dtype)
-    line, x = sorted_sequence.value, values.value
+    line: Value = sorted_sequence.value
+    x: Value = values.value
     if not sorted_sequence.ndim:
         raise OpError("boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries match")
     if sorted_sequence.ndim > 1 and sorted_sequence.shape[:-1] != values.shape[:-1]:

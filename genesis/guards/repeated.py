@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from compiler.ir.graph import Value
 from compiler.ir.types import TensorType
 from genesis.cells import changes as module_changes
 from genesis.eager import EagerBuilder
@@ -16,6 +15,7 @@ from genesis.live import changes as optimizer_changes
 from genesis.pytree import is_tensor_like, structure
 from genesis.recording import RecordingBuilder
 from genesis.tensor import Tensor
+from genesis.values import TensorValue
 
 Session = EagerBuilder | RecordingBuilder
 
@@ -88,7 +88,7 @@ def can_repeat(args: tuple[Any, ...]) -> bool:
     )
 
 
-def plain_value(x: Any) -> Value | None:
+def plain_value(x: Any) -> TensorValue | None:
     """The value of a row-major tensor that is no view and no state, needs no gradient and is at hand, else None."""
     if type(x) is not Tensor or x._views:
         return None

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from compiler.interpret import concrete, interpret
+from compiler.interpret import interpret
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph
 from genesis.host import HostProgram
 from genesis.recording import Recording
+from genesis.values import concrete
 
 
 class Recorded:

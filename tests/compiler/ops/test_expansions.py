@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from compiler.interpret import Evaluator, concrete, interpret
+from compiler.interpret import Evaluator, interpret
 from compiler.ir.ambient import using
 from compiler.ir.graph import Value
 from compiler.ir.op import OPS, o
@@ -30,8 +30,10 @@ def expanded(sample: Sample) -> list[np.ndarray]:
     assert expand_op is not None
     graph = sample_graph(sample)
     node = graph.nodes[-1]
-    with using(Evaluator()):
-        values = {v: concrete(x, type_of(x)) for v, x in zip(graph.inputs(), sample.arrays, strict=True)}
+    with using(Evaluator()) as evaluator:
+        values: dict[Value, Value] = {
+            v: evaluator.concrete(x, type_of(x)) for v, x in zip(graph.inputs(), sample.arrays, strict=True)
+        }
         for before in graph.nodes[:-1]:
             values[before.output] = before.op(*[values[v] for v in before.inputs], **before.attrs)
         result = expand_op(o, *[values[v] for v in node.inputs], **node.attrs)

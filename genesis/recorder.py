@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from compiler.ir.builder import Call, GraphBuilder
-from compiler.ir.graph import Value
+from compiler.ir.graph import Node, Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.op import OPS
 from compiler.ops.structure import is_constant
+from genesis.strides import lay_out
+from genesis.values import TensorValue
 
 
-class TraceBuilder(GraphBuilder):
+class Recorded(Node):
+    """A node of a recording."""
+
+    __slots__ = ()
+    makes = TensorValue
+
+
+class Recorder(GraphBuilder):
     """Records nodes, the user's line and module scope of each, and which values carry a gradient.
 
     A value computed under ``no_grad`` from one that needs a gradient is ``cut``; where recorded ops read it later, a
     ``detach`` keeps the autodiff pass from differentiating through it.
     """
 
-    def __init__(self, grad_enabled: bool = True) -> None:
+    makes = Recorded
+
+    def __init__(self, grad_enabled: bool) -> None:
         super().__init__()
         self.grad_enabled = grad_enabled
         self.scopes: list[str] = []
-        self._detached: dict[Value, Value] = {}
+        self._detached: dict[Value, TensorValue] = {}
 
     def location(self) -> Loc:
         return user_location(self.scopes[-1] if self.scopes else "")
 
-    def emit(self, call: Call) -> tuple[Value, ...]:
-        if self.grad_enabled and any(v.cut for v in call.inputs):
-            call = call._replace(inputs=tuple([self._detach(v) if v.cut else v for v in call.inputs]))
-        op, inputs = call.op, call.inputs
-        outputs = super().emit(call)
+    def emit(self, call: Call) -> tuple[TensorValue, ...]:
+        op = call.op
+        inputs: tuple[Any, ...] = call.inputs  # of TensorValues, as all that this builder meets and makes
+        if self.grad_enabled and any(v.cut for v in inputs):
+            inputs = tuple([self._detach(v) if v.cut else v for v in inputs])
+        outputs = self._record(call._replace(inputs=inputs))
         if op.kind == "pointwise" and not op.converts and _all_numbers(inputs):
             for value in outputs:
                 value.number = True
@@ -41,12 +55,18 @@ class TraceBuilder(GraphBuilder):
         elif any(v.cut for v in inputs):
             for value in outputs:
                 value.cut = True
+        lay_out(call, outputs)
         return outputs
 
-    def _detach(self, value: Value) -> Value:
+    def _record(self, call: Call) -> tuple[TensorValue, ...]:
+        made: tuple[Any, ...] = super().emit(call)
+        return made
+
+    def _detach(self, value: TensorValue) -> TensorValue:
         found = self._detached.get(value)
         if found is None:
-            found = self._detached[value] = super().emit(Call(OPS["detach"], (value,), (value.type,), {}))[0]
+            (found,) = self._record(Call(OPS["detach"], (value,), (value.type,), {}))
+            self._detached[value] = found
         return found
 
 
