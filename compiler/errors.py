@@ -126,5 +126,9 @@ class UnsavableError(CheckpointError, TypeError):
     """A checkpoint cannot hold a value of this kind; the message says where in the tree it is."""
 
 
+class ResumeError(GenesisError, AssertionError):
+    """Training that was resumed from a checkpoint is not the training that was saved."""
+
+
 class CompilerError(GenesisError, RuntimeError):
     """The compiler found a fault of its own; the message says which part. Please report it."""

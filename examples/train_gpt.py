@@ -205,17 +205,35 @@ def main(arguments: list[str] | None = None) -> list[float]:
         model.train()
         return "".join(characters[i] for i in written)
 
-    first_step = 0
-    if args.resume:
-        checkpoint = genesis.load_checkpoint(newest_checkpoint(args.out))
+    losses = []
+
+    def save(path: Path, done: int) -> None:
+        state = {
+            "step": done,
+            "model_state_dict": model.state_dict(),
+            "optimizer_state_dict": optimizer.state_dict(),
+            "scheduler_state_dict": scheduler.state_dict(),
+            "scaler_state_dict": scaler.state_dict(),
+            "rng_state": genesis.get_rng_state(),
+            "loss": losses[-1] if losses else None,
+        }
+        genesis.save_checkpoint(state, path)
+
+    def load(path: Path) -> int:
+        checkpoint = genesis.load_checkpoint(path)
         model.load_state_dict(checkpoint["model_state_dict"])
         optimizer.load_state_dict(checkpoint["optimizer_state_dict"])
         scheduler.load_state_dict(checkpoint["scheduler_state_dict"])
         scaler.load_state_dict(checkpoint["scaler_state_dict"])
         genesis.set_rng_state(checkpoint["rng_state"])
-        first_step = checkpoint["step"]
+        return checkpoint["step"]
 
-    losses = []
+    first_step = load(newest_checkpoint(args.out)) if args.resume else 0
+    if args.short:  # training that goes on from a checkpoint is the same training, bit for bit
+        few = [windows(train_tokens, i) for i in range(4)]
+        own = {"save": lambda path: save(path, 0), "load": load}
+        print(genesis.verify_resume(train_step, 2, 2, few, objects=[scheduler], **own))
+
     for step in range(first_step, args.steps):
         loss, norm = train_step(*windows(train_tokens, step))
         losses.append(loss.item())
@@ -226,16 +244,7 @@ def main(arguments: list[str] | None = None) -> list[float]:
                 f"lr {scheduler.get_last_lr()[0]:.1e}  scale {scaler.get_scale():g}  norm {norm.item():.2f}"
             )
         if done % args.save_every == 0:
-            state = {
-                "step": done,
-                "model_state_dict": model.state_dict(),
-                "optimizer_state_dict": optimizer.state_dict(),
-                "scheduler_state_dict": scheduler.state_dict(),
-                "scaler_state_dict": scaler.state_dict(),
-                "rng_state": genesis.get_rng_state(),
-                "loss": losses[-1],
-            }
-            genesis.save_checkpoint(state, args.out / f"checkpoint_step_{done}.pth")
+            save(args.out / f"checkpoint_step_{done}.pth", done)
 
     print("\n" + write(args.sample))
     if not args.eager:

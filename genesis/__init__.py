@@ -51,6 +51,7 @@ from genesis.random import get_rng_state as get_rng_state
 from genesis.random import manual_seed as manual_seed
 from genesis.random import set_rng_state as set_rng_state
 from genesis.replaced import watch as _watch
+from genesis.resume import verify_resume as verify_resume
 from genesis.tensor import Size as Size
 from genesis.tensor import Tensor as Tensor
 from genesis.tensor import tensor as tensor
