@@ -466,6 +466,9 @@ class _relu(Op):
 class _remainder(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
+class _resample(Op):
+    def __call__(self, x: Value, /, *, size: Any, scale: Any, mode: str = ..., aligned: bool = ..., antialias: bool = ...) -> Value: ...
+
 class _reshape(Op):
     def __call__(self, x: Value, /, *, shape: Sequence[int]) -> Value: ...
 
@@ -763,6 +766,7 @@ class OpSet:
     reload: _reload
     relu: _relu
     remainder: _remainder
+    resample: _resample
     reshape: _reshape
     rms_norm: _rms_norm
     rmsprop_update: _rmsprop_update

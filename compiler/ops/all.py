@@ -19,6 +19,7 @@ from compiler.ops import (  # noqa: F401
     pool,
     random,
     reduce,
+    resample,
     scan,
     softmax,
     sort,

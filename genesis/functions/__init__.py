@@ -30,6 +30,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     products,
     rearranging,
     reductions,
+    resampling,
     scans,
     searching,
     shapes,

@@ -173,6 +173,9 @@ from genesis.functions.reductions import softmax as softmax
 from genesis.functions.reductions import std as std
 from genesis.functions.reductions import sum as sum
 from genesis.functions.reductions import var as var
+from genesis.functions.resampling import channel_shuffle as channel_shuffle
+from genesis.functions.resampling import pixel_shuffle as pixel_shuffle
+from genesis.functions.resampling import pixel_unshuffle as pixel_unshuffle
 from genesis.functions.scans import cummax as cummax
 from genesis.functions.scans import cummin as cummin
 from genesis.functions.scans import cumprod as cumprod
@@ -242,6 +245,7 @@ less = lt
 less_equal = le
 moveaxis = movedim
 multiply = mul
+native_channel_shuffle = channel_shuffle
 negative = neg
 not_equal = ne
 subtract = sub

@@ -100,3 +100,14 @@ from genesis.functions.pooling import max_pool2d as max_pool2d
 from genesis.functions.pooling import max_pool3d as max_pool3d
 from genesis.functions.products import bilinear as bilinear
 from genesis.functions.products import linear as linear
+from genesis.functions.resampling import affine_grid as affine_grid
+from genesis.functions.resampling import channel_shuffle as channel_shuffle
+from genesis.functions.resampling import grid_sample as grid_sample
+from genesis.functions.resampling import interpolate as interpolate
+from genesis.functions.resampling import pixel_shuffle as pixel_shuffle
+from genesis.functions.resampling import pixel_unshuffle as pixel_unshuffle
+from genesis.functions.resampling import upsample as upsample
+from genesis.functions.resampling import upsample_bilinear as upsample_bilinear
+from genesis.functions.resampling import upsample_nearest as upsample_nearest
+
+native_channel_shuffle = channel_shuffle

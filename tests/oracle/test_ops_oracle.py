@@ -361,6 +361,7 @@ ACTIVATIONS = (
 )  # fmt: skip
 
 ELSEWHERE = {
+    "resample": "compared through interpolate",
     "uniform": "PyTorch draws other numbers",
     "normal": "PyTorch draws other numbers",
     "uniform_f64": "PyTorch draws other numbers",

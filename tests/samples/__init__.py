@@ -11,6 +11,7 @@ from tests.samples import (  # noqa: F401
     pointwise,
     products,
     reductions,
+    resample,
     scans,
     training,
     views,

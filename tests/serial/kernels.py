@@ -52,7 +52,7 @@ class _Printer:
     def loops(self) -> list[str]:
         kernel = self.kernel = Kernel(self.node)
         top = Scope()
-        rows = self.rows = Scope("r", top) if kernel.rows > 1 else top
+        rows = self.rows = Scope("r", top) if kernel.rows != 1 else top
         inner, body = Scope("c", rows), self.body
         body.reduced = self.reduce
         ends: tuple[list[str], list[str]] = [], []  # of rows and elements: a result may overwrite an operand
