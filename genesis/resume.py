@@ -131,7 +131,8 @@ class _Training:
     def kept(self) -> Iterator[Callable[[], None]]:
         """Inside, calling the result puts everything back to what it is now; that also happens at the end."""
         states = {name: deepcopy(thing.state_dict()) for name, thing in self.objects.items()}
-        grads, generator = [p.grad if p.grad is None else p.grad.clone() for p in self.parameters], get_rng_state()
+        held = [p._cell.grad for p in self.parameters]  # of a compiled step no tensor, where the step used it up
+        grads, generator = [g.clone() if isinstance(g, Tensor) else None for g in held], get_rng_state()
 
         def restart() -> None:
             for name, thing in self.objects.items():

@@ -108,6 +108,12 @@ def test_the_first_element_that_differs_is_named() -> None:
         genesis.verify_resume(step, 2, 1, [(1.0,)] * 3, objects=[module])
 
 
+def test_gradients_that_a_step_used_up_are_no_hindrance() -> None:
+    training = Training()
+    training.step(*batch(0))
+    training.verify()
+
+
 def test_wrong_arguments_are_refused() -> None:
     training = Training()
     with pytest.raises(ChoiceError, match="both are numbers of calls, at least 1"):
