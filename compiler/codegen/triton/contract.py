@@ -9,13 +9,15 @@ from math import prod
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.factors import Operand
 from compiler.codegen.triton.layout import Windows, output_argument
-from compiler.codegen.triton.matmul import MatmulSpec, config, grid, matmul_lines
+from compiler.codegen.triton.matmul import MatmulSpec, Tile, config, grid, matmul_lines, parts
 from compiler.codegen.triton.spelling import SIGNATURE, TYPES, names_in
 from compiler.codegen.triton.sums import TileSums
-from compiler.codegen.triton.task import Argument, Mergeable, Task, extra_arguments, kernel_name, memory
+from compiler.codegen.triton.task import Argument, Counts, Mergeable, Task, extra_arguments, kernel_name, memory
 from compiler.index import Index, Var, matrix_strides
 from compiler.ir.graph import Node, Value
-from compiler.ir.types import TensorType
+from compiler.ir.types import DType, TensorType
+from compiler.ops.contract import accumulator
+from compiler.placement import Scratch
 
 
 def contract_tasks(node: Node, target: str, windows: Windows) -> list[Task | Mergeable]:
@@ -67,21 +69,31 @@ def product_tasks(
         for argument in outputs:
             argument.part = TensorType(argument.place.type.dtype, (written,))
     extra = extra_arguments(body)
+    shared = _shared(spec, tile, accumulator(product.inputs[0].dtype))
     summary, lines = matmul_lines(spec, tile)
     task = Task(
         kernel_name(name, list(body.ops)),
         summary,
         lines,
-        arguments + outputs + extra,
+        arguments + outputs + extra + shared,
         grid(spec, tile),
         tile.warps,
         [node],
-        memory(arguments),
-        memory(outputs),
+        memory(arguments) + memory(shared),
+        memory(outputs) + memory(shared),
         tile.stages,
         _streamed(node, body, place) - {a.place for a in arguments[:2]},
     )
     return [task, *sums.combines]
+
+
+def _shared(spec: MatmulSpec, tile: Tile, dtype: DType) -> list[Argument]:
+    """What the programs that share a tile pass on: their partial sums, and how many of them have ended."""
+    if tile.splits == 1:
+        return []
+    count, elements = parts(spec, tile)
+    partial = Scratch(TensorType(dtype, (tile.splits, elements)))
+    return [Argument("parts", partial), Argument("ended", Counts(count))]
 
 
 def epilogue(
@@ -91,18 +103,17 @@ def epilogue(
     masks: dict[str, str],
     windows: Windows,
     sums: TileSums | None = None,
-    block: str = "acc",
 ) -> tuple[Body, list[str]]:
-    """What follows a product, on a ``block`` of its elements ``place``."""
+    """What follows a product, on a block ``acc`` of its elements ``place``."""
     graph = node.body
     assert graph is not None
     body = Body(graph, {v: f"a{i}" for i, v in enumerate(graph.inputs())}, masks)
     varying = names_in(place)
-    body.depends[block] = varying - {"b"}
+    body.depends["acc"] = varying - {"b"}
     scope = Scope(varying | {"b"})
-    result = block
+    result = "acc"
     if product.output.dtype.is_half:
-        result = body.assign(scope, product.op.name, body.narrowed(block, product.output.dtype))
+        result = body.assign(scope, product.op.name, body.narrowed(result, product.output.dtype))
     scope.known[product.output, place] = result
     for position, value in enumerate(graph.outputs):
         if sums is not None and position in sums.reductions:

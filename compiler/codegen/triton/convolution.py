@@ -8,40 +8,24 @@ convolution that steps, is cut into phases whose elements see the same places of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from math import gcd, prod
 from typing import Any
 
-from compiler.codegen.triton.contract import epilogue, product_tasks
+from compiler.codegen.triton.contract import product_tasks
 from compiler.codegen.triton.factors import Factor, Gathered, Operand
-from compiler.codegen.triton.layout import Windows, output_argument
-from compiler.codegen.triton.matmul import MatmulSpec, config, grid, matmul_lines
-from compiler.codegen.triton.spelling import COMPUTE, SIGNATURE, index_text
-from compiler.codegen.triton.task import (
-    Argument,
-    Mergeable,
-    Task,
-    ceil_div,
-    extra_arguments,
-    kernel_name,
-    memory,
-    power_of_two,
-    warps_for,
-)
+from compiler.codegen.triton.layout import Windows
+from compiler.codegen.triton.matmul import MatmulSpec
+from compiler.codegen.triton.spelling import SIGNATURE
+from compiler.codegen.triton.task import Mergeable, Task, ceil_div
 from compiler.index import Bound, Index, Var, join, split, through_view, view_chain
 from compiler.ir.graph import Node, Value
-from compiler.ir.types import Shape, TensorType
-from compiler.ops.contract import accumulator
+from compiler.ir.types import Shape
 from compiler.ops.conv import is_depthwise
-from compiler.placement import Scratch
 
 MOST_PHASES = 16
 """Launches of one convolution; where there would be more, each place's contributions are computed and added up."""
-
-PROGRAMS = 256  # programs of a weight gradient worth having, in all
-SHARE = 1024  # places of a result whose products are worth a partial sum
-BLOCK = 1024  # elements whose partial sums a program joins
 
 
 @dataclass(frozen=True)
@@ -104,7 +88,7 @@ def convolution_tasks(node: Node, target: str, windows: Windows) -> list[Task | 
     assert node.body is not None
     op = next(n for n in node.body.nodes if n.op.anchor == "convolution")
     if op.op.gradient:
-        return _Gradient(node, op, target, windows).tasks()
+        return _gradient(node, op, target, windows)
     every = [phases(*numbers) for numbers in _geometry(op)]
     return [task for phase in product(*every) for task in _convolution(node, op, phase, target, windows)]
 
@@ -181,111 +165,26 @@ def _strided(factor: Gathered) -> Factor:
     return Operand(factor.dtype, tuple(strides.get(name, 0) for name in ("b", "i", "p")))
 
 
-class _Gradient:
+def _gradient(node: Node, op: Node, target: str, windows: Windows) -> list[Task | Mergeable]:
     """The gradient of the weights: row i is a channel of the result, column j a place of the window in a channel.
 
-    k goes through the places of all images. They are cut into ``chunks`` of ``length`` by the shapes alone; product
-    number `b` is that of chunk ``b // groups`` in group ``b % groups``. The chunks' sums are joined in their order.
+    k goes through the places of all images.
     """
+    x, g = op.inputs
+    groups, window, size = op.attrs["groups"], op.attrs["window"], g.shape[2:]
+    m, depth = g.shape[1] // groups, x.shape[1] // groups
+    n, k = depth * prod(window), x.shape[0] * prod(size)
+    b, i, j = Index.of(Var("b", groups)), _variable("i", m), _variable("j", n)
 
-    def __init__(self, node: Node, op: Node, target: str, windows: Windows) -> None:
-        self.node, self.op, self.target, self.windows = node, op, target, windows
-        x, g = op.inputs
-        self.groups, self.window, self.size = op.attrs["groups"], op.attrs["window"], g.shape[2:]
-        self.m, self.depth = g.shape[1] // self.groups, x.shape[1] // self.groups
-        self.n, self.places = self.depth * prod(self.window), x.shape[0] * prod(self.size)
-        tiles = self.groups * ceil_div(self.m, 64) * ceil_div(self.n, 64)
-        wanted = max(1, min(PROGRAMS // tiles, self.places // SHARE))
-        self.length = power_of_two(ceil_div(self.places, wanted)) if wanted > 1 else self.places
-        self.chunks = ceil_div(self.places, self.length)
+    number, at = split(_variable("p", k), (x.shape[0], prod(size)))
+    left, left_root = _gathered(g, join([number, b * m + i, at], (*g.shape[:2], prod(size))))
 
-    def tasks(self) -> list[Task | Mergeable]:
-        """One launch, or one of partial sums and one that joins them."""
-        x, g = self.op.inputs
-        b, i, j = Var("b", self.chunks * self.groups), _variable("i", self.m), _variable("j", self.n)
-        chunk, group = split(Index.of(b), (self.chunks, self.groups))
+    number, *seen = split(_variable("q", k), (x.shape[0], *size))
+    c, *w = split(j, (depth, *window))
+    steps = zip(seen, w, *(op.attrs[name] for name in ("stride", "dilation", "padding")), strict=True)
+    places = [(o * s + t * d).shifted(-p) for o, t, s, d, p in steps]
+    right, right_root = _gathered(x, join([number, b * depth + c, *places], x.shape), _seen(places, x.shape[2:]))
 
-        number, at = split(self._along("p", chunk), (x.shape[0], prod(self.size)))
-        element = join([number, group * self.m + i, at], (*g.shape[:2], prod(self.size)))
-        left, left_root = _gathered(g, element, self._limit("p", chunk))
-
-        number, *seen = split(self._along("q", chunk), (x.shape[0], *self.size))
-        c, *w = split(j, (self.depth, *self.window))
-        steps = zip(seen, w, *(self.op.attrs[name] for name in ("stride", "dilation", "padding")), strict=True)
-        places = [(o * s + t * d).shifted(-p) for o, t, s, d, p in steps]
-        bounds = (*self._limit("q", chunk), *_seen(places, x.shape[2:]))
-        right, right_root = _gathered(x, join([number, group * self.depth + c, *places], x.shape), bounds)
-
-        batch = (self.chunks, self.groups) if self.chunks > 1 else (self.groups,)
-        spec = MatmulSpec("", batch, self.m, self.n, self.length, left, right, SIGNATURE[x.dtype], (), ())
-        roots = [(left_root, 0), (right_root, 0)]
-        place = (Index.of(b) * self.m + i) * self.n + j
-        if self.chunks == 1:
-            return product_tasks("weight_gradient", self.node, self.op, spec, roots, place, self.target, self.windows)
-        partial = Scratch(TensorType(accumulator(x.dtype), (self.chunks, self.op.output.type.size)))
-        return [self._sums(spec, roots, place, partial), self._join(partial)]
-
-    def _along(self, name: str, chunk: Index) -> Index:
-        return chunk * self.length + _variable(name, self.length)
-
-    def _limit(self, name: str, chunk: Index) -> tuple[Bound, ...]:
-        """The condition that a place of the last chunk exists."""
-        bound = Bound(self._along(name, chunk), self.places, 1)
-        return () if bound.always else (bound,)
-
-    def _sums(self, spec: MatmulSpec, roots: list[tuple[Value, int]], place: Index, partial: Scratch) -> Task:
-        """The products of all chunks, for each of the groups."""
-        store = f"tl.store(partial + {index_text(place)}, acc, mask=mask)"
-        tile = config(replace(spec, epilogue=(store,)), self.target)
-        summary, lines = matmul_lines(replace(spec, epilogue=(store,)), tile)
-        pairs = zip(("lhs", "rhs"), roots, strict=True)
-        assert self.node.body is not None
-        params = self.node.body.inputs()
-        inputs = [Argument(side, self.node.inputs[params.index(root)], offset) for side, (root, offset) in pairs]
-        return Task(
-            "weight_gradient",
-            summary,
-            lines,
-            [*inputs, Argument("partial", partial)],
-            grid(spec, tile),
-            tile.warps,
-            [self.node],
-            memory(inputs),
-            [partial],
-            tile.stages,
-        )
-
-    def _join(self, partial: Scratch) -> Task:
-        """Each element's partial sums, one after the other, and what follows the product."""
-        size = self.op.output.type.size
-        block = min(BLOCK, power_of_two(size))
-        masks = {"i": "mask"} if size % block else {}
-        element = _variable("i", size)
-        body, after = epilogue(self.node, self.op, element, masks, self.windows, block="total")
-        first = f"tl.program_id(0) * {block} + " if size > block else ""
-        mask = ", mask=mask, other=0.0" if masks else ""
-        lines = [
-            f"i = {first}tl.arange(0, {block})",
-            *[f"mask = i < {size}"] * bool(masks),
-            f"total = tl.zeros(({block},), {COMPUTE[partial.type.dtype]})",
-            f"for chunk in range(0, {self.chunks}):",
-            f"    total += tl.load(partial + chunk * {size} + i{mask})",
-            *after,
-        ]
-        assert self.node.body is not None
-        params = self.node.body.inputs()
-        used = [p for p, v in enumerate(params) if any(root is v for root, _ in body.loaded)]
-        inputs = [Argument("partial", partial), *(Argument(f"a{p}", self.node.inputs[p]) for p in used)]
-        outputs = [output_argument(p, v, self.windows) for p, v in enumerate(self.node.outputs)]
-        outputs += extra_arguments(body)
-        return Task(
-            kernel_name("join", list(body.ops)),
-            f"{size} sums of {self.chunks} parts each.",
-            lines,
-            inputs + outputs,
-            (ceil_div(size, block), 1, 1),
-            warps_for(block),
-            [self.node],
-            memory(inputs),
-            memory(outputs),
-        )
+    spec = MatmulSpec("", (groups,), m, n, k, left, right, SIGNATURE[x.dtype], (), ())
+    roots = [(left_root, 0), (right_root, 0)]
+    return product_tasks("weight_gradient", node, op, spec, roots, (b * m + i) * n + j, target, windows)

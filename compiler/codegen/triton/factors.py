@@ -23,8 +23,8 @@ ITEM_BYTES = {"u8": 1, "i8": 1, "bf16": 2, "fp16": 2, "i16": 2, "fp32": 4, "i32"
 class Side:
     """The left factor, with tiles ``x`` of ``edge`` rows i by ``step`` places k, or the right one, with tiles ``y``.
 
-    ``length`` is the size of k. The tile's mask "rows" or "cols" exists if that edge is ``ragged``. With ``wide``,
-    places need 64 bits.
+    ``length`` is the size of k; the program begins at ``first``. The tile's mask "rows" or "cols" exists if that edge
+    is ``ragged``. With ``wide``, places need 64 bits.
     """
 
     left: bool
@@ -33,6 +33,7 @@ class Side:
     length: int
     ragged: bool
     wide: bool
+    first: str = ""
 
     @property
     def tile(self) -> str:
@@ -110,7 +111,8 @@ class Operand:
     def top(self, side: Side, batch: tuple[int, ...]) -> list[str]:
         """Statements before the loop: the pointer to the first tile."""
         along, across = self._along_and_across(side)
-        terms = [(side.across, across), (f"{side.along}.to(tl.int64)" if side.wide else side.along, along)]
+        begin = f"({side.first} + {side.along})" if side.first else side.along
+        terms = [(side.across, across), (f"{begin}.to(tl.int64)" if side.wide else begin, along)]
         lines = self._batch(side.pointer, batch)
         lines.append(f"{side.pointer} += {_sum(*(terms if side.left else terms[::-1]))}")
         return lines + [side.broadcast()] * (0 in (along, across))

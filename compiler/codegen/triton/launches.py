@@ -121,7 +121,7 @@ class Launches:
         def place(storage: Storage) -> Anywhere:
             if isinstance(storage, Table):
                 entries = [e if isinstance(e, int) else own[e[0]].moved(e[1]) for e in storage.entries]
-                return self._table(tuple(entries), around)
+                return self._table(type(storage), tuple(entries), around)
             return self._status(storage) if isinstance(storage, Status) else own[storage]
 
         return Bound(task, tuple(place(a.place).moved(a.nbytes) for a in task.arguments))
@@ -133,9 +133,11 @@ class Launches:
             self.checks.append(Check(check.attrs["what"], check.attrs.get("size"), str(check.loc)))
         return self._known[word]
 
-    def _table(self, entries: tuple[int | Anywhere, ...], around: Sequence[tuple[int, int]]) -> Anywhere:
-        """Tables of the same entries are one."""
-        if entries not in self._known:
+    def _table(
+        self, kind: type[Table], entries: tuple[int | Anywhere, ...], around: Sequence[tuple[int, int]]
+    ) -> Anywhere:
+        """Tables of one kind and of the same entries are one."""
+        if (kind, entries) not in self._known:
             moves = [(n, length) for n, length in around if any(_moves(e, n) for e in entries)]
             whole = _in_all_iterations(entries, moves, {})
             place: Anywhere = self._constant(Record("table", len(self.tables), "i64", (len(whole),)))
@@ -144,8 +146,8 @@ class Launches:
             for number, length in reversed(moves):
                 place = Moving(number, place, place, place, nbytes)
                 nbytes *= length
-            self._known[entries] = place
-        return self._known[entries]
+            self._known[kind, entries] = place
+        return self._known[kind, entries]
 
     def _constant(self, record: Record) -> Place:
         self.records.append(record)

@@ -4,6 +4,10 @@
 
 Sizes and strides are written into the text, so Triton knows every alignment, and a mask stands only where a size is no
 multiple of its tile.
+
+Where there are fewer tiles than multiprocessors, several programs share a tile, each with a part of k. Each of them
+leaves its partial sums; the last one to end adds up those of all, always in the same order, and goes on. Only that
+program knows that it is the last, from a count of the programs that have ended, which it sets back to zero.
 """
 
 import re
@@ -48,13 +52,17 @@ class MatmulSpec:
 
 @dataclass(frozen=True)
 class Tile:
-    """The block of C that one program computes, its step along k, and the launch options that go with them."""
+    """The block of C that one program computes, its step along k, and the launch options that go with them.
+
+    k is cut into ``splits``, with a program for each.
+    """
 
     m: int
     n: int
     k: int
     warps: int
     stages: int
+    splits: int = 1
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,9 @@ EDGE_COST = 64
 
 
 HEAVY = 16  # statements of an epilogue from which, as with random numbers, a large tile leaves it too few registers
+PART_COST = 256  # the same for one element of a tile's partial sums to be stored, or loaded again
+LEAST = 256  # places along k that are worth a program of their own
+MOST_SPLITS = 16
 UNROLLED = 4  # steps along k up to which the compiler may write them all out
 PLAIN = 16  # the tile's edge where there is no dot product
 
@@ -97,15 +108,23 @@ def config(spec: MatmulSpec, target: str) -> Tile:
     A large tile uses each loaded element more often, a small one keeps every multiprocessor busy: the choice is the
     least estimate of rounds of programs times the work of one program.
     """
-    if spec.compute not in DOTS:
-        return Tile(PLAIN, PLAIN, PLAIN, warps=4, stages=2)
     gpu = GPUS[target]
 
-    def cost(shape: tuple[int, int]) -> int:
-        m, n = shape
-        programs = _count(spec.m, m) * _count(spec.n, n) * prod(spec.batch)
-        return _count(programs, gpu.processors) * (m * n + EDGE_COST * (m + n))
+    def tiles(m: int, n: int) -> int:
+        return _count(spec.m, m) * _count(spec.n, n) * prod(spec.batch)
 
+    def cost(shape: tuple[int, int, int]) -> int:
+        m, n, splits = shape
+        parts = (1 + splits) * PART_COST * m * n if splits > 1 else 0
+        rounds = _count(tiles(m, n) * splits, gpu.processors)
+        return rounds * (_count(spec.k, splits) * (m * n + EDGE_COST * (m + n)) + parts)
+
+    def splits(m: int, n: int) -> range:
+        return range(1, 1 + max(1, min(gpu.processors // tiles(m, n), spec.k // LEAST, MOST_SPLITS)))
+
+    if spec.compute not in DOTS:
+        shape = min(((PLAIN, PLAIN, count) for count in splits(PLAIN, PLAIN)), key=cost)
+        return Tile(PLAIN, PLAIN, PLAIN, warps=4, stages=2, splits=_splits(spec.k, PLAIN, shape[2]))
     item = max(ITEM_BYTES[spec.a.dtype], ITEM_BYTES[spec.b.dtype])
     ieee = spec.compute == "fp32" and not spec.tf32
     heavy = len(spec.epilogue) > HEAVY or any("uniform(" in line for line in spec.epilogue)
@@ -115,7 +134,8 @@ def config(spec: MatmulSpec, target: str) -> Tile:
         largest = 128 * 64
     else:
         largest = 128 * 128
-    m, n = min((shape for shape in SHAPES if shape[0] * shape[1] <= largest), key=cost)
+    shapes = [(m, n) for m, n in SHAPES if m * n <= largest]
+    m, n, count = min(((m, n, count) for m, n in shapes for count in splits(m, n)), key=cost)
     step = 32 if item == 4 or largest == 64 * 64 else 64
     step = min(step, max(16, 1 << (spec.k - 1).bit_length()))
     return Tile(
@@ -124,12 +144,19 @@ def config(spec: MatmulSpec, target: str) -> Tile:
         step,
         warps=8 if m * n >= (128 * 64 if ieee or heavy else 128 * 128) else 4,
         stages=min(4, gpu.shared // ((m + n) * step * item)),
+        splits=_splits(spec.k, step, count),
     )
 
 
 def grid(spec: MatmulSpec, tile: Tile) -> tuple[int, int, int]:
-    """The programs of one launch: tiles of C, then the batch."""
-    return programs(_count(spec.m, tile.m) * _count(spec.n, tile.n), prod(spec.batch))
+    """The programs of one launch: tiles of C, then the batch, then the parts of k."""
+    return (*programs(_count(spec.m, tile.m) * _count(spec.n, tile.n), prod(spec.batch))[:2], tile.splits)
+
+
+def parts(spec: MatmulSpec, tile: Tile) -> tuple[int, int]:
+    """How many tiles of C there are, and the elements of all."""
+    count = _count(spec.m, tile.m) * _count(spec.n, tile.n) * prod(spec.batch)
+    return count, count * tile.m * tile.n
 
 
 def programs(tiles: int, batch: int) -> tuple[int, int, int]:
@@ -145,9 +172,14 @@ def numbers(tiles: int, batch: int) -> tuple[str, str]:
 
 
 def matmul_source(spec: MatmulSpec, tile: Tile) -> str:
-    """The text of one `@triton.jit` function of (lhs, rhs, *params), without imports."""
+    """The text of one `@triton.jit` function of (lhs, rhs, *params), without imports.
+
+    Where k is split, two more parameters are ``parts``, memory for the partial sums of every split of all tiles, and
+    ``ended``, an i64 for each tile, which is zero before and after a launch.
+    """
     summary, lines = matmul_lines(spec, tile)
-    head = f"def {spec.name}({', '.join(('lhs', 'rhs', *spec.params))}):"
+    more = ("parts", "ended") if tile.splits > 1 else ()
+    head = f"def {spec.name}({', '.join(('lhs', 'rhs', *spec.params, *more))}):"
     return "\n".join(["@triton.jit", head, *_indented(f'"""{summary}"""', *lines)]) + "\n"
 
 
@@ -155,9 +187,10 @@ def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
     """What the kernel does in a sentence, and its statements."""
     rows, cols = bool(spec.m % tile.m), bool(spec.n % tile.n)
     large = _is_large(spec)
+    first = "first" if tile.splits > 1 else ""
     sides = (
-        (spec.a, Side(True, tile.m, tile.k, spec.k, rows, large)),
-        (spec.b, Side(False, tile.n, tile.k, spec.k, cols, large)),
+        (spec.a, Side(True, tile.m, tile.k, spec.k, rows, large, first)),
+        (spec.b, Side(False, tile.n, tile.k, spec.k, cols, large, first)),
     )
     precision = f', input_precision="{"tf32" if spec.tf32 else "ieee"}"' if spec.compute == "fp32" else ""
     wide = ".to(tl.int64)" if large else ""
@@ -174,6 +207,9 @@ def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
         *(line for factor, side in sides for line in factor.advance(side)),
     ]
     counter = "start" if any(re.search(r"\bstart\b", line) for line in loop) else "_"
+    span = _count(_count(spec.k, tile.k), tile.splits) * tile.k
+    ends = f"first, tl.minimum(first + {span}, {spec.k})" if first else f"0, {_end(spec, tile)}"
+    after = [_with_masks(line, rows, cols) for line in spec.epilogue]
     body = [
         *_tile_order(down, right, own),
         f"i = {_indices('row', tile.m, spec.m, wide)}[:, None]",
@@ -182,13 +218,45 @@ def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
         *[f"rows = i < {spec.m}"] * rows,
         *[f"cols = j < {spec.n}"] * cols,
         *[f"b = {number}{wide}" if batch <= MAX_BATCH or not wide else f"b = ({number}){wide}"] * (batch > 1),
+        *[f"first = tl.program_id(2) * {span}"] * bool(first),
         *(line for factor, side in sides for line in factor.top(side, spec.batch)),
         f"acc = tl.zeros(({tile.m}, {tile.n}), {zeros})",
-        f"for {counter} in range(0, {_end(spec, tile)}, {tile.k}):",
+        f"for {counter} in range({ends}, {tile.k}):",
         *_indented(*loop),
-        *(_with_masks(line, rows, cols) for line in spec.epilogue),
+        *(_joined(spec, tile, own, after) if first else after),
     ]
     return _describe(spec, tile), body
+
+
+def _joined(spec: MatmulSpec, tile: Tile, own: str, after: list[str]) -> list[str]:
+    """Statements that leave partial sums, and those ``after`` the last program has added them up."""
+    count, elements = parts(spec, tile)
+    batch = prod(spec.batch)
+    number = (
+        own if batch == 1 else f"b * {count // batch} + {own}" if " " not in own else f"b * {count // batch} + ({own})"
+    )
+    wide = ".to(tl.int64)" if is_large(elements * tile.splits) else ""
+    inside = f"tl.arange(0, {tile.m})[:, None] * {tile.n} + tl.arange(0, {tile.n})[None, :]"
+    return [
+        f"number = {number}",
+        f"part = parts + number{wide} * {tile.m * tile.n} + {inside}",
+        f"tl.store(part + tl.program_id(2){wide} * {elements}, acc)",
+        "tl.debug_barrier()  # the whole program has stored its sums before it says so",
+        f"if tl.atomic_add(ended + number, 1) == {tile.splits - 1}:",
+        *_indented(
+            "tl.store(ended + number, 0)",
+            'acc = tl.load(part, cache_modifier=".cg")',
+            f"for split in range(1, {tile.splits}):",
+            f'    acc += tl.load(part + split{wide} * {elements}, cache_modifier=".cg")',
+            *after,
+        ),
+    ]
+
+
+def _splits(k: int, step: int, wanted: int) -> int:
+    """Into how many parts of whole steps k is cut where there should be ``wanted``, or fewer."""
+    steps = max(1, _count(k, step))
+    return _count(steps, _count(steps, wanted))
 
 
 def _end(spec: MatmulSpec, tile: Tile) -> str:
@@ -207,7 +275,8 @@ def _count(size: int, tile: int) -> int:
 def _describe(spec: MatmulSpec, tile: Tile) -> str:
     times = f"{' x '.join(map(str, spec.batch))} times " if spec.batch else ""
     sizes = f"[{spec.m}, {spec.k}] {spec.a.dtype} @ [{spec.k}, {spec.n}] {spec.b.dtype}"
-    return f"{times}{sizes} in {spec.compute}, tiles of {tile.m} x {tile.n} x {tile.k}."
+    split = f", k in {tile.splits} parts" if tile.splits > 1 else ""
+    return f"{times}{sizes} in {spec.compute}, tiles of {tile.m} x {tile.n} x {tile.k}{split}."
 
 
 def _tile_order(rows: int, cols: int, own: str) -> list[str]:

@@ -37,6 +37,13 @@ class Table:
         return TensorType(i64, (len(self.entries),))
 
 
+class Counts(Table):
+    """Numbers that are zero before and after a launch, in which its programs count."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__([0] * length)
+
+
 Storage = Memory | Status | Table
 Entry = int | tuple[Memory, int]
 
@@ -136,7 +143,7 @@ class Task:
     def moved(self) -> int:
         """Bytes that the launch reads and writes, each element once: an endless cache, and none between launches."""
         places = set(self.reads)
-        read = sum(place.type.nbytes for place in places if isinstance(place, Scratch))
+        read = sum(p.type.nbytes for p in places if isinstance(p, Scratch) and p not in self.writes)
         for node in self.nodes:
             assert node.body is not None
             part = work.read(node.body)

@@ -10,8 +10,9 @@ import pytest
 from compiler.codegen.triton.aot import compile_kernel, load_module
 from compiler.codegen.triton.factors import Operand
 from compiler.codegen.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
-from compiler.codegen.triton.matmul import GPUS, MatmulSpec, Tile, config, grid, matmul_source
+from compiler.codegen.triton.matmul import GPUS, MatmulSpec, Tile, config, grid, matmul_source, parts
 from compiler.codegen.triton.prelude import prelude
+from compiler.codegen.triton.task import ceil_div
 
 NUMPY = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "fp32": np.float32}
 TRITON = {"bf16": "tl.bfloat16", "fp16": "tl.float16", "fp32": "tl.float32"}
@@ -45,10 +46,24 @@ def module(spec: MatmulSpec, tile: Tile) -> str:
     return f"{prelude(body)}\n\n{body}"
 
 
+SHARED = {"parts": "*fp32", "ended": "*i64"}
+
+
+def signature(spec: MatmulSpec, tile: Tile, **params: str) -> dict[str, str]:
+    """The types of the kernel's parameters."""
+    shared = SHARED if tile.splits > 1 else {}
+    return {"lhs": f"*{spec.a.dtype}", "rhs": f"*{spec.b.dtype}", **params, **shared}
+
+
 def check(interpret, spec: MatmulSpec, tile: Tile) -> None:
     lhs, rhs, a, b = factors(spec)
     out = np.zeros((*spec.batch, spec.m, spec.n), NUMPY[spec.compute])
-    *_, out = interpret(module(spec, tile), "product", grid(spec, tile), [lhs, rhs, out])
+    shared = []
+    if tile.splits > 1:
+        count, elements = parts(spec, tile)
+        shared = [np.full((tile.splits, elements), np.nan, np.float32), np.zeros(count, np.int64)]
+    _, _, out, *shared = interpret(module(spec, tile), "product", grid(spec, tile), [lhs, rhs, out, *shared])
+    assert not shared or not shared[1].any(), "the next launch counts from zero again"
     rounded = [x.astype(NUMPY[spec.compute]).astype(np.float32) for x in (a, b)]
     expected = np.matmul(*rounded)
     # One rounding of the result, and sums in another order.
@@ -171,7 +186,7 @@ def test_machine_code(case, target):
     tile = config(spec, target)
     kernel = compile_kernel(
         load_module(module(spec, tile)).product,
-        {"lhs": f"*{spec.a.dtype}", "rhs": f"*{spec.b.dtype}", "bias": "*fp32", "out": f"*{spec.compute}"},
+        signature(spec, tile, bias="*fp32", out=f"*{spec.compute}"),
         target=target,
         num_warps=tile.warps,
         num_stages=tile.stages,
@@ -199,6 +214,32 @@ def test_small_products_take_small_tiles_and_large_ones_large():
     assert config(product(8192, 3072, 16), "sm_90").k == 16
 
 
+@pytest.mark.parametrize("layout", ["NN", "TN"])
+@pytest.mark.parametrize("splits", [2, 3, 5])
+@pytest.mark.parametrize("sizes", [(32, 64, 160), (33, 40, 155), (16, 32, 77)])
+def test_programs_share_a_tile(interpret, sizes, splits, layout):
+    spec = product(*sizes, layout=layout)
+    check(interpret, spec, replace(SMALL, splits=splits))
+    check(interpret, replace(product(*sizes, batch=(2, 3))), replace(SMALL, splits=splits))
+
+
+def test_a_shared_tile_of_a_batch_larger_than_the_second_axis_of_a_grid(interpret, monkeypatch):
+    monkeypatch.setattr("compiler.codegen.triton.matmul.MAX_BATCH", 5)
+    check(interpret, product(40, 70, 64, batch=(2, 3)), replace(SMALL, splits=2))
+
+
+def test_deep_products_of_few_tiles_are_split():
+    def splits(*sizes, **options):
+        return config(product(*sizes, **options), "sm_90").splits
+
+    assert splits(768, 768, 8192) > 1 and splits(384, 384, 8192) > 1
+    assert splits(8192, 3072, 768) == splits(64, 512, 256) == splits(256, 256, 8192, batch=(96,)) == 1
+    for k in (0, 1, 1000, 8191):
+        tile = config(product(64, 64, k), "sm_90")
+        span = ceil_div(ceil_div(k, tile.k), tile.splits) * tile.k
+        assert k == 0 or (tile.splits - 1) * span < k <= tile.splits * span, "no part is empty"
+
+
 @pytest.mark.parametrize("sizes", [(20, 24, 16), (40, 70, 16)])
 def test_a_batch_larger_than_the_second_axis_of_a_grid(interpret, monkeypatch, sizes):
     assert grid(product(*sizes, batch=(7, 10**4)), Tile(64, 128, 16, 4, 2)) == (70000, 1, 1)
@@ -220,7 +261,7 @@ def test_random_numbers_in_the_epilogue_do_not_spill(target):
     tile = config(spec, target)
     kernel = compile_kernel(
         load_module(module(spec, tile)).product,
-        {"lhs": "*bf16", "rhs": "*bf16", "state": "*i64", "out": "*fp32"},
+        signature(spec, tile, state="*i64", out="*fp32"),
         target=target,
         num_warps=tile.warps,
         num_stages=tile.stages,
@@ -233,7 +274,8 @@ def test_a_deep_product_is_a_loop_of_the_same_code() -> None:
         spec = product(64, 64, k)
         tile = config(spec, "sm_80")
         fn = load_module(module(spec, tile)).product
-        kernel = compile_kernel(fn, dict.fromkeys(("lhs", "rhs", "out"), "*bf16"), target="sm_80", num_warps=tile.warps)
+        types = signature(spec, tile, out="*bf16")
+        kernel = compile_kernel(fn, types, target="sm_80", num_warps=tile.warps)
         return sum(count for code, count in opcodes(kernel).items() if code.startswith("HMMA"))
 
     assert products(512) == products(1024)

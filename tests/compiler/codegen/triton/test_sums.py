@@ -38,6 +38,26 @@ def test_columns_and_everything(worker, name: str) -> None:
     assert names.count("dot") == 1 and set(names) <= {"dot", "combine"}, "nothing is read again"
 
 
+def test_sums_of_a_product_whose_tiles_are_shared(worker) -> None:
+    program = check(worker, biased, normal(70, 1500) / 40, normal(1500, 19), normal(19))
+    (first, *_) = program.launches
+    assert first.grid[2] > 1
+
+
+def test_programs_count_where_no_constants_are() -> None:
+    """The number of the draw is zero, too, and is read while the programs count."""
+
+    def dropped(x, w, seed, offset):
+        y = o.dot(x, w)
+        keep = o.ge(o.uniform(seed, offset, shape=y.shape, index=0), 0.5)
+        return o.where(keep, y, 0.0)
+
+    program = emit(lower(dropped, [normal(16, 1500), normal(1500, 16), np.int64(3), np.int64(1)]))
+    (launch,) = (x for x in program.launches if x.grid[2] > 1)
+    assert program.tables == ((0,), (0,))
+    assert len(set(launch.arguments)) == len(launch.arguments)
+
+
 def test_products_of_a_batch_are_added_up_together(worker) -> None:
     def batched(x, y):
         z = o.exp(o.dot(x, y))
