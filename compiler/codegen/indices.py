@@ -10,13 +10,15 @@ def index_text(index: Index, divide: str, widen: str = "") -> str:
 
     ``widen``, such as ``".to(tl.int64)"``, converts each variable, those in quotients too.
     """
-    parts = []
-    for var, c in index.terms:
-        name = _variable(var, divide, widen)
-        parts.append(name if c == 1 else f"{name} * {c}")
+    index = _summed(index)
+    parts = [(c, _times(_variable(var, divide, widen), abs(c))) for var, c in index.terms]
     if index.constant or not parts:
-        parts.append(str(index.constant))
-    return " + ".join(parts).replace("+ -", "- ")
+        parts.append((index.constant, str(abs(index.constant))))
+    parts.sort(key=lambda part: part[0] < 0)
+    first, text = parts[0]
+    if first < 0:
+        text = _times(_variable(index.terms[0][0], divide, widen), first) if index.terms else str(first)
+    return text + "".join(f" {'-' if c < 0 else '+'} {part}" for c, part in parts[1:])
 
 
 def bracketed(text: str) -> str:
@@ -24,9 +26,28 @@ def bracketed(text: str) -> str:
     return text if text.isidentifier() else f"({text})"
 
 
+def _times(text: str, number: int) -> str:
+    return text if number == 1 else f"{text} * {number}"
+
+
+def _summed(index: Index) -> Index:
+    """``index`` without quotients by 1, which windows have: they are sums themselves."""
+    for var, c in index.terms:
+        if var.of is not None and var.op == "/" and var.by == 1:
+            rest = Index(tuple((v, k) for v, k in index.terms if v != var), index.constant)
+            return _summed(rest + var.of * c)
+    return index
+
+
 def _variable(var: Var, divide: str, widen: str) -> str:
     if var.of is None or var.op == "=":
         return f"{bracketed(var.name)}{widen}" if widen else var.name
-    operand = index_text(var.of, divide, widen)
-    operand = f"({operand})" if " " in operand else operand
-    return f"{operand} {divide if var.op == '/' else '%'} {var.by}" if var.by > 1 else operand
+    of, by = _summed(var.of), var.by
+    while var.op == "/" and len(of.terms) == 1 and not of.constant:
+        ((inner, c),) = of.terms
+        if c != 1 or inner.op != "/" or inner.of is None:
+            break
+        of, by = _summed(inner.of), by * inner.by  # a quotient of a quotient is one by the product
+    operand = index_text(of, divide, widen)
+    operand = f"({operand})" if len(of.terms) + bool(of.constant) > 1 else operand
+    return f"{operand} {divide if var.op == '/' else '%'} {by}"

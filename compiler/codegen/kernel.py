@@ -74,7 +74,7 @@ class Kernel:
     """The analysis of one fused node of kind pointwise, row, column or full.
 
     With ``flat``, the domain is one row of all elements, and the column is called ``i``. A concatenation's domain are
-    the elements of its last dimension, for all others.
+    the elements of its last dimension, for all others. ``single``: there is one element, and no sum.
     """
 
     def __init__(self, node: Node, flat: bool = False) -> None:
@@ -93,6 +93,7 @@ class Kernel:
         self.row, self.column = Var("r", self.rows), Var("i" if flat else "c", self.columns)
         self.reductions = [n for n in self.body.nodes if n.op.kind == "reduce"]
         self.sinks = dict(self._find_sinks())
+        self.single = flat and self.size == 1 and not self.sinks
         self.along = [n for n in self.reductions if n.output not in self.sinks]
 
     def _find_sinks(self) -> Iterator[tuple[Value, Sink]]:

@@ -89,13 +89,17 @@ class Frame:
             columns.get(x, "p" if x[0] == "chunk" else self._operand(run[0], x, partials)) for x in first.operands
         )
         lines = cut.loop(lambda begin, end: f"{name}({begin}, {end}, {arguments});")
+        if first.single:
+            lines = [f"for (long m = FROM({len(run)}, 1); m < TO({len(run)}, 1); m++)", f"  {name}({arguments});"]
         effects = [self._effects(node) for node in run]
         reads = set().union(*(r for r, _ in effects))
         writes = set().union(*(w for _, w in effects))
         sinks = self._names([n.outputs[s.output] for n in run for s in first.sinks])
         access = Access(reads, (writes - sinks) | set(partials.values()))
         launch = work.launch(name, run, kinds)
-        self.items.append(Statements(access, launch, lines=[*cut.arrays(), *lines], table=table))
+        self.items.append(
+            Statements(access, launch, lines=[*([] if first.single else cut.arrays()), *lines], table=table)
+        )
         if pieces:
             for sink in first.sinks:
                 self._table_combine(sink, partials[sink.output], kinds[sink.output], run, pieces)
@@ -214,7 +218,8 @@ class Frame:
             self._combine(node, kernel, kinds, partials)
             return
         alone = kernel.total <= kernel.grain
-        line = f"{name}({_share(kernel.total, kernel.grain, alone)}, {arguments});"
+        share = "" if kernel.single else f"{_share(kernel.total, kernel.grain, alone)}, "
+        line = f"{name}({share}{arguments});"
         access = Access(reads, writes)
         if not alone:
             self._own_rows(node, kernel, access)

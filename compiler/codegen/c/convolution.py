@@ -12,7 +12,7 @@ from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import TeamKernel, parameters_of
 from compiler.codegen.c.spelling import index_text
-from compiler.codegen.c.tiles import C_TYPE, MicroKernels, Pack, Tile
+from compiler.codegen.c.tiles import C_TYPE, MicroKernels, Pack, Tile, own_scratch
 from compiler.codegen.c.windows import Windows
 from compiler.codegen.c.writer import Writer
 from compiler.index import Index, Var, join, matrix_strides
@@ -124,7 +124,7 @@ class _Plan:
     def own(self, out: Writer, shared: int, private: int) -> None:
         """The thread's own memory: where the windows look, and the stage, zero where no image will be."""
         windows = self.windows
-        out(f"char *const own = scratch + {shared} + (long)tid * {private};")
+        out(f"char *const own = {own_scratch('char', shared, private)};")
         out("int *const at = (int *)own;")
         out(f"{windows.element} *const stage = ({windows.element} *)(own + {self.at_bytes});")
         for line in windows.at_lines():

@@ -10,6 +10,7 @@ from compiler.codegen.c import column, convolution, short_rows
 from compiler.codegen.c.attention_kernel import attention_kernel
 from compiler.codegen.c.concat import concat_kernel
 from compiler.codegen.c.contract import contract_kernel
+from compiler.codegen.c.folding import folded
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import LoopKernel, TeamKernel
 from compiler.codegen.c.loops import Loops, column_tiling
@@ -95,7 +96,7 @@ class Functions:
         """Register the text of a node's kernel; kernels of one text are one function, and the first comments on it."""
         if text not in self.names:
             self.names[text] = name = f"k{len(self.names)}_{_main_op(node)}"
-            self.texts.append(_commented(text.replace("NAME", name), node, any_size))
+            self.texts.append(_commented(folded(text).replace("NAME", name), node, any_size))
         return self.names[text]
 
 

@@ -11,7 +11,7 @@ from math import prod
 
 from compiler.codegen.c.gemm_plan import Plan
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import C_TYPE, TO_F32, MicroKernels, Tile, address, transpose
+from compiler.codegen.c.tiles import C_TYPE, TO_F32, MicroKernels, Tile, address, own_scratch, transpose
 from compiler.codegen.c.writer import Writer
 
 _ALIGN = 64
@@ -92,19 +92,19 @@ class _Kernel:
 
     def _buffers(self) -> None:
         plan, out, element = self.plan, self.out, self.plan.element
-        own = f"scratch + {plan.shared_bytes} + (long)tid * {plan.private_bytes}"
-        common = own if plan.private else "scratch"
+        own, own_floats = (own_scratch(t, plan.shared_bytes, plan.private_bytes) for t in (element, "float"))
+        common, floats = (own, own_floats) if plan.private else (f"({element} *)scratch", "(float *)scratch")
         if plan.packed:
             out(f"const {element} *const packed_b = packed;")
         elif not plan.direct_b:
-            out(f"{element} *const packed_b = ({element} *)({common});")
+            out(f"{element} *const packed_b = {common};")
         if plan.split_k:
-            out(f"float *const partial = (float *)({common}) + {(2 if plan.turns else 1) * plan.b_block}L;")
+            out(f"float *const partial = {floats} + {(2 if plan.turns else 1) * plan.b_block}L;")
         else:
             out(f"float tile[{plan.mr * plan.nr}] __attribute__((aligned({_ALIGN})));")
         if not plan.direct_a:
             offset = f" + {plan.b_and_partial}" if plan.private else ""
-            out(f"{element} *const packed_a = ({element} *)({own}){offset};")
+            out(f"{element} *const packed_a = {own}{offset};")
 
     def _indices(self, flat: str, sizes: tuple[int, ...], inner: int = 1) -> None:
         """Batch indices from one row-major index, the last of which takes `inner` steps."""
@@ -253,7 +253,7 @@ class _Kernel:
     def _turned(self) -> None:
         """Threads share out the columns; each packs the few rows of A for itself, and turns its results over."""
         plan, out, lanes = self.plan, self.out, self.plan.isa.lanes
-        out(f"float *const packed_a = (float *)(scratch + (long)tid * {plan.private_bytes});")
+        out(f"float *const packed_a = {own_scratch('float', 0, plan.private_bytes)};")
         out(f"float tile[{lanes * plan.nr}] __attribute__((aligned({_ALIGN}))); /* of the transpose */")
         out(f"float turned[{lanes * plan.nr}] __attribute__((aligned({_ALIGN})));")
         out(f"const long first = {plan.squares}L * tid / nt, end = {plan.squares}L * (tid + 1) / nt;")

@@ -19,9 +19,10 @@ Operand = tuple[str, int]
 class LoopKernel:
     """A function over a range of its domain, with NAME for its name, and how to call it.
 
-    ``operands`` are the parameters after ``begin, end``. ``total`` is the length of the domain, ``grain`` what a range
-    is a multiple of, ``chunk`` the length of a chunk when there are sinks. ``own_rows`` are the inputs and outputs that
-    have as many rows as the domain and of which a call touches the rows of its range only.
+    ``operands`` are the parameters after ``begin, end``, which a function of a single element does not have. ``total``
+    is the length of the domain, ``grain`` what a range is a multiple of, ``chunk`` the length of a chunk when there are
+    sinks. ``own_rows`` are the inputs and outputs that have as many rows as the domain and of which a call touches the
+    rows of its range only.
     """
 
     text: str
@@ -33,6 +34,11 @@ class LoopKernel:
     flat: bool = False
     checks: list[Node] = field(default_factory=list)
     own_rows: Touched = frozenset()
+
+    @property
+    def single(self) -> bool:
+        """Whether the domain is one element, so that the function takes no range."""
+        return self.flat and self.total == 1 and not self.sinks
 
     @property
     def chunks(self) -> int:

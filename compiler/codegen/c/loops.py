@@ -176,7 +176,7 @@ class Loops:
             loop.clauses.append(SHORT_VECTORS)
         if kernel.columns > 1 and not any(n.op.finds for n in each.reductions):
             out(loop.pragma)
-        start, stop = ("begin", "end") if kernel.flat else ("0", str(self.column.size))
+        start, stop = ("begin", "end") if kernel.flat and not kernel.single else ("0", str(self.column.size))
         c = self.column.name
         out.open(f"for (long {c} = {start}; {c} < {stop}; {c}++)")
         out.extend(inner.out)
@@ -223,6 +223,8 @@ class Loops:
         term = self.body.value(node.inputs[0], self.kernel.operand_place(node, self.at), inner)
         op, dtype, result = node.op.name, node.inputs[0].dtype, node.output.dtype
         name = started or self.body.fresh("m")
+        if node.op.finds and self.kernel.columns == 1:
+            return rows.define("int64_t", self.body.fresh("t"), "0")
         if node.op.finds:
             best, c = f"best_{name}", self.column.name
             rows(f"int64_t {name} = 0;", f"{COMPUTE[dtype]} {best} = 0;")
@@ -262,7 +264,8 @@ class Loops:
             kernel.inputs, kernel.outputs, self.aliases, (), sinks, bool(sinks), bool(self.body.checks)
         )
         out = Writer()
-        out.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
+        domain = [] if kernel.single else ["long begin", "long end"]
+        out.open(f"KERNEL void NAME({', '.join(domain + parameters)})")
         for i, sink in sinks.items():
             kind, start = COMPUTE[sink.dtype], start_text(sink.op, sink.dtype)
             if sink.width == 1:

@@ -61,9 +61,14 @@ ANY = {
     "eq": "{0} == {1}", "ne": "{0} != {1}", "lt": "{0} < {1}", "le": "{0} <= {1}",
     "gt": "{0} > {1}", "ge": "{0} >= {1}",
     "logical_and": "({0} != 0) & ({1} != 0)",
-    "logical_or": "({0} != 0) + ({1} != 0) > 0",  # with | gcc does not vectorise choices of narrow integers
+    "logical_or": "({0} != 0) + ({1} != 0) > 0",
     "logical_xor": "({0} != 0) ^ ({1} != 0)", "logical_not": "{0} == 0", "where": "{0} ? {1} : {2}",
 }  # fmt: skip
+
+BOOLEAN = {
+    "logical_and": "{0} & {1}", "logical_or": "{0} + {1} > 0", "logical_xor": "{0} != {1}", "logical_not": "!{0}",
+}  # fmt: skip
+"""Of operands that are 0 or 1; with | gcc does not vectorise choices of narrow integers."""
 
 JOINS = {
     "add": ("{0} += {1};", "+"), "mul": ("{0} *= {1};", "*"),
@@ -77,7 +82,8 @@ JOINS = {
 def spell(op: str, dtype: DType, operands: list[str]) -> str:
     """The expression for ``op`` on operands of ``dtype``. Raises KeyError where C has no spelling."""
     floats = DOUBLE if dtype is f64 else FLOAT
-    template = (ANY if op in ANY else floats if dtype.kind == "float" else INTEGER)[op]
+    logical = BOOLEAN if dtype is boolean and op in BOOLEAN else ANY
+    template = (logical if op in logical else floats if dtype.kind == "float" else INTEGER)[op]
     # -{0} of a negative number would be --1, which C takes for something else
     safe = [f"({x})" if x.startswith("-") and f"-{{{i}}}" in template else x for i, x in enumerate(operands)]
     return template.format(*safe)

@@ -26,6 +26,12 @@ def address(base: str, *terms: tuple[str, int]) -> str:
     return " + ".join([base, *(times(index, stride) for index, stride in terms if index != "0" and stride)])
 
 
+def own_scratch(kind: str, shared: int, private: int) -> str:
+    """A thread's part of the scratch, of ``private`` bytes, behind the ``shared`` bytes; as a pointer to ``kind``."""
+    place = f"scratch + {shared} + (long)tid * {private}" if shared else f"scratch + (long)tid * {private}"
+    return place if kind == "char" else f"({kind} *)({place})"
+
+
 @dataclass(frozen=True, order=True)
 class Tile:
     """C[rows, vectors * lanes] (+)= A[rows, k] B[k, ...] in registers.

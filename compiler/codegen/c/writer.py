@@ -25,4 +25,4 @@ class Writer:
         self.lines += other.lines
 
     def text(self) -> str:
-        return "\n".join(self.lines) + "\n"
+        return "".join(f"{line}\n" for line in self.lines)

@@ -161,3 +161,32 @@ def test_vectors_are_short_in_loops_that_write_several_arrays() -> None:
     assert "#pragma omp simd\n" in source(1)
     assert "#pragma omp simd simdlen(8)\n" in source(2)
     assert "#pragma omp simd\n" in source(2, bf16)
+
+
+def kernels(table: Table) -> Iterator[str]:
+    """The functions of the samples' kernels."""
+    return iter(re.findall(r"^KERNEL [^;{]*\{\n.*?^\}", table.plan.source, re.M | re.S))
+
+
+def doubled(text: str) -> list[str]:
+    """What stands in two pairs of brackets."""
+    opened: list[int] = []
+    pairs: set[tuple[int, int]] = set()
+    for i, letter in enumerate(text):
+        if letter == "(":
+            opened.append(i)
+        elif letter == ")":
+            pairs.add((opened.pop(), i))
+    found = [text[a : b + 1] for a, b in pairs if (a + 1, b - 1) in pairs]
+    return [f for f in found if not f.startswith(("((aligned", "((unused"))]
+
+
+def test_kernels_have_no_doubled_brackets_no_loop_of_one_iteration_and_no_dead_array(table: Table) -> None:
+    count = 0
+    for text in kernels(table):
+        count += 1
+        assert not doubled(text), text
+        assert not re.search(r"for \(\w+ (\w+) = 0; \1 < 1;", text), text
+        arrays = re.findall(r"^ *\w+ (\w+)(?:\[\w+\])+;", text, re.M)
+        assert all(len(re.findall(rf"\b{array}\b", text)) > 1 for array in arrays), text
+    assert count > 100
