@@ -262,9 +262,10 @@ class CompiledFunction(Inspected, Generic[P, R]):
         identities = tuple([id(root) for _, root in roots])
         found = self._reached.pop(identities, None)
         if found is None or found[:2] != times or not found.modules.holds():
-            reachable = Reachable(self.function, roots)
-            key = HashedKey((tuple(reachable.structure().items()), tuple(reachable.guards)))
-            found = _Reached(*times, key, reachable, reachable.structure_snapshot())
+            with without_collector():
+                reachable = Reachable(self.function, roots)
+                key = HashedKey((tuple(reachable.structure().items()), tuple(reachable.guards)))
+                found = _Reached(*times, key, reachable, reachable.structure_snapshot())
         self._reached[identities] = self._current = found
         while len(self._reached) > MAX_PROGRAMS:
             del self._reached[next(iter(self._reached))]

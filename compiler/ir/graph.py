@@ -131,7 +131,7 @@ class Update:
 class Graph:
     """Inputs, ordered nodes, state updates and outputs."""
 
-    __slots__ = ("name", "nodes", "outputs", "params", "updates")
+    __slots__ = ("_taken", "name", "nodes", "outputs", "params", "updates")
 
     def __init__(
         self,
@@ -146,6 +146,7 @@ class Graph:
         self.nodes: list[Node] = nodes if nodes is not None else []
         self.updates: list[Update] = updates if updates is not None else []
         self.outputs: list[Value] = outputs if outputs is not None else []
+        self._taken: set[str] = set()
 
     def results(self) -> Iterator[Value]:
         """Every value the graph must compute: outputs and new states."""
@@ -162,12 +163,14 @@ class Graph:
 
     def add_input(self, value: V, kind: str, label: str) -> V:
         """``value`` as a new input; its name is made an identifier that is unique among the inputs."""
-        taken = {p.value.name for p in self.params}
+        if len(self._taken) != len(self.params):  # one was added, or left out, elsewhere
+            self._taken = {p.value.name for p in self.params}
         name = re.sub(r"\W+", "_", value.name).strip("_") or kind
         unique, n = name, 1
-        while unique in taken:
+        while unique in self._taken:
             unique, n = f"{name}_{n}", n + 1
         value.name = unique
+        self._taken.add(unique)
         self.params.append(Param(value, kind, label))
         return value
 

@@ -31,6 +31,12 @@ ROW_LIMIT = 4096
 FEWEST_ROWS = 64
 """Rows of a product from which on it takes in sums of its columns."""
 
+MOST_SOURCES = 128
+"""Kernels that one kernel reads: a sum of more terms, one of every step of an unrolled loop say, is cut into several.
+
+Compilers take longer than in proportion for a long expression, and kernels on GPUs have at most some hundred operands.
+"""
+
 FEWEST_COLUMNS = 16
 """Columns of a product from which on it takes in their sums."""
 
@@ -338,7 +344,8 @@ class _Fusion(Placed):
         home: Group | None = None
         for group in candidates:
             if home is None:
-                if self._acyclic(group, node) and not self._keeps_waiting(group, node):
+                room = len(group.sources) < MOST_SOURCES
+                if room and self._acyclic(group, node) and not self._keeps_waiting(group, node):
                     home = group
             elif self._mergeable(home, group) and self._independent(home, group):
                 if not any(self.groups.depends(g, group) for g in self._outside(node, home, group)):
@@ -359,6 +366,8 @@ class _Fusion(Placed):
     @staticmethod
     def _mergeable(a: Group, b: Group) -> bool:
         if a.size != b.size or (a.anchor is not None and b.anchor is not None) or a in b.ended or b in a.ended:
+            return False
+        if len(a.sources) + len(b.sources) > MOST_SOURCES:
             return False
         anchored = a if a.anchor is not None else b if b.anchor is not None else None
         if anchored is not None:

@@ -11,7 +11,7 @@ from compiler.ir.replay import live_nodes
 from compiler.passes.autodiff import autodiff
 from compiler.passes.cse import cse
 from compiler.passes.expand import expand
-from compiler.passes.fuse import fuse
+from compiler.passes.fuse import MOST_SOURCES, fuse
 from compiler.passes.simplify import simplify
 from compiler.text.parser import parse_graph
 from tests.compiler.passes.graphs import (
@@ -328,3 +328,13 @@ def test_numbers_are_computed_together_where_launches_are_dear() -> None:
     assert [len(n.outputs) for n in fuse(graph, few_launches=True).nodes if n.attrs["kind"] == "pointwise"] == [3, 1]
     assert len(fuse(graph).nodes) == len(fuse(graph, few_launches=True).nodes) + 2
     assert_same_meaning(graph, fuse(graph, few_launches=True), draw_inputs(graph))
+
+
+def test_a_sum_of_many_terms_is_cut() -> None:
+    terms = range(300)
+    lines = [f"input %x{i}: f32[4,3]" for i in terms]
+    lines += [f"%s{i}: f32[3] = sum(%x{i}) {{axes=[0], keepdim=false}}" for i in terms]
+    lines += [f"%t{i}: f32[3] = add(%{'s0' if i == 1 else f't{i - 1}'}, %s{i})" for i in terms[1:]]
+    fused = fuse(read("\n".join([*lines, "return %t299"])))
+    sums = [n for n in fused.nodes if n.attrs["kind"] == "pointwise"]
+    assert [len(n.inputs) for n in sums] == [MOST_SOURCES, MOST_SOURCES, 300 - 2 * MOST_SOURCES + 2]
