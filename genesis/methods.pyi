@@ -873,6 +873,8 @@ class Methods:
         """The slices along ``dim``; views."""
     def unflatten(self, dim: builtins.int, sizes: Sequence[builtins.int]) -> Tensor:
         """Dimension ``dim`` as several."""
+    def unfold(self, dimension: builtins.int, size: builtins.int, step: builtins.int) -> Tensor:
+        """The windows of ``size`` along ``dimension``, ``step`` apart; the elements of a window are the last dimension."""
     def uniform_(self, a: builtins.float = 0.0, b: builtins.float = 1.0, generator: Generator | None = None) -> Tensor:
         """Fill with uniform draws from ``[a, b)``."""
     def unsqueeze(self, dim: builtins.int) -> Tensor:

@@ -56,17 +56,12 @@ _ELSEWHERE: dict[str, str] = {
     "data_ptr": "there are no storages; .numpy() shares memory",
     "Variable": "use genesis.tensor(..., requires_grad=True)",
     "clip_grad_norm": "use clip_grad_norm_",
-    "ZeroPad2d": "use nn.functional.pad",
-    "ConstantPad2d": "use nn.functional.pad",
-    "ReflectionPad2d": "use nn.functional.pad with mode='reflect'",
-    "ReplicationPad2d": "use nn.functional.pad with mode='replicate'",
     "Buffer": "use module.register_buffer(name, tensor)",
 }
 _ABSENT = frozenset(
-    "LazyLinear EmbeddingBag CTCLoss MaxUnpool2d FractionalMaxPool2d LPPool2d ctc_loss max_unpool2d "
-    "lp_pool2d embedding_bag linalg fft svd det inverse cross kron inner logspace histc vmap func take "
-    "triu_indices tril_indices WeightedRandomSampler detect_anomaly set_detect_anomaly custom_fwd custom_bwd "
-    "random_ apply_ resize_".split()
+    "LazyLinear EmbeddingBag CTCLoss ctc_loss embedding_bag linalg fft svd det inverse cross kron inner "
+    "logspace histc vmap func take triu_indices tril_indices WeightedRandomSampler detect_anomaly "
+    "set_detect_anomaly custom_fwd custom_bwd random_ apply_ resize_".split()
 )
 INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(_ABSENT, "Genesis does not have it yet"),

@@ -34,9 +34,11 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     scans,
     searching,
     shapes,
+    sliding,
     sorting,
     special,
     statistics,
+    unusual_pooling,
 )
 from genesis.functions.methods import attach
 from genesis.functions.table import FUNCTIONS

@@ -182,3 +182,30 @@ def _move(running: Tensor | None, statistic: Tensor, momentum: float | Tensor) -
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """``x / max(norm(x), eps)`` along ``dim``."""
     return div(input, clamp(norm(input, p, dim, True), min=eps))
+
+
+@functional_only
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """``x / (k + alpha * mean(x² of size channels around)) ** beta`` for ``[N, C, *]``; outside are zeros.
+
+    Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks", 2012.
+    """
+    if input.ndim < 3:
+        raise ChoiceError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    if not input.numel():
+        return input
+    n, channels, *space = input.shape
+    squares = o.reshape(o.mul(input.value, input.value), shape=(n, 1, channels, prod(space)))
+    before, after = size // 2, (size - 1) // 2
+    padded = o.slide(
+        o.reshape(squares, shape=(n, 1, 1, 1, channels, prod(space))),
+        size=(channels + before + after, prod(space)),
+        stride=(1, 1),
+        dilation=(1, 1),
+        padding=(before, 0),
+        base=(1, 1),
+    )
+    around = o.reshape(padded, shape=(n, 1, channels + before + after, prod(space)))
+    mean = o.avg_pool(around, window=(size, 1), stride=(1, 1), padding=(0, 0), size=(channels, prod(space)))
+    divisor = o.pow(o.add(o.mul(o.reshape(mean, shape=tuple(input.shape)), alpha), k), beta)
+    return wrap(o.div(input.value, divisor))

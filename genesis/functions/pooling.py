@@ -5,7 +5,7 @@ An image is ``[N, channels, *space]`` or, without a batch, ``[channels, *space]`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from math import prod
 from typing import Any
@@ -299,3 +299,21 @@ def adaptive_max_pool3d(
 ) -> Any:
     """Largest elements of ``output_size`` windows that cover ``[N, C, D, H, W]``; None keeps a dimension."""
     return _adaptive_max(3, input, output_size, return_indices)
+
+
+def _with_indices(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        kwargs["return_indices"] = True
+        return function(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = f"{function.__name__}_with_indices"
+    call.__doc__ = f":func:`{function.__name__}` and the places of what it returns."
+    return functional_only(call)
+
+
+max_pool1d_with_indices = _with_indices(max_pool1d)
+max_pool2d_with_indices = _with_indices(max_pool2d)
+max_pool3d_with_indices = _with_indices(max_pool3d)
+adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d)
+adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d)
+adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d)

@@ -81,6 +81,7 @@ from genesis.functions.normalization import batch_norm as batch_norm
 from genesis.functions.normalization import group_norm as group_norm
 from genesis.functions.normalization import instance_norm as instance_norm
 from genesis.functions.normalization import layer_norm as layer_norm
+from genesis.functions.normalization import local_response_norm as local_response_norm
 from genesis.functions.normalization import normalize as normalize
 from genesis.functions.normalization import rms_norm as rms_norm
 from genesis.functions.padding import pad as pad
@@ -90,14 +91,20 @@ from genesis.functions.pooling import adaptive_avg_pool1d as adaptive_avg_pool1d
 from genesis.functions.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
 from genesis.functions.pooling import adaptive_avg_pool3d as adaptive_avg_pool3d
 from genesis.functions.pooling import adaptive_max_pool1d as adaptive_max_pool1d
+from genesis.functions.pooling import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
 from genesis.functions.pooling import adaptive_max_pool2d as adaptive_max_pool2d
+from genesis.functions.pooling import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
 from genesis.functions.pooling import adaptive_max_pool3d as adaptive_max_pool3d
+from genesis.functions.pooling import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
 from genesis.functions.pooling import avg_pool1d as avg_pool1d
 from genesis.functions.pooling import avg_pool2d as avg_pool2d
 from genesis.functions.pooling import avg_pool3d as avg_pool3d
 from genesis.functions.pooling import max_pool1d as max_pool1d
+from genesis.functions.pooling import max_pool1d_with_indices as max_pool1d_with_indices
 from genesis.functions.pooling import max_pool2d as max_pool2d
+from genesis.functions.pooling import max_pool2d_with_indices as max_pool2d_with_indices
 from genesis.functions.pooling import max_pool3d as max_pool3d
+from genesis.functions.pooling import max_pool3d_with_indices as max_pool3d_with_indices
 from genesis.functions.products import bilinear as bilinear
 from genesis.functions.products import linear as linear
 from genesis.functions.resampling import affine_grid as affine_grid
@@ -109,5 +116,13 @@ from genesis.functions.resampling import pixel_unshuffle as pixel_unshuffle
 from genesis.functions.resampling import upsample as upsample
 from genesis.functions.resampling import upsample_bilinear as upsample_bilinear
 from genesis.functions.resampling import upsample_nearest as upsample_nearest
+from genesis.functions.unusual_pooling import fractional_max_pool2d as fractional_max_pool2d
+from genesis.functions.unusual_pooling import fractional_max_pool3d as fractional_max_pool3d
+from genesis.functions.unusual_pooling import lp_pool1d as lp_pool1d
+from genesis.functions.unusual_pooling import lp_pool2d as lp_pool2d
+from genesis.functions.unusual_pooling import lp_pool3d as lp_pool3d
+from genesis.functions.unusual_pooling import max_unpool1d as max_unpool1d
+from genesis.functions.unusual_pooling import max_unpool2d as max_unpool2d
+from genesis.functions.unusual_pooling import max_unpool3d as max_unpool3d
 
 native_channel_shuffle = channel_shuffle
