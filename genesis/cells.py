@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol
-from weakref import ref
+from weakref import WeakValueDictionary, ref
 
 import numpy as np
 
@@ -71,7 +71,8 @@ class Cell:
     ``clock`` is that of the programs that write it, None as long as there is none.
     ``hooks`` see its gradient, None as long as there are none. ``remote`` brings the contents home from a GPU, whose
     step owns them, for reading and writing; None where the array is up to date. ``shared``: the memory of the contents
-    where others hold it, too; in-place ops write it.
+    where others hold it, too; in-place ops write it. ``viewers``: the tensors made at once, by identity, that show it
+    through views.
     """
 
     requires_grad = False
@@ -81,6 +82,7 @@ class Cell:
     clock: Clock | None = None
     hooks: dict[float, Hook] | None = None
     shared: Shared | None = None
+    viewers: WeakValueDictionary[int, Any] | None = None
 
     def __init__(self, value: TensorValue, home: Memory | None = None, requires_grad: bool = False) -> None:
         self.value = value
@@ -170,6 +172,31 @@ class Cell:
         self.shared = shared
         shared.holders.cells.add(self)
 
+    def viewed(self, tensor: Any) -> None:
+        """``tensor`` shows the contents through views."""
+        if self.viewers is None:
+            self.viewers = WeakValueDictionary()
+        self.viewers[id(tensor)] = tensor
+
+    def part(self) -> None:
+        """Leave the memory to the views and the arrays that show it, as ``.data =`` does; go on with a copy of it."""
+        viewers = list((self.viewers or {}).values())
+        if not viewers and (self.shared is None or self.shared.is_alone(self)):
+            return
+        value = self.fetched()
+        old = Cell(self._unshared(value))
+        old.strides, old.requires_grad = self.strides, self.requires_grad
+        if self.shared is not None:
+            old.hold(self.shared)
+            self.shared.holders.cells.discard(self)
+            self.shared = None
+        for tensor in viewers:
+            tensor.move(old)
+        self.viewers = None
+        value.data = np.array(value.data)
+        if self.bound:
+            rebound.tick()
+
     def write(self, value: Value, unseen: bool = False) -> None:
         """Every alias sees ``value`` from now on.
 
@@ -186,7 +213,7 @@ class Cell:
         new = held(value)
         if self.requires_grad and not new.requires_grad:
             new = self._alone(new)
-            new.leaf, new.requires_grad, new.cut = self, True, False
+            new.leaf, new.requires_grad, new.cut = old.leaf or self, True, False
         if self.shared is not None:
             new = self._stored(new)
         self._take(new)

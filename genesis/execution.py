@@ -276,6 +276,8 @@ class Program:
         Returns what is to be written back, the inputs, and the results.
         """
         traced = self.traced
+        for cell in traced.parted:
+            cell.part()
         if self.time != rebound.time:
             self._bind()
         if self.moved != moved.time and not self.remote:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
-from weakref import ReferenceType
+from weakref import ReferenceType, WeakValueDictionary
 
 from compiler.errors import TraceError
 from compiler.ir.graph import Graph, Node, Update, Value
@@ -56,6 +56,8 @@ class Trace(ABC):
         shown: cells that show the memory of a NumPy array from outside, with their input value.
         lent: cells whose memory became that of another one (``p.data = x``), and the user's line.
         inner: arguments that were computed outside from what requires a gradient: they are no leaves.
+        viewers: for each cell the tensors, by identity, made in the trace that show it through views.
+        parted: cells of the outside that got other memory (``p.data = x``).
         freed: nodes that a backward pass went through without ``retain_graph``; no other may.
     """
 
@@ -72,6 +74,8 @@ class Trace(ABC):
         self.inner: set[Cell] = set()
         self.freed: set[Node] = set()
         self.shown: list[tuple[Cell, TensorValue]] = []
+        self.viewers: dict[Cell, WeakValueDictionary[int, Any]] = {}
+        self.parted: dict[Cell, None] = {}
         self.lent: list[tuple[ReferenceType[Cell], Loc]] = []
 
     def check_memory(self) -> None:
@@ -88,6 +92,21 @@ class Trace(ABC):
                     "assignment to .data, in a step, of a tensor that is used elsewhere: both would share their memory "
                     f"from then on\n  at {line}\n  assign x.clone(), or use copy_ under no_grad"
                 )
+
+    def viewed(self, tensor: Any, cell: Cell) -> None:
+        """``tensor`` shows the contents of ``cell`` through views."""
+        self.viewers.setdefault(cell, WeakValueDictionary())[id(tensor)] = tensor
+
+    def part(self, cell: Cell) -> None:
+        """Leave the memory of ``cell``, which gets another one, to the views that were made of it in the trace."""
+        viewers = list(self.viewers.pop(cell, {}).values())
+        if viewers:
+            old = Cell(cell.read(), self)
+            old.strides = cell.strides
+            for tensor in viewers:
+                tensor.move(old)
+        if self.is_outside(cell):
+            self.parted[cell] = None
 
     @property
     @abstractmethod

@@ -101,6 +101,19 @@ class Tensor(Methods, metaclass=_TensorMeta):
         if views:
             self._tracks = session().grad_enabled
             self._base = self._shown = None
+            self._register()
+
+    def _register(self) -> None:
+        recording = current_recording()
+        if recording is None:
+            self._cell.viewed(self)
+        else:
+            recording.viewed(self, self._cell)
+
+    def move(self, cell: Cell) -> None:
+        """Show ``cell`` through the same views; its contents are those that were shown so far."""
+        self._cell, self._base = cell, None
+        self._register()
 
     @property
     def value(self) -> TensorValue:
@@ -110,6 +123,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
             base.strides = self._cell.strides
             return base
         if self._base is not base:
+            self._check_parted()
             with grad_mode(self._tracks):
                 value: Value = base
                 for op, operands, attrs in self._views:
@@ -122,6 +136,16 @@ class Tensor(Methods, metaclass=_TensorMeta):
             self._base, self._shown = base, shown
         assert self._shown is not None
         return self._shown
+
+    def _check_parted(self) -> None:
+        """Raise TraceError for a view from outside of what got other memory in the step."""
+        recording, viewers = current_recording(), self._cell.viewers
+        if recording is not None and viewers and self._cell in recording.parted and viewers.get(id(self)) is self:
+            raise TraceError(
+                f"a view, made outside the step, of {self._cell.label or 'a tensor'}, whose .data was assigned in the "
+                f"step\n  at {user_location()}\n  the view keeps the old memory, which the step does not have; use "
+                "copy_ under no_grad in place of the assignment, or read the view before it"
+            )
 
     def view_as_op(self, op: Callable[..., Value], *operands: Tensor, **attrs: Any) -> Tensor:
         """A tensor that shows this one through one more view op."""

@@ -41,6 +41,7 @@ class Traced:
     stages: Stages
     states: list[Cell]
     written: list[Cell]
+    parted: list[Cell]
     host: HostProgram
     host_results: int
     rate: int | None
@@ -151,6 +152,7 @@ class Tracer:
             stages=stages,
             states=states,
             written=list(recording.written) + extra,
+            parted=list(recording.parted),
             host=HostProgram(recording.host),
             host_results=host_results,
             rate=rate,

@@ -126,8 +126,8 @@ def _data(self: Tensor) -> Tensor:
 def _set_data(self: Tensor, source: Tensor) -> None:
     """``t.data = source``: the memory of ``source`` (of any shape) for the same identity, outside autograd.
 
-    A view leaves the storage that it showed. In a step that is being compiled the type must stay, and ``source`` must
-    not be used elsewhere; TraceError otherwise.
+    Views and arrays that show ``t`` keep the memory that it had. A view leaves the storage that it showed. In a step
+    that is being compiled the type must stay, and ``source`` must not be used elsewhere; TraceError otherwise.
     """
     recording = current_recording()
     if recording is not None:
@@ -138,6 +138,7 @@ def _set_data(self: Tensor, source: Tensor) -> None:
             )
         if source._cell is not self._cell:
             recording.lent.append((ref(source._cell), user_location()))
+            recording.part(self._cell)
         self._cell.write(o.detach(source.value), unseen=True)
         return
     shared = memory_of(source, "assignment to .data")
@@ -145,6 +146,8 @@ def _set_data(self: Tensor, source: Tensor) -> None:
     if self._views:
         self._start(Cell(value, requires_grad=self.requires_grad), ())
     else:
+        if source._cell is not self._cell:
+            self._cell.part()
         self._cell.shared = None
         self._cell.write(value, unseen=True)
     self._cell.hold(shared)

@@ -207,3 +207,51 @@ def test_gradients_use_what_was_saved() -> None:
     squared.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         third.sum().backward()
+
+
+def test_views_keep_the_memory_that_data_leaves() -> None:
+    p = genesis.nn.Parameter(genesis.tensor([1.0, 2.0, 3.0]))
+    detached, data, part, array = p.detach()[:2], p.data, p[1:], p.detach().numpy()
+    p.data = genesis.tensor([7.0, 8.0, 9.0])
+    detached.mul_(10)
+    array[2] = 0
+    assert p.tolist() == [7, 8, 9]
+    assert data.tolist() == array.tolist() == [10, 20, 0]
+    assert part.tolist() == [20, 0] and part.requires_grad
+    part.sum().backward()
+    assert p.grad.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_views_keep_the_memory_that_a_step_gives_up(compiled: bool) -> None:
+    p = genesis.nn.Parameter(genesis.tensor([1.0, 2.0]))
+
+    def step() -> Any:
+        old = p.detach()
+        p.data = p.data * 2
+        return old + 0, p[:1].detach() + 0
+
+    run = genesis.compile(step) if compiled else step
+    views, arrays = [], []
+    for k in range(5):
+        views.append(p.detach())
+        if k % 2:
+            arrays.append(p.detach().numpy())
+        old, new = run()
+        assert old.tolist() == [2**k, 2 ** (k + 1)] and new.tolist() == [2 ** (k + 1)]
+    assert [v.tolist()[0] for v in views] == [1, 2, 4, 8, 16]
+    assert [a.tolist()[0] for a in arrays] == [2, 8]
+    assert p.tolist() == [32, 64]
+
+
+def test_a_view_from_outside_is_not_read_behind_an_assignment_to_data() -> None:
+    p = genesis.tensor([1.0, 2.0])
+    view = p[:1]
+
+    def step() -> Any:
+        p.data = p.data * 2
+        return view + 0
+
+    with pytest.raises(TraceError, match="keeps the old memory"):
+        genesis.compile(step)()
+    assert step().tolist() == [1] and p.tolist() == [2, 4]
