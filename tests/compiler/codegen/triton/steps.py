@@ -16,6 +16,7 @@ from genesis.amp import GradScaler, autocast
 from genesis.nn import functional as F
 from genesis.recording import Recording
 from genesis.tensor import Tensor, wrap
+from genesis.values import TensorValue
 
 Step = tuple[Callable[..., Any], list[np.ndarray]]
 
@@ -132,9 +133,8 @@ def record(step: Callable[..., Any], inputs: list[np.ndarray]) -> tuple[Graph, l
     recording = Recording("train_step")
     graph = recording.graph
     with using(recording.builder):
-        given = [
-            graph.add_param(TensorType(dtype(x.dtype), x.shape), "input", "", f"x{i}") for i, x in enumerate(inputs)
-        ]
+        types = [TensorType(dtype(x.dtype), x.shape) for x in inputs]
+        given = [graph.add_input(TensorValue(kind, f"x{i}"), "input", "") for i, kind in enumerate(types)]
         results = [step(*map(wrap, given)).value]
     recording.finish(results)
     cells = {value: cell for cell, value in recording.state.items()}
