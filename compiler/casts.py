@@ -63,7 +63,7 @@ class Decision:
 
 
 def decisions(graphs: Mapping[str, Graph]) -> list[Decision]:
-    """The decisions for the ops of a step that compute on floats, in order, up to its backward pass.
+    """The decisions for the ops of a step that compute on floats and carry a gradient, in order.
 
     ``graphs``: its stages in order, of which "autocast" is one.
     """
@@ -73,9 +73,9 @@ def decisions(graphs: Mapping[str, Graph]) -> list[Decision]:
     called = _names(recorded)
     made: dict[tuple[Value, DType], str] = {}
     found = []
-    for node in _forward(recorded):
+    for node in _nodes(recorded):
         floats = [v for v in node.inputs if castable(v.dtype)]
-        if node.op.is_structure or node.op.kind == "view" or node.op.updates or not floats:
+        if node.op.is_structure or node.op.kind == "view" or not node.op.differentiable or not floats:
             continue
         target: DType | None = node.attrs.get("autocast")
         casts = []
@@ -108,16 +108,6 @@ def _nodes(graph: Graph) -> Iterator[Node]:
         yield node
         if node.body is not None:
             yield from _nodes(node.body)
-
-
-def _forward(graph: Graph) -> Iterator[Node]:
-    """The nodes up to the first backward pass, those of the bodies of loops among them."""
-    for node in graph.nodes:
-        if node.op.kind == "grad":
-            return
-        yield node
-        if node.body is not None:
-            yield from _forward(node.body)
 
 
 def _names(graph: Graph) -> Callable[[Value], str]:
