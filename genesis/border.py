@@ -23,8 +23,8 @@ from compiler.ir.op import Op, o
 from compiler.partition import partition, without_seeds
 from compiler.passes.cse import dead_code
 from compiler.pipeline import Stages
-from genesis.backends import Compiled, Runner, before_fusion, differentiation
 from genesis.cells import Cell
+from genesis.compiled import Compiled, Runner, before_fusion, differentiation
 from genesis.context import session
 from genesis.eager import Taped
 from genesis.history import Ended, at_border, history

@@ -17,10 +17,10 @@ from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import DIFFERENTIATION, Stages
 from genesis.arguments import Sharing, array_of, check_arrays, put_entries, write_back
-from genesis.backends import Compiled, Interpreted
 from genesis.border import Crossing
 from genesis.cells import Cell, moved, rebound
 from genesis.clock import Clock
+from genesis.compiled import Compiled, Interpreted
 from genesis.cost_report import refuse_what_does_not_fit
 from genesis.edit import UNCHANGED, Edit, check_fits, edit
 from genesis.gradients import GradientStaysInside, accumulate, grad_type

@@ -7,7 +7,7 @@ import pytest
 
 from compiler.codegen.c.isa import ISAS
 from compiler.codegen.c.prelude import prelude
-from genesis import backends
+from genesis import compiled
 from runtime.executor import Executor
 from runtime.toolchain import Compiler
 from tests.arm import arm_device, arm_program, build, emulate
@@ -24,8 +24,8 @@ NEON = ISAS["neon"]
 def on_arm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled steps run in the emulator."""
     compiler = Compiler((), "", "zig", "", frozenset({"neon"}))
-    monkeypatch.setattr(backends, "find_compiler", lambda: compiler)
-    monkeypatch.setattr(backends, "Executor", lambda plan, _, *settings: Executor(plan, arm_device(plan), *settings))
+    monkeypatch.setattr(compiled, "find_compiler", lambda: compiler)
+    monkeypatch.setattr(compiled, "Executor", lambda plan, _, *settings: Executor(plan, arm_device(plan), *settings))
 
 
 @pytest.mark.parametrize("run", ["digits:f32", "gpt:f32", "gpt:bf16", "gpt:f16"])

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from compiler.plan import Plan
-from genesis import backends
+from genesis import compiled
 from runtime.executor import Executor
 from runtime.toolchain import march
 from tests import programs
@@ -89,6 +89,6 @@ def test_training(run: str, flags: Sequence[str], monkeypatch: pytest.MonkeyPatc
     def executor(plan: Plan, _: object, *settings: Any) -> Executor:
         return Executor(plan, PlanDevice(sanitized(plan, flags)), *settings)
 
-    monkeypatch.setattr(backends, "Executor", executor)
+    monkeypatch.setattr(compiled, "Executor", executor)
     losses = train(run)
     assert losses["compiled"] == pytest.approx(losses["eager"], rel=1e-2)

@@ -10,7 +10,7 @@ import pytest
 import genesis
 from compiler import pipeline
 from compiler.errors import DeviceError, MemoryBudgetError
-from genesis import backends, nn, optim
+from genesis import compiled, nn, optim
 from genesis.nn import functional as F
 from genesis.options import Options
 from runtime.toolchain import find_compiler
@@ -81,7 +81,7 @@ def assert_same_losses(actual: list[np.ndarray], expected: list[np.ndarray], rto
 def test_recomputation_changes_no_loss(model: Any, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with_it, results = train(model, precision=precision)
     monkeypatch.setitem(pipeline.PASSES, "remat", lambda graph: graph)
-    monkeypatch.setattr(backends, "compiler_version", lambda: "without remat")
+    monkeypatch.setattr(compiled, "compiler_version", lambda: "without remat")
     without, expected = train(model, precision=precision)
     assert with_it.memory().arena <= without.memory().arena + 512  # large buffers start at different lines of a page
     assert with_it.memory().kept <= without.memory().kept

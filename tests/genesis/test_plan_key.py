@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from compiler import pipeline
-from genesis.backends import compiler_version
+from genesis.compiled import compiler_version
 
 
 def test_contents_count_and_times_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
