@@ -78,6 +78,10 @@ class MissingNameError(UsageError, AttributeError):
     """A module or object of Genesis has no such name; the message says what to use."""
 
 
+class MissingImportError(GenesisError, ImportError):
+    """``from genesis import name``: there is no such name; the message says what to use."""
+
+
 class TraceError(GenesisError, RuntimeError):
     """The traced step does something that cannot be part of one graph."""
 

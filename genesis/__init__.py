@@ -16,20 +16,35 @@ import genesis.neighbours  # finds foreign packages of the same names first
 
 # isort: split
 
-import compiler.ops.all  # makes the ops known
 from compiler.errors import GenesisError as GenesisError
 from compiler.errors import GenesisWarning as GenesisWarning
 from compiler.ir import types as _types
+from compiler.ops import all as _all  # makes the ops known
 from genesis import accelerator as accelerator
 from genesis import amp as amp
 from genesis import autograd as autograd
+from genesis import backends as backends
+from genesis import compiler as compiler
+from genesis import cpu as cpu
 from genesis import cuda as cuda
+from genesis import distributed as distributed
+from genesis import hub as hub
+from genesis import jit as jit
+from genesis import legacy as _legacy  # makes the old paths
+from genesis import mps as mps
+from genesis import multiprocessing as multiprocessing
 from genesis import nn as nn
 from genesis import optim as optim
+from genesis import profiler as profiler
+from genesis import random as random
 from genesis import serialization as serialization
 from genesis import special as special
+from genesis import testing as testing
 from genesis import utils as utils
+from genesis import version as version
+from genesis import xpu as xpu
 from genesis.amp import autocast as autocast
+from genesis.autograd import Variable as Variable
 from genesis.autograd import enable_grad as enable_grad
 from genesis.autograd import inference_mode as inference_mode
 from genesis.autograd import is_grad_enabled as is_grad_enabled
@@ -39,26 +54,65 @@ from genesis.device import Device as Device
 from genesis.device import device as device
 from genesis.edit import load_graph as load_graph
 from genesis.functions import *
+from genesis.functions.queries import finfo as finfo
+from genesis.functions.queries import iinfo as iinfo
 from genesis.io import load as load
 from genesis.io import load_checkpoint as load_checkpoint
 from genesis.io import save as save
 from genesis.io import save_checkpoint as save_checkpoint
+from genesis.kinds import BFloat16Tensor as BFloat16Tensor
+from genesis.kinds import BoolTensor as BoolTensor
+from genesis.kinds import ByteTensor as ByteTensor
+from genesis.kinds import CharTensor as CharTensor
+from genesis.kinds import DoubleTensor as DoubleTensor
+from genesis.kinds import FloatTensor as FloatTensor
+from genesis.kinds import HalfTensor as HalfTensor
+from genesis.kinds import IntTensor as IntTensor
+from genesis.kinds import LongTensor as LongTensor
+from genesis.kinds import ShortTensor as ShortTensor
+from genesis.memory_format import channels_last as channels_last
+from genesis.memory_format import channels_last_3d as channels_last_3d
+from genesis.memory_format import contiguous_format as contiguous_format
+from genesis.memory_format import layout as layout
+from genesis.memory_format import memory_format as memory_format
+from genesis.memory_format import preserve_format as preserve_format
+from genesis.memory_format import strided as strided
 from genesis.names import module_getattr
 from genesis.program import compile as compile
 from genesis.random import Generator as Generator
 from genesis.random import default_generator as default_generator
+from genesis.random import fork_rng as fork_rng
 from genesis.random import get_rng_state as get_rng_state
+from genesis.random import initial_seed as initial_seed
 from genesis.random import manual_seed as manual_seed
+from genesis.random import seed as seed
 from genesis.random import set_rng_state as set_rng_state
 from genesis.replaced import watch as _watch
 from genesis.resume import verify_resume as verify_resume
+from genesis.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
+from genesis.settings import get_default_device as get_default_device
+from genesis.settings import get_default_dtype as get_default_dtype
+from genesis.settings import get_float32_matmul_precision as get_float32_matmul_precision
+from genesis.settings import get_num_interop_threads as get_num_interop_threads
+from genesis.settings import (
+    is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled,
+)
+from genesis.settings import is_warn_always_enabled as is_warn_always_enabled
+from genesis.settings import set_default_device as set_default_device
+from genesis.settings import set_default_dtype as set_default_dtype
+from genesis.settings import set_default_tensor_type as set_default_tensor_type
+from genesis.settings import set_float32_matmul_precision as set_float32_matmul_precision
+from genesis.settings import set_flush_denormal as set_flush_denormal
+from genesis.settings import set_num_interop_threads as set_num_interop_threads
+from genesis.settings import set_warn_always as set_warn_always
+from genesis.settings import use_deterministic_algorithms as use_deterministic_algorithms
 from genesis.tensor import Size as Size
 from genesis.tensor import Tensor as Tensor
 from genesis.tensor import tensor as tensor
 from runtime.devices.pool import num_threads
 from runtime.devices.pool import set_num_threads as set_num_threads
 
-__version__ = "0.1.0"
+__version__ = version.__version__
 
 get_num_threads = num_threads
 
@@ -84,12 +138,25 @@ _SPACES = (
     accelerator,
     amp,
     autograd,
+    backends,
+    compiler,
+    cpu,
     cuda,
+    distributed,
+    hub,
+    jit,
+    mps,
+    multiprocessing,
     nn,
     optim,
+    profiler,
+    random,
     serialization,
     special,
+    testing,
     utils,
+    version,
+    xpu,
 )
 __all__ = [
     name

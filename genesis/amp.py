@@ -13,9 +13,9 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
-from compiler.errors import ChoiceError, GenesisWarning, InvariantError, MisuseError, TraceError
+from compiler.errors import ChoiceError, DeviceError, GenesisWarning, InvariantError, MisuseError, TraceError
 from compiler.ir.graph import Value
-from compiler.ir.location import user_location
+from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from compiler.ir.types import DType, bf16, f16
 from compiler.ir.types import dtype as to_dtype
@@ -52,6 +52,8 @@ class autocast(ContextDecorator, metaclass=Watched):
         cache_enabled: bool | None = None,
     ) -> None:
         self.device_type = None if device_type is None else device(device_type).type
+        if self.device_type not in (None, *_DEFAULT_DTYPE):
+            raise DeviceError(here(f"autocast for device {self.device_type!r}; Genesis has 'cpu' and 'cuda'"))
         self.dtype = None if dtype is None else to_dtype(dtype)
         self.enabled = enabled
         self._outside: list[tuple[DType, str] | None] = []

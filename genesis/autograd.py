@@ -13,8 +13,9 @@ import numpy as np
 from compiler.errors import AutogradError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
-from genesis.context import grad_mode, session
-from genesis.custom import Function
+from genesis.context import grad_mode as _grad_mode
+from genesis.context import session
+from genesis.custom import Context, Function
 from genesis.gradients import accumulate
 from genesis.history import gradients, need_history, seed_for
 from genesis.names import module_getattr
@@ -23,6 +24,7 @@ from genesis.values import held
 
 __all__ = [
     "Function",
+    "Variable",
     "backward",
     "enable_grad",
     "grad",
@@ -44,7 +46,7 @@ class _GradMode(ContextDecorator):
     enabled = True
 
     def __enter__(self) -> None:
-        self._open = grad_mode(self.enabled)
+        self._open = _grad_mode(self.enabled)
         self._open.__enter__()
 
     def __exit__(self, *exc: Any) -> None:
@@ -194,7 +196,7 @@ def grad(
 def _sum_of(parts: Sequence[Value | None], create_graph: bool, allow_unused: bool) -> Tensor | None:
     there = [g for g in parts if g is not None]
     if there:
-        with grad_mode(create_graph):
+        with _grad_mode(create_graph):
             return wrap(reduce(o.add, there))
     if allow_unused:
         return None
@@ -252,12 +254,52 @@ def _differences(func: Callable[..., Any], inputs: Sequence[Tensor], x: Tensor, 
         given = [from_array(moved) if t is x else t for t in inputs]
         return [np.array(y.value.data, np.float64).reshape(-1) for y in _several(func(*given))]
 
-    with grad_mode(False):
+    with _grad_mode(False):
         columns = [
             [(up - down) / (2 * eps) for up, down in zip(outputs(k, eps), outputs(k, -eps), strict=True)]
             for k in range(x.numel())
         ]
     return [np.stack(column, axis=1) for column in zip(*columns, strict=True)]
+
+
+class _VariableMeta(type):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, Tensor)
+
+    def __call__(cls, data: Any, requires_grad: bool = False, volatile: bool = False) -> Tensor:
+        """``data`` itself where nothing has to change, else on the same memory, with or without a gradient."""
+        return data if requires_grad == data.requires_grad else data.detach().requires_grad_(requires_grad)
+
+
+class Variable(metaclass=_VariableMeta):
+    """The old name of a tensor: ``Variable(x)`` is ``x``."""
+
+
+FunctionCtx = Context
+
+
+def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A ``backward`` whose results are not differentiated again."""
+
+    @wraps(fn)
+    def backward(ctx: Any, *args: Any) -> Any:
+        with _grad_mode(False):
+            return fn(ctx, *args)
+
+    return backward
+
+
+class save_on_cpu(ContextDecorator):
+    """A context that changes nothing: what a backward pass needs is on the CPU."""
+
+    def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
+        pass
+
+    def __enter__(self) -> save_on_cpu:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        pass
 
 
 if not TYPE_CHECKING:

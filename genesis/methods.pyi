@@ -259,9 +259,9 @@ class Methods:
         """Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
     def clip_(self, min: Any = None, max: Any = None) -> Tensor:
         """In place: Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
-    def clone(self) -> Tensor:
+    def clone(self, *, memory_format: Any = None) -> Tensor:
         """A copy with its own storage, in the order of its dimensions that ``input`` has; gradients flow through."""
-    def contiguous(self) -> Tensor:
+    def contiguous(self, memory_format: Any = None) -> Tensor:
         """The tensor itself if its elements stand in row-major order, else a copy."""
     def copy_(self, source: Any) -> Tensor:
         """Take the contents of ``source``, broadcast and cast."""
@@ -410,6 +410,8 @@ class Methods:
         """``ge`` of each element; operands broadcast and promote."""
     def ge_(self, other: Any) -> Tensor:
         """In place: ``ge`` of each element; operands broadcast and promote."""
+    def get_device(self) -> builtins.int:
+        """-1: the tensor is on the CPU."""
     @property
     def grad(self) -> Tensor | None:
         """The gradient that ``backward`` has added up; None where there is none."""
@@ -445,6 +447,18 @@ class Methods:
         """The slices along ``dim`` at ``index``, a vector or a single number."""
     def int(self) -> Tensor:
         """In int32."""
+    def is_complex(self) -> builtins.bool:
+        """False: there are no complex tensors."""
+    def is_conj(self) -> builtins.bool:
+        """False: there are no complex tensors."""
+    def is_inference(self) -> builtins.bool:
+        """False: tensors that are made in ``inference_mode`` are like others."""
+    def is_nonzero(self) -> builtins.bool:
+        """Whether the one element is not zero. Raises RuntimeError for another number of elements."""
+    def is_pinned(self, device: Any = None) -> builtins.bool:
+        """False: memory is not pinned."""
+    def is_shared(self) -> builtins.bool:
+        """False: other processes do not see the memory."""
     def isclose(
         self,
         other: Tensor,
@@ -645,7 +659,13 @@ class Methods:
     def negative_(self) -> Tensor:
         """In place: ``neg`` of each element; integers count as float32 where the result is a fraction."""
     def new_empty(
-        self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False
+        self,
+        *size: Any,
+        dtype: Any = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: builtins.bool = False,
+        pin_memory: builtins.bool = False,
     ) -> Tensor:
         """Zeros of ``size``, of ``input``'s dtype unless ``dtype`` says otherwise."""
     def new_full(
@@ -654,20 +674,40 @@ class Methods:
         fill_value: Any,
         *,
         dtype: Any = None,
+        layout: Any = None,
         device: Any = None,
         requires_grad: builtins.bool = False,
+        pin_memory: builtins.bool = False,
     ) -> Tensor:
         """A tensor of ``size`` filled with a number, of ``input``'s dtype unless ``dtype`` says otherwise."""
     def new_ones(
-        self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False
+        self,
+        *size: Any,
+        dtype: Any = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: builtins.bool = False,
+        pin_memory: builtins.bool = False,
     ) -> Tensor:
         """Ones of ``size``, of ``input``'s dtype unless ``dtype`` says otherwise."""
     def new_tensor(
-        self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False
+        self,
+        data: Any,
+        *,
+        dtype: Any = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: builtins.bool = False,
     ) -> Tensor:
         """A new tensor with a copy of ``data``, of ``input``'s dtype unless ``dtype`` says otherwise."""
     def new_zeros(
-        self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False
+        self,
+        *size: Any,
+        dtype: Any = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: builtins.bool = False,
+        pin_memory: builtins.bool = False,
     ) -> Tensor:
         """Zeros of ``size``, of ``input``'s dtype unless ``dtype`` says otherwise."""
     def nextafter(self, other: Tensor) -> Tensor:
@@ -688,6 +728,8 @@ class Methods:
         """Outer product of two vectors."""
     def permute(self, *dims: Any) -> Tensor:
         """The dimensions in another order."""
+    def pin_memory(self, device: Any = None) -> Tensor:
+        """The tensor itself: no copy to a GPU waits for it."""
     def polygamma(self, n: builtins.int) -> Tensor:
         """The ``n``-th derivative of :func:`digamma`; raises OpError for a negative ``n``."""
     def polygamma_(self, n: builtins.int) -> Tensor:
@@ -866,7 +908,7 @@ class Methods:
     def trunc_(self) -> Tensor:
         """In place: ``trunc`` of each element; integers count as float32 where the result is a fraction."""
     def type(self, dtype: Any = None, non_blocking: Any = False) -> Any:
-        """Converted to ``dtype``, which may be a text like ``"genesis.FloatTensor"``; without it, the text of its own."""
+        """Converted to ``dtype``, also ``FloatTensor`` or ``"genesis.FloatTensor"``; without it, the text of its own."""
     def type_as(self, other: Tensor) -> Tensor:
         """In the dtype of ``other``."""
     def unbind(self, dim: builtins.int = 0) -> tuple[Tensor, ...]:

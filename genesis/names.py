@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from types import ModuleType
+from dis import opmap
+from types import FrameType, ModuleType
 from typing import Any
 
-from compiler.errors import MissingNameError
+from compiler.errors import GenesisError, MissingImportError, MissingNameError
 from compiler.ir.location import here
+from genesis.scope import OUT_OF_SCOPE
 
 _NUMPY = "outside compiled steps, NumPy has it: genesis.from_numpy(np.{}(x.numpy()))"
 _ELSEWHERE: dict[str, str] = {
-    "mps": "eager tensors are on the CPU",
-    "pin_memory": "leave it away; eager tensors are on the CPU",
     "hstack": "use genesis.cat with dim=1 (dim=0 for vectors)",
     "vstack": "use genesis.stack for vectors, genesis.cat for matrices",
     "column_stack": "use genesis.stack(..., dim=1) for vectors",
     "diag": "x * genesis.eye(n) keeps the diagonal; sum it over one dimension",
     "trace": "use (x * genesis.eye(n)).sum()",
-    "grad_fn": "use x.requires_grad and x.is_leaf",
     "unique": _NUMPY.format("unique"),
     "bincount": "use genesis.zeros(n).scatter_add(0, x, genesis.ones(len(x)))",
     "multinomial": "one draw a row: (probs.log() - (-genesis.rand_like(probs).log()).log()).argmax(-1)",
@@ -37,24 +37,10 @@ _ELSEWHERE: dict[str, str] = {
     "unsqueeze_": "use x = x.unsqueeze(...)",
     "t_": "use x = x.t()",
     "transpose_": "use x = x.transpose(...)",
-    "FloatTensor": "use genesis.tensor(..., dtype=genesis.float32)",
-    "LongTensor": "use genesis.tensor(..., dtype=genesis.int64)",
-    "set_default_dtype": "pass dtype=, or use module.to(dtype)",
-    "get_default_dtype": "it is always genesis.float32",
-    "finfo": "use np.finfo(np.float32)",
-    "iinfo": "use np.iinfo(np.int64)",
-    "version": "use genesis.__version__",
     "from_pretrained": "load the arrays, then module.load_state_dict",
-    "jit": "use genesis.compile",
-    "profiler": "use step.profile()",
-    "DataParallel": "there is no distributed training",
-    "distributed": "there is no distributed training",
-    "sparse": "there are no sparse tensors",
-    "complex64": "there are no complex numbers",
     "storage": "there are no storages; .numpy() shares memory",
     "untyped_storage": "there are no storages; .numpy() shares memory",
     "data_ptr": "there are no storages; .numpy() shares memory",
-    "Variable": "use genesis.tensor(..., requires_grad=True)",
     "clip_grad_norm": "use clip_grad_norm_",
     "Buffer": "use module.register_buffer(name, tensor)",
 }
@@ -66,26 +52,52 @@ _ABSENT = frozenset(
 INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(_ABSENT, "Genesis does not have it yet"),
     **_ELSEWHERE,
+    **OUT_OF_SCOPE,
 }
 """Names of PyTorch that Genesis does not have, and the way out."""
 
 
+told: list[Callable[[str, str], None]] = []
+"""Are called with the owner and the name of everything that is missing."""
+
+
 def missing(owner: str, name: str, known: Iterable[str]) -> MissingNameError:
     """The error for ``owner.name``, with the way out or the names that are near."""
+    for tell in told:
+        tell(owner, name)
+    return MissingNameError(here(_said(owner, name, known)))
+
+
+def _said(owner: str, name: str, known: Iterable[str]) -> str:
     advice = INSTEAD.get(name)
     if advice is None:
         public = [k for k in known if not k.startswith("_")]
         near = [k for k in public if k.lower() == name.lower()] or get_close_matches(name, public, n=3)
         advice = f"did you mean {' or '.join(near)}?" if near else ""
-    return MissingNameError(here(f"{owner} has no attribute {name!r}" + (f"; {advice}" if advice else "")))
+    return f"{owner} has no attribute {name!r}" + (f"; {advice}" if advice else "")
 
 
 def module_getattr(module: str, space: Mapping[str, Any]) -> Callable[[str], Any]:
-    """A module's ``__getattr__``, which Python calls for names that the module does not have."""
+    """A module's ``__getattr__``, which Python calls for names that the module does not have.
+
+    For ``from module import name`` the error is an ImportError with the same message: Python would replace another one.
+    """
 
     def __getattr__(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise missing(f"module {module!r}", name, (k for k, v in space.items() if not isinstance(v, ModuleType)))
+        known = (k for k, v in space.items() if not isinstance(v, ModuleType))
+        raise missing_in_module(module, name, known, sys._getframe(1))
 
     return __getattr__
+
+
+def missing_in_module(module: str, name: str, known: Iterable[str], frame: FrameType) -> GenesisError:
+    """The error for ``module.name``, or for ``from module import name`` where ``frame`` is at that."""
+    error = missing(f"module {module!r}", name, known)
+    return MissingImportError(str(error), name=module) if _imports(frame) else error
+
+
+def _imports(frame: FrameType) -> bool:
+    """Whether the frame is at a ``from ... import``."""
+    return frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]

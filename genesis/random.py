@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -109,3 +112,26 @@ def advance_recorded(recording: Any, times: int = 1) -> None:
         for generator, draws in recording.drawn.items():
             start = recording.state[generator.offset_cell]
             generator.offset_cell.write(o.add(start, times * draws))
+
+
+def seed() -> int:
+    """Seed the default generator with a number that no program can foresee, and return it."""
+    number = secrets.randbits(63)
+    manual_seed(number)
+    return number
+
+
+def initial_seed() -> int:
+    """The seed of the default generator."""
+    return default_generator.initial_seed()
+
+
+@contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True, **_: Any) -> Iterator[None]:
+    """A context after which the default generator is what it was before; not with ``enabled=False``."""
+    before = default_generator.get_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            default_generator.set_state(before)

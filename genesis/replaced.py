@@ -73,7 +73,7 @@ def _note(holder: Any, module: str, name: str, before: Any, value: Any) -> None:
 def watch() -> None:
     """From now on replacements count; modules of Genesis that are imported later do not notice theirs."""
     for name, module in list(sys.modules.items()):
-        if name == _PACKAGE or name.startswith(f"{_PACKAGE}."):
+        if type(module) is ModuleType and (name == _PACKAGE or name.startswith(f"{_PACKAGE}.")):
             module.__class__ = WatchedModule
     _watching.add(_PACKAGE)
 

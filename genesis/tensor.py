@@ -17,7 +17,9 @@ from compiler.ops.reduce import normalize_axis
 from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode, session
 from genesis.device import Device, device, on_cpu
+from genesis.grad_fn import GradFn
 from genesis.history import custom
+from genesis.memory_format import channels_last, channels_last_3d, layout, strided
 from genesis.methods import Methods
 from genesis.names import missing
 from genesis.replaced import Watched
@@ -231,6 +233,28 @@ class Tensor(Methods, metaclass=_TensorMeta):
         """False: there are no sparse tensors."""
         return False
 
+    is_mps = is_xpu = is_meta = is_quantized = is_mkldnn = is_nested = is_vulkan = False
+
+    @property
+    def layout(self) -> layout:
+        """``strided``, the only one."""
+        return strided
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.numel() * self.dtype.itemsize
+
+    @property
+    def grad_fn(self) -> GradFn | None:
+        """The op that a backward pass goes through first; None for a leaf."""
+        return None if self.is_leaf else GradFn(self.value)
+
     @property
     def requires_grad(self) -> bool:
         """Whether a backward pass computes a gradient for the tensor. Assigned: :meth:`requires_grad_`."""
@@ -304,8 +328,16 @@ class Tensor(Methods, metaclass=_TensorMeta):
             layout = after(op, attrs, *layout)
         return found
 
-    def is_contiguous(self) -> bool:
-        """Whether the tensor shows its storage in row-major order without gaps."""
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Whether the tensor shows its storage in row-major order without gaps.
+
+        For ``channels_last`` and ``channels_last_3d``: whether it does with dimension 1 as the last.
+        """
+        if memory_format in (channels_last, channels_last_3d):
+            shape, strides = self._layout()
+            order = (0, *range(2, len(shape)), 1)
+            fits = len(shape) == (4 if memory_format is channels_last else 5)
+            return fits and is_contiguous(tuple(shape[d] for d in order), tuple(strides[d] for d in order))
         return self._is_whole() or is_contiguous(*self._layout())
 
     def shows_as(self, shape: tuple[int, ...]) -> bool:

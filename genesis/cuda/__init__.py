@@ -6,11 +6,12 @@ So ``"cuda" if genesis.cuda.is_available() else "cpu"`` is ``"cpu"``, and the re
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from compiler.errors import DeviceError
-from compiler.ir.location import here
 from genesis.cuda import amp as amp
+from genesis.device import no_device
 from genesis.names import module_getattr
 
 
@@ -68,41 +69,93 @@ def max_memory_reserved(device: Any = None) -> int:
 
 def synchronize(device: Any = None) -> NoReturn:
     """Raise DeviceError: there is no GPU to wait for."""
-    _no_device("synchronize")
+    no_device("cuda", "synchronize")
 
 
 def set_device(device: Any) -> NoReturn:
     """Raise DeviceError: there is no GPU to choose."""
-    _no_device("set_device")
+    no_device("cuda", "set_device")
 
 
 def current_device() -> NoReturn:
     """Raise DeviceError: there is no current GPU."""
-    _no_device("current_device")
+    no_device("cuda", "current_device")
 
 
 def get_device_name(device: Any = None) -> NoReturn:
     """Raise DeviceError: there is no GPU with a name."""
-    _no_device("get_device_name")
+    no_device("cuda", "get_device_name")
 
 
 def get_device_properties(device: Any = None) -> NoReturn:
     """Raise DeviceError: there is no GPU with properties."""
-    _no_device("get_device_properties")
+    no_device("cuda", "get_device_properties")
 
 
 def get_device_capability(device: Any = None) -> NoReturn:
     """Raise DeviceError: there is no GPU with capabilities."""
-    _no_device("get_device_capability")
+    no_device("cuda", "get_device_capability")
 
 
-def _no_device(name: str) -> NoReturn:
-    raise DeviceError(
-        here(
-            f"cuda.{name}(): eager tensors are on the CPU, genesis.cuda.is_available() is False",
-            "ask is_available() first; compile the step with backend='cuda' to run it on a GPU",
-        )
-    )
+def reset_peak_memory_stats(device: Any = None) -> None:
+    """Do nothing: no memory of a GPU is counted for eager tensors."""
+
+
+reset_max_memory_allocated = reset_max_memory_cached = reset_peak_memory_stats
+
+
+def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
+    """A text that says that eager tensors take no memory of a GPU."""
+    return "no memory of a GPU is allocated: eager tensors are on the CPU"
+
+
+def memory_stats(device: Any = None) -> dict[str, Any]:
+    """Nothing: eager tensors take no memory of a GPU."""
+    return {}
+
+
+def ipc_collect() -> None:
+    """Do nothing: no memory of a GPU is shared between processes."""
+
+
+def init() -> NoReturn:
+    """Raise DeviceError: there is no state of CUDA to set up."""
+    no_device("cuda", "init")
+
+
+def seed() -> None:
+    """Do nothing: there is no generator on a GPU. ``genesis.seed`` seeds every backend."""
+
+
+seed_all = seed
+
+
+def get_arch_list() -> list[str]:
+    """Nothing: no kernels are compiled ahead of time for eager tensors."""
+    return []
+
+
+class OutOfMemoryError(DeviceError):
+    """A GPU has no memory left; raised by no eager call, and here so that programs may name it."""
+
+
+class Event:
+    """A mark in the queue of a GPU. Raises DeviceError: there is none."""
+
+    def __init__(self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False) -> None:
+        no_device("cuda", "Event")
+
+
+class Stream:
+    """A queue of a GPU. Raises DeviceError: there is none."""
+
+    def __init__(self, device: Any = None, priority: int = 0) -> None:
+        no_device("cuda", "Stream")
+
+
+def stream(stream: Any) -> AbstractContextManager[None]:
+    """A context in which nothing changes: there is no GPU with queues."""
+    return nullcontext()
 
 
 if not TYPE_CHECKING:

@@ -28,6 +28,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     pointwise,
     pooling,
     products,
+    queries,
     rearranging,
     reductions,
     resampling,

@@ -148,6 +148,17 @@ from genesis.functions.products import matmul as matmul
 from genesis.functions.products import mm as mm
 from genesis.functions.products import mv as mv
 from genesis.functions.products import outer as outer
+from genesis.functions.queries import can_cast as can_cast
+from genesis.functions.queries import is_complex as is_complex
+from genesis.functions.queries import is_conj as is_conj
+from genesis.functions.queries import is_floating_point as is_floating_point
+from genesis.functions.queries import is_inference as is_inference
+from genesis.functions.queries import is_inference_mode_enabled as is_inference_mode_enabled
+from genesis.functions.queries import is_nonzero as is_nonzero
+from genesis.functions.queries import is_storage as is_storage
+from genesis.functions.queries import promote_types as promote_types
+from genesis.functions.queries import result_type as result_type
+from genesis.functions.queries import typename as typename
 from genesis.functions.rearranging import diagonal as diagonal
 from genesis.functions.rearranging import meshgrid as meshgrid
 from genesis.functions.rearranging import movedim as movedim

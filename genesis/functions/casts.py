@@ -12,6 +12,7 @@ from compiler.ir.types import dtype as to_dtype
 from genesis.functions.pointwise import cast
 from genesis.functions.shapes import expand, reshape, view
 from genesis.functions.table import method_only
+from genesis.kinds import NAMES, dtype_named
 from genesis.tensor import Tensor
 
 
@@ -81,20 +82,12 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
     return cast(input, other.dtype)
 
 
-_NAMES = {
-    f32: "FloatTensor", f64: "DoubleTensor", f16: "HalfTensor", bf16: "BFloat16Tensor", i64: "LongTensor",
-    i32: "IntTensor", i16: "ShortTensor", i8: "CharTensor", u8: "ByteTensor", boolean: "BoolTensor",
-}  # fmt: skip
-
-
 @method_only
 def type(input: Tensor, dtype: Any = None, non_blocking: Any = False) -> Any:
-    """Converted to ``dtype``, which may be a text like ``"genesis.FloatTensor"``; without it, the text of its own."""
+    """Converted to ``dtype``, also ``FloatTensor`` or ``"genesis.FloatTensor"``; without it, the text of its own."""
     if dtype is None:
-        return f"genesis.{_NAMES[input.dtype]}"
-    named = {name: kind for kind, name in _NAMES.items()}
-    kind = named.get(dtype.rpartition(".")[2]) if isinstance(dtype, str) else None
-    return cast(input, kind or to_dtype(dtype))
+        return f"genesis.{NAMES[input.dtype]}"
+    return cast(input, to_dtype(dtype_named(dtype)))
 
 
 @method_only

@@ -89,7 +89,7 @@ def numel(input: Tensor) -> int:
 
 
 @api()
-def clone(input: Tensor) -> Tensor:
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy with its own storage, in the order of its dimensions that ``input`` has; gradients flow through."""
     return wrap(copied(input))
 
@@ -101,7 +101,7 @@ def detach(input: Tensor) -> Tensor:
 
 
 @method_only
-def contiguous(input: Tensor) -> Tensor:
+def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor itself if its elements stand in row-major order, else a copy."""
     return input if input.is_contiguous() else row_major(copied(input))
 

@@ -1,4 +1,7 @@
-"""New tensors: filled, counted, drawn."""
+"""New tensors: filled, counted, drawn.
+
+``layout``, ``pin_memory`` and ``memory_format`` are accepted and change nothing.
+"""
 
 from __future__ import annotations
 
@@ -45,46 +48,102 @@ def _filled(value: Any, shape: tuple[int, ...], to: Any, requires_grad: bool, de
 
 @function_only
 def full(
-    size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    size: Sequence[int],
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of ``size`` filled with a number."""
     return _filled(fill_value, as_sizes((size,)), dtype, requires_grad, device)
 
 
 @function_only
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *size: Any,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """Zeros, float32 unless ``dtype`` says otherwise."""
     return _filled(0, as_sizes(size), dtype or f32, requires_grad, device)
 
 
 @function_only
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *size: Any,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
     """Ones, float32 unless ``dtype`` says otherwise."""
     return _filled(1, as_sizes(size), dtype or f32, requires_grad, device)
 
 
 @function_only
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *size: Any,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """The same as :func:`zeros`: contents are never left undefined."""
     return _filled(0, as_sizes(size), dtype or f32, requires_grad, device)
 
 
 @function_only
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """A tensor of the same shape and dtype filled with a number."""
     return _like(input, _filled(fill_value, tuple(input.shape), dtype or input.dtype, False, device), requires_grad)
 
 
 @function_only
-def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """Zeros of the same shape and dtype."""
     return full_like(input, 0, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 @function_only
-def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """Ones of the same shape and dtype."""
     return full_like(input, 1, dtype=dtype, device=device, requires_grad=requires_grad)
 
@@ -99,21 +158,39 @@ def new_full(
     fill_value: Any,
     *,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """A tensor of ``size`` filled with a number, of ``input``'s dtype unless ``dtype`` says otherwise."""
     return _filled(fill_value, as_sizes((size,)), dtype or input.dtype, requires_grad, device)
 
 
 @method_only
-def new_zeros(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_zeros(
+    input: Tensor,
+    *size: Any,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
     """Zeros of ``size``, of ``input``'s dtype unless ``dtype`` says otherwise."""
     return _filled(0, as_sizes(size), dtype or input.dtype, requires_grad, device)
 
 
 @method_only
-def new_ones(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_ones(
+    input: Tensor,
+    *size: Any,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
     """Ones of ``size``, of ``input``'s dtype unless ``dtype`` says otherwise."""
     return _filled(1, as_sizes(size), dtype or input.dtype, requires_grad, device)
 
@@ -123,7 +200,7 @@ new_empty = api(function=False, name="new_empty")(new_zeros)
 
 @method_only
 def new_tensor(
-    input: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor, data: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A new tensor with a copy of ``data``, of ``input``'s dtype unless ``dtype`` says otherwise."""
     return tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
@@ -150,8 +227,10 @@ def arange(
     step: Any = 1,
     *,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """``start, start + step, ...`` before ``end``; int64 for ints, float32 otherwise."""
     on_cpu(device)
@@ -175,7 +254,15 @@ def arange(
 
 @function_only
 def linspace(
-    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """``steps`` evenly spaced numbers from ``start`` to ``end``, both included."""
     if steps < 0:
@@ -185,7 +272,16 @@ def linspace(
 
 
 @function_only
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
     """The identity matrix."""
     if n < 0 or (m is not None and m < 0):
         raise OpError(f"the sizes of eye must not be negative, here {n} and {m}")
@@ -194,7 +290,13 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
 
 @function_only
 def rand(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Uniform on [0, 1), with as many bits as ``dtype`` (float32 unless it says otherwise) has."""
     on_cpu(device)
@@ -203,7 +305,13 @@ def rand(
 
 @function_only
 def randn(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Standard normal."""
     on_cpu(device)
@@ -223,13 +331,31 @@ def draw(kind: str, shape: tuple[int, ...], generator: Generator | None, to: Any
 
 
 @function_only
-def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def rand_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """Uniform on [0, 1) in the same shape and dtype."""
     return _like(input, rand(*input.shape, dtype=dtype or input.dtype, device=device), requires_grad)
 
 
 @function_only
-def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """Standard normal in the same shape and dtype."""
     return _like(input, randn(*input.shape, dtype=dtype or input.dtype, device=device), requires_grad)
 
@@ -242,7 +368,9 @@ def randint(
     *,
     generator: Generator | None = None,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Whole numbers in ``[low, high)``, int64; of a range from 2**24 on with 53 random bits."""
     on_cpu(device)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from genesis.names import module_getattr
-from genesis.nn import functional, init, utils
+from genesis.nn import attention, functional, init, parallel, utils
 from genesis.nn.activation import (
     CELU,
     ELU,
@@ -93,6 +93,7 @@ from genesis.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from genesis.nn.parallel import DataParallel
 from genesis.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -179,6 +180,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DataParallel",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -281,8 +283,10 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "attention",
     "functional",
     "init",
+    "parallel",
     "utils",
 ]
 

@@ -8,6 +8,8 @@ import genesis.functions as fn
 import genesis.nn.init as init
 from compiler.errors import ChoiceError, InvariantError
 from genesis.functions.multi_head import multi_head
+from genesis.nn.kernels import SDPBackend as SDPBackend
+from genesis.nn.kernels import sdpa_kernel as sdpa_kernel
 from genesis.nn.linear import Linear
 from genesis.nn.module import Module
 from genesis.tensor import Parameter, Tensor

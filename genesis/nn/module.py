@@ -430,8 +430,18 @@ class Module(metaclass=Watched):
         changes.tick()
         return self
 
-    def to(self: M, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False) -> M:
-        """Floating parameters and buffers in another dtype, everything on another device; in place."""
+    def to(
+        self: M,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: bool = False,
+        memory_format: Any = None,
+    ) -> M:
+        """Floating parameters and buffers in another dtype, everything on another device; in place.
+
+        ``memory_format`` changes nothing: tensors are contiguous.
+        """
         for argument in args:
             if isinstance(argument, Tensor):
                 dtype, device = argument.dtype, argument.device

@@ -1,5 +1,11 @@
-"""Helpers around training: data loading."""
+"""Helpers around training: data loading, checkpointing, timing."""
 
-from genesis.utils import data
+from typing import TYPE_CHECKING
 
-__all__ = ["data"]
+from genesis.names import module_getattr
+from genesis.utils import benchmark, checkpoint, data
+
+__all__ = ["benchmark", "checkpoint", "data"]
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("genesis.utils", globals())

@@ -1,0 +1,16 @@
+"""What is said once: that a call has no effect here, and what has."""
+
+from __future__ import annotations
+
+import warnings
+
+from compiler.errors import GenesisWarning
+
+_SAID: set[str] = set()
+
+
+def say_once(what: str, instead: str = "") -> None:
+    """Warn, at the first call with this text only, that ``what`` changes nothing in Genesis."""
+    if what not in _SAID:
+        _SAID.add(what)
+        warnings.warn(f"{what} changes nothing in Genesis" + (f": {instead}" if instead else ""), GenesisWarning, 3)

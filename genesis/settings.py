@@ -1,0 +1,108 @@
+"""Settings of the process that PyTorch has; where Genesis has no choice, they accept the one value it has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compiler.errors import ChoiceError, UnsupportedError
+from compiler.ir.location import here
+from compiler.ir.types import DType, dtype, f32
+from genesis.device import Device, on_cpu
+from genesis.kinds import dtype_named
+
+_state: dict[str, Any] = {
+    "precision": "highest",
+    "deterministic": False,
+    "warn_only": False,
+    "always": False,
+    "interop": 1,
+}
+
+
+def get_default_dtype() -> DType:
+    """``float32``: the dtype of new tensors of Python floats."""
+    return f32
+
+
+def set_default_dtype(d: Any) -> None:
+    """Accept ``float32``, the default dtype there is. Raises UnsupportedError for another one."""
+    if dtype(d) is not f32:
+        raise UnsupportedError(
+            here(
+                f"set_default_dtype({dtype(d)!r}): new tensors of Python floats are float32",
+                f"pass dtype={dtype(d)!r} to the functions that make tensors, and module.to({dtype(d)!r})",
+            )
+        )
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """Accept ``FloatTensor``, the default type there is. Raises UnsupportedError for another one."""
+    set_default_dtype(dtype_named(t))
+
+
+def get_default_device() -> Device:
+    """The CPU."""
+    return Device("cpu")
+
+
+def set_default_device(device: Any) -> None:
+    """Accept the CPU, the device of all eager tensors. Raises UnsupportedError for another one."""
+    on_cpu(device)
+
+
+def get_float32_matmul_precision() -> str:
+    """What :func:`set_float32_matmul_precision` set, ``"highest"`` before."""
+    return str(_state["precision"])
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Allow less than float32 in products: ``"highest"``, ``"high"`` or ``"medium"``.
+
+    Products are computed in float32 all the same; ``precision="bf16-mixed"`` makes a step use 16 bits.
+    Raises ValueError for another text.
+    """
+    if precision not in ("highest", "high", "medium"):
+        raise ChoiceError(f"precision={precision!r}; choose one of 'highest', 'high', 'medium'")
+    _state["precision"] = precision
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Ask for results that are equal from run to run; on the CPU they are, whatever ``mode`` says."""
+    _state.update(deterministic=mode, warn_only=warn_only)
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What :func:`use_deterministic_algorithms` set."""
+    return bool(_state["deterministic"])
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """What :func:`use_deterministic_algorithms` set as ``warn_only``."""
+    return bool(_state["warn_only"])
+
+
+def set_warn_always(b: bool) -> None:
+    """Do nothing: what Genesis says once stays said once."""
+    _state["always"] = b
+
+
+def is_warn_always_enabled() -> bool:
+    """What :func:`set_warn_always` set."""
+    return bool(_state["always"])
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """False: subnormal numbers are kept as they are."""
+    return False
+
+
+def get_num_interop_threads() -> int:
+    """What :func:`set_num_interop_threads` set, 1 before."""
+    return int(_state["interop"])
+
+
+def set_num_interop_threads(num: int) -> None:
+    """Do nothing: one op runs at a time, on ``set_num_threads`` threads. Raises ValueError for a number below 1."""
+    if num < 1:
+        raise ChoiceError("expected a positive number of threads")
+    _state["interop"] = num

@@ -1,0 +1,50 @@
+"""``genesis.utils.checkpoint``: the function is called. A compiled step recomputes by a plan of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from compiler.errors import ChoiceError
+from genesis.names import module_getattr
+from genesis.once import say_once
+
+__all__ = ["checkpoint", "checkpoint_sequential"]
+
+
+def checkpoint(
+    function: Callable[..., Any],
+    *args: Any,
+    use_reentrant: bool | None = None,
+    preserve_rng_state: bool = True,
+    context_fn: Any = None,
+    determinism_check: str = "default",
+    debug: bool = False,
+    early_stop: bool = True,
+    **kwargs: Any,
+) -> Any:
+    """What ``function(*args, **kwargs)`` returns; its values and gradients are those of PyTorch.
+
+    Says once that it saves no memory: ``genesis.compile(activation_memory=...)`` makes a step recompute what it must.
+    """
+    say_once("utils.checkpoint", "genesis.compile(activation_memory='1GiB') makes a step fit by recomputing")
+    return function(*args, **kwargs)
+
+
+def checkpoint_sequential(
+    functions: Iterable[Callable[..., Any]], segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any
+) -> Any:
+    """``functions`` called one after the other; see :func:`checkpoint`. Raises ValueError for ``segments < 1``."""
+    if segments < 1:
+        raise ChoiceError(f"checkpoint_sequential() takes at least one segment, not {segments}")
+    return checkpoint(_in_turn, list(functions), input)
+
+
+def _in_turn(functions: Sequence[Callable[..., Any]], input: Any) -> Any:
+    for function in functions:
+        input = function(input)
+    return input
+
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr("genesis.utils.checkpoint", globals())

@@ -1,0 +1,312 @@
+"""Namespaces about other hardware, other processes and settings answer as PyTorch does on a machine with one CPU."""
+
+import importlib
+import pickle
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import genesis
+
+torch = pytest.importorskip("torch")
+importlib.import_module("torch.utils.benchmark")
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "cuda": lambda t: (t.cuda.is_available(), t.cuda.device_count(), t.cuda.memory_allocated()),
+    "cuda types": lambda t: isinstance(t.ones(2), t.cuda.FloatTensor),
+    "cuda random": lambda t: t.cuda.random.manual_seed_all(3),
+    "cuda peak": lambda t: t.cuda.OutOfMemoryError.__name__,
+    "cudnn": lambda t: (t.backends.cudnn.version(), t.backends.cudnn.is_available()),
+    "cudnn flags": lambda t: _inside(t.backends.cudnn.flags(enabled=False), lambda: t.backends.cudnn.enabled),
+    "mps": lambda t: (t.backends.mps.is_available(), t.backends.mps.is_built(), t.mps.device_count()),
+    "xpu": lambda t: (t.xpu.is_available(), t.xpu.device_count()),
+    "cpu": lambda t: (t.cpu.is_available(), t.cpu.device_count(), t.cpu.current_device()),
+    "matmul": lambda t: t.backends.cuda.matmul.allow_tf32,
+    "jit": lambda t: (
+        t.jit.is_scripting(),
+        t.jit.is_tracing(),
+        t.jit.annotate(int, 3),
+        t.jit.unused(_dtypes),
+        t.jit.ignore(_dtypes),
+    ),
+    "jit.ignore": lambda t: t.jit.ignore(drop=True)(_dtypes),
+    "sdp": lambda t: (
+        t.nn.attention.SDPBackend.MATH.name,
+        _inside(t.nn.attention.sdpa_kernel(t.nn.attention.SDPBackend.MATH), int),
+    ),
+    "record_function": lambda t: _inside(
+        t.profiler.record_function("a"), lambda: t.autograd.profiler.record_function("b").name
+    ),
+    "checkpoint": lambda t: t.utils.checkpoint.checkpoint(
+        lambda x, y: x * y, t.ones(2), y=3, use_reentrant=False
+    ).tolist(),
+    "sequential": lambda t: t.utils.checkpoint.checkpoint_sequential(
+        [t.nn.ReLU(), t.nn.Tanh()], 2, t.zeros(2), use_reentrant=False
+    ).tolist(),
+    "default dtype": lambda t: (
+        str(t.get_default_dtype())[-7:],
+        t.set_default_dtype(t.float32),
+        str(t.get_default_device()),
+    ),
+    "default type": lambda t: t.set_default_tensor_type(t.FloatTensor),
+    "precision": lambda t: (t.get_float32_matmul_precision(), t.set_float32_matmul_precision("highest")),
+    "deterministic": lambda t: (t.use_deterministic_algorithms(False), t.are_deterministic_algorithms_enabled()),
+    "finfo": lambda t: [
+        (i.bits, i.eps, i.max, i.min, i.tiny, i.smallest_normal, i.resolution, i.dtype)
+        for i in map(t.finfo, (t.float32, t.float64, t.float16, t.bfloat16))
+    ],
+    "iinfo": lambda t: [
+        (i.bits, i.max, i.min, i.dtype) for i in map(t.iinfo, (t.int8, t.uint8, t.int16, t.int32, t.int64))
+    ],
+    "promote": lambda t: (
+        [str(t.promote_types(a, b))[6:] for a in _dtypes(t) for b in _dtypes(t)]
+        if t is torch
+        else [str(t.promote_types(a, b))[8:] for a in _dtypes(t) for b in _dtypes(t)]
+    ),
+    "can_cast": lambda t: [t.can_cast(a, b) for a in _dtypes(t) for b in _dtypes(t)],
+    "result_type": lambda t: [
+        str(t.result_type(a, b)).partition(".")[2]
+        for a in (t.ones(2), t.ones(2, dtype=t.int64), t.tensor(1), 1, 2.5, True)
+        for b in (t.ones(1, dtype=t.float16), t.tensor(1.0), t.ones(3, dtype=t.uint8), 3, 1.5)
+    ],
+    "kinds": lambda t: [
+        (isinstance(x, t.FloatTensor), isinstance(x, t.LongTensor), isinstance(x, t.Tensor))
+        for x in (t.ones(2), t.ones(2).long(), 3, t.nn.Parameter(t.ones(1)))
+    ],
+    "FloatTensor": lambda t: (
+        t.FloatTensor([1, 2]).tolist(),
+        tuple(t.FloatTensor(2, 3).shape),
+        t.FloatTensor().tolist(),
+    ),
+    "LongTensor": lambda t: (
+        t.LongTensor([[1, 2]]).tolist(),
+        tuple(t.LongTensor(2, 1).shape),
+        t.BoolTensor([True]).tolist(),
+    ),
+    "type": lambda t: (t.ones(2).type(t.LongTensor).tolist(), t.ones(1).type("torch.DoubleTensor").type()[-12:]),
+    "is": lambda t: (
+        t.is_tensor(t.ones(1)),
+        t.is_floating_point(t.ones(1)),
+        t.is_complex(t.ones(1)),
+        t.is_nonzero(t.ones(1)),
+    ),
+    "flags": lambda t: [
+        getattr(t.ones(2, 3), name)
+        for name in "is_cuda is_mps is_xpu is_meta is_quantized is_sparse nbytes itemsize".split()
+    ],
+    "pin": lambda t: (t.ones(1).is_pinned(), t.ones(1).is_shared(), t.ones(1).get_device()),
+    "formats": lambda t: [
+        (
+            x.is_contiguous(),
+            x.is_contiguous(memory_format=t.channels_last),
+            x.contiguous(memory_format=t.contiguous_format).stride(),
+        )
+        for x in (t.ones(2, 3, 4, 5), t.ones(2, 4, 5, 3).permute(0, 3, 1, 2), t.ones(2, 3))
+    ],
+    "accepted": lambda t: [
+        tuple(x.shape)
+        for x in (
+            t.empty(2, 3, memory_format=t.contiguous_format),
+            t.zeros(2, layout=t.strided, pin_memory=False),
+            t.ones_like(t.ones(2), memory_format=t.preserve_format),
+            t.nn.Linear(2, 3).to(memory_format=t.preserve_format).weight,
+            t.ones(2).clone(memory_format=t.preserve_format),
+        )
+    ],
+    "version": lambda t: (t.version.cuda, t.version.hip, t.version.debug),
+    "Variable": lambda t: (
+        isinstance(t.ones(1), t.autograd.Variable),
+        t.autograd.Variable(t.ones(2), requires_grad=True).requires_grad,
+        isinstance(3, t.autograd.Variable),
+    ),
+    "grad_fn": lambda t: _grad_fn(t, t.ones(2, requires_grad=True)),
+    "save_on_cpu": lambda t: _inside(t.autograd.graph.save_on_cpu(), int),
+    "once": lambda t: _once(t),
+    "device": lambda t: [
+        (d.type, d.index, str(d), d == t.device("cuda:0"))
+        for d in (t.device("cpu"), t.device("cuda", 0), t.device("mps"), t.device(t.device("meta")))
+    ],
+    "device is a class": lambda t: (
+        isinstance(t.ones(1).device, t.device),
+        _inside(t.device("cpu"), lambda: t.ones(2).tolist()),
+    ),
+    "device copies": lambda t: str(pickle.loads(pickle.dumps(t.device("cuda:1")))),
+    "random": lambda t: (_seeded(t, 3), isinstance(t.random.seed(), int)),
+    "parallel": lambda t: (
+        list(t.nn.DataParallel(t.nn.Linear(2, 1)).state_dict()),
+        t.nn.DataParallel(t.nn.ReLU())(t.ones(1)).tolist(),
+    ),
+    "timer": lambda t: t.utils.benchmark.Timer("x + 1", globals={"x": 1}).timeit(3).number_per_run,
+    "multiprocessing": lambda t: t.multiprocessing.get_context("spawn").get_start_method(),
+    "typename": lambda t: (t.typename(t.ones(1))[-11:], t.typename(3)),
+}
+
+
+def _dtypes(t: Any) -> list[Any]:
+    names = "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64"
+    return [getattr(t, name) for name in names.split()]
+
+
+def _inside(context: Any, call: Callable[[], Any]) -> Any:
+    with context:
+        return call()
+
+
+def _grad_fn(t: Any, x: Any) -> Any:
+    y = (x * 2).exp()
+    behind = y.grad_fn.next_functions[0][0]
+    return (
+        x.grad_fn,
+        y.detach().grad_fn,
+        y.grad_fn.name(),
+        behind.name(),
+        len(behind.next_functions),
+        bool(y.grad_fn),
+    )
+
+
+def _once(t: Any) -> Any:
+    class Double(t.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 2
+
+        @staticmethod
+        @t.autograd.function.once_differentiable
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 2
+
+    x = t.ones(2, requires_grad=True)
+    Double.apply(x).sum().backward()
+    return x.grad.tolist()
+
+
+def _seeded(t: Any, seed: int) -> Any:
+    t.manual_seed(seed)
+    first = t.rand(2).tolist()
+    with t.random.fork_rng(devices=[]):
+        t.manual_seed(seed)
+        again = t.rand(2).tolist()
+    t.rand(2)
+    return t.initial_seed(), first == again
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", CALLS)
+def test_the_answers_are_those_of_pytorch(name: str) -> None:
+    assert CALLS[name](genesis) == CALLS[name](torch)
+
+
+@pytest.mark.parametrize("mine", ["0.1.0", "2.13.0+cpu", "2.1.0a0", "2.1.0rc1", "1.8.0.dev3"])
+@pytest.mark.parametrize("other", ["1.8", "2.13", "0.1", "2.1.0", "10.0", (2, 0), (2, 13, 0), "2.1"])
+def test_versions_are_compared_as_in_pytorch(mine: str, other: Any) -> None:
+    ours, theirs = genesis.torch_version.TorchVersion(mine), torch.torch_version.TorchVersion(mine)
+    for compare in ("__lt__", "__le__", "__gt__", "__ge__", "__eq__"):
+        assert getattr(ours, compare)(other) == getattr(theirs, compare)(other), compare
+
+
+def _calls(lib: Any) -> list[Any]:
+    dist, x = lib.distributed, lib.arange(3.0)
+    outcome: list[Any] = [dist.get_rank(), dist.get_world_size(), dist.is_initialized(), dist.get_backend()]
+    for op in (dist.ReduceOp.SUM, dist.ReduceOp.MAX, dist.ReduceOp.PRODUCT):
+        dist.all_reduce(x, op=op)
+        outcome.append(x.tolist())
+    into = [lib.zeros(3)]
+    dist.all_gather(into, x)
+    dist.broadcast(x, src=0)
+    dist.barrier()
+    out = lib.zeros(3)
+    dist.all_gather_single(out, x)
+    objects: list[Any] = [None]
+    dist.all_gather_object(objects, {"a": 1})
+    work = dist.all_reduce(x, async_op=True)
+    outcome += [into[0].tolist(), x.tolist(), out.tolist(), objects, work.wait()]
+    lib.manual_seed(0)
+    model = lib.nn.parallel.DistributedDataParallel(lib.nn.Linear(3, 1))
+    with model.no_sync():
+        model(x).sum().backward()
+    model(x).sum().backward()
+    return [*outcome, list(model.state_dict()), model.module.weight.grad.tolist()]
+
+
+def test_a_group_of_one_process(tmp_path: Any) -> None:
+    found = []
+    for lib in (genesis, torch):
+        with pytest.raises(ValueError, match="has not been initialized"):
+            lib.distributed.get_rank()
+        lib.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+        try:
+            found.append(_calls(lib))
+            with pytest.raises(ValueError, match="twice"):
+                lib.distributed.init_process_group("gloo", rank=0, world_size=1)
+        finally:
+            lib.distributed.destroy_process_group()
+        assert not lib.distributed.is_initialized()
+    assert found[0] == found[1]
+
+
+PAIRS = [
+    ([1.0, 2.0], [1.0, 2.1]),
+    ([1.0], [1.0 + 1e-7]),
+    ({"a": [1.0, 2]}, {"a": [1.0, 3]}),
+    ([1, 2], [1, 2, 3]),
+    ({"a": 1}, {"b": 1}),
+    (float("nan"), float("nan")),
+    (True, True),
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=str)
+@pytest.mark.parametrize("equal_nan", [False, True])
+def test_assert_close(pair: Any, equal_nan: bool) -> None:
+    said = []
+    for lib in (genesis, torch):
+        tensors = [lib.tensor(x) if isinstance(x, list) else x for x in pair]
+        try:
+            lib.testing.assert_close(*tensors, equal_nan=equal_nan)
+            said.append("")
+        except AssertionError as error:
+            said.append(str(error))
+    assert bool(said[0]) == bool(said[1]), said
+    for part in ("Mismatched elements: [^\n]*", "Greatest absolute difference: [^(]*at index [^ ]*"):
+        assert [m[0] for m in re.finditer(part, said[0])] == [m[0] for m in re.finditer(part, said[1])]
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "float64", "int64"])
+def test_the_tolerances_of_assert_close(name: str) -> None:
+    for gap in (1e-8, 3e-7, 5e-6, 1e-4, 3e-3, 1.1e-2, 0.1):
+        outcomes = []
+        for lib in (genesis, torch):
+            kind = getattr(lib, name)
+            a, b = lib.tensor([1.0, 100.0]).to(kind), (lib.tensor([1.0, 100.0], dtype=lib.float64) * (1 + gap)).to(kind)
+            try:
+                lib.testing.assert_close(a, b)
+                outcomes.append(True)
+            except AssertionError:
+                outcomes.append(False)
+        assert outcomes[0] == outcomes[1], gap
+
+
+PATHS = """
+nn.modules.conv.Conv2d nn.modules.batchnorm._BatchNorm nn.modules.activation.MultiheadAttention nn.modules.linear.Linear
+nn.modules.loss.MSELoss nn.modules.module.Module nn.modules.container.Sequential nn.modules.Linear nn.modules.rnn.LSTM
+nn.modules.normalization.LayerNorm nn.modules.pooling.MaxPool2d nn.modules.dropout.Dropout nn.modules.sparse.Embedding
+nn.parameter.Parameter nn.parallel.DistributedDataParallel nn.utils.clip_grad.clip_grad_norm_ autograd.variable.Variable
+autograd.function.Function autograd.function.FunctionCtx autograd.grad_mode.no_grad autograd.profiler.record_function
+utils.data.dataloader.DataLoader utils.data.dataloader.default_collate utils.data.dataset.TensorDataset
+utils.data.sampler.RandomSampler utils.data._utils.collate.default_collate cuda.amp.grad_scaler.GradScaler
+cuda.amp.autocast_mode.autocast functional.einsum functional.meshgrid serialization.load
+torch_version.TorchVersion nn.attention.sdpa_kernel random.manual_seed
+""".split()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_old_paths_can_be_imported(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    for lib in ("torch", "genesis"):
+        assert hasattr(importlib.import_module(f"{lib}.{module}"), name)
+        found: Any = importlib.import_module(lib)
+        for part in path.split("."):
+            found = getattr(found, part)
