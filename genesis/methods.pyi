@@ -308,6 +308,10 @@ class Methods:
         """The same storage without gradient history."""
     def diagonal(self, offset: builtins.int = 0, dim1: builtins.int = 0, dim2: builtins.int = 1) -> Tensor:
         """The diagonal ``offset`` above the main one of ``dim1`` and ``dim2``, as the last dimension; a view."""
+    def diagonal_scatter(
+        self, src: Tensor, offset: builtins.int = 0, dim1: builtins.int = 0, dim2: builtins.int = 1
+    ) -> Tensor:
+        """A copy of ``input`` with ``src`` in place of ``input.diagonal(offset, dim1, dim2)``."""
     def diff(
         self, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None
     ) -> Tensor:
@@ -443,6 +447,30 @@ class Methods:
         """``i0`` of each element; integers count as float32 where the result is a fraction."""
     def i0_(self) -> Tensor:
         """In place: ``i0`` of each element; integers count as float32 where the result is a fraction."""
+    def index_add(self, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: builtins.float = 1) -> Tensor:
+        """``input`` with the slices of ``source``, times ``alpha``, added along ``dim`` at ``index``."""
+    def index_add_(self, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: builtins.float = 1) -> Tensor:
+        """In place: ``input`` with the slices of ``source``, times ``alpha``, added along ``dim`` at ``index``."""
+    def index_copy(self, dim: builtins.int, index: Tensor, source: Tensor) -> Tensor:
+        """``input`` with the slices of ``source`` written along ``dim`` at ``index``."""
+    def index_copy_(self, dim: builtins.int, index: Tensor, source: Tensor) -> Tensor:
+        """In place: ``input`` with the slices of ``source`` written along ``dim`` at ``index``."""
+    def index_fill(self, dim: builtins.int, index: Tensor, value: Any) -> Tensor:
+        """``input`` with a number written along ``dim`` at ``index``; a negative index counts from the end."""
+    def index_fill_(self, dim: builtins.int, index: Tensor, value: Any) -> Tensor:
+        """In place: ``input`` with a number written along ``dim`` at ``index``; a negative index counts from the end."""
+    def index_put(self, indices: Sequence[Any], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
+        """``input`` with ``values`` written to ``input[indices]``, or added there; a copy."""
+    def index_put_(self, indices: Sequence[Any], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
+        """In place: ``input`` with ``values`` written to ``input[indices]``, or added there; a copy."""
+    def index_reduce(
+        self, dim: builtins.int, index: Tensor, source: Tensor, reduce: str, *, include_self: builtins.bool = True
+    ) -> Tensor:
+        """``input`` joined with the slices of ``source`` along ``dim`` at ``index`` by "prod", "mean", "amax" or "amin"."""
+    def index_reduce_(
+        self, dim: builtins.int, index: Tensor, source: Tensor, reduce: str, *, include_self: builtins.bool = True
+    ) -> Tensor:
+        """In place: ``input`` joined with the slices of ``source`` along ``dim`` at ``index`` by "prod", "mean", "amax" or "amin"."""
     def index_select(self, dim: builtins.int, index: Tensor) -> Tensor:
         """The slices along ``dim`` at ``index``, a vector or a single number."""
     def int(self) -> Tensor:
@@ -568,6 +596,10 @@ class Methods:
         """``value`` where ``mask`` is true."""
     def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
         """In place: ``value`` where ``mask`` is true."""
+    def masked_scatter(self, mask: Tensor, source: Tensor) -> Tensor:
+        """``input`` with the elements of ``source``, in order, written where ``mask`` is true."""
+    def masked_scatter_(self, mask: Tensor, source: Tensor) -> Tensor:
+        """In place: ``input`` with the elements of ``source``, in order, written where ``mask`` is true."""
     def matmul(self, other: Tensor) -> Tensor:
         """Matrix product, batched over leading dimensions."""
     @overload
@@ -742,6 +774,10 @@ class Methods:
         """In place: ``input ** exponent`` of each element; operands broadcast and promote."""
     def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """The product of all elements, or of those along ``dim``; of integers and bools in int64."""
+    def put(self, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:
+        """``input`` with ``source`` written (added) at ``index`` of it as a vector; negative indices count from the end."""
+    def put_(self, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:
+        """In place: ``input`` with ``source`` written (added) at ``index`` of it as a vector; negative indices count from the end."""
     def quantile(
         self, q: Any, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: str = "linear"
     ) -> Tensor:
@@ -792,12 +828,30 @@ class Methods:
         """``rsqrt`` of each element; integers count as float32 where the result is a fraction."""
     def rsqrt_(self) -> Tensor:
         """In place: ``rsqrt`` of each element; integers count as float32 where the result is a fraction."""
+    def scatter(
+        self, dim: builtins.int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+    ) -> Tensor:
+        """``input`` with ``src`` (or a number) written along ``dim`` at ``index``; of several for a place the last stays."""
+    def scatter_(
+        self, dim: builtins.int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+    ) -> Tensor:
+        """In place: ``input`` with ``src`` (or a number) written along ``dim`` at ``index``; of several for a place the last stays."""
     def scatter_add(self, dim: builtins.int, index: Tensor, src: Tensor) -> Tensor:
         """``input`` with ``src`` added along ``dim`` at ``index``; of ``src`` only what ``index`` covers counts."""
     def scatter_add_(self, dim: builtins.int, index: Tensor, src: Tensor) -> Tensor:
         """In place: ``input`` with ``src`` added along ``dim`` at ``index``; of ``src`` only what ``index`` covers counts."""
+    def scatter_reduce(
+        self, dim: builtins.int, index: Tensor, src: Tensor, reduce: str, *, include_self: builtins.bool = True
+    ) -> Tensor:
+        """``input`` joined with ``src`` along ``dim`` at ``index`` by "sum", "prod", "mean", "amax" or "amin"."""
+    def scatter_reduce_(
+        self, dim: builtins.int, index: Tensor, src: Tensor, reduce: str, *, include_self: builtins.bool = True
+    ) -> Tensor:
+        """In place: ``input`` joined with ``src`` along ``dim`` at ``index`` by "sum", "prod", "mean", "amax" or "amin"."""
     def select(self, dim: builtins.int, index: builtins.int) -> Tensor:
         """The slice at ``index``, without that dimension."""
+    def select_scatter(self, src: Tensor, dim: builtins.int, index: builtins.int) -> Tensor:
+        """A copy of ``input`` with ``src`` in place of ``input.select(dim, index)``."""
     def sgn(self) -> Tensor:
         """The same as :func:`sign`."""
     def sgn_(self) -> Tensor:
@@ -826,6 +880,15 @@ class Methods:
         """``sinh`` of each element; integers count as float32 where the result is a fraction."""
     def sinh_(self) -> Tensor:
         """In place: ``sinh`` of each element; integers count as float32 where the result is a fraction."""
+    def slice_scatter(
+        self,
+        src: Tensor,
+        dim: builtins.int = 0,
+        start: builtins.int | None = None,
+        end: builtins.int | None = None,
+        step: builtins.int = 1,
+    ) -> Tensor:
+        """A copy of ``input`` with ``src`` in place of ``input[start:end:step]`` along ``dim``."""
     def softmax(self, dim: builtins.int, dtype: Any = None) -> Tensor:
         """``exp(x) / sum(exp(x))`` along ``dim``."""
     def sort(
@@ -869,6 +932,10 @@ class Methods:
         """Two dimensions exchanged."""
     def t(self) -> Tensor:
         """A matrix transposed; vectors as they are."""
+    def take(self, index: Tensor) -> Tensor:
+        """The elements at ``index`` of the tensor as a vector; a negative index counts from the end."""
+    def take_along_dim(self, indices: Tensor, dim: builtins.int | None = None) -> Tensor:
+        """:func:`gather` where the other dimensions broadcast; without ``dim``, of the tensors as vectors."""
     def tan(self) -> Tensor:
         """``tan`` of each element; integers count as float32 where the result is a fraction."""
     def tan_(self) -> Tensor:

@@ -27,11 +27,6 @@ _ELSEWHERE: dict[str, str] = {
     "bernoulli_": "use x.copy_(genesis.rand_like(x) < p)",
     "nonzero": "its shape would depend on data; masks with genesis.where keep the shape",
     "masked_select": "x[mask], outside compiled steps; genesis.where keeps the shape",
-    "index_add_": "use scatter_add_, with the index expanded",
-    "scatter": "use genesis.where, scatter_add, or x[index] = values",
-    "scatter_": "use x[index] = values, or scatter_add_",
-    "index_put_": "use x[index] = values",
-    "index_fill_": "use x[index] = value",
     "as_strided": "use views: select, narrow, reshape, permute",
     "squeeze_": "use x = x.squeeze()",
     "unsqueeze_": "use x = x.unsqueeze(...)",
@@ -46,7 +41,7 @@ _ELSEWHERE: dict[str, str] = {
 }
 _ABSENT = frozenset(
     "LazyLinear EmbeddingBag CTCLoss ctc_loss embedding_bag linalg fft svd det inverse cross kron inner "
-    "logspace histc vmap func take triu_indices tril_indices WeightedRandomSampler detect_anomaly "
+    "logspace histc vmap func triu_indices tril_indices WeightedRandomSampler detect_anomaly "
     "set_detect_anomaly custom_fwd custom_bwd random_ apply_ resize_".split()
 )
 INSTEAD: Mapping[str, str] = {

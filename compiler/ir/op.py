@@ -84,8 +84,9 @@ class Op:
     checks: it gives its first operand back, and reports an element that is not as it must be.
     converts: the result is the operand in another type.
     keeps: of a view, whether it shows each element once (``"elements"``), and in the same order (``"order"``).
-    start, join: of a reduction or a scan, the number it starts with, and the op that joins two results. A scan of two
-        operands multiplies its running result by the first one before the second one joins.
+    start, join: of a reduction, scan or scatter, the number it starts with, and the op that joins two results. Without
+        a ``join``, a scatter writes over what is there. A scan of two operands multiplies its running result by the
+        first one before the second one joins.
     finds: of a reduction to the place of an extremum, the reduction to the extremum itself.
     gradient: of an op with an anchor, whether it is the gradient of the other one.
     numbered: an element of the result depends on its number, as counting and draws do.

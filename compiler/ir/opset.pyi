@@ -493,7 +493,19 @@ class _scale_loss(Op):
 class _scaled_dot_product_attention(Op):
     def __call__(self, q: Value, k: Value, v: Value, /, *rest: Value, scale: Any = ..., causal: bool = ..., mask: bool = ..., dropout: float = ..., index: int = ...) -> tuple[Value, Value]: ...
 
+class _scatter(Op):
+    def __call__(self, x: Value, index: Value, source: Value, /, *, axis: int) -> Value: ...
+
 class _scatter_add(Op):
+    def __call__(self, x: Value, index: Value, source: Value, /, *, axis: int) -> Value: ...
+
+class _scatter_amax(Op):
+    def __call__(self, x: Value, index: Value, source: Value, /, *, axis: int) -> Value: ...
+
+class _scatter_amin(Op):
+    def __call__(self, x: Value, index: Value, source: Value, /, *, axis: int) -> Value: ...
+
+class _scatter_prod(Op):
     def __call__(self, x: Value, index: Value, source: Value, /, *, axis: int) -> Value: ...
 
 class _scatter_rows(Op):
@@ -775,7 +787,11 @@ class OpSet:
     rsqrt: _rsqrt
     scale_loss: _scale_loss
     scaled_dot_product_attention: _scaled_dot_product_attention
+    scatter: _scatter
     scatter_add: _scatter_add
+    scatter_amax: _scatter_amax
+    scatter_amin: _scatter_amin
+    scatter_prod: _scatter_prod
     scatter_rows: _scatter_rows
     sgd_momentum_update: _sgd_momentum_update
     sgd_update: _sgd_update

@@ -21,6 +21,7 @@ from compiler.ops import (  # noqa: F401
     reduce,
     resample,
     scan,
+    scatter,
     softmax,
     sort,
     special,

@@ -1,4 +1,4 @@
-"""Index ops: counting, gathering and deterministic scattering."""
+"""Index ops: counting, look-ups, and rows written to a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import OpError, OutOfRangeError
-from compiler.ir.graph import Node, Value
+from compiler.ir.graph import Value
 from compiler.ir.op import REQUIRED, Op, OpSet, register
 from compiler.ir.types import Shape, TensorType, i64
 
@@ -88,36 +88,6 @@ register(
 )
 
 
-def _infer_scatter_rows(index: TensorType, source: TensorType, rows: int) -> TensorType:
-    if index.dtype.kind != "int" or source.shape[: index.rank] != index.shape:
-        raise OpError(f"scatter_rows needs one row of the source per index, not {index} and {source}")
-    return TensorType(source.dtype, (rows, *source.shape[index.rank :]))
-
-
-def _scatter_work(node: Node) -> int:
-    return node.inputs[-1].type.size
-
-
-def _scatter_rows(index: np.ndarray, source: np.ndarray, rows: int) -> np.ndarray:
-    result = np.zeros((rows, *source.shape[index.ndim :]), source.dtype)
-    np.add.at(result, index.reshape(-1), source.reshape(index.size, *source.shape[index.ndim :]))
-    return result
-
-
-register(
-    Op(
-        "scatter_rows",
-        _infer_scatter_rows,
-        "index",
-        _scatter_rows,
-        lambda o, node, g: (None, o.take(g, node.inputs[0])),
-        attrs={"rows": REQUIRED},
-        work=_scatter_work,
-        anchor="scatter",
-    )
-)
-
-
 def _infer_gather(x: TensorType, index: TensorType, axis: int) -> TensorType:
     if index.dtype.kind != "int" or index.rank != x.rank:
         raise OpError(f"gather needs an integer index of the same rank, not {index} for {x}")
@@ -147,36 +117,6 @@ register(
         attrs={"axis": REQUIRED},
         raw=True,
         reads="lookup",
-    )
-)
-
-
-def _infer_scatter_add(x: TensorType, index: TensorType, source: TensorType, axis: int) -> TensorType:
-    if index.dtype.kind != "int" or index.shape != source.shape or index.rank != x.rank or source.dtype is not x.dtype:
-        raise OpError(
-            f"scatter_add needs index and source of one shape and the input's rank, not {index}, {source}, {x}"
-        )
-    return x
-
-
-def _scatter_add(x: np.ndarray, index: np.ndarray, source: np.ndarray, axis: int) -> np.ndarray:
-    result = x.copy()
-    places: list[Any] = list(np.indices(index.shape, sparse=True))
-    places[axis] = index
-    np.add.at(result, tuple(places), source)
-    return result
-
-
-register(
-    Op(
-        "scatter_add",
-        _infer_scatter_add,
-        "index",
-        _scatter_add,
-        lambda o, node, g: (g, None, lambda: o.gather(g, node.inputs[1], axis=node.attrs["axis"])),
-        attrs={"axis": REQUIRED},
-        work=_scatter_work,
-        anchor="scatter",
     )
 )
 

@@ -21,7 +21,7 @@ def expand(graph: Graph, claims: Claims = nothing) -> Graph:
         %0: f32[] = constant() {value=0, dtype=f32}
         %1: f32[8,4] = maximum(%x, %0)
 
-    A scatter of 16-bit floats becomes one of float32: sums are rounded once.
+    A scatter that joins 16-bit floats becomes one of float32: sums are rounded once.
     """
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
@@ -36,7 +36,7 @@ def expand(graph: Graph, claims: Claims = nothing) -> Graph:
 
 
 def _scatters_halves(node: Node) -> bool:
-    return node.op.anchor == "scatter" and node.output.dtype.is_half
+    return node.op.anchor == "scatter" and node.op.join != "" and node.output.dtype.is_half
 
 
 def _scattered_wide(node: Node, inputs: tuple[Value, ...]) -> tuple[Value] | None:

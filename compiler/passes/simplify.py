@@ -223,9 +223,9 @@ def _whole_part(node: Node, inputs: tuple[Value, ...]) -> Value | None:
 def _scatter_wide(node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """16-bit values are added up in f32 and rounded once, as the record says."""
     if not inputs[-1].type.size:
-        return inputs[0] if node.op.name == "scatter_add" else _filled(node, 0)
+        return inputs[0] if len(inputs) == 3 else _filled(node, 0)
     dtype = node.output.dtype
-    if not dtype.is_half:
+    if not dtype.is_half or not node.op.join:
         return None
     wide = [o.cast(v, to=f32) if v.dtype is dtype else v for v in inputs]
     return o.cast(node.op(*wide, **node.attrs), to=dtype)
@@ -275,5 +275,9 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "concat": (_fewer_parts,),
     "slice_scatter": (_whole_part,),
     "scatter_rows": (_scatter_wide,),
+    "scatter": (_scatter_wide,),
     "scatter_add": (_scatter_wide,),
+    "scatter_prod": (_scatter_wide,),
+    "scatter_amax": (_scatter_wide,),
+    "scatter_amin": (_scatter_wide,),
 }

@@ -33,6 +33,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     reductions,
     resampling,
     scans,
+    scattering,
     searching,
     shapes,
     sliding,

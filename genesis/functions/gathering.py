@@ -1,4 +1,4 @@
-"""Elements and slices picked, or added to, by index tensors along one dimension."""
+"""Elements and slices picked by index tensors."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from compiler.errors import IndexingError, InvariantError, OpError, UnsupportedE
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from compiler.ir.types import i64
-from compiler.ops.layout import slice_along
+from compiler.ops.elementwise import broadcast_shapes
 from compiler.ops.reduce import normalize_axis
-from genesis.functions.shapes import unsqueeze
+from genesis.functions.shapes import expand, reshape, unsqueeze
 from genesis.functions.table import api, functional_only
 from genesis.tensor import Tensor, wrap
 
@@ -17,19 +17,8 @@ from genesis.tensor import Tensor, wrap
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """``input`` along ``dim`` at ``index``, which has as many dimensions and may be smaller in the others."""
     axis = normalize_axis(dim, input.ndim)
-    x, places = _at_least_1d(input.value), _at_least_1d(index.value)
-    return wrap(_as_shape(o.gather(x, _checked(places, x.shape[axis]), axis=axis), index.shape))
-
-
-@api(inplace=True)
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """``input`` with ``src`` added along ``dim`` at ``index``; of ``src`` only what ``index`` covers counts."""
-    axis = normalize_axis(dim, input.ndim)
-    x, places, source = (_at_least_1d(t.value) for t in (input, index, src))
-    if places.type.rank == source.type.rank:
-        for a, n in enumerate(places.shape):
-            source = slice_along(o, source, a, 0, n) if source.shape[a] > n else source
-    return wrap(_as_shape(o.scatter_add(x, _checked(places, x.shape[axis]), source, axis=axis), input.shape))
+    x, places = at_least_1d(input.value), at_least_1d(index.value)
+    return wrap(as_shape(o.gather(x, checked_index(places, x.shape[axis]), axis=axis), index.shape))
 
 
 @api()
@@ -38,24 +27,55 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     axis = normalize_axis(dim, input.ndim)
     if index.ndim > 1:
         raise IndexingError(f"index_select(): index is expected to be a vector, not {index._type}")
-    x = _at_least_1d(input.value)
+    x = at_least_1d(input.value)
     order = (axis, *(a for a in range(x.type.rank) if a != axis))
     table = x if axis == 0 else o.permute(x, dims=order)
-    rows = o.take(table, _checked(_at_least_1d(index.value), x.shape[axis]))
+    rows = o.take(table, checked_index(at_least_1d(index.value), x.shape[axis]))
     if not input.ndim:
         return wrap(o.reshape(rows, shape=()))
     return wrap(rows if axis == 0 else o.permute(rows, dims=tuple(sorted(range(len(order)), key=order.__getitem__))))
 
 
-def _at_least_1d(x: Value) -> Value:
+@api()
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at ``index`` of the tensor as a vector; a negative index counts from the end."""
+    if index.dtype is not i64:
+        raise OpError(f"take(): Expected a long tensor for index, but got {index._type}")
+    row = o.reshape(input.value, shape=(input.numel(),))
+    return wrap(o.take(row, from_the_front(index.value, input.numel())))
+
+
+@api()
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """:func:`gather` where the other dimensions broadcast; without ``dim``, of the tensors as vectors."""
+    if dim is None:
+        return gather(reshape(input, -1), 0, reshape(indices, -1))
+    if input.ndim != indices.ndim:
+        raise OpError(
+            f"take_along_dim(): input and indices should have the same number of dimensions, but got {input.ndim} "
+            f"dimensions for input, and {indices.ndim} dimensions for indices"
+        )
+    axis = normalize_axis(dim, input.ndim)
+    whole = broadcast_shapes(*((*t.shape[:axis], 1, *t.shape[axis + 1 :]) for t in (input, indices)))
+    sizes = ((*whole[:axis], t.shape[axis], *whole[axis + 1 :]) for t in (input, indices))
+    x, places = (expand(t, *size) for t, size in zip((input, indices), sizes, strict=True))
+    return gather(x, axis, places)
+
+
+def from_the_front(index: Value, size: int) -> Value:
+    """``index``, where a negative one counts from the end, checked against ``size``."""
+    return o.bounded(o.where(o.lt(index, 0), o.add(index, size), index), size=size)
+
+
+def at_least_1d(x: Value) -> Value:
     return x if x.type.rank else o.reshape(x, shape=(1,))
 
 
-def _as_shape(x: Value, shape: tuple[int, ...]) -> Value:
+def as_shape(x: Value, shape: tuple[int, ...]) -> Value:
     return x if x.shape == tuple(shape) else o.reshape(x, shape=tuple(shape))
 
 
-def _checked(index: Value, size: int) -> Value:
+def checked_index(index: Value, size: int) -> Value:
     return o.bounded(index, size=size)
 
 

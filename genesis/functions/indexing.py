@@ -20,6 +20,7 @@ from compiler.ir.location import here
 from compiler.ir.op import o
 from compiler.ir.types import DType, Shape, boolean, i32, i64, u8
 from compiler.ops.elementwise import broadcast_shapes
+from genesis.functions.gathering import from_the_front
 from genesis.functions.pointwise import value_of
 from genesis.functions.shapes import permute
 from genesis.strides import Strides, contiguous_strides, dense
@@ -52,6 +53,19 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     if len(places) == 1 and _is_mask(places[0][1]) and _write_masked(view, *places[0], written):
         return
     _put(view, _without_masks(view, places), written)
+
+
+def put_places(x: Tensor, index: tuple[Any, ...], values: Tensor, accumulate: bool) -> Value:
+    """``x`` after ``x[index] = values``, or ``+=`` where each of several values for one place counts."""
+    copy = wrap(x.value)
+    if values.dtype is not x.dtype:
+        raise OpError(here(f"index_put needs values of the tensor's dtype, not {values._type} for {x._type}"))
+    if not accumulate:
+        setitem(copy, index, values)
+        return copy.value
+    view, places = _picked(copy, index)
+    _put(view, _without_masks(view, places), _without_leading_ones(values.value), accumulate=True)
+    return copy.value
 
 
 def as_operand(value: Any, to: DType) -> Value:
@@ -231,13 +245,9 @@ def _within(i: int, axis: int, x: Tensor) -> int:
 
 def _row(x: Tensor, dim: int, number: Tensor) -> Tensor:
     """``x`` without dimension ``dim``, at a number that is known only when the step runs; a view."""
-    fixed = wrap(_counted_from_the_front(number.value, x.shape[dim]))
+    fixed = wrap(from_the_front(number.value, x.shape[dim]))
     first = x if dim == 0 else permute(x, dim, *(d for d in range(x.ndim) if d != dim))
     return first.view_as_op(o.take, fixed)
-
-
-def _counted_from_the_front(index: Value, size: int) -> Value:
-    return o.bounded(o.where(o.lt(index, 0), o.add(index, size), index), size=size)
 
 
 # Masks
@@ -284,12 +294,54 @@ def _write_masked(x: Tensor, dim: int, mask: Mask, value: Value) -> bool:
     if value.type.rank > trailing:
         *lead, count = value.shape[: value.type.rank - trailing]
         if count != 1:
-            return False
+            return _write_vector(x, dim, mask, value)
         value = o.reshape(value, shape=(*lead, *[1] * spans, *value.shape[value.type.rank - trailing :]))
     flags = mask if isinstance(mask, Tensor) else from_array(mask)
     spread = o.reshape(flags.value, shape=(*(mask.shape or (1,)), *[1] * trailing))
     x.write(o.where(spread, o.expand(value, shape=tuple(x.shape)), x.value))
     return True
+
+
+def _write_vector(x: Tensor, dim: int, mask: Mask, value: Value) -> bool:
+    """Write the rows of ``value`` where ``mask`` is true, if its contents are not known yet; False for other shapes."""
+    if not isinstance(mask, Tensor) or mask.value.data is not None:
+        return False
+    row = x.shape[dim + max(mask.ndim, 1) :]
+    if dim or value.type.rank != 1 + len(row):
+        return False
+    flags = o.reshape(mask.value, shape=(mask.numel(),))
+    rows = o.expand(value, shape=(value.shape[0], *row))
+    table = o.reshape(x.value, shape=(mask.numel(), *row))
+    x.write(o.reshape(scattered_by_mask(table, flags, rows, exact=True), shape=tuple(x.shape)))
+    return True
+
+
+def scattered_by_mask(x: Value, mask: Value, rows: Value, exact: bool) -> Value:
+    """``x`` with ``rows``, in order, where ``mask`` is true: its running sum counts them.
+
+    There must be as many rows as true elements, or (not ``exact``) more: a bad number is reported when the step runs.
+    """
+    if not mask.type.size:
+        return x
+    flat, count = o.reshape(mask, shape=(mask.type.size,)), rows.shape[0]
+    running = o.cumsum(flat, axis=0)
+    found = o.sum(flat, axes=(0,))
+    size, what = (
+        (1, "the difference between the true elements of a mask and the values,")
+        if exact
+        else (
+            count + 1,
+            "the number of true elements of a mask that takes its values in order,",
+        )
+    )
+    checked = o.bounded(o.abs(o.sub(found, count)) if exact else found, size=size, what=what)
+    if not count:
+        return o.where(o.ne(checked, 0), x, x)
+    place = o.minimum(o.maximum(o.sub(running, 1), 0), count - 1)
+    place = o.add(place, o.mul(checked, 0))
+    taken = o.reshape(o.take(rows, place), shape=(*mask.shape, *rows.shape[1:]))
+    spread = o.reshape(mask, shape=(*mask.shape, *(1 for _ in rows.shape[1:])))
+    return o.where(spread, taken, x)
 
 
 # Places
@@ -302,7 +354,7 @@ def _table(x: Tensor, places: Sequence[tuple[int, Tensor]]) -> tuple[Value, Valu
     flat: Any = 0
     for d, index in places:
         n = x.shape[d]
-        inside = _counted_from_the_front(index.value, n)
+        inside = from_the_front(index.value, n)
         flat = o.add(o.mul(flat, n), inside) if isinstance(flat, Value) else inside
     others = [d for d in range(x.ndim) if d not in dims]
     order, rows = (*dims, *others), prod(x.shape[d] for d in dims)
@@ -355,8 +407,8 @@ def _gathered_strides(x: Tensor, places: Sequence[tuple[int, Tensor]], shape: Sh
     return None if found == contiguous_strides(shape) else found
 
 
-def _put(x: Tensor, places: Sequence[tuple[int, Tensor]], value: Value) -> None:
-    """Write rows; of several for one place the last stays, as in NumPy."""
+def _put(x: Tensor, places: Sequence[tuple[int, Tensor]], value: Value, accumulate: bool = False) -> None:
+    """Write rows, of several for one place the last stays, as in NumPy; or add all of them."""
     table, flat, dims = _table(x, places)
     rank, row = flat.type.rank, table.shape[1:]
     first = _front(dims)
@@ -376,7 +428,10 @@ def _put(x: Tensor, places: Sequence[tuple[int, Tensor]], value: Value) -> None:
     if first:
         order = (*range(first, first + rank), *range(first), *range(first + rank, len(picked)))
         spread = o.permute(spread, dims=order)
-    written = o.put_rows(table, flat, spread)
+    if accumulate:
+        written = o.add(table, o.scatter_rows(flat, spread, rows=table.shape[0]))
+    else:
+        written = o.put_rows(table, flat, spread)
     order = (*dims, *(d for d in range(x.ndim) if d not in dims))
     whole = o.reshape(written, shape=tuple(x.shape[d] for d in order))
     x.write(o.permute(whole, dims=tuple(sorted(range(x.ndim), key=order.__getitem__))))

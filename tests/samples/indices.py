@@ -52,11 +52,18 @@ def _(op: str, d: Draw) -> Rows:
     yield "ints", [d.ints(4), d.ints(6, low=0, high=4, to=i32)], {"axis": 0}
 
 
-@entry("scatter_add")
+@entry("scatter", "scatter_add", "scatter_prod", "scatter_amax", "scatter_amin")
 def _(op: str, d: Draw) -> Rows:
-    yield "last", [d.floats(3, 5), d.ints(3, 4, low=0, high=5), d.floats(3, 4)], {"axis": 1}
-    yield "first", [d.floats(3, 2), np.array([[0, 0], [0, 2], [0, 2], [1, 2]]), d.floats(4, 2)], {"axis": 0}
-    yield "smaller", [d.floats(4, 5), d.ints(2, 3, low=0, high=5), d.floats(2, 3)], {"axis": 1}
+    yield "permuted", [d.floats(2, 3), np.array([[2, 0, 1], [1, 2, 0]]), d.floats(2, 3)], {"axis": 1}
+    if op != "scatter":  # finite differences know the last writer of a place, gradients do not
+        yield "last", [d.distinct(3, 5), d.ints(3, 4, low=0, high=5), d.distinct(3, 4) + np.float32(0.05)], {"axis": 1}
+    yield "repeated", [d.ints(3, 5), d.ints(3, 4, low=0, high=5, to=i32), d.ints(3, 4)], {"axis": 1}
+    yield "bools", [d.bools(3, 5), d.ints(3, 4, low=0, high=5), d.bools(3, 4)], {"axis": 1}
+    zeros = np.array([[0, 2, 0], [3, 0, 1]], np.float32)
+    yield "zeros", [zeros, np.array([[0, 0, 2], [1, 1, 1]]), zeros[::-1].copy()], {"axis": 1}, False
+    rows = np.array([[0, 0], [0, 2], [0, 2], [1, 2]])
+    yield "first", [d.floats(3, 2), rows, d.floats(4, 2)], {"axis": 0}, op != "scatter"
+    yield "smaller", [d.floats(4, 5), d.ints(2, 3, low=0, high=5), d.floats(2, 3)], {"axis": 1}, op != "scatter"
     yield "empty", [d.floats(3), d.ints(0), d.floats(0)], {"axis": 0}
     yield "ints", [d.ints(3), np.array([1, 1]), d.ints(2)], {"axis": 0}
 

@@ -154,7 +154,7 @@ class _Printer:
         return loop("r", x.type.size // max(length, 1), loop("c", length, each.lines))
 
     def scatter(self) -> list[str]:
-        """``scatter_rows`` and ``scatter_add``, in the order of the index."""
+        """``scatter_rows``, and scatters along an axis, in the order of the index."""
         (value,) = self.graph.outputs
         node = value.producer
         assert node is not None
@@ -162,7 +162,7 @@ class _Printer:
         index, source = node.inputs[-2:]
         n = Index.of(Var("n", source.type.size))
         first = "0"
-        if node.op.name == "scatter_rows":
+        if len(node.inputs) == 2:
             width = prod(source.shape[index.type.rank :])
             row, column = n.divmod(width)
             place = f"{self.body.value(index, row, each)} * {width} + {self.body.index(column)}"
@@ -172,7 +172,9 @@ class _Printer:
             coordinates[axis] = Index()
             rest, step = self.body.index(join(coordinates, value.shape)), prod(value.shape[axis + 1 :])
             place = f"{self.body.value(index, n, each)} * {step} + {rest}"
-        each(f"sums[{place}] += {self.body.value(source, n, each)};")
+        term, target = self.body.value(source, n, each), f"sums[{place}]"
+        joined = spell(node.op.join, value.dtype, [target, term]) if node.op.join else term
+        each(f"{target} = {self.body.narrowed(joined, value.dtype) if value.dtype.kind != 'float' else joined};")
         end = self.body.stored("o0[i]", self.body.narrowed("sums[i]", value.dtype), value.dtype)
         return [
             f"static {wide(value.dtype)} sums[{max(size, 1)}];",

@@ -1,4 +1,4 @@
-"""Scatters: sums at places that an index tells, in its order, so that the result never varies."""
+"""Scatters: what is joined at places that an index tells, in its order, so that the result never varies."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from math import prod
 from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.kernels import LoopKernel, parameters_of
-from compiler.codegen.c.spelling import STORAGE, index_text
+from compiler.codegen.c.spelling import STORAGE, index_text, spell
 from compiler.codegen.c.writer import Writer
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node
+from compiler.ir.types import boolean
 
 
 def scatter_kernel(node: Node, check_base: int) -> LoopKernel:
-    """``scatter_rows`` and ``scatter_add``: added in the order of the index, so that the result never varies."""
+    """``scatter_rows``, and scatters along an axis."""
     graph = node.body
     assert graph is not None
     (value,) = graph.outputs
     scatter = value.producer
     assert scatter is not None
-    if value.dtype.is_half:
+    if value.dtype.is_half and scatter.op.join:
         raise NotImplementedError(
             f"{scatter.op.name} of 16-bit values in C; cast the source to float32 first\n  at {scatter.loc}"
         )
     params = graph.inputs()
     body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
-    text, total = (_scatter_rows if scatter.op.name == "scatter_rows" else _scatter_add)(body, scatter)
+    text, total = (_scatter_rows if len(scatter.inputs) == 2 else _scatter_along)(body, scatter)
     parameters, operands = parameters_of(params, graph.outputs, {})
     head = Writer()
     head.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
@@ -66,8 +67,8 @@ def _scatter_rows(body: Body, scatter: Node) -> tuple[Writer, int]:
     return out, width
 
 
-def _scatter_add(body: Body, scatter: Node) -> tuple[Writer, int]:
-    """One thread: the base copied, then every source element added at its place."""
+def _scatter_along(body: Body, scatter: Node) -> tuple[Writer, int]:
+    """One thread: the base copied, then every source element joined to, or written over, its place."""
     base, index, source = scatter.inputs
     axis = scatter.attrs["axis"]
     out = Writer(1)
@@ -76,7 +77,7 @@ def _scatter_add(body: Body, scatter: Node) -> tuple[Writer, int]:
     text = body.value(base, Index.of(i), copy)
     out.open(f"for (long i = 0; i < {base.type.size}; i++)")
     out.extend(copy.out)
-    out(f"o0[i] = {text};")
+    out(f"o0[i] = {body.stored(scatter.output, text)};")
     out.close()
     add = Scope(Writer(2), frozenset({"n"}))
     n = Index.of(Var("n", source.type.size))
@@ -87,6 +88,12 @@ def _scatter_add(body: Body, scatter: Node) -> tuple[Writer, int]:
     width = prod(base.shape[axis + 1 :])
     out.open(f"for (long n = 0; n < {source.type.size}; n++)")
     out.extend(add.out)
-    out(f"o0[{index_text(join(coordinates, base.shape))} + {width} * {target}] += {value};")
+    place, dtype = f"o0[{index_text(join(coordinates, base.shape))} + {width} * {target}]", base.dtype
+    if scatter.op.join == "add" and dtype is not boolean:
+        out(f"{place} += {value};")
+    else:
+        joined = spell(scatter.op.join, dtype, [place, value]) if scatter.op.join else value
+        joined = f"({joined}) != 0" if dtype is boolean else joined
+        out(f"{place} = {body.stored(scatter.output, joined)};")
     out.close()
     return out, 1

@@ -6,7 +6,7 @@ from math import prod
 
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.reduction import start
-from compiler.codegen.triton.spelling import COMPUTE, TYPES, index_text, is_large
+from compiler.codegen.triton.spelling import COMPUTE, TYPES, index_text, is_large, spell
 from compiler.codegen.triton.task import (
     Argument,
     Task,
@@ -23,18 +23,19 @@ from compiler.ir.types import TensorType
 GLANCE = 1024  # indices that a program looks at together
 PICK = 16  # rows that it adds together where one of them is its own
 COLUMNS = 256  # columns of such a row
-BLOCK = 1024  # elements of a program of ``scatter_add``
+BLOCK = 1024  # elements of a program of a scatter along an axis
 
 
 def scatter_tasks(node: Node) -> list[Task]:
-    """The launches of a ``scatter_rows`` or ``scatter_add``."""
+    """The launches of a ``scatter_rows``, or of a scatter along an axis."""
     assert node.body is not None
     scatter = node.body.outputs[0].producer
     assert scatter is not None
     kernel = _Scatter(node, scatter)
-    sparse = scatter.op.name == "scatter_rows" and scatter.attrs["rows"] > scatter.inputs[0].type.size
-    if scatter.op.name == "scatter_add":
-        kernel.add()
+    along = len(scatter.inputs) == 3
+    sparse = not along and scatter.attrs["rows"] > scatter.inputs[0].type.size
+    if along:
+        kernel.along()
     elif sparse:
         kernel.first_rows()
     else:
@@ -147,7 +148,7 @@ class _Scatter:
         top.block(f"for start in range({begin}, {count}, {self.glance}):", far.lines)
         top(f"tl.store(o0 + row * {width} + c, total{body.mask(['c'])})")
 
-    def add(self) -> None:
+    def along(self) -> None:
         """A program goes through all indices along the axis for each place of its block."""
         base, index, source = self.scatter.inputs
         axis, size = self.scatter.attrs["axis"], base.type.size
@@ -155,7 +156,7 @@ class _Scatter:
         body = self.body
         body.masks = {"i": "mask"} if size % block else {}
         self.grid, self.warps = (ceil_div(size, block), 1, 1), warps_for(block)
-        self.summary = f"Adds along axis {axis} of {base.type} where the index says."
+        self.summary = f"{self.scatter.op.name} along axis {axis} of {base.type}."
         i, n = Index.of(Var("i", max(size, 2))), Index.of(Var("n", max(index.shape[axis], 2)))
 
         here = Scope(frozenset({"i"}))
@@ -174,7 +175,8 @@ class _Scatter:
         match = f"({mine} == {index_text(coordinates[axis])})"
         hit = body.assign(along, "hit", f"{guard} & {match}" if guard else match)
         value = body.value(source, place, along, hit if "i" in body.variables(place) else "")
-        along(f"total += tl.where({hit}, {value}, {start('sum', source.dtype)})")
+        joined = spell(self.scatter.op.join, base.dtype, ["total", value]) if self.scatter.op.join else value
+        along(f"total = tl.where({hit}, {joined}, total).to(total.dtype)")
         here.block(f"for step in range(0, {index.shape[axis]}):", along.lines)
         here(f"tl.store(o0 + i, total{body.mask(['i'])})")
         self.top = here
