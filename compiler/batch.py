@@ -30,9 +30,6 @@ class Part(NamedTuple):
     axis: int = 0
 
 
-_EXTREMA = {"maximum": "max", "logical_or": "max", "minimum": "min", "logical_and": "min"}
-"""What joins the micro-batches' extrema, by the op that joins two elements."""
-
 SAME, SUM, MEAN, OWN = Part("same"), Part("sum"), Part("mean"), Part("own")
 Found = tuple[Part, ...] | None
 """The parts of an op's results; None where they do not follow from the micro-batches."""
@@ -44,8 +41,8 @@ def derive(node: Node, parts: Sequence[Part]) -> Found:
     Known by name are composites of which the expansion would tell less.
     """
     name, ways = node.op.name, {p.way for p in parts}
-    if name == "batch_norm" and parts[0] == ("rows", 0) and ways == {"rows", "same"}:
-        return parts[0], OWN, OWN
+    if node.op.statistics and parts[0] == ("rows", 0) and ways == {"rows", "same"}:
+        return parts[0], *(OWN,) * (len(node.outputs) - 1)
     if name == "unbiased" and parts[0] == OWN:
         return (OWN,)
     if ways <= {"same", "own"}:
@@ -229,7 +226,7 @@ def repeats(value: Value, axis: int) -> bool:
     node = value.producer
     if node is None:
         return False
-    if node.op.name in ("zeros", "ones"):
+    if node.op.kind == "pointwise" and node.op.is_free and not node.op.numbered:
         return True
     if node.op.name != "expand":
         return False
@@ -277,10 +274,10 @@ def _aligned(node: Node, parts: Sequence[Part], given: set[Value] | None, rank: 
 
 
 def _pointwise(node: Node, parts: Sequence[Part], given: set[Value] | None) -> Part | None:
-    """How a result joins, given how operands do; ops known by name are those that commute with sums."""
+    """How a result joins, given how operands do."""
     if any(p.way == "rows" for p in parts):
         return _aligned(node, parts, given, node.output.type.rank)
-    name, ways = node.op.name, [p.way for p in parts]
+    algebra, ways = node.op.algebra, [p.way for p in parts]
     varying = [w for w in ways if w != "same"]
     way = varying[0] if len(set(varying)) == 1 else ""
     linear = way in ("sum", "mean")
@@ -288,13 +285,13 @@ def _pointwise(node: Node, parts: Sequence[Part], given: set[Value] | None) -> P
     if node.op.converts:
         keeps = floating or (way != "mean" and node.output.dtype.kind == "int" and not _floats(node))
         return parts[0] if keeps else None
-    if name == "neg":
+    if algebra == "negative":
         return Part({"max": "min", "min": "max"}.get(way, way))
-    if name in ("mul", "div") and linear and len(varying) == 1:
-        return Part(way) if name == "mul" or ways[1] == "same" else None
-    if name in ("add", "sub") and linear and (way == "mean" or len(varying) == 2):
+    if algebra in ("product", "quotient") and linear and len(varying) == 1:
+        return Part(way) if algebra == "product" or ways[1] == "same" else None
+    if algebra == "sum" and linear and (way == "mean" or len(varying) == 2):
         return Part(way)
-    if way and _EXTREMA.get(name) == way:
+    if way in ("max", "min") and algebra == way:
         return Part(way)
     return None
 
@@ -305,14 +302,12 @@ def _floats(node: Node) -> bool:
 
 def _reduction(op: Op, node: Node, part: Part) -> Part | None:
     axes = node.attrs["axes"]
-    extremum = _EXTREMA.get(op.join)
+    algebra = OPS[op.join].algebra if op.join else ""
     if part.way != "rows":
-        return part if (op.join == "add" and part.way in ("sum", "mean")) or part.way == extremum else None
+        return part if part.way == algebra or (algebra == "sum" and part.way == "mean") else None
     if part.axis not in axes:
         return part if node.attrs["keepdim"] else Part("rows", part.axis - sum(a < part.axis for a in axes))
-    if op.join == "add":
-        return SUM
-    return Part(extremum) if extremum else None
+    return Part(algebra) if algebra in ("sum", "max", "min") else None
 
 
 def _averaged(found: Part | None, axes: Sequence[int], part: Part) -> Found:

@@ -43,6 +43,9 @@ REQUIRED: Any = object()
 
 KINDS = ("pointwise", "view", "reduce", "contract", "index", "random", "composite", "loop", "grad", "fused")
 
+Algebra = Literal["", "sum", "product", "quotient", "negative", "max", "min"]
+"""What an elementwise op does to numbers; ``sum`` is also a difference, ``max`` and ``min`` are also "or" and "and"."""
+
 Reads = Literal["place", "memory", "rows", "lookup", "window", "parts", "slice"]
 """Where an op reads its operands for an element of its result.
 
@@ -89,6 +92,8 @@ class Op:
         first one before the second one joins.
     finds: of a reduction to the place of an extremum, the reduction to the extremum itself.
     gradient: of an op with an anchor, whether it is the gradient of the other one.
+    algebra: of a pointwise op, the operation on numbers that it is, where sums or extrema over a batch pass through it.
+    statistics: it takes statistics of the batch, all results but the first: of each micro-batch where there are some.
     numbered: an element of the result depends on its number, as counting and draws do.
     updates: it computes new parameters or moments, which a skipped step throws away.
     spreads: an infinity or a NaN in any operand always shows in the result; ``exp(-inf)``, say, hides one.
@@ -118,6 +123,8 @@ class Op:
     join: str = ""
     finds: str = ""
     gradient: bool = False
+    algebra: Algebra = ""
+    statistics: bool = False
     numbered: bool = False
     updates: bool = False
     spreads: bool = False

@@ -10,7 +10,7 @@ import numpy as np
 from compiler.errors import DivisionError, OpError
 from compiler.ir.builder import constant
 from compiler.ir.graph import Node, Value
-from compiler.ir.op import CHEAP, OPS, REQUIRED, Op, OpSet, register
+from compiler.ir.op import CHEAP, OPS, REQUIRED, Algebra, Op, OpSet, register
 from compiler.ir.types import DType, Shape, TensorType, boolean, f32, i64, promote, u8
 
 FP32_ON_CUDA = {"cuda": "fp32"}
@@ -127,6 +127,7 @@ def pointwise(
     cost: int = CHEAP,
     rounds: bool = True,
     spreads: bool = False,
+    algebra: Algebra = "",
 ) -> Op:
     """Register a pointwise primitive; one without a VJP is not differentiable."""
     return register(
@@ -142,6 +143,7 @@ def pointwise(
             cost=cost,
             rounds=rounds,
             spreads=spreads,
+            algebra=algebra,
         )
     )
 
@@ -237,7 +239,16 @@ unary("cos", np.cos, lambda o, x, y: o.neg(o.sin(x)), SINE)
 unary("tanh", np.tanh, lambda o, x, y: o.mul(o.sub(1, y), o.add(1, y)), POWER)
 unary("erf", erf_reference, lambda o, x, y: o.mul(1.1283791670955126, o.exp(o.neg(o.mul(x, x)))), POWER)
 
-pointwise("neg", np.negative, lambda o, node, g: (o.neg(g),), arity=1, refuses=("bool",), rounds=False, spreads=True)
+pointwise(
+    "neg",
+    np.negative,
+    lambda o, node, g: (o.neg(g),),
+    arity=1,
+    refuses=("bool",),
+    rounds=False,
+    spreads=True,
+    algebra="negative",
+)
 pointwise("abs", np.abs, lambda o, node, g: (o.mul(g, o.sign(node.inputs[0])),), arity=1, rounds=False, spreads=True)
 for _name, _reference, _refuses in (
     ("sign", _sign, ()),
@@ -248,13 +259,14 @@ for _name, _reference, _refuses in (
 ):
     pointwise(_name, _reference, no_slope, arity=1, refuses=_refuses)
 
-pointwise("add", np.add, lambda o, node, g: (g, g), spreads=True)
-pointwise("sub", np.subtract, lambda o, node, g: (g, lambda: o.neg(g)), refuses=("bool",), spreads=True)
+pointwise("add", np.add, lambda o, node, g: (g, g), spreads=True, algebra="sum")
+pointwise("sub", np.subtract, lambda o, node, g: (g, lambda: o.neg(g)), refuses=("bool",), spreads=True, algebra="sum")
 pointwise(
     "mul",
     np.multiply,
     lambda o, node, g: (lambda: o.mul(g, node.inputs[1]), lambda: o.mul(g, node.inputs[0])),
     spreads=True,
+    algebra="product",
 )
 
 
@@ -296,7 +308,7 @@ def _choose_vjp(name: str) -> Gradient:
     return vjp
 
 
-pointwise("div", np.true_divide, _div_vjp, refuses=NOT_FLOAT, prepare=promoted_float, cost=DIVISION)
+pointwise("div", np.true_divide, _div_vjp, refuses=NOT_FLOAT, prepare=promoted_float, cost=DIVISION, algebra="quotient")
 
 
 def _not_zero(x: np.ndarray, what: str) -> np.ndarray:
@@ -342,8 +354,8 @@ def _remainder(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 pointwise("pow", _power, _pow_vjp, refuses=("bool",), autocast=FP32_ON_CUDA, cost=POWER)
-pointwise("maximum", np.maximum, _choose_vjp("lt"), rounds=False)
-pointwise("minimum", np.minimum, _choose_vjp("gt"), rounds=False)
+pointwise("maximum", np.maximum, _choose_vjp("lt"), rounds=False, algebra="max")
+pointwise("minimum", np.minimum, _choose_vjp("gt"), rounds=False, algebra="min")
 pointwise("floor_divide", _floor_divide, no_slope, refuses=("bool",), prepare=_prepare_division, cost=DIVISION)
 pointwise(
     "remainder",
@@ -364,8 +376,6 @@ for _name, _reference in {
     "le": np.less_equal,
     "gt": np.greater,
     "ge": np.greater_equal,
-    "logical_and": np.logical_and,
-    "logical_or": np.logical_or,
     "logical_xor": np.logical_xor,
     "logical_not": np.logical_not,
     "isnan": np.isnan,
@@ -373,6 +383,9 @@ for _name, _reference in {
     "isfinite": np.isfinite,
 }.items():
     pointwise(_name, _reference, arity=_reference.nin, result=boolean)
+
+pointwise("logical_and", np.logical_and, result=boolean, algebra="min")
+pointwise("logical_or", np.logical_or, result=boolean, algebra="max")
 
 
 def _prepare_where(operands: Sequence[Any]) -> list[Value]:

@@ -269,6 +269,7 @@ register(
         "composite",
         vjp=_grouped_vjp(axes=(0,)),
         expand=_expand_batch_norm,
+        statistics=True,
         attrs={"eps": 1e-5},
     )
 )
