@@ -31,6 +31,7 @@ from genesis import distributed as distributed
 from genesis import hub as hub
 from genesis import jit as jit
 from genesis import legacy as _legacy  # makes the old paths
+from genesis import linalg as linalg
 from genesis import mps as mps
 from genesis import multiprocessing as multiprocessing
 from genesis import nn as nn
@@ -145,6 +146,7 @@ _SPACES = (
     distributed,
     hub,
     jit,
+    linalg,
     mps,
     multiprocessing,
     nn,

@@ -6,9 +6,11 @@ import builtins
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
+from genesis.functions.decompositions import SignLogDeterminant
 from genesis.functions.pointwise import Dim
 from genesis.functions.rearranging import Dims
 from genesis.functions.reductions import ValuesIndices
+from genesis.functions.selections import Histogram
 from genesis.functions.statistics import MinMax
 from genesis.history import Handle
 from genesis.random import Generator
@@ -104,6 +106,8 @@ class Methods:
         """``input + alpha * other``."""
     def add_(self, other: Any, *, alpha: builtins.float = 1) -> Tensor:
         """In place: ``input + alpha * other``."""
+    def addbmm(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
+        """``beta * input + alpha * sum(batch1 @ batch2)`` over the batch."""
     def addcdiv(self, tensor1: Any, tensor2: Any, *, value: builtins.float = 1) -> Tensor:
         """``input + value * tensor1 / tensor2``."""
     def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: builtins.float = 1) -> Tensor:
@@ -114,6 +118,10 @@ class Methods:
         """In place: ``input + value * tensor1 * tensor2``."""
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
         """``beta * input + alpha * (mat1 @ mat2)`` of matrices."""
+    def addmv(self, mat: Tensor, vec: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
+        """``beta * input + alpha * (mat @ vec)``."""
+    def addr(self, vec1: Tensor, vec2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
+        """``beta * input + alpha * outer(vec1, vec2)``."""
     def all(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """``all`` over ``dim`` (an int, several, or None for all)."""
     def allclose(
@@ -168,6 +176,12 @@ class Methods:
         self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False
     ) -> Tensor:
         """Where the elements of :func:`sort` were; int64."""
+    def argwhere(self) -> Tensor:
+        """The indices of all elements that are not zero, one in a row. Eager only."""
+    def as_strided(
+        self, size: Sequence[builtins.int], stride: Sequence[builtins.int], storage_offset: builtins.int = 0
+    ) -> Tensor:
+        """A view of a contiguous tensor: element ``i`` is its element ``storage_offset + sum(i * stride)``."""
     def asin(self) -> Tensor:
         """``asin`` of each element; integers count as float32 where the result is a fraction."""
     def asin_(self) -> Tensor:
@@ -197,8 +211,14 @@ class Methods:
         """Add the gradient of this tensor with respect to every leaf it depends on to the leaf's ``.grad``."""
     def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
         """``beta * input + alpha * (batch1 @ batch2)`` of batches of matrices."""
+    def bernoulli(self, p: builtins.float | None = None, *, generator: Generator | None = None) -> Tensor:
+        """1 with the probability in ``input`` (or ``p``), else 0, in the dtype of ``input``."""
+    def bernoulli_(self, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
+        """Fill with 1 with probability ``p``, a number or a tensor, else 0."""
     def bfloat16(self) -> Tensor:
         """In bfloat16."""
+    def bincount(self, weights: Tensor | None = None, minlength: builtins.int = 0) -> Tensor:
+        """How often each number from 0 on is an element of ``input``, or the sum of its ``weights``."""
     def bitwise_and(self, other: Any) -> Tensor:
         """``bitwise_and`` of bool or integer tensors."""
     def bitwise_and_(self, other: Any) -> Tensor:
@@ -235,12 +255,20 @@ class Methods:
         """Which of the intervals between the sorted ``boundaries`` each element is in."""
     def byte(self) -> Tensor:
         """In uint8."""
+    def cauchy_(
+        self, median: builtins.float = 0, sigma: builtins.float = 1, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Fill with draws from the Cauchy distribution of this median and half width at half height."""
     def ceil(self) -> Tensor:
         """``ceil`` of each element; integers count as float32 where the result is a fraction."""
     def ceil_(self) -> Tensor:
         """In place: ``ceil`` of each element; integers count as float32 where the result is a fraction."""
     def char(self) -> Tensor:
         """In int8."""
+    def cholesky(self, upper: builtins.bool = False) -> Tensor:
+        """The lower triangular ``L`` with ``L L^T = input``, or its transpose. Eager only; raises if there is none."""
+    def cholesky_solve(self, L: Tensor, upper: builtins.bool = False) -> Tensor:
+        """``X`` with ``L L^T X = input``, of a factor by :func:`cholesky`. Eager only."""
     def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """At most ``chunks`` views of equal size, the last may be smaller; of an empty tensor ``chunks`` empty ones."""
     def clamp(self, min: Any = None, max: Any = None) -> Tensor:
@@ -269,6 +297,8 @@ class Methods:
         """``copysign`` of each element; operands broadcast and promote."""
     def copysign_(self, other: Any) -> Tensor:
         """In place: ``copysign`` of each element; operands broadcast and promote."""
+    def corrcoef(self) -> Tensor:
+        """The correlations of variables, in rows, over observations, in columns."""
     def cos(self) -> Tensor:
         """``cos`` of each element; integers count as float32 where the result is a fraction."""
     def cos_(self) -> Tensor:
@@ -279,8 +309,14 @@ class Methods:
         """In place: ``cosh`` of each element; integers count as float32 where the result is a fraction."""
     def count_nonzero(self, dim: Dim = None) -> Tensor:
         """How many elements, of all or along ``dim``, are not zero; int64."""
+    def cov(
+        self, *, correction: builtins.int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
+    ) -> Tensor:
+        """The covariances of variables, in rows, over observations, in columns, which weights may count."""
     def cpu(self) -> Tensor:
         """The tensor itself: eager tensors are on the CPU."""
+    def cross(self, other: Tensor, dim: builtins.int | None = None) -> Tensor:
+        """The cross product along ``dim``, or the first dimension of size 3; the others broadcast."""
     def cuda(self, device: Any = None, non_blocking: builtins.bool = False) -> Tensor:
         """Refused, as ``to("cuda")`` is: a step that is compiled with ``backend="cuda"`` runs on a GPU."""
     def cummax(self, dim: builtins.int) -> ValuesIndices:
@@ -304,8 +340,16 @@ class Methods:
         """Degrees as radians."""
     def deg2rad_(self) -> Tensor:
         """In place: Degrees as radians."""
+    def det(self) -> Tensor:
+        """The determinants of square matrices ``[*, n, n]``. Eager only."""
     def detach(self) -> Tensor:
         """The same storage without gradient history."""
+    def diag(self, diagonal: builtins.int = 0) -> Tensor:
+        """A matrix with this vector as the diagonal ``diagonal`` above the main one; or that diagonal of a matrix."""
+    def diag_embed(self, offset: builtins.int = 0, dim1: builtins.int = -2, dim2: builtins.int = -1) -> Tensor:
+        """Zeros with the last dimension on the diagonal ``offset`` above the main one of new dimensions."""
+    def diagflat(self, offset: builtins.int = 0) -> Tensor:
+        """A matrix with all elements on the diagonal ``offset`` above the main one."""
     def diagonal(self, offset: builtins.int = 0, dim1: builtins.int = 0, dim2: builtins.int = 1) -> Tensor:
         """The diagonal ``offset`` above the main one of ``dim1`` and ``dim2``, as the last dimension; a view."""
     def diagonal_scatter(
@@ -320,6 +364,8 @@ class Methods:
         """The derivative of the logarithm of the gamma function."""
     def digamma_(self) -> Tensor:
         """In place: The derivative of the logarithm of the gamma function."""
+    def dist(self, other: Tensor, p: builtins.float = 2) -> Tensor:
+        """The norm of order ``p`` of the difference; the two broadcast."""
     def div(self, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         """True division, or rounded down (``"floor"``) or towards zero (``"trunc"``)."""
     def div_(self, other: Any, *, rounding_mode: str | None = None) -> Tensor:
@@ -332,6 +378,8 @@ class Methods:
         """The inner product of two vectors."""
     def double(self) -> Tensor:
         """In float64."""
+    def dsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """Equal parts, or parts cut at indices, along the third dimension."""
     def eq(self, other: Any) -> Tensor:
         """``eq`` of each element; operands broadcast and promote."""
     def eq_(self, other: Any) -> Tensor:
@@ -366,6 +414,8 @@ class Methods:
         """``expm1`` of each element; integers count as float32 where the result is a fraction."""
     def expm1_(self) -> Tensor:
         """In place: ``expm1`` of each element; integers count as float32 where the result is a fraction."""
+    def exponential_(self, lambd: builtins.float = 1, *, generator: Generator | None = None) -> Tensor:
+        """Fill with draws of density ``lambd exp(-lambd x)``."""
     def fill_(self, value: Any) -> Tensor:
         """Set every element to a number."""
     def fix(self) -> Tensor:
@@ -376,6 +426,10 @@ class Methods:
         """Dimensions ``start_dim`` to ``end_dim`` as one."""
     def flip(self, *dims: Any) -> Tensor:
         """A copy that is reversed along ``dims``."""
+    def fliplr(self) -> Tensor:
+        """The second dimension reversed; a copy."""
+    def flipud(self) -> Tensor:
+        """The first dimension reversed; a copy."""
     def float(self) -> Tensor:
         """In float32."""
     def float_power(self, exponent: Any) -> Tensor:
@@ -414,6 +468,8 @@ class Methods:
         """``ge`` of each element; operands broadcast and promote."""
     def ge_(self, other: Any) -> Tensor:
         """In place: ``ge`` of each element; operands broadcast and promote."""
+    def geometric_(self, p: builtins.float, *, generator: Generator | None = None) -> Tensor:
+        """Fill with the numbers of trials, 1 or more, until one of probability ``p`` succeeds."""
     def get_device(self) -> builtins.int:
         """-1: the tensor is on the CPU."""
     @property
@@ -439,6 +495,14 @@ class Methods:
         """0 below zero, 1 above, ``values`` at zero."""
     def heaviside_(self, values: Tensor) -> Tensor:
         """In place: 0 below zero, 1 above, ``values`` at zero."""
+    def histc(self, bins: builtins.int = 100, min: builtins.float = 0, max: builtins.float = 0) -> Tensor:
+        """How many elements are in each of ``bins`` equal intervals from ``min`` to ``max``, both included."""
+    def histogram(
+        self, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False
+    ) -> Histogram:
+        """How many elements (or the sum of their weights) are between the edges ``bins``, or in so many equal intervals."""
+    def hsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """Equal parts, or parts cut at indices, along the second dimension; of a vector along the first."""
     def hypot(self, other: Any) -> Tensor:
         """``hypot`` of each element; operands broadcast and promote."""
     def hypot_(self, other: Any) -> Tensor:
@@ -473,8 +537,12 @@ class Methods:
         """In place: ``input`` joined with the slices of ``source`` along ``dim`` at ``index`` by "prod", "mean", "amax" or "amin"."""
     def index_select(self, dim: builtins.int, index: Tensor) -> Tensor:
         """The slices along ``dim`` at ``index``, a vector or a single number."""
+    def inner(self, other: Tensor) -> Tensor:
+        """The products of the last dimensions, added up: ``[*, n]`` and ``[+, n]`` give ``[*, +]``."""
     def int(self) -> Tensor:
         """In int32."""
+    def inverse(self) -> Tensor:
+        """The inverse of square matrices ``[*, n, n]``. Eager only; raises for a singular one."""
     def is_complex(self) -> builtins.bool:
         """False: there are no complex tensors."""
     def is_conj(self) -> builtins.bool:
@@ -507,6 +575,8 @@ class Methods:
         """Whether each element is positive infinity."""
     def isreal(self) -> Tensor:
         """True everywhere: no tensor is complex."""
+    def kron(self, other: Tensor) -> Tensor:
+        """The Kronecker product: each element of ``input`` times all of ``other``, as blocks."""
     def kthvalue(self, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False) -> ValuesIndices:
         """The ``k``-th least element along ``dim``, counted from 1, and where it was."""
     def lcm(self, other: Tensor) -> Tensor:
@@ -553,6 +623,10 @@ class Methods:
         """In place: ``log2`` of each element; integers count as float32 where the result is a fraction."""
     def log_(self) -> Tensor:
         """In place: ``log`` of each element; integers count as float32 where the result is a fraction."""
+    def log_normal_(
+        self, mean: builtins.float = 1, std: builtins.float = 2, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Fill with exponentials of normal draws of this mean and standard deviation."""
     def log_softmax(self, dim: builtins.int, dtype: Any = None) -> Tensor:
         """``log(softmax(x))`` along ``dim``."""
     def logaddexp(self, other: Any) -> Tensor:
@@ -561,6 +635,8 @@ class Methods:
         """``logaddexp2`` of each element; operands broadcast and promote."""
     def logcumsumexp(self, dim: builtins.int) -> Tensor:
         """``log(cumsum(exp(x)))`` along ``dim``, without overflow."""
+    def logdet(self) -> Tensor:
+        """The logarithms of determinants; NaN of negative ones. Eager only."""
     def logical_and(self, other: Any) -> Tensor:
         """Elementwise ``and``; anything not zero is true."""
     def logical_and_(self, other: Any) -> Tensor:
@@ -600,8 +676,14 @@ class Methods:
         """``input`` with the elements of ``source``, in order, written where ``mask`` is true."""
     def masked_scatter_(self, mask: Tensor, source: Tensor) -> Tensor:
         """In place: ``input`` with the elements of ``source``, in order, written where ``mask`` is true."""
+    def masked_select(self, mask: Tensor) -> Tensor:
+        """The elements where ``mask`` is true, as a vector. Eager only."""
     def matmul(self, other: Tensor) -> Tensor:
         """Matrix product, batched over leading dimensions."""
+    def matrix_exp(self) -> Tensor:
+        """The exponential of square matrices: a Taylor series of ``input / 2**s``, squared ``s`` times. Eager only."""
+    def matrix_power(self, n: builtins.int) -> Tensor:
+        """``n`` equal matrices multiplied; a negative ``n`` takes the inverse (eager only)."""
     @overload
     def max(self, dim: None = None) -> Tensor:
         """The largest of all elements, of those along ``dim`` (values and indices), or of each pair of two tensors."""
@@ -642,6 +724,10 @@ class Methods:
         """``mul`` of each element; operands broadcast and promote."""
     def mul_(self, other: Any) -> Tensor:
         """In place: ``mul`` of each element; operands broadcast and promote."""
+    def multinomial(
+        self, num_samples: builtins.int, replacement: builtins.bool = False, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Places drawn with probabilities in proportion to ``input`` (one row, or rows), int64."""
     def multiply(self, other: Any) -> Tensor:
         """``mul`` of each element; operands broadcast and promote."""
     def multiply_(self, other: Any) -> Tensor:
@@ -746,6 +832,8 @@ class Methods:
         """The next number from ``input`` towards ``other``; not in a compiled step."""
     def nextafter_(self, other: Tensor) -> Tensor:
         """In place: The next number from ``input`` towards ``other``; not in a compiled step."""
+    def nonzero(self, *, as_tuple: builtins.bool = False) -> Any:
+        """The indices of all elements that are not zero, one in a row; or one tensor for each dimension. Eager only."""
     def norm(self, p: Any = "fro", dim: Dim = None, keepdim: builtins.bool = False, dtype: Any = None) -> Tensor:
         """Vector norm of order ``p`` ("fro" is 2) over ``dim`` or all elements."""
     def normal_(
@@ -786,6 +874,10 @@ class Methods:
         """Radians as degrees."""
     def rad2deg_(self) -> Tensor:
         """In place: Radians as degrees."""
+    def random_(
+        self, low: builtins.int = 0, high: builtins.int | None = None, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Fill with whole numbers from ``[low, high)``; one number is ``high``; without any, all that the dtype holds."""
     def ravel(self) -> Tensor:
         """The elements as a vector: a view where strides allow one, else a copy."""
     def reciprocal(self) -> Tensor:
@@ -802,6 +894,10 @@ class Methods:
         """``remainder`` of each element; operands broadcast and promote."""
     def remainder_(self, other: Any) -> Tensor:
         """In place: ``remainder`` of each element; operands broadcast and promote."""
+    def renorm(self, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
+        """Each slice along ``dim`` whose norm of order ``p`` exceeds ``maxnorm`` is scaled down to it."""
+    def renorm_(self, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
+        """In place: Each slice along ``dim`` whose norm of order ``p`` exceeds ``maxnorm`` is scaled down to it."""
     def repeat(self, *repeats: Any) -> Tensor:
         """The tensor tiled ``repeats`` times along each dimension."""
     def repeat_interleave(
@@ -820,6 +916,8 @@ class Methods:
         """Keep ``.grad`` of a tensor that is not a leaf, too."""
     def roll(self, shifts: Dims, dims: Dims | None = None) -> Tensor:
         """The elements moved on by ``shifts`` along ``dims`` (None: as one vector), the last ones to the front."""
+    def rot90(self, k: builtins.int = 1, dims: Sequence[builtins.int] = (0, 1)) -> Tensor:
+        """Turned ``k`` times by 90 degrees, from the first of ``dims`` towards the second."""
     def round(self, *, decimals: builtins.int = 0) -> Tensor:
         """Rounded to ``decimals`` places behind the point (before it, where negative), halves to the even digit."""
     def round_(self, *, decimals: builtins.int = 0) -> Tensor:
@@ -889,6 +987,8 @@ class Methods:
         step: builtins.int = 1,
     ) -> Tensor:
         """A copy of ``input`` with ``src`` in place of ``input[start:end:step]`` along ``dim``."""
+    def slogdet(self) -> SignLogDeterminant:
+        """The sign of determinants, and the logarithms of their absolute values. Eager only."""
     def softmax(self, dim: builtins.int, dtype: Any = None) -> Tensor:
         """``exp(x) / sum(exp(x))`` along ``dim``."""
     def sort(
@@ -897,6 +997,8 @@ class Methods:
         """The elements in order along ``dim``, and where they were. Equal ones keep their order; a NaN is the largest."""
     def split(self, split_size: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """Pieces of a size, or of the sizes given, along ``dim``."""
+    def split_with_sizes(self, split_sizes: Sequence[builtins.int], dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """Views of parts of these sizes."""
     def sqrt(self) -> Tensor:
         """``sqrt`` of each element; integers count as float32 where the result is a fraction."""
     def sqrt_(self) -> Tensor:
@@ -926,6 +1028,10 @@ class Methods:
         """In place: ``input - alpha * other``."""
     def sum(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """``sum`` over ``dim`` (an int, several, or None for all)."""
+    def sum_to_size(self, *size: Any) -> Tensor:
+        """The sum over the dimensions along which ``size`` broadcasts to the shape."""
+    def svd(self, some: builtins.bool = True, compute_uv: builtins.bool = True) -> tuple[Tensor, Tensor, Tensor]:
+        """``U``, ``S`` and ``V`` (not its transpose) with ``input = U diag(S) V^T``. Eager only."""
     def swapaxes(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
         """Two dimensions exchanged."""
     def swapdims(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
@@ -944,6 +1050,8 @@ class Methods:
         """``tanh`` of each element; integers count as float32 where the result is a fraction."""
     def tanh_(self) -> Tensor:
         """In place: ``tanh`` of each element; integers count as float32 where the result is a fraction."""
+    def tensor_split(self, indices_or_sections: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """Views of so many parts, the first ones longer by one where it does not divide; or of parts cut at indices."""
     def tile(self, *dims: Any) -> Tensor:
         """The tensor repeated ``dims`` times along its last dimensions, or along new ones in front."""
     def to(
@@ -960,6 +1068,8 @@ class Methods:
         self, k: builtins.int, dim: builtins.int = -1, largest: builtins.bool = True, sorted: builtins.bool = True
     ) -> ValuesIndices:
         """The ``k`` largest (least) elements along ``dim`` in order, and where they were; of equals the first ones."""
+    def trace(self) -> Tensor:
+        """The sum of the diagonal of a matrix."""
     def transpose(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Two dimensions exchanged."""
     def tril(self, diagonal: builtins.int = 0) -> Tensor:
@@ -986,6 +1096,21 @@ class Methods:
         """The windows of ``size`` along ``dimension``, ``step`` apart; the elements of a window are the last dimension."""
     def uniform_(self, a: builtins.float = 0.0, b: builtins.float = 1.0, generator: Generator | None = None) -> Tensor:
         """Fill with uniform draws from ``[a, b)``."""
+    def unique(
+        self,
+        sorted: builtins.bool = True,
+        return_inverse: builtins.bool = False,
+        return_counts: builtins.bool = False,
+        dim: builtins.int | None = None,
+    ) -> Any:
+        """The different elements, or slices along ``dim``, in order; where each came to, and how often. Eager only."""
+    def unique_consecutive(
+        self,
+        return_inverse: builtins.bool = False,
+        return_counts: builtins.bool = False,
+        dim: builtins.int | None = None,
+    ) -> Any:
+        """The elements, or slices along ``dim``, without those that equal the one before them. Eager only."""
     def unsqueeze(self, dim: builtins.int) -> Tensor:
         """A new dimension of size 1 at ``dim``."""
     def var(
@@ -997,10 +1122,14 @@ class Methods:
         correction: builtins.float | None = None,
     ) -> Tensor:
         """Variance over ``dim``, divided by ``n - correction`` (1 by default). ``var(x, False)`` means ``unbiased``."""
+    def vdot(self, other: Tensor) -> Tensor:
+        """The dot product of two vectors."""
     def view(self, *size: Any, dtype: Any = None) -> Tensor:
         """In another shape, without a copy; of a dtype: the same memory read as that dtype."""
     def view_as(self, other: Tensor) -> Tensor:
         """In the shape of ``other``, without a copy."""
+    def vsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        """Equal parts, or parts cut at indices, along the first dimension."""
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """The tensor where ``condition`` holds, else ``other``."""
     def xlogy(self, other: Any) -> Tensor:

@@ -15,19 +15,6 @@ from genesis.scope import OUT_OF_SCOPE
 
 _NUMPY = "outside compiled steps, NumPy has it: genesis.from_numpy(np.{}(x.numpy()))"
 _ELSEWHERE: dict[str, str] = {
-    "hstack": "use genesis.cat with dim=1 (dim=0 for vectors)",
-    "vstack": "use genesis.stack for vectors, genesis.cat for matrices",
-    "column_stack": "use genesis.stack(..., dim=1) for vectors",
-    "diag": "x * genesis.eye(n) keeps the diagonal; sum it over one dimension",
-    "trace": "use (x * genesis.eye(n)).sum()",
-    "unique": _NUMPY.format("unique"),
-    "bincount": "use genesis.zeros(n).scatter_add(0, x, genesis.ones(len(x)))",
-    "multinomial": "one draw a row: (probs.log() - (-genesis.rand_like(probs).log()).log()).argmax(-1)",
-    "bernoulli": "use (genesis.rand_like(p) < p).float()",
-    "bernoulli_": "use x.copy_(genesis.rand_like(x) < p)",
-    "nonzero": "its shape would depend on data; masks with genesis.where keep the shape",
-    "masked_select": "x[mask], outside compiled steps; genesis.where keeps the shape",
-    "as_strided": "use views: select, narrow, reshape, permute",
     "squeeze_": "use x = x.squeeze()",
     "unsqueeze_": "use x = x.unsqueeze(...)",
     "t_": "use x = x.t()",
@@ -40,9 +27,9 @@ _ELSEWHERE: dict[str, str] = {
     "Buffer": "use module.register_buffer(name, tensor)",
 }
 _ABSENT = frozenset(
-    "LazyLinear EmbeddingBag CTCLoss ctc_loss embedding_bag linalg fft svd det inverse cross kron inner "
-    "logspace histc vmap func triu_indices tril_indices WeightedRandomSampler detect_anomaly "
-    "set_detect_anomaly custom_fwd custom_bwd random_ apply_ resize_".split()
+    "LazyLinear EmbeddingBag CTCLoss ctc_loss embedding_bag fft "
+    "vmap func WeightedRandomSampler detect_anomaly "
+    "set_detect_anomaly custom_fwd custom_bwd apply_ resize_".split()
 )
 INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(_ABSENT, "Genesis does not have it yet"),

@@ -21,6 +21,7 @@ from compiler.ir.types import Shape, TensorType
 from compiler.ops.layout import slice_length
 from genesis.bits import BITS
 from genesis.diagonals import diagonal_of, place
+from genesis.strided import strided_of
 from genesis.values import TensorValue
 
 Strides = tuple[int, ...]
@@ -100,6 +101,8 @@ def after(op: Callable[..., Any], attrs: dict[str, Any], shape: Shape, strides: 
         return (*shape[:-1], last), (*(s * last // before for s in strides[:-1]), 1)
     if op is diagonal_of:
         return (*shape[:-2], place(shape, attrs["offset"])[0]), (*strides[:-2], strides[-2] + strides[-1])
+    if op is strided_of:
+        return attrs["shape"], attrs["memory"]
     if op is o.take:  # one row
         return shape[1:], strides[1:]
     return shape, strides
@@ -114,6 +117,8 @@ def first(
     if op is diagonal_of:
         _, row, column = place(shape, attrs["offset"])
         return before + row * strides[-2] + column * strides[-1]
+    if op is strided_of:
+        return before + int(attrs["offset"])
     if op is o.take:
         return before + int(operands[0]) * strides[0]
     if op is BITS and attrs.get("last") is not None:

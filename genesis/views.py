@@ -11,6 +11,7 @@ from compiler.ir.op import o
 from genesis.bits import BITS, bits_attrs
 from genesis.cells import Cell
 from genesis.diagonals import diagonal_of, put_diagonal
+from genesis.strided import put_strided, strided_of
 from genesis.values import TensorValue, held
 
 
@@ -61,6 +62,8 @@ def put(base: Value, views: tuple[View, ...], value: Value) -> Value:
         return o.put_rows(base, index, inner)
     if op is diagonal_of:
         return put_diagonal(base, inner, **attrs)
+    if op is strided_of:
+        return put_strided(base, inner, **attrs)
     if op in (o.detach, contents, as_leaf):
         return inner
     if op is o.expand and inner.type.size == base.type.size:

@@ -29,9 +29,22 @@ from genesis.functions.creation import randn_like as randn_like
 from genesis.functions.creation import randperm as randperm
 from genesis.functions.creation import zeros as zeros
 from genesis.functions.creation import zeros_like as zeros_like
+from genesis.functions.decompositions import cholesky as cholesky
+from genesis.functions.decompositions import cholesky_solve as cholesky_solve
+from genesis.functions.decompositions import det as det
+from genesis.functions.decompositions import inverse as inverse
+from genesis.functions.decompositions import logdet as logdet
+from genesis.functions.decompositions import matrix_exp as matrix_exp
+from genesis.functions.decompositions import matrix_power as matrix_power
+from genesis.functions.decompositions import slogdet as slogdet
+from genesis.functions.decompositions import svd as svd
 from genesis.functions.distances import cosine_similarity as cosine_similarity
 from genesis.functions.distances import pairwise_distance as pairwise_distance
 from genesis.functions.distances import pdist as pdist
+from genesis.functions.draws import bernoulli as bernoulli
+from genesis.functions.draws import multinomial as multinomial
+from genesis.functions.draws import normal as normal
+from genesis.functions.draws import randint_like as randint_like
 from genesis.functions.einstein import einsum as einsum
 from genesis.functions.elementary import bitwise_left_shift as bitwise_left_shift
 from genesis.functions.elementary import bitwise_right_shift as bitwise_right_shift
@@ -63,6 +76,49 @@ from genesis.functions.gathering import gather as gather
 from genesis.functions.gathering import index_select as index_select
 from genesis.functions.gathering import take as take
 from genesis.functions.gathering import take_along_dim as take_along_dim
+from genesis.functions.joining import atleast_1d as atleast_1d
+from genesis.functions.joining import atleast_2d as atleast_2d
+from genesis.functions.joining import atleast_3d as atleast_3d
+from genesis.functions.joining import broadcast_tensors as broadcast_tensors
+from genesis.functions.joining import cartesian_prod as cartesian_prod
+from genesis.functions.joining import column_stack as column_stack
+from genesis.functions.joining import dsplit as dsplit
+from genesis.functions.joining import dstack as dstack
+from genesis.functions.joining import fliplr as fliplr
+from genesis.functions.joining import flipud as flipud
+from genesis.functions.joining import hsplit as hsplit
+from genesis.functions.joining import hstack as hstack
+from genesis.functions.joining import rot90 as rot90
+from genesis.functions.joining import split_with_sizes as split_with_sizes
+from genesis.functions.joining import sum_to_size as sum_to_size
+from genesis.functions.joining import tensor_split as tensor_split
+from genesis.functions.joining import vsplit as vsplit
+from genesis.functions.joining import vstack as vstack
+from genesis.functions.matrices import addbmm as addbmm
+from genesis.functions.matrices import addmv as addmv
+from genesis.functions.matrices import addr as addr
+from genesis.functions.matrices import as_strided as as_strided
+from genesis.functions.matrices import block_diag as block_diag
+from genesis.functions.matrices import cdist as cdist
+from genesis.functions.matrices import combinations as combinations
+from genesis.functions.matrices import corrcoef as corrcoef
+from genesis.functions.matrices import cov as cov
+from genesis.functions.matrices import cross as cross
+from genesis.functions.matrices import diag as diag
+from genesis.functions.matrices import diag_embed as diag_embed
+from genesis.functions.matrices import diagflat as diagflat
+from genesis.functions.matrices import dist as dist
+from genesis.functions.matrices import fill as fill
+from genesis.functions.matrices import inner as inner
+from genesis.functions.matrices import kron as kron
+from genesis.functions.matrices import logspace as logspace
+from genesis.functions.matrices import renorm as renorm
+from genesis.functions.matrices import scalar_tensor as scalar_tensor
+from genesis.functions.matrices import tensordot as tensordot
+from genesis.functions.matrices import trace as trace
+from genesis.functions.matrices import tril_indices as tril_indices
+from genesis.functions.matrices import triu_indices as triu_indices
+from genesis.functions.matrices import vdot as vdot
 from genesis.functions.pointwise import abs as abs
 from genesis.functions.pointwise import acos as acos
 from genesis.functions.pointwise import acosh as acosh
@@ -212,6 +268,14 @@ from genesis.functions.scattering import slice_scatter as slice_scatter
 from genesis.functions.searching import bucketize as bucketize
 from genesis.functions.searching import isin as isin
 from genesis.functions.searching import searchsorted as searchsorted
+from genesis.functions.selections import argwhere as argwhere
+from genesis.functions.selections import bincount as bincount
+from genesis.functions.selections import histc as histc
+from genesis.functions.selections import histogram as histogram
+from genesis.functions.selections import masked_select as masked_select
+from genesis.functions.selections import nonzero as nonzero
+from genesis.functions.selections import unique as unique
+from genesis.functions.selections import unique_consecutive as unique_consecutive
 from genesis.functions.shapes import broadcast_to as broadcast_to
 from genesis.functions.shapes import cat as cat
 from genesis.functions.shapes import chunk as chunk
@@ -273,6 +337,7 @@ multiply = mul
 native_channel_shuffle = channel_shuffle
 negative = neg
 not_equal = ne
+row_stack = vstack
 subtract = sub
 swapdims = swapaxes
 trapz = trapezoid

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from ml_dtypes import finfo
 
-from compiler.errors import ArgumentError, OpError, TraceError
-from compiler.ir.location import here, user_location
+from compiler.errors import ArgumentError, OpError
+from compiler.ir.location import here
 from compiler.ir.op import OPS, o
 from compiler.ir.types import boolean, f32, f64, i64
 from compiler.ir.types import dtype as to_dtype
@@ -385,10 +385,12 @@ def randint(
 
 
 @function_only
-def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
-    """A random permutation of ``range(n)``."""
-    if current_recording() is not None:
-        raise TraceError(
-            f"randperm inside a compiled step\n  at {user_location()}\n  make the permutation outside and pass it in"
-        )
-    return from_array((generator or default_generator).permutation(n))
+def randperm(
+    n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A random permutation of ``range(n)``, int64: the order of ``n`` draws."""
+    on_cpu(device)
+    if n < 0:
+        raise OpError(f"n must be non-negative, got {n}")
+    order = o.argsort(draw("uniform", (n,), generator, f64).value, count=n)
+    return _leaf(wrap(o.cast(order, to=to_dtype(dtype or i64))), requires_grad)

@@ -31,13 +31,6 @@ OWNERS = (
 )
 
 
-def recipe(name: str, pattern: str, **values: object) -> np.ndarray:
-    """The value of the expression in the advice for ``name``."""
-    found = re.search(pattern, INSTEAD[name])
-    assert found, INSTEAD[name]
-    return np.array(eval(found[0], {"genesis": genesis, "np": np, "softmax": genesis.softmax, **values}))
-
-
 @pytest.mark.parametrize("module", [m for m in OWNERS if m is not genesis.Tensor])
 def test_a_missing_name_is_an_error_of_genesis(module: object) -> None:
     with pytest.raises(AttributeError, match=r"has no attribute 'wolfram'(.|\n)*test_names\.py") as raised:
@@ -58,21 +51,6 @@ def test_a_known_name_gets_advice_and_no_guess(name: str) -> None:
             continue
         with pytest.raises(AttributeError, match=re.escape(INSTEAD[name])):
             getattr(owner, name)
-
-
-def test_sums_and_copies_are_right() -> None:
-    counts = recipe("bincount", r"genesis\.zeros.*", x=genesis.tensor([1, 1, 2]), n=4)
-    np.testing.assert_array_equal(counts, [0, 2, 1, 0])
-    square = genesis.tensor([[1.0, 2.0], [3.0, 4.0]])
-    assert recipe("trace", r"\(x \* .*", x=square, n=2) == 5
-
-
-def test_draws_have_the_probabilities_given() -> None:
-    genesis.manual_seed(0)
-    probs = genesis.tensor([[0.0, 0.25, 0.75]]).expand(4000, 3)
-    drawn = recipe("multinomial", r"\(probs.*", probs=probs)
-    np.testing.assert_allclose(np.bincount(drawn, minlength=3) / 4000, [0, 0.25, 0.75], atol=0.03)
-    assert abs(recipe("bernoulli", r"\(genesis.*", p=genesis.full((4000,), 0.3)).mean() - 0.3) < 0.03
 
 
 def test_new_tensors_take_the_dtype_of_another() -> None:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import genesis
-from compiler.errors import TraceError
 from genesis.random import Generator
 from tests.genesis.recorded import Recorded
 
@@ -114,11 +113,6 @@ def test_a_recorded_step_draws_what_eager_draws_and_goes_on() -> None:
     recorded()
     np.testing.assert_array_equal(out.numpy(), eager[0])
     assert start == (11, 0)
-
-
-def test_what_cannot_be_recorded_says_so() -> None:
-    with pytest.raises(TraceError, match=r"randperm inside a compiled step\n  at test_random.py:"):
-        Recorded(lambda: genesis.randperm(3))
 
 
 def test_doubles_have_53_random_bits() -> None:

@@ -1,0 +1,63 @@
+"""Linear algebra under PyTorch's names. Decompositions run outside compiled steps only, and have gradients."""
+
+from typing import TYPE_CHECKING
+
+from genesis.functions.decompositions import (
+    cholesky,
+    cond,
+    det,
+    eigh,
+    eigvalsh,
+    inv,
+    lstsq,
+    matrix_exp,
+    matrix_norm,
+    matrix_power,
+    matrix_rank,
+    multi_dot,
+    pinv,
+    qr,
+    slogdet,
+    solve,
+    solve_triangular,
+    svdvals,
+    vecdot,
+    vector_norm,
+)
+from genesis.functions.decompositions import full_svd as svd
+from genesis.functions.decompositions import last_cross as cross
+from genesis.functions.decompositions import last_diagonal as diagonal
+from genesis.functions.decompositions import matrix_or_vector_norm as norm
+from genesis.functions.products import matmul
+from genesis.names import module_getattr
+
+__all__ = [
+    "cholesky",
+    "cond",
+    "cross",
+    "det",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "lstsq",
+    "matmul",
+    "matrix_exp",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "multi_dot",
+    "norm",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+    "svd",
+    "svdvals",
+    "vecdot",
+    "vector_norm",
+]
+
+if not TYPE_CHECKING:
+    __getattr__ = module_getattr(__name__, globals())
