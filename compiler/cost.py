@@ -82,9 +82,10 @@ class MemoryCost:
         arguments: what a call is given.
         results: what a call returns.
         arena: all temporaries, at their peak.
-        gradients: those of them at the peak that the optimizer is yet to read.
-        saved: those of them at the peak that the forward pass left for the backward pass.
-        temporaries: the others at the peak. The rest of the arena is lost between them.
+        gradients: the results alive at the peak that the optimizer is yet to read.
+        saved: those that the forward pass left for the backward pass.
+        temporaries: the others. A kernel may write a result over an operand, and gaps between results are lost, so the
+            three may add up to more or less than the arena.
         scratch: what kernels pack and buffer in.
         peak: the line whose op runs at the peak.
     """

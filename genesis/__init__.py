@@ -78,6 +78,7 @@ from genesis.memory_format import layout as layout
 from genesis.memory_format import memory_format as memory_format
 from genesis.memory_format import preserve_format as preserve_format
 from genesis.memory_format import strided as strided
+from genesis.monitoring import monitor as monitor
 from genesis.names import module_getattr
 from genesis.program import compile as compile
 from genesis.random import Generator as Generator
@@ -88,6 +89,7 @@ from genesis.random import initial_seed as initial_seed
 from genesis.random import manual_seed as manual_seed
 from genesis.random import seed as seed
 from genesis.random import set_rng_state as set_rng_state
+from genesis.rate_test import lr_finder as lr_finder
 from genesis.replaced import watch as _watch
 from genesis.resume import verify_resume as verify_resume
 from genesis.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled

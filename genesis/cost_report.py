@@ -39,9 +39,9 @@ class CostReport(Cost):
             ("arguments", memory.arguments, ""),
             ("results", memory.results, ""),
             ("temporaries at the peak", memory.arena, f"at {memory.peak}" if memory.peak is not None else ""),
-            ("  gradients", memory.gradients, ""),
-            ("  saved activations", memory.saved, ""),
-            ("  others", memory.temporaries, ""),
+            ("  alive then: gradients", memory.gradients, ""),
+            ("    saved activations", memory.saved, ""),
+            ("    others", memory.temporaries, ""),
             ("scratch of kernels", memory.scratch, ""),
             ("total", memory.total, f"{verdict} into the {amount(processor.memory, 'B')} of {processor.name}"),
         ]

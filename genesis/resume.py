@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from copy import deepcopy
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,7 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import ChoiceError, ResumeError
-from genesis.guards.reachable import Reachable
-from genesis.io import load_checkpoint, save_checkpoint
-from genesis.nn.module import Module
-from genesis.program import CompiledFunction
-from genesis.pytree import leaves
-from genesis.random import get_rng_state, set_rng_state
-from genesis.tensor import Tensor
+from genesis.states import TrainingState, plain
 
 Batches = Callable[[int], Sequence[Any]] | Sequence[Sequence[Any]]
 
@@ -69,7 +61,7 @@ def verify_resume(
         raise ChoiceError(f"verify_resume(n={n}, k={k}): both are numbers of calls, at least 1")
     if (save is None) != (load is None):
         raise ChoiceError("verify_resume() takes save= and load= together: the one reads what the other wrote")
-    training = _Training(step, objects)
+    training = TrainingState(step, objects)
     write, read = save or training.save, load or training.load
 
     def run(start: int, stop: int) -> list[dict[str, Any]]:
@@ -78,7 +70,7 @@ def verify_resume(
             found = step(*(batches(i) if callable(batches) else batches[i]))
             if after is not None:
                 after(i)
-            results.append(_plain(found))
+            results.append(plain(found))
         return results
 
     with training.kept() as restart, tempfile.TemporaryDirectory() as folder:
@@ -96,71 +88,6 @@ def verify_resume(
     _compare(expected, found, "", n)
     arrays = sum(isinstance(x, np.ndarray) for x in expected.values())
     return Resumed(n + k, n, arrays, len(expected) - arrays, sum(map(len, whole)))
-
-
-class _Training:
-    """Everything with a state that a step reaches, by name."""
-
-    def __init__(self, step: Callable[..., Any], objects: Iterable[Any]) -> None:
-        function = step.function if isinstance(step, CompiledFunction) else step
-        reachable = Reachable(function, [(f"objects[{i}]", thing) for i, thing in enumerate(objects)])
-        found = [*reachable.modules, *reachable.optimizers, *reachable.scalers]
-        known = {id(thing) for _, thing in found}
-        found += [(type(thing).__name__, thing) for thing in objects if id(thing) not in known]
-        if isinstance(step, CompiledFunction):
-            found.append(("step", step))
-        self.objects: dict[str, Any] = {}
-        for name, thing in found:
-            count = sum(other.split("#")[0] == name for other in self.objects)
-            self.objects[f"{name}#{count + 1}" if count else name] = thing
-        self.parameters = [
-            p for thing in self.objects.values() if isinstance(thing, Module) for p in thing.parameters()
-        ]
-
-    def save(self, path: Path) -> None:
-        states = {name: thing.state_dict() for name, thing in self.objects.items()}
-        save_checkpoint({"states": states, "rng_state": get_rng_state()}, path)
-
-    def load(self, path: Path) -> None:
-        found = load_checkpoint(path)
-        for name, thing in self.objects.items():
-            thing.load_state_dict(found["states"][name])
-        set_rng_state(found["rng_state"])
-
-    @contextmanager
-    def kept(self) -> Iterator[Callable[[], None]]:
-        """Inside, calling the result puts everything back to what it is now; that also happens at the end."""
-        states = {name: deepcopy(thing.state_dict()) for name, thing in self.objects.items()}
-        held = [p._cell.grad for p in self.parameters]  # of a compiled step no tensor, where the step used it up
-        grads, generator = [g.clone() if isinstance(g, Tensor) else None for g in held], get_rng_state()
-
-        def restart() -> None:
-            for name, thing in self.objects.items():
-                thing.load_state_dict(deepcopy(states[name]))
-            for p, grad in zip(self.parameters, grads, strict=True):
-                p.grad = grad if grad is None else grad.clone()
-            set_rng_state(generator)
-
-        try:
-            yield restart
-        finally:
-            restart()
-
-    def state(self) -> dict[str, Any]:
-        """Every tensor, as a copy, and every other leaf of all state dicts, by path."""
-        found: dict[str, Any] = {}
-        for name, thing in self.objects.items():
-            found |= {f"{name}{path}": leaf for path, leaf in _plain(thing.state_dict()).items()}
-        return found | {f"the random generator{path}": leaf for path, leaf in _plain(get_rng_state()).items()}
-
-
-def _plain(tree: Any) -> dict[str, Any]:
-    """The leaves of a tree by path; tensors as copies of their arrays."""
-    found = {}
-    for path, leaf in leaves(tree):
-        array = leaf.detach().numpy() if isinstance(leaf, Tensor) else leaf
-        found[path] = np.array(array) if isinstance(array, np.ndarray) else array
-    return found
 
 
 def _compare(a: dict[str, Any], b: dict[str, Any], where: str, saved: int) -> None:
