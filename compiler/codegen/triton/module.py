@@ -21,6 +21,7 @@ from compiler.codegen.triton.scatter import scatter_tasks
 from compiler.codegen.triton.schedule import schedule
 from compiler.codegen.triton.shadows import kept, shadowed
 from compiler.codegen.triton.sort import sort_tasks
+from compiler.codegen.triton.sparse import compacted
 from compiler.codegen.triton.task import Loop, Mergeable, Status, Table, Task
 from compiler.codegen.triton.task import Step as Planned
 from compiler.codegen.triton.tiles import tile_tasks
@@ -31,7 +32,7 @@ from compiler.plan import Kernel, Launch, Plan, Repeat, Step
 
 def emit(graph: Graph, target: str = "sm_80") -> Plan:
     """Triton text and launches for a graph of fused nodes, compiled for ``target`` later."""
-    graph, shadows = shadowed(graph)
+    graph, shadows = shadowed(compacted(graph))
     arranged, windows = _arranged(graph)
     placement = Placement(arranged, _steps(arranged, target, windows), ordered=True)
     launches = Launches(placement, shadows)

@@ -6,18 +6,20 @@ from math import prod
 
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.reduction import start
+from compiler.codegen.triton.sparse import NOWHERE, is_sparse
 from compiler.codegen.triton.spelling import COMPUTE, TYPES, index_text, is_large, spell
 from compiler.codegen.triton.task import (
     Argument,
     Task,
     ceil_div,
     extra_arguments,
+    full,
     memory,
     power_of_two,
     warps_for,
 )
 from compiler.index import Index, Var, join, split
-from compiler.ir.graph import Node
+from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType
 
 GLANCE = 1024  # indices that a program looks at together
@@ -32,34 +34,36 @@ def scatter_tasks(node: Node) -> list[Task]:
     scatter = node.body.outputs[0].producer
     assert scatter is not None
     kernel = _Scatter(node, scatter)
-    along = len(scatter.inputs) == 3
-    sparse = not along and scatter.attrs["rows"] > scatter.inputs[0].type.size
-    if along:
+    sparse, compact = is_sparse(scatter), len(node.outputs) == 2
+    if len(scatter.inputs) == 3:
         kernel.along()
     elif sparse:
-        kernel.first_rows()
+        kernel.first_rows(compact)
     else:
         kernel.rows()
     inputs = [Argument(f"a{i}", node.inputs[i]) for i, v in enumerate(node.body.inputs()) if v in kernel.read]
     part = TensorType(scatter.output.dtype, scatter.inputs[1].shape) if sparse else None
-    outputs = [Argument("o0", node.outputs[0], part=part), *extra_arguments(kernel.body)]
+    outputs = [Argument(f"o{i}", v, part=part if i == 0 else None) for i, v in enumerate(node.outputs)]
+    outputs += extra_arguments(kernel.body)
     places = memory(inputs), memory(outputs)
     lines = kernel.top.lines
     task = Task(scatter.op.name, kernel.summary, lines, inputs + outputs, kernel.grid, kernel.warps, [node], *places)
-    return [_zeros(node), task] if sparse else [task]
+    if compact:
+        return [_filled(node, node.outputs[1], NOWHERE), task]
+    return [_filled(node, node.outputs[0], 0), task] if sparse else [task]
 
 
-def _zeros(node: Node) -> Task:
-    """The launch that fills the result of ``node`` with zeros."""
-    size, place = node.outputs[0].type.size, Argument("o0", node.outputs[0])
+def _filled(node: Node, result: Value, number: int) -> Task:
+    """The launch that fills a result of ``node`` with a number."""
+    size, place = result.type.size, Argument("o0", result)
     block = min(BLOCK, power_of_two(size))
     masked = size % block != 0
     lines = [
         f"i = tl.program_id(0){_wide(size)} * {block} + tl.arange(0, {block})",
-        f"tl.store(o0 + i, tl.zeros(({block},), {TYPES[place.place.type.dtype]}){f', mask=i < {size}' * masked})",
+        f"tl.store(o0 + i, {full(f'({block},)', str(number), TYPES[result.dtype])}{f', mask=i < {size}' * masked})",
     ]
     grid = ceil_div(size, block), 1, 1
-    return Task("zeros", f"{size} zeros.", lines, [place], grid, warps_for(block), [node], [], [node.outputs[0]])
+    return Task("fill", f"{size} times {number}.", lines, [place], grid, warps_for(block), [node], [], [result])
 
 
 class _Scatter:
@@ -85,12 +89,13 @@ class _Scatter:
         rows = self.scatter.attrs["rows"]
         self._start(rows, f"into {rows}; each row of the result is a program's own.")
         self.top(f"row = tl.program_id(0){_wide(self.scatter.output.type.size)}")
-        self._add_up("0", self.top)
+        self._add_up("0", self.top, "row")
 
-    def first_rows(self) -> None:
+    def first_rows(self, compact: bool) -> None:
         """A program for each source row: the first of those that go to one row of the result adds them all up.
 
-        Where the result has more rows than the source, few of them are looked for; the others are zero already.
+        Where the result has more rows than the source, few of them are looked for; the others are zero already. A
+        ``compact`` result has a row for each source row, and the number of the one that each row of the table is in.
         """
         index, count = self.scatter.inputs[0], self.scatter.inputs[0].type.size
         self._start(count, f"into some of {self.scatter.attrs['rows']} rows of zeros, by the program of the first.")
@@ -104,7 +109,12 @@ class _Scatter:
         look(f"before += tl.sum(((m < t) & ({seen} == row)).to(tl.int32), 0)")
         self.top.block(f"for start in range(0, t, {self.glance}):", look.lines)
         first = Scope(frozenset(), self.top)
-        self._add_up(f"t // {self.glance} * {self.glance}", first)
+        self._add_up(
+            f"t // {self.glance} * {self.glance}",
+            first,
+            f"t{_wide(self.scatter.inputs[1].type.size)}" if compact else "row",
+        )
+        first(*["tl.store(o1 + row, t)"] * compact)
         self.top.block("if before == 0:", first.lines)
 
     def _start(self, programs: int, into: str) -> None:
@@ -122,8 +132,8 @@ class _Scatter:
         self.top(f"c = {first}tl.arange(0, {columns})[None, :]", *[f"cols = c < {width}"] * ("c" in self.body.masks))
         self.top(f"total = tl.zeros((1, {columns}), {COMPUTE[source.dtype]})")
 
-    def _add_up(self, begin: str, top: Scope) -> None:
-        """Add up the source rows that go to ``row``, from the one at ``begin`` on, and store them."""
+    def _add_up(self, begin: str, top: Scope, target: str) -> None:
+        """Add up the source rows that go to ``row``, from the one at ``begin`` on, and store them in row ``target``."""
         (index, source), body = self.scatter.inputs, self.body
         count, width = index.type.size, prod(source.shape[index.type.rank :])
         # A dimension of one still is a block, so that the shapes of addresses and values agree.
@@ -146,7 +156,7 @@ class _Scatter:
         look.block(f"for begin in range(start, start + {self.glance}, {self.pick}):", near.lines)
         far.block(f"if tl.max({here}.to(tl.int32), 0) > 0:", look.lines)
         top.block(f"for start in range({begin}, {count}, {self.glance}):", far.lines)
-        top(f"tl.store(o0 + row * {width} + c, total{body.mask(['c'])})")
+        top(f"tl.store(o0 + {target} * {width} + c, total{body.mask(['c'])})")
 
     def along(self) -> None:
         """A program goes through all indices along the axis for each place of its block."""

@@ -124,7 +124,17 @@ class Tiles:
             [self.node],
             reads,
             writes,
+            streamed=self._streamed(),
         )
+
+    def _streamed(self) -> frozenset[Value]:
+        """Inputs that are read only where the results are written, before they are."""
+        if self.kernel.kind != "pointwise":
+            return frozenset()
+        element, elsewhere = self.kernel.element(), {v for v in self.graph.inputs() if self._table(v)}
+        elsewhere |= {value for value, index in self.body.loaded if index != element}
+        pairs = zip(self.graph.inputs(), self.node.inputs, strict=True)
+        return frozenset(value for param, value in pairs if param not in elsewhere)
 
     def _table(self, value: Value) -> bool:
         """Whether an input is read at computed places only."""
@@ -153,6 +163,9 @@ class Tiles:
         for sink, node in self.sinks.items():
             self._accumulate(sink, node, rows, columns, after)
         done = {s.output for s in self.sinks}
+        if self.kernel.kind == "pointwise":  # every load stands before the first store, which may overwrite it
+            for value in self.outputs:
+                self.body.value(value, self.kernel.place(value), rows)
         for i, value in enumerate(self.outputs):
             if i not in done and not (self.long and value.type.size == self.kernel.size):
                 self.body.store(rows, f"o{i}", value, self.kernel.place(value))

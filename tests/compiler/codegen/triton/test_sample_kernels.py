@@ -28,6 +28,7 @@ TEMPLATES = {
     "concat": "concat",
     "convolution": "conv",
     "dot": "matmul",
+    "fill": "embedding",
     "flat": "exp",
     "full": "where",
     "pointwise": "permute",
@@ -35,7 +36,6 @@ TEMPLATES = {
     "scatter": "embedding",
     "sum": "sum",
     "weight": "conv",
-    "zeros": "embedding",
 }
 """What the names of kernels begin with, and an op whose samples have one."""
 
