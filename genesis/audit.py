@@ -42,6 +42,8 @@ def record_audited(name: str, reach: Reach, trace: Trace) -> Traced:
     backup = Backup(reachable)
     try:
         traced = trace(reachable)
+        if traced.float_arguments:
+            _refuse_type_tests(name, reachable)
         changed = backup.changed()
         if not changed:
             return traced
@@ -98,6 +100,15 @@ def _refuse_iterators(name: str, reachable: Reachable) -> None:
         raise TraceError(
             f"{name} reads {path}, a {kind}, which is used up by reading it; a compiled step would read it only when "
             f"it is compiled\n{_at(place)}  call next() outside and pass the result as an argument"
+        )
+
+
+def _refuse_type_tests(name: str, reachable: Reachable) -> None:
+    """Raise TraceError for a comparison of ``type(x)`` with float, which a float argument would answer wrongly."""
+    if reachable.type_test is not None:
+        raise TraceError(
+            f"{name} compares type(...) and names float, and has a float argument, which is read at every call: its "
+            f"type is another one while the step is compiled\n{_at(reachable.type_test)}  write isinstance(x, float)"
         )
 
 

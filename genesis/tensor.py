@@ -170,10 +170,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
             self._shown.data = np.array(self._shown.data)  # what a backward pass saved stays what it was
         with grad_mode(tracks):
             new = held(put(old, self._views, value if tracks else o.detach(value)))
-        if old.requires_grad and old.leaf is None and not new.requires_grad:
-            (written,) = custom("write", [old], [new], _no_gradient if tracks else _same_gradient)
-            new = held(written)
-        self._cell.write(new, unseen)
+        self._cell.write(continued(old, new, seen=tracks), unseen)
         return self
 
     def _check_writable(self) -> None:
@@ -522,6 +519,17 @@ class Tensor(Methods, metaclass=_TensorMeta):
         return _rebuild, (type(self), np.array(self._array("pickling")), self.requires_grad, strides)
 
 
+def continued(old: TensorValue, new: TensorValue, seen: bool = False) -> TensorValue:
+    """``new``, which takes the place of ``old``, with the history that ``old`` has, unless it has one of its own.
+
+    What autograd has ``seen`` gives no gradient to what was there before; what it has not is taken for ``old``.
+    """
+    if not old.requires_grad or old.leaf is not None or new.requires_grad or new.type != old.type:
+        return new
+    (written,) = custom("write", [old], [new], _no_gradient if seen else _same_gradient)
+    return held(written)
+
+
 def _same_gradient(grads: Sequence[Value | None]) -> Sequence[Value | None]:
     return grads
 
@@ -551,12 +559,25 @@ def copied(input: Tensor) -> TensorValue:
 class Number(Tensor):
     """A float argument or a hyper-parameter in a step that is being recorded, f64[], and what is computed from such.
 
-    ``isinstance(x, float)`` holds, as in an eager call; ``type(x) is float`` does not. It leaves a step as a float.
+    ``isinstance(x, float)`` holds, as in an eager call; ``type(x) is float`` does not, so that a step which asks for it
+    is refused if it has a float argument. It leaves a step as a float.
     """
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         return bool if self.dtype is boolean else float
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self._array("round()").item(), digits)
+
+    def __trunc__(self) -> int:
+        return int(self._array("math.trunc()"))
+
+    def __floor__(self) -> int:
+        return int(self._array("math.floor()") // 1)
+
+    def __ceil__(self) -> int:
+        return -int(-self._array("math.ceil()") // 1)
 
     def _rebound(self, other: Any, **_: Any) -> Any:
         """``k += 1`` makes another number, as floats do, and leaves this one as it is."""

@@ -42,8 +42,8 @@ from genesis.functions.products import matmul
 from genesis.functions.shapes import t, transpose
 from genesis.functions.table import IN_PLACE, METHODS
 from genesis.methods import Methods
-from genesis.tensor import Tensor, memory_of
-from genesis.values import concrete
+from genesis.tensor import Tensor, continued, memory_of
+from genesis.values import concrete, held
 from genesis.views import contents
 
 
@@ -139,19 +139,19 @@ def _set_data(self: Tensor, source: Tensor) -> None:
         if source._cell is not self._cell:
             recording.lent.append((ref(source._cell), user_location()))
             recording.part(self._cell)
-        self._cell.write(o.detach(source.value), unseen=True)
+        self._cell.write(continued(self._cell.read(), held(o.detach(source.value))), unseen=True)
         return
-    shared = memory_of(source, "assignment to .data")
-    value = concrete(shared.array, source._type)
+    shared, strides = memory_of(source, "assignment to .data"), source.value.strides
+    value = continued(self.value, concrete(shared.array, source._type))
     if self._views:
-        self._start(Cell(value, requires_grad=self.requires_grad), ())
+        self._start(Cell(value, requires_grad=self.requires_grad and not value.requires_grad), ())
     else:
         if source._cell is not self._cell:
             self._cell.part()
         self._cell.shared = None
         self._cell.write(value, unseen=True)
     self._cell.hold(shared)
-    self._cell.strides = source.value.strides
+    self._cell.strides = strides
 
 
 _OPERATORS: dict[str, Callable[..., Tensor]] = {

@@ -66,6 +66,26 @@ def global_names(code: CodeType) -> frozenset[str]:
     return frozenset(here).union(*[global_names(c) for c in code.co_consts if isinstance(c, CodeType)])
 
 
+@cache
+def type_test(code: CodeType) -> Place | None:
+    """The line that compares ``type(x)`` where the code also names ``float``; in nested code, too."""
+    steps = list(get_instructions(code))
+    if "float" in global_names(code):
+        line = code.co_firstlineno
+        for i, step in enumerate(steps):
+            line = _line(step, line)
+            if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval == "type":
+                behind = {s.opname for s in steps[i : i + _REACH]}
+                if behind & {"IS_OP", "COMPARE_OP", "CONTAINS_OP"}:
+                    return Place(code.co_filename, line)
+    inner = (type_test(c) for c in code.co_consts if isinstance(c, CodeType))
+    return next((place for place in inner if place is not None), None)
+
+
+_REACH = 12
+"""How many instructions a call of ``type`` and the comparison of its result take."""
+
+
 def _line(instruction: Instruction, before: int) -> int:
     positions = getattr(instruction, "positions", None)  # Python 3.11 and newer
     line = positions.lineno if positions is not None else instruction.starts_line

@@ -17,7 +17,7 @@ from weakref import ref
 import numpy as np
 
 from genesis.amp import GradScaler
-from genesis.guards.code import Names, Place, global_names, names
+from genesis.guards.code import Names, Place, global_names, names, type_test
 from genesis.guards.keys import BUFFERS, IdentityKey, cell_key, guard_key, items_of
 from genesis.guards.snapshot import Read, Snapshot, cell_contents
 from genesis.live import HostObject
@@ -72,6 +72,7 @@ class Reachable:
         self.cells: list[tuple[str, CellType]] = []
         self.arrays: dict[int, tuple[str, Any]] = {}
         self.iterators: list[tuple[str, Any, Place | None]] = []
+        self.type_test: Place | None = None
         self.generators: list[tuple[str, Any, Place | None]] = []
         self.slotted: list[tuple[str, Any, tuple[str, ...]]] = []
         self.classes: list[type] = []
@@ -164,6 +165,7 @@ class Reachable:
             self._visit(f"{name}.registry", function.registry, partial(getattr, function, "registry"))
         code = function.__code__
         here = names(code)
+        self.type_test = self.type_test or type_test(code)
         for mine, new in zip(self.names, here, strict=True):
             for key, place in new.items():
                 mine.setdefault(key, place)

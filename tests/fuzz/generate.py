@@ -23,6 +23,16 @@ OPTIMIZERS = [
     "Adam(parameters, lr=0.01, eps=0.01, betas=(0.5, 0.9), maximize=True)",
     "AdamW(parameters, lr=0.01, eps=0.01, amsgrad=True)",
     "AdamW(parameters, lr=lib.tensor(0.01, dtype=lib.float64), eps=0.01)",
+    "RMSprop(parameters, lr=0.01, eps=0.01)",
+    "RMSprop(parameters, lr=0.01, eps=0.1, momentum=0.9, centered=True, weight_decay=0.01)",
+    "Adagrad(parameters, lr=0.05, eps=0.01)",
+    "Adagrad(parameters, lr=0.05, eps=0.01, lr_decay=0.1, initial_accumulator_value=0.1, maximize=True)",
+    "Adadelta(parameters, lr=0.5, eps=0.01)",
+    "Adadelta(parameters, lr=0.5, rho=0.8, eps=0.01, weight_decay=0.1)",
+    "Adamax(parameters, lr=0.01, eps=0.1, betas=(0.8, 0.9))",
+    "NAdam(parameters, lr=0.01, eps=0.1, weight_decay=0.01)",
+    "RAdam(parameters, lr=0.01, eps=0.1, betas=(0.8, 0.7))",
+    "ASGD(parameters, lr=0.05, lambd=0.1, t0=2)",
     'SGD([{"params": parameters[:1], "lr": 0.1}, {"params": parameters[1:]}], lr=0.05, momentum=0.5)',
     'AdamW([{"params": parameters[:1]}, {"params": parameters[1:], "weight_decay": 0.0}], lr=0.01, eps=0.01)',
 ]
@@ -73,7 +83,7 @@ def _weighted(draft: Draft) -> list[Callable[[Statement], Statement | None]]:
     d = draft
     common = [d.pointwise, d.pointwise, d.pointwise, d.binary, d.binary, d.view, d.view, d.reduction, d.product]
     rare = [d.with_parameter, d.reshape, d.join, d.along, d.normalization, d.convolution, d.attention, d.recurrent]
-    wide = [d.integers, d.effect, d.window, d.layers, d.matrices, d.reduced_loss]
+    wide = [d.written, d.object, d.along_an_axis, d.integers, d.effect, d.window, d.layers, d.matrices, d.reduced_loss]
     return [*common * 2, *rare * 2, d.lookup, d.lookup, d.loss, d.loss, d.dropout, d.number, d.number, *wide * 2]
 
 

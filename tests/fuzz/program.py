@@ -173,6 +173,29 @@ def attacked(x):
     (y.sin() ** 2).sum().backward()
     return x + 0.1 * y.grad.sign() * y.grad.abs()
 """,
+    "view_kept": """
+def view_kept(x):
+    c = x * 1
+    row, flat = c[0], c.reshape(-1)
+    c.mul_(0.5)
+    row.add_(1)
+    flat[-1:].sub_(0.5)
+    return c + flat.mean() * row.sum() * 0.1
+""",
+    "layered": """
+def layered(x):
+    c = x * 2
+    old, c.data = c.detach(), c.data * 0.5
+    old.add_(1)
+    return c + old * 0.1
+""",
+    "reordered": """
+def reordered(x):
+    c = x.permute(*reversed(range(x.dim()))) * 1
+    c.reshape(-1)[::2].mul_(2)
+    c.permute(*reversed(range(x.dim()))).reshape(-1)[1:].sub_(0.5)
+    return c.permute(*reversed(range(x.dim())))
+""",
     "looped": """
 def looped(x):
     total = x * 0
@@ -208,7 +231,7 @@ def text(program: Program, library: str = "genesis", main: bool = True) -> str:
     """The program as a script for ``library``. ``main``: it trains and prints, compiled and eager."""
     arguments = [s for s in program.statements if s.argument]
     made = [s for s in program.statements if s.setup]
-    lines = ["import zlib", "", "import numpy as np", "", IMPORTS[library].rstrip()]
+    lines = ["import zlib", "from argparse import Namespace", "", "import numpy as np", "", IMPORTS[library].rstrip()]
     lines.append(HELPERS.replace("{dtype}", program.dtype).rstrip())
     if any("scan(" in s.code for s in program.statements):
         lines.append(SCAN.rstrip() if library == "torch" else "\nscan = lib.scan")

@@ -38,6 +38,11 @@ lib.full_like({0}, 0.5) + {0}
 {0}[None, ..., None][0, ..., 0]
 {0} * lib.arange({0}.shape[-1]).to({0}.dtype) | {0} + lib.linspace(0, 1, {0}.shape[-1]).to({0}.dtype)
 {0} * ({0} > 0).sum().to({0}.dtype) * 0.05 | {0} + {0}.argmax(0).to({0}.dtype) * 0.1 | {0} * {0}.double().to({0}.dtype)
+lib.roll({0}, 1, 0) | lib.roll({0}, 1) | {0}.movedim(0, -1).tanh().movedim(-1, 0) | lib.atan({0}) | lib.asinh({0})
+lib.acosh({0}.abs() + 1.5) | lib.atanh({0}.tanh() * 0.8) | lib.asin({0}.tanh() * 0.8) | lib.acos({0}.tanh() * 0.8)
+lib.log10({0}.abs() + 0.5) | lib.repeat_interleave({0}, 2, 0)[::2] | lib.tile({0}, (2,))[..., : {0}.shape[-1]]
+lib.einsum("...i,...i->...", {0}, {0}).unsqueeze(-1) * 0.1 + {0} | {0}[:] * 2 | {0}[...].view({0}.shape) + 0.5
+{0}.swapaxes(0, -1).clone().swapaxes(0, -1) | lib.ravel({0}).reshape({0}.shape)
 {0} + ({0} * 50).clamp(-200, 200).to(lib.int32).to({0}.dtype) * 0.01 | {0}.new_full({0}.shape, 0.3) + {0}
 lib.tan(lib.tanh({0})) | lib.sinh(lib.tanh({0})) | lib.cosh(lib.tanh({0})) | lib.exp2(lib.tanh({0})) | lib.sinc({0})
 lib.erfc({0}) | lib.erfinv(lib.tanh({0}) * 0.9) | lib.lgamma({0}.abs() + 0.5) | lib.digamma({0}.abs() + 0.5)
@@ -59,13 +64,14 @@ INTEGERS = """
 
 EFFECTS = """
 halves_written({0}) | doubled_rows({0}) | hooked({0}) | sloped({0}) | frozen({0}) | attacked({0}) | penalised({0})
-column_added({0}) | looped({0})
+column_added({0}) | looped({0}) | view_kept({0}) | layered({0}) | reordered({0})
 """
 """Functions of :data:`tests.fuzz.program.EFFECTS`."""
 
 BINARY = """
 {0} + {1} | {0} - {1} | {0} * {1} | {0} / ({1} * {1} + 1) | lib.maximum({0}, {1}) | lib.minimum({0}, {1})
-{0} + 0.5 * {1} | lib.where({0} > {1}, {0}, {1} * 2) | lib.lerp({0}, {1}, 0.25) | lib.add({0}, {1}, alpha=2)
+{0} + 0.5 * {1} | lib.where({0} > {1}, {0}, {1} * 2)
+lib.lerp({0}, {1}.to({0}.dtype), 0.25) | lib.add({0}, {1}, alpha=2)
 lib.logaddexp({0}, {1}) | lib.hypot({0} + 3, {1}) | lib.fmin({0}, {1}) | {0} * lib.isclose({0}, {1})
 ({0} - {1}) ** 2 | lib.sub({0}, {1}, alpha=0.5) | {0} * lib.sigmoid({1}) | lib.where({1} > 0, {0}, 0.0)
 """
@@ -131,11 +137,30 @@ class Draft:
     def number(self, x: Statement) -> Statement:
         """A Python number as an argument, which changes from call to call."""
         name = self.name("k")
-        value = self.rng.choice(["1 + call % 2", "0.5 + call", "call > 1", "2"])
+        value = self.rng.choice(["1 + call % 2", "0.5 + call", "call > 1", "2", "call", "call - 1"])
         made = Statement(name, "", (), (), kind="number", argument=value, grad=False)
         self.statements.append(made)
         code = self.rng.choice(["{0} * {1}", "{0} + {1} * 0.5", "{0} / ({1} + 1)", "({0} if {1} > 1 else {0} * 0.5)"])
         return self.add(code, [x, made], x.shape)
+
+    def object(self, x: Statement) -> Statement | None:
+        """An object as an argument, of which a number and a flag change from call to call."""
+        name = self.name("k")
+        argument = self.rng.choice(["Namespace(scale=0.5 + call, on=call > 1)", "Namespace(scale=call, on=True)"])
+        made = Statement(name, "", (), (), kind="number", argument=argument, grad=False)
+        self.statements.append(made)
+        code = self.rng.choice(["{0} * {1}.scale if {1}.on else {0} * 0.5", "{0} + {1}.scale * 0.1"])
+        return self.add(f"({code})", [x, made], x.shape)
+
+    def written(self, x: Statement) -> Statement | None:
+        """An argument that the step writes in place, as a whole or a part of it."""
+        if not x.shape:
+            return None
+        made = self.argument(*x.shape)
+        write = self.rng.choice(
+            ["{1}.mul_(0.5)", "{1}[0].add_(1)", "{1}.copy_({0}.detach())", "{1}.view(-1)[0:1].zero_()"]
+        )
+        return self.add(f"({write}, {{0}} * {{1}})[1]", [x, made], x.shape)
 
     def parameter(self, *shape: int) -> Statement:
         name = self.name("w")
@@ -210,6 +235,30 @@ class Draft:
         if self.rng.random() < 0.3:
             return self.add(f"F.normalize({{0}}, dim={d})", [x], x.shape)
         return self.add(f"{self.rng.choice(names)}({{0}}, dim={d})", [x], x.shape)
+
+    def along_an_axis(self, x: Statement) -> Statement | None:
+        """Scans, sorts and diagonals."""
+        rank = len(x.shape)
+        if not rank:
+            return None
+        d = self.rng.randrange(rank)
+        codes = [
+            "lib.cumsum({0}, D) * 0.3",
+            "lib.cummax({0}, D)[0]",
+            "lib.sort({0}, D)[0]",
+            "lib.logcumsumexp({0}, D) * 0.3",
+        ]
+        codes += [
+            "lib.sort({0}, D, True)[0]",
+            "lib.topk({0}, N, D)[0]",
+            "lib.flip({0}, (D,))",
+            "lib.cumprod({0}.tanh(), D)",
+        ]
+        if rank > 1 and self.rng.random() < 0.2:
+            n = min(x.shape[0], x.shape[1])
+            return self.add("{0}.diagonal(0, 0, 1)", [x], (*x.shape[2:], n))
+        code = self.rng.choice(codes).replace("D", str(d)).replace("N", str(x.shape[d]))
+        return self.add(code, [x], x.shape)
 
     def view(self, x: Statement) -> Statement | None:
         rng, rank, shape = self.rng, len(x.shape), x.shape

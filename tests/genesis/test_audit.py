@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import sys
 import time
@@ -337,3 +338,31 @@ def test_a_tensor_made_in_the_step_is_new_at_every_call() -> None:
 
     fast = compiled(step)
     assert [fast(X).tolist() for _ in range(3)] == [[1.0, 2.0]] * 3
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda k: type(k) is float,
+        lambda k: float is type(k),
+        lambda k: type(k) == float,  # noqa: E721
+        lambda k: type(k) in (int, float),
+        lambda k: type(k) is not float,
+    ],
+)
+def test_the_type_of_a_float_argument_is_not_asked_for(ask: Callable[[Any], bool]) -> None:
+    step = compiled(lambda x, k: x * (2 if ask(k) else 3))
+    assert step(X, 1).tolist() == (X * (2 if ask(1) else 3)).tolist()
+    with pytest.raises(TraceError, match=r"compares type\(\.\.\.\).*\n  at test_audit.py:\d+\n  write isinstance"):
+        step(X, 1.0)
+
+
+def test_the_type_of_other_things_is_asked_for() -> None:
+    step = compiled(lambda x, k: x * k * (2 if type(x) is genesis.Tensor else 3))
+    assert step(X, 1.5).tolist() == (X * 3).tolist()
+
+
+@pytest.mark.parametrize("function", [round, math.floor, math.ceil, math.trunc, lambda k: round(k, 1)])
+def test_a_float_argument_is_not_rounded_on_the_host(function: Callable[[Any], Any]) -> None:
+    with pytest.raises(TraceError, match="would fix a number that is read at every call"):
+        compiled(lambda x, k: x * function(k))(X, 1.5)

@@ -255,3 +255,33 @@ def test_a_view_from_outside_is_not_read_behind_an_assignment_to_data() -> None:
     with pytest.raises(TraceError, match="keeps the old memory"):
         genesis.compile(step)()
     assert step().tolist() == [1] and p.tolist() == [2, 4]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_intermediate_result_keeps_its_history_where_its_data_is_assigned(compiled: bool) -> None:
+    w = genesis.tensor([1.0, 2.0], requires_grad=True)
+
+    def step() -> Any:
+        w.grad = None
+        c = w * 2
+        old = c.detach()
+        c.data = c.data * 0.5
+        (c * c + old).sum().backward()
+        return c.detach(), old, w.grad
+
+    for _ in range(2):
+        c, old, grad = (genesis.compile(step) if compiled else step)()
+        assert (c.tolist(), old.tolist(), grad.tolist()) == ([1, 2], [2, 4], [4, 8])
+
+
+def test_an_intermediate_result_shares_what_is_assigned_to_its_data() -> None:
+    w = genesis.tensor([1.0, 2.0], requires_grad=True)
+    c, source = w * 2, genesis.tensor([7.0, 8.0])
+    first = w[:1]
+    c.data, first.data = source, source[1:]
+    source.add_(1)
+    assert c.tolist() == [8, 9] and first.tolist() == [9] and w.tolist() == [1, 2]
+    c.detach().mul_(2)
+    assert source.tolist() == [16, 18]
+    (c.sum() + 3 * first.sum()).backward()
+    assert w.grad.tolist() == [5, 2] and not first.is_leaf
