@@ -548,8 +548,16 @@ class Module(metaclass=Watched):
     def state_dict(
         self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
     ) -> dict[str, Any]:
-        """Name -> parameter or persistent buffer, detached (unless ``keep_vars``) but on the same storage."""
-        destination = {} if destination is None else destination
+        """Name -> parameter or persistent buffer, detached (unless ``keep_vars``) but on the same storage.
+
+        Its ``_metadata`` has the versions of the modules, as in PyTorch.
+        """
+        if destination is None:
+            destination = OrderedDict()
+            destination._metadata = OrderedDict()  # type: ignore[attr-defined]
+        local = {"version": self._version}
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix.removesuffix(".")] = local
         for before in self._state_dict_pre_hooks.values():
             before(self, prefix, keep_vars)
         self._save_to_state_dict(destination, prefix, keep_vars)
@@ -557,7 +565,7 @@ class Module(metaclass=Watched):
             if module is not None:
                 module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         for after, replaces in self._state_dict_hooks.values():
-            changed = after(self, destination, prefix, {})
+            changed = after(self, destination, prefix, local)
             if changed is not None:
                 if not replaces:
                     raise MisuseError("state_dict post-hook must return None")
