@@ -39,15 +39,16 @@ INSTEAD: Mapping[str, str] = {
 """Names of PyTorch that Genesis does not have, and the way out."""
 
 
-told: list[Callable[[str, str], None]] = []
-"""Are called with the owner and the name of everything that is missing."""
+told: list[Callable[[str], None]] = []
+"""Are called with the message about each name that is missing."""
 
 
 def missing(owner: str, name: str, known: Iterable[str]) -> MissingNameError:
     """The error for ``owner.name``, with the way out or the names that are near."""
+    error = MissingNameError(here(_said(owner, name, known)))
     for tell in told:
-        tell(owner, name)
-    return MissingNameError(here(_said(owner, name, known)))
+        tell(str(error))
+    return error
 
 
 def _said(owner: str, name: str, known: Iterable[str]) -> str:

@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from compiler.errors import ChoiceError
 from compiler.ir.types import bf16, f16
+from genesis.once import say_once
 
 PRECISIONS = {"fp32": None, "bf16-mixed": bf16, "fp16-mixed": f16}
 BACKENDS = ("auto", "c", "interpret", "cuda")
+
+
+_OF_TORCH = ("mode", "fullgraph", "dynamic", "options")
+_BACKENDS_OF_TORCH = ("inductor", "eager", "aot_eager", "cudagraphs", "onnxrt", "openxla", "tvm", "tensorrt")
+
+
+def without_torch(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of :func:`compile` without those of ``torch.compile``; says once which of these change nothing.
+
+    ``fullgraph`` asks for what is always so, and ``backend="inductor"`` for the best backend there is.
+    """
+    kept = {name: value for name, value in given.items() if name not in _OF_TORCH}
+    ignored = {name: given[name] for name in ("mode", "dynamic", "options") if given.get(name) is not None}
+    if kept.get("backend") in _BACKENDS_OF_TORCH:
+        backend = kept.pop("backend")
+        if backend != "inductor":
+            ignored["backend"] = backend
+    if ignored:
+        shown = ", ".join(f"{name}={value!r}" for name, value in ignored.items())
+        say_once(f"compile({shown})", "a step is one graph of static shapes, in generated C", 4)
+    return kept
 
 
 @dataclass(frozen=True)

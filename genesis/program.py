@@ -37,7 +37,7 @@ from genesis.host import OtherDecision
 from genesis.inspection import Inspected
 from genesis.live import changes as optimizer_changes
 from genesis.nn.module import Module
-from genesis.options import Options
+from genesis.options import Options, without_torch
 from genesis.pytree import is_tensor_like, leaves, structure
 from genesis.replaced import replacements
 from genesis.tensor import Tensor, from_array
@@ -102,7 +102,13 @@ def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     Results carry their gradients: ``backward()`` outside of a compiled forward function runs a second program. A module
     becomes one with the same parameters, names and attributes (they are shared) that is compiled when it is called;
     ``module.compile()`` does this in place. Raises TypeError for what cannot be called.
+
+    Options of ``torch.compile`` are accepted: ``disable=True`` returns the function as it is, ``mode``, ``dynamic`` and
+    ``options`` say once that they change nothing, ``fullgraph`` is always so, ``backend="inductor"`` means "auto".
     """
+    if options.pop("disable", False):
+        return (lambda f: f) if function is None else function
+    options = without_torch(options)
     if function is None:
         return functools.partial(compile, **vars(Options(**options)))
     if isinstance(function, CompiledModule):
@@ -117,7 +123,7 @@ def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
 
 def _compile_in_place(module: Module, **options: Any) -> None:
     """From now on calls of this module run compiled; the options are those of :func:`genesis.compile`."""
-    module.__dict__["_compiled_call"] = CompiledFunction(module.__call__, Options(**options))
+    module.__dict__["_compiled_call"] = CompiledFunction(module.__call__, Options(**without_torch(options)))
 
 
 setattr(Module, "compile", _compile_in_place)  # noqa: B010  # the file of Module cannot know of this one
