@@ -18,6 +18,9 @@ from genesis.tensor import Tensor
 
 class Methods:
     @property
+    def H(self) -> Tensor:
+        """A matrix transposed; there are no complex numbers to conjugate."""
+    @property
     def T(self) -> Tensor:
         """A matrix transposed; vectors as they are."""
     def __abs__(self) -> Tensor:
@@ -122,6 +125,8 @@ class Methods:
         """``beta * input + alpha * (mat @ vec)``."""
     def addr(self, vec1: Tensor, vec2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
         """``beta * input + alpha * outer(vec1, vec2)``."""
+    def adjoint(self) -> Tensor:
+        """The last two dimensions exchanged; there are no complex numbers to conjugate."""
     def all(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """``all`` over ``dim`` (an int, several, or None for all)."""
     def allclose(
@@ -666,6 +671,9 @@ class Methods:
     def lt_(self, other: Any) -> Tensor:
         """In place: ``lt`` of each element; operands broadcast and promote."""
     @property
+    def mH(self) -> Tensor:
+        """The last two dimensions exchanged."""
+    @property
     def mT(self) -> Tensor:
         """The last two dimensions exchanged."""
     def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
@@ -912,6 +920,8 @@ class Methods:
         """The same elements in another shape; one size may be -1. A view where strides allow one, else a copy."""
     def reshape_as(self, other: Tensor) -> Tensor:
         """In the shape of ``other``."""
+    def resize_(self, *sizes: Any, memory_format: Any = None) -> Tensor:
+        """In place, outside compiled steps: another shape of the elements in order, with zeros where it asks for more."""
     def retain_grad(self) -> None:
         """Keep ``.grad`` of a tensor that is not a leaf, too."""
     def roll(self, shifts: Dims, dims: Dims | None = None) -> Tensor:
@@ -1009,6 +1019,8 @@ class Methods:
         """In place: ``input * input``."""
     def squeeze(self, dim: Dim = None) -> Tensor:
         """Without the dimensions of size 1 (those in ``dim``, or all)."""
+    def squeeze_(self, dim: Dim = None) -> Tensor:
+        """In place: without dimensions of size 1, all or those in ``dim``."""
     def std(
         self,
         dim: Dim = None,
@@ -1038,6 +1050,8 @@ class Methods:
         """Two dimensions exchanged."""
     def t(self) -> Tensor:
         """A matrix transposed; vectors as they are."""
+    def t_(self) -> Tensor:
+        """In place: a matrix transposed."""
     def take(self, index: Tensor) -> Tensor:
         """The elements at ``index`` of the tensor as a vector; a negative index counts from the end."""
     def take_along_dim(self, indices: Tensor, dim: builtins.int | None = None) -> Tensor:
@@ -1072,6 +1086,8 @@ class Methods:
         """The sum of the diagonal of a matrix."""
     def transpose(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Two dimensions exchanged."""
+    def transpose_(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
+        """In place: two dimensions exchanged."""
     def tril(self, diagonal: builtins.int = 0) -> Tensor:
         """The lower triangle of the last two dimensions; zero elsewhere."""
     def triu(self, diagonal: builtins.int = 0) -> Tensor:
@@ -1113,6 +1129,8 @@ class Methods:
         """The elements, or slices along ``dim``, without those that equal the one before them. Eager only."""
     def unsqueeze(self, dim: builtins.int) -> Tensor:
         """A new dimension of size 1 at ``dim``."""
+    def unsqueeze_(self, dim: builtins.int) -> Tensor:
+        """In place: a new dimension of size 1 at ``dim``."""
     def var(
         self,
         dim: Dim = None,

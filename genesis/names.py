@@ -13,12 +13,7 @@ from compiler.errors import GenesisError, MissingImportError, MissingNameError
 from compiler.ir.location import here
 from genesis.scope import OUT_OF_SCOPE
 
-_NUMPY = "outside compiled steps, NumPy has it: genesis.from_numpy(np.{}(x.numpy()))"
 _ELSEWHERE: dict[str, str] = {
-    "squeeze_": "use x = x.squeeze()",
-    "unsqueeze_": "use x = x.unsqueeze(...)",
-    "t_": "use x = x.t()",
-    "transpose_": "use x = x.transpose(...)",
     "from_pretrained": "load the arrays, then module.load_state_dict",
     "storage": "there are no storages; .numpy() shares memory",
     "untyped_storage": "there are no storages; .numpy() shares memory",
@@ -29,7 +24,7 @@ _ELSEWHERE: dict[str, str] = {
 _ABSENT = frozenset(
     "LazyLinear EmbeddingBag CTCLoss ctc_loss embedding_bag fft "
     "vmap func WeightedRandomSampler detect_anomaly "
-    "set_detect_anomaly custom_fwd custom_bwd apply_ resize_".split()
+    "set_detect_anomaly custom_fwd custom_bwd apply_".split()
 )
 INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(_ABSENT, "Genesis does not have it yet"),

@@ -36,6 +36,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     rearranging,
     reductions,
     resampling,
+    reshaped_in_place,
     scans,
     scattering,
     searching,

@@ -97,6 +97,7 @@ from genesis.functions.joining import vstack as vstack
 from genesis.functions.matrices import addbmm as addbmm
 from genesis.functions.matrices import addmv as addmv
 from genesis.functions.matrices import addr as addr
+from genesis.functions.matrices import adjoint as adjoint
 from genesis.functions.matrices import as_strided as as_strided
 from genesis.functions.matrices import block_diag as block_diag
 from genesis.functions.matrices import cdist as cdist

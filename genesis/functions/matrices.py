@@ -22,7 +22,7 @@ from genesis.functions.pointwise import add, clamp, div, mul, sub, where
 from genesis.functions.products import dot, matmul, outer
 from genesis.functions.rearranging import diagonal, movedim
 from genesis.functions.reductions import mean, norm, sum
-from genesis.functions.shapes import cat, expand, permute, reshape, unsqueeze
+from genesis.functions.shapes import cat, expand, permute, reshape, transpose, unsqueeze
 from genesis.functions.table import api, function_only
 from genesis.strided import strided_of
 from genesis.tensor import Tensor, from_array, tensor, wrap
@@ -90,6 +90,12 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, devi
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """The indices, rows over columns, of the elements on and above a diagonal, int64."""
     return _triangle(np.triu_indices, row, col, offset, dtype)
+
+
+@api()
+def adjoint(input: Tensor) -> Tensor:
+    """The last two dimensions exchanged; there are no complex numbers to conjugate."""
+    return transpose(input, -2, -1)
 
 
 # Products

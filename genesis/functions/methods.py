@@ -9,7 +9,7 @@ from weakref import ref
 
 import numpy as np
 
-from compiler.errors import ArgumentError, AutogradError, TraceError
+from compiler.errors import ArgumentError, AutogradError, OpError, TraceError
 from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from genesis.cells import Cell
@@ -113,6 +113,13 @@ def _transposed(self: Tensor) -> Tensor:
     return t(self)
 
 
+def _matrix_transposed(self: Tensor) -> Tensor:
+    """A matrix transposed; there are no complex numbers to conjugate."""
+    if self.ndim != 2:
+        raise OpError(here(f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor."))
+    return t(self)
+
+
 def _matrices_transposed(self: Tensor) -> Tensor:
     """The last two dimensions exchanged."""
     return transpose(self, -2, -1)
@@ -163,6 +170,8 @@ _COMPARISONS: dict[str, Callable[..., Tensor]] = {"eq": eq, "ne": ne, "lt": lt, 
 _SPECIAL = {
     "T": property(_transposed),
     "mT": property(_matrices_transposed),
+    "mH": property(_matrices_transposed),
+    "H": property(_matrix_transposed),
     "data": property(_data, _set_data),
     "grad": property(gradient, set_gradient),
     "__getitem__": getitem,

@@ -50,6 +50,12 @@ lib.i0(lib.tanh({0})) | lib.logit(lib.sigmoid({0})) | lib.special.log_ndtr({0}) 
 lib.hypot({0}, {0} * 0.5 + 1) | lib.atan2({0}, {0}.abs() + 1) | lib.xlogy({0}, {0}.abs() + 0.5) | {0} * lib.signbit({0})
 lib.copysign({0}, {0}.cos()) | {0}.fmax({0}.cos()) | lib.special.entr({0}.abs() + 0.1)
 lib.ldexp({0}, {0}.new_ones(()))
+{0}.cumsum(0) * 0.3 | {0}.cumsum(-1) * 0.2 | lib.tanh({0}).cumprod(-1) | lib.logcumsumexp({0}, 0) | {0}.cummax(0).values
+lib.cummin({0}, -1).values | lib.diff({0}, dim=0, prepend={0}[:1]) | lib.tanh({0}).prod(0, keepdim=True) + {0}
+lib.sort({0}, dim=0, stable=True).values | lib.sort({0}, dim=-1, descending=True, stable=True).values * {0}
+{0} * {0}.detach().topk(1, 0).values | {0} + {0}.detach().median() | {0}.masked_scatter({0} > 0, {0}.flip(0))
+{0} + lib.bucketize({0}.detach(), lib.linspace(-1, 1, 5).to({0}.dtype)).to({0}.dtype) * 0.1 | {0} - lib.nansum({0}, 0)
+{0}.index_fill(0, lib.tensor([0]), 0.5) | ({0} * 1).scatter_(0, lib.zeros({0}.shape, dtype=lib.int64)[:1], {0}[:1] * 2)
 """
 """Functions of one value that keep its shape."""
 
@@ -499,7 +505,7 @@ class Draft:
     def lookup(self, x: Statement) -> Statement | None:
         if not x.shape or x.shape[0] < 2:
             return None
-        kind = self.rng.choice(["embedding", "index", "gather", "choose", "scatter", "put"])
+        kind = self.rng.choice(["embedding", "index", "gather", "choose", "scatter", "reduce", "rows", "put"])
         count = self.rng.choice([1, 3, 6])
         if kind == "embedding":
             i, width = self.indices(11, x.shape[0]), self.rng.choice([1, 4, 6])
@@ -513,6 +519,15 @@ class Draft:
             places = f"{{1}}.reshape({count}{row}).expand_as({{0}}[{{1}}])"
             code = f"lib.zeros_like({{0}}).scatter_add(0, {places}, {{0}}[{{1}}])"
             return self.add(code, [x, i], x.shape)
+        if kind == "reduce":
+            row = "".join([", 1"] * (len(x.shape) - 1))
+            how = self.rng.choice(["sum", "mean", "prod", "amax", "amin"])
+            places = f"{{1}}.reshape({count}{row}).expand_as({{0}}[{{1}}])"
+            code = f"lib.tanh({{0}}).scatter_reduce(0, {places}, {{0}}[{{1}}].cos(), '{how}')"
+            return self.add(code, [x, i], x.shape)
+        if kind == "rows":
+            code = self.rng.choice(["index_add(0, {1}, {0}[{1}])", "index_put(({1},), {0}[{1}] * 2, accumulate=True)"])
+            return self.add("lib.zeros_like({0})." + code, [x, i], x.shape)
         if kind == "choose":
             return self.add("lib.index_select({0}, 0, {1})", [x, i], (count, *x.shape[1:]))
         return self.add("{0}[{1}]", [x, i], (count, *x.shape[1:]))
