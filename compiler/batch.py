@@ -377,4 +377,6 @@ def _index(node: Node, parts: Sequence[Part], given: set[Value] | None) -> Part 
         return found if found.axis != node.attrs["axis"] else None
     if node.op.reads == "slice":
         return found if _takes_all(node, found.axis, node.inputs[0]) else None
+    if node.op.anchor == "sort":
+        return found if found.axis < node.output.type.rank - 1 else None
     return None

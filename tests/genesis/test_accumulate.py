@@ -92,6 +92,9 @@ LOSSES: dict[str, Callable[[Any, Any], Any]] = {
     "chosen values": lambda z, y: F.mse_loss(z[t.arange(8), y], z.detach().amax(1)),
     "transposed": lambda z, y: (z.t() * y).sum(1).sum() / 8,
     "weights per place": lambda z, y: (z * t.arange(32).reshape(8, 4)).mean(),
+    "largest": lambda z, y: F.mse_loss(z.topk(2, 1).values, z.detach().sort(1).values[:, :2]),
+    "running sums": lambda z, y: (z.cumsum(1) ** 2).mean() + z.logcumsumexp(1).mean(),
+    "scattered": lambda z, y: (z.scatter(1, y.unsqueeze(1), z[:, :1] * 2) ** 2).mean(),
     "flattened": lambda z, y: F.binary_cross_entropy_with_logits(z.reshape(-1), (t.arange(32) % 2).float()),
     "kl": lambda z, y: F.kl_div(z.log_softmax(1), F.one_hot(y, 4).float(), reduction="batchmean"),
 }
