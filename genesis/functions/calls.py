@@ -11,6 +11,8 @@ from functools import wraps
 from inspect import BoundArguments, Parameter, Signature, signature
 from typing import Any, TypeVar
 
+import numpy as np
+
 from compiler.errors import ArgumentError, GenesisError
 from compiler.ir.location import here
 from genesis.tensor import Tensor
@@ -70,7 +72,7 @@ def _misuse(name: str, takes: Signature, args: tuple[Any, ...], kwargs: dict[str
     except TypeError as error:
         shown = ", ".join(str(p).partition(":")[0] + _default(p) for p in takes.parameters.values())
         return ArgumentError(here(f"{name}() {error}", f"it takes {name}({shown})"))
-    return _no_tensor(name, takes, bound)
+    return _no_tensor(name, takes, bound) or _other_kind(name, takes, bound)
 
 
 def _default(parameter: Parameter) -> str:
@@ -87,4 +89,29 @@ def _no_tensor(name: str, takes: Signature, bound: BoundArguments) -> ArgumentEr
         ):
             advice = "genesis.tensor(...) makes a tensor of numbers, lists and arrays"
             return ArgumentError(here(f"{name}(): argument {key!r} must be Tensor, not {type(value).__name__}", advice))
+    return None
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "None": lambda x: x is None,
+    "Tensor": lambda x: isinstance(x, Tensor),
+    "bool": lambda x: isinstance(x, bool | np.bool_),
+    "int": lambda x: hasattr(x, "__index__"),
+    "float": lambda x: hasattr(x, "__float__"),
+    "str": lambda x: isinstance(x, str),
+    "Sequence[int]": lambda x: isinstance(x, list | tuple) and all(hasattr(n, "__index__") for n in x),
+}
+"""Whether a value is of a kind, by the text of an annotation."""
+
+
+def _other_kind(name: str, takes: Signature, bound: BoundArguments) -> ArgumentError | None:
+    """The error for the first argument that is of none of the kinds that its annotation names."""
+    for key, value in bound.arguments.items():
+        parameter = takes.parameters[key]
+        kinds = str(parameter.annotation).split(" | ")
+        if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) or not _KINDS.keys() >= set(kinds):
+            continue
+        if not any(_KINDS[kind](value) for kind in kinds):
+            wanted = " or ".join(kinds).replace("Sequence[int]", "a sequence of ints")
+            return ArgumentError(here(f"{name}(): argument {key!r} must be {wanted}, not {type(value).__name__}"))
     return None
