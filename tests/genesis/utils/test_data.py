@@ -1,3 +1,4 @@
+import os
 import threading
 from collections import namedtuple
 from collections.abc import Iterator
@@ -5,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+import genesis
 from genesis.tensor import Tensor, tensor
 from genesis.utils.data import (
     BatchSampler,
@@ -15,9 +17,11 @@ from genesis.utils.data import (
     RandomSampler,
     Sampler,
     SequentialSampler,
+    StackDataset,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     WorkerError,
     default_collate,
     default_convert,
@@ -125,8 +129,8 @@ def test_samplers():
     random = RandomSampler(Squares(4), generator=reversing)
     assert list(SequentialSampler(Squares(4))) == [0, 1, 2, 3]
     assert (list(random), list(random), len(random)) == ([3, 2, 1, 0], [0, 3, 2, 1], 4)
-    assert list(RandomSampler(Squares(3), 7, Reversing())) == [2, 1, 0, 0, 2, 1, 1]
-    assert list(RandomSampler(Squares(3), 2, Reversing())) == [2, 1]
+    assert list(RandomSampler(Squares(3), False, 7, Reversing())) == [2, 1, 0, 0, 2, 1, 1]
+    assert list(RandomSampler(Squares(3), False, 2, Reversing())) == [2, 1]
     assert list(SubsetRandomSampler([5, 6, 7], Reversing())) == [7, 6, 5]
     with pytest.raises(ValueError, match="num_samples should be a positive integer value, but got num_samples=0"):
         RandomSampler([])
@@ -345,3 +349,108 @@ def test_options_that_exclude_each_other(options: dict, message: str):
 def test_an_iterable_dataset_has_its_own_order(options: dict):
     with pytest.raises(ValueError, match=f"it takes no {next(iter(options))}"):
         DataLoader(Count(4), **options)
+
+
+class Dying(Squares):
+    def __getitem__(self, index: int) -> int:
+        os._exit(3)
+
+
+class Slow(Squares):
+    def __getitem__(self, index: int) -> int:
+        HELD.wait(20)
+        return index
+
+
+HELD = threading.Event()
+
+
+class Places(Squares):
+    """Where a sample was made, and a random number there."""
+
+    def __getitem__(self, index: int) -> tuple[int, int, int, float]:
+        info = get_worker_info()
+        return index, os.getpid(), info.id, float(genesis.rand(1)[0])
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+
+@needs_fork
+@pytest.mark.parametrize("data", [Squares(7), Count(8)])
+def test_worker_processes_make_the_batches_that_threads_make(data: Dataset):
+    loaders = [DataLoader(data, 3, num_workers=2, multiprocessing_context=c) for c in (None, "fork")]
+    first, second = ([plain(b) for b in loader] for loader in loaders)
+    assert first == second
+
+
+@needs_fork
+def test_worker_processes_live_on_if_asked_and_have_their_own_seeds():
+    started: list[int] = []
+    options = {"num_workers": 2, "multiprocessing_context": "fork", "worker_init_fn": started.append}
+    genesis.manual_seed(1)
+    loader = DataLoader(Places(4), None, persistent_workers=True, **options)
+    epochs = [list(loader) for _ in range(2)]
+    pids = [{pid for _, pid, _, _ in epoch} for epoch in epochs]
+    assert pids[0] == pids[1] and len(pids[0]) == 2 and os.getpid() not in pids[0]
+    assert len({number for epoch in epochs for *_, number in epoch}) == 8
+    genesis.manual_seed(1)
+    again = list(DataLoader(Places(4), None, **options))
+    assert [number for *_, number in again] == [number for *_, number in epochs[0]]
+
+
+@needs_fork
+def test_a_process_that_fails_or_dies_is_shown():
+    with pytest.raises(WorkerError, match="sample 5 is unreadable") as caught:
+        list(DataLoader(Faulty(8), 2, num_workers=2, multiprocessing_context="fork"))
+    assert "worker 0 of a DataLoader with 2 workers failed on samples [4, 5]" in str(caught.value)
+    with pytest.raises(WorkerError, match="worker 0 exited unexpectedly"):
+        list(DataLoader(Dying(8), 2, num_workers=1, multiprocessing_context="fork"))
+
+
+def test_a_slow_worker_is_not_waited_for_longer_than_the_timeout():
+    HELD.clear()
+    with pytest.raises(WorkerError, match="timed out after"):
+        list(DataLoader(Slow(2), num_workers=1, timeout=0.05))
+    HELD.set()
+
+
+def test_persistent_threads_begin_every_epoch_anew():
+    loader = DataLoader(Count(4), 2, num_workers=2, persistent_workers=True, in_order=False)
+    assert [sorted(map(plain, loader)) for _ in range(2)] == [[[0, 2], [1, 3]]] * 2
+
+
+def test_stacked_and_chained_datasets():
+    assert StackDataset(Squares(3), [7, 8, 9])[2] == (4, 9)
+    assert StackDataset(a=Squares(3), b=[7, 8, 9])[1] == {"a": 1, "b": 8}
+    with pytest.raises(ValueError, match="Size mismatch"):
+        StackDataset(Squares(3), [1])
+    chain = Count(2) + Count(3)
+    assert list(chain) == [0, 1, 0, 1, 2] and len(chain) == 5
+
+
+def test_draws_with_and_without_replacement():
+    genesis.manual_seed(0)
+    drawn = list(RandomSampler(range(4), replacement=True, num_samples=400))
+    assert set(drawn) == {0, 1, 2, 3} and len(drawn) == 400
+    weighted = list(WeightedRandomSampler([0.0, 1.0, 3.0, 0.0], 4000))
+    assert set(weighted) == {1, 2} and 2800 < weighted.count(2) < 3200
+    assert sorted(WeightedRandomSampler([1.0, 0.0, 5.0], 2, replacement=False)) == [0, 2]
+    firsts = [next(iter(WeightedRandomSampler([1.0, 3.0], 2, replacement=False))) for _ in range(400)]
+    assert 260 < sum(firsts) < 340
+    with pytest.raises(RuntimeError, match="2 samples without replacement"):
+        list(WeightedRandomSampler([1.0, 0.0], 2, replacement=False))
+
+
+def test_samples_are_asked_for_together_where_a_dataset_can():
+    class Several(Squares):
+        def __getitems__(self, indices: list[int]) -> list[int]:
+            return [-i for i in indices]
+
+    assert [plain(b) for b in DataLoader(Several(3), 2)] == [[0, -1], [-2]]
+
+
+def test_what_a_loader_was_made_with_stays():
+    loader = DataLoader(Squares(3), 2)
+    with pytest.raises(ValueError, match="batch_size attribute should not be set after DataLoader is initialized"):
+        loader.batch_size = 3
