@@ -28,6 +28,8 @@ from genesis import compiler as compiler
 from genesis import cpu as cpu
 from genesis import cuda as cuda
 from genesis import distributed as distributed
+from genesis import distributions as distributions
+from genesis import func as func
 from genesis import hub as hub
 from genesis import jit as jit
 from genesis import legacy as _legacy  # makes the old paths
@@ -151,6 +153,8 @@ _SPACES = (
     linalg,
     mps,
     multiprocessing,
+    distributions,
+    func,
     nn,
     optim,
     profiler,

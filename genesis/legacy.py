@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from genesis import autograd, cuda, nn, profiler, utils
+from genesis import autograd, cuda, derivatives, nn, profiler, utils
 from genesis.cuda import amp as cuda_amp
 from genesis.kinds import ON_GPU
 from genesis.names import missing_in_module
@@ -53,6 +53,7 @@ _PATHS: dict[str, tuple[ModuleType, ...]] = {
     "nn.utils.clip_grad": (clip_grad,),
     "nn.utils.convert_parameters": (convert_parameters,),
     "autograd.function": (autograd,),
+    "autograd.functional": (derivatives,),
     "autograd.grad_mode": (autograd,),
     "autograd.gradcheck": (autograd,),
     "autograd.graph": (autograd,),

@@ -23,8 +23,8 @@ _ELSEWHERE: dict[str, str] = {
 }
 _ABSENT = frozenset(
     "LazyLinear EmbeddingBag CTCLoss ctc_loss embedding_bag fft "
-    "vmap func WeightedRandomSampler detect_anomaly "
-    "set_detect_anomaly custom_fwd custom_bwd apply_".split()
+    "vmap detect_anomaly "
+    "custom_fwd custom_bwd apply_".split()
 )
 INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(_ABSENT, "Genesis does not have it yet"),

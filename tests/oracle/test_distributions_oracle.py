@@ -1,0 +1,196 @@
+"""Distributions against PyTorch's: moments, densities, entropies, divergences with gradients, and errors."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import genesis
+from tests.oracle.compare import agree, same
+
+torch = pytest.importorskip("torch")
+
+RNG = np.random.default_rng(0)
+
+
+def real(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def positive(*shape: int) -> np.ndarray:
+    return RNG.uniform(0.5, 3.0, shape).astype(np.float32)
+
+
+def share(*shape: int) -> np.ndarray:
+    return RNG.uniform(0.1, 0.9, shape).astype(np.float32)
+
+
+def simplex(*shape: int) -> np.ndarray:
+    drawn = RNG.uniform(0.1, 1.0, shape)
+    return (drawn / drawn.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def lower(*shape: int) -> np.ndarray:
+    return np.tril(RNG.standard_normal(shape) * 0.3 + np.eye(shape[-1]) * 1.5).astype(np.float32)
+
+
+def definite(*shape: int) -> np.ndarray:
+    factor = lower(*shape)
+    return factor @ factor.swapaxes(-1, -2)
+
+
+D: dict[str, Any] = {
+    "Normal": (lambda d, a, b: d.Normal(a, b), [real(3), positive(2, 1)], real(2, 3)),
+    "Normal of a number": (lambda d, a: d.Normal(a, 2.0), [real(3)], real(3)),
+    "LogNormal": (lambda d, a, b: d.LogNormal(a, b), [real(3), positive(3)], positive(3)),
+    "Uniform": (lambda d, a, b: d.Uniform(a, b), [-positive(3), positive(3)], share(3) * 0.4),
+    "Exponential": (lambda d, a: d.Exponential(a), [positive(3)], positive(2, 3)),
+    "Laplace": (lambda d, a, b: d.Laplace(a, b), [real(3), positive(3)], real(3)),
+    "Bernoulli": (lambda d, a: d.Bernoulli(a), [share(4)], np.array([0, 1, 1, 0], np.float32)),
+    "Bernoulli by logits": (lambda d, a: d.Bernoulli(logits=a), [real(4)], np.array([0, 1, 1, 0], np.float32)),
+    "Categorical": (lambda d, a: d.Categorical(a), [positive(2, 4)], np.array([3, 0])),
+    "Categorical by logits": (lambda d, a: d.Categorical(logits=a), [real(2, 4)], np.array([[3], [0]])),
+    "OneHotCategorical": (lambda d, a: d.OneHotCategorical(a), [positive(2, 3)], np.eye(3, dtype=np.float32)[[2, 0]]),
+    "Gamma": (lambda d, a, b: d.Gamma(a, b), [positive(3), positive(3)], positive(3)),
+    "Chi2": (lambda d, a: d.Chi2(a), [positive(3)], positive(3)),
+    "Beta": (lambda d, a, b: d.Beta(a, b), [positive(3), positive(3)], share(3)),
+    "Dirichlet": (lambda d, a: d.Dirichlet(a), [positive(2, 3)], simplex(2, 3)),
+    "StudentT": (lambda d, a, b, c: d.StudentT(a, b, c), [positive(3) + 2, real(3), positive(3)], real(3)),
+    "MultivariateNormal": (lambda d, a, b: d.MultivariateNormal(a, b), [real(2, 3), definite(3, 3)], real(2, 3)),
+    "MultivariateNormal by factor": (
+        lambda d, a, b: d.MultivariateNormal(a, scale_tril=b.tril()),
+        [real(3), lower(3, 3)],
+        real(4, 3),
+    ),
+    "MultivariateNormal by precision": (
+        lambda d, a, b: d.MultivariateNormal(a, precision_matrix=b),
+        [real(3), definite(3, 3)],
+        real(3),
+    ),
+    "Independent": (lambda d, a, b: d.Independent(d.Normal(a, b), 1), [real(2, 3), positive(3)], real(2, 3)),
+    "squashed": (
+        lambda d, a, b: d.TransformedDistribution(
+            d.Normal(a, b), [d.transforms.AffineTransform(0.5, 2.0), d.transforms.TanhTransform()]
+        ),
+        [real(3), positive(3)],
+        share(3),
+    ),
+    "sigmoids": (
+        lambda d, a: d.TransformedDistribution(
+            d.Independent(d.Normal(a, 1.0), 1), [d.transforms.SigmoidTransform(), d.transforms.ExpTransform()]
+        ),
+        [real(2, 3)],
+        np.exp(share(2, 3)),
+    ),
+}
+PARTS = ("mean", "variance", "stddev", "mode")
+
+
+@pytest.mark.parametrize("name", D)
+def test_densities_and_moments(name: str) -> None:
+    make, parameters, value = D[name]
+    known: list[str] = []
+
+    def call(lib: Any, *given: Any) -> Any:
+        made = make(lib.distributions, *given)
+        found = [made.log_prob(lib.tensor(value))]
+        if lib is torch:
+            assert (tuple(made.batch_shape), tuple(made.event_shape)) == known.pop()
+        else:
+            known.append((tuple(made.batch_shape), tuple(made.event_shape)))  # type: ignore[arg-type]
+        for part in PARTS:
+            if name != "squashed" and name != "sigmoids" and not (part == "mode" and name in ("Beta", "Dirichlet")):
+                with_mode = part != "mode" or name != "Uniform"
+                found += [getattr(made, part)] if with_mode else []
+        if name not in ("squashed", "sigmoids"):
+            found.append(made.entropy())
+        return found
+
+    agree(call, *parameters, rtol=2e-4, atol=2e-5)
+
+
+CDF = ("Normal", "LogNormal", "Uniform", "Exponential", "Laplace")
+
+
+@pytest.mark.parametrize("name", CDF)
+def test_distribution_functions(name: str) -> None:
+    make, parameters, value = D[name]
+
+    def call(lib: Any, *given: Any) -> Any:
+        made = make(lib.distributions, *given)
+        return made.cdf(lib.tensor(value)), made.icdf(lib.tensor(share(3) * 0 + 0.3))
+
+    agree(call, *parameters, rtol=1e-4, atol=1e-5)
+
+
+KL = [
+    "Normal", "LogNormal", "Exponential", "Laplace", "Bernoulli", "Bernoulli by logits", "Categorical",
+    "Categorical by logits", "OneHotCategorical", "Gamma", "Beta", "Dirichlet", "MultivariateNormal", "Independent",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KL)
+def test_divergences(name: str) -> None:
+    make, parameters, _ = D[name]
+    others = [p * 0.5 + 0.2 if p.ndim < 2 or p.shape[-1] != p.shape[-2] else p * 2 for p in parameters]
+
+    def call(lib: Any, *given: Any) -> Any:
+        half = len(given) // 2
+        d = lib.distributions
+        return d.kl_divergence(make(d, *given[:half]), make(d, *given[half:]))
+
+    agree(call, *parameters, *others, rtol=2e-4, atol=2e-5)
+
+
+def test_uniforms_diverge_where_one_leaves_the_other() -> None:
+    for low in (0.0, -2.0):
+        got, want = (
+            lib.distributions.kl_divergence(lib.distributions.Uniform(low, 1.0), lib.distributions.Uniform(-1.0, 1.0))
+            for lib in (genesis, torch)
+        )
+        same(got, want)
+
+
+@pytest.mark.parametrize("name", D)
+def test_shapes_of_samples_and_wider_batches(name: str) -> None:
+    make, parameters, _ = D[name]
+    shapes = []
+    for lib in (genesis, torch):
+        made = make(lib.distributions, *(lib.tensor(p) for p in parameters))
+        drawn = made.sample((5, 2))
+        assert not drawn.requires_grad
+        shapes.append((tuple(drawn.shape), str(drawn.dtype).rpartition(".")[2], made.has_rsample))
+        made.log_prob(drawn)
+    assert shapes[0] == shapes[1]
+
+
+ERRORS: dict[str, Any] = {
+    "a scale": lambda d, t: d.Normal(0.0, t([1.0, -1.0])),
+    "a probability": lambda d, t: d.Bernoulli(t(1.5)),
+    "both": lambda d, t: d.Categorical(t([0.5, 0.5]), t([0.5, 0.5])),
+    "neither": lambda d, t: d.Bernoulli(),
+    "a number": lambda d, t: d.Categorical(t(0.5)),
+    "limits": lambda d, t: d.Uniform(1.0, 0.0),
+    "a value": lambda d, t: d.Exponential(1.0).log_prob(t(-1.0)),
+    "a shape": lambda d, t: d.Normal(t([0.0, 1.0]), 1.0).log_prob(t([0.0, 1.0, 2.0])),
+    "an outcome": lambda d, t: d.Categorical(t([0.5, 0.5])).log_prob(t(2)),
+    "no matrix": lambda d, t: d.MultivariateNormal(t([0.0])),
+    "too many dimensions": lambda d, t: d.Independent(d.Normal(0.0, 1.0), 1),
+    "an unknown pair": lambda d, t: d.kl_divergence(d.Categorical(t([1.0])), d.Dirichlet(t([1.0]))),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors(name: str) -> None:
+    with pytest.raises((ValueError, NotImplementedError)) as want:
+        ERRORS[name](torch.distributions, torch.tensor)
+    with pytest.raises(want.type) as got:
+        ERRORS[name](genesis.distributions, genesis.tensor)
+    assert name == "limits" or str(got.value)[:25] == str(want.value)[:25]
+
+
+def test_unchecked_and_printed() -> None:
+    for lib in (genesis, torch):
+        d = lib.distributions
+        assert repr(d.Normal(0.0, 1.0)) == "Normal(loc: 0.0, scale: 1.0)"
+        d.Normal(0.0, -1.0, validate_args=False)
