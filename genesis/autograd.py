@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
-from compiler.errors import AutogradError
+from compiler.errors import AutogradError, MisuseError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
+from genesis.anomaly import Anomalies
+from genesis.context import current_recording, session
 from genesis.context import grad_mode as _grad_mode
-from genesis.context import session
 from genesis.custom import Context, Function
 from genesis.gradients import accumulate
 from genesis.history import gradients, need_history, seed_for
@@ -26,12 +27,15 @@ __all__ = [
     "Function",
     "Variable",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "grad",
     "gradcheck",
     "inference_mode",
+    "is_anomaly_enabled",
     "is_grad_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]
 
@@ -140,6 +144,41 @@ class set_grad_enabled(_GradMode):
 def is_grad_enabled() -> bool:
     """Whether ops keep history here."""
     return session().grad_enabled
+
+
+class set_detect_anomaly:
+    """Look for NaN in backward passes from here on, or not; as a context manager until its end.
+
+    An eager ``backward()`` then raises RuntimeError at the first gradient that is not a number, with the line of the op
+    whose gradient it is. Compiled steps have ``@genesis.compile(check_numerics=True)`` for it.
+    """
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        if mode and current_recording() is not None:
+            raise MisuseError("detect_anomaly looks at eager gradients; use @genesis.compile(check_numerics=True)")
+        self._before = Anomalies.on, Anomalies.nan
+        Anomalies.on, Anomalies.nan = mode, check_nan
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: Any) -> None:
+        Anomalies.on, Anomalies.nan = self._before
+
+
+class detect_anomaly(set_detect_anomaly):
+    """``set_detect_anomaly(True)`` as a context manager."""
+
+    def __init__(self, check_nan: bool = True) -> None:
+        self._check_nan = check_nan
+
+    def __enter__(self) -> None:
+        super().__init__(True, self._check_nan)
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether backward passes look for NaN."""
+    return Anomalies.on
 
 
 # Gradients as values

@@ -13,6 +13,7 @@ from compiler.ir.graph import Node, Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.op import Op, castable, o
 from compiler.ir.types import DType
+from genesis.anomaly import Anomalies
 from genesis.cells import Cell, Hook
 from genesis.clock import Clock
 from genesis.strides import lay_out
@@ -73,6 +74,8 @@ class EagerBuilder(Evaluator):
             lay_out(call, outputs)
             return outputs
         node = Taped(call)
+        if Anomalies.on:
+            node.loc = user_location()
         lay_out(call, node.outputs)
         for value, computed in zip(node.outputs, outputs, strict=True):
             value.data = computed.data

@@ -22,6 +22,7 @@ from compiler.ops.structure import made_by
 from compiler.ops.vjp import pull_back
 from compiler.passes.autocast import autocast
 from compiler.passes.autodiff import autodiff
+from genesis.anomaly import Anomalies, check
 from genesis.cells import Hook, changes
 from genesis.context import current_recording, grad_mode, session
 from genesis.eager import Taped
@@ -257,6 +258,8 @@ def _pulled(
             if value in adjoints:
                 adjoints[value] = _hooked(value, adjoints[value])
         pull_back([node], adjoints, needed.__contains__)
+        if Anomalies.on:
+            check(node, adjoints)
     return {v: _hooked(v, g) if _is_leaf(v) else g for v, g in adjoints.items() if v in wrt}
 
 
@@ -292,6 +295,8 @@ def _recorded(
                 adjoints[value] = _hooked(value, adjoints[value])
         if node in _customs():
             pull_back([node], adjoints, needed.__contains__)
+        if Anomalies.on:
+            check(node, adjoints)
             continue
         for value in node.outputs:
             if value in adjoints or value is root:

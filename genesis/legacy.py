@@ -52,6 +52,7 @@ _PATHS: dict[str, tuple[ModuleType, ...]] = {
     "nn.parallel.data_parallel": (nn.parallel,),
     "nn.utils.clip_grad": (clip_grad,),
     "nn.utils.convert_parameters": (convert_parameters,),
+    "autograd.anomaly_mode": (autograd,),
     "autograd.function": (autograd,),
     "autograd.functional": (derivatives,),
     "autograd.grad_mode": (autograd,),

@@ -22,9 +22,7 @@ _ELSEWHERE: dict[str, str] = {
     "Buffer": "use module.register_buffer(name, tensor)",
 }
 _ABSENT = frozenset(
-    "LazyLinear EmbeddingBag CTCLoss ctc_loss embedding_bag fft "
-    "vmap detect_anomaly "
-    "custom_fwd custom_bwd apply_".split()
+    "LazyLinear EmbeddingBag CTCLoss ctc_loss embedding_bag fft vmap custom_fwd custom_bwd apply_".split()
 )
 INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(_ABSENT, "Genesis does not have it yet"),

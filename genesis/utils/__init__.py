@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from genesis.names import module_getattr
-from genesis.utils import benchmark, checkpoint, data
+from genesis.utils import benchmark, checkpoint, data, tensorboard
 
-__all__ = ["benchmark", "checkpoint", "data"]
+__all__ = ["benchmark", "checkpoint", "data", "tensorboard"]
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr("genesis.utils", globals())
