@@ -115,6 +115,9 @@ class Module(metaclass=Watched):
             scopes.pop()
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        own = self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks
+        if not own and not any(hooks.OF_ALL.values()):
+            return self.forward(*args, **kwargs)
         for hook, with_kwargs in (*hooks.FORWARD_PRE.values(), *self._forward_pre_hooks.values()):
             args, kwargs = hooks.run_pre_hook(self, hook, with_kwargs, args, kwargs)
         before = (*hooks.BACKWARD_PRE.values(), *self._backward_pre_hooks.values())
