@@ -1,16 +1,16 @@
-"""Dicts of numbers that a compiled step reads at every call, and methods that it leaves to the host.
+"""Dicts of numbers that a compiled step reads at every call.
 
 A hyper-parameter is a Python number: ``group["lr"]``, ``betas``, the step count of an optimizer of one's own. Inside a
 step that is being compiled it reads as a rank-0 float64 tensor, which every call fills with the number of that moment.
 Written there, a number is put in its place by every call; a tensor is computed by the step and put there as a number
-after it. Reads, writes and calls of schedules keep the order of the program.
+after it. Reads, writes and calls of schedules keep the order of the program; for these see :mod:`genesis.host_object`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial, wraps
+from functools import partial
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -22,14 +22,15 @@ from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.op import o
 from compiler.ir.types import f64
+from genesis.awaited import as_held, awaited
 from genesis.clock import Clock
 from genesis.context import current_recording
 from genesis.eager import EagerBuilder
 from genesis.host import Holder, Numbers, Undo, writes
 from genesis.identity import IdentityKey
-from genesis.pytree import leaves, map_leaves
+from genesis.pytree import map_leaves
 from genesis.recording import Recording
-from genesis.tensor import Tensor, from_array, wrap
+from genesis.tensor import Tensor, wrap
 from genesis.watched import WatchedDict
 
 changes = Clock()
@@ -298,133 +299,6 @@ def as_f64(number: Any) -> Value:
     return value if value.dtype is f64 else o.cast(value, to=f64)
 
 
-# Methods of schedules
-
-
-def _left_to_host(method: F) -> F:
-    """``method``, which every call of a compiled step runs on the host at its place in the program."""
-
-    @wraps(method)
-    def wrapper(self: HostObject, *args: Any, **kwargs: Any) -> Any:
-        recording = recording_of_step()
-        if recording is None:
-            return method(self, *args, **kwargs)
-        name = f"{type(self).__name__}.{method.__name__}()"
-        if current_recording() is not recording:
-            raise TraceError(f"{name} in the body of a loop\n  at {user_location()}\n  call it behind the loop")
-        _leave_to_host(recording, partial(method, self), self, (args, kwargs))
-        return None
-
-    return wrapper  # type: ignore[return-value]
-
-
-class HostObject:
-    """An object that lives on the host and changes hyper-parameters: a schedule.
-
-    A step that is being compiled leaves its :meth:`step` to the host: every call runs it before the launch, at its
-    place in the program, or behind the launch where it takes a result. Its numbers read as those of a group.
-    """
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        if recording_of_step() is not None:
-            raise TraceError(
-                f"{cls.__name__} is made inside a step that is being compiled\n  at {user_location()}\n"
-                "  make it outside"
-            )
-        return super().__new__(cls)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        for name in ("step", "load_state_dict"):
-            if name in vars(cls):
-                setattr(cls, name, _left_to_host(vars(cls)[name]))
-
-    def holders(self) -> Sequence[Holder]:
-        """Itself and everything else that its methods read or change."""
-        raise NotImplementedError
-
-    def save(self) -> Undo:
-        """How to bring all of that back to what it is now."""
-        raise NotImplementedError
-
-    def structure(self, asked: Collection[Hashable] = ()) -> Any:
-        return IdentityKey(self)
-
-    def __getattribute__(self, name: str) -> Any:
-        value = object.__getattribute__(self, name)
-        if name.startswith("__") or name not in object.__getattribute__(self, "__dict__"):
-            return value
-        recording = recording_of_step()
-        if recording is None:
-            return value
-        recording.host.look(self, name)
-        if is_number(value) or isinstance(value, tuple | list):
-            recording.host.refuse_late(self, name)
-        kind = type(self).__name__
-
-        def label(item: int | None = None) -> str:
-            return f"{kind}.{name}" if item is None else f"{kind}.{name}[{item}]"
-
-        return shown(recording, self, name, value, label, partial(object.__getattribute__, self, name))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        recording = recording_of_step()
-        if recording is None:
-            object.__setattr__(self, name, value)
-        elif isinstance(value, Tensor):
-            raise TraceError(
-                f"{type(self).__name__}.{name} is set to a tensor inside a step that is being compiled\n"
-                f"  at {user_location()}\n  return the tensor and set it outside"
-            )
-        else:
-            recording.host.set(partial(_set_attribute, self, name, value), self, name)
-
-
-def _set_attribute(holder: Any, name: str, value: Any, numbers: Numbers) -> Undo:
-    old = vars(holder).get(name, _MISSING)
-    object.__setattr__(holder, name, value)
-    return partial(vars(holder).pop, name) if old is _MISSING else partial(object.__setattr__, holder, name, old)
-
-
-def _leave_to_host(recording: Recording, method: Callable[..., Any], owner: HostObject, given: Any) -> None:
-    host = recording.host
-    holders = owner.holders()
-    computed = {
-        path: host.host_value(leaf.value)
-        for path, leaf in leaves(given)
-        if isinstance(leaf, Tensor) and leaf._cell.home is recording
-    }
-    if host.waits(*holders) or None in computed.values() or any(map(_has_tensors, holders)):
-        awaited = _awaited(recording, given)
-
-        def act_late(results: Sequence[np.ndarray]) -> None:
-            args, kwargs = awaited(results, lambda array: _host_value(array, False, False))
-            method(*args, **kwargs)
-
-        host.act_late(act_late, *holders)
-        return
-
-    def act(numbers: Numbers) -> Undo:
-        undo = owner.save()
-        args, kwargs = map_leaves(lambda path, x: c(numbers) if (c := computed.get(path)) else x, given)
-        try:
-            method(*args, **kwargs)
-        except BaseException:
-            undo()
-            raise
-        return undo
-
-    with on_host():
-        host.act(act, *holders)
-
-
-def _has_tensors(holder: Any) -> bool:
-    """Whether hyper-parameters are tensors, which a launch reads as they are then, not as they were in between."""
-    return isinstance(holder, LiveDict) and any(
-        isinstance(value, Tensor) and key != "params" for key, value in dict.items(holder)
-    )
-
-
 def saved(group: dict[str, Any]) -> Undo:
     """How to bring a group of hyper-parameters back to what it holds now."""
     before = dict(dict.items(group))
@@ -489,35 +363,11 @@ def _stored(
     recording: Recording, holder: LiveDict, key: Any, value: Any, old: Any
 ) -> Callable[[Sequence[np.ndarray]], None]:
     """Puts ``value``, with the results of the call for its tensors, under ``key``."""
-    pattern = _awaited(recording, value)
+    pattern = awaited(recording, value)
     number = is_number(old) or (old is not _MISSING and not isinstance(old, Tensor))
     whole = isinstance(old, int)
 
     def store(results: Sequence[np.ndarray]) -> None:
-        holder._put(key, pattern(results, lambda array: _host_value(array, number, whole)))
+        holder._put(key, pattern(results, lambda array: as_held(array, number, whole)))
 
     return store
-
-
-def _awaited(recording: Recording, tree: Any) -> Callable[[Sequence[np.ndarray], Callable[[np.ndarray], Any]], Any]:
-    """``tree`` with results of the call in place of tensors of the graph."""
-    places: dict[str, int] = {}
-
-    def ask(path: str, leaf: Any) -> None:
-        if isinstance(leaf, Tensor) and leaf._cell.home is recording:
-            places[path] = recording.host.result(leaf.value)
-
-    map_leaves(ask, tree)
-
-    def filled(results: Sequence[np.ndarray], convert: Callable[[np.ndarray], Any]) -> Any:
-        return map_leaves(lambda path, leaf: convert(results[places[path]]) if path in places else leaf, tree)
-
-    return filled
-
-
-def _host_value(array: np.ndarray, number: bool, whole: bool) -> Any:
-    """A result as the host keeps it: as a number where one stood before or it is a float64 scalar."""
-    if array.size != 1 or not (number or (array.dtype == np.float64 and not array.shape)):
-        return from_array(np.array(array))
-    found = array.item()
-    return int(found) if whole and found == int(found) else found

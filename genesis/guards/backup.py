@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from genesis.cells import Cell, changes
+from genesis.guards.attributes import of_library
 from genesis.guards.code import Place
 from genesis.guards.keys import guard_key
-from genesis.guards.reachable import Reachable, of_library
+from genesis.guards.reachable import Reachable
 from genesis.optim.optimizer import Optimizer
 
 Items = tuple[Any, ...]

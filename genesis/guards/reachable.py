@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter, itemgetter, methodcaller
-from types import CellType, FunctionType, MappingProxyType, MemberDescriptorType, MethodType, ModuleType
+from types import CellType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 from weakref import ref
 
 import numpy as np
 
 from genesis.amp import GradScaler
+from genesis.guards.attributes import (
+    HOOKS,
+    TABLES,
+    attributes,
+    class_attribute,
+    mro,
+    of_library,
+    of_package,
+    own_attribute,
+    slot_names,
+    strings,
+    undecorated,
+)
 from genesis.guards.code import Names, Place, global_names, names, type_test
 from genesis.guards.keys import BUFFERS, IdentityKey, cell_key, guard_key, items_of
 from genesis.guards.snapshot import Read, Snapshot, cell_contents
-from genesis.live import HostObject
+from genesis.host_object import HostObject
 from genesis.nn.hooks import OF_ALL
 from genesis.nn.module import Module
 from genesis.nn.tables import Table
@@ -147,7 +159,7 @@ class Reachable:
             self._visit_items(name, items_of(function) or ())
             return
         elif not isinstance(function, FunctionType):
-            wrapped = _wrapped(function)
+            wrapped = undecorated(function)
             if wrapped is not None:
                 self._visit_function(name, wrapped)
             else:
@@ -196,7 +208,7 @@ class Reachable:
             name = self._guard(name, read, place)
         if isinstance(thing, PLAIN):
             return
-        if isinstance(thing, FunctionType | MethodType | partial) or _wrapped(thing) is not None:
+        if isinstance(thing, FunctionType | MethodType | partial) or undecorated(thing) is not None:
             if isinstance(thing, partial) and self._first(thing.keywords):
                 self.containers.append((name, thing.keywords))
             self._visit_function(name, thing)
@@ -217,7 +229,7 @@ class Reachable:
                 self.containers.append((name, thing))
             self._visit_items(name, items)
         if isinstance(thing, Optimizer):
-            if not _of_package(type(thing).__module__):
+            if not of_package(type(thing).__module__):
                 self._holders.append((name, thing))
             self.optimizers.append((_unique(name, dict(self.optimizers)), thing))
         elif isinstance(thing, GradScaler):
@@ -244,22 +256,22 @@ class Reachable:
         elif isinstance(thing, ref):
             self._visit(f"{name}()", thing(), thing, place)
         elif isinstance(thing, attrgetter | methodcaller | itemgetter):
-            self._add_names(_strings(thing.__reduce__()), place)
+            self._add_names(strings(thing.__reduce__()), place)
         elif hasattr(type(thing), "__next__") and of_library(type(thing).__module__):
             self.iterators.append((name, thing, place))
         elif isinstance(thing, type):
             if not of_library(thing.__module__):
                 self._holders.append((name, thing))
-        elif not _of_package(type(thing).__module__):
+        elif not of_package(type(thing).__module__):
             self._holders.append((name, thing))
 
     def _collect_module(self, name: str, module: Module) -> None:
         self._first(module)
         self._holders.append((name, module))
         self.namespaces.append((name, module))
-        for table in (*_HOOKS, *_TABLES):
+        for table in (*HOOKS, *TABLES):
             self.containers.append((f"{name}.{table}", vars(module)[table]))
-        for table in _HOOKS:
+        for table in HOOKS:
             for hook in vars(module)[table].values():
                 self._visit_items(f"{name}.{table}", hook if isinstance(hook, tuple) else (hook,))
         for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
@@ -281,7 +293,7 @@ class Reachable:
             todo = [
                 (name, holder, key)
                 for name, holder in self._holders
-                for key in sorted(_attributes(holder, self.names))
+                for key in sorted(attributes(holder, self.names))
                 if self._unvisited(holder, key)
             ]
             if not todo:
@@ -290,21 +302,19 @@ class Reachable:
                 self._visit_attribute(f"{name}.{key}", holder, key)
                 if "super" in self.names.loaded:
                     self._visit_overridden(f"{name}.{key}", holder, key)
-        classes = {
-            kind: None for _, holder in self._holders for kind in _mro(holder) if not of_library(kind.__module__)
-        }
+        classes = {kind: None for _, holder in self._holders for kind in mro(holder) if not of_library(kind.__module__)}
         self.classes = list(classes)
         known = {id(thing) for _, thing in self.namespaces}
         for name, holder in [*self._holders, *((kind.__name__, kind) for kind in self.classes)]:
             if hasattr(holder, "__dict__") and id(holder) not in known:
                 known.add(id(holder))
                 self.namespaces.append((name, holder))
-        self.slotted = [(n, h, slots) for n, h in self._holders if (slots := _slots(h))]
+        self.slotted = [(n, h, slots) for n, h in self._holders if (slots := slot_names(h))]
 
     def _visit_attribute(self, name: str, holder: Any, key: str) -> None:
         own = getattr(holder, "__dict__", {})
         inherited = key not in own
-        thing = _class_attribute(holder, key) if inherited else own[key]
+        thing = class_attribute(holder, key) if inherited else own[key]
         place = self.names.place(key)
         if isinstance(thing, property):
             for accessor in filter(None, (thing.fget, thing.fset)):
@@ -320,16 +330,16 @@ class Reachable:
         else:
             return
         if not of_library(getattr(thing, "__module__", None)):
-            self._guard(name, partial(_class_attribute, holder, key), place, watched=True)
+            self._guard(name, partial(class_attribute, holder, key), place, watched=True)
 
     def _visit_overridden(self, name: str, holder: Any, key: str) -> None:
         """The methods that ``super()`` finds behind the first."""
-        for base in _mro(holder):
+        for base in mro(holder):
             method = vars(base).get(key)
             if isinstance(method, FunctionType) and not of_library(base.__module__) and self._unvisited(base, key):
                 label = f"{name} of {base.__name__}"
                 self._visit_function(label, method)
-                self._guard(label, partial(_own_attribute, base, key), self.names.place(key), watched=True)
+                self._guard(label, partial(own_attribute, base, key), self.names.place(key), watched=True)
 
     def _visit_environment(self) -> None:
         """The variables of the process, where the code mentions them."""
@@ -377,7 +387,7 @@ class Reachable:
         for name, module in self.named_modules():
             found[name] = IdentityKey(module)
             for key, value in vars(module).items():
-                if key in _HOOKS:
+                if key in HOOKS:
                     found[f"{name}.{key}"] = tuple(guard_key(hook) for hook in value.values())
                 elif self._is_guarded(key, value):
                     found[f"{name}.{key}"] = guard_key(value)
@@ -396,35 +406,9 @@ class Reachable:
 
     def _is_guarded(self, key: str, value: Any) -> bool:
         """Whether a module's attribute is; tables are not, nor tensors and arrays that the code never mentions."""
-        if key in _TABLES or key.startswith("_compiled_"):
+        if key in TABLES or key.startswith("_compiled_"):
             return False
         return key in self.names.loaded or not isinstance(value, (Tensor, *BUFFERS))
-
-
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_TABLES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
-_PACKAGES = frozenset(
-    ("numpy", "ml_dtypes", "genesis", "compiler", "runtime", "torch", "jax", "rich", "tqdm", "pytest", "_pytest")
-)
-_REFLECTION = frozenset(
-    ("getattr", "setattr", "vars", "__dict__", "asdict", "astuple", "__setattr__", "__getattribute__")
-)
-_CALLED = frozenset(("forward", "__call__"))
-_CONSTRUCTORS = frozenset(("__init__", "__new__", "__post_init__"))
-_NEVER_CALLED = frozenset(
-    "__class__ __dict__ __weakref__ __repr__ __str__ __del__ __init_subclass__ __class_getitem__ __reduce__ "
-    "__reduce_ex__ __getstate__ __setstate__ __dir__ __sizeof__ __copy__ __deepcopy__ __annotations__ "
-    "__getnewargs__ __subclasshook__".split()
-)
-
-
-def _of_package(module: str | None) -> bool:
-    return (module or "").split(".")[0] in _PACKAGES
-
-
-def of_library(module: str | None) -> bool:
-    """Whether code of this module never changes what a step does."""
-    return _of_package(module) or (module or "").split(".")[0] in sys.stdlib_module_names - {"__main__"}
 
 
 def _unique(name: str, taken: Collection[str]) -> str:
@@ -438,75 +422,5 @@ def _itself(thing: Any) -> Any:
     return thing
 
 
-def _wrapped(thing: Any) -> Any:
-    """What a decorator made ``thing`` of; None where none did. Asks no ``__getattr__`` of the user's."""
-    try:
-        found = object.__getattribute__(thing, "__dict__").get("__wrapped__")
-    except AttributeError:
-        return None
-    return found if callable(found) else None
-
-
-def _slots(holder: Any) -> tuple[str, ...]:
-    """The attributes of a user's object that stand in slots."""
-    if isinstance(holder, type):
-        return ()
-    kinds = [kind for kind in _mro(holder) if not of_library(kind.__module__)]
-    return tuple([key for kind in kinds for key, x in vars(kind).items() if isinstance(x, MemberDescriptorType)])
-
-
 def _environment() -> Any:
     return vars(os.environ)["_data"]
-
-
-def _strings(thing: Any) -> Iterator[str]:
-    """The strings in nested tuples."""
-    if isinstance(thing, str):
-        yield thing
-    elif isinstance(thing, tuple):
-        for item in thing:
-            yield from _strings(item)
-
-
-def _mro(holder: Any) -> tuple[type, ...]:
-    """The classes in which attributes of ``holder`` are looked up; none for a module."""
-    if isinstance(holder, ModuleType):
-        return ()
-    return holder.__mro__ if isinstance(holder, type) else type(holder).__mro__
-
-
-def _own_attribute(kind: type, key: str) -> Any:
-    return vars(kind).get(key)
-
-
-def _class_attribute(holder: Any, key: str) -> Any:
-    return next((vars(base)[key] for base in _mro(holder) if key in vars(base)), None)
-
-
-def _attributes(holder: Any, mentioned: Names) -> set[str]:
-    """The attributes of an object and of its classes that code mentions; all its own where code looks names up.
-
-    Operators call methods that no code mentions: all special methods of a class count.
-    """
-    loaded = mentioned.loaded.keys()
-    own = set(getattr(holder, "__dict__", ()))
-    if isinstance(holder, ModuleType):
-        return own & (loaded | mentioned.stored.keys())
-    everything = loaded & _REFLECTION or type(holder).__module__ in _DATA
-    found = own if everything and not isinstance(holder, type) else own & (loaded | mentioned.stored.keys())
-    if isinstance(holder, Module):
-        found = found.difference(_TABLES, _HOOKS)
-    called = _CALLED | _CONSTRUCTORS if isinstance(holder, type) else _CALLED
-    for base in _mro(holder):
-        if not of_library(base.__module__):
-            special = {key for key, value in vars(base).items() if _is_special(key) and isinstance(value, FunctionType)}
-            found = found | (vars(base).keys() & (loaded | called)) | (special - (_CONSTRUCTORS - called))
-    return found - _NEVER_CALLED
-
-
-_DATA = frozenset(("collections", "argparse", "random"))
-"""Modules of the standard library whose objects are data: all their attributes count."""
-
-
-def _is_special(key: str) -> bool:
-    return key.startswith("__") and key.endswith("__")

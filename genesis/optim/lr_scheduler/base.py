@@ -11,7 +11,8 @@ from compiler.errors import ArgumentError, ChoiceError, GenesisWarning, KeyedErr
 from genesis.context import grad_mode
 from genesis.functions.conversion import fill_
 from genesis.host import Undo, take_back
-from genesis.live import HostObject, LiveDict, saved
+from genesis.host_object import HostObject
+from genesis.live import LiveDict, saved
 from genesis.replaced import Watched
 from genesis.tensor import Tensor, from_array
 
