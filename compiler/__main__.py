@@ -40,13 +40,16 @@ def run(graph: Graph, passes: Sequence[str]) -> Graph:
     return graph
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("python -m compiler", description="Run compiler passes on a graph in text form.")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the command, for ``python -m compiler`` and ``genesis opt``."""
     parser.add_argument("file", metavar="FILE.gir", help="the graph; - reads stdin")
     parser.add_argument("--passes", default="", metavar="A,B", help=f"in this order; there are {', '.join(PASSES)}")
     parser.add_argument("--emit", default="gir", choices=TARGETS, help="what to print (default: gir)")
     parser.add_argument("--traceback", action="store_true", help="show where an error that nobody foresaw comes from")
-    options = parser.parse_args(arguments)
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Do what parsed arguments ask for; the exit code."""
     try:
         graph = run(read(options.file), [name for name in options.passes.split(",") if name])
         text = print_graph(graph) if options.emit == "gir" else emit(graph, options.emit)
@@ -64,6 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     sys.stdout.write(text)
     return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m compiler", description="Run compiler passes on a graph in text form.")
+    add_arguments(parser)
+    return run_command(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -204,6 +204,11 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
+def entries(folder: Path) -> list[Path]:
+    """The files that the cache in ``folder`` keeps."""
+    return [Path(parent, name) for parent, _, names in os.walk(folder / "entries") for name in names]
+
+
 def _is_trimming_due(folder: Path) -> bool:
     """Whether ``folder`` was not trimmed within the time ``IN_USE``, by any process; it counts as trimmed from now on.
 
@@ -221,11 +226,9 @@ def _is_trimming_due(folder: Path) -> bool:
 def _trim(folder: Path) -> None:
     """Remove the files used longest ago until the rest fits the limit; those in use stay."""
     limit, total, files = cache_limit(), 0, []
-    for parent, _, names in os.walk(folder / "entries"):
-        for name in names:
-            path = Path(parent, name)
-            with contextlib.suppress(FileNotFoundError):  # another process was here first
-                files.append((path.lstat(), path))
+    for path in entries(folder):
+        with contextlib.suppress(FileNotFoundError):  # another process was here first
+            files.append((path.lstat(), path))
     in_use = time.time() - IN_USE
     for status, path in sorted(files, key=lambda file: file[0].st_mtime_ns, reverse=True):
         total += status.st_size
