@@ -92,6 +92,11 @@ def _gradients(builder: GraphBuilder, node: Node, inputs: tuple[Value, ...]) -> 
     seed = rest[0] if node.attrs["seed"] else o.expand(constant(1.0, loss.dtype), shape=loss.shape)
     adjoints = {loss: seed}
 
-    pull_back(nodes, adjoints, dependent.__contains__, lambda forward: builder.at(forward, "grad", "backward"))
+    def at(forward: Node) -> None:
+        builder.at(forward, "grad", "backward")
+        if forward.op.expand is not None:
+            builder.loc = builder.loc.noted(forward.op.name)
+
+    pull_back(nodes, adjoints, dependent.__contains__, at)
     builder.at(node, "grad", "backward")
     return tuple([adjoints.get(v) or o.zeros(shape=v.shape, dtype=v.dtype) for v in sources])

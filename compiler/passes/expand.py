@@ -5,7 +5,7 @@ from __future__ import annotations
 from compiler.errors import VerifyError
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import o
-from compiler.ir.replay import Claims, ExpandingBuilder, nothing, rewrite
+from compiler.ir.replay import Claims, ExpandingBuilder, noted, nothing, rewrite
 from compiler.ir.types import f32
 
 
@@ -21,7 +21,8 @@ def expand(graph: Graph, claims: Claims = nothing) -> Graph:
         %0: f32[] = constant() {value=0, dtype=f32}
         %1: f32[8,4] = maximum(%x, %0)
 
-    A scatter that joins 16-bit floats becomes one of float32: sums are rounded once.
+    The location's note says which composite a node comes from. A scatter that joins 16-bit floats becomes one of
+    float32: sums are rounded once.
     """
 
     def rule(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
@@ -29,7 +30,8 @@ def expand(graph: Graph, claims: Claims = nothing) -> Graph:
             return None
         if "autocast" in node.attrs:
             raise VerifyError(f"{node!r} is marked for autocast; run that pass before expand\n  at {node.loc}")
-        return node.op.expansion(*inputs, **node.attrs)
+        with noted(node.op.name):
+            return node.op.expansion(*inputs, **node.attrs)
 
     expanded = rewrite(graph, rule, ExpandingBuilder(claims))
     return rewrite(expanded, _scattered_wide) if any(map(_scatters_halves, expanded.nodes)) else expanded

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import groupby
+from types import MappingProxyType
 
 from compiler.codegen import kernel as analysis
-from compiler.codegen.c import column, convolution, short_rows
+from compiler.codegen.c import column, convolution, naming, short_rows
 from compiler.codegen.c.attention_kernel import attention_kernel
 from compiler.codegen.c.concat import concat_kernel
 from compiler.codegen.c.contract import contract_kernel
-from compiler.codegen.c.folding import folded
+from compiler.codegen.c.folding import WIDTH, folded
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import LoopKernel, TeamKernel
 from compiler.codegen.c.loops import Loops, column_tiling
@@ -19,14 +21,14 @@ from compiler.codegen.c.scan import scan_kernel
 from compiler.codegen.c.scatter import scatter_kernel
 from compiler.codegen.c.sort import sort_kernel
 from compiler.codegen.c.tiles import MicroKernels
-from compiler.ir.graph import Node
+from compiler.ir.graph import Node, Value
 from compiler.plan import Check
 
 Kernel = LoopKernel | TeamKernel
 
 
 class Functions:
-    """What the kernels of a step need in their file.
+    """What the kernels of a step need in their file; ``labels`` are the names of the graph's parameters.
 
     Attributes:
         texts: the kernels.
@@ -36,8 +38,8 @@ class Functions:
         checks: what the status codes mean.
     """
 
-    def __init__(self, isa: Isa) -> None:
-        self.isa = isa
+    def __init__(self, isa: Isa, labels: Mapping[Value, str] = MappingProxyType({})) -> None:
+        self.isa, self.labels = isa, labels
         self.names: dict[str, str] = {}
         self.texts: list[str] = []
         self.helpers: dict[str, str] = {}
@@ -95,19 +97,11 @@ class Functions:
     def _function(self, text: str, node: Node, any_size: bool) -> str:
         """Register the text of a node's kernel; kernels of one text are one function, and the first comments on it."""
         if text not in self.names:
-            self.names[text] = name = f"k{len(self.names)}_{_main_op(node)}"
-            self.texts.append(_commented(folded(text).replace("NAME", name), node, any_size))
+            self.names[text] = name = f"k{len(self.names)}_{naming.kernel_name(node)}"
+            operands = naming.operand_names(node, self.labels)
+            written = naming.with_names_of_elements(folded(naming.renamed(text, operands)), operands)
+            self.texts.append(_commented(_wrapped(written.replace("NAME", name)), node, any_size))
         return self.names[text]
-
-
-def _main_op(node: Node) -> str:
-    """The op a kernel is named after."""
-    assert node.body is not None
-    names = [n.op.name for n in node.body.nodes if not n.op.is_free and not n.op.converts]
-    kind = node.attrs["kind"]
-    if kind == "contract":
-        return "dot" + "".join("_" + n for n in dict.fromkeys(names) if n in ("maximum", "erf", "tanh", "exp"))
-    return f"{kind}_{names[-1]}" if names else f"{kind}_copy"
 
 
 def _commented(text: str, node: Node, any_size: bool) -> str:
@@ -115,12 +109,32 @@ def _commented(text: str, node: Node, any_size: bool) -> str:
     assert node.body is not None
     ops = [n.op.name for n in node.body.nodes if not n.op.is_free]
     shown = " ".join(dict.fromkeys(ops))
-    shapes = ", ".join(str(v.type) for v in node.body.inputs())
-    results = ", ".join(str(v.type) for v in node.body.outputs)
+    shapes, results = _listed(node.body.inputs()), _listed(node.body.outputs)
     if any_size:
         shapes = re.sub(r"\[[\d,]+\]", "[n]", shapes)
         results = re.sub(r"\[[\d,]+\]", "[n]", results)
     return f"/* {node.attrs['kind']}: {shown or 'copy'}\n   {shapes} -> {results} */\n{text}"
+
+
+def _listed(values: Sequence[Value]) -> str:
+    """The types of ``values``; of neighbours of one type, how many they are."""
+    runs = [(kind, len(list(run))) for kind, run in groupby(str(v.type) for v in values)]
+    return ", ".join(kind if count == 1 else f"{count} x {kind}" for kind, count in runs)
+
+
+def _wrapped(text: str) -> str:
+    """``text`` with its long lists of parameters on several lines."""
+    return re.sub(r"^KERNEL void .{98,} \{$", lambda m: "\n    ".join(_pieces(m[0])), text, flags=re.M)
+
+
+def _pieces(head: str) -> list[str]:
+    """``head``, cut behind commas."""
+    lines = [""]
+    for part in re.split(r"(?<=,) ", head):
+        if len(lines[-1]) + len(part) > WIDTH - 5:
+            lines.append("")
+        lines[-1] += f" {part}" if lines[-1] else part
+    return lines
 
 
 def _loop_kernel(node: Node, aliases: dict[int, int], check_base: int) -> LoopKernel:

@@ -1,7 +1,8 @@
 """Names in generated C, by family, so that none can hide another.
 
 A kernel is called with ``a0, a1, ...`` (what it reads), ``o0, ...`` (what it writes) and ``part0, ...`` (partial
-results, by the number of the result). Inside, ``t1, in2, u3, m4`` are values in the order they were first needed, and
+results, by the number of the result); what the user gave a name to bears it (:mod:`compiler.codegen.c.naming`),
+and so do its elements. Inside, ``t1, in2, u3, m4`` are values in the order they were first needed, and
 ``s0, ...`` the running sums of the results. Coordinates of loops have one letter, in products ``b0, ...`` for the
 batch. Templates name their own variables otherwise: none is one of these letters and a number, which a test has the C
 compiler look for (``-Wshadow``).

@@ -61,7 +61,7 @@ class _Unit:
         self.graph, self.isa, self.timed = graph, isa, timed
         self.placement = Placement(graph, runs(graph))
         self.pointers = Pointers(graph, self.placement.buffers)
-        self.functions = Functions(isa)
+        self.functions = Functions(isa, {p.value: p.label or p.value.name for p in graph.params})
         self.items = Frame(self.placement, self.pointers, self.functions).items
         self.buffers, self.arena_bytes = self.placement.buffers.laid_out()
 

@@ -1,5 +1,7 @@
 """Names, literals and helper functions of generated C: no name hides another, none is missing."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,58 @@ def test_partial_sums_of_a_product_hide_no_name_of_its_kernel(columns: int) -> N
       %1: f32[64,{columns}] = sub(%0, %y)
       %2: f32[] = sum(%1) {{axes=[0,1]}}
       return %2, %1
+    """)
+
+
+def source(text: str) -> str:
+    """The C of a graph."""
+    return unit.emit(Stages(read(text)).run(lowering(unit.FEATURES)), native()).source
+
+
+def test_kernels_and_operands_bear_the_names_of_the_user() -> None:
+    text = source("""
+      input %x: f32[4,8]
+      state %weight: f32[8] "blocks.0.norm.weight"
+      state %bias: f32[8] "blocks.0.norm.bias"
+      %0: f32[4,8], %1: f32[4,1], %2: f32[4,1] = layer_norm(%x, %weight, %bias) {ndim=1}
+      return %0
+    """)
+    assert re.search(
+        r"KERNEL void k0_layer_norm\([^)]*const float \*restrict x,\s+const float \*restrict weight,\s+"
+        r"const float \*restrict bias,\s+float \*restrict o0\)",
+        text,
+    ), text
+
+
+def test_two_operands_of_one_name_are_told_apart() -> None:
+    text = source("""
+      state %a: f32[8] "first.weight"
+      state %b: f32[8] "second.weight"
+      %0: f32[8] = add(%a, %b)
+      return %0
+    """)
+    assert "o0[i] = weight[i] + second_weight[i];" in text
+
+
+def test_no_name_of_the_user_means_something_else_in_c() -> None:
+    """Words of C, macros, names that the kernel uses itself, and names that folding takes for its own."""
+    assert_compiles_to_the_same("""
+      input %double: f32[64,3]
+      input %NAN: f32[64,3]
+      input %t1: f32[64,3]
+      input %r: f32[64,3]
+      input %c: f32[64,3]
+      input %unix: f32[64,1]
+      input %step: f32[64,1]
+      input %gen_expf: f32[3]
+      %0: f32[64,3] = add(%double, %NAN)
+      %1: f32[64,3] = mul(%t1, %r)
+      %2: f32[64,3] = add(%0, %1)
+      %3: f32[64,3] = add(%2, %c)
+      %4: f32[64,3] = add(%3, %unix)
+      %5: f32[64,3] = maximum(%4, %step)
+      %6: f32[64,3] = add(%5, %gen_expf)
+      return %6
     """)
 
 
