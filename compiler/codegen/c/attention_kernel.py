@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from math import prod
 
-from compiler.codegen.c import attention
+from compiler.codegen.c.attention_backward import backward_kernel
+from compiler.codegen.c.attention_forward import forward_kernel
+from compiler.codegen.c.attention_layout import AttentionGradSpec, AttentionSpec, Mask, scratch_bytes
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import TeamKernel
 from compiler.index import concat_starts, matrix_strides, place_in_concat, view_chain
@@ -30,12 +32,12 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
     mask = None
     if attrs["mask"]:
         given = op.inputs[extra]
-        mask = attention.Mask("bool" if given.dtype.kind == "bool" else given.dtype.short, windows[extra][2])
+        mask = Mask("bool" if given.dtype.kind == "bool" else given.dtype.short, windows[extra][2])
     *lead, queries, dim = q.shape
     batch, heads = prod(lead[:-1]), lead[-1] if lead else 1
     out_value = op.inputs[3] if backward else op.outputs[0]
     out_strides = windows[3][2] if backward else _contiguous(out_value)
-    spec = attention.AttentionSpec(
+    spec = AttentionSpec(
         "NAME", batch, heads, queries, k.shape[-2], dim, q.dtype.short,
         windows[0][2], windows[1][2], windows[2][2], out_strides,
         attention_scale(attrs["scale"], dim), attrs["causal"], mask, attrs["dropout"], attrs["index"],
@@ -51,11 +53,11 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
             places = _packed_gradients(op, packed)
             outs = [("out", 0, offset) for offset, _ in places]
             grads = [strides for _, strides in places]
-        whole = attention.AttentionGradSpec("NAME", spec, windows[5][2], *grads)
-        text = attention.backward_kernel(isa, whole)
+        whole = AttentionGradSpec("NAME", spec, windows[5][2], *grads)
+        text = backward_kernel(isa, whole)
         ins += [("in", i, offset) for i, offset, _ in windows[3:6]]
         return _team(isa, text, ins + outs, whole)
-    return _team(isa, attention.forward_kernel(isa, spec), ins + outs, spec)
+    return _team(isa, forward_kernel(isa, spec), ins + outs, spec)
 
 
 def _packed_gradients(op: Node, concat: Node) -> list[tuple[int, tuple[int, int, int, int]]]:
@@ -74,9 +76,9 @@ def _team(
     isa: Isa,
     text: str,
     pointers: list[tuple[str, int, int]],
-    spec: attention.AttentionSpec | attention.AttentionGradSpec,
+    spec: AttentionSpec | AttentionGradSpec,
 ) -> TeamKernel:
-    private = attention.scratch_bytes(isa, spec, 1)
+    private = scratch_bytes(isa, spec, 1)
     return TeamKernel(text, pointers, spec.micro_kernels(isa), 0, private)
 
 

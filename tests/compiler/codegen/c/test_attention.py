@@ -5,14 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compiler.codegen.c.attention import (
-    AttentionGradSpec,
-    AttentionSpec,
-    Mask,
-    backward_kernel,
-    forward_kernel,
-    scratch_bytes,
-)
+from compiler.codegen.c.attention_backward import backward_kernel
+from compiler.codegen.c.attention_forward import forward_kernel
+from compiler.codegen.c.attention_layout import AttentionGradSpec, AttentionSpec, Mask, scratch_bytes
 from compiler.codegen.c.gemm import micro_kernels
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.codegen.c.prelude import prelude
