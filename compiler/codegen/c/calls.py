@@ -209,6 +209,7 @@ class Frame:
         arguments = ", ".join(self._operand(node, x, partials) for x in kernel.operands)
         if kernel.sinks:
             ranges = f"chunk * {kernel.chunk}, LEAST({kernel.total}, (chunk + 1) * {kernel.chunk})"
+            ranges = ranges if kernel.chunk > 1 else "chunk, chunk + 1"
             line = (
                 f"for (long chunk = FROM({kernel.chunks}, 1); chunk < TO({kernel.chunks}, 1); chunk++)\n"
                 f"    {name}({ranges}, {arguments});"

@@ -32,16 +32,18 @@ def claims(kernel: Kernel) -> bool:
 
 
 class Lanes(Scope):
-    """Statements for each row ``l`` of a block. What they name is an array: later loops over the rows read it."""
+    """Statements for each row ``l`` of a block. What they name is an array if later loops over the rows read it."""
 
     def __init__(self, block: Writer, around: Scope) -> None:
         super().__init__(Writer(block.depth + 1), frozenset({"r"}), around)
         self.block = block
         self.arrays: list[str] = []
+        self.named: list[tuple[str, str, int]] = []  # type, name, number of the loop
+        self.ends: list[int] = []
         self.loop = VectorLoop(block)
 
     def define(self, kind: str, name: str, text: str) -> str:
-        self.arrays.append(f"{kind} {name}[{LANES}];")
+        self.named.append((kind, name, len(self.ends)))
         self(f"{name}[l] = {text};")
         return f"{name}[l]"
 
@@ -52,6 +54,20 @@ class Lanes(Scope):
         if self.out.lines:
             write_loop(self.block, self.loop, self.out.lines)
         self.out, self.loop = Writer(self.block.depth + 1), VectorLoop(self.block)
+        self.ends.append(len(self.block.lines))
+
+    def settle(self) -> None:
+        """Declare the arrays; a name that only the loop reads that sets it becomes a variable there."""
+        lines, starts = self.block.lines, [0, *self.ends]
+        for kind, name, loop in self.named:
+            element = f"{name}[l]"
+            found = [i for i, line in enumerate(lines) if element in line]
+            if not starts[loop] <= found[0] <= found[-1] < self.ends[loop]:
+                self.arrays.append(f"{kind} {name}[{LANES}];")
+                continue
+            for i in found:
+                lines[i] = lines[i].replace(f" {element} = ", f" const {kind} {name} = ")
+                lines[i] = lines[i].replace(element, name)
 
 
 def write_loop(out: Writer, loop: VectorLoop, lines: Sequence[str]) -> None:
@@ -76,6 +92,7 @@ class ShortRows(Loops):
         rows = Lanes(block, Scope(function))
         self.row_work(rows)
         rows.flush()
+        rows.settle()
         function.open(f"for (long from = begin; from < end; from += {LANES})")
         whole = self.kernel.rows % LANES == 0
         function(f"const long lanes = {LANES if whole else f'end - from < {LANES} ? end - from : {LANES}'};")
