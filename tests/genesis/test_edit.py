@@ -81,7 +81,7 @@ def test_edited_code_runs_in_place_of_the_generated(tmp_path: Path) -> None:
     assert step(X[0, :2]).tolist() == [6.0, 6.0] and "5.0f" in step.source()
     with pytest.raises(UnsupportedError, match="this step runs code that was edited"):
         step.profile()
-    (tmp_path / "step.c").write_text(source.replace("3.0f", "3.0f +"))
+    (tmp_path / "step.c").write_text(source.replace("3.0f", "3.0f)"))
     with pytest.raises(CompileError):
         step.replace(tmp_path / "step.c")
     assert step(X[0, :2]).tolist() == [6.0, 6.0]
