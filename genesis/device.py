@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any, NoReturn
 
-from compiler.errors import ArgumentError, DeviceError, UnsupportedError
+from compiler.errors import ArgumentError, DeviceError, MissingNameError, UnsupportedError
 from compiler.ir.location import here
 
 _KINDS = "cpu cuda mps xpu hpu meta mtia vulkan xla ipu ideep mkldnn maia fpga hip lazy".split()
@@ -40,7 +40,9 @@ class Device:
         object.__setattr__(self, "index", number)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a device does not change: cannot set {name}")
+        raise MissingNameError(
+            here(f"a device does not change: cannot set {name}", "make another one, genesis.device(...)")
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Device) and (self.type, self.index) == (other.type, other.index)
