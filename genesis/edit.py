@@ -7,10 +7,10 @@ from itertools import zip_longest
 from pathlib import Path
 
 from compiler.errors import ChoiceError, KeyedError
+from compiler.imports import import_whole
 from compiler.ir.graph import Graph
 from compiler.ir.verify import verify
 from compiler.pipeline import PASSES
-from compiler.text.parser import parse_graph
 
 SOURCES = {".c": "c", ".py": "triton"}
 """The endings of files of generated code, and the languages."""
@@ -44,7 +44,9 @@ def load_graph(path: str | Path) -> Graph:
     Raises :class:`ParseError` for a text that is no graph, with line and column, and OSError for a file that cannot be
     read.
     """
-    return parse_graph(Path(path).read_text(encoding="utf-8"), str(path))
+    parser = import_whole("compiler.text.parser")  # which needs lark, and a program that trains does not
+    graph: Graph = parser.parse_graph(Path(path).read_text(encoding="utf-8"), str(path))
+    return graph
 
 
 def edit(what: Graph | str | Path, after: str | None, language: str, before: Edit) -> Edit:
