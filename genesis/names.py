@@ -21,9 +21,7 @@ _ELSEWHERE: dict[str, str] = {
     "clip_grad_norm": "use clip_grad_norm_",
     "Buffer": "use module.register_buffer(name, tensor)",
 }
-_ABSENT = frozenset(
-    "LazyLinear EmbeddingBag CTCLoss ctc_loss embedding_bag fft vmap custom_fwd custom_bwd apply_".split()
-)
+_ABSENT = frozenset("fft vmap custom_fwd custom_bwd apply_".split())
 INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(_ABSENT, "Genesis does not have it yet"),
     **_ELSEWHERE,

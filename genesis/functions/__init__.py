@@ -8,11 +8,13 @@ and errors are PyTorch's; shapes broadcast and dtypes promote as there. A decora
 from genesis.functions import (  # noqa: F401  # each family enters its functions into the tables
     activations,
     attention,
+    bags,
     casts,
     control,
     conversion,
     convolution,
     creation,
+    ctc,
     decompositions,
     differentiation,
     distances,

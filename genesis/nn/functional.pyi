@@ -37,6 +37,7 @@ from genesis.functions.activations import tanhshrink as tanhshrink
 from genesis.functions.activations import threshold as threshold
 from genesis.functions.activations import threshold_ as threshold_
 from genesis.functions.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from genesis.functions.bags import embedding_bag as embedding_bag
 from genesis.functions.convolution import conv1d as conv1d
 from genesis.functions.convolution import conv2d as conv2d
 from genesis.functions.convolution import conv3d as conv3d
@@ -45,6 +46,7 @@ from genesis.functions.convolution import conv_transpose2d as conv_transpose2d
 from genesis.functions.convolution import conv_transpose3d as conv_transpose3d
 from genesis.functions.convolution import fold as fold
 from genesis.functions.convolution import unfold as unfold
+from genesis.functions.ctc import ctc_loss as ctc_loss
 from genesis.functions.distances import cosine_similarity as cosine_similarity
 from genesis.functions.distances import pairwise_distance as pairwise_distance
 from genesis.functions.distances import pdist as pdist

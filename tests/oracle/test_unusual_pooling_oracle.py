@@ -47,7 +47,9 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
         DRAWN,
     ),
     "fractional ratio": (
-        lambda t, x, s: t.nn.functional.fractional_max_pool2d(x, 2, output_ratio=(0.5, 0.5), _random_samples=s),
+        lambda t, x, s: t.nn.functional.fractional_max_pool2d(
+            x, 2, output_ratio=(0.5, 0.5), _random_samples=s.detach()
+        ),
         IMAGE,
         DRAWN,
     ),
