@@ -496,6 +496,8 @@ class Methods:
         """In place: ``gt`` of each element; operands broadcast and promote."""
     def half(self) -> Tensor:
         """In float16."""
+    def hardshrink(self, lambd: builtins.float = 0.5) -> Tensor:
+        """``x`` where ``|x| > lambd``, else zero."""
     def heaviside(self, values: Tensor) -> Tensor:
         """0 below zero, 1 above, ``values`` at zero."""
     def heaviside_(self, values: Tensor) -> Tensor:
@@ -868,6 +870,8 @@ class Methods:
         """``input ** exponent`` of each element; operands broadcast and promote."""
     def pow_(self, exponent: Any) -> Tensor:
         """In place: ``input ** exponent`` of each element; operands broadcast and promote."""
+    def prelu(self, weight: Tensor) -> Tensor:
+        """``x`` if positive, else ``weight * x``, with one weight or one per channel (dimension 1)."""
     def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """The product of all elements, or of those along ``dim``; of integers and bools in int64."""
     def put(self, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:

@@ -2,6 +2,20 @@
 
 # Written by `pytest --update-golden tests/genesis/test_declarations.py`.
 
+from genesis.functions.activations import celu as celu
+from genesis.functions.activations import celu_ as celu_
+from genesis.functions.activations import elu_ as elu_
+from genesis.functions.activations import hardshrink as hardshrink
+from genesis.functions.activations import hardtanh_ as hardtanh_
+from genesis.functions.activations import leaky_relu_ as leaky_relu_
+from genesis.functions.activations import prelu as prelu
+from genesis.functions.activations import relu_ as relu_
+from genesis.functions.activations import rrelu as rrelu
+from genesis.functions.activations import rrelu_ as rrelu_
+from genesis.functions.activations import selu as selu
+from genesis.functions.activations import selu_ as selu_
+from genesis.functions.activations import threshold as threshold
+from genesis.functions.activations import threshold_ as threshold_
 from genesis.functions.control import scan as scan
 from genesis.functions.conversion import allclose as allclose
 from genesis.functions.conversion import as_tensor as as_tensor
@@ -12,6 +26,12 @@ from genesis.functions.conversion import from_dlpack as from_dlpack
 from genesis.functions.conversion import from_numpy as from_numpy
 from genesis.functions.conversion import is_tensor as is_tensor
 from genesis.functions.conversion import numel as numel
+from genesis.functions.convolution import conv1d as conv1d
+from genesis.functions.convolution import conv2d as conv2d
+from genesis.functions.convolution import conv3d as conv3d
+from genesis.functions.convolution import conv_transpose1d as conv_transpose1d
+from genesis.functions.convolution import conv_transpose2d as conv_transpose2d
+from genesis.functions.convolution import conv_transpose3d as conv_transpose3d
 from genesis.functions.creation import arange as arange
 from genesis.functions.creation import empty as empty
 from genesis.functions.creation import empty_like as empty_like
@@ -45,6 +65,9 @@ from genesis.functions.draws import bernoulli as bernoulli
 from genesis.functions.draws import multinomial as multinomial
 from genesis.functions.draws import normal as normal
 from genesis.functions.draws import randint_like as randint_like
+from genesis.functions.dropouts import alpha_dropout as alpha_dropout
+from genesis.functions.dropouts import dropout as dropout
+from genesis.functions.dropouts import feature_alpha_dropout as feature_alpha_dropout
 from genesis.functions.einstein import einsum as einsum
 from genesis.functions.elementary import bitwise_left_shift as bitwise_left_shift
 from genesis.functions.elementary import bitwise_right_shift as bitwise_right_shift
@@ -120,6 +143,9 @@ from genesis.functions.matrices import trace as trace
 from genesis.functions.matrices import tril_indices as tril_indices
 from genesis.functions.matrices import triu_indices as triu_indices
 from genesis.functions.matrices import vdot as vdot
+from genesis.functions.normalization import group_norm as group_norm
+from genesis.functions.normalization import layer_norm as layer_norm
+from genesis.functions.normalization import rms_norm as rms_norm
 from genesis.functions.pointwise import abs as abs
 from genesis.functions.pointwise import acos as acos
 from genesis.functions.pointwise import acosh as acosh
@@ -198,6 +224,11 @@ from genesis.functions.pointwise import true_divide as true_divide
 from genesis.functions.pointwise import trunc as trunc
 from genesis.functions.pointwise import where as where
 from genesis.functions.pointwise import xlogy as xlogy
+from genesis.functions.pooling import adaptive_avg_pool1d as adaptive_avg_pool1d
+from genesis.functions.pooling import avg_pool1d as avg_pool1d
+from genesis.functions.pooling import max_pool1d as max_pool1d
+from genesis.functions.pooling import max_pool2d as max_pool2d
+from genesis.functions.pooling import max_pool3d as max_pool3d
 from genesis.functions.products import addmm as addmm
 from genesis.functions.products import baddbmm as baddbmm
 from genesis.functions.products import bmm as bmm

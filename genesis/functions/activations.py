@@ -16,7 +16,7 @@ from genesis.functions.conversion import detach, into
 from genesis.functions.creation import draw
 from genesis.functions.pointwise import abs, add, cast, clamp, div, le, log, mul, neg, sign, sub, tanh, where
 from genesis.functions.shapes import chunk, reshape
-from genesis.functions.table import functional_only
+from genesis.functions.table import api, everywhere, functional_only
 from genesis.tensor import Tensor, row_major, wrap
 
 
@@ -82,7 +82,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return into(input, wrap(o.elu(input.value, alpha=float(alpha))), inplace)
 
 
-@functional_only
+@everywhere
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x`` if positive, else ``alpha * (exp(x / alpha) - 1)``."""
     if not alpha:
@@ -90,7 +90,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return into(input, wrap(o.elu(input.value, alpha=float(alpha), input_scale=1 / alpha)), inplace)
 
 
-@functional_only
+@everywhere
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """Klambauer et al., "Self-normalizing neural networks", 2017."""
     alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -130,19 +130,19 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return where(inside, mul(input, 0), sub(input, mul(sign(input), lambd)))
 
 
-@functional_only
+@api(functional=True)
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``x`` where ``|x| > lambd``, else zero."""
     return where(le(abs(input), lambd), 0, input)
 
 
-@functional_only
+@everywhere
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``x`` where it exceeds ``threshold``, else ``value``."""
     return into(input, where(le(input, threshold), value, input), inplace)
 
 
-@functional_only
+@api(functional=True)
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """``x`` if positive, else ``weight * x``, with one weight or one per channel (dimension 1)."""
     if weight.ndim > 1:
@@ -195,7 +195,7 @@ def log_softmax(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> 
     return reductions.log_softmax(input, _class_dim("log_softmax", dim, input.ndim), dtype)
 
 
-@functional_only
+@everywhere
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
@@ -239,7 +239,7 @@ def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     call.__name__ = call.__qualname__ = f"{function.__name__}_"
     call.__doc__ = f"In place: {function.__doc__}"
-    return functional_only(call)
+    return everywhere(call)
 
 
 relu_ = _overwriting(relu)

@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from compiler.errors import ArgumentError, GenesisError
+from compiler.errors import ArgumentError, AutogradError, GenesisError, OpError
 from compiler.ir.location import here
-from genesis.tensor import Tensor
+from compiler.ir.op import o
+from genesis.context import session
+from genesis.tensor import Tensor, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,11 +36,16 @@ def checked(function: F, name: str = "") -> F:
     meant = {
         other: name for other, name in SPELLINGS.items() if name in takes.parameters and other not in takes.parameters
     }
+    filled = "out" not in takes.parameters
     star = next((p.name for p in takes.parameters.values() if p.kind is Parameter.VAR_POSITIONAL), None)
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
+            if filled and "out" in kwargs:
+                out = kwargs.pop("out")
+                result = call(*args, **kwargs)
+                return result if out is None else _into(called, out, result)
             if meant:
                 kwargs = {meant.get(name, name): value for name, value in kwargs.items()}
             if star in kwargs:
@@ -58,6 +65,31 @@ def checked(function: F, name: str = "") -> F:
             raise problem from None
 
     return call  # type: ignore[return-value]
+
+
+def _into(name: str, out: Any, result: Any) -> Any:
+    """``out``, a tensor or several, holding ``result``; an empty one takes its shape, as in PyTorch."""
+    if isinstance(result, tuple):
+        for place, part in zip(out, result, strict=True):
+            _into(name, place, part)
+        return out
+    if result.requires_grad or (out.requires_grad and session().grad_enabled):
+        raise AutogradError(
+            here(
+                f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+                "arguments requires grad.",
+                "call it under no_grad, or without out=",
+            )
+        )
+    if result.dtype.kind == "float" and out.dtype.kind != "float":
+        raise OpError(here(f"result type {result.dtype!r} can't be cast to the desired output type {out.dtype!r}"))
+    value = result.value if result.dtype is out.dtype else o.cast(result.value, to=out.dtype)
+    if out.shape == result.shape:
+        return out.write(value)
+    if out.numel():
+        raise OpError(here(f"{name}(): out= has the shape {list(out.shape)}, the result {list(result.shape)}"))
+    out.data = wrap(value)
+    return out
 
 
 def _shown(name: str, args: tuple[Any, ...]) -> str:

@@ -15,7 +15,7 @@ from compiler.ops.conv import window_span
 from compiler.ops.window import fold as fold_windows
 from compiler.ops.window import windows
 from genesis.functions.formats import formatted
-from genesis.functions.table import functional_only
+from genesis.functions.table import everywhere, functional_only
 from genesis.tensor import Tensor, wrap
 
 Size = int | Sequence[int]
@@ -88,7 +88,7 @@ def _conv(
     return _formatted(unbatched(result, had_batch), input, rank)
 
 
-@functional_only
+@everywhere
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -102,7 +102,7 @@ def conv1d(
     return _conv(1, input, weight, bias, stride, padding, dilation, groups)
 
 
-@functional_only
+@everywhere
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -116,7 +116,7 @@ def conv2d(
     return _conv(2, input, weight, bias, stride, padding, dilation, groups)
 
 
-@functional_only
+@everywhere
 def conv3d(
     input: Tensor,
     weight: Tensor,
@@ -167,7 +167,7 @@ def _conv_transpose(
     return _formatted(unbatched(result, had_batch), input, rank)
 
 
-@functional_only
+@everywhere
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -182,7 +182,7 @@ def conv_transpose1d(
     return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-@functional_only
+@everywhere
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -197,7 +197,7 @@ def conv_transpose2d(
     return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-@functional_only
+@everywhere
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,

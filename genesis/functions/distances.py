@@ -9,11 +9,11 @@ from genesis.functions.pointwise import add, mul, sub
 from genesis.functions.precision import full_precision
 from genesis.functions.reductions import norm, sum
 from genesis.functions.shapes import cat, expand, narrow
-from genesis.functions.table import api
+from genesis.functions.table import everywhere
 from genesis.tensor import Tensor
 
 
-@api(method=False, functional=True)
+@everywhere
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """``x1 · x2 / (max(|x1|, eps) max(|x2|, eps))`` along ``dim`` of the shape that both broadcast to."""
     x1, x2 = full_precision(x1, x2)
@@ -22,13 +22,13 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return sum(mul(normalize(x1, 2.0, dim, eps), normalize(x2, 2.0, dim, eps)), dim)
 
 
-@api(method=False, functional=True)
+@everywhere
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The norm of order ``p`` of ``x1 - x2 + eps`` along the last dimension; the two broadcast."""
     return norm(add(sub(x1, x2), eps), p, -1, keepdim)
 
 
-@api(method=False, functional=True)
+@everywhere
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """The distances of order ``p`` of all pairs of rows of ``[N, M]``: ``N (N - 1) / 2`` numbers."""
     if input.ndim != 2:

@@ -9,7 +9,7 @@ from compiler.ir.op import o
 from genesis.functions.conversion import into
 from genesis.functions.creation import draw, ones
 from genesis.functions.pointwise import add, cast, lt, mul, sub
-from genesis.functions.table import functional_only
+from genesis.functions.table import everywhere, functional_only
 from genesis.random import default_generator
 from genesis.tensor import Tensor, wrap
 
@@ -19,7 +19,7 @@ def check_probability(p: float) -> None:
         raise ChoiceError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
-@functional_only
+@everywhere
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each element with probability ``p`` and scale the rest by ``1 / (1 - p)``."""
     check_probability(p)
@@ -73,13 +73,13 @@ def _alpha(input: Tensor, p: float, training: bool, inplace: bool, shape: tuple[
     return into(input, add(mul(input, mul(kept, scale)), offset), inplace)
 
 
-@functional_only
+@everywhere
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """Dropout that keeps mean and variance of what comes from SELU."""
     return _alpha(input, p, training, inplace, tuple(input.shape))
 
 
-@functional_only
+@everywhere
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """:func:`alpha_dropout` of whole channels of ``[N, C, *]``."""
     if input.ndim < 2:

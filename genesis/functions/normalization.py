@@ -15,7 +15,7 @@ from genesis.functions.creation import ones_like
 from genesis.functions.formats import formatted
 from genesis.functions.pointwise import add, cast, clamp, div, mul, sub
 from genesis.functions.reductions import mean, norm
-from genesis.functions.table import functional_only
+from genesis.functions.table import everywhere, functional_only
 from genesis.tensor import Tensor, wrap
 
 
@@ -42,7 +42,7 @@ def _check_normalized(
     return shape
 
 
-@functional_only
+@everywhere
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -58,7 +58,7 @@ def layer_norm(
     return wrap(o.layer_norm(input.value, *affine, ndim=len(shape), eps=float(eps))[0])
 
 
-@functional_only
+@everywhere
 def rms_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
@@ -105,7 +105,7 @@ def batch_norm(
     return formatted(wrap(y), input)
 
 
-@functional_only
+@everywhere
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:

@@ -17,7 +17,7 @@ from compiler.ir.types import i64, u8
 from compiler.ops.pool import lowest, pooled_size
 from genesis.functions.convolution import Size, batched, per_dimension, unbatched
 from genesis.functions.formats import formatted
-from genesis.functions.table import functional_only
+from genesis.functions.table import everywhere, functional_only
 from genesis.tensor import Tensor
 
 
@@ -64,7 +64,7 @@ def _flat_index(
     return index
 
 
-@functional_only
+@everywhere
 def max_pool1d(
     input: Tensor,
     kernel_size: Size,
@@ -80,7 +80,7 @@ def max_pool1d(
     return found if alone else formatted(found, input, rank=1)
 
 
-@functional_only
+@everywhere
 def max_pool2d(
     input: Tensor,
     kernel_size: Size,
@@ -95,7 +95,7 @@ def max_pool2d(
     return formatted(found, input)
 
 
-@functional_only
+@everywhere
 def max_pool3d(
     input: Tensor,
     kernel_size: Size,
@@ -142,7 +142,7 @@ def _avg_pool(
     return _formatted(unbatched(result, had_batch), input, rank)
 
 
-@functional_only
+@everywhere
 def avg_pool1d(
     input: Tensor,
     kernel_size: Size,
@@ -259,7 +259,7 @@ def _adaptive_max(
     return result, _formatted(unbatched(o.reshape(index, shape=(*lead, *size)), had_batch), input, rank)
 
 
-@functional_only
+@everywhere
 def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
     """Means of ``output_size`` windows that cover ``[N, C, L]``."""
     return _adaptive_avg(1, input, output_size)

@@ -19,7 +19,7 @@ from compiler.ops.resample import cubic_weights
 from genesis.functions.convolution import Size
 from genesis.functions.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from genesis.functions.precision import full_precision
-from genesis.functions.table import api, functional_only
+from genesis.functions.table import api, everywhere, functional_only
 from genesis.tensor import Tensor, wrap
 
 Scale = float | Sequence[float]
@@ -325,7 +325,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
 # Pixels and channels
 
 
-@api(method=False, functional=True)
+@everywhere
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """``[*, C r², H, W]`` as ``[*, C, H r, W r]``. Shi et al., "Real-time single image super-resolution", 2016."""
     r = upscale_factor
@@ -345,7 +345,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return wrap(o.reshape(x, shape=(*lead, c // (r * r), h * r, w * r)))
 
 
-@api(method=False, functional=True)
+@everywhere
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """``[*, C, H r, W r]`` as ``[*, C r², H, W]``: what :func:`pixel_shuffle` undoes."""
     r = downscale_factor

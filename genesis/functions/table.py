@@ -69,6 +69,9 @@ function_only = api(method=False)
 method_only = api(function=False)
 """``Tensor.f``."""
 
+everywhere = api(method=False, functional=True)
+"""``genesis.f`` and ``nn.functional.f``."""
+
 functional_only = api(function=False, method=False, functional=True)
 """``nn.functional.f``."""
 

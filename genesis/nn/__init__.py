@@ -34,6 +34,7 @@ from genesis.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from genesis.nn.adaptive import AdaptiveLogSoftmaxWithLoss
 from genesis.nn.attention import MultiheadAttention
 from genesis.nn.bags import EmbeddingBag
 from genesis.nn.batchnorm import (
@@ -169,6 +170,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",

@@ -83,7 +83,18 @@ def _weighted(draft: Draft) -> list[Callable[[Statement], Statement | None]]:
     d = draft
     common = [d.pointwise, d.pointwise, d.pointwise, d.binary, d.binary, d.view, d.view, d.reduction, d.product]
     rare = [d.with_parameter, d.reshape, d.join, d.along, d.normalization, d.convolution, d.attention, d.recurrent]
-    wide = [d.written, d.object, d.along_an_axis, d.integers, d.effect, d.window, d.layers, d.matrices, d.reduced_loss]
+    wide = [
+        d.written,
+        d.object,
+        d.along_an_axis,
+        d.integers,
+        d.effect,
+        d.window,
+        d.image,
+        d.layers,
+        d.matrices,
+        d.reduced_loss,
+    ]
     return [*common * 2, *rare * 2, d.lookup, d.lookup, d.loss, d.loss, d.dropout, d.number, d.number, *wide * 2]
 
 

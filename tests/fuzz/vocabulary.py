@@ -406,6 +406,36 @@ class Draft:
         options = f"stride={stride}, padding={p}, dilation={d}, groups={groups}, bias={rng.random() < 0.5}"
         return self.module(x, f"Conv{rank}d({shape[1]}, {out}, {k}, {options})", (shape[0], out, *size))
 
+    def image(self, x: Statement) -> Statement | None:
+        """Images in another size, read at given places, shuffled, padded and pooled in other ways."""
+        rng, rank, shape = self.rng, len(x.shape) - 2, x.shape
+        if rank not in (1, 2, 3) or prod(shape) > 600:
+            return None
+        lead, image = shape[:2], shape[2:]
+        smooth = ("linear", "bilinear", "trilinear")[rank - 1]
+        size, twice = tuple(rng.choice([1, 2, 3, 5]) for _ in image), tuple(2 * n for n in image)
+        found = [
+            ("F.interpolate({0}, scale_factor=2)", (*lead, *twice)),
+            (f'F.interpolate({{0}}, {size}, mode="nearest-exact")', (*lead, *size)),
+            (f'F.interpolate({{0}}, {size}, mode="{smooth}")', (*lead, *size)),
+            (f'F.interpolate({{0}}, scale_factor=2, mode="{smooth}", align_corners=True)', (*lead, *twice)),
+            (f'F.interpolate({{0}}, {size}, mode="area")', (*lead, *size)),
+            ("F.local_response_norm({0}, 2, alpha=0.5)", shape),
+            (f"{{0}}.unfold({rank}, 1, 1)", (*shape, 1)),
+            (f"F.lp_pool{rank}d({{0}}.abs() + 0.1, 2, 1)", shape),
+            ("F.channel_shuffle({0}, 1)", shape),
+        ]
+        if rank == 2:
+            grid = f"F.affine_grid(lib.eye(2, 3).expand({shape[0]}, 2, 3) * 0.9, ({shape[0]}, 1, 3, 4), False)"
+            padding = rng.choice(["zeros", "border", "reflection"])
+            place = f'F.grid_sample({{0}}, {grid}.to({{0}}.dtype), padding_mode="{padding}", align_corners=False)'
+            found += [(place, (*lead, 3, 4)), (f'F.interpolate({{0}}, {size}, mode="bicubic")', (*lead, *size))]
+            found.append((f'F.interpolate({{0}}, {size}, mode="bilinear", antialias=True)', (*lead, *size)))
+            if shape[1] % 4 == 0:
+                found.append(("F.pixel_shuffle({0}, 2)", (shape[0], shape[1] // 4, 2 * image[0], 2 * image[1])))
+        code, result = rng.choice(found)
+        return self.add(code, [x], result)
+
     def layers(self, x: Statement) -> Statement | None:
         """Modules of other kinds."""
         shape = x.shape
@@ -471,6 +501,11 @@ class Draft:
             "F.binary_cross_entropy({0}.sigmoid(), {0}.detach().tanh() ** 2",
             "F.binary_cross_entropy_with_logits({0}, {0}.detach().tanh() ** 2, pos_weight={0}.detach()[0] ** 2",
             "F.smooth_l1_loss({0}, {0}.detach() * 0.5", "F.kl_div({0}.log_softmax(-1), {0}.detach().softmax(-1)",
+            "F.soft_margin_loss({0}, lib.ones_like({0})", "F.hinge_embedding_loss({0}, -lib.ones_like({0}), 0.7",
+            "F.margin_ranking_loss({0}, {0} * 0.3 + 0.2, lib.ones_like({0}), 0.1",
+            "F.triplet_margin_loss({0}, {0} * 0.3 + 0.2, {0} * 0.9 - 1",
+            "F.poisson_nll_loss({0}.tanh(), {0}.detach() ** 2",
+            "F.gaussian_nll_loss({0}, {0}.detach() * 0.5 + 0.1, {0}.cos() ** 2 + 0.1",
         ]  # fmt: skip
         code = f'{rng.choice(codes)}, reduction="{how}"){scale}'
         assert rank > 1
