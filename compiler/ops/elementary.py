@@ -14,7 +14,7 @@ from compiler.ir.types import boolean
 from compiler.ops.activation import with_slope
 from compiler.ops.composite import rounded
 from compiler.ops.contract import accumulator
-from compiler.ops.elementwise import NOT_FLOAT, pointwise, promoted, promoted_float, type_rule
+from compiler.ops.elementwise import FP32_ON_CUDA, NOT_FLOAT, pointwise, promoted, promoted_float, type_rule
 from compiler.ops.inverse import arctangent
 
 pointwise("signbit", np.signbit, arity=1, result=boolean, refuses=NOT_FLOAT)
@@ -75,9 +75,9 @@ def _logit_slope(o: OpSet, x: Value, eps: float | None) -> Value:
     return o.where(inside, o.reciprocal(o.mul(x, o.sub(1, x))), float("nan") if eps is None else 0.0)
 
 
-with_slope("sinh", _sinh, lambda o, x: _cosh(o, x))
-with_slope("cosh", _cosh, lambda o, x: _sinh(o, x))
-with_slope("tan", _tan, _tan_slope)
+with_slope("sinh", _sinh, lambda o, x: _cosh(o, x), FP32_ON_CUDA)
+with_slope("cosh", _cosh, lambda o, x: _sinh(o, x), FP32_ON_CUDA)
+with_slope("tan", _tan, _tan_slope, FP32_ON_CUDA)
 with_slope("exp2", lambda o, x: o.pow(2.0, x), lambda o, x: o.mul(o.pow(2.0, x), log(2)))
 with_slope("sinc", _sinc, _sinc_slope)
 with_slope("logit", _logit, _logit_slope, attrs={"eps": None})

@@ -21,7 +21,7 @@ from compiler.ir.op import Op, OpSet, register
 from compiler.ir.types import TensorType, f64
 from compiler.ops.activation import wide_gradient
 from compiler.ops.composite import floating
-from compiler.ops.elementwise import promoted_float
+from compiler.ops.elementwise import FP32_ON_CUDA, promoted_float
 
 Curve = Callable[[np.ndarray], np.ndarray]
 Rule = Callable[..., Value]
@@ -33,6 +33,7 @@ def _special(
     slope: Rule,
     attrs: dict[str, Any] | None = None,
     infer: Callable[..., TensorType] = floating,
+    autocast: dict[str, str] | None = None,
 ) -> None:
     """Register a function of one operand that computes in f64, with its derivative ``slope(o, x, **attrs)``."""
 
@@ -40,7 +41,8 @@ def _special(
         return o.cast(expansion(o, o.cast(x, to=f64), **given), to=x.dtype)
 
     vjp = wide_gradient(lambda o, x, g, **given: o.mul(g, slope(o, x, **given)))
-    register(Op(name, infer, "composite", vjp=vjp, expand=expand, prepare=promoted_float, attrs=attrs or {}))
+    options = {"attrs": attrs or {}, "autocast": autocast or {}}
+    register(Op(name, infer, "composite", vjp=vjp, expand=expand, prepare=promoted_float, **options))
 
 
 def _fitted(curve: Curve, terms: int) -> list[float]:
@@ -161,7 +163,7 @@ def _log_ndtr_slope(o: OpSet, x: Value) -> Value:
 
 _special("erfc", _erfc, lambda o, x: o.mul(o.exp(o.neg(o.mul(x, x))), -2 / sqrt(pi)))
 _special("erfcx", _erfcx, _erfcx_slope)
-_special("erfinv", _erfinv, _erfinv_slope)
+_special("erfinv", _erfinv, _erfinv_slope, autocast=FP32_ON_CUDA)
 _special("ndtri", _ndtri, _ndtri_slope)
 _special("log_ndtr", _log_ndtr, _log_ndtr_slope)
 _special(

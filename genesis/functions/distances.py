@@ -35,6 +35,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         raise OpError(f"pdist only supports 2D tensors, got: {input.ndim}D")
     if p < 0:
         raise OpError("pdist only supports non-negative p values")
+    (input,) = full_precision(input)
     n = input.shape[0]
     later = [sub(narrow(input, 0, i, 1), narrow(input, 0, i + 1, n - i - 1)) for i in range(n - 1)]
     return norm(cat(later, 0) if later else narrow(input, 0, 0, 0), p, 1)

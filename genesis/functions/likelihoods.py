@@ -14,6 +14,7 @@ from genesis.functions.conversion import detach
 from genesis.functions.creation import full_like
 from genesis.functions.losses import check_reduction, reduced
 from genesis.functions.pointwise import add, clamp, div, exp, gt, log, lt, mul, neg, square, sub, where
+from genesis.functions.precision import full_precision
 from genesis.functions.reductions import any, mean
 from genesis.functions.shapes import unsqueeze
 from genesis.functions.table import functional_only
@@ -34,6 +35,7 @@ def poisson_nll_loss(
 
     ``full`` adds Stirling's approximation of ``log(target!)`` where ``target > 1``.
     """
+    input, target = full_precision(input, target)
     if log_input:
         loss = sub(exp(input), mul(target, input))
     else:
@@ -81,6 +83,7 @@ def gaussian_nll_loss(
 @functional_only
 def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """``log(1 + exp(-target * input))`` for targets 1 and -1."""
+    input, target = full_precision(input, target)
     return reduced(softplus(mul(neg(target), input)), reduction)
 
 

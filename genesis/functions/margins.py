@@ -14,6 +14,7 @@ from genesis.functions.elementary import clamp_min
 from genesis.functions.gathering import gather
 from genesis.functions.losses import reduced
 from genesis.functions.pointwise import add, div, eq, logical_and, minimum, mul, ne, neg, sqrt, sub, where
+from genesis.functions.precision import full_precision
 from genesis.functions.reductions import any, sum
 from genesis.functions.shapes import reshape, unsqueeze
 from genesis.functions.table import functional_only
@@ -30,12 +31,14 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
         )
+    input1, input2, target = full_precision(input1, input2, target)
     return reduced(clamp_min(add(mul(neg(target), sub(input1, input2)), margin), 0), reduction)
 
 
 @functional_only
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, *, reduction: str = "mean") -> Tensor:
     """The distance ``input`` itself where ``target`` is 1, ``max(0, margin - input)`` where it is -1."""
+    input, target = full_precision(input, target)
     far = where(ne(target, 1), clamp_min(sub(margin, input), 0), 0.0)
     near = where(ne(target, -1), input, 0.0)
     return reduced(add(far, near), reduction)
@@ -56,6 +59,7 @@ def cosine_embedding_loss(
             f"{target.ndim}D target tensor expects {target.ndim + 1}D input tensors, but found inputs with sizes "
             f"{list(input1.shape)} and {list(input2.shape)}."
         )
+    input1, input2 = full_precision(input1, input2)
     along, eps = target.ndim, 1e-12
     squares = mul(add(sum(mul(input1, input1), along), eps), add(sum(mul(input2, input2), along), eps))
     cosine = div(sum(mul(input1, input2), along), sqrt(squares))
@@ -71,6 +75,7 @@ def _rows(name: str, input: Tensor, target_rank: int, target: Tensor) -> Tensor:
             f"{name}: expected a non-empty vector or matrix and a target that fits, "
             f"not {list(input.shape)} and {list(target.shape)}"
         )
+    (input,) = full_precision(input)
     return reshape(input, -1, input.shape[-1])
 
 
@@ -176,6 +181,7 @@ def triplet_margin_with_distance_loss(
             "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
             f"anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
         )
+    anchor, positive, negative = full_precision(anchor, positive, negative)
     distance = distance_function or pairwise_distance
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
