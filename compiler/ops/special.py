@@ -41,7 +41,7 @@ def _special(
         return o.cast(expansion(o, o.cast(x, to=f64), **given), to=x.dtype)
 
     vjp = wide_gradient(lambda o, x, g, **given: o.mul(g, slope(o, x, **given)))
-    options = {"attrs": attrs or {}, "autocast": autocast or {}}
+    options: dict[str, Any] = {"attrs": attrs or {}, "autocast": autocast or {}}
     register(Op(name, infer, "composite", vjp=vjp, expand=expand, prepare=promoted_float, **options))
 
 
