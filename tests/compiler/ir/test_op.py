@@ -138,7 +138,7 @@ def test_every_record_is_well_formed(op: Op) -> None:
     assert set(op.autocast) <= {"cpu", "cuda"} and set(op.autocast.values()) <= {"lower", "fp32", "promote"}
     assert op.reference or op.expand or op.is_structure, "an op has a meaning: a reference or an expansion"
     assert op.kind != "reduce" or (OPS[op.join].kind == "pointwise" if op.join else OPS[op.finds].join)
-    assert op.kind == "reduce" or op.anchor == "scan" or not (op.join or op.finds)
+    assert op.kind == "reduce" or op.anchor in ("scan", "scatter") or not (op.join or op.finds)
     assert op.kind == "view" or not op.keeps
     assert op.cost >= CHEAP
     assert not op.is_cheap or not op.is_costly
