@@ -39,7 +39,11 @@ static inline int64_t whole_power(int64_t a, int64_t n) {
   return power;
 }
 
-static inline int64_t shift_left(int64_t x, int64_t bits) { return (int64_t)((uint64_t)x << bits); }
+static inline int64_t shift_left(int64_t x, int64_t bits) {
+  return bits < 0 || bits > 63 ? 0 : (int64_t)((uint64_t)x << bits);
+}
+
+static inline int64_t shift_right(int64_t x, int64_t bits) { return x >> (bits < 0 || bits > 63 ? 63 : bits); }
 
 static inline double remainder_(double a, double b) {
   const double rest = fmod(a, b);

@@ -37,7 +37,7 @@ INTEGER = {
     "pow": "whole_power({0}, {1})", "floor_divide": "whole_quotient({0}, {1})",
     "remainder": "whole_remainder({0}, {1})", "isinf": "0", "isfinite": "1",
     "bitwise_and": "{0} & {1}", "bitwise_or": "{0} | {1}", "bitwise_xor": "{0} ^ {1}",
-    "shift_left": "shift_left({0}, {1})", "shift_right": "{0} >> {1}",
+    "shift_left": "shift_left({0}, {1})", "shift_right": "shift_right({0}, {1})",
 }  # fmt: skip
 
 ANY = {

@@ -49,5 +49,9 @@ static inline int64_t gen_ipow(int64_t base, int64_t exponent) {
   return result;
 }
 
-/* Of negative numbers, too. */
-static inline int64_t gen_shift_left(int64_t x, int64_t bits) { return (int64_t)((uint64_t)x << bits); }
+/* Of negative numbers, too; by 64 places and more, or by a negative number, all bits leave. */
+static inline int64_t gen_shift_left(int64_t x, int64_t bits) {
+  return bits < 0 || bits > 63 ? 0 : (int64_t)((uint64_t)x << bits);
+}
+
+static inline int64_t gen_shift_right(int64_t x, int64_t bits) { return x >> (bits < 0 || bits > 63 ? 63 : bits); }

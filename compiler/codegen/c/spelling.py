@@ -53,7 +53,7 @@ INTEGER = {
     "maximum": "{0} > {1} ? {0} : {1}", "minimum": "{0} < {1} ? {0} : {1}", "pow": "gen_ipow({0}, {1})",
     "floor_divide": "gen_floor_divide({0}, {1})", "remainder": "gen_remainder({0}, {1})",
     "bitwise_and": "{0} & {1}", "bitwise_or": "{0} | {1}", "bitwise_xor": "{0} ^ {1}",
-    "shift_left": "gen_shift_left({0}, {1})", "shift_right": "{0} >> {1}",
+    "shift_left": "gen_shift_left({0}, {1})", "shift_right": "gen_shift_right({0}, {1})",
     "isnan": "0", "isinf": "0", "isfinite": "1",
 }  # fmt: skip
 

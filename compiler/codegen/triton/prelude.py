@@ -85,6 +85,20 @@ def whole_power(x, y):
 
 
 @triton.jit
+def shift_left(x, n):
+    """x moved by n bits; by all of its bits or more, or by a negative number, 0."""
+    inside = (n >= 0) & (n < x.dtype.primitive_bitwidth)
+    return tl.where(inside, x << tl.where(inside, n, 0), 0)
+
+
+@triton.jit
+def shift_right(x, n):
+    """x moved by n bits; by all of its bits or more, or by a negative number, its sign: -1 or 0."""
+    inside = (n >= 0) & (n < x.dtype.primitive_bitwidth)
+    return tl.where(inside, x >> tl.where(inside, n, 0), tl.where(x < 0, -1, 0))
+
+
+@triton.jit
 def larger(x, y):
     """The larger of two numbers; a NaN is the largest."""
     return tl.maximum(x, y, tl.PropagateNan.ALL)
@@ -205,6 +219,8 @@ HELPERS = {
         log1p,
         power,
         whole_power,
+        shift_left,
+        shift_right,
         larger,
         smaller,
         product,

@@ -52,7 +52,7 @@ INTEGER = {
     "maximum": "tl.maximum({0}, {1})", "minimum": "tl.minimum({0}, {1})", "pow": "whole_power({0}, {1})",
     "floor_divide": "floor_divide({0}, {1})", "remainder": "remainder({0}, {1})",
     "bitwise_and": "{0} & {1}", "bitwise_or": "{0} | {1}", "bitwise_xor": "{0} ^ {1}",
-    "shift_left": "{0} << {1}", "shift_right": "{0} >> {1}",
+    "shift_left": "shift_left({0}, {1})", "shift_right": "shift_right({0}, {1})",
     "isnan": "{0} != {0}", "isinf": "{0} != {0}", "isfinite": "{0} == {0}",
 }  # fmt: skip
 

@@ -33,6 +33,15 @@ def apply(x, out, BLOCK: tl.constexpr):
     tl.store(out + i, truncated(tl.load(x + i), tl.int32))
 """
 
+CHAINED = """
+
+@triton.jit
+def apply(x, out, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    _, y = tl.associative_scan((tl.load(x + i), tl.load(x + i)), 0, chained)
+    tl.store(out + i, y)
+"""
+
 DRAW = """
 
 @triton.jit
@@ -236,10 +245,13 @@ def test_every_helper_compiles(name):
         body, signature = TRUNCATED, {"x": "*fp32", "out": "*i64"}
     elif name == "product":
         body, signature = REDUCE.format(name=name), {"x": "*fp32", "out": "*fp32"}
+    elif name == "chained":
+        body, signature = CHAINED, {"x": "*fp32", "out": "*fp32"}
     else:
-        pair = name in ("power", "whole_power", "remainder", "floor_divide", "larger", "smaller")
+        whole = name in ("whole_power", "shift_left", "shift_right")
+        pair = whole or name in ("power", "remainder", "floor_divide", "larger", "smaller")
         body = (BINARY if pair else UNARY).format(name=name)
-        kind = "*i64" if name == "whole_power" else "*fp32"
+        kind = "*i64" if whole else "*fp32"
         signature = dict.fromkeys(["x", "y", "out"] if pair else ["x", "out"], kind)
     fn = getattr(load_module(module(body)), kernel)
     assert opcodes(compile_kernel(fn, signature, {"BLOCK": 256}, target="sm_80"))["EXIT"]
