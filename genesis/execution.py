@@ -133,6 +133,7 @@ class Program:
         self.time = -1
         self.moved = 0
         self.outputs: list[np.ndarray] = []
+        self._inputs: list[np.ndarray] = []
         self.scalars: list[float] = []
         self.state_types = [v.type for v in traced.stages.latest.inputs("state")]
         self.state_strides = [cell.strides for cell in traced.states]
@@ -287,6 +288,7 @@ class Program:
         if traced.late_inputs:
             inputs += [_late_input(late) for late in traced.late_inputs]
         targets = [target(arguments) for target in traced.effects.writes] if traced.effects.writes else ()
+        self._inputs = inputs
         if targets:
             check_arrays(targets, [*inputs, *(value.data for value in self.bound)])
         if self.shown:
@@ -423,6 +425,10 @@ class Program:
         return Last(not skipped, scale, number("grad_norm"), rate, reason)
 
     # Inspecting
+
+    def last_inputs(self) -> list[np.ndarray]:
+        """The arrays of the last call, in the order of the plan."""
+        return self._inputs
 
     def edited(self, what: Graph | str | Path, after: str | None) -> Program:
         """This program with an edited graph, or edited code; see :meth:`genesis.inspection.Inspected.replace`."""

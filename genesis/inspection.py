@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from threading import RLock
 from time import perf_counter
@@ -15,6 +15,7 @@ from compiler.plan import Plan
 from genesis import ledger
 from genesis.amp_report import AmpReport
 from genesis.execution import Last, Memory, Program
+from genesis.export import export
 from genesis.guards.reachable import Reachable
 from genesis.guards.recompiles import Recompiles
 from genesis.guards.report import Table, shown
@@ -141,6 +142,20 @@ class Inspected:
             new.seconds = perf_counter() - start
             self._exchange(old, new)
             old.release()
+
+    def export(self, directory: str | Path, language: str = "c", batches: Iterable[Sequence[Any]] = ()) -> list[Path]:
+        """Write the last call's program as code that runs without Python and Genesis; returns the files.
+
+        language: "c" writes ``step.c`` and ``step.h``, a ``main.c`` that trains, threads, and a Makefile; ``make &&
+            ./step`` goes on where the step stands, with the same results, bit for bit. "triton" writes a module of the
+            kernels and ``launches.json``: buffers, grids and arguments in the order of the launches.
+        batches: the arguments of the calls to be made, by default those of the last one.
+
+        States, hyper-parameters (as they were in the last call) and inputs are written beside the code as raw numbers.
+        A function without a backward pass exports as well. Raises UnsupportedError for a forward function whose
+        results carry gradients, ChoiceError for another language.
+        """
+        return export(self._latest(), Path(directory), language, batches)
 
     def dump(self, directory: str | Path) -> list[Path]:
         """Write what the compiler did to the last call's program into ``directory``; returns the files.
