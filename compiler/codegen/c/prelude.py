@@ -181,7 +181,7 @@ _VECTORS = """\
 typedef float vf __attribute__((vector_size({size})));
 typedef int32_t vi __attribute__((vector_size({size})));
 typedef uint32_t vu __attribute__((vector_size({size})));
-typedef float vf_any __attribute__((vector_size({size}), aligned(4), may_alias)); /* at any address */
+typedef float vf_any __attribute__((vector_size({size}), aligned(1), may_alias)); /* at any address */
 
 INLINE vf vload(const float *p) {{ return *(const vf_any *)p; }}
 INLINE void vstore(float *p, vf x) {{ *(vf_any *)p = x; }}
