@@ -15,10 +15,10 @@ from compiler.plan import Plan
 from genesis import ledger
 from genesis.amp_report import AmpReport
 from genesis.execution import Last, Memory, Program
-from genesis.export import export
 from genesis.guards.reachable import Reachable
 from genesis.guards.recompiles import Recompiles
 from genesis.guards.report import Table, shown
+from genesis.standalone import export
 from runtime.profile import Profile
 
 
