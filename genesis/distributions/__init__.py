@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from genesis.distributions import constraints, kl, transforms
+import genesis.distributions.constraints as constraints
+import genesis.distributions.kl as kl
+import genesis.distributions.transforms as transforms
 from genesis.distributions.composed import Independent, TransformedDistribution
 from genesis.distributions.continuous import Exponential, Laplace, LogNormal, Normal, Uniform
 from genesis.distributions.discrete import Bernoulli, Categorical, OneHotCategorical

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from math import e, log, pi, sqrt
 from typing import Any, ClassVar
 
+import genesis.distributions.constraints as constraints
 import genesis.functions as fn
 from compiler.errors import ChoiceError
 from genesis.context import current_recording
-from genesis.distributions import constraints
 from genesis.distributions.constraints import Constraint
-from genesis.distributions.distribution import Distribution, broadcast
+from genesis.distributions.distribution import Distribution, Symmetric, broadcast
 from genesis.tensor import Tensor
 
 _TINY = 2.0**-25
 """Half of the smallest uniform number above zero, which is drawn as zero."""
 
 
-class Normal(Distribution):
-    """The normal distribution with mean ``loc`` and standard deviation ``scale``."""
+class _LocationScale(Symmetric):
+    """What is known of a distribution around ``loc`` with a ``scale``."""
 
     has_rsample = True
     arg_constraints: ClassVar = {"loc": constraints.real, "scale": constraints.positive}
@@ -29,13 +29,9 @@ class Normal(Distribution):
         self.loc, self.scale = broadcast(loc, scale)
         super().__init__(self.loc.shape, (), validate_args)
 
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
 
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
+class Normal(_LocationScale):
+    """The normal distribution with mean ``loc`` and standard deviation ``scale``."""
 
     @property
     def stddev(self) -> Tensor:
@@ -208,24 +204,8 @@ class Exponential(Distribution):
         return fn.sub(1.0, fn.log(self.rate))
 
 
-class Laplace(Distribution):
+class Laplace(_LocationScale):
     """``exp(-|x - loc| / scale) / (2 scale)``."""
-
-    has_rsample = True
-    arg_constraints: ClassVar = {"loc": constraints.real, "scale": constraints.positive}
-    support = constraints.real
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = broadcast(loc, scale)
-        super().__init__(self.loc.shape, (), validate_args)
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
 
     @property
     def variance(self) -> Tensor:

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+import genesis.distributions.constraints as constraints
 import genesis.functions as fn
 import genesis.nn.functional as F
 from compiler.errors import ChoiceError
 from compiler.ir.types import i64
 from compiler.ops.elementwise import broadcast_shapes
-from genesis.distributions import constraints
 from genesis.distributions.constraints import Constraint
 from genesis.distributions.distribution import Distribution, broadcast
 from genesis.functions.conversion import to

@@ -179,3 +179,17 @@ def broadcast(*values: Any) -> list[Tensor]:
     tensors = [v if isinstance(v, Tensor) else tensor(v, dtype=dtype) for v in values]
     shape = broadcast_shapes(*(t.shape for t in tensors))
     return [t if t.shape == shape else t.expand(*shape) for t in tensors]
+
+
+class Symmetric(Distribution):
+    """A distribution around ``loc``, which is its mean and its mode."""
+
+    loc: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
+    @property
+    def mode(self) -> Tensor:
+        return self.loc

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from math import log, pi
 from typing import Any, ClassVar
 
+import genesis.distributions.constraints as constraints
 import genesis.functions as fn
 from compiler.errors import ChoiceError
-from genesis.distributions import constraints
 from genesis.distributions.distribution import Distribution, broadcast
 from genesis.tensor import Tensor
 

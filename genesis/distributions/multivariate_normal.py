@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from math import log, pi
 from typing import ClassVar
 
+import genesis.distributions.constraints as constraints
 import genesis.functions as fn
 from compiler.errors import ChoiceError
 from compiler.ops.elementwise import broadcast_shapes
-from genesis.distributions import constraints
-from genesis.distributions.distribution import Distribution
+from genesis.distributions.distribution import Symmetric
 from genesis.tensor import Tensor
 
 
@@ -43,7 +43,7 @@ def solve_lower(lower: Tensor, right: Tensor) -> Tensor:
     return fn.stack(rows, -2)
 
 
-class MultivariateNormal(Distribution):
+class MultivariateNormal(Symmetric):
     """Vectors ``[n]`` with mean ``loc`` and one of covariance, its inverse, or the covariance's Cholesky factor.
 
     The factor is computed column by column, in ops that compile and have gradients.
@@ -108,14 +108,6 @@ class MultivariateNormal(Distribution):
             inverse = solve_lower(lower, fn.eye(lower.shape[-1], dtype=lower.dtype).expand(*lower.shape))
             return fn.matmul(fn.transpose(inverse, -2, -1), inverse)
         raise AttributeError(name)
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
 
     @property
     def variance(self) -> Tensor:
