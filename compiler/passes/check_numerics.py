@@ -47,22 +47,37 @@ def check_numerics(graph: Graph, hold: bool) -> Graph:
     """
     builder = GraphBuilder()
     result = graph.copy()
+    wanted = watched(graph)
+    last = max((i for i, node in enumerate(graph.nodes) if node in wanted), default=-1)
+    updates: dict[Value, list[Update]] = {}
+    for update in graph.updates if hold else ():
+        updates.setdefault(update.value, []).append(update)
+    held: dict[Update, Value] = {}
     flags: list[Value] = []
     with using(builder):
-        wanted = watched(graph)
-        for node in graph.nodes:
+        for node in graph.nodes[: last + 1]:
             builder.add(node)
             if node in wanted:
                 builder.at(node, "numerics", node.phase)
                 flags.append(_flag(node, wanted[node]))
-        builder.loc = graph.nodes[-1].loc.noted("numerics") if graph.nodes else builder.loc
         builder.phase = "forward"
         found = o.concat(*flags, axis=0) if flags else o.zeros(shape=(1,), dtype=boolean)
-        result.outputs = [*graph.outputs, found]
-        if hold:
-            bad = o.cast(o.any(found, axes=(0,)), to=f32)
-            result.updates = [Update(u.state, o.skip_if(bad, u.state, u.value)) for u in graph.updates]
+        bad = o.cast(o.any(found, axes=(0,)), to=f32) if hold else found
+
+        def hold_back(value: Value) -> None:
+            for update in updates.pop(value, ()):
+                held[update] = o.skip_if(bad, update.state, value)
+
+        for node in graph.nodes[last + 1 :]:  # the optimizer, whose kernels hold back what they compute
+            builder.add(node)
+            builder.at(node, "numerics")
+            for value in node.outputs:
+                hold_back(value)
+        for value in [*updates]:
+            hold_back(value)
     result.nodes = builder.nodes
+    result.outputs = [*graph.outputs, found]
+    result.updates = [Update(u.state, held.get(u, u.value)) for u in graph.updates]
     return result
 
 
@@ -88,7 +103,8 @@ def suspects(graph: Graph) -> dict[Node, Wanted]:
     """The ops that may make an infinity or a NaN: those that compute floats, or round them to 16 bits.
 
     An infinity that the program writes itself, such as the -inf of a mask, is meant: what is made of it by ops of
-    elements and by views may be infinite. New parameters and moments are not looked at; the next call reads them.
+    elements and by views may be infinite. Clipped gradients, new parameters and moments are not looked at: what makes
+    them infinite shows before, or in the next call.
     """
     meant: set[Value] = set()
     found: dict[Node, Wanted] = {}
@@ -99,7 +115,7 @@ def suspects(graph: Graph) -> dict[Node, Wanted]:
         if passes_on:
             meant.update(node.outputs)
         widens = node.op.converts and node.inputs[0].dtype.bits <= node.outputs[0].dtype.bits
-        makes = (node.op.rounds or node.op.converts) and not (node.op.is_free or node.op.updates or widens)
+        makes = (node.op.rounds or node.op.converts) and node.op.differentiable and not (node.op.is_free or widens)
         if makes and any(v.dtype.kind == "float" for v in node.outputs):
             found[node] = "numbers" if passes_on else "finite"
     return found
