@@ -9,7 +9,7 @@ from time import perf_counter
 
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import ISAS, Isa
-from compiler.errors import VerifyError
+from compiler.errors import UnsupportedError, VerifyError
 from compiler.features import PLAIN, Features
 from compiler.imports import import_whole
 from compiler.ir.graph import Graph, Node
@@ -140,6 +140,10 @@ def triton_target(name: str) -> Target:
     """Triton for a GPU: "sm_80", "sm_90", ... The package is imported only when something is emitted."""
 
     def emit(graph: Graph) -> Plan:
+        if not release("triton"):
+            raise UnsupportedError(
+                "kernels for a GPU need the package triton, which is not installed: pip install triton"
+            )
         plan: Plan = import_whole("compiler.codegen.triton.module").emit(graph, name)
         return plan
 

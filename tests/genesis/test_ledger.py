@@ -89,3 +89,16 @@ def test_a_compiled_function_says_what_it_is() -> None:
     assert re.fullmatch(said + r"compiled in \d+\.\d\d s>", repr(step))
     step(X[:2], Y[:2])
     assert "2 programs, the last for (f32[2,8], i64[2])" in repr(step)
+
+
+def test_a_machine_without_triton_has_the_reason_in_place_of_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("compiler.pipeline.release", lambda package: "")
+    monkeypatch.setenv("GENESIS_DUMP", str(tmp_path))
+    step = trained(backend="interpret")
+    step(X, Y)
+    (text,) = [path.read_text() for path in tmp_path.glob("*/*/step_triton.py")]
+    assert text.startswith("# kernels for a GPU need the package triton, which is not installed: pip install triton")
+    with pytest.raises(NotImplementedError, match="kernels for a GPU need the package triton"):
+        step.cost(device="h100")
