@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import OrderedDict
 from typing import Any
 
 from genesis.cells import changes
@@ -31,11 +30,12 @@ class RemovableHandle:
         self.remove()
 
 
-def add(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False, clock: Clock = changes) -> RemovableHandle:
+def add(hooks: dict[int, Any], hook: Any, prepend: bool = False, clock: Clock = changes) -> RemovableHandle:
     """Put a hook behind the others of a table, or in front. ``clock`` ticks now and when it is taken away."""
     handle = RemovableHandle(hooks, clock)
-    hooks[handle.id] = hook
-    if prepend:
-        hooks.move_to_end(handle.id, last=False)
+    others = dict(hooks) if prepend else {}
+    for other in others:
+        del hooks[other]
+    hooks.update({handle.id: hook, **others})
     clock.tick()
     return handle

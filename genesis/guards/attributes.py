@@ -89,7 +89,7 @@ def attributes(holder: Any, mentioned: Names) -> set[str]:
     everything = loaded & _REFLECTION or type(holder).__module__ in _DATA
     found = own if everything and not isinstance(holder, type) else own & (loaded | mentioned.stored.keys())
     if isinstance(holder, Module):
-        found = found.difference(TABLES, HOOKS)
+        found = found.difference(TABLES, HOOKS, ("_hooks",))
     called = _CALLED | _CONSTRUCTORS if isinstance(holder, type) else _CALLED
     for base in mro(holder):
         if not of_library(base.__module__):

@@ -270,9 +270,9 @@ class Reachable:
         self._holders.append((name, module))
         self.namespaces.append((name, module))
         for table in (*HOOKS, *TABLES):
-            self.containers.append((f"{name}.{table}", vars(module)[table]))
+            self.containers.append((f"{name}.{table}", getattr(module, table)))
         for table in HOOKS:
-            for hook in vars(module)[table].values():
+            for hook in getattr(module, table).values():
                 self._visit_items(f"{name}.{table}", hook if isinstance(hook, tuple) else (hook,))
         for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
             if tensor is not None:
@@ -386,10 +386,10 @@ class Reachable:
             found = {f"the {kind} of all modules": tuple(map(guard_key, t.values())) for kind, t in OF_ALL.items()}
         for name, module in self.named_modules():
             found[name] = IdentityKey(module)
+            for table in HOOKS:
+                found[f"{name}.{table}"] = tuple(guard_key(hook) for hook in getattr(module, table).values())
             for key, value in vars(module).items():
-                if key in HOOKS:
-                    found[f"{name}.{key}"] = tuple(guard_key(hook) for hook in value.values())
-                elif self._is_guarded(key, value):
+                if self._is_guarded(key, value):
                     found[f"{name}.{key}"] = guard_key(value)
             for key, tensor in [*module._parameters.items(), *module._buffers.items()]:
                 found[f"{name}.{key}"] = None if tensor is None else cell_key(tensor._cell)
@@ -406,7 +406,7 @@ class Reachable:
 
     def _is_guarded(self, key: str, value: Any) -> bool:
         """Whether a module's attribute is; tables are not, nor tensors and arrays that the code never mentions."""
-        if key in TABLES or key.startswith("_compiled_"):
+        if key in TABLES or key == "_hooks" or key.startswith("_compiled_"):
             return False
         return key in self.names.loaded or not isinstance(value, (Tensor, *BUFFERS))
 

@@ -30,7 +30,7 @@ from genesis.functions.conversion import copy_, detach, to, zero_
 from genesis.hooks import RemovableHandle, add
 from genesis.nn import hooks
 from genesis.nn.state_dict import EXTRA_STATE, IncompatibleKeys, load_members, raise_errors
-from genesis.nn.tables import Table
+from genesis.nn.tables import HOOKS, HookTable, Table
 from genesis.replaced import Watched
 from genesis.tensor import Parameter, Tensor, from_array
 
@@ -49,16 +49,6 @@ class HasForward(Protocol[P, R_co]):
         """The computation."""
 
 
-_HOOKS = (
-    "_forward_hooks",
-    "_forward_pre_hooks",
-    "_backward_hooks",
-    "_backward_pre_hooks",
-    "_state_dict_hooks",
-    "_state_dict_pre_hooks",
-    "_load_state_dict_pre_hooks",
-    "_load_state_dict_post_hooks",
-)
 SIMPLE = (bool, int, float, str, type(None))
 
 
@@ -73,6 +63,15 @@ class Module(metaclass=Watched):
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
+    _hooks: dict[str, Table]
+    _forward_hooks = HookTable("_forward_hooks")
+    _forward_pre_hooks = HookTable("_forward_pre_hooks")
+    _backward_hooks = HookTable("_backward_hooks")
+    _backward_pre_hooks = HookTable("_backward_pre_hooks")
+    _state_dict_hooks = HookTable("_state_dict_hooks")
+    _state_dict_pre_hooks = HookTable("_state_dict_pre_hooks")
+    _load_state_dict_pre_hooks = HookTable("_load_state_dict_pre_hooks")
+    _load_state_dict_post_hooks = HookTable("_load_state_dict_post_hooks")
 
     def __init__(self) -> None:
         start = {
@@ -81,7 +80,7 @@ class Module(metaclass=Watched):
             "_buffers": Table(),
             "_non_persistent_buffers_set": set(),
             "_modules": Table(),
-            **{name: OrderedDict() for name in _HOOKS},
+            "_hooks": {name: Table() for name in HOOKS},
         }
         self.__dict__.update(start)
 
@@ -115,8 +114,7 @@ class Module(metaclass=Watched):
             scopes.pop()
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        own = self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks
-        if not own and not any(hooks.OF_ALL.values()):
+        if not any(self._hooks.values()) and not any(hooks.OF_ALL.values()):
             return self.forward(*args, **kwargs)
         for hook, with_kwargs in (*hooks.FORWARD_PRE.values(), *self._forward_pre_hooks.values()):
             args, kwargs = hooks.run_pre_hook(self, hook, with_kwargs, args, kwargs)

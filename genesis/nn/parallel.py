@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import genesis.distributed as distributed
 from compiler.errors import ChoiceError, UnsupportedError
 from compiler.ir.location import here
-from genesis import distributed
 from genesis.names import module_getattr
 from genesis.nn.module import Module
 

@@ -455,3 +455,17 @@ def test_a_hook_that_is_always_called_sees_failures() -> None:
     with pytest.raises(RuntimeError):
         layer(genesis.ones(3))
     assert seen == [None]
+
+
+def test_a_compiled_step_sees_a_table_of_hooks_changed_by_hand() -> None:
+    model = nn.Linear(2, 1, bias=False)
+    step = genesis.compile(lambda x: model(x), backend="interpret")
+    x = genesis.ones(1, 2)
+    with genesis.no_grad():
+        plain = step(x).item()
+        model.register_forward_hook(lambda module, args, output: output * 2)
+        assert [step(x).item() for _ in range(3)] == [2 * plain] * 3
+        model._forward_hooks.clear()
+        assert step(x).item() == plain
+        model._forward_hooks = {0: (lambda module, args, output: output * 3, False, False)}
+        assert step(x).item() == pytest.approx(3 * plain)
