@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from compiler.casts import RULES, Decision
-from genesis.guards.report import Table
+from genesis.tables import Table
 
 
 class AmpReport(list[Decision]):

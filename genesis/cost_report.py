@@ -13,8 +13,8 @@ from compiler.plan import Plan
 from compiler.target import Target
 from genesis.border import Crossing
 from genesis.cells import Cell
-from genesis.guards.report import Table
 from genesis.options import Options
+from genesis.tables import Table
 from genesis.tracing import Traced
 from runtime import processor
 from runtime.devices.pool import num_threads

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import genesis.derivatives as derivatives
 import genesis.functions as fn
 from compiler.errors import ArgumentError, ChoiceError
-from genesis import derivatives
 from genesis.autograd import grad as _grad
 from genesis.context import grad_mode
 from genesis.nn.module import Module

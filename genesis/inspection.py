@@ -8,17 +8,18 @@ from threading import RLock
 from time import perf_counter
 from typing import Any
 
+import genesis.ledger as ledger
 from compiler.casts import decisions
 from compiler.errors import ChoiceError, KeyedError, TraceError
 from compiler.ir.graph import Graph
 from compiler.plan import Plan
-from genesis import ledger
 from genesis.amp_report import AmpReport
 from genesis.execution import Last, Memory, Program
 from genesis.guards.reachable import Reachable
 from genesis.guards.recompiles import Recompiles
-from genesis.guards.report import Table, shown
+from genesis.guards.report import shown
 from genesis.standalone import export
+from genesis.tables import Table
 from runtime.profile import Profile
 
 

@@ -11,7 +11,7 @@ from compiler.peak import peak
 from compiler.plan import Launch
 from compiler.text.diff import diff_texts, stage_texts
 from genesis.execution import Program
-from genesis.guards.report import Table
+from genesis.tables import Table
 
 SUMMARY = "SUMMARY.txt"
 

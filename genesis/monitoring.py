@@ -81,7 +81,7 @@ class Monitor:
         if every < 1 or spike <= 1:
             raise ChoiceError(f"monitor(every={every}, spike={spike}): every is at least 1, spike more than 1")
         self.step, self.every, self.spike, self.records = step, every, spike, deque[Record](maxlen=1000)
-        self._loss, self._on_alarm = loss, on_alarm
+        self._loss, self._on_alarm, self._state = loss, on_alarm, TrainingState(step, ())
         self._losses: deque[float] = deque(maxlen=WINDOW)
         self._norms: deque[float] = deque(maxlen=WINDOW)
         self._skipped = self._calls = 0
@@ -120,7 +120,7 @@ class Monitor:
         return result
 
     def _parameters(self) -> list[np.ndarray]:
-        return [p.detach().numpy().copy() for p in TrainingState(self.step, ()).parameters]
+        return [p.detach().numpy().copy() for p in self._state.parameters]
 
     def _alarm(self, loss: float, norm: float | None, applied: bool, reason: str | None) -> str:
         """What is unusual about a call, in words."""

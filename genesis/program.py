@@ -13,10 +13,10 @@ from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, T
 
 import numpy as np
 
+import genesis.ledger as ledger
 from compiler.cost import Processor
 from compiler.errors import TraceError
 from compiler.ir.types import TensorType
-from genesis import ledger
 from genesis.arguments import Sharing, argument_name
 from genesis.audit import check_again, record_audited
 from genesis.callables import CompiledModule, compiled_module, named

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
 
-from genesis import trust
+import genesis.trust as trust
 from genesis.io import load as load
 from genesis.io import save as save
 from genesis.names import module_getattr

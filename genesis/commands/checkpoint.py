@@ -11,9 +11,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import genesis.io
 from compiler.errors import CheckpointError, GenesisError
 from genesis.cost_report import amount
+from genesis.io import load, load_checkpoint
 from genesis.tensor import Tensor
 
 
@@ -26,10 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     try:
         try:
-            tree: Any = genesis.io.load_checkpoint(arguments.file)
+            tree: Any = load_checkpoint(arguments.file)
             kind = "a checkpoint of Genesis"
         except CheckpointError:
-            tree = genesis.io.load(arguments.file)
+            tree = load(arguments.file)
             kind = "a file of PyTorch or safetensors"
     except (GenesisError, OSError) as error:
         print(f"genesis: {error}", file=sys.stderr)

@@ -14,7 +14,8 @@ from importlib.machinery import SourceFileLoader
 from types import ModuleType
 from typing import Any, NoReturn
 
-from genesis import names, torch_names
+import genesis.names as names
+import genesis.torch_names as torch_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

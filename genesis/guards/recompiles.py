@@ -7,7 +7,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from compiler.errors import GenesisWarning, RecompileError
-from genesis.guards.report import Table, get, shown
+from genesis.guards.report import get, shown
+from genesis.tables import Table
 
 WARN_RECOMPILES = 8
 """Compilations for one cause at which a warning names it; again at 16 and 32."""
