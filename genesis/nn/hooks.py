@@ -68,7 +68,7 @@ def register_module_module_registration_hook(hook: Callable[..., Any]) -> Remova
 
 def as_registered(kind: str, module: object, name: str, member: Any) -> Any:
     """``member`` as the hooks on registrations leave it."""
-    for hook in REGISTRATION[kind].values():
+    for hook in tuple(REGISTRATION[kind].values()):
         changed = hook(module, name, member)
         member = member if changed is None else changed
     return member

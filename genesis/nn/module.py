@@ -559,13 +559,13 @@ class Module(metaclass=Watched):
         local = {"version": self._version}
         if hasattr(destination, "_metadata"):
             destination._metadata[prefix.removesuffix(".")] = local
-        for before in self._state_dict_pre_hooks.values():
+        for before in tuple(self._state_dict_pre_hooks.values()):
             before(self, prefix, keep_vars)
         self._save_to_state_dict(destination, prefix, keep_vars)
         for name, module in self._modules.items():
             if module is not None:
                 module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        for after, replaces in self._state_dict_hooks.values():
+        for after, replaces in tuple(self._state_dict_hooks.values()):
             changed = after(self, destination, prefix, local)
             if changed is not None:
                 if not replaces:
@@ -648,7 +648,7 @@ class Module(metaclass=Watched):
                 inner = f"{prefix}{name}."
                 theirs = {key: value for key, value in values.items() if key.startswith(inner)}
                 module._load_tree(theirs, inner, metadata, assign, keys, errors)
-        for hook in self._load_state_dict_post_hooks.values():
+        for hook in tuple(self._load_state_dict_post_hooks.values()):
             if hook(self, keys) is not None:
                 raise InvariantError(
                     "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new "
@@ -669,7 +669,7 @@ class Module(metaclass=Watched):
 
         A subclass may define it, to rename keys of older versions, say. Keys that do not fit are added to the lists.
         """
-        for hook, with_module in self._load_state_dict_pre_hooks.values():
+        for hook, with_module in tuple(self._load_state_dict_pre_hooks.values()):
             rest = (state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
             hook(self, *rest) if with_module else hook(*rest)
         members = dict(self._persistent())

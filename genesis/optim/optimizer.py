@@ -458,10 +458,10 @@ class Optimizer(metaclass=Watched):
 
         Nothing is copied but numbers: where parameters share one, each entry has its own, as PyTorch expects.
         """
-        for before in self._state_dict_pre_hooks.values():
+        for before in tuple(self._state_dict_pre_hooks.values()):
             before(self)
         state = self._state_dict()
-        for after in self._state_dict_post_hooks.values():
+        for after in tuple(self._state_dict_post_hooks.values()):
             changed = after(self, state)
             state = state if changed is None else changed
         return state
@@ -486,11 +486,11 @@ class Optimizer(metaclass=Watched):
         state of another shape than its parameter.
         """
         _only_outside("load_state_dict")
-        for before in self._load_state_dict_pre_hooks.values():
+        for before in tuple(self._load_state_dict_pre_hooks.values()):
             changed = before(self, dict(state_dict))
             state_dict = state_dict if changed is None else changed
         self._load(state_dict)
-        for after in self._load_state_dict_post_hooks.values():
+        for after in tuple(self._load_state_dict_post_hooks.values()):
             after(self)
 
     def _load(self, state_dict: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -469,3 +470,32 @@ def test_a_compiled_step_sees_a_table_of_hooks_changed_by_hand() -> None:
         assert step(x).item() == plain
         model._forward_hooks = {0: (lambda module, args, output: output * 3, False, False)}
         assert step(x).item() == pytest.approx(3 * plain)
+
+
+REGISTER = {
+    "forward pre-hook": lambda layer, hook: layer.register_forward_pre_hook(hook),
+    "forward hook": lambda layer, hook: layer.register_forward_hook(hook),
+    "backward pre-hook": lambda layer, hook: layer.register_full_backward_pre_hook(hook),
+    "backward hook": lambda layer, hook: layer.register_full_backward_hook(hook),
+    "state dict pre-hook": lambda layer, hook: layer.register_state_dict_pre_hook(hook),
+    "state dict hook": lambda layer, hook: layer.register_state_dict_post_hook(hook),
+    "load pre-hook": lambda layer, hook: layer.register_load_state_dict_pre_hook(hook),
+    "load post-hook": lambda layer, hook: layer.register_load_state_dict_post_hook(hook),
+    "registration hook": lambda layer, hook: nn.hooks.register_module_parameter_registration_hook(hook),
+}
+
+
+@pytest.mark.parametrize("kind", REGISTER)
+def test_a_hook_may_take_itself_away(kind: str) -> None:
+    layer, seen, handles = nn.Linear(2, 2), [], []
+
+    def hook(place: int, *_: object) -> None:
+        seen.append(place)
+        handles[place].remove()
+
+    handles += [REGISTER[kind](layer, partial(hook, place)) for place in range(2)]
+    for _ in range(2):
+        layer(genesis.ones(1, 2, requires_grad=True)).sum().backward()
+        layer.load_state_dict(layer.state_dict())
+        layer.weight = nn.Parameter(genesis.ones(2, 2))
+    assert sorted(seen) == [0, 1]
