@@ -113,9 +113,9 @@ def _method(name: str, function: Callable[..., Any]) -> list[str]:
     ignored = "  # type: ignore[override]" if name in ("__eq__", "__ne__") else ""
     lines: list[str] = []
     for one in overloads:
-        doc = _doc(function) if one is overloads[0] else ""
+        doc = first_paragraph(function) if one is overloads[0] else ""
         lines += ["    @overload", _definition(name, inspect.signature(one), "", doc)]
-    return lines or [_definition(name, inspect.signature(function), ignored, _doc(function))]
+    return lines or [_definition(name, inspect.signature(function), ignored, first_paragraph(function))]
 
 
 def _definition(name: str, takes: Signature, ignored: str, doc: str) -> str:
@@ -139,10 +139,13 @@ def _parameters(parameters: Iterable[Parameter]) -> list[str]:
         if p.kind is Parameter.KEYWORD_ONLY and not starred:
             shown.append("*")
         starred = starred or p.kind in (Parameter.VAR_POSITIONAL, Parameter.KEYWORD_ONLY)
-        stars = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}.get(p.kind, "")
         default = "" if p.default is Parameter.empty else f" = {_literal(p.default)}"
-        shown.append(f"{stars}{p.name}: {_type(p.annotation)}{default}")
+        shown.append(f"{_stars(p)}{p.name}: {_type(p.annotation)}{default}")
     return shown
+
+
+def _stars(p: Parameter) -> str:
+    return {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}.get(p.kind, "")
 
 
 def _literal(value: Any) -> str:
@@ -155,14 +158,14 @@ def _type(annotation: Any) -> str:
     return re.sub(rf"(?<![.\w])({'|'.join(_SHADOWED)})\b", r"builtins.\1", str(annotation))
 
 
-def _doc(function: Callable[..., Any] | property) -> str:
+def first_paragraph(function: Callable[..., Any] | property) -> str:
     text = inspect.getdoc(function) or ""
     return text.partition("\n\n")[0].replace("\n", " ")
 
 
 def _property(name: str, made: property) -> str:
     back = inspect.signature(made.fget).return_annotation if made.fget else "Any"
-    lines = [f'    @property\n    def {name}(self) -> {_type(back)}:\n        """{_doc(made)}"""']
+    lines = [f'    @property\n    def {name}(self) -> {_type(back)}:\n        """{first_paragraph(made)}"""']
     if made.fset is not None:
         given = list(inspect.signature(made.fset).parameters.values())[1]
         lines.append(f"    @{name}.setter\n    def {name}(self, {given.name}: {_type(given.annotation)}) -> None: ...")
@@ -187,20 +190,20 @@ def api_page() -> str:
                 if function.__wrapped__.__module__ == module.__name__:
                     places = [shown for table, shown in where if table.get(name) is function]
                     places += ["in place"] if IN_PLACE.get(f"{name}_") is function else []
-                    rows.append(f"| {_call(name, function)} | {', '.join(places)} | {_cell(_doc(function))} |")
+                    rows.append(f"| {call(name, function)} | {', '.join(places)} | {cell(first_paragraph(function))} |")
         if rows:
             title = module.__name__.rpartition(".")[2]
-            lines += ["", f"## {title}", "", _doc(module), "", "| function | in | |", "|---|---|---|", *rows]
+            lines += ["", f"## {title}", "", first_paragraph(module), "", "| function | in | |", "|---|---|---|", *rows]
     lines += ["", "## Tensor", "", "Methods and properties that are no functions.", "", "| name | |", "|---|---|"]
     for name, thing in sorted({**vars(Tensor), **vars(Methods)}.items()):
         own = name not in METHODS and name not in IN_PLACE and name not in _INSIDE and not name.startswith("_")
         if own and (isinstance(thing, property) or callable(thing)):
-            shown = f"`{name}`" if isinstance(thing, property) else _call(name, thing)
-            lines.append(f"| {shown} | {_cell(_doc(thing))} |")
+            shown = f"`{name}`" if isinstance(thing, property) else call(name, thing)
+            lines.append(f"| {shown} | {cell(first_paragraph(thing))} |")
     return "\n".join(lines) + "\n"
 
 
-def _call(name: str, function: Callable[..., Any]) -> str:
+def call(name: str, function: Callable[..., Any]) -> str:
     shown = []
     starred = False
     for p in inspect.signature(function).parameters.values():
@@ -209,12 +212,11 @@ def _call(name: str, function: Callable[..., Any]) -> str:
         if p.kind is Parameter.KEYWORD_ONLY and not starred:
             shown.append("*")
         starred = starred or p.kind in (Parameter.VAR_POSITIONAL, Parameter.KEYWORD_ONLY)
-        star = "*" if p.kind is Parameter.VAR_POSITIONAL else ""
-        shown.append(f"{star}{p.name}" + ("" if p.default is Parameter.empty else f"={_literal(p.default)}"))
+        shown.append(f"{_stars(p)}{p.name}" + ("" if p.default is Parameter.empty else f"={_literal(p.default)}"))
     return f"`{name}({', '.join(shown)})`"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     text = re.sub(r":\w+:`~?([\w.]+)`", r"`\1`", text).replace("``", "`")
     return text.replace("|", "\\|")
 

@@ -17,11 +17,14 @@ if sys.version_info < (3, 11):
     pytest.skip("typing.get_overloads came with Python 3.11", allow_module_level=True)
 
 from tests.declarations import declarations
+from tests.reference import classes_page
+
+GENERATED = {**declarations(), "docs/classes.md": classes_page()}
 
 
-@pytest.mark.parametrize("path", sorted(declarations()))
+@pytest.mark.parametrize("path", sorted(GENERATED))
 def test_what_is_generated_is_current(path: str, generated: Callable[[str, str], None]) -> None:
-    generated(path, declarations()[path])
+    generated(path, GENERATED[path])
 
 
 def test_tables_and_modules_have_the_same_names() -> None:
