@@ -23,6 +23,7 @@ from genesis.bits import BITS
 from genesis.diagonals import diagonal_of, place
 from genesis.strided import strided_of
 from genesis.values import TensorValue
+from genesis.windows import laid_out, windows_of
 
 Strides = tuple[int, ...]
 Layout = tuple[Shape, Strides]
@@ -103,6 +104,8 @@ def after(op: Callable[..., Any], attrs: dict[str, Any], shape: Shape, strides: 
         return (*shape[:-2], place(shape, attrs["offset"])[0]), (*strides[:-2], strides[-2] + strides[-1])
     if op is strided_of:
         return attrs["shape"], attrs["memory"]
+    if op is windows_of:
+        return laid_out(shape, strides, **attrs)
     if op is o.take:  # one row
         return shape[1:], strides[1:]
     return shape, strides

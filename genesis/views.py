@@ -13,6 +13,7 @@ from genesis.cells import Cell
 from genesis.diagonals import diagonal_of, put_diagonal
 from genesis.strided import put_strided, strided_of
 from genesis.values import TensorValue, held
+from genesis.windows import put_windows, windows_of
 
 
 class Operand(Protocol):
@@ -64,6 +65,8 @@ def put(base: Value, views: tuple[View, ...], value: Value) -> Value:
         return put_diagonal(base, inner, **attrs)
     if op is strided_of:
         return put_strided(base, inner, **attrs)
+    if op is windows_of:
+        return put_windows(base, inner, **attrs)
     if op in (o.detach, contents, as_leaf):
         return inner
     if op is o.expand and inner.type.size == base.type.size:

@@ -16,6 +16,7 @@ import numpy as np
 from compiler.errors import ArgumentError, AutogradError, GenesisError, OpError
 from compiler.ir.location import here
 from compiler.ir.op import o
+from compiler.ir.types import DType
 from genesis.context import session
 from genesis.tensor import Tensor, wrap
 
@@ -81,8 +82,7 @@ def _into(name: str, out: Any, result: Any) -> Any:
                 "call it under no_grad, or without out=",
             )
         )
-    if result.dtype.kind == "float" and out.dtype.kind != "float":
-        raise OpError(here(f"result type {result.dtype!r} can't be cast to the desired output type {out.dtype!r}"))
+    check_holds(out.dtype, result.dtype)
     value = result.value if result.dtype is out.dtype else o.cast(result.value, to=out.dtype)
     if out.shape == result.shape:
         return out.write(value)
@@ -90,6 +90,12 @@ def _into(name: str, out: Any, result: Any) -> Any:
         raise OpError(here(f"{name}(): out= has the shape {list(out.shape)}, the result {list(result.shape)}"))
     out.data = wrap(value)
     return out
+
+
+def check_holds(out: DType, result: DType) -> None:
+    """Raise OpError where a tensor of ``out`` does not take results of ``result``: floats or ints would lose a part."""
+    if result.kind != out.kind and (result.kind == "float" or out.kind == "bool"):
+        raise OpError(here(f"result type {result!r} can't be cast to the desired output type {out!r}"))
 
 
 def _shown(name: str, args: tuple[Any, ...]) -> str:

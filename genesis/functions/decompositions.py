@@ -24,7 +24,7 @@ from genesis.functions.rearranging import diagonal
 from genesis.functions.reductions import amax, amin, norm, sum
 from genesis.functions.shapes import squeeze, tril, triu, unsqueeze
 from genesis.functions.table import api
-from genesis.tensor import Tensor, from_array
+from genesis.tensor import Tensor, copied, from_array, wrap
 
 _ADVICE = "decompositions run on the CPU, outside compiled steps: compute it there and pass the result in"
 
@@ -412,7 +412,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
     result: Tensor | None = None
     while n:
         if n % 2:
-            result = input if result is None else matmul(result, input)
+            result = wrap(copied(input)) if result is None else matmul(result, input)
         n //= 2
         input = matmul(input, input) if n else input
     return eye(input.shape[-1], dtype=input.dtype).expand(*input.shape).clone() if result is None else result

@@ -14,8 +14,9 @@ from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from genesis.cells import Cell
 from genesis.context import current_recording
+from genesis.functions.calls import check_holds
 from genesis.functions.differentiation import gradient, set_gradient
-from genesis.functions.elementary import bitwise_left_shift, bitwise_right_shift
+from genesis.functions.elementary import bitwise_left_shift, bitwise_right_shift, positive
 from genesis.functions.indexing import getitem, setitem
 from genesis.functions.pointwise import (
     abs,
@@ -57,10 +58,7 @@ def _in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tenso
             raise AutogradError(
                 here(f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result.shape)}")
             )
-        if result.dtype.is_floating_point and not self.dtype.is_floating_point:
-            raise AutogradError(
-                here(f"result type {result.dtype!r} can't be cast to the desired output type {self.dtype!r}")
-            )
+        check_holds(self.dtype, result.dtype)
         return self.write(o.cast(result, to=self.dtype) if result.dtype is not self.dtype else result)
 
     method.__name__ = method.__qualname__ = name
@@ -177,6 +175,7 @@ _SPECIAL = {
     "__getitem__": getitem,
     "__setitem__": setitem,
     "__neg__": neg,
+    "__pos__": positive,
     "__abs__": abs,
     "__invert__": bitwise_not,
 }

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import ArgumentError, ChoiceError, OpError
+from compiler.ir.op import o
 from compiler.ops.reduce import normalize_axis
 from genesis.diagonals import diagonal_of
 from genesis.functions.gathering import index_select
 from genesis.functions.shapes import as_sizes, cat, expand, narrow, permute, repeat, reshape, transpose
 from genesis.functions.table import api, function_only
-from genesis.tensor import Tensor, from_array
+from genesis.tensor import Tensor, copied, from_array, wrap
 
 Dims = int | Sequence[int]
 
@@ -119,7 +120,7 @@ def repeat_interleave(
         n = int(counts.item())
         spread = expand(reshape(input, *input.shape[: axis + 1], 1, *input.shape[axis + 1 :]),
                         *input.shape[: axis + 1], n, *input.shape[axis + 1 :])  # fmt: skip
-        return reshape(spread, *input.shape[:axis], total, *input.shape[axis + 1 :])
+        return wrap(o.reshape(copied(spread), shape=(*input.shape[:axis], total, *input.shape[axis + 1 :])))
     return index_select(input, axis, from_array(np.repeat(np.arange(counts.size), counts)))
 
 

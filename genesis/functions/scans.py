@@ -14,7 +14,7 @@ from genesis.functions.pointwise import logical_xor, mul, sub
 from genesis.functions.reductions import ValuesIndices
 from genesis.functions.shapes import cat, narrow, reshape
 from genesis.functions.table import api, function_only
-from genesis.tensor import Tensor, wrap
+from genesis.tensor import Tensor, copied, wrap
 
 
 def _scanned(op: Op, input: Tensor, dim: int, dtype: Any = None) -> Tensor:
@@ -81,6 +81,8 @@ def diff(
     ends = [x for x in (prepend, input, append) if x is not None]
     if len(ends) > 1:
         input = cat(ends, axis)
+    elif not n:
+        return wrap(copied(input))
     for _ in range(min(n, input.shape[axis])):
         count = max(input.shape[axis] - 1, 0)
         last, first = narrow(input, axis, min(1, input.shape[axis]), count), narrow(input, axis, 0, count)

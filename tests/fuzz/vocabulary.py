@@ -426,7 +426,7 @@ class Draft:
             ("F.channel_shuffle({0}, 1)", shape),
         ]
         if rank == 2:
-            grid = f"F.affine_grid(lib.eye(2, 3).expand({shape[0]}, 2, 3) * 0.9, ({shape[0]}, 1, 3, 4), False)"
+            grid = f"F.affine_grid(lib.eye(2, 3).double().expand({shape[0]}, 2, 3) * 0.9, ({shape[0]}, 1, 3, 4), False)"
             padding = rng.choice(["zeros", "border", "reflection"])
             place = f'F.grid_sample({{0}}, {grid}.to({{0}}.dtype), padding_mode="{padding}", align_corners=False)'
             found += [(place, (*lead, 3, 4)), (f'F.interpolate({{0}}, {size}, mode="bicubic")', (*lead, *size))]

@@ -230,8 +230,10 @@ def test_overlapping_views_are_not_written() -> None:
 def test_in_place_keeps_shape_and_kind() -> None:
     with pytest.raises(AutogradError, match=r"output with shape \[3, 1\] doesn't match the broadcast shape \[3, 4\]"):
         genesis.zeros(3, 1).add_(genesis.ones(3, 4))
-    with pytest.raises(AutogradError, match="can't be cast to the desired output type"):
+    with pytest.raises(OpError, match="can't be cast to the desired output type"):
         genesis.arange(3).div_(2)
+    with pytest.raises(OpError, match=r"genesis\.int64 can't be cast to the desired output type genesis\.bool"):
+        (genesis.arange(3) > 0).mul_(2)
     assert genesis.ones(2).half().add_(genesis.ones(2)).dtype is genesis.float16
 
 

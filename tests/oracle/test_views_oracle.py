@@ -10,7 +10,7 @@ import genesis
 
 torch = pytest.importorskip("torch")
 
-STEPS = "permute slice expand unsqueeze squeeze flatten select chunk narrow unflatten detach".split()
+STEPS = "permute slice expand unsqueeze squeeze flatten select chunk narrow unflatten detach unfold".split()
 LAST = "reshape view contiguous flatten flip repeat to clone none".split()
 
 
@@ -42,6 +42,8 @@ def _viewed(x: Any, rng: Random) -> Any:
                 x = x.chunk(2, axis)[-1]
             case "narrow" if size:
                 x = x.narrow(axis, size // 2, size - size // 2)
+            case "unfold" if size > 1 and x.dim() < 5:
+                x = x.unfold(axis, 2, rng.choice((2, 3)))
             case "unflatten" if size and size % 2 == 0:
                 x = x.unflatten(axis, (2, size // 2))
     return x
@@ -110,6 +112,56 @@ def test_random_views_in_a_step_write_what_they_write_at_once() -> None:
 
     for result, base, seed in zip(step(), bases, seeds, strict=True):
         assert (result.tolist(), base.tolist()) == _written(torch, _array(seed), seed)[2:], seed
+
+
+SHOWN = """
+x.as_strided((2, 2), (1, 2)) | x.diagonal(1) | lib.diag(x) | x.expand(2, 4, 4) | x.movedim(0, 1) | x.narrow(0, 1, 2)
+x.mT
+x.select(0, 1) | x.unflatten(0, (2, 2)) | x.unfold(0, 2, 2) | x.unfold(1, 1, 1) | x.unfold(0, 2, 1) | x.unbind(0)[1]
+x.split([1, 3])[1] | x.hsplit(2)[0] | x.vsplit(2)[1] | x.tensor_split(3)[0] | x.swapaxes(0, 1) | x.contiguous()
+x.ravel()
+lib.atleast_3d(x) | lib.broadcast_tensors(x, x[0])[1] | lib.meshgrid(x[0], x[1], indexing="ij")[0] | x.positive() | +x
+lib.einsum("ij->ji", x) | lib.einsum("ii->i", x) | x.sum_to_size(4, 4) | x.type_as(x) | x.float() | x.data | x[:, None]
+x[lib.tensor([0])] | F.dropout(x, 0.5, False) | F.dropout(x, 0.0) | F.pad(x, (0, 0)) | lib.block_diag(x)
+lib.tile(x, (1, 1))
+x.repeat(1, 1) | lib.cat([x]) | lib.rot90(x, 0) | lib.flip(x, ()) | x.roll(0, 0) | lib.column_stack([x])
+lib.hstack([x])
+lib.linalg.diagonal(x) | lib.repeat_interleave(x, 1, 0) | lib.repeat_interleave(x, 1) | lib.diag_embed(x[0])
+lib.tril(x, 5)
+lib.as_tensor(x) | x.clone() | x.cpu() | lib.nn.Flatten(0)(x) | lib.nn.Identity()(x)
+lib.nn.Dropout(0.5).eval()(x) | F.interpolate(x[None], 4) | F.pixel_shuffle(x[None, None], 1) | F.avg_pool1d(x, 1)
+lib.matrix_power(x, 1) | lib.diff(x, n=0) | lib.renorm(x, 2, 0, 1e9) | x.pow(1) | lib.cumsum(x[:1], 0)
+x.view(lib.int32)
+x.round(decimals=0) | x.nan_to_num() | x.take_along_dim(lib.tensor([[0]]), 0) | lib.cartesian_prod(x[0]) | x.abs()
+"""
+
+
+@pytest.mark.parametrize("code", [c.strip() for c in SHOWN.replace("\n", "|").split("|") if c.strip()])
+def test_what_shows_memory_and_what_copies(code: str) -> None:
+    found = []
+    for lib in (genesis, torch):
+        x, y = (lib.tensor(np.arange(1, 17, dtype=np.float32).reshape(4, 4)) for _ in range(2))
+        result = eval(code, {"lib": lib, "F": lib.nn.functional, "x": x})
+        written = eval(code, {"lib": lib, "F": lib.nn.functional, "x": y})
+        x.add_(100)
+        if 0 not in written.stride() and "unfold(0, 2, 1)" not in code:  # overlaps cannot be written
+            written.mul_(2)
+        found.append((result.tolist(), _strides(result), y.tolist(), written is y))
+    assert found[0] == found[1]
+
+
+def test_windows_are_written_through_unless_they_overlap() -> None:
+    x = genesis.zeros(2, 5)
+
+    @genesis.compile
+    def step() -> None:
+        x.unfold(1, 2, 3)[:, 1].add_(1)
+
+    step()
+    x.unfold(0, 1, 1).mul_(3)
+    assert x.tolist() == [[0, 0, 0, 3, 3]] * 2
+    with pytest.raises(genesis.GenesisError, match="windows of 3 elements that are 2 apart overlap"):
+        x.unfold(1, 3, 2).add_(1)
 
 
 SAME_SHAPE = {
