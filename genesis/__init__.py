@@ -46,7 +46,11 @@ from genesis import testing as testing
 from genesis import utils as utils
 from genesis import version as version
 from genesis import xpu as xpu
+from genesis.amp import GradScaler as GradScaler
 from genesis.amp import autocast as autocast
+from genesis.amp import get_autocast_dtype as get_autocast_dtype
+from genesis.amp import get_autocast_gpu_dtype as get_autocast_gpu_dtype
+from genesis.amp import is_autocast_enabled as is_autocast_enabled
 from genesis.autograd import Variable as Variable
 from genesis.autograd import enable_grad as enable_grad
 from genesis.autograd import inference_mode as inference_mode
@@ -56,6 +60,7 @@ from genesis.autograd import set_grad_enabled as set_grad_enabled
 from genesis.device import Device as Device
 from genesis.device import device as device
 from genesis.edit import load_graph as load_graph
+from genesis.func import vmap as vmap
 from genesis.functions import *
 from genesis.functions.queries import finfo as finfo
 from genesis.functions.queries import iinfo as iinfo
@@ -82,6 +87,7 @@ from genesis.memory_format import preserve_format as preserve_format
 from genesis.memory_format import strided as strided
 from genesis.monitoring import monitor as monitor
 from genesis.names import module_getattr
+from genesis.printing import set_printoptions as set_printoptions
 from genesis.program import compile as compile
 from genesis.random import Generator as Generator
 from genesis.random import default_generator as default_generator

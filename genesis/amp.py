@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ContextDecorator
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -22,16 +22,26 @@ from compiler.ir.types import dtype as to_dtype
 from genesis.context import current_recording, grad_mode, session
 from genesis.device import device
 from genesis.eager import EagerBuilder
-from genesis.functions.conversion import copy_, fill_
+from genesis.functions.conversion import copy_, fill_, to
 from genesis.functions.shapes import reshape
 from genesis.live import LiveDict, as_f64, changes
 from genesis.names import module_getattr
 from genesis.optim.optimizer import Optimizer
+from genesis.pytree import map_leaves
 from genesis.recording import Trace
 from genesis.replaced import Watched
 from genesis.tensor import Tensor, from_array, wrap
 
-__all__ = ["GradScaler", "autocast"]
+__all__ = [
+    "GradScaler",
+    "autocast",
+    "custom_bwd",
+    "custom_fwd",
+    "get_autocast_dtype",
+    "get_autocast_gpu_dtype",
+    "is_autocast_available",
+    "is_autocast_enabled",
+]
 
 _DEFAULT_DTYPE = {"cpu": bf16, "cuda": f16}
 
@@ -79,6 +89,79 @@ class autocast(ContextDecorator, metaclass=Watched):
         here.autocast = self._outside.pop()
         if here.autocast is None and isinstance(here, EagerBuilder):
             here.weight_casts.clear()
+
+
+def is_autocast_enabled(device_type: str | None = None) -> bool:
+    """Whether ops run in an ``autocast`` region here; with ``device_type``, in one with the lists of that device."""
+    region = session().autocast
+    return region is not None and (device_type is None or device(device_type).type == region[1])
+
+
+def get_autocast_dtype(device_type: str) -> DType:
+    """The dtype of 16 bits of the ``autocast`` region here, or of one that gives none, on that device."""
+    region = session().autocast
+    kind = device(device_type).type
+    return region[0] if region is not None and region[1] == kind else _default_dtype(kind)
+
+
+def get_autocast_gpu_dtype() -> DType:
+    """``get_autocast_dtype("cuda")``."""
+    return get_autocast_dtype("cuda")
+
+
+def is_autocast_available(device_type: str) -> bool:
+    """Whether ``autocast`` has lists for that device: ``"cpu"`` and ``"cuda"``."""
+    return device(device_type).type in _DEFAULT_DTYPE
+
+
+def _default_dtype(kind: str) -> DType:
+    if kind not in _DEFAULT_DTYPE:
+        raise DeviceError(here(f"autocast for device {kind!r}; Genesis has 'cpu' and 'cuda'"))
+    return _DEFAULT_DTYPE[kind]
+
+
+def custom_fwd(fwd: Any = None, *, device_type: str, cast_inputs: DType | None = None) -> Any:
+    """Decorate ``forward`` of an ``autograd.Function``: :func:`custom_bwd` then runs ``backward`` in the same mode.
+
+    ``cast_inputs``: inside an ``autocast`` region, floating tensors come in that dtype, and the region ends.
+    """
+    if fwd is None:
+        return partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
+
+    @wraps(fwd)
+    def forward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+        region = session().autocast
+        if cast_inputs is None or region is None:
+            ctx._autocast = region
+            return fwd(ctx, *args, **kwargs)
+        ctx._autocast = None
+        with autocast(device_type, enabled=False):
+            return fwd(
+                ctx, *map_leaves(partial(_cast, cast_inputs), args), **map_leaves(partial(_cast, cast_inputs), kwargs)
+            )
+
+    return forward
+
+
+def custom_bwd(bwd: Any = None, *, device_type: str) -> Any:
+    """Decorate ``backward`` of an ``autograd.Function``: it runs with autocast as :func:`custom_fwd` had it."""
+    if bwd is None:
+        return partial(custom_bwd, device_type=device_type)
+
+    @wraps(bwd)
+    def backward(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+        builder = session()
+        saved, builder.autocast = builder.autocast, ctx._autocast
+        try:
+            return bwd(ctx, *args, **kwargs)
+        finally:
+            builder.autocast = saved
+
+    return backward
+
+
+def _cast(target: DType, path: str, leaf: Any) -> Any:
+    return to(leaf, target) if isinstance(leaf, Tensor) and leaf.dtype.is_floating_point else leaf
 
 
 class _Stage(Enum):

@@ -69,7 +69,8 @@ class Cell:
     ``home`` is the trace that a traced cell was made in, None for an eager one. ``bound`` counts the compiled programs
     that hold the address of its array. ``strides``: how PyTorch would have the elements in memory, None for row-major.
     ``clock`` is that of the programs that write it, None as long as there is none.
-    ``hooks`` see its gradient, None as long as there are none. ``remote`` brings the contents home from a GPU, whose
+    ``hooks`` see its gradient, None as long as there are none; ``filled`` are called when it has been added up.
+    ``remote`` brings the contents home from a GPU, whose
     step owns them, for reading and writing; None where the array is up to date. ``shared``: the memory of the contents
     where others hold it, too; in-place ops write it. ``viewers``: the tensors made at once, by identity, that show it
     through views.
@@ -81,6 +82,7 @@ class Cell:
     version = 0
     clock: Clock | None = None
     hooks: dict[float, Hook] | None = None
+    filled: dict[int, Callable[[], None]] | None = None
     shared: Shared | None = None
     viewers: WeakValueDictionary[int, Any] | None = None
 

@@ -84,3 +84,5 @@ def accumulate_grad(cell: Cell, g: Value) -> None:
     else:
         with grad_mode(False):
             present.write(o.add(present.value, g))
+    for hook in list((cell.filled or {}).values()):
+        hook()

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from genesis import autograd, cuda, derivatives, nn, profiler, utils
+from genesis import amp, autograd, cuda, derivatives, distributions, nn, profiler, utils
 from genesis.cuda import amp as cuda_amp
 from genesis.kinds import ON_GPU
 from genesis.names import missing_in_module
-from genesis.nn.utils import clip_grad, convert_parameters
+from genesis.nn import attention_bias
+from genesis.nn.utils import clip_grad, convert_parameters, legacy_norms
 
 
 class OldPath(ModuleType):
@@ -43,11 +44,19 @@ _FILES = (
     "activation batchnorm container conv distance dropout flatten fold instancenorm lazy linear loss module "
     "normalization padding pixelshuffle pooling rnn sparse transformer upsampling utils"
 ).split()
+_DISTRIBUTIONS = (
+    "bernoulli beta categorical chi2 dirichlet exponential gamma independent laplace log_normal normal "
+    "one_hot_categorical studentT transformed_distribution uniform"
+).split()
 _PATHS: dict[str, tuple[ModuleType, ...]] = {
     "functional": (sys.modules["genesis.functions"], nn.functional),
     "nn.modules": _LAYERS,
     **{f"nn.modules.{name}": _LAYERS for name in _FILES},
+    **{f"distributions.{name}": (distributions,) for name in _DISTRIBUTIONS},
+    "nn.attention.bias": (attention_bias,),
     "nn.parameter": (nn,),
+    "nn.utils.weight_norm": (legacy_norms,),
+    "nn.utils.spectral_norm": (legacy_norms,),
     "nn.parallel.distributed": (nn.parallel,),
     "nn.parallel.data_parallel": (nn.parallel,),
     "nn.utils.clip_grad": (clip_grad,),
@@ -60,6 +69,8 @@ _PATHS: dict[str, tuple[ModuleType, ...]] = {
     "autograd.graph": (autograd,),
     "autograd.profiler": (profiler,),
     "autograd.variable": (autograd,),
+    "amp.autocast_mode": (amp,),
+    "amp.grad_scaler": (amp,),
     "cuda.amp.autocast_mode": (cuda_amp,),
     "cuda.amp.grad_scaler": (cuda_amp,),
     "cuda.memory": (cuda,),

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from compiler.errors import OpError as LinAlgError
 from genesis.functions.decompositions import (
     cholesky,
     cond,
@@ -32,6 +33,7 @@ from genesis.functions.products import matmul
 from genesis.names import module_getattr
 
 __all__ = [
+    "LinAlgError",
     "cholesky",
     "cond",
     "cross",

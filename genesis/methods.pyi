@@ -13,6 +13,7 @@ from genesis.functions.reductions import ValuesIndices
 from genesis.functions.selections import Histogram
 from genesis.functions.statistics import MinMax
 from genesis.history import Handle
+from genesis.hooks import RemovableHandle
 from genesis.random import Generator
 from genesis.tensor import Tensor
 
@@ -900,6 +901,8 @@ class Methods:
         """In place: ``reciprocal`` of each element; integers count as float32 where the result is a fraction."""
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
         """Call ``hook(gradient)`` whenever a gradient of this tensor is ready; its result, unless None, replaces it."""
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call ``hook(tensor)`` whenever a backward pass has added to ``.grad`` of this leaf, once for each pass."""
     def relu(self) -> Tensor:
         """``relu`` of each element; integers count as float32 where the result is a fraction."""
     def relu_(self) -> Tensor:
@@ -970,6 +973,8 @@ class Methods:
         """The same as :func:`sign`."""
     def sgn_(self) -> Tensor:
         """In place: The same as :func:`sign`."""
+    def share_memory_(self) -> Tensor:
+        """The tensor itself: processes that work for a loader get what they need by fork, or as a copy."""
     def short(self) -> Tensor:
         """In int16."""
     def sigmoid(self) -> Tensor:

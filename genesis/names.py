@@ -17,11 +17,9 @@ _ELSEWHERE: dict[str, str] = {
     "from_pretrained": "load the arrays, then module.load_state_dict",
     "storage": "there are no storages; .numpy() shares memory",
     "untyped_storage": "there are no storages; .numpy() shares memory",
-    "data_ptr": "there are no storages; .numpy() shares memory",
     "clip_grad_norm": "use clip_grad_norm_",
-    "Buffer": "use module.register_buffer(name, tensor)",
 }
-_ABSENT = frozenset("fft vmap custom_fwd custom_bwd apply_".split())
+_ABSENT = frozenset("fft saved_tensors_hooks apply_".split())
 INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(_ABSENT, "Genesis does not have it yet"),
     **_ELSEWHERE,

@@ -22,6 +22,7 @@ from genesis.history import custom
 from genesis.memory_format import channels_last, channels_last_3d, layout, strided
 from genesis.methods import Methods
 from genesis.names import missing
+from genesis.printing import options
 from genesis.replaced import Watched
 from genesis.shared import Holders, Shared, strides_of
 from genesis.strides import Layout, Strides, after, contiguous_strides, first, is_contiguous, kept, reshaped
@@ -230,6 +231,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
         """False: there are no sparse tensors."""
         return False
 
+    is_cpu = True
     is_mps = is_xpu = is_meta = is_quantized = is_mkldnn = is_nested = is_vulkan = False
 
     @property
@@ -419,6 +421,10 @@ class Tensor(Methods, metaclass=_TensorMeta):
             )
         return data
 
+    def data_ptr(self) -> int:
+        """The address of the first element, which in-place ops keep from now on."""
+        return int(self._shared_array(".data_ptr()").ctypes.data)
+
     def numpy(self) -> np.ndarray:
         """The contents as a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``), which shares the tensor's memory."""
         if self.requires_grad:
@@ -497,7 +503,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
     def __repr__(self) -> str:
         array = self._array("printing a tensor", SHOW_LATER)
         shown = array.astype(np.float32) if self.dtype.is_half else array
-        body = np.array2string(shown, precision=4, separator=", ", prefix="tensor(", threshold=1000)
+        body = np.array2string(shown, separator=", ", prefix="tensor(", **options())
         notes = "" if self.dtype in (f32, dtype("i64"), dtype("bool")) else f", dtype={self.dtype!r}"
         notes += ", requires_grad=True" if self.requires_grad else ""
         return f"tensor({body}{notes})"
@@ -699,18 +705,38 @@ def _dtype(spec: Any) -> DType:
     return dtype(spec)
 
 
-class Parameter(Tensor):
+class _Member(Tensor):
+    """A tensor made to be a member of a module; it shares the memory of the tensor it is made of."""
+
+    def _share(self, data: Any, what: str, requires_grad: bool) -> None:
+        source = data if isinstance(data, Tensor) else tensor([] if data is None else data)
+        shared = memory_of(source, f"making a {what}")
+        self._start(Cell(concrete(shared.array, source._type), requires_grad=requires_grad), ())
+        self._cell.hold(shared)
+        self._cell.strides = source.value.strides
+
+
+class Buffer(_Member):
+    """A tensor that a module registers as a buffer when it is assigned; ``persistent`` ones are in the state dict."""
+
+    persistent = True
+
+    def __new__(cls, data: Any = None, *, persistent: bool = True) -> Buffer:
+        return super().__new__(cls)
+
+    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+        self._share(data, "Buffer", False)
+        self.persistent = persistent
+
+
+class Parameter(_Member):
     """A tensor that a module registers and an optimizer trains; it shares the memory of the tensor it is made of."""
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
         return super().__new__(cls)
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
-        source = data if isinstance(data, Tensor) else tensor([] if data is None else data)
-        shared = memory_of(source, "making a Parameter")
-        self._start(Cell(concrete(shared.array, source._type), requires_grad=requires_grad), ())
-        self._cell.hold(shared)
-        self._cell.strides = source.value.strides
+        self._share(data, "Parameter", requires_grad)
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"

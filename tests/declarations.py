@@ -12,7 +12,7 @@ from inspect import Parameter, Signature
 from typing import Any
 
 import genesis
-from genesis.functions.table import FUNCTIONAL, FUNCTIONS, IN_PLACE, METHODS, Table
+from genesis.functions.table import FUNCTIONAL, FUNCTIONS, IN_PLACE, METHODS, OVERWRITING, Table
 from genesis.methods import Methods
 from genesis.tensor import Tensor
 
@@ -29,7 +29,13 @@ _WRITTEN = "# Written by `pytest --update-golden tests/genesis/test_declarations
 def reexports(table: Table, doc: str) -> str:
     """A stub with the functions of ``table``, each from the file of its family."""
     lines, aliases = [], []
+    overwriting = [name for name in table if name in OVERWRITING]
+    if overwriting:
+        lines.append("from genesis.methods import Methods as _Methods")
+        aliases += [f"{name} = _Methods.{name}" for name in overwriting]
     for name, function in table.items():
+        if name in overwriting:
+            continue
         made = function.__wrapped__  # type: ignore[attr-defined]
         module = sys.modules[made.__module__]
         names = [n for n, thing in vars(module).items() if thing is made]
@@ -182,7 +188,7 @@ def api_page() -> str:
         "whether `genesis`, `Tensor` (and, in place, `Tensor.name_`) and `nn.functional` have a name.",
     ]
     where = ((FUNCTIONS, "genesis"), (METHODS, "Tensor"), (FUNCTIONAL, "nn.functional"))
-    names = sorted({*FUNCTIONS, *METHODS, *FUNCTIONAL})
+    names = sorted({*FUNCTIONS, *METHODS, *FUNCTIONAL} - OVERWRITING)
     for module in _families():
         rows = []
         for name in names:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import runpy
 import sys
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
@@ -20,26 +21,34 @@ import genesis.torch_names as torch_names
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="end the program at the first missing name")
+    parser.add_argument(
+        "-m", dest="module", action="store_true", help="SCRIPT is the name of a module, as for python -m"
+    )
     parser.add_argument("script", metavar="SCRIPT", help="a Python file")
     parser.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="arguments of the script")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """1 where the script ends with an error, 2 where there is no such file, 130 where it is interrupted."""
-    try:
-        with open(arguments.script, "rb") as file:
-            source = file.read()
-    except OSError as error:
-        print(f"genesis: cannot open {arguments.script!r}: {error.strerror}", file=sys.stderr)
-        return 2
+    script: str = arguments.script
+    source = b""
+    if not arguments.module:
+        try:
+            with open(script, "rb") as file:
+                source = file.read()
+        except OSError as error:
+            print(f"genesis: cannot open {script!r}: {error.strerror}", file=sys.stderr)
+            return 2
     torch_names.install()
     if arguments.strict:
         names.told.append(_stop)
-    script: str = arguments.script
     sys.argv = [script, *arguments.args]
-    sys.path[0] = os.path.dirname(os.path.realpath(script))
+    sys.path[0] = os.getcwd() if arguments.module else os.path.dirname(os.path.realpath(script))
     try:
-        exec(compile(source, script, "exec", dont_inherit=True), vars(_main_module(script)))
+        if arguments.module:
+            runpy.run_module(script, run_name="__main__", alter_sys=True)
+        else:
+            exec(compile(source, script, "exec", dont_inherit=True), vars(_main_module(script)))
     except Exception as error:
         _show(error)
         return 1

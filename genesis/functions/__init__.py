@@ -49,6 +49,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     special,
     statistics,
     unusual_pooling,
+    windows,
 )
 from genesis.functions.methods import attach
 from genesis.functions.table import FUNCTIONS

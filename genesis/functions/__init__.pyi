@@ -19,11 +19,13 @@ from genesis.functions.activations import threshold_ as threshold_
 from genesis.functions.control import scan as scan
 from genesis.functions.conversion import allclose as allclose
 from genesis.functions.conversion import as_tensor as as_tensor
+from genesis.functions.conversion import asarray as asarray
 from genesis.functions.conversion import clone as clone
 from genesis.functions.conversion import detach as detach
 from genesis.functions.conversion import equal as equal
 from genesis.functions.conversion import from_dlpack as from_dlpack
 from genesis.functions.conversion import from_numpy as from_numpy
+from genesis.functions.conversion import frombuffer as frombuffer
 from genesis.functions.conversion import is_tensor as is_tensor
 from genesis.functions.conversion import numel as numel
 from genesis.functions.convolution import conv1d as conv1d
@@ -346,30 +348,93 @@ from genesis.functions.statistics import nanmean as nanmean
 from genesis.functions.statistics import nansum as nansum
 from genesis.functions.statistics import std_mean as std_mean
 from genesis.functions.statistics import var_mean as var_mean
+from genesis.functions.windows import bartlett_window as bartlett_window
+from genesis.functions.windows import blackman_window as blackman_window
+from genesis.functions.windows import hamming_window as hamming_window
+from genesis.functions.windows import hann_window as hann_window
+from genesis.functions.windows import kaiser_window as kaiser_window
+from genesis.methods import Methods as _Methods
 
+abs_ = _Methods.abs_
 absolute = abs
+absolute_ = _Methods.absolute_
+acos_ = _Methods.acos_
+acosh_ = _Methods.acosh_
 arccos = acos
+arccos_ = _Methods.arccos_
 arccosh = acosh
+arccosh_ = _Methods.arccosh_
 arcsin = asin
+arcsin_ = _Methods.arcsin_
 arcsinh = asinh
+arcsinh_ = _Methods.arcsinh_
 arctan = atan
 arctan2 = atan2
+arctan_ = _Methods.arctan_
 arctanh = atanh
+arctanh_ = _Methods.arctanh_
+asin_ = _Methods.asin_
+asinh_ = _Methods.asinh_
+atan_ = _Methods.atan_
+atanh_ = _Methods.atanh_
+ceil_ = _Methods.ceil_
+clamp_ = _Methods.clamp_
+clamp_max_ = _Methods.clamp_max_
+clamp_min_ = _Methods.clamp_min_
 clip = clamp
+clip_ = _Methods.clip_
 concat = cat
 concatenate = cat
+cos_ = _Methods.cos_
+cosh_ = _Methods.cosh_
+deg2rad_ = _Methods.deg2rad_
 divide = div
+erf_ = _Methods.erf_
+erfc_ = _Methods.erfc_
+exp2_ = _Methods.exp2_
+exp_ = _Methods.exp_
+expm1_ = _Methods.expm1_
 fix = trunc
+fix_ = _Methods.fix_
+floor_ = _Methods.floor_
+frac_ = _Methods.frac_
+gcd_ = _Methods.gcd_
 greater = gt
 greater_equal = ge
+i0_ = _Methods.i0_
+index_put_ = _Methods.index_put_
+lcm_ = _Methods.lcm_
+ldexp_ = _Methods.ldexp_
 less = lt
 less_equal = le
+log10_ = _Methods.log10_
+log1p_ = _Methods.log1p_
+log2_ = _Methods.log2_
+log_ = _Methods.log_
+logit_ = _Methods.logit_
 moveaxis = movedim
 multiply = mul
+nan_to_num_ = _Methods.nan_to_num_
 native_channel_shuffle = channel_shuffle
+neg_ = _Methods.neg_
 negative = neg
+negative_ = _Methods.negative_
 not_equal = ne
+rad2deg_ = _Methods.rad2deg_
+reciprocal_ = _Methods.reciprocal_
+round_ = _Methods.round_
 row_stack = vstack
+rsqrt_ = _Methods.rsqrt_
+sigmoid_ = _Methods.sigmoid_
+sin_ = _Methods.sin_
+sinc_ = _Methods.sinc_
+sinh_ = _Methods.sinh_
+sqrt_ = _Methods.sqrt_
+square_ = _Methods.square_
 subtract = sub
 swapdims = swapaxes
+tan_ = _Methods.tan_
+tanh_ = _Methods.tanh_
 trapz = trapezoid
+trunc_ = _Methods.trunc_
+xlogy_ = _Methods.xlogy_

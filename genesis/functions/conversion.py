@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import ArgumentError, OpError, UnsupportedError
+from compiler.errors import ArgumentError, ChoiceError, OpError, UnsupportedError
 from compiler.ir.location import here
 from compiler.ir.op import o
 from compiler.ir.types import DType, f32, f64
@@ -67,6 +67,26 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if not isinstance(data, Tensor) or data.value.number:
         return tensor(data, dtype=dtype)
     return data if dtype is None or to_dtype(dtype) is data.dtype else cast(data, to_dtype(dtype))
+
+
+@function_only
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
+    """``obj`` as a tensor, on the memory that it has if it can be: True copies always, False raises where it must."""
+    source = from_numpy(obj) if isinstance(obj, np.ndarray) else obj
+    made = clone(as_tensor(source, dtype, device)) if copy else as_tensor(source, dtype, device)
+    if copy is False and made is not source:
+        raise ChoiceError(here(f"asarray(copy=False): a {type(obj).__name__} cannot be shown without a copy"))
+    return detach(made).requires_grad_() if requires_grad and not made.requires_grad else made
+
+
+@function_only
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """A vector on the memory of ``buffer``, from ``offset`` bytes on; a copy of one that must not be written."""
+    array = np.frombuffer(buffer, to_dtype(dtype).numpy, count, offset)
+    made = on_memory(array) if array.flags.writeable else from_array(np.array(array))
+    return made.requires_grad_() if requires_grad else made
 
 
 @function_only

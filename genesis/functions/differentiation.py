@@ -11,6 +11,7 @@ from compiler.ir.op import o
 from genesis.functions.table import method_only
 from genesis.gradients import GradientStaysInside, accumulate, grad_of, set_grad
 from genesis.history import Handle, add_hook, seed_for
+from genesis.hooks import RemovableHandle, add
 from genesis.tensor import Tensor, wrap
 
 
@@ -39,6 +40,24 @@ def register_hook(input: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Han
         return None if changed is None else seed_for(value, changed.value)
 
     return add_hook(value, on_value)
+
+
+@method_only
+def register_post_accumulate_grad_hook(input: Tensor, hook: Callable[[Tensor], None]) -> RemovableHandle:
+    """Call ``hook(tensor)`` whenever a backward pass has added to ``.grad`` of this leaf, once for each pass."""
+    if not input.requires_grad:
+        raise AutogradError("cannot register a hook on a tensor that doesn't require gradient")
+    if not input.is_leaf:
+        raise AutogradError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    cell, me = input._grad_cell, ref(input)
+    cell.filled = {} if cell.filled is None else cell.filled
+
+    def on_cell() -> None:
+        tensor = me()
+        if tensor is not None:
+            hook(tensor)
+
+    return add(cell.filled, on_cell)
 
 
 @method_only

@@ -38,13 +38,13 @@ from genesis.functions.table import api, function_only
 from genesis.tensor import Tensor, from_array, wrap
 
 
-@api(inplace=True)
+@api(overwrites=True)
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """``log(x / (1 - x))``, of ``x`` limited to ``[eps, 1 - eps]`` where ``eps`` is given."""
     return wrap(o.logit(value_of(input), eps=eps))
 
 
-@api(inplace=True)
+@api(overwrites=True)
 def frac(input: Tensor) -> Tensor:
     """The part behind the point, with the sign of ``input``."""
     return sub(input, trunc(input))
@@ -64,13 +64,13 @@ def sgn(input: Tensor) -> Tensor:
     return sign(input)
 
 
-@api(inplace=True)
+@api(overwrites=True)
 def deg2rad(input: Tensor) -> Tensor:
     """Degrees as radians."""
     return mul(input, math.pi / 180)
 
 
-@api(inplace=True)
+@api(overwrites=True)
 def rad2deg(input: Tensor) -> Tensor:
     """Radians as degrees."""
     return mul(input, 180 / math.pi)
@@ -82,13 +82,13 @@ def rsub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     return sub(other, mul(input, alpha) if alpha != 1 else input)
 
 
-@api(inplace=True)
+@api(overwrites=True)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """Each element limited from below."""
     return clamp(input, min=min)
 
 
-@api(inplace=True)
+@api(overwrites=True)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """Each element limited from above."""
     return clamp(input, max=max)
@@ -120,7 +120,7 @@ def float_power(input: Any, exponent: Any) -> Tensor:
     return pow(*(cast(x, f64) if isinstance(x, Tensor) else float(x) for x in (input, exponent)))
 
 
-@api(inplace=True)
+@api(overwrites=True)
 def ldexp(input: Tensor, other: Any) -> Tensor:
     """``input * 2 ** other``."""
     return mul(input, pow(2.0, other))
@@ -144,7 +144,7 @@ def frexp(input: Tensor) -> tuple[Tensor, Tensor]:
     return wrap(o.cast(mantissa, to=input.dtype)), wrap(o.cast(exponent, to=i32))
 
 
-@api(inplace=True)
+@api(overwrites=True)
 def nan_to_num(
     input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:
@@ -235,7 +235,7 @@ def _on_host(name: str, function: Any, doc: str, kind: str) -> Binary:
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = doc
-    return api(inplace=True)(call)
+    return api(inplace=True, overwrites=kind == "int")(call)
 
 
 gcd = _on_host("gcd", np.gcd, "The greatest common divisor of integers; not in a compiled step.", "int")

@@ -41,7 +41,7 @@ from genesis.functions.pointwise import (
 )
 from genesis.functions.products import matmul
 from genesis.functions.shapes import t, transpose
-from genesis.functions.table import IN_PLACE, METHODS
+from genesis.functions.table import FUNCTIONS, IN_PLACE, METHODS, OVERWRITING
 from genesis.methods import Methods
 from genesis.tensor import Tensor, continued, memory_of
 from genesis.values import concrete, held
@@ -94,7 +94,10 @@ def attach() -> None:
     for name, function in METHODS.items():
         setattr(Methods, name, function)
     for name, function in IN_PLACE.items():
-        setattr(Methods, name, _in_place(name, function))
+        method = _in_place(name, function)
+        setattr(Methods, name, method)
+        if name in OVERWRITING:
+            FUNCTIONS.setdefault(name, method)
     for name, function in _OPERATORS.items():
         setattr(Methods, f"__{name}__", _operator(name, function))
         setattr(Methods, f"__r{name}__", _operator(f"r{name}", _swapped(function)))

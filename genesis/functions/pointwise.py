@@ -45,27 +45,32 @@ class Binary(Protocol):
     def __call__(self, input: Any, other: Any) -> Tensor: ...
 
 
-def _unary(op: Op, inplace: bool = True, functional: bool = False, alias: Sequence[str] = ()) -> Unary:
+def _unary(
+    op: Op, inplace: bool = True, overwrites: bool = True, functional: bool = False, alias: Sequence[str] = ()
+) -> Unary:
     def function(input: Any) -> Tensor:
         return wrap(op(value_of(input)))
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = f"``{op.name}`` of each element; integers count as float32 where the result is a fraction."
-    return api(inplace=inplace, functional=functional, alias=alias)(function)
+    return api(inplace=inplace, overwrites=inplace and overwrites, functional=functional, alias=alias)(function)
 
 
-def _binary(op: Op, name: str = "", inplace: bool = True, alias: Sequence[str] = ()) -> Binary:
+def _binary(
+    op: Op, name: str = "", inplace: bool = True, overwrites: bool = False, alias: Sequence[str] = ()
+) -> Binary:
     def function(input: Any, other: Any) -> Tensor:
         return wrap(op(value_of(input), value_of(other)))
 
     function.__name__ = function.__qualname__ = name or op.name
     function.__doc__ = f"``{name or op.name}`` of each element; operands broadcast and promote."
-    return api(inplace=inplace, alias=alias)(function)
+    return api(inplace=inplace, overwrites=overwrites, alias=alias)(function)
 
 
-abs = _unary(o.abs, alias=("absolute",))
+abs = _unary(o.abs)
+api(inplace=True, name="absolute")(abs)
 neg = _unary(o.neg, alias=("negative",))
-sign = _unary(o.sign)
+sign = _unary(o.sign, overwrites=False)
 exp = _unary(o.exp)
 exp2 = _unary(o.exp2)
 expm1 = _unary(o.expm1)
@@ -90,12 +95,12 @@ atanh = _unary(o.atanh, alias=("arctanh",))
 tanh = _unary(o.tanh, functional=True)
 erf = _unary(o.erf)
 erfc = _unary(o.erfc)
-erfinv = _unary(o.erfinv)
-lgamma = _unary(o.lgamma)
+erfinv = _unary(o.erfinv, overwrites=False)
+lgamma = _unary(o.lgamma, overwrites=False)
 i0 = _unary(o.i0)
 sinc = _unary(o.sinc)
 sigmoid = _unary(o.sigmoid, functional=True)
-relu = _unary(o.relu)
+relu = _unary(o.relu, overwrites=False)
 floor = _unary(o.floor)
 ceil = _unary(o.ceil)
 trunc = _unary(o.trunc, alias=("fix",))
@@ -113,7 +118,7 @@ fmod = _binary(o.fmod)
 copysign = _binary(o.copysign)
 logaddexp = _binary(o.logaddexp, inplace=False)
 logaddexp2 = _binary(o.logaddexp2, inplace=False)
-xlogy = _binary(o.xlogy)
+xlogy = _binary(o.xlogy, overwrites=True)
 maximum = _binary(o.maximum, inplace=False)
 minimum = _binary(o.minimum, inplace=False)
 eq = _binary(o.eq)
@@ -227,7 +232,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     return wrap(o.trunc_divide(value_of(input), value_of(other)))
 
 
-@api(inplace=True, alias=("clip",))
+@api(overwrites=True, alias=("clip",))
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Each element limited to ``[min, max]``; NaN stays. The gradient of elements inside, bounds included, passes."""
     if min is None and max is None:
@@ -262,7 +267,7 @@ def _where_method(input: Tensor, condition: Tensor, other: Any) -> Tensor:
     return result
 
 
-@api(inplace=True)
+@api(overwrites=True)
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """Rounded to ``decimals`` places behind the point (before it, where negative), halves to the even digit."""
     if not decimals:
@@ -275,7 +280,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     return mul(round(div(input, scale)), scale)
 
 
-@api(inplace=True)
+@api(overwrites=True)
 def square(input: Tensor) -> Tensor:
     """``input * input``."""
     x = input.value if input.dtype is not boolean else o.cast(input.value, to=i64)

@@ -140,6 +140,12 @@ def pin_memory(input: Tensor, device: Any = None) -> Tensor:
 
 
 @method_only
+def share_memory_(input: Tensor) -> Tensor:
+    """The tensor itself: processes that work for a loader get what they need by fork, or as a copy."""
+    return input
+
+
+@method_only
 def is_pinned(input: Tensor, device: Any = None) -> bool:
     """False: memory is not pinned."""
     return False

@@ -169,7 +169,7 @@ def index_reduce(
 # Places
 
 
-@api(inplace=True)
+@api(overwrites=True)
 def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False) -> Tensor:
     """``input`` with ``values`` written to ``input[indices]``, or added there; a copy."""
     return wrap(put_places(input, tuple(indices), values, accumulate))

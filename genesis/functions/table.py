@@ -5,7 +5,8 @@
     @api(inplace=True, alias=("clip",))
     def clamp(input, min=None, max=None): ...
 
-makes ``genesis.clamp``, ``genesis.clip``, ``Tensor.clamp``, ``Tensor.clip``, ``Tensor.clamp_`` and ``Tensor.clip_``.
+makes ``genesis.clamp``, ``genesis.clip``, ``Tensor.clamp``, ``Tensor.clip``, ``Tensor.clamp_`` and ``Tensor.clip_``;
+with ``overwrites=True`` in the place of ``inplace=True`` also ``genesis.clamp_`` and ``genesis.clip_``.
 The stubs that editors and mypy read, and the page of the API, are generated from these tables.
 """
 
@@ -28,6 +29,9 @@ METHODS: Table = {}
 IN_PLACE: Table = {}
 """The functions whose results ``Tensor.<name>`` writes into the tensor; the names end in ``_``."""
 
+OVERWRITING: set[str] = set()
+"""Those of :data:`IN_PLACE` that ``genesis`` has, too: ``genesis.sin_(x)``."""
+
 FUNCTIONAL: Table = {}
 """``nn.functional.<name>``."""
 
@@ -37,12 +41,14 @@ def api(
     function: bool = True,
     method: bool = True,
     inplace: bool = False,
+    overwrites: bool = False,
     functional: bool = False,
     name: str = "",
     alias: Sequence[str] = (),
 ) -> Callable[[F], F]:
     """Give the function below its names: ``genesis.f``, ``Tensor.f``, ``Tensor.f_``, ``nn.functional.f``.
 
+    overwrites: give ``genesis.f_``, too, which implies ``inplace``.
     name: of its own, where that is not the name of the Python function.
     alias: more names, in the same places.
 
@@ -56,8 +62,10 @@ def api(
             for table, wanted in ((FUNCTIONS, function), (METHODS, method), (FUNCTIONAL, functional)):
                 if wanted:
                     _enter(table, known, done)
-            if inplace:
+            if inplace or overwrites:
                 _enter(IN_PLACE, f"{known}_", done)
+            if overwrites:
+                OVERWRITING.add(f"{known}_")
         return f
 
     return enter

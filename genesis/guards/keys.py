@@ -86,7 +86,7 @@ def tensor_key(tensor: Tensor) -> Hashable:
 
 def cell_key(cell: Any) -> tuple[Hashable, ...]:
     """A tensor's storage by identity, its type, whether it needs a gradient, and its hooks."""
-    hooks = tuple(map(guard_key, cell.hooks.values())) if cell.hooks else ()
+    hooks = tuple(map(guard_key, (*(cell.hooks or {}).values(), *(cell.filled or {}).values())))
     return IdentityKey(cell), cell.type, cell.requires_grad, hooks
 
 

@@ -279,7 +279,7 @@ class Reachable:
                 self._visit_hooks(f"{name}.{key}", tensor)
 
     def _visit_hooks(self, name: str, tensor: Tensor) -> None:
-        for hook in (tensor._cell.hooks or {}).values():
+        for hook in (*(tensor._cell.hooks or {}).values(), *(tensor._cell.filled or {}).values()):
             self._visit(f"{name}'s hook", hook)
 
     def _add_names(self, found: Iterable[str], place: Place | None) -> None:

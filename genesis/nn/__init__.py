@@ -156,7 +156,7 @@ from genesis.nn.upsampling import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
-from genesis.tensor import Parameter
+from genesis.tensor import Buffer, Parameter
 
 __all__ = [
     "CELU",
@@ -184,6 +184,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "Buffer",
     "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",

@@ -32,7 +32,7 @@ from genesis.nn import hooks
 from genesis.nn.state_dict import EXTRA_STATE, IncompatibleKeys, load_members, raise_errors
 from genesis.nn.tables import HOOKS, HookTable, Table
 from genesis.replaced import Watched
-from genesis.tensor import Parameter, Tensor, from_array
+from genesis.tensor import Buffer, Parameter, Tensor, from_array
 
 M = TypeVar("M", bound="Module")
 Found = TypeVar("Found")
@@ -186,6 +186,10 @@ class Module(metaclass=Watched):
             self._refuse_while_recording(name, registered.get(name), value)
             self._forget(name, registered)
             self.register_parameter(name, value)
+        elif isinstance(value, Buffer):
+            self._refuse_while_recording(name, self._buffers.get(name), value)
+            self._forget(name, self._buffers)
+            self.register_buffer(name, value, value.persistent)
         elif isinstance(value, Module):
             self._refuse_while_recording(name, self._modules.get(name), value)
             self._forget(name, self._modules)

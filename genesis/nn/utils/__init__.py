@@ -6,6 +6,7 @@ from genesis.names import module_getattr
 from genesis.nn.utils import parametrizations as parametrizations
 from genesis.nn.utils import parametrize as parametrize
 from genesis.nn.utils import rnn as rnn
+from genesis.nn.utils.building import skip_init as skip_init
 from genesis.nn.utils.clip_grad import clip_grad_norm_ as clip_grad_norm_
 from genesis.nn.utils.clip_grad import clip_grad_value_ as clip_grad_value_
 from genesis.nn.utils.clip_grad import clip_grads_with_norm_ as clip_grads_with_norm_

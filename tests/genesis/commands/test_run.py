@@ -99,3 +99,20 @@ def test_strict_stops_at_the_first_missing_name_even_if_it_is_caught(tmp_path: P
 def test_a_script_that_is_not_there(tmp_path: Path) -> None:
     done = run(tmp_path / "none.py")
     assert done.returncode == 2 and "cannot open" in done.stderr
+
+
+def test_a_module_runs_as_python_m_would_run_it(tmp_path: Path) -> None:
+    package = tmp_path / "project"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "part.py").write_text("import torch\nX = torch.ones(2)\n")
+    (package / "train.py").write_text(
+        "import sys\nfrom .part import X\nprint(__name__, sys.argv[1:], X.sum().item())\n"
+    )
+    command = [sys.executable, "-m", "genesis", "run", "-m", "project.train", "--lr", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+    assert done.stdout == "__main__ ['--lr', '1'] 2.0\n", done.stderr
+    command[5] = "project.absent"
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+    assert done.returncode == 1 and "No module named project.absent" in done.stderr
