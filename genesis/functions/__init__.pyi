@@ -357,7 +357,6 @@ from genesis.methods import Methods as _Methods
 
 abs_ = _Methods.abs_
 absolute = abs
-absolute_ = _Methods.absolute_
 acos_ = _Methods.acos_
 acosh_ = _Methods.acosh_
 arccos = acos
