@@ -16,8 +16,8 @@ class Features:
     concatenation. ``keeps_operands``: what its products read in the backward pass is kept from the forward pass, not
     computed and stored again, unless memory is short. ``row_sums``: a kernel over rows takes sums over all rows from
     the product that it reads. ``packed_sums``: attention adds up the rows of the gradients that it packs.
-    ``few_launches``: a launch costs more than the work on a number, so numbers are computed
-    together.
+    ``few_launches``: a launch costs more than the work on a number, so numbers are computed together, and kernels wait
+    for others to share a launch with. ``ordered``: kernels run strictly one behind the other.
     """
 
     claims: Claims = nothing
@@ -27,6 +27,7 @@ class Features:
     row_sums: bool = False
     packed_sums: bool = False
     few_launches: bool = False
+    ordered: bool = False
 
 
 PLAIN = Features()

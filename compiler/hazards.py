@@ -5,41 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-Part = tuple[str, int]
-"""The name of a buffer, and the bytes of the blocks of which a thread touches only its share, or 0."""
+SCRATCH = -1
+"""The number of the memory that kernels share beside the buffers of the step."""
+Part = tuple[int, int]
+"""The number of a buffer, and the bytes of the blocks of which a thread touches only its share, or 0."""
 State = tuple[frozenset[Part], ...]
 
 
 @dataclass
 class Access:
-    """Names of the buffers that calls read and write.
+    """Numbers of the buffers that calls read and write.
 
     If the number of threads divides ``even``, each touches only its share of every block of the buffers in
     ``blocks``, which says how many bytes one has: of two threads the first touches the first half.
     """
 
-    reads: set[str] = field(default_factory=set)
-    writes: set[str] = field(default_factory=set)
-    blocks: dict[str, int] = field(default_factory=dict)
+    reads: set[int] = field(default_factory=set)
+    writes: set[int] = field(default_factory=set)
+    blocks: dict[int, int] = field(default_factory=dict)
     even: int = 0
 
 
-def agreed(blocks: Iterable[Part]) -> dict[str, int]:
-    """The bytes of blocks by name, without names that stand there with several or with none."""
-    found: dict[str, set[int]] = {}
-    for name, size in blocks:
-        found.setdefault(name, set()).add(size)
-    return {name: min(sizes) for name, sizes in found.items() if len(sizes) == 1 and 0 not in sizes}
+def agreed(blocks: Iterable[Part]) -> dict[int, int]:
+    """The bytes of blocks by buffer, without buffers that stand there with several or with none."""
+    found: dict[int, set[int]] = {}
+    for buffer, size in blocks:
+        found.setdefault(buffer, set()).add(size)
+    return {buffer: min(sizes) for buffer, sizes in found.items() if len(sizes) == 1 and 0 not in sizes}
 
 
 class Hazards:
     """What was read and written since the last barrier: by thread 0 alone, and by all threads together.
 
-    ``spans`` are the bytes of the arena that a name covers: two names may share memory. ``evenly``: the number of
+    ``spans`` are the bytes of the arena that a buffer covers: two may share memory. ``evenly``: the number of
     threads is such that all shares of blocks are even.
     """
 
-    def __init__(self, spans: Mapping[str, tuple[int, int]], evenly: bool = False) -> None:
+    def __init__(self, spans: Mapping[int, tuple[int, int]], evenly: bool = False) -> None:
         self.spans, self.evenly = spans, evenly
         self.clear()
 
@@ -71,17 +73,17 @@ class Hazards:
     def _parts(self, call: Access) -> tuple[set[Part], set[Part]]:
         """What ``call`` reads and writes."""
         blocks = call.blocks if self.evenly else {}
-        reads, writes = ({(name, blocks.get(name, 0)) for name in names} for names in (call.reads, call.writes))
+        reads, writes = ({(n, blocks.get(n, 0)) for n in numbers} for numbers in (call.reads, call.writes))
         return reads, writes
 
     def _overlap(self, a: set[Part], b: set[Part]) -> bool:
         """Whether two threads may touch the same bytes, the one those of ``a`` and the other those of ``b``."""
         return any(self._meet(x, y) and not (p and p == q and self._apart(x, y) % p == 0) for x, p in a for y, q in b)
 
-    def _meet(self, x: str, y: str) -> bool:
+    def _meet(self, x: int, y: int) -> bool:
         spans = self.spans
         return x == y or (x in spans and y in spans and spans[x][0] < spans[y][1] and spans[y][0] < spans[x][1])
 
-    def _apart(self, x: str, y: str) -> int:
+    def _apart(self, x: int, y: int) -> int:
         """Bytes between the starts of two buffers that meet."""
         return 0 if x == y else self.spans[x][0] - self.spans[y][0]

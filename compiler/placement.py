@@ -17,7 +17,7 @@ from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import TensorType
 from compiler.memory import Lifetime, assign_offsets
 from compiler.ops.loop import Parts
-from compiler.places import Anywhere, Moving, Place, sliced
+from compiler.places import Anywhere, Moving, Place, buffers_of, sliced
 
 
 @dataclass(eq=False)
@@ -266,8 +266,8 @@ class Placement:
         """The size of the temporaries that the forward pass makes and the backward pass reads."""
         backward = {n for n in self.graph.nodes if n.phase != "forward"}
         read = {v for n in backward for v in n.inputs if self.maker.get(v) not in backward}
-        numbers = {p.buffer for v in read for p in self.places[v].fixed()}
-        return sum(b.type.nbytes for n in numbers if (b := self.buffers.records[n]).life is not None)
+        kept = [self.buffers.records[number] for number in buffers_of(self.places[v] for v in read)]
+        return sum(buffer.type.nbytes for buffer in kept if buffer.life is not None)
 
     def _place_updates(self) -> None:
         """New states go straight into the state's memory where nobody needs the old contents any more.

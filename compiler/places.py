@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,11 @@ class Moving:
 
 
 Anywhere = Place | Moving
+
+
+def buffers_of(places: Iterable[Anywhere]) -> set[int]:
+    """The numbers of all buffers that ``places`` may lie in."""
+    return {fixed.buffer for place in places for fixed in place.fixed()}
 
 
 def sliced(stack: Anywhere, loop: int, length: int, nbytes: int, reverse: bool, back: int = 0) -> Moving:

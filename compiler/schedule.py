@@ -1,14 +1,18 @@
-"""The kernel calls of a step in order, loops of them, and where threads wait for each other between them."""
+"""The kernel calls of a step in order, loops of them, and where they wait and look; the same for all targets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd
 
 from compiler.fixpoint import turns
 from compiler.hazards import Access, Hazards
-from compiler.plan import Launch
+from compiler.placement import BodyPlacement, Buffer, Memory, Move, Placement, loop_of
+from compiler.places import buffers_of
+
+KEPT = ("state", "shadow")
+"""Kinds of parameters that a failed check leaves as they were."""
 
 
 @dataclass(eq=False)
@@ -16,7 +20,6 @@ class Call:
     """One or more runs of a kernel. ``alone``: by thread 0, the others go on. ``checked``: it may report bad input."""
 
     access: Access
-    launch: Launch
     alone: bool = False
     checked: bool = False
 
@@ -35,18 +38,71 @@ Item = Call | Repeat
 
 def calls(items: Sequence[Item]) -> Iterator[Call]:
     """Every call, in the order of the text."""
+    return (call for call, _ in counted(items))
+
+
+def counted(items: Sequence[Item], times: int = 1) -> Iterator[tuple[Call, int]]:
+    """Every call, in the order of the text, and how often it is made."""
     for item in items:
         if isinstance(item, Repeat):
-            yield from calls(item.items)
+            yield from counted(item.items, times * item.length)
         else:
-            yield item
+            yield item, times
+
+
+class Frame:
+    """The calls of a placed graph, or of a loop's body. A target says which a step has, and which copies have.
+
+    Attributes:
+        items: the calls and loops, once :meth:`fill` has found them.
+        front: what runs in front of the loop whose body this is.
+    """
+
+    def __init__(self, placement: Placement) -> None:
+        self.placement, self.places = placement, placement.places
+        self.items: list[Item] = []
+        self.front: list[Item] = []
+
+    def fill(self) -> list[Item]:
+        """Find the calls and loops."""
+        placement = self.placement
+        for number, step in enumerate(placement.steps):
+            loop = loop_of(step)
+            if loop is None:
+                self.step(number)
+                continue
+            body = placement.bodies[loop]
+            inside = self.inside(body)
+            repeat = Repeat(body.number, body.length, inside.fill())
+            self.copy(body.before)
+            self.items += [*inside.front, repeat]
+            self.copy(body.after)
+        self.copy([Move(value, self.places[value], target) for value, target in placement.copies])
+        return self.items
+
+    def buffers(self, values: Iterable[Memory]) -> set[int]:
+        """The numbers of the buffers that ``values`` lie in."""
+        return buffers_of(self.places[v] for v in values)
+
+    def step(self, number: int) -> None:
+        """Add the calls of a step."""
+        raise NotImplementedError
+
+    def copy(self, moves: Sequence[Move]) -> None:
+        """Add the calls that copy values, each independent of the others."""
+        raise NotImplementedError
+
+    def inside(self, body: BodyPlacement) -> Frame:
+        """The frame of a loop's body, not filled yet."""
+        raise NotImplementedError
 
 
 class Schedule:
     """A step's calls, with a barrier wherever one reads or overwrites what another thread may still be at.
 
-    ``spans`` are the bytes of the arena that a name covers. Where a call may have found a bad index, the status is
-    looked at before the next one that writes one of ``states``; no call in a loop does.
+    ``buffers`` are the laid out memory of the step. Where a call may have found a bad index, the status is looked at
+    before the next one that writes a state; no call in a loop does. ``ordered``: calls run strictly one behind the
+    other. None waits then, and each that writes a state has to look for itself.
 
     Where the number of threads divides ``even``, fewer barriers are needed in loops: those of ``waiting_evenly``.
 
@@ -56,19 +112,29 @@ class Schedule:
         waiting, waiting_evenly: calls and loops in front of which threads wait for each other.
     """
 
-    def __init__(self, items: Sequence[Item], spans: Mapping[str, tuple[int, int]], states: set[str]) -> None:
-        self.items, self.states = items, states
+    def __init__(self, items: Sequence[Item], buffers: Sequence[Buffer], ordered: bool = False) -> None:
+        self.items, self.ordered = items, ordered
+        self.states = {number for number, buffer in enumerate(buffers) if buffer.kind in KEPT}
         self.order = {call: number for number, call in enumerate(calls(items))}
-        self.looking: set[Call] = set()
+        self.looking = set(self._looking())
         self.even = gcd(*(c.access.even for item in items if isinstance(item, Repeat) for c in calls(item.items)))
-        self.waiting = self._waiting(Hazards(spans))
+        arena = {number: buffer for number, buffer in enumerate(buffers) if buffer.life is not None}
+        spans = {number: (b.index, b.index + max(b.type.nbytes, 1)) for number, b in arena.items()}
+        self.waiting = set() if ordered else self._waiting(Hazards(spans))
         self.waiting_evenly = self._waiting(Hazards(spans, evenly=True)) if self.even > 1 else self.waiting
+
+    def _looking(self) -> Iterator[Call]:
+        unread = False  # whether a call since the last look at the status may have found a bad index
+        for call in calls(self.items):
+            if unread and not call.access.writes.isdisjoint(self.states):
+                yield call
+                unread = self.ordered
+            unread = unread or call.checked
 
     def _waiting(self, hazards: Hazards) -> set[Item]:
         """Before what threads wait for each other."""
         self._hazards = hazards
         self._found: set[Item] = set()
-        self._unread = False  # whether a kernel since the last look at the status may have found a bad index
         self._walk(self.items)
         return self._found
 
@@ -78,14 +144,9 @@ class Schedule:
             if isinstance(item, Repeat):
                 self._walk_around(item)
                 continue
-            if self._unread and not item.access.writes.isdisjoint(self.states):
-                self.looking.add(item)
-                self._found.add(item)
-                self._unread = False
-            if item in self._found or hazards.meets(item.access, item.alone):
+            if item in self.looking or item in self._found or hazards.meets(item.access, item.alone):
                 self._found.add(item)
                 hazards.clear()
-            self._unread = self._unread or item.checked
             hazards.add(item.access, item.alone)
 
     def _walk_around(self, loop: Repeat) -> None:

@@ -11,7 +11,7 @@ from compiler.ir.types import TensorType
 from compiler.pipeline import Stages, lowering
 from compiler.placement import BodyPlacement, Placement, Way, loop_of
 from compiler.places import Anywhere, Moving, Place, sliced
-from compiler.runs import runs
+from compiler.sharing import runs
 from tests.compiler.loops import LOOPS, loop_graph, with_gradients
 from tests.compiler.passes.graphs import draw_inputs, read
 from tests.samples import assert_same

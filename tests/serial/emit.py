@@ -16,7 +16,7 @@ from compiler.pipeline import Stages, lowering
 from compiler.placement import Move, Placement, loop_of
 from compiler.places import Anywhere, Moving
 from compiler.plan import Check
-from compiler.runs import runs
+from compiler.sharing import runs
 from runtime.devices.cpu import aligned_empty
 from tests.compiler.codegen.c.plans import compiler
 from tests.serial.kernels import function

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from compiler.codegen.c import names
 from compiler.codegen.c.spelling import STORAGE
 from compiler.ir.graph import Graph
@@ -37,10 +35,6 @@ class Pointers:
     def name(self, buffer: int) -> str:
         """The pointer to the start of a buffer."""
         return self.names.setdefault(buffer, f"x{buffer - self._slots}")
-
-    def buffers_at(self, places: Iterable[Anywhere]) -> set[str]:
-        """The names of all buffers that ``places`` may lie in."""
-        return {self.name(fixed.buffer) for place in places for fixed in place.fixed()}
 
     def pointer(self, place: Anywhere, type: TensorType) -> str:
         """The pointer to a value of ``type``."""

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler.codegen.c.tables import Table
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.comments import comment
 from compiler.places import Place
+from compiler.plan import Launch
 from compiler.schedule import Call, Item, Repeat, Schedule, calls
 
 
 @dataclass(eq=False)
 class Statements(Call):
-    """Runs of a kernel as C statements, and the ``table`` that they read."""
+    """Runs of a kernel as C statements, and the ``table`` that they read. ``launch`` is the record of one run."""
 
+    launch: Launch = field(kw_only=True)
     lines: list[str] = field(kw_only=True)
     table: Table | None = field(default=None, kw_only=True)
 
 
-@dataclass(eq=False)
-class For(Repeat):
-    """A loop with the pointers that are set at the start of each iteration."""
-
-    locals: list[str]
-
-
 class StepWriter:
-    """Writes a schedule; ``slot`` is the initialiser of a place in a table. ``timed``: with a mark behind each call."""
+    """Writes a schedule.
 
-    def __init__(self, out: Writer, schedule: Schedule, slot: Callable[[Place], str], timed: bool) -> None:
-        self.out, self.schedule, self.slot, self.timed = out, schedule, slot, timed
+    ``slot`` is the initialiser of a place in a table, ``locals`` are the pointers that each iteration of a loop sets,
+    by number of the loop. ``timed``: with a mark behind each call.
+    """
+
+    def __init__(
+        self,
+        out: Writer,
+        schedule: Schedule,
+        slot: Callable[[Place], str],
+        locals: Mapping[int, Sequence[str]],
+        timed: bool,
+    ) -> None:
+        self.out, self.schedule, self.slot, self.locals, self.timed = out, schedule, slot, locals, timed
         self._place = ""
 
     def write(self) -> None:
@@ -50,10 +56,10 @@ class StepWriter:
         out = self.out
         for position, item in enumerate(items):
             self._barrier(item, before)
-            if isinstance(item, For):
+            if isinstance(item, Repeat):
                 i = f"i{item.number}"
                 out.open(f"for (long {i} = 0; {i} < {item.length}; {i}++)")
-                for line in item.locals:
+                for line in self.locals.get(item.number, ()):
                     out(line)
                 *_, last = calls(item.items)
                 before = self.schedule.order[last]

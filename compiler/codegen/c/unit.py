@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -15,7 +16,7 @@ from compiler.codegen.c.library import used
 from compiler.codegen.c.pointers import Pointers
 from compiler.codegen.c.prelude import prelude
 from compiler.codegen.c.spelling import STORAGE
-from compiler.codegen.c.statements import StepWriter
+from compiler.codegen.c.statements import Statements, StepWriter
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.comments import comment
 from compiler.codegen.slots import slots
@@ -25,9 +26,9 @@ from compiler.ir.op import Op
 from compiler.ir.types import f64
 from compiler.placement import Placement
 from compiler.places import Place
-from compiler.plan import Plan
-from compiler.runs import runs
-from compiler.schedule import Schedule, calls
+from compiler.plan import Launch, Plan
+from compiler.schedule import Call, Schedule, calls, counted
+from compiler.sharing import runs
 
 SERIAL_WORK = 2_000_000  # floating-point operations of a step below which one thread is faster than several
 LONG = 100  # calls of a step from which on the list of them is not optimised: gcc takes long over it
@@ -59,14 +60,14 @@ def emit(graph: Graph, isa: Isa, timed: bool = False) -> Plan:
 class _Unit:
     def __init__(self, graph: Graph, isa: Isa, timed: bool) -> None:
         self.graph, self.isa, self.timed = graph, isa, timed
-        self.placement = Placement(graph, runs(graph))
+        self.placement = Placement(graph, runs(graph), FEATURES.ordered)
         self.pointers = Pointers(graph, self.placement.buffers)
         self.functions = Functions(isa, {p.value: p.label or p.value.name for p in graph.params})
-        self.items = Frame(self.placement, self.pointers, self.functions).items
+        self.items = Frame(self.placement, self.pointers, self.functions).fill()
         self.buffers, self.arena_bytes = self.placement.buffers.laid_out()
 
     def plan(self) -> Plan:
-        launches = tuple(c.launch for c in calls(self.items))
+        launches = tuple(_several(call, times) for call, times in counted(self.items))
         flops = sum(x.flops for x in launches)
         return Plan(
             name=self.graph.name,
@@ -136,7 +137,8 @@ class _Unit:
             argument, start = ("ARENA", buffer.index) if buffer.life is not None else (str(buffer.index), 0)
             return f"{{{argument}, {start + place.offset}}}"
 
-        StepWriter(out, self._schedule(), slot, self.timed).write()
+        schedule = Schedule(self.items, self.buffers, FEATURES.ordered)
+        StepWriter(out, schedule, slot, self.pointers.locals, self.timed).write()
         out.close()
         out()
         out.open("void step(gen_pool *pool, int threads, void *const *args, long long *status)")
@@ -145,14 +147,11 @@ class _Unit:
         out.close()
         return out.text()
 
-    def _schedule(self) -> Schedule:
-        spans = {
-            self.pointers.name(number): (buffer.index, buffer.index + max(buffer.type.nbytes, 1))
-            for number, buffer in enumerate(self.buffers)
-            if buffer.life is not None
-        }
-        states = {self.pointers.name(i) for i, param in enumerate(self.graph.params) if param.kind == "state"}
-        return Schedule(self.items, spans, states)
+
+def _several(call: Call, times: int) -> Launch:
+    """The record of a call that is made several times."""
+    assert isinstance(call, Statements)
+    return replace(call.launch, flops=times * call.launch.flops, nbytes=times * call.launch.nbytes)
 
 
 def _parts(kernels: Sequence[str], step: str) -> list[str]:

@@ -22,7 +22,6 @@ from compiler.codegen.triton.matmul import GPUS, numbers, programs
 from compiler.codegen.triton.spelling import TYPES, index_text, is_large
 from compiler.codegen.triton.task import (
     Argument,
-    Mergeable,
     Part,
     Task,
     ceil_div,
@@ -37,6 +36,7 @@ from compiler.ir.op import Op
 from compiler.ir.types import TensorType, boolean, f32
 from compiler.ops.contract import attention_scale
 from compiler.placement import Scratch
+from compiler.sharing import Shareable
 
 Operand = tuple[str, tuple[int, ...]]
 """A pointer to the rows of a head, and the strides of a row and along it."""
@@ -56,7 +56,7 @@ def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     return max(query.shape[-1], values.shape[-1]) <= WIDEST and min(v.type.size for v in (query, key, values)) > 0
 
 
-def attention_tasks(node: Node, target: str, windows: Windows) -> list[Task | Mergeable]:
+def attention_tasks(node: Node, target: str, windows: Windows) -> list[Task | Shareable]:
     """The launch of an attention node, and those that join its sums."""
     assert node.body is not None
     op = next(n for n in node.body.nodes if n.op.anchor == "attention")

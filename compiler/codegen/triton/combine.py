@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.spelling import COMPUTE, TYPES
-from compiler.codegen.triton.task import Argument, Entry, Mergeable, Table, Task
+from compiler.codegen.triton.task import Argument, Entry, Table, Task
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType
 from compiler.placement import Scratch
+from compiler.sharing import Shareable
 
 ROWS, COLUMNS = 32, 32  # partial results that a program joins at a time, by columns
 BLOCK = 1024  # the same where one result is left
 
 
-class Combine(Mergeable):
+class Combine(Shareable):
     """Partial results ``[chunks, width]`` become ``width`` results, or with ``by_column`` unset, one."""
 
     def __init__(self, op: str, partial: Scratch, target: Value, by_column: bool, node: Node) -> None:
@@ -23,7 +24,7 @@ class Combine(Mergeable):
         super().__init__(key, [partial], [target], [node])
         self.op, self.partial, self.target, self.by_column = op, partial, target, by_column
 
-    def merged(self, others: Sequence[Mergeable]) -> Task:
+    def merged(self, others: Sequence[Shareable]) -> Task:
         members = [m for m in (self, *others) if isinstance(m, Combine)]
         table: list[Entry] = []
         work: list[Entry] = []

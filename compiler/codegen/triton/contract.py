@@ -12,15 +12,16 @@ from compiler.codegen.triton.layout import Windows, output_argument
 from compiler.codegen.triton.matmul import MatmulSpec, Tile, config, grid, matmul_lines, parts
 from compiler.codegen.triton.spelling import SIGNATURE, TYPES, names_in
 from compiler.codegen.triton.sums import TileSums
-from compiler.codegen.triton.task import Argument, Counts, Mergeable, Task, extra_arguments, kernel_name, memory
+from compiler.codegen.triton.task import Argument, Counts, Task, extra_arguments, kernel_name, memory
 from compiler.index import Index, Var, matrix_strides
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, TensorType
 from compiler.ops.contract import accumulator
 from compiler.placement import Scratch
+from compiler.sharing import Shareable
 
 
-def contract_tasks(node: Node, target: str, windows: Windows) -> list[Task | Mergeable]:
+def contract_tasks(node: Node, target: str, windows: Windows) -> list[Task | Shareable]:
     """The launch of a contraction, and those that join its sums; ``windows``: which results are stored in others."""
     graph = node.body
     assert graph is not None
@@ -43,7 +44,7 @@ def product_tasks(
     place: Index,
     target: str,
     windows: Windows,
-) -> list[Task | Mergeable]:
+) -> list[Task | Shareable]:
     """The launch of ``product``, with all that ``node`` computes from it, and those that join its sums.
 
     ``factors`` are the inputs of the node's body that hold the factors, and from which element on. The sum of row `i`

@@ -18,11 +18,12 @@ from compiler.codegen.triton.factors import Factor, Gathered, Operand
 from compiler.codegen.triton.layout import Windows
 from compiler.codegen.triton.matmul import MatmulSpec
 from compiler.codegen.triton.spelling import SIGNATURE
-from compiler.codegen.triton.task import Mergeable, Task, ceil_div
+from compiler.codegen.triton.task import Task, ceil_div
 from compiler.index import Bound, Index, Var, join, split, through_view, view_chain
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import Shape
 from compiler.ops.conv import is_depthwise
+from compiler.sharing import Shareable
 
 MOST_PHASES = 16
 """Launches of one convolution; where there would be more, each place's contributions are computed and added up."""
@@ -83,7 +84,7 @@ def claims(inputs: Any, attrs: dict[str, Any], gradient: bool) -> bool:
     return count <= MOST_PHASES and not (count == 1 and is_depthwise(x, other, attrs["groups"]))
 
 
-def convolution_tasks(node: Node, target: str, windows: Windows) -> list[Task | Mergeable]:
+def convolution_tasks(node: Node, target: str, windows: Windows) -> list[Task | Shareable]:
     """The launches of a convolution: one for each phase; or of the gradient of its weights: sums, and their join."""
     assert node.body is not None
     op = next(n for n in node.body.nodes if n.op.anchor == "convolution")
@@ -117,7 +118,7 @@ def _seen(places: list[Index], image: Shape) -> tuple[Bound, ...]:
 
 def _convolution(
     node: Node, op: Node, phase: tuple[Phase, ...], target: str, windows: Windows
-) -> list[Task | Mergeable]:
+) -> list[Task | Shareable]:
     """The launch for one phase of a convolution: row i is a channel of a group, column j a place in all images."""
     x, weight = op.inputs
     groups, images, depth = op.attrs["groups"], x.shape[0], weight.shape[1]
@@ -165,7 +166,7 @@ def _strided(factor: Gathered) -> Factor:
     return Operand(factor.dtype, tuple(strides.get(name, 0) for name in ("b", "i", "p")))
 
 
-def _gradient(node: Node, op: Node, target: str, windows: Windows) -> list[Task | Mergeable]:
+def _gradient(node: Node, op: Node, target: str, windows: Windows) -> list[Task | Shareable]:
     """The gradient of the weights: row i is a channel of the result, column j a place of the window in a channel.
 
     k goes through the places of all images.

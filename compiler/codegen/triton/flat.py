@@ -15,7 +15,6 @@ from compiler.codegen.triton.spelling import COMPUTE, TYPES, is_large
 from compiler.codegen.triton.task import (
     Argument,
     Entry,
-    Mergeable,
     Table,
     Task,
     ceil_div,
@@ -29,13 +28,14 @@ from compiler.index import Index, Var
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType, f32
 from compiler.placement import Memory, Scratch
+from compiler.sharing import Shareable
 
 BLOCK = 1024  # elements of a program
 SUM_BLOCK = 4096  # the same where they are added up
 ALIGNED = 16  # sizes that are multiples of it keep 128-bit accesses in a shared launch
 
 
-def flat_tasks(node: Node, loose: Collection[Value] = ()) -> list[Task | Mergeable] | None:
+def flat_tasks(node: Node, loose: Collection[Value] = ()) -> list[Task | Shareable] | None:
     """The launches of a node that is flat, else None; see :class:`Flat`."""
     assert node.body is not None
     if node.attrs["kind"] not in ("pointwise", "full", "row", "concat"):
@@ -46,7 +46,7 @@ def flat_tasks(node: Node, loose: Collection[Value] = ()) -> list[Task | Mergeab
     return [flat.settle() if flat.shareable else flat.alone(), *flat.combines]
 
 
-class Flat(Mergeable):
+class Flat(Shareable):
     """A flat kernel of ``size`` elements and its sums, if any: one partial result per program.
 
     ``loose`` are values that need not stand at a multiple of 16 bytes: slices of a loop's stacks.
@@ -184,7 +184,7 @@ class Flat(Mergeable):
             self.programs,
         )
 
-    def merged(self, others: Sequence[Mergeable]) -> Task:
+    def merged(self, others: Sequence[Shareable]) -> Task:
         """One launch for all, or an ordinary one where there is nothing to share it with."""
         members = [self, *(m for m in others if isinstance(m, Flat))]
         return self.alone() if len(members) == 1 else self._table(members)

@@ -3,55 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from compiler import schedule
 from compiler.codegen.triton.body import INDENT
+from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.flat import Flat
-from compiler.codegen.triton.schedule import schedule
 from compiler.codegen.triton.shadows import Shadow
-from compiler.codegen.triton.task import Argument, Loop, Status, Storage, Table, Task
+from compiler.codegen.triton.task import Argument, Status, Table, Task
+from compiler.hazards import Access
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import OPS
-from compiler.placement import Buffers, Memory, Move, Placement, Scratch
+from compiler.placement import BodyPlacement, Memory, Move, Placement, Scratch, Step
 from compiler.places import Anywhere, Moving, Place
 from compiler.plan import UNTOUCHED, Check
 from compiler.plan import Buffer as Record
+from compiler.schedule import Call, Item, Schedule, calls
+from compiler.sharing import shared
 
 ALIGNED = 16  # bytes that Triton wants an address to be a multiple of
-KEPT = ("state", "shadow")  # kinds of parameters that a failed check leaves as they were
 
 
 @dataclass(eq=False)
-class Bound:
+class Bound(Call):
     """A launch and the place of each of its arguments."""
 
-    task: Task
-    places: tuple[Anywhere, ...]
+    task: Task = field(kw_only=True)
+    places: tuple[Anywhere, ...] = field(kw_only=True)
 
     def is_aligned(self, argument: int) -> bool:
         """Whether an argument is a multiple of 16 bytes in every iteration."""
         return self.places[argument].is_multiple_of(ALIGNED)
 
 
-@dataclass(eq=False)
-class Turns:
-    """``items`` in each of ``length`` iterations of loop ``number``."""
-
-    number: int
-    length: int
-    items: list[Bound | Turns]
-
-
-Item = Bound | Turns
-
-
 def bound(items: Sequence[Item]) -> Iterator[Bound]:
     """Every launch, in the order of the text."""
-    for item in items:
-        if isinstance(item, Turns):
-            yield from bound(item.items)
-        else:
-            yield item
+    return (call for call in calls(items) if isinstance(call, Bound))
 
 
 class Launches:
@@ -67,69 +54,34 @@ class Launches:
     """
 
     def __init__(self, placement: Placement, shadows: Sequence[Shadow] = ()) -> None:
-        self.buffers: Buffers = placement.buffers
-        self.states = {Place(i) for i, param in enumerate(placement.graph.params) if param.kind in KEPT}
         self.tables: list[tuple[int | Place, ...]] = []
         self.checks: list[Check] = []
-        self._constants: list[Record] = []
         self._known: dict[object, Anywhere] = {}
         laid_out, self.arena_bytes = placement.buffers.laid_out()
         self.records = [Record(b.kind, b.index, b.type.dtype.short, b.type.shape) for b in laid_out]
-        words = list(dict.fromkeys(word for task in _tasks(placement.steps) for word in task.checks()))
-        self.items = self._items(placement, [], words)
-        made = schedule([shadow.refresh() for shadow in shadows])
-        self.refresh = [self._bound(task, placement.places, [], ()) for task in made if isinstance(task, Task)]
+        self.items = Frame(placement, self).fill()
+        refresh = Frame(placement, self)
+        refresh.share([shadow.refresh() for shadow in shadows])
+        self.refresh = list(bound(refresh.items))
+        words = list(dict.fromkeys(word for launch in bound(self.items) for word in launch.task.checks()))
+        looking = Schedule(self.items, laid_out, FEATURES.ordered).looking
+        for launch in bound(self.items):
+            if launch in looking:
+                _guard(launch.task, words)
+                launch.places += tuple(map(self.status, words))
 
-    def _items(self, placement: Placement, around: list[tuple[int, int]], words: Sequence[Status]) -> list[Item]:
-        """``around``: number and length of each loop around; ``words``: the status words that may say of bad input."""
-        items: list[Item] = []
-        places = placement.places
+    def place(self, storage: Status | Table, frame: Frame) -> Anywhere:
+        """Where constants stand that a launch of ``frame`` needs."""
+        if isinstance(storage, Status):
+            return self.status(storage)
+        entries = [e if isinstance(e, int) else frame.places[e[0]].moved(e[1]) for e in storage.entries]
+        return self._table(type(storage), tuple(entries), frame.around)
 
-        def launch(task: Task, own: dict[Memory, Anywhere] = places) -> None:
-            items.append(self._bound(task, own, around, words))
-
-        def move(moves: Sequence[Move]) -> None:
-            """Copies that wait for each other share a launch."""
-            own, copies = dict(places), []
-            for one in moves:
-                if one.value.type.size:
-                    source, target = Value(one.value.type), Scratch(one.value.type)
-                    own[source], own[target] = one.source, one.target
-                    copies.append(copy_of(source, target, one.source.is_multiple_of(ALIGNED)))
-            for task in schedule(copies):
-                assert isinstance(task, Task)
-                launch(task, own)
-
-        for step in placement.steps:
-            if isinstance(step, Task):
-                launch(step)
-                continue
-            body = placement.bodies[step.nodes[0]]
-            move(body.before)
-            inside = self._items(body, [*around, (body.number, body.length)], words)
-            items.append(Turns(body.number, body.length, inside))
-            move(body.after)
-        move([Move(value, places[value], target) for value, target in placement.copies])
-        return items
-
-    def _bound(
-        self, task: Task, own: dict[Memory, Anywhere], around: list[tuple[int, int]], words: Sequence[Status]
-    ) -> Bound:
-        if words and any(own[memory] in self.states for memory in task.writes):
-            _guard(task, words)
-
-        def place(storage: Storage) -> Anywhere:
-            if isinstance(storage, Table):
-                entries = [e if isinstance(e, int) else own[e[0]].moved(e[1]) for e in storage.entries]
-                return self._table(type(storage), tuple(entries), around)
-            return self._status(storage) if isinstance(storage, Status) else own[storage]
-
-        return Bound(task, tuple(place(a.place).moved(a.nbytes) for a in task.arguments))
-
-    def _status(self, word: Status) -> Anywhere:
+    def status(self, word: Status) -> Anywhere:
+        """Where the word of a check stands."""
         if word not in self._known:
             check = word.check
-            self._known[word] = self._constant(Record("status", len(self.checks), "i64", ()))
+            self._known[word] = self._added(Record("status", len(self.checks), "i64", ()))
             self.checks.append(Check(check.attrs["what"], check.attrs.get("size"), str(check.loc)))
         return self._known[word]
 
@@ -140,7 +92,7 @@ class Launches:
         if (kind, entries) not in self._known:
             moves = [(n, length) for n, length in around if any(_moves(e, n) for e in entries)]
             whole = _in_all_iterations(entries, moves, {})
-            place: Anywhere = self._constant(Record("table", len(self.tables), "i64", (len(whole),)))
+            place: Anywhere = self._added(Record("table", len(self.tables), "i64", (len(whole),)))
             self.tables.append(whole)
             nbytes = 8 * len(entries)
             for number, length in reversed(moves):
@@ -149,9 +101,47 @@ class Launches:
             self._known[kind, entries] = place
         return self._known[kind, entries]
 
-    def _constant(self, record: Record) -> Place:
+    def _added(self, record: Record) -> Place:
         self.records.append(record)
         return Place(len(self.records) - 1)
+
+
+class Frame(schedule.Frame):
+    """The launches of a graph, or of a loop's body; ``around``: number and length of each loop around them."""
+
+    def __init__(self, placement: Placement, launches: Launches, around: Sequence[tuple[int, int]] = ()) -> None:
+        super().__init__(placement)
+        self.launches, self.around = launches, around
+
+    def inside(self, body: BodyPlacement) -> Frame:
+        return Frame(body, self.launches, [*self.around, (body.number, body.length)])
+
+    def step(self, number: int) -> None:
+        self._launch(self.placement.steps[number])
+
+    def copy(self, moves: Sequence[Move]) -> None:
+        copies = []
+        for move in moves:
+            if move.value.type.size:
+                source, target = Value(move.value.type), Scratch(move.value.type)
+                self.places |= {source: move.source, target: move.target}
+                copies.append(copy_of(source, target, move.source.is_multiple_of(ALIGNED)))
+        self.share(copies)
+
+    def share(self, kernels: Sequence[Flat]) -> None:
+        """Add the launches of kernels that need nothing of each other."""
+        for step in shared(kernels, FEATURES.few_launches):
+            self._launch(step)
+
+    def _launch(self, task: Step) -> None:
+        assert isinstance(task, Task)
+        places = []
+        for argument in task.arguments:
+            what = argument.place
+            start = self.launches.place(what, self) if isinstance(what, (Status, Table)) else self.places[what]
+            places.append(start.moved(argument.nbytes))
+        access = Access(self.buffers(task.reads), self.buffers(task.writes))
+        self.items.append(Bound(access, checked=bool(task.checks()), task=task, places=tuple(places)))
 
 
 def copy_of(source: Memory, target: Memory, aligned: bool) -> Flat:
@@ -164,14 +154,6 @@ def copy_of(source: Memory, target: Memory, aligned: bool) -> Flat:
     copy = Flat(node, () if aligned else node.inputs)
     copy.targets[0] = target
     return copy.settle()
-
-
-def _tasks(steps: Sequence[object]) -> Iterator[Task]:
-    for step in steps:
-        if isinstance(step, Task):
-            yield step
-        elif isinstance(step, Loop):
-            yield from _tasks(step.steps)
 
 
 def _guard(task: Task, words: Sequence[Status]) -> None:

@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 
+from compiler import schedule
 from compiler.codegen import work
 from compiler.codegen.comments import comment
 from compiler.codegen.slots import slots
 from compiler.codegen.triton.attention import attention_tasks
 from compiler.codegen.triton.contract import contract_tasks
 from compiler.codegen.triton.convolution import convolution_tasks
+from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.flat import flat_tasks
-from compiler.codegen.triton.launches import ALIGNED, Bound, Item, Launches, bound
+from compiler.codegen.triton.launches import ALIGNED, Bound, Launches, bound
 from compiler.codegen.triton.layout import Windows, arrange
 from compiler.codegen.triton.prelude import prelude
 from compiler.codegen.triton.scan import scan_tasks
 from compiler.codegen.triton.scatter import scatter_tasks
-from compiler.codegen.triton.schedule import schedule
 from compiler.codegen.triton.shadows import kept, shadowed
 from compiler.codegen.triton.sort import sort_tasks
 from compiler.codegen.triton.sparse import compacted
-from compiler.codegen.triton.task import Loop, Mergeable, Status, Table, Task
-from compiler.codegen.triton.task import Step as Planned
+from compiler.codegen.triton.task import Status, Table, Task
 from compiler.codegen.triton.tiles import tile_tasks
 from compiler.ir.graph import Graph, Node, Value
 from compiler.placement import Placement
 from compiler.plan import Kernel, Launch, Plan, Repeat, Step
+from compiler.schedule import Item
+from compiler.sharing import Shareable, steps
 
 
 def emit(graph: Graph, target: str = "sm_80") -> Plan:
     """Triton text and launches for a graph of fused nodes, compiled for ``target`` later."""
     graph, shadows = shadowed(compacted(graph))
     arranged, windows = _arranged(graph)
-    placement = Placement(arranged, _steps(arranged, target, windows), ordered=True)
+    loose = set(_loose(arranged))
+    kernels = steps(arranged, lambda node: tasks_of(node, target, windows, loose), FEATURES.few_launches)
+    placement = Placement(arranged, kernels, FEATURES.ordered)
     launches = Launches(placement, shadows)
     module = _Module([*launches.items, *launches.refresh])
-    steps = tuple(map(module.step, launches.items))
     return Plan(
         graph.name,
         target,
@@ -46,7 +49,7 @@ def emit(graph: Graph, target: str = "sm_80") -> Plan:
         launches.arena_bytes,
         (),
         0,
-        steps,
+        tuple(map(module.step, launches.items)),
         tuple(launches.checks),
         placement.kept_bytes(),
         tuple(launches.records),
@@ -71,20 +74,15 @@ def _arranged(graph: Graph) -> tuple[Graph, Windows]:
     return Graph(graph.name, graph.params, nodes, graph.updates, graph.outputs), windows
 
 
-def _steps(graph: Graph, target: str, windows: Windows, loose: Collection[Value] = ()) -> list[Planned]:
-    """The launches of a graph, and its loops, in the order in which they run."""
-    found: list[Planned | Mergeable] = []
+def _loose(graph: Graph) -> Iterator[Value]:
+    """What enters and leaves the bodies of loops and need not stand at a multiple of 16 bytes: slices of stacks."""
     for node in graph.nodes:
-        if node.op.kind != "loop":
-            found += tasks_of(node, target, windows, loose)
-            continue
-        assert node.body is not None
-        border = (*node.body.inputs(), *node.body.outputs)
-        found.append(Loop(node, _steps(node.body, target, windows, {v for v in border if v.type.nbytes % ALIGNED})))
-    return schedule(found)
+        if node.op.kind == "loop" and node.body is not None:
+            yield from (v for v in (*node.body.inputs(), *node.body.outputs) if v.type.nbytes % ALIGNED)
+            yield from _loose(node.body)
 
 
-def tasks_of(node: Node, target: str, windows: Windows, loose: Collection[Value] = ()) -> list[Task | Mergeable]:
+def tasks_of(node: Node, target: str, windows: Windows, loose: Collection[Value] = ()) -> list[Task | Shareable]:
     """The launches that compute a fused node; ``loose``: see :class:`Flat`."""
     if not any(v.type.size for v in node.outputs):
         return []
@@ -136,8 +134,9 @@ class _Module:
 
     def step(self, item: Item) -> Step:
         """The record of a launch or of a loop."""
-        if not isinstance(item, Bound):
+        if isinstance(item, schedule.Repeat):
             return Repeat(item.number, item.length, tuple(map(self.step, item.items)))
+        assert isinstance(item, Bound)
         return self.launch(item)
 
     def launch(self, item: Bound) -> Launch:

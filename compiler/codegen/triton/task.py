@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from compiler.codegen import work
 from compiler.codegen.triton.body import INDENT, Body
@@ -12,7 +12,7 @@ from compiler.codegen.triton.spelling import SIGNATURE
 from compiler.ir.graph import Node, Value
 from compiler.ir.op import OPS
 from compiler.ir.types import TensorType, i64
-from compiler.placement import Memory, Scratch
+from compiler.placement import Memory, Scratch, Step
 
 
 @dataclass(eq=False)
@@ -111,9 +111,9 @@ class Task:
         return operand in self.streamed
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> Sequence[Step]:
         """There are none in a kernel."""
-        return []
+        return ()
 
     @property
     def signature(self) -> tuple[tuple[str, str], ...]:
@@ -169,50 +169,9 @@ class Task:
         return tuple(dict.fromkeys(str(n.loc) for n in self.nodes))
 
 
-@dataclass(eq=False)
-class Loop:
-    """A loop: the launches of its body, which is a graph of its own."""
-
-    node: Node
-    steps: list[Step]
-
-    @property
-    def nodes(self) -> list[Node]:
-        return [self.node]
-
-    @property
-    def reads(self) -> Sequence[Memory]:
-        return self.node.inputs
-
-    @property
-    def writes(self) -> Sequence[Memory]:
-        return self.node.outputs
-
-    def streams(self, node: Node, operand: Value) -> bool:
-        """A loop as a whole reads everything again."""
-        return False
-
-
-Step = Task | Loop
-
-
 def memory(arguments: Sequence[Argument]) -> list[Memory]:
     """What of the step's memory ``arguments`` pass."""
     return [a.place for a in arguments if isinstance(a.place, (Value, Scratch))]
-
-
-@dataclass(eq=False)
-class Mergeable:
-    """A launch that waits for others with the same ``key`` to share one with them."""
-
-    key: object
-    reads: list[Memory]
-    writes: list[Memory]
-    nodes: list[Node] = field(default_factory=list)
-
-    def merged(self, others: Sequence[Mergeable]) -> Task:
-        """One launch for this one and ``others``."""
-        raise NotImplementedError
 
 
 def power_of_two(n: int) -> int:

@@ -18,7 +18,6 @@ from compiler.codegen.triton.combine import Combine
 from compiler.codegen.triton.spelling import COMPUTE, is_large
 from compiler.codegen.triton.task import (
     Argument,
-    Mergeable,
     Task,
     ceil_div,
     extra_arguments,
@@ -31,6 +30,7 @@ from compiler.domain import evaluated
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, TensorType, f32
 from compiler.placement import Scratch
+from compiler.sharing import Shareable
 
 TILE = 1024  # elements that a program holds at a time
 SUM_TILE = 2048  # the same where it adds up many tiles
@@ -40,7 +40,7 @@ MAX_BLOCKS = 65535  # programs along the second axis of a launch
 PROGRAMS = 256  # programs of a launch that leaves partial results, at least where there is that much work
 
 
-def tile_tasks(node: Node) -> list[Task | Mergeable]:
+def tile_tasks(node: Node) -> list[Task | Shareable]:
     """The launches of a loop kernel: the kernel, and one more for each reduction that left partial results."""
     tiles = Tiles(node)
     task = tiles.task()
@@ -56,7 +56,7 @@ class Tiles:
         self.graph, self.outputs = kernel.body, kernel.outputs
         self.rows, self.columns = kernel.rows, kernel.columns
         self.sinks = {sink: value.producer for value, sink in kernel.sinks.items() if value.producer is not None}
-        self.combines: list[Task | Mergeable] = []
+        self.combines: list[Task | Shareable] = []
         self.names = {v: f"a{i}" for i, v in enumerate(kernel.inputs)}
         self._choose_tile()
 

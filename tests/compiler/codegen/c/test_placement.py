@@ -9,7 +9,7 @@ from compiler.ir.graph import Graph
 from compiler.ir.types import dtype
 from compiler.passes.fuse import fuse
 from compiler.placement import Placement
-from compiler.runs import runs
+from compiler.sharing import runs
 from tests.compiler.codegen.c.plans import native, run
 from tests.compiler.passes.graphs import read
 
