@@ -98,7 +98,7 @@ class Functions:
         """Register the text of a node's kernel; kernels of one text are one function, and the first comments on it."""
         if text not in self.names:
             self.names[text] = name = f"k{len(self.names)}_{naming.kernel_name(node)}"
-            operands = naming.operand_names(node, self.labels)
+            operands = naming.operand_names(node, self.labels, text)
             written = naming.with_names_of_elements(folded(naming.renamed(text, operands)), operands)
             self.texts.append(_commented(_wrapped(written.replace("NAME", name)), node, any_size))
         return self.names[text]
@@ -124,13 +124,13 @@ def _listed(values: Sequence[Value]) -> str:
 
 def _wrapped(text: str) -> str:
     """``text`` with its long lists of parameters on several lines."""
-    return re.sub(r"^KERNEL void .{98,} \{$", lambda m: "\n    ".join(_pieces(m[0])), text, flags=re.M)
+    return re.sub(r"^KERNEL void [^{]* \{$", lambda m: "\n    ".join(_pieces(m[0])), text, flags=re.M)
 
 
 def _pieces(head: str) -> list[str]:
     """``head``, cut behind commas."""
     lines = [""]
-    for part in re.split(r"(?<=,) ", head):
+    for part in re.split(r"(?<=,)\s+", head):
         if len(lines[-1]) + len(part) > WIDTH - 5:
             lines.append("")
         lines[-1] += f" {part}" if lines[-1] else part

@@ -359,6 +359,10 @@ class _Kernel:
         rows, columns = plan.a_strides
         next_a = address(self.a, (f"(i0 + {plan.group * plan.mr})", rows), ("k0" if plan.split_k else "0", columns))
         next_b, b_apart = (f"{self.b} + j0 + {plan.nr}", 4 * plan.b_strides[0]) if plan.direct_b else (self.a, 0)
+        if right == "1":
+            out(f"const void *const next = {next_a};")
+            out(f"const long apart = {plan.a_apart};")
+            return
         out(f"const int more = q + 1 < {right};")
         out(f"const void *const next = more ? (const void *)({next_b}) : {next_a};")
         out(f"const long apart = more ? {b_apart} : {plan.a_apart};")

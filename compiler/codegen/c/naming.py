@@ -1,23 +1,25 @@
-"""Names of kernels, and of what they read, after what the user wrote: ``layer_norm``, ``grad``, ``exp_avg``.
+"""Names of kernels, and of what they read and write, after what the user wrote: ``layer_norm``, ``grad``, ``exp_avg``.
 
 Kernels of one text are one function, so that its names are those of the first node: the second layer's say the same.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from compiler.codegen.c import names
-from compiler.ir.graph import Node, Value
+from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import OPS
+from compiler.ops.structure import made_by
 
 _TAKEN = frozenset(
     "auto break case char const continue default do double else enum extern float for goto if inline int long register "
     "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while asm typeof "
     "linux unix i386 errno stdin stdout stderr bool true false".split()
-)
-"""Words of C, and macros that compilers and headers define."""
+).union(dir(math))
+"""Words of C, macros that compilers and headers define, and functions of C, most of which Python's ``math`` has."""
 _OWN = re.compile(r"(?:a|in|m|o|part|s|t|u)\d+")  # see names.py
 _READ = re.compile(r" *const \w+ (t\d+) = (?:\w+_to_f32\()?(\w+)\[([^]]*)\]\)?;")
 _STORED = re.compile(r" *(\w+)\[[^]]*\] = (t\d+);")
@@ -41,30 +43,61 @@ def _composite(node: Node) -> str:
     return next((w for w in words if w in OPS and OPS[w].expand is not None), "")
 
 
-def operand_names(node: Node, labels: Mapping[Value, str]) -> dict[str, str]:
-    """Names for the parameters ``a0, ...`` of a node's kernel; ``labels`` are the names of the graph's parameters."""
+def operand_names(node: Node, labels: Mapping[Value, str], text: str) -> dict[str, str]:
+    """Names for what the ``text`` of a node's kernel reads, ``a0, ...``, and writes, ``o0, ...``.
+
+    ``labels`` are the names of the graph's parameters. A value that a kernel of the forward pass makes is called after
+    its composite, ``gelu``; a statistic on the way to it after its op, too: ``layer_norm_mean``, ``layer_norm_rsqrt``.
+    """
     assert node.body is not None
     updates = any(OPS[name].updates for n in node.body.nodes if (name := _composite(n)))
+    roles = {names.operand(i): _roles(value, labels, updates) for i, value in enumerate(node.inputs)}
+    roles |= {names.result(i): _made(value) for i, value in enumerate(node.outputs)}
+    written = set(re.findall(r"\b[ao]\d+\b", text))
     found: dict[str, str] = {}
-    for i, value in enumerate(node.inputs):
-        for role in _roles(value, labels, updates):
+    for place in (place for place in roles if place in written):
+        for role in roles[place]:
             name = role.lower() if role.isupper() else role  # macros are in capitals
             if name not in {*_TAKEN, *found.values()} and re.match(r"[A-Za-z]", name) and not _OWN.fullmatch(name):
-                found[names.operand(i)] = name
+                found[place] = name
                 break
     return found
 
 
-def _roles(value: Value, labels: Mapping[Value, str], updates: bool) -> list[str]:
+def _roles(value: Value, labels: Mapping[Value, str], updates: bool) -> Iterator[str]:
     """What a value may be called: ``weight`` or ``norm1_weight`` for ``0.norm1.weight``, ``lr`` for ``lr[0]``."""
     label = labels.get(value, "")
     if not label:
-        backward = value.producer is not None and value.producer.phase == "backward" and value.type.size > 1
-        return ["grad", "grad_2", "grad_3"] if backward else []
-    words = [re.sub(r"\W", "_", w) for w in label.split("[")[0].split(".") if not w.isdigit()]
-    if updates and "[" not in label and value.type.size > 1:
-        return ["param"]
-    return [words[-1], "_".join(words[-2:])] if words else []
+        yield from _made(value)
+    elif updates and "[" not in label and value.type.size > 1:
+        yield "param"
+    elif words := [re.sub(r"\W", "_", w) for w in label.split("[")[0].split(".") if not w.isdigit()]:
+        yield from (words[-1], "_".join(words[-2:]))
+
+
+def _made(value: Value) -> Iterator[str]:
+    """What the result of a kernel may be called."""
+    kernel = value.producer
+    if kernel is None or kernel.body is None:
+        return
+    if kernel.phase == "backward":
+        name = "grad" if value.type.size > 1 else ""
+    else:
+        name = _result(kernel.body, kernel.body.outputs[kernel.outputs.index(value)])
+    if name:
+        yield from (name, f"{name}_2", f"{name}_3")
+
+
+def _result(body: Graph, value: Value) -> str:
+    """The composite that ``value`` is the result of; a smaller value on the way to it is called after its op, too."""
+    while (node := value.producer) and node.op.converts:
+        value = node.inputs[0]
+    composite = _composite(node) if node else ""
+    largest = max(v.type.size for v in (*body.inputs(), *body.outputs))
+    if not node or not composite or value.type.size == largest or any(n.op.anchor for n in body.nodes):
+        return composite
+    is_mean = made_by(value, "div") and made_by(node.inputs[0], "sum")
+    return f"{composite}_{'mean' if is_mean else node.op.name}"
 
 
 def renamed(text: str, operands: Mapping[str, str]) -> str:
@@ -95,4 +128,4 @@ def with_names_of_elements(text: str, operands: Mapping[str, str]) -> str:
 
 
 def _replaced(text: str, found: Mapping[str, str]) -> str:
-    return re.sub(r"\b[at]\d+\b", lambda m: found.get(m[0], m[0]), text) if found else text
+    return re.sub(r"\b[aot]\d+\b", lambda m: found.get(m[0], m[0]), text) if found else text

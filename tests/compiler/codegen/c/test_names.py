@@ -52,9 +52,26 @@ def test_kernels_and_operands_bear_the_names_of_the_user() -> None:
     """)
     assert re.search(
         r"KERNEL void k0_layer_norm\([^)]*const float \*restrict x,\s+const float \*restrict weight,\s+"
-        r"const float \*restrict bias,\s+float \*restrict o0\)",
+        r"const float \*restrict bias,\s+float \*restrict layer_norm\)",
         text,
     ), text
+
+
+def test_results_bear_the_names_of_composites_and_statistics_of_their_ops() -> None:
+    text = source("""
+      input %x: f32[64,128]
+      state %weight: f32[128]
+      state %bias: f32[128]
+      state %other: f32[128,128]
+      %0: f32[64,128], %1: f32[64,1], %2: f32[64,1] = layer_norm(%x, %weight, %bias) {ndim=1}
+      %3: f32[64,128] = dot(%0, %other)
+      %4: f32[64,128] = mul(%3, %2)
+      return %4, %1
+    """)
+    (norm,) = re.findall(r"KERNEL void k\d+_layer_norm\([^)]*\)", text)
+    assert re.findall(r"\w+(?=[,)])", norm)[-3:] == ["layer_norm_mean", "layer_norm_rsqrt", "layer_norm"]
+    (product,) = re.findall(r"KERNEL void k\d+_dot\([^)]*\)", text)
+    assert "layer_norm_rsqrt" in product
 
 
 def test_two_operands_of_one_name_are_told_apart() -> None:
