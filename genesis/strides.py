@@ -30,6 +30,7 @@ Layout = tuple[Shape, Strides]
 """A shape and its strides."""
 
 
+@cache
 def contiguous_strides(shape: Shape) -> Strides:
     """Row-major strides; a dimension without elements counts as one of size 1."""
     sizes = [max(n, 1) for n in shape[:0:-1]]

@@ -131,14 +131,16 @@ class Tensor(Methods, metaclass=_TensorMeta):
                 value: Value = base
                 for op, operands, attrs in self._views:
                     value = op(value, *[x.value for x in operands], **attrs)
-            shown = held(value)
-            if shown.place is None:
-                shown.place = base.place
-            strides = self._layout()[1]
-            shown.strides = None if strides == contiguous_strides(shown.shape) else strides
-            self._base, self._shown = base, shown
+            self._show(base, held(value), self._layout()[1])
         assert self._shown is not None
         return self._shown
+
+    def _show(self, base: TensorValue, shown: TensorValue, strides: Strides) -> None:
+        """Keep ``shown``, what the views show of ``base``."""
+        if shown.place is None:
+            shown.place = base.place
+        shown.strides = None if strides == contiguous_strides(shown.shape) else strides
+        self._base, self._shown = base, shown
 
     def _check_parted(self) -> None:
         """Raise TraceError for a view from outside of what got other memory in the step."""
@@ -152,9 +154,21 @@ class Tensor(Methods, metaclass=_TensorMeta):
 
     def view_as_op(self, op: Callable[..., Value], *operands: Tensor, **attrs: Any) -> Tensor:
         """A tensor that shows this one through one more view op."""
+        return self._view_through((op, operands, attrs))
+
+    def _view_through(self, *views: View) -> Tensor:
+        """A tensor that shows this one through more views. They are checked, and their grad mode decided, at once."""
         result = Tensor.__new__(Tensor)
-        result._start(self._cell, (*self._views, (op, operands, attrs)))
-        result.value  # noqa: B018  a view is checked, and its grad mode decided, where it is made
+        result._start(self._cell, (*self._views, *views))
+        if current_recording() is not None or (self._views and self._tracks is not result._tracks):
+            result.value  # noqa: B018
+            return result
+        value: Value = self.value
+        shape, strides = value.shape, self.value.strides or contiguous_strides(value.shape)
+        for op, operands, attrs in views:
+            value = op(value, *[x.value for x in operands], **attrs)
+            shape, strides = after(op, attrs, shape, strides)
+        result._show(self._cell.value, held(value), strides)
         return result
 
     def write(self, value: Value) -> Tensor:

@@ -60,10 +60,11 @@ class GPT(Model):
                 return x + self.down(F.gelu(self.up(self.norm2(x))))
 
             def attention(self, x: Any) -> Any:
-                heads = model.batch, model.context, model.heads, model.width // model.heads
-                q, k, v = (part.view(*heads).transpose(1, 2) for part in self.qkv(x).split(model.width, dim=2))
+                batch, length, width = x.shape
+                heads = batch, length, model.heads, width // model.heads
+                q, k, v = (part.view(*heads).transpose(1, 2) for part in self.qkv(x).split(width, dim=2))
                 mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-                return self.projection(mixed.transpose(1, 2).reshape(model.batch, model.context, model.width))
+                return self.projection(mixed.transpose(1, 2).reshape(batch, length, width))
 
         class Transformer(Module):
             def __init__(self) -> None:
@@ -74,7 +75,7 @@ class GPT(Model):
                 self.norm = nn.LayerNorm(model.width, EPSILON)
 
             def forward(self, x: Any) -> Any:
-                x = self.tokens(x) + self.positions(framework.arange(model.context))
+                x = self.tokens(x) + self.positions(framework.arange(x.shape[1]))
                 for block in self.blocks:
                     x = block(x)
                 return F.linear(self.norm(x), self.tokens.weight)

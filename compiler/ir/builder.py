@@ -32,6 +32,11 @@ class Builder:
         self.autocast: tuple[DType, str] | None = None
 
     def call(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
+        outputs = self.emit(self.checked(op, operands, attrs))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def checked(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Call:
+        """The call with operands prepared, attributes complete, types inferred. Raises OpError where it cannot be."""
         try:
             full = op.complete(attrs)
             op.check_operands(len(operands))
@@ -44,8 +49,7 @@ class Builder:
             types = op.result_types([v.type for v in operands], full)
         except OpError as error:
             raise self.explain(op, operands, error) from None
-        outputs = self.emit(Call(op, tuple(operands), types, full))
-        return outputs[0] if len(outputs) == 1 else outputs
+        return Call(op, tuple(operands), types, full)
 
     def explain(self, op: Op, operands: Sequence[Any], error: OpError) -> OpError:
         """``error`` with the call and the user's line."""

@@ -18,25 +18,19 @@ class DType:
     """An element type. There is one instance per type; users meet them as ``genesis.float32`` and so on.
 
     ``short`` is the spelling in IR text (``f32``), ``name`` the user's spelling (``float32``), ``kind`` one of
-    ``"bool"``, ``"int"``, ``"float"``, and ``numpy`` the NumPy dtype that stores it.
+    ``"bool"``, ``"int"``, ``"float"``, and ``numpy`` the NumPy dtype that stores it. ``is_half``: it is one of the two
+    16-bit floating types, which are always computed in f32 and rounded once.
     """
 
-    __slots__ = ("bits", "itemsize", "kind", "name", "numpy", "short")
+    __slots__ = ("bits", "is_floating_point", "is_half", "itemsize", "kind", "name", "numpy", "short")
 
     def __init__(self, short: str, name: str, kind: str, storage: type) -> None:
         self.short, self.name, self.kind = short, name, kind
         self.numpy = np.dtype(storage)
         self.itemsize = self.numpy.itemsize
         self.bits = 8 * self.itemsize
-
-    @property
-    def is_floating_point(self) -> bool:
-        return self.kind == "float"
-
-    @property
-    def is_half(self) -> bool:
-        """True for the two 16-bit floating types, which are always computed in f32 and rounded once."""
-        return self.kind == "float" and self.itemsize == 2
+        self.is_floating_point = kind == "float"
+        self.is_half = self.is_floating_point and self.itemsize == 2
 
     def __repr__(self) -> str:
         return f"genesis.{self.name}"

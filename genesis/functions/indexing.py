@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 from operator import index as as_index
-from typing import Any
+from types import EllipsisType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,12 +22,14 @@ from compiler.ir.location import here
 from compiler.ir.op import o
 from compiler.ir.types import DType, Shape, boolean, i32, i64, u8
 from compiler.ops.elementwise import broadcast_shapes
+from compiler.ops.layout import slice_length
 from genesis.functions.gathering import from_the_front
 from genesis.functions.pointwise import value_of
 from genesis.functions.shapes import permute
 from genesis.strides import Strides, contiguous_strides, dense
 from genesis.tensor import Tensor, from_array, tensor, wrap
 from genesis.values import held
+from genesis.views import View
 
 Mask = Tensor | np.ndarray
 """A bool tensor; an array where its contents are known while a step is recorded."""
@@ -80,20 +84,68 @@ def as_operand(value: Any, to: DType) -> Value:
 def _picked(x: Tensor, index: Any) -> tuple[Tensor, Places]:
     """The view that ints, slices, None and Ellipsis make, and where in it index tensors and masks stand."""
     items = [_normal(item) for item in _items(index)]
-    used = sum(_dims_of(item) for item in items)
-    if not x.ndim and any(_is_number(item) for item in items):
-        raise IndexingError(here("invalid index of a 0-dim tensor", "use `tensor.item()` for its number"))
-    if used > x.ndim:
-        raise IndexingError(here(f"too many indices for tensor of dimension {x.ndim}"))
+    views, dims = _cuts(x._type.shape, tuple(map(_part, items)))
+    view = x._view_through(*views) if views else x
+    tensors = [item for item in items if isinstance(item, Tensor | np.ndarray)]
     rows: list[tuple[int, Tensor]] = []  # tensors of one number, which drop their dimension
     places: Places = []
+    for dim, item in zip(dims, tensors, strict=True):
+        if isinstance(item, Tensor) and _is_number(item):
+            rows.append((dim, item))
+        else:
+            places.append((dim, item))
+    for dim, number in reversed(rows):
+        view = _row(view, dim, number)
+    return view, [(d - sum(row < d for row, _ in rows), t) for d, t in places]
+
+
+class _Tensors(NamedTuple):
+    """An index tensor or a mask, as far as the shape of the view depends on it: the dimensions it stands for."""
+
+    dims: int
+    number: bool
+    """It drops its dimension."""
+    scalar: bool
+    """It has no dimension, and stands for one."""
+
+
+_Part = int | tuple[int | None, ...] | _Tensors | EllipsisType | None
+"""An item of an index, a slice as its three numbers."""
+
+
+def _part(item: Any) -> _Part:
+    if isinstance(item, slice):
+        try:
+            return tuple([n if n is None else as_index(n) for n in (item.start, item.stop, item.step)])
+        except TypeError:
+            return _bounds(item, 1)  # which says what is wrong
+    if isinstance(item, Tensor | np.ndarray):
+        number = _is_number(item)
+        return _Tensors(item.ndim if _is_mask(item) else 1, number, not number and not item.ndim)
+    found: _Part = item
+    return found
+
+
+@lru_cache(4096)
+def _cuts(full: Shape, items: tuple[_Part, ...]) -> tuple[tuple[View, ...], tuple[int, ...]]:
+    """The views that the parts of an index make of a tensor with the shape ``full``.
+
+    Also returns the dimension of the view at which each index tensor and mask stands.
+    """
+    rank = len(full)
+    used = sum(_dims_of_part(item) for item in items)
+    if not rank and any(isinstance(i, int) or (isinstance(i, _Tensors) and i.number) for i in items):
+        raise IndexingError(here("invalid index of a 0-dim tensor", "use `tensor.item()` for its number"))
+    if used > rank:
+        raise IndexingError(here(f"too many indices for tensor of dimension {rank}"))
+    dims: list[int] = []
     start: list[int] = []
     stop: list[int] = []
     step: list[int] = []
     shape: list[int] = []
 
     def keep(part: slice, kept: bool = True) -> None:
-        n = x.shape[len(start)]
+        n = full[len(start)]
         a, b, s = _bounds(part, n)
         start.append(a)
         stop.append(max(a, b))
@@ -103,35 +155,39 @@ def _picked(x: Tensor, index: Any) -> tuple[Tensor, Places]:
 
     for item in items:
         if item is Ellipsis:
-            for _ in range(x.ndim - used):
+            for _ in range(rank - used):
                 keep(slice(None))
-            used = x.ndim
+            used = rank
         elif item is None:
             shape.append(1)
-        elif isinstance(item, slice):
-            keep(item)
-        elif isinstance(item, Tensor) and _is_number(item):
-            rows.append((len(shape), item))
-            keep(slice(None))
-        elif isinstance(item, Tensor | np.ndarray):
-            places.append((len(shape), item))
-            if not item.ndim:
+        elif isinstance(item, _Tensors):
+            dims.append(len(shape))
+            if item.scalar:
                 shape.append(1)
-            for _ in range(_dims_of(item)):
+            for _ in range(item.dims):
                 keep(slice(None))
-        else:
-            i = _within(item, len(start), x)
+        elif isinstance(item, int):
+            i = _within(item, len(start), full)
             keep(slice(i, i + 1), kept=False)
-    while len(start) < x.ndim:
+        else:
+            assert isinstance(item, tuple)
+            keep(slice(*item))
+    while len(start) < rank:
         keep(slice(None))
-    view = x
-    if stop != list(x.shape) or any(start) or any(s != 1 for s in step):
-        view = view.view_as_op(o.slice, start=tuple(start), stop=tuple(stop), step=tuple(step))
-    if tuple(shape) != view.shape:
-        view = view.view_as_op(o.reshape, shape=tuple(shape))
-    for dim, number in reversed(rows):
-        view = _row(view, dim, number)
-    return view, [(d - sum(row < d for row, _ in rows), t) for d, t in places]
+    views: list[View] = []
+    if stop != list(full) or any(start) or any(s != 1 for s in step):
+        views.append((o.slice, (), {"start": tuple(start), "stop": tuple(stop), "step": tuple(step)}))
+        full = tuple(map(slice_length, start, stop, step))
+    if tuple(shape) != full:
+        views.append((o.reshape, (), {"shape": tuple(shape)}))
+    return tuple(views), tuple(dims)
+
+
+def _dims_of_part(item: _Part) -> int:
+    """How many dimensions of the tensor an item stands for."""
+    if isinstance(item, _Tensors):
+        return item.dims
+    return 0 if item is None or item is Ellipsis else 1
 
 
 def _items(index: Any) -> Sequence[Any]:
@@ -215,13 +271,6 @@ def _is_mask(item: Any) -> bool:
     return isinstance(item, np.ndarray) or (isinstance(item, Tensor) and item.dtype is boolean)
 
 
-def _dims_of(item: Any) -> int:
-    """How many dimensions of the tensor an item stands for."""
-    if item is None or item is Ellipsis:
-        return 0
-    return item.ndim if _is_mask(item) else 1
-
-
 def _bounds(part: slice, n: int) -> tuple[int, int, int]:
     try:
         a, b, s = part.indices(n)
@@ -234,11 +283,11 @@ def _bounds(part: slice, n: int) -> tuple[int, int, int]:
     return a, b, s
 
 
-def _within(i: int, axis: int, x: Tensor) -> int:
-    n = x.shape[axis]
+def _within(i: int, axis: int, shape: Shape) -> int:
+    n = shape[axis]
     if not -n <= i < n:
         raise IndexingError(
-            here(f"index {i} is out of bounds for dimension {axis} with size {n} (shape {list(x.shape)})")
+            here(f"index {i} is out of bounds for dimension {axis} with size {n} (shape {list(shape)})")
         )
     return i % n
 
