@@ -9,11 +9,14 @@ TEST_ARGS   ?= -n auto
 BENCH_ARGS  ?=
 FUZZ_ARGS   ?=
 
+# The library that lays out the graphs of `genesis explore`; `make vendor` fetches it.
+DAGRE := 3.1.3
+
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench lint format types contracts clean
+.PHONY: help demo test fuzz bench lint format types contracts vendor clean
 
 help:
 	@echo "make demo       train on handwritten digits, compiled"
@@ -23,6 +26,7 @@ help:
 	@echo "make lint       ruff check, ruff format --check"
 	@echo "make types      mypy"
 	@echo "make contracts  import contracts between the packages"
+	@echo "make vendor     fetch the JavaScript library of the pages again (needs npm)"
 	@echo "make clean      remove the environment and the caches"
 
 demo: $(VENV)/.stamp-demo
@@ -50,6 +54,13 @@ types: $(VENV)/.stamp-dev
 
 contracts: $(VENV)/.stamp-dev
 	$(BIN)/lint-imports
+
+vendor: LIBRARY := genesis/explore/assets/vendor/dagre.min.js
+vendor:
+	mkdir -p build
+	cd build && npm pack --silent @dagrejs/dagre@$(DAGRE) && tar xzf dagrejs-dagre-$(DAGRE).tgz
+	{ echo '/* dagre $(DAGRE), https://github.com/dagrejs/dagre */'; cat build/package/dist/dagre.min.js.LEGAL.txt; \
+	  grep -v -e '^//# sourceMappingURL' -e '^/\*! For license' build/package/dist/dagre.min.js; } > $(LIBRARY)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

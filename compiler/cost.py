@@ -159,9 +159,9 @@ def cost(plan: Plan, graph: Graph, processor: Processor, kinds: Sequence[str] = 
         states[kind] += _nbytes(slot)
     most = peak(graph)
     roles = dict.fromkeys(("gradients", "saved", "temporaries"), 0)
-    readers = _readers(graph)
+    read_by = readers(graph)
     for value in most.alive:
-        roles[_role(value, readers.get(value, set()))] += value.type.nbytes
+        roles[role(value, read_by.get(value, set()))] += value.type.nbytes
     memory = MemoryCost(
         **states,
         arguments=sum(_nbytes(s) for s in plan.slots if s.kind in ("input", "scalar")),
@@ -178,16 +178,16 @@ def _nbytes(slot: Slot) -> int:
     return TensorType(dtype(slot.dtype), slot.shape).nbytes
 
 
-def _readers(graph: Graph) -> dict[Value, set[str]]:
+def readers(graph: Graph) -> dict[Value, set[str]]:
     """The phases of the ops that read each value."""
-    readers: dict[Value, set[str]] = {}
+    found: dict[Value, set[str]] = {}
     for node in graph.nodes:
         for value in node.inputs:
-            readers.setdefault(value, set()).add(node.phase)
-    return readers
+            found.setdefault(value, set()).add(node.phase)
+    return found
 
 
-def _role(value: Value, readers: set[str]) -> str:
+def role(value: Value, readers: set[str]) -> str:
     """What a temporary is for: the optimizer, which counts as forward, reads what the backward pass has made."""
     made = value.producer.phase if value.producer is not None else "forward"
     if made == "backward" and "forward" in readers:

@@ -1,4 +1,4 @@
-"""How much memory the values between the ops of a graph take, and at which op the most."""
+"""How much memory the values between the ops of a graph take, from which op to which, and at which op the most."""
 
 from __future__ import annotations
 
@@ -20,25 +20,47 @@ class Peak:
     alive: tuple[Value, ...] = ()
 
 
-def peak(graph: Graph) -> Peak:
-    """The peak of ``graph`` in the order of its text.
+@dataclass(frozen=True)
+class Life:
+    """A result of an op, and the numbers of the nodes that make it and that read it last."""
+
+    value: Value
+    first: int
+    last: int
+
+
+def lifetimes(graph: Graph) -> list[Life]:
+    """The temporaries of ``graph`` in the order of its text.
 
     Inputs, states and what leaves the graph as a result or an update stand elsewhere; views take no memory.
     """
     last = {view_chain(v)[0]: i for i, node in enumerate(graph.nodes) for v in node.inputs}
     leaving = {view_chain(v)[0] for v in graph.results()}
+    return [
+        Life(value, i, last.get(value, i))
+        for i, node in enumerate(graph.nodes)
+        if node.op.kind != "view"
+        for value in node.outputs
+        if value not in leaving
+    ]
+
+
+def peak(graph: Graph) -> Peak:
+    """The peak of ``graph`` in the order of its text; see :func:`lifetimes`."""
+    starts: dict[int, list[Value]] = {}
     ends: dict[int, list[Value]] = {}
+    for life in lifetimes(graph):
+        starts.setdefault(life.first, []).append(life.value)
+        ends.setdefault(life.last, []).append(life.value)
     alive: dict[Value, None] = {}
     found, nbytes = Peak(0, None), 0
     for i, node in enumerate(graph.nodes):
-        if node.op.kind != "view":
-            for value in [v for v in node.outputs if v not in leaving]:
-                alive[value] = None
-                nbytes += value.type.nbytes
-                ends.setdefault(last.get(value, i), []).append(value)
+        for value in starts.get(i, ()):
+            alive[value] = None
+            nbytes += value.type.nbytes
         if nbytes > found.nbytes:
             found = Peak(nbytes, node, tuple(alive))
-        for value in ends.pop(i, ()):
+        for value in ends.get(i, ()):
             del alive[value]
             nbytes -= value.type.nbytes
     return found

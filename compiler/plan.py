@@ -67,7 +67,8 @@ class Launch:
 
     ``flops``: floating-point operations; ``nbytes``: bytes of memory read and written, each once. ``loc``: where in the
     user's program it comes from, ``others`` too; ``compute``: the type of the operands of its products, "" where there
-    are none. On a GPU: ``grid`` programs with these places as ``arguments``.
+    are none. On a GPU: ``grid`` programs with these places as ``arguments``. In C: ``nodes`` are the numbers, by
+    :func:`compiler.ir.graph.numbered`, of the nodes that it runs.
     """
 
     kernel: str
@@ -81,6 +82,7 @@ class Launch:
     compute: str = ""
     grid: tuple[int, int, int] = (1, 1, 1)
     arguments: tuple[Anywhere, ...] = ()
+    nodes: tuple[int, ...] = ()
 
     @property
     def place(self) -> str:

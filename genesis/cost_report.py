@@ -8,6 +8,7 @@ from compiler import pipeline
 from compiler.codegen.c.isa import ISAS, isa_for
 from compiler.cost import PROCESSORS, Cost, KernelCost, Processor, cost
 from compiler.errors import ChoiceError, MemoryBudgetError
+from compiler.ir.graph import Graph
 from compiler.pipeline import Stages
 from compiler.plan import Plan
 from compiler.target import Target
@@ -125,8 +126,15 @@ def cost_of(traced: Traced, options: Options, device: str | Processor, optimizer
         graph = Crossing(border, graph, options).halves.forward
     stages = Stages(graph)
     fused = stages.run(pipeline.passes_for(target, options.budget()))
+    return cost_of_plan(target.emit(fused), fused, traced, processor, optimizers)
+
+
+def cost_of_plan(
+    plan: Plan, fused: Graph, traced: Traced, processor: Processor, optimizers: Collection[str]
+) -> CostReport:
+    """The cost of the ``plan`` that was made of the last stage of a recorded step."""
     kinds = [_kind(cell, optimizers) for cell in traced.states]
-    found = cost(target.emit(fused), fused, processor, kinds, num_threads())
+    found = cost(plan, fused, processor, kinds, num_threads())
     return CostReport(found.name, found.processor, found.kernels, found.memory)
 
 

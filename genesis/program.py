@@ -46,6 +46,9 @@ from genesis.values import concrete
 
 MAX_PROGRAMS = MAX_RECOMPILES
 
+told: list[Callable[[CompiledFunction[..., Any], Program], None]] = []
+"""What is told of every program when it is compiled, and of the function that it is of."""
+
 
 class _Reached(NamedTuple):
     """What a function reaches, found when the clocks of modules and optimizers showed these times."""
@@ -319,6 +322,8 @@ class CompiledFunction(Inspected, Generic[P, R]):
         while len(self.programs) > MAX_PROGRAMS:
             self.programs.popitem(last=False)[1].release()
         ledger.write_where_asked(program, self._recompiles.function)
+        for tell in told:
+            tell(self, program)
         return program
 
     def _record(self, args: Any, kwargs: Any, roots: list[Named]) -> Traced:

@@ -189,3 +189,17 @@ def users(graph: Graph) -> dict[Value, list[Node]]:
         for value in dict.fromkeys(node.inputs):
             result.setdefault(value, []).append(node)
     return result
+
+
+def numbered(graph: Graph) -> dict[Node, int]:
+    """The number of each node in the order of the text; nodes in loops count, those in kernels do not."""
+    found: dict[Node, int] = {}
+
+    def count(graph: Graph) -> None:
+        for node in graph.nodes:
+            found[node] = len(found)
+            if node.op.kind == "loop" and node.body is not None:
+                count(node.body)
+
+    count(graph)
+    return found

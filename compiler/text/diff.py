@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from difflib import unified_diff
 from itertools import count
 
@@ -33,16 +33,20 @@ def stage_texts(graphs: Iterable[Graph]) -> list[str]:
 
     A name that has been used for one value is not used for another in a later stage.
     """
-    texts: list[str] = []
+    graphs = list(graphs)
+    return [print_graph(graph, names=names) for graph, names in zip(graphs, stage_names(graphs), strict=True)]
+
+
+def stage_names(graphs: Iterable[Graph]) -> Iterator[Names]:
+    """The names of :func:`stage_texts`, of the values of each stage."""
     before: Graph | None = None
     names: Names = {}
     taken: set[str] = set()
     for graph in graphs:
         names = value_names(graph) if before is None else _aligned(before, graph, names, taken)
         taken.update(names.values())
-        texts.append(print_graph(graph, names=names))
+        yield names
         before = graph
-    return texts
 
 
 def _aligned(before: Graph, after: Graph, names: Names, taken: set[str]) -> Names:

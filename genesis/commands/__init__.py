@@ -10,10 +10,10 @@ import argparse
 from collections.abc import Sequence
 from types import ModuleType
 
-from genesis.commands import cache, check, checkpoint, diff, doctor, opt, run
+from genesis.commands import cache, check, checkpoint, diff, doctor, explore, opt, profile, run
 from genesis.version import __version__
 
-COMMANDS: tuple[ModuleType, ...] = (run, check, doctor, opt, diff, checkpoint, cache)
+COMMANDS: tuple[ModuleType, ...] = (run, check, explore, profile, doctor, opt, diff, checkpoint, cache)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

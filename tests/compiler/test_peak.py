@@ -1,6 +1,6 @@
 """The peak of a graph: what is alive at once, views for nothing."""
 
-from compiler.peak import Peak, peak
+from compiler.peak import Peak, lifetimes, peak
 from compiler.text.parser import parse_graph
 
 
@@ -38,3 +38,22 @@ graph @g {
 
 def test_an_empty_graph_has_none() -> None:
     assert peak(parse_graph("graph @g {\n  input  %x: f32[4]\n  return %x\n}\n")) == Peak(0, None)
+
+
+def test_lifetimes_go_from_the_op_that_makes_a_value_to_the_last_that_reads_it_or_a_view() -> None:
+    graph = parse_graph("""\
+graph @g {
+  input  %x: f32[100]
+  %0: f32[100] = sin(%x)
+  %1: f32[10,10] = reshape(%0) {shape=[10,10]}
+  %2: f32[] = sum(%0) {axes=[0]}
+  %3: f32[10,10] = mul(%1, %2)
+  %4: f32[10,10] = exp(%3)
+  return %4
+}
+""")
+    assert [(life.value.producer, life.first, life.last) for life in lifetimes(graph)] == [
+        (graph.nodes[0], 0, 3),
+        (graph.nodes[2], 2, 3),
+        (graph.nodes[3], 3, 4),
+    ]

@@ -74,7 +74,9 @@ class Frame(schedule.Frame):
             lines = [f"for (long m = FROM({len(run)}, 1); m < TO({len(run)}, 1); m++)", f"  {name}({arguments});"]
         lines = lines if first.single else [*cut.arrays(), *lines]
         launch = work.launch(name, run, kinds)
-        self.items.append(Statements(self._access(run, first, partials), launch=launch, lines=lines, table=table))
+        self.items.append(
+            Statements(self._access(run, first, partials), launch=launch, nodes=run, lines=lines, table=table)
+        )
         if pieces:
             for sink in first.sinks:
                 self._table_combine(sink, partials[sink.output], kinds[sink.output], run, pieces)
@@ -90,7 +92,9 @@ class Frame(schedule.Frame):
             f"  {combine}(0, 1, {partial} + {begin}, {end} - {begin}, 1, {table.pointer(0)});",
         ]
         launch = work.combine(combine, sink.op, kind, [v.type for v in results], run[-1])
-        self.items.append(Statements(Access({part}, self.buffers(results)), launch=launch, lines=lines, table=table))
+        self.items.append(
+            Statements(Access({part}, self.buffers(results)), launch=launch, nodes=run, lines=lines, table=table)
+        )
 
     def _table(self, name: str, rows: Sequence[Sequence[Value]]) -> Table:
         """``rows``: the values of each tensor."""
@@ -131,7 +135,7 @@ class Frame(schedule.Frame):
         self._own_rows(node, kernel, access)
         line = f"{name}(pool, tid, nt, scratch, {', '.join(arguments)});"
         launch = work.launch(name, [node], kinds)
-        self.items.append(Statements(access, checked=bool(kernel.checks), launch=launch, lines=[line]))
+        self.items.append(Statements(access, checked=bool(kernel.checks), launch=launch, nodes=[node], lines=[line]))
         self._combine(node, kernel, kinds, partials)
 
     def _pack(self, i: int, node: Node, kernel: TeamKernel, name: str, operand: str) -> int:
@@ -140,7 +144,9 @@ class Frame(schedule.Frame):
         value = node.inputs[kernel.pointers[1][1]]
         line = f"{name}_pack(tid, nt, {operand}, {self.pointers.name(packed)});"
         launch = work.pack(f"{name}_pack", node, value, kernel.packed_bytes)
-        self.front.append(Statements(Access(self.buffers([value]), {packed}), launch=launch, lines=[line]))
+        self.front.append(
+            Statements(Access(self.buffers([value]), {packed}), launch=launch, nodes=[node], lines=[line])
+        )
         return packed
 
     def _access(self, run: Sequence[Node], kernel: Kernel, partials: Mapping[int, int]) -> Access:
@@ -167,7 +173,7 @@ class Frame(schedule.Frame):
             arguments = ", ".join("0" if x[0] == "chunk" else self._operand(node, x, {}) for x in direct)
             line = f"{name}(0, {kernel.total}, {arguments});"
             access, launch = Access(self.buffers(node.inputs), self.buffers(node.outputs)), work.launch(name, [node])
-            self.items.append(Statements(access, True, checked, launch=launch, lines=[line]))
+            self.items.append(Statements(access, True, checked, launch=launch, nodes=[node], lines=[line]))
             return
         kinds = _partial_types(kernel)
         partials = self._partials(i, kinds)
@@ -181,7 +187,7 @@ class Frame(schedule.Frame):
                 f"for (long chunk = FROM({kernel.chunks}, 1); chunk < TO({kernel.chunks}, 1); chunk++)\n"
                 f"    {name}({ranges}, {arguments});"
             )
-            self.items.append(Statements(access, checked=checked, launch=launch, lines=[line]))
+            self.items.append(Statements(access, checked=checked, launch=launch, nodes=[node], lines=[line]))
             self._combine(node, kernel, kinds, partials)
             return
         alone = kernel.total <= kernel.grain
@@ -189,7 +195,7 @@ class Frame(schedule.Frame):
         line = f"{name}({share}{arguments});"
         if not alone:
             self._own_rows(node, kernel, access)
-        self.items.append(Statements(access, alone, checked, launch=launch, lines=[line]))
+        self.items.append(Statements(access, alone, checked, launch=launch, nodes=[node], lines=[line]))
 
     def _partials(self, i: int, kinds: Mapping[int, TensorType]) -> dict[int, int]:
         """The buffers of the partial results that stand for outputs."""
@@ -213,7 +219,7 @@ class Frame(schedule.Frame):
             line = f"{name}({_share(sink.width, 16, alone)}, {rest});"
             launch = work.combine(name, sink.op, kinds[sink.output], [result.type], node)
             access = Access({part}, self.buffers([result]))
-            self.items.append(Statements(access, alone, launch=launch, lines=[line]))
+            self.items.append(Statements(access, alone, launch=launch, nodes=[node], lines=[line]))
 
 
 def _share(total: int, grain: int, alone: bool) -> str:

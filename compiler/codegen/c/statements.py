@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from compiler.codegen.c.tables import Table
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.comments import comment
+from compiler.ir.graph import Node
 from compiler.places import Place
 from compiler.plan import Launch
 from compiler.schedule import Call, Item, Repeat, Schedule, calls
@@ -15,11 +16,12 @@ from compiler.schedule import Call, Item, Repeat, Schedule, calls
 
 @dataclass(eq=False)
 class Statements(Call):
-    """Runs of a kernel as C statements, and the ``table`` that they read. ``launch`` is the record of one run."""
+    """Runs of a kernel for ``nodes`` as C statements, and their ``table``. ``launch`` is the record of one run."""
 
     launch: Launch = field(kw_only=True)
     lines: list[str] = field(kw_only=True)
     table: Table | None = field(default=None, kw_only=True)
+    nodes: Sequence[Node] = field(default=(), kw_only=True)
 
 
 class StepWriter:

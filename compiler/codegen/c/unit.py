@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
@@ -21,7 +21,7 @@ from compiler.codegen.c.writer import Writer
 from compiler.codegen.comments import comment
 from compiler.codegen.slots import slots
 from compiler.features import Features
-from compiler.ir.graph import Graph, Value
+from compiler.ir.graph import Graph, Node, Value, numbered
 from compiler.ir.op import Op
 from compiler.ir.types import f64
 from compiler.placement import Placement
@@ -67,7 +67,8 @@ class _Unit:
         self.buffers, self.arena_bytes = self.placement.buffers.laid_out()
 
     def plan(self) -> Plan:
-        launches = tuple(_several(call, times) for call, times in counted(self.items))
+        numbers = numbered(self.graph)
+        launches = tuple(_several(call, times, numbers) for call, times in counted(self.items))
         flops = sum(x.flops for x in launches)
         return Plan(
             name=self.graph.name,
@@ -148,10 +149,11 @@ class _Unit:
         return out.text()
 
 
-def _several(call: Call, times: int) -> Launch:
-    """The record of a call that is made several times."""
+def _several(call: Call, times: int, numbers: Mapping[Node, int]) -> Launch:
+    """The record of a call that is made several times; ``numbers`` are those of the nodes."""
     assert isinstance(call, Statements)
-    return replace(call.launch, flops=times * call.launch.flops, nbytes=times * call.launch.nbytes)
+    launch, nodes = call.launch, tuple([numbers[node] for node in call.nodes])
+    return replace(launch, flops=times * launch.flops, nbytes=times * launch.nbytes, nodes=nodes)
 
 
 def _parts(kernels: Sequence[str], step: str) -> list[str]:

@@ -4,6 +4,7 @@ import pytest
 
 import compiler.ops.all  # noqa: F401
 from compiler.codegen.c.isa import ISAS
+from compiler.ir.graph import numbered
 from compiler.pipeline import Stages, c_target, compile_for
 from compiler.plan import Launch
 from compiler.text.parser import parse_graph
@@ -115,3 +116,21 @@ KERNELS = {
 def test_work(name: str) -> None:
     text, expected = KERNELS[name]
     assert sorted((x.kind, x.flops, x.nbytes) for x in launches(text)) == sorted(expected)
+
+
+def test_launches_name_the_nodes_that_they_run() -> None:
+    text = """\
+  input %x: f32[64,64]
+  input %y: f32[4096]
+  %0: f32[64,64] = dot(%x, %x)
+  %1: f32[64] = sum(%0) {axes=[0]}
+  %2: f32[4096] = exp(%y)
+  return %0, %1, %2"""
+    stages = Stages(parse_graph(f"graph @step {{\n{text}\n}}\n", "step.gir"))
+    plan = compile_for(stages, c_target(ISAS["portable"]))
+    nodes = list(numbered(stages.latest))
+    for launch in plan.launches:
+        (node,) = (nodes[i] for i in launch.nodes)
+        assert launch.kind in ("combine", node.attrs["kind"])
+        assert node.body is not None and set(launch.ops) <= {n.op.name for n in node.body.nodes}
+    assert {i for x in plan.launches for i in x.nodes} == set(range(len(nodes)))

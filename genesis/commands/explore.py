@@ -1,0 +1,32 @@
+"""Show what the compiler did to the steps of a script, as one page for a browser.
+
+The script runs as with `genesis run`, to its end, or for --steps calls of compiled steps; Ctrl-C ends it as well. The
+page is one file that needs no network: source, stages and kernels side by side, the graph, precision, memory and time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import genesis.captured as captured
+from genesis.explore.model import model
+from genesis.explore.page import page
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", type=Path, help="the page to write (default: the script's name with .html)")
+    captured.add_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The exit code of the script; 1 where it calls no compiled function."""
+    code, programs = captured.capture(arguments)
+    if programs:
+        name = arguments.script.rpartition(".")[2] if arguments.module else Path(arguments.script).stem
+        output = arguments.output or Path(f"{name}.html")
+        text = page(model(arguments.script, programs, arguments.runs))
+        output.write_text(text, encoding="utf-8")
+        print(f"genesis: wrote {output}, {len(text) / 1e6:.1f} MB", file=sys.stderr)
+    return code

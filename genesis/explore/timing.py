@@ -1,0 +1,72 @@
+"""The kernel runs of a step: their work, the least time they take by the roofline, and the time measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from compiler.cost import Cost
+from compiler.errors import GenesisError
+from compiler.ir.graph import Graph, Node, numbered
+from compiler.plan import Launch, Plan
+from genesis.execution import Program
+from genesis.explore.places import Places
+from genesis.explore.stages import located
+from runtime.profile import Profile
+
+
+def measured(program: Program, runs: int) -> Profile | str:
+    """The profile of ``program``, or why there is none."""
+    try:
+        return program.profile(runs)
+    except GenesisError as error:
+        return str(error)
+
+
+def launches(
+    plan: Plan, graph: Graph, cost: Cost | None, found: Profile | str, rows: Mapping[Node, int], places: Places
+) -> list[dict[str, Any]]:
+    """A record per kernel run of ``plan``, in order.
+
+    Those of ``graph``, which the plan was made of, name the rows of the nodes that they run.
+    """
+    nodes = list(numbered(graph))
+    records = []
+    for i, launch in enumerate(plan.launches):
+        run = [nodes[k] for k in launch.nodes]
+        record = {**work(launch, run, places), "rows": [rows[node] for node in run]}
+        if cost is not None:
+            record |= {"least": cost.kernels[i].seconds, "bound": cost.kernels[i].bound}
+        if isinstance(found, Profile):
+            record |= {"seconds": found.launches[i].seconds, "waiting": found.launches[i].waiting}
+        records.append(record)
+    return records
+
+
+def work(launch: Launch, run: list[Node], places: Places) -> dict[str, Any]:
+    """What a kernel run does, and all places in the user's program that it comes from."""
+    inside = [loc for node in run if node.body is not None for loc in located(node.body)]
+    return {
+        "kernel": launch.kernel,
+        "kind": launch.kind,
+        "ops": list(launch.ops),
+        "place": places.number(launch.loc),
+        "places": list(dict.fromkeys(places.number(loc) for loc in (launch.loc, *launch.others, *inside))),
+        "phase": launch.phase,
+        "flops": launch.flops,
+        "bytes": launch.nbytes,
+        "compute": launch.compute,
+    }
+
+
+def roof(cost: Cost) -> dict[str, Any]:
+    """The peaks of the processor."""
+    processor = cost.processor
+    return {
+        "name": processor.name,
+        "products": dict(processor.products),
+        "plain": processor.plain,
+        "bandwidth": processor.bandwidth,
+        "memory": processor.memory,
+        "launch": processor.launch,
+    }
