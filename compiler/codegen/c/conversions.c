@@ -31,16 +31,27 @@ INLINE float f16_to_f32(f16 h) {
   return bits_float(float_bits(magnitude) | special | (h & 0x8000u) << 16);
 }
 
-/* Round to nearest even: subnormals through the last bits of 0.5 + |x|, overflow to infinity, NaN stays NaN. */
-INLINE f16 f32_to_f16(float x) {
-  const uint32_t sign = float_bits(x) >> 16 & 0x8000u;
-  const uint32_t u = float_bits(x) & 0x7fffffffu;
-  const uint32_t normal = (u - 0x38000000u + 0xfffu + (u >> 13 & 1u)) >> 13;
-  const uint32_t subnormal = float_bits(bits_float(u) + 0.5f) - 0x3f000000u;
-  uint32_t h = u < 0x38800000u ? subnormal : normal;
-  h = u >= 0x47800000u ? 0x7c00u : h;
-  h = u > 0x7f800000u ? 0x7e00u : h;
-  return (f16)(h | sign);
+/* The exponent of |x|, not under that of the smallest normal f16 and not over that of infinity. 2^13 times as much is
+   a number whose last bit is the last bit of the f16 nearest to x. */
+INLINE uint32_t f16_exponent(uint32_t u) {
+  u = u > 0x38800000u ? u : 0x38800000u;
+  u = u < 0x47800000u ? u : 0x47800000u;
+  return u & 0x7f800000u;
 }
 
-INLINE float round_f16(float x) { return f16_to_f32(f32_to_f16(x)); }
+/* Round to nearest even; overflow to infinity, NaN stays NaN. Minima for branches: gcc gives up on loops with more. */
+INLINE f16 f32_to_f16(float x) {
+  const uint32_t u = float_bits(x) & 0x7fffffffu;
+  const uint32_t e = f16_exponent(u), last = e + (13u << 23);
+  uint32_t h = (e - 0x38800000u) / 8192u + float_bits(bits_float(u) + bits_float(last)) - last;
+  h = h < 0x7c00u ? h : 0x7c00u;
+  h = u > 0x7f800000u ? 0x7e00u : h;
+  return (f16)(h | (float_bits(x) >> 16 & 0x8000u));
+}
+
+INLINE float round_f16(float x) {
+  const uint32_t u = float_bits(x) & 0x7fffffffu;
+  const float last = bits_float(f16_exponent(u) + (13u << 23));
+  const float y = bits_float(u) + last - last;
+  return bits_float((y >= 65536.0f ? 0x7f800000u : float_bits(y)) | (float_bits(x) & 0x80000000u));
+}

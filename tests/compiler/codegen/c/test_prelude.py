@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
+import platform
+import shutil
+import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,7 +18,7 @@ import pytest
 
 from compiler.codegen.c.isa import ISAS, Isa, isa_for
 from compiler.codegen.c.prelude import MAX_ULP, POOL_ABI, prelude
-from tests.compiler.codegen.c.harness import build, isas, zig
+from tests.compiler.codegen.c.harness import FLAGS, MARCH, build, isas, zig
 from tests.compiler.codegen.c.reference import philox_uniforms, philox_words
 
 CONVERSIONS = {
@@ -190,6 +194,29 @@ def test_zig() -> None:
     check_flushed(partial(apply, lib))
     check_conversions(partial(apply, lib))
     check_philox(lib)
+
+
+@pytest.mark.parametrize("isa", ["avx2", "avx512"])
+@pytest.mark.parametrize("name", ["bf16", "f16"])
+def test_gcc_vectorises_what_is_selected_among_rounded_values(name: str, isa: str, tmp_path: Path) -> None:
+    if platform.machine() != "x86_64" or not shutil.which("gcc"):
+        pytest.skip("no gcc for x86-64")
+    loop = f"""void relu(long n, const {name} *restrict x, const float *restrict m, {name} *restrict y) {{
+  for (long r = 0; r < n; ++r) {{
+    const float mean = m[r];
+#pragma omp simd
+    for (long i = 0; i < 128; ++i) {{
+      const float t = round_{name}(({name}_to_f32(x[r * 128 + i]) - mean) * mean);
+      y[r * 128 + i] = f32_to_{name}(t > 0.0f || t != t ? t : 0.0f);
+    }}
+  }}
+}}
+"""
+    source = tmp_path / "relu.c"
+    source.write_text(prelude(ISAS[isa], loop) + loop)
+    command = ["gcc", *FLAGS, f"-march={MARCH[isa]}", "-fopt-info-vec-optimized", "-c", str(source)]
+    done = subprocess.run([*command, "-o", os.devnull], capture_output=True, text=True, check=True)
+    assert "loop vectorized" in done.stderr
 
 
 def test_philox_known_answer() -> None:
