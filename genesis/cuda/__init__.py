@@ -13,11 +13,11 @@ from compiler.errors import DeviceError
 from genesis.cuda import amp as amp
 from genesis.device import no_device
 from genesis.names import module_getattr
-
-
-def is_available() -> bool:
-    """False: eager tensors are on the CPU."""
-    return False
+from genesis.no_gpu import device_count as device_count
+from genesis.no_gpu import empty_cache as empty_cache
+from genesis.no_gpu import is_available as is_available
+from genesis.no_gpu import manual_seed as manual_seed
+from genesis.no_gpu import manual_seed_all as manual_seed_all
 
 
 def is_initialized() -> bool:
@@ -28,23 +28,6 @@ def is_initialized() -> bool:
 def is_bf16_supported(including_emulation: bool = True) -> bool:
     """False: there is no device that could support it."""
     return False
-
-
-def device_count() -> int:
-    """0: the number of GPUs that can hold eager tensors."""
-    return 0
-
-
-def manual_seed(seed: int) -> None:
-    """Do nothing: there is no generator on a GPU. ``genesis.manual_seed`` seeds every backend."""
-
-
-def manual_seed_all(seed: int) -> None:
-    """Do nothing: there is no generator on a GPU. ``genesis.manual_seed`` seeds every backend."""
-
-
-def empty_cache() -> None:
-    """Do nothing: no memory of a GPU is kept for eager tensors."""
 
 
 def memory_allocated(device: Any = None) -> int:

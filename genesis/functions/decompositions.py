@@ -53,15 +53,20 @@ def _computed(name: str, function: Callable[..., Any], *arrays: np.ndarray, **op
     return tuple(from_array(np.array(r, arrays[0].dtype, order="C")) for r in several)
 
 
+def _kept(ctx: Any, name: str, compute: Callable[..., Any], a: Tensor) -> Tensor:
+    """The one result of square matrices, which the gradient is made of."""
+    (result,) = _computed(name, compute, _matrices(name, a, square=True))
+    ctx.save_for_backward(result)
+    return result
+
+
 # Inverses, solutions and determinants
 
 
 class _Inverse(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
-        (result,) = _computed("inv", np.linalg.inv, _matrices("inv", a, square=True))
-        ctx.save_for_backward(result)
-        return result
+        return _kept(ctx, "inv", np.linalg.inv, a)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Tensor:
@@ -192,9 +197,7 @@ def logdet(input: Tensor) -> Tensor:
 class _Cholesky(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
-        (result,) = _computed("cholesky", np.linalg.cholesky, _matrices("cholesky", a, square=True))
-        ctx.save_for_backward(result)
-        return result
+        return _kept(ctx, "cholesky", np.linalg.cholesky, a)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Tensor:

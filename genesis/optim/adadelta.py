@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from compiler.ir.op import o
-from genesis.optim.optimizer import ParamGroup, check
+from genesis.optim.optimizer import check
 from genesis.optim.rule import Params, RuleOptimizer, check_common
-from genesis.tensor import Tensor
 
 
 class Adadelta(RuleOptimizer):
@@ -16,6 +15,7 @@ class Adadelta(RuleOptimizer):
 
     op = o.adadelta_update
     scalars = ("lr", "rho", "eps", "weight_decay")
+    moments = ("square_avg", "acc_delta")
 
     def __init__(
         self,
@@ -46,6 +46,3 @@ class Adadelta(RuleOptimizer):
                 "differentiable": differentiable,
             },
         )
-
-    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
-        return ("square_avg", "acc_delta")

@@ -8,7 +8,7 @@ from compiler.ir.op import o
 from genesis.live import on_host
 from genesis.optim.optimizer import ParamGroup, check
 from genesis.optim.rule import Params, RuleOptimizer
-from genesis.tensor import Tensor, from_array
+from genesis.tensor import from_array
 
 
 class Adagrad(RuleOptimizer):
@@ -20,6 +20,7 @@ class Adagrad(RuleOptimizer):
 
     op = o.adagrad_update
     scalars = ("lr", "lr_decay", "eps", "weight_decay")
+    moments = ("sum",)
 
     def __init__(
         self,
@@ -60,9 +61,6 @@ class Adagrad(RuleOptimizer):
                 for p in group["params"]:
                     self.state[p]["step"] = count
                     self._remember(group, p, self.state[p])
-
-    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
-        return ("sum",)
 
     def _start(self, group: ParamGroup, key: str) -> float:
         return float(self.defaults["initial_accumulator_value"])

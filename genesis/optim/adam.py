@@ -57,11 +57,7 @@ class Adam(RuleOptimizer):
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
     def _flags(self, group: ParamGroup, p: Tensor) -> dict[str, bool]:
-        return {
-            "decoupled": group["decoupled_weight_decay"],
-            "amsgrad": group["amsgrad"],
-            "maximize": group["maximize"],
-        }
+        return {**super()._flags(group, p), "amsgrad": group["amsgrad"]}
 
 
 class AdamW(Adam):

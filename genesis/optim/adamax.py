@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from compiler.ir.op import o
-from genesis.optim.optimizer import ParamGroup
 from genesis.optim.rule import Params, RuleOptimizer, check_common
-from genesis.tensor import Tensor
 
 
 class Adamax(RuleOptimizer):
@@ -16,6 +14,7 @@ class Adamax(RuleOptimizer):
 
     op = o.adamax_update
     scalars = ("lr", "betas", "eps", "weight_decay")
+    moments = ("exp_avg", "exp_inf")
 
     def __init__(
         self,
@@ -44,6 +43,3 @@ class Adamax(RuleOptimizer):
                 "capturable": capturable,
             },
         )
-
-    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
-        return ("exp_avg", "exp_inf")

@@ -19,6 +19,7 @@ class ASGD(RuleOptimizer):
 
     op = o.asgd_update
     scalars = ("lambd", "weight_decay")
+    moments = ("ax",)
     numbers = ("step", "eta", "mu")
 
     def __init__(
@@ -50,9 +51,6 @@ class ASGD(RuleOptimizer):
                 "capturable": capturable,
             },
         )
-
-    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
-        return ("ax",)
 
     def _start(self, group: ParamGroup, key: str) -> float:
         """The first step has the rate of its time."""

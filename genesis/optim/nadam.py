@@ -20,6 +20,7 @@ class NAdam(RuleOptimizer):
 
     op = o.nadam_update
     scalars = ("lr", "betas", "eps", "weight_decay", "momentum_decay")
+    moments = ("exp_avg", "exp_avg_sq")
     numbers = ("step", "mu_product")
 
     def __init__(
@@ -55,14 +56,8 @@ class NAdam(RuleOptimizer):
             },
         )
 
-    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
-        return ("exp_avg", "exp_avg_sq")
-
     def _start(self, group: ParamGroup, key: str) -> float:
         return 1.0 if key == "mu_product" else 0.0
-
-    def _flags(self, group: ParamGroup, p: Tensor) -> dict[str, bool]:
-        return {"decoupled": group["decoupled_weight_decay"], "maximize": group["maximize"]}
 
     def _advance(self, index: int, group: ParamGroup, dtype: DType, *numbers: Tensor) -> tuple[Value, ...]:
         """The product of the momenta, this step's included."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from compiler.ir.op import o
-from genesis.optim.optimizer import ParamGroup
 from genesis.optim.rule import Params, RuleOptimizer, check_common
-from genesis.tensor import Tensor
 
 
 class RAdam(RuleOptimizer):
@@ -17,6 +15,7 @@ class RAdam(RuleOptimizer):
 
     op = o.radam_update
     scalars = ("lr", "betas", "eps", "weight_decay")
+    moments = ("exp_avg", "exp_avg_sq")
 
     def __init__(
         self,
@@ -47,9 +46,3 @@ class RAdam(RuleOptimizer):
                 "differentiable": differentiable,
             },
         )
-
-    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
-        return ("exp_avg", "exp_avg_sq")
-
-    def _flags(self, group: ParamGroup, p: Tensor) -> dict[str, bool]:
-        return {"decoupled": group["decoupled_weight_decay"], "maximize": group["maximize"]}

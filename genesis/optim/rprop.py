@@ -5,7 +5,6 @@ from __future__ import annotations
 from compiler.ir.op import o
 from genesis.optim.optimizer import ParamGroup, check
 from genesis.optim.rule import Params, RuleOptimizer
-from genesis.tensor import Tensor
 
 
 class Rprop(RuleOptimizer):
@@ -17,6 +16,7 @@ class Rprop(RuleOptimizer):
 
     op = o.rprop_update
     scalars = ("etas", "step_sizes")
+    moments = ("prev", "step_size")
 
     def __init__(
         self,
@@ -44,9 +44,6 @@ class Rprop(RuleOptimizer):
                 "capturable": capturable,
             },
         )
-
-    def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
-        return ("prev", "step_size")
 
     def _start(self, group: ParamGroup, key: str) -> float:
         """Sizes start from the rate, which is not read later."""

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from compiler.errors import UndefinedError
 from compiler.ir.graph import Value
 from compiler.ir.op import Op
 from compiler.ir.types import DType
@@ -20,16 +19,19 @@ Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 class RuleOptimizer(Optimizer):
     """An optimizer whose op takes parameter, gradient, moments, step count and hyper-parameters, in this order.
 
-    A subclass names the ``op`` and its ``scalars``, and says which ``_moments`` a group has and which ``_flags``.
+    A subclass names the ``op``, its ``scalars`` and ``moments``. Where these depend on a group, or on a parameter, it
+    says which ``_moments`` and ``_flags`` there are.
     """
 
     op: ClassVar[Op]
     scalars: ClassVar[tuple[str, ...]]
     """The hyper-parameters of the op, each a key of a group; ``"betas"`` stands for both of its numbers."""
+    moments: ClassVar[tuple[str, ...]] = ()
+    """The names of what is remembered of a parameter, in the order of the op."""
 
     def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
-        """The names of what is remembered of a parameter, in the order of the op."""
-        raise UndefinedError(f"{type(self).__name__} has to define _moments()")
+        """The ``moments`` of one parameter."""
+        return self.moments
 
     def _start(self, group: ParamGroup, key: str) -> float:
         """The value that a moment starts from."""
@@ -37,7 +39,8 @@ class RuleOptimizer(Optimizer):
 
     def _flags(self, group: ParamGroup, p: Tensor) -> dict[str, bool]:
         """The attributes of the op."""
-        return {"maximize": group["maximize"]}
+        decoupled = {"decoupled": group["decoupled_weight_decay"]} if "decoupled" in self.op.attrs else {}
+        return {**decoupled, "maximize": group["maximize"]}
 
     def _scalars(self, group: ParamGroup) -> tuple[str, ...]:
         return self.scalars

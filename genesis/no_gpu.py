@@ -1,0 +1,25 @@
+"""What ``genesis.cuda`` and ``genesis.xpu`` say alike: no eager tensor lives on a GPU."""
+
+from __future__ import annotations
+
+
+def is_available() -> bool:
+    """False: eager tensors are on the CPU."""
+    return False
+
+
+def device_count() -> int:
+    """0: the number of GPUs that can hold eager tensors."""
+    return 0
+
+
+def manual_seed(seed: int) -> None:
+    """Do nothing: there is no generator on a GPU. ``genesis.manual_seed`` seeds every backend."""
+
+
+def manual_seed_all(seed: int) -> None:
+    """Do nothing: there is no generator on a GPU. ``genesis.manual_seed`` seeds every backend."""
+
+
+def empty_cache() -> None:
+    """Do nothing: no memory of a GPU is kept for eager tensors."""
