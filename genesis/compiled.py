@@ -77,7 +77,7 @@ class Compiled:
         if self.plan is None:
             return Interpreted(self.traced, self.edit)
         if self.options.backend == "cuda":
-            return gpu_executor(self.plan, compiler_version())
+            return gpu_executor(self.plan)
         return Executor(self.plan, CpuDevice(), fresh, written)
 
     def timed_plan(self) -> Plan:

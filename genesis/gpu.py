@@ -7,6 +7,8 @@ import json
 import os
 from base64 import b64decode, b64encode
 from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
 
 from compiler.imports import import_whole
 from compiler.pipeline import release
@@ -23,14 +25,17 @@ def gpu() -> tuple[CudaDevice, StateStore]:
     return device, StateStore(device)
 
 
-def gpu_executor(plan: Plan, compiler: str) -> CudaExecutor:
-    """Compile the kernels of ``plan`` for this GPU, or find what this ``compiler`` made of them in the cache.
+def gpu_executor(plan: Plan) -> CudaExecutor:
+    """Compile the kernels of ``plan`` for this GPU, or find their machine code in the cache.
 
     Raises DeviceError where the driver is too old for the machine code that Triton makes.
     """
     device, store = gpu()
     assembler = os.environ.get("TRITON_PTXAS_PATH", "")
-    key = ("machine code", compiler, plan.target, release("triton"), assembler, plan.source, repr(plan.kernels))
+    spec = find_spec("runtime.triton.aot")
+    assert spec is not None and spec.origin is not None
+    options = Path(spec.origin).read_text()  # which say how Triton is called
+    key = ("machine code", options, plan.target, release("triton"), assembler, plan.source, repr(plan.kernels))
     data = json.loads(cached_bytes(key, lambda: _machine_code(plan, device)))
     device.check_version(data["ptxas"])
     images = [
@@ -42,9 +47,9 @@ def gpu_executor(plan: Plan, compiler: str) -> CudaExecutor:
 
 def _machine_code(plan: Plan, device: CudaDevice) -> bytes:
     """The kernels of ``plan`` as machine code, and the version of the assembler, as JSON."""
-    aot = import_whole("compiler.codegen.triton.aot")  # needs triton
+    aot = import_whole("runtime.triton.aot")  # needs triton
     device.check_version(aot.ptxas_version())
-    compiled = import_whole("compiler.codegen.triton.parallel").compile_program(plan)
+    compiled = import_whole("runtime.triton.parallel").compile_program(plan)
     images = [
         asdict(
             KernelImage(

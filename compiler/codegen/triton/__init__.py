@@ -1,1 +1,1 @@
-"""Triton kernels: source text, ahead-of-time compilation to cubin, and interpretation on NumPy memory."""
+"""Triton kernels as source text, and the launches that run them."""

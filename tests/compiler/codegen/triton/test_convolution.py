@@ -13,10 +13,7 @@ import pytest
 import genesis
 from compiler.codegen.triton.convolution import phases
 from compiler.codegen.triton.features import FEATURES
-from compiler.codegen.triton.interpreter import run_program
-from compiler.codegen.triton.machine_code import opcodes, resources, uses_matrix_units
 from compiler.codegen.triton.module import emit
-from compiler.codegen.triton.parallel import compile_program
 from compiler.interpret import interpret
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
@@ -28,6 +25,9 @@ from compiler.plan import Plan
 from genesis import nn
 from genesis.amp import autocast
 from genesis.nn import functional as F
+from runtime.triton.interpreter import run_program
+from runtime.triton.machine_code import opcodes, resources, uses_matrix_units
+from runtime.triton.parallel import compile_program
 from tests.compiler.codegen.c.test_convolution import CASES, Case
 from tests.compiler.codegen.triton.steps import Step, record
 

@@ -11,9 +11,7 @@ import pytest
 import compiler.ops.all  # noqa: F401
 from compiler.codegen.triton import scatter
 from compiler.codegen.triton.features import FEATURES
-from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.module import emit
-from compiler.codegen.triton.parallel import compile_program
 from compiler.interpret import interpret
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
@@ -23,6 +21,8 @@ from compiler.ir.replay import nothing
 from compiler.ir.types import TensorType, bf16, dtype, f32
 from compiler.pipeline import Stages, lowering
 from compiler.plan import Plan
+from runtime.triton.interpreter import run_program
+from runtime.triton.parallel import compile_program
 
 RNG = np.random.default_rng(0)
 TOLERANCE = {"float32": 3e-5, "bfloat16": 1e-2, "float64": 1e-12}

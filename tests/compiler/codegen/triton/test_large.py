@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 from compiler.codegen.triton.features import FEATURES
-from compiler.codegen.triton.interpreter import run_program
-from compiler.codegen.triton.machine_code import opcodes, resources, uses_matrix_units
 from compiler.codegen.triton.matmul import GPUS
 from compiler.codegen.triton.module import emit
-from compiler.codegen.triton.parallel import compile_program
 from compiler.interpret import interpret
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
@@ -20,6 +17,9 @@ from compiler.ir.graph import Graph
 from compiler.ir.op import o
 from compiler.ir.types import DType, TensorType, bf16, f32, i32, i64
 from compiler.pipeline import Stages, lowering
+from runtime.triton.interpreter import run_program
+from runtime.triton.machine_code import opcodes, resources, uses_matrix_units
+from runtime.triton.parallel import compile_program
 from tests.compiler.codegen.triton.test_kernels import check, norm_backward, normal, row_softmax
 
 BF16 = bf16.numpy

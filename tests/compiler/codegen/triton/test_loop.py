@@ -8,9 +8,7 @@ import pytest
 
 import genesis
 from compiler.codegen.triton.features import FEATURES
-from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.module import emit
-from compiler.codegen.triton.parallel import compile_program
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
 from compiler.ir.replay import in_loops
@@ -19,6 +17,8 @@ from compiler.pipeline import Stages, lowering
 from compiler.plan import Plan
 from genesis import nn, optim
 from genesis.tensor import Tensor
+from runtime.triton.interpreter import run_program
+from runtime.triton.parallel import compile_program
 from tests.compiler.codegen.triton.steps import Step, lowered, record
 from tests.compiler.loops import LOOK_UPS, LOOPS, loop_graph, with_gradients
 from tests.compiler.passes.graphs import draw_inputs, read

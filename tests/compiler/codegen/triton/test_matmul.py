@@ -7,12 +7,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from compiler.codegen.triton.aot import compile_kernel, load_module
 from compiler.codegen.triton.factors import Operand
-from compiler.codegen.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
 from compiler.codegen.triton.matmul import GPUS, MatmulSpec, Tile, config, grid, matmul_source, parts
 from compiler.codegen.triton.prelude import prelude
 from compiler.codegen.triton.task import ceil_div
+from runtime.triton.aot import compile_kernel, load_module
+from runtime.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
 
 NUMPY = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "fp32": np.float32}
 TRITON = {"bf16": "tl.bfloat16", "fp16": "tl.float16", "fp32": "tl.float32"}

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from compiler.codegen.triton.aot import compile_kernel, load_module
-from compiler.codegen.triton.machine_code import opcodes
 from compiler.codegen.triton.prelude import HELPERS, IMPORTS, prelude
 from compiler.ir.types import i32
 from compiler.ops.elementwise import cast_array
+from runtime.triton.aot import compile_kernel, load_module
+from runtime.triton.machine_code import opcodes
 
 UNARY = """
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from compiler.codegen.triton.aot import CompiledKernel, compile_numbered
 from compiler.codegen.triton.features import FEATURES
-from compiler.codegen.triton.machine_code import opcodes, resources
 from compiler.codegen.triton.matmul import GPUS
 from compiler.codegen.triton.module import emit
 from compiler.pipeline import Stages, lowering
 from compiler.plan import Plan
+from runtime.triton.aot import CompiledKernel, compile_numbered
+from runtime.triton.machine_code import opcodes, resources
 from tests.samples import sample_graph, samples, with_gradient
 
 OPS = sorted({s.op for s in samples()})

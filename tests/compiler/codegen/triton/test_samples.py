@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from compiler.codegen.triton.features import FEATURES
-from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.module import emit
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
 from compiler.passes.autodiff import autodiff
 from compiler.pipeline import Stages, lowering
+from runtime.triton.interpreter import run_program
 from tests.compiler.codegen.c.drawn import Draw, arrays_for
 from tests.samples import arguments, assert_same, sample_graph, samples, with_gradient
 

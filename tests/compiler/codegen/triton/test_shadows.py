@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import genesis
-from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.module import emit
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
 from compiler.plan import Plan
+from runtime.triton.interpreter import run_program
 from tests.compiler.codegen.triton.steps import gpt, lowered, mlp, perceptron, record
 from tests.compiler.passes.graphs import read
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import genesis
-from compiler.codegen.triton.interpreter import run_program
-from compiler.codegen.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
 from compiler.codegen.triton.module import emit
-from compiler.codegen.triton.parallel import compile_program
 from compiler.interpret import interpret
 from compiler.passes.accumulate import accumulate
 from compiler.plan import Plan
+from runtime.triton.interpreter import run_program
+from runtime.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
+from runtime.triton.parallel import compile_program
 from tests.compiler.codegen.triton.steps import Step, gpt, lowered, mlp, perceptron, record
 from tests.compiler.passes.graphs import read
 

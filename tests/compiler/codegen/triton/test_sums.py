@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import compiler.ops.all  # noqa: F401
-from compiler.codegen.triton.interpreter import run_program
 from compiler.codegen.triton.module import emit
 from compiler.interpret import interpret
 from compiler.ir.ambient import using
@@ -12,6 +11,7 @@ from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph
 from compiler.ir.op import o
 from compiler.ir.types import TensorType, bf16, f32
+from runtime.triton.interpreter import run_program
 from tests.compiler.codegen.triton.test_kernels import check, lower, normal
 from tests.compiler.codegen.triton.test_large import kernels
 

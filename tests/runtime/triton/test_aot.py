@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from compiler.codegen.triton.aot import TARGETS, compile_kernel, load_module
-from compiler.codegen.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
+from runtime.triton.aot import TARGETS, compile_kernel, load_module
+from runtime.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
 
 SOURCE = '''
 import triton

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import triton
 
-from compiler.codegen.triton.aot import load_module
-from compiler.codegen.triton.interpreter import run_kernel
+from runtime.triton.aot import load_module
+from runtime.triton.interpreter import run_kernel
 
 BF16 = ml_dtypes.bfloat16
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 import compiler.ops.all  # noqa: F401
-from compiler.codegen.triton import parallel
-from compiler.codegen.triton.aot import CompiledKernel, compile_numbered
 from compiler.codegen.triton.module import emit
-from compiler.codegen.triton.parallel import compile_program
 from compiler.ir.op import o
 from compiler.plan import Plan
+from runtime.triton import parallel
+from runtime.triton.aot import CompiledKernel, compile_numbered
+from runtime.triton.parallel import compile_program
 from tests.compiler.codegen.triton.test_kernels import lower, normal
 
 

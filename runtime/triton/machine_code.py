@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import triton
 
-from compiler.codegen.triton.aot import TARGETS, CompiledKernel
+from runtime.triton.aot import TARGETS, CompiledKernel
 
 MATRIX_UNITS = ("HMMA", "IMMA", "HGMMA", "UTCHMMA", "v_mfma")
 """How the instructions begin that run on NVIDIA's tensor cores and on AMD's matrix cores."""

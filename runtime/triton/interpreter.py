@@ -17,9 +17,9 @@ import triton
 import triton.language as tl
 from triton.runtime import interpreter
 
-from compiler.codegen.triton.aot import load_module
 from compiler.ir.types import dtype
 from compiler.plan import UNTOUCHED, Plan, read_word
+from runtime.triton.aot import load_module
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 CORRECTED_VERSION = "3.9."

@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from compiler.codegen.triton.aot import CompiledKernel, compile_numbered
 from compiler.plan import Plan
+from runtime.triton.aot import CompiledKernel, compile_numbered
 
 ENOUGH = 8
 """Kernels for which one more process is worth its start, about a second."""
@@ -65,7 +65,7 @@ def _help(program: Plan, waiting: deque[int], found: dict[int, CompiledKernel]) 
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},
-            cwd=Path(__file__).parents[3],
+            cwd=Path(__file__).parents[2],
         ) as process,
     ):
         assert process.stdin is not None and process.stdout is not None
