@@ -50,10 +50,11 @@ class Scope:
 class Body:
     """The expressions of one body graph.
 
-    ``names`` gives the pointer of each body input. Values that a loop has produced before (reductions, row buffers) are
-    put into a scope's ``known`` under ``(value, index)``.
+    Values that a loop has produced before (reductions, row buffers) are put into a scope's ``known`` under
+    ``(value, index)``.
 
     Attributes:
+        names: the pointer of each body input: a0, a1 ...
         loaded: what was read from memory, and where.
         ops: the names of the ops that were evaluated, in order.
         checks: the checks that were evaluated; a check is known by its number here.
@@ -62,15 +63,21 @@ class Body:
     divide: str  # the operator for quotients of whole numbers
     zero_outside = False  # whether a guarded load gives zero where it may not read
 
-    def __init__(self, graph: Graph, names: dict[Value, str]) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.names = names
+        self.names = {value: f"a{i}" for i, value in enumerate(graph.inputs())}
         self.loaded: set[tuple[Value, Index]] = set()
         self.ops: dict[str, None] = {}
         self.checks: list[Node] = []
         self.defined: set[str] = set()
         self.counts: dict[str, int] = {}
         self.order = {n.outputs[0]: i for i, n in enumerate(graph.nodes)} if len(graph.nodes) > LONG else {}
+
+    @property
+    def used(self) -> list[int]:
+        """The inputs that were read from memory, by number."""
+        read = {value for value, _ in self.loaded}
+        return [i for i, value in enumerate(self.graph.inputs()) if value in read]
 
     # What a target says
 

@@ -45,7 +45,7 @@ class _Printer:
     def __init__(self, node: Node) -> None:
         assert node.body is not None
         self.node, self.graph = node, node.body
-        self.body = Body(self.graph, {v: f"a{i}" for i, v in enumerate(self.graph.inputs())})
+        self.body = Body(self.graph)
 
     # Loops over rows and columns
 

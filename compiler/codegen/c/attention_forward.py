@@ -5,6 +5,7 @@ from __future__ import annotations
 from compiler.codegen.c.attention_layout import LOG2_E, AttentionSpec, Layout, float_text, indented, keep_scale, title
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.tiles import C_TYPE, address
+from compiler.codegen.sizes import ceil_div
 
 
 def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
@@ -16,7 +17,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
     layout = Layout(isa, spec)
     buffers = layout.forward_buffers()
     ctype, mr, lds, folds = C_TYPE[spec.dtype], layout.mr, layout.row_stride, layout.folds
-    heads, blocks = spec.batch * spec.heads, -(-spec.queries // layout.rows)
+    heads, blocks = spec.batch * spec.heads, ceil_div(spec.queries, layout.rows)
     limit = f"(t0 + rows < {spec.keys} ? t0 + rows : {spec.keys})" if spec.causal else str(spec.keys)
     scores = layout.score_tiles([("queries", "keys", "scores + {}")], "0", "limit")
     probs, stride = ("probs", lds // 2) if layout.pairs else ("scores", lds)

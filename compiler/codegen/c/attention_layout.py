@@ -15,6 +15,7 @@ from math import lcm
 
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.tiles import C_TYPE, FROM_F32, TO_F32, MicroKernels, Pack, Tile, address, times
+from compiler.codegen.sizes import ceil_div, round_up
 
 Strides = tuple[int, int, int, int]
 
@@ -101,7 +102,7 @@ class Buffers:
         cast = "" if element == "float" else f"({element} *)"
         place = _column("own", self.size)
         self.lines.append(f"{element} *const {name} = {cast}{f'({place})' if cast and self.size else place};")
-        self.size += -(-size // 16) * 16
+        self.size += ceil_div(size, 16) * 16
 
     @property
     def bytes(self) -> int:
@@ -121,10 +122,10 @@ class Layout:
         self.pairs = spec.dtype == "bf16" and isa.bf16_dot
         self.element = "uint32_t" if self.pairs else "float"
         self.rows = _GROUP * self.mr
-        self.folds = -(-self.mr // isa.lanes) * isa.lanes  # rows that are reduced together
-        self.width = -(-spec.dim // isa.lanes) * isa.lanes  # a row of D, padded to vectors
+        self.folds = ceil_div(self.mr, isa.lanes) * isa.lanes  # rows that are reduced together
+        self.width = ceil_div(spec.dim, isa.lanes) * isa.lanes  # a row of D, padded to vectors
         self.depth = self.half(spec.dim)
-        self.key_panels = -(-spec.keys // self.nr)
+        self.key_panels = ceil_div(spec.keys, self.nr)
         self.key_panel = self.depth * self.nr + 16
         unit = lcm(self.rows, self.nr)
         self.key_block = max(_KEYS // unit, 1) * unit
@@ -135,7 +136,7 @@ class Layout:
 
     def half(self, length: int) -> int:
         """Elements of a packed operand along k: pairs are one."""
-        return -(-length // 2) if self.pairs else length
+        return ceil_div(length, 2) if self.pairs else length
 
     def halved(self, length: str) -> str:
         return f"({length} + 1) / 2" if self.pairs else length
@@ -265,7 +266,7 @@ class Layout:
 
     def backward_buffers(self) -> Buffers:
         spec, buffers = self.spec, Buffers()
-        self.row_stride = -(-min(self.key_block, spec.keys) // self.nr) * self.nr + 16
+        self.row_stride = round_up(min(self.key_block, spec.keys), self.nr) + 16
         buffers.add("keys", self.key_panels * self.key_panel, self.element)
         buffers.add("values", self.key_panels * self.key_panel, self.element)
         buffers.add("key_rows", self.half(spec.keys) * self.width, self.element)

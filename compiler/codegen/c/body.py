@@ -57,8 +57,8 @@ class Body(body.Body):
     zero_outside = True
     run: Run | None = None
 
-    def __init__(self, graph: Graph, names: dict[Value, str], check_base: int = 0) -> None:
-        super().__init__(graph, names)
+    def __init__(self, graph: Graph, check_base: int = 0) -> None:
+        super().__init__(graph)
         self.check_base = check_base
         self.count = 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import prod
 
-from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.kernels import LoopKernel, parameters_of
 from compiler.codegen.c.spelling import index_text
@@ -18,7 +17,7 @@ def concat_kernel(node: Node, check_base: int) -> LoopKernel:
     graph = node.body
     assert graph is not None
     params = graph.inputs()
-    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
+    body = Body(graph, check_base)
     (value,) = graph.outputs
     join_node = value.producer
     assert join_node is not None

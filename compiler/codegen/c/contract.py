@@ -35,7 +35,7 @@ def contract_kernel(
         roots.append(window)
     *batch, m, k = dot.inputs[0].shape
     n = dot.inputs[1].shape[-1]
-    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
+    body = Body(graph, check_base)
     coordinates = [f"b{d}" for d in range(len(batch))]
     place, first_place = (
         join(
@@ -62,10 +62,9 @@ def contract_kernel(
         target = names.target(i, aliases)
         if i != result:
             out(f"{target}[{index_text(place)}] = {text};")
-    read = {v for v, _ in body.loaded}
     streams = [(names.operand(i), v.dtype.itemsize) for i, v in enumerate(params) if (v, place) in body.loaded]
     streams += [(names.result(i), graph.outputs[i].dtype.itemsize) for i in texts if i not in aliases]
-    skip = {i for i, v in enumerate(params) if v not in read}
+    skip = set(range(len(params))).difference(body.used)
     parameters, operands = parameters_of(params, graph.outputs, aliases, skip, sums, checked=bool(body.checks))
     first = [("in", params.index(root), offset) for root, offset, _ in roots]
     factors = [Operand(root.dtype.short, strides) for root, _, strides in roots]
@@ -101,7 +100,7 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: i
     graph = node.body
     assert graph is not None
     params = graph.inputs()
-    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
+    body = Body(graph, check_base)
     *batch, m, k = dot.inputs[0].shape
     n = dot.inputs[1].shape[-1]
     rows = prod(batch) * m

@@ -15,6 +15,7 @@ from compiler.codegen.c.spelling import index_text
 from compiler.codegen.c.tiles import C_TYPE, MicroKernels, Pack, Tile, own_scratch
 from compiler.codegen.c.windows import Windows
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.sizes import ceil_div, round_up
 from compiler.index import Index, Var, join, matrix_strides
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import bf16
@@ -24,14 +25,6 @@ _STRIP = 256  # places of a result that a weight gradient adds up at a time
 _ENOUGH = 2048  # places of a result that are worth partial sums of their own
 _ITEMS = 32  # shares of a weight gradient's work, at most
 _BLOCK = 8  # row panels that are worth a share of their own
-
-
-def _ceil(x: int, unit: int) -> int:
-    return -(-x // unit)
-
-
-def _round_up(x: int, unit: int) -> int:
-    return _ceil(x, unit) * unit
 
 
 @dataclass(frozen=True)
@@ -64,17 +57,17 @@ class _Plan:
         self.pairs = spec.windows.staged == "bf16"
         self.form = "pairs" if self.pairs else "rounded" if spec.compute == "bf16" else "f32"
         self.rows, self.columns = rows, columns
-        self.row_panels = _ceil(rows, isa.mr)
-        self.mr = _ceil(rows, self.row_panels)
-        self.row_panels = _ceil(rows, self.mr)
-        needed = _ceil(columns, isa.lanes)
+        self.row_panels = ceil_div(rows, isa.mr)
+        self.mr = ceil_div(rows, self.row_panels)
+        self.row_panels = ceil_div(rows, self.mr)
+        needed = ceil_div(columns, isa.lanes)
         self.nv = min(max((isa.registers - 1) // (self.mr + 1), 1), needed, 8)
         self.nr = self.nv * isa.lanes
-        self.column_panels = _ceil(columns, self.nr)
+        self.column_panels = ceil_div(columns, self.nr)
 
     @cached_property
     def last_vectors(self) -> int:
-        return _ceil(self.columns % self.nr or self.nr, self.isa.lanes)
+        return ceil_div(self.columns % self.nr or self.nr, self.isa.lanes)
 
     @property
     def tiles(self) -> frozenset[Tile]:
@@ -93,7 +86,7 @@ class _Plan:
 
     def depth(self, k: int) -> int:
         """Elements of a panel along k: pairs of bf16 are one."""
-        return _ceil(k, 2) if self.pairs else k
+        return ceil_div(k, 2) if self.pairs else k
 
     @property
     def element(self) -> str:
@@ -101,11 +94,11 @@ class _Plan:
 
     @property
     def stage_bytes(self) -> int:
-        return _round_up(self.windows.stage_elements * (2 if self.pairs else 4), 64)
+        return round_up(self.windows.stage_elements * (2 if self.pairs else 4), 64)
 
     @property
     def at_bytes(self) -> int:
-        return _round_up(4 * self.windows.depth, 64)
+        return round_up(4 * self.windows.depth, 64)
 
     # Text that both kernels share
 
@@ -164,13 +157,14 @@ class _Forward(_Plan):
         self.tile_kind = "pairs" if self.pairs else "columns"
         self.pack = Pack(self.mr, spec.weight, "rows", self.form)
         self.k = spec.windows.depth
-        self.weight_panel = _round_up(self.depth(self.k) * self.mr, 16) + 16
+        self.weight_panel = round_up(self.depth(self.k) * self.mr, 16) + 16
         self.ldb = self.nr + (isa.lanes if spec.windows.size[-1] % isa.lanes else 0)
-        self.panel = _round_up(self.depth(self.k) * self.ldb, 16)
+        self.panel = round_up(self.depth(self.k) * self.ldb, 16)
         fitting = max(min(_BLOCK_BYTES // (4 * self.panel), self.column_panels), 1)
         shares = max(_ITEMS // (spec.images * spec.groups), 1)
-        self.block = _ceil(self.column_panels, max(_ceil(self.column_panels, fitting), min(shares, self.column_panels)))
-        self.blocks = _ceil(self.column_panels, self.block)
+        blocks = max(ceil_div(self.column_panels, fitting), min(shares, self.column_panels))
+        self.block = ceil_div(self.column_panels, blocks)
+        self.blocks = ceil_div(self.column_panels, self.block)
 
     @property
     def shared_bytes(self) -> int:
@@ -278,12 +272,12 @@ class _Gradient(_Plan):
         self.pack = Pack(self.nr, spec.weight, "rows", self.form)
         places = spec.windows.places
         self.strip = min(_STRIP, places)
-        enough = _ceil(spec.images * places, _ENOUGH)
-        self.blocks = max(min(_ceil(self.row_panels, _BLOCK), _ceil(_ITEMS, spec.groups)), 1)
-        self.chunks = max(min(enough, spec.images, _ceil(_ITEMS, spec.groups * self.blocks)), 1)
-        self.b_panel = _round_up(self.depth(self.strip) * self.nr, 16) + 16
+        enough = ceil_div(spec.images * places, _ENOUGH)
+        self.blocks = max(min(ceil_div(self.row_panels, _BLOCK), ceil_div(_ITEMS, spec.groups)), 1)
+        self.chunks = max(min(enough, spec.images, ceil_div(_ITEMS, spec.groups * self.blocks)), 1)
+        self.b_panel = round_up(self.depth(self.strip) * self.nr, 16) + 16
         self.width = self.column_panels * self.nr
-        self.lda = _round_up(self.strip, 2 * isa.lanes) + 2 * isa.lanes
+        self.lda = round_up(self.strip, 2 * isa.lanes) + 2 * isa.lanes
 
     @property
     def partial(self) -> int:
@@ -300,7 +294,7 @@ class _Gradient(_Plan):
 
     @property
     def private_bytes(self) -> int:
-        a = _round_up(self.mr * self.lda * (2 if self.pairs else 4) + 128, 64)
+        a = round_up(self.mr * self.lda * (2 if self.pairs else 4) + 128, 64)
         return self.at_bytes + self.stage_bytes + self.b_bytes + a
 
     def text(self) -> str:
@@ -413,7 +407,7 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base
     op = next(n for n in graph.nodes if n.op.anchor == "convolution")
     gradient = op.op.gradient
     params = graph.inputs()
-    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
+    body = Body(graph, check_base)
     shape = op.output.shape
     flat = (shape[0], prod(shape[1:])) if gradient else (*shape[:2], prod(shape[2:]))
     coordinates = ("i", "j") if gradient else ("n", "i", "j")
@@ -427,9 +421,8 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base
     texts = [body.to_store(value, place, inner) for value in graph.outputs]
     for i, text in enumerate(texts):
         out(f"{names.target(i, aliases)}[{index_text(place)}] = {text};")
-    read = {v for v, _ in body.loaded}
-    unread = {i for i, v in enumerate(params) if v not in read}
-    parameters, operands = parameters_of(params, graph.outputs, aliases, unread, checked=bool(body.checks))
+    skip = set(range(len(params))).difference(body.used)
+    parameters, operands = parameters_of(params, graph.outputs, aliases, skip, checked=bool(body.checks))
     roots = [_memory(v) for v in op.inputs[:2]]
     spec = _spec(isa, op, ", ".join(parameters), out.text())
     plan = _plan(isa, spec)

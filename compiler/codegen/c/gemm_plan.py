@@ -8,6 +8,7 @@ from math import prod
 
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.tiles import BYTES, MicroKernels, Pack, Tile
+from compiler.codegen.sizes import ceil_div, round_up
 
 # What was measured with AVX-512 on two cores:
 #
@@ -93,14 +94,6 @@ class GemmSpec:
         return self.totals + self.column_totals
 
 
-def _ceil(x: int, unit: int) -> int:
-    return -(-x // unit)
-
-
-def _round_up(x: int, unit: int) -> int:
-    return _ceil(x, unit) * unit
-
-
 class Plan:
     """Everything decided from the shapes: tile, blocking, what is packed and by whom."""
 
@@ -123,7 +116,7 @@ class Plan:
         self.mr = self._turned_rows() if self.turned else self._rows()
         self.nv = self._vectors(self.mr, self.m if self.turned else self.n)
         self.nr = self.nv * isa.lanes
-        self.row_panels, self.column_panels = _ceil(self.m, self.mr), _ceil(self.n, self.nr)
+        self.row_panels, self.column_panels = ceil_div(self.m, self.mr), ceil_div(self.n, self.nr)
         self.direct_a, self.direct_b = self._direct_a(), self._direct_b()
         self.private = self._private()
         self.split_k = 4 * self.depth(self.k) > _K_BYTES
@@ -131,7 +124,8 @@ class Plan:
         self.whole_rows = self.private or self.packed or (self.direct_b and not self.split_k)
         block = _BLOCK_BYTES // (4 * max(self.depth(self.k_step), 1) * self.nr)
         most = self.column_panels if self.whole_rows else max(block, 1)
-        self.block_panels = _ceil(self.column_panels, max(_ceil(self.column_panels, most), 1))  # blocks of one size
+        blocks = max(ceil_div(self.column_panels, most), 1)
+        self.block_panels = ceil_div(self.column_panels, blocks)  # blocks of one size
 
     def _folds(self) -> bool:
         """Whether the batch is only more rows: one B for all, and rows of A that follow on from matrix to matrix."""
@@ -164,7 +158,7 @@ class Plan:
         if self.packed and (shared := self._even_rows()):
             return shared
         if m <= 4 * mr and m % mr and m % mr <= mr // 2:
-            return _ceil(m, _ceil(m, mr))
+            return ceil_div(m, ceil_div(m, mr))
         if m <= 4 * mr or m % mr == 0 or self.k < _LONG:
             return max(min(m, mr), 1)
         across = {rows: self._vectors(rows, self.n) for rows in range(mr // 2, mr + 1)}
@@ -183,7 +177,7 @@ class Plan:
 
     def _vectors(self, rows: int, columns: int) -> int:
         """Vectors across a tile of `rows`: as many as registers allow beside one row of B and a broadcast."""
-        needed = _ceil(columns, self.isa.lanes)
+        needed = ceil_div(columns, self.isa.lanes)
         limit = max(min((self.isa.registers - 1) // (rows + 1), 8, needed), 1)
         even = next(vectors for vectors in range(limit, 0, -1) if needed % vectors == 0)
         return even if 2 * even > limit else limit
@@ -218,7 +212,7 @@ class Plan:
 
     def depth(self, k: int) -> int:
         """Elements of a panel along k: pairs of bf16 are one."""
-        return _ceil(k, 2) if self.pairs else k
+        return ceil_div(k, 2) if self.pairs else k
 
     @cached_property
     def parts(self) -> int:
@@ -250,7 +244,7 @@ class Plan:
     @cached_property
     def dot_blocks(self) -> int:
         """Blocks of four rows of the longer side of a thin product."""
-        return _ceil(max(self.m, self.n), 4)
+        return ceil_div(max(self.m, self.n), 4)
 
     @cached_property
     def squares(self) -> int:
@@ -260,7 +254,7 @@ class Plan:
     @cached_property
     def turned_panels(self) -> int:
         """Of a transposed product, panels of rows of A."""
-        return _ceil(self.m, self.nr)
+        return ceil_div(self.m, self.nr)
 
     # Shared functions
 
@@ -272,7 +266,7 @@ class Plan:
     def last_vectors(self) -> int:
         """Vectors of the last column tile: fewer than the others where few tiles make the waste count."""
         last = self.n % self.nr
-        return self.nv if self.direct_b or last == 0 or self.column_panels > 8 else _ceil(last, self.isa.lanes)
+        return self.nv if self.direct_b or last == 0 or self.column_panels > 8 else ceil_div(last, self.isa.lanes)
 
     @cached_property
     def tiles(self) -> frozenset[Tile]:
@@ -300,7 +294,7 @@ class Plan:
         size, step = BYTES[self.spec.a.dtype], self.k_per_step
         if self.a_order == "columns":
             return step * size * self.a_strides[1]
-        return _round_up(step * size * self.mr, LINE) if self.a_strides == (self.k, 1) else 0
+        return round_up(step * size * self.mr, LINE) if self.a_strides == (self.k, 1) else 0
 
     @cached_property
     def across(self) -> int:
@@ -336,7 +330,7 @@ class Plan:
 
     @cached_property
     def b_panel(self) -> int:
-        return _round_up(self.depth(self.k if self.private else self.k_step) * self.nr, 16) + 16
+        return round_up(self.depth(self.k if self.private else self.k_step) * self.nr, 16) + 16
 
     @cached_property
     def b_block(self) -> int:
@@ -351,8 +345,8 @@ class Plan:
     @cached_property
     def a_panel(self) -> int:
         if self.turned:
-            return _round_up(self.k * self.nr, 16) + 16
-        return 0 if self.direct_a else _round_up(self.depth(self.k_step) * self.mr, 16) + 16
+            return round_up(self.k * self.nr, 16) + 16
+        return 0 if self.direct_a else round_up(self.depth(self.k_step) * self.mr, 16) + 16
 
     @cached_property
     def group(self) -> int:
@@ -370,7 +364,7 @@ class Plan:
     @cached_property
     def b_and_partial(self) -> int:
         blocks = 0 if self.packed else 2 if self.turns else 1
-        return _round_up(blocks * self.b_block + self.partial, 16)
+        return round_up(blocks * self.b_block + self.partial, 16)
 
     @cached_property
     def shared_bytes(self) -> int:

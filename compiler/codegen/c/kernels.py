@@ -9,6 +9,7 @@ from compiler.codegen.c import names
 from compiler.codegen.c.spelling import COMPUTE, STORAGE
 from compiler.codegen.c.tiles import MicroKernels
 from compiler.codegen.kernel import Sink, Touched
+from compiler.codegen.sizes import ceil_div
 from compiler.ir.graph import Node, Value
 
 Operand = tuple[str, int]
@@ -42,7 +43,7 @@ class LoopKernel:
 
     @property
     def chunks(self) -> int:
-        return -(-self.total // self.chunk) if self.chunk else 0
+        return ceil_div(self.total, self.chunk) if self.chunk else 0
 
     @property
     def even(self) -> int:

@@ -15,6 +15,7 @@ from compiler.codegen.c.reduction import VectorLoop, join_text, start_text
 from compiler.codegen.c.spelling import COMPUTE, index_text
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.kernel import Kernel, Pass, Sink
+from compiler.codegen.sizes import ceil_div
 from compiler.domain import concat_of
 from compiler.index import Index, Var, parts_in_concat, refined
 from compiler.ir.graph import Node, Value
@@ -74,7 +75,7 @@ class Loops:
 
     def __init__(self, kernel: Kernel, aliases: dict[int, int], check_base: int, tiling: Tiling | None = None) -> None:
         self.kernel, self.aliases = kernel, aliases
-        self.body = Body(kernel.body, {v: names.operand(i) for i, v in enumerate(kernel.inputs)}, check_base)
+        self.body = Body(kernel.body, check_base)
         self.column, self.outer = kernel.column, Var("y", tiling[0] if tiling else 1)
         self.places = [Index.of(self.column)]
         if tiling:
@@ -280,7 +281,7 @@ class Loops:
         out.close()
         chunk = 0
         if sinks:
-            grains = -(-kernel.rows // (ROW_CHUNKS * self.grain))
+            grains = ceil_div(kernel.rows, ROW_CHUNKS * self.grain)
             chunk = FLAT_CHUNK if kernel.flat else max(grains, 1) * self.grain
         return LoopKernel(
             out.text(),

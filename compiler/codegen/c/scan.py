@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from math import prod
 
-from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.kernels import LoopKernel, parameters_of
 from compiler.codegen.c.spelling import COMPUTE, index_text, literal, spell
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.sizes import ceil_div
 from compiler.index import Index, Var
 from compiler.ir.graph import Node
 from compiler.ir.types import f64
@@ -22,7 +22,7 @@ def scan_kernel(node: Node, check_base: int) -> LoopKernel:
     graph = node.body
     assert graph is not None
     params = graph.inputs()
-    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
+    body = Body(graph, check_base)
     (value,) = graph.outputs
     scan = value.producer
     assert scan is not None
@@ -30,7 +30,7 @@ def scan_kernel(node: Node, check_base: int) -> LoopKernel:
     length, inner, outer = shape[axis], prod(shape[axis + 1 :]), prod(shape[:axis])
     wide = f64 if value.dtype.kind == "float" and op.join == "add" else value.dtype
     width = min(LANES, inner)
-    blocks = -(-inner // max(width, 1))
+    blocks = ceil_div(inner, max(width, 1))
     parameters, operands = parameters_of(params, graph.outputs, {})
 
     each = Scope(Writer(4), frozenset({"c", "n"}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import prod
 
-from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.kernels import LoopKernel, parameters_of
 from compiler.codegen.c.spelling import STORAGE, index_text, spell
@@ -26,7 +25,7 @@ def scatter_kernel(node: Node, check_base: int) -> LoopKernel:
             f"{scatter.op.name} of 16-bit values in C; cast the source to float32 first\n  at {scatter.loc}"
         )
     params = graph.inputs()
-    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
+    body = Body(graph, check_base)
     text, total = (_scatter_rows if len(scatter.inputs) == 2 else _scatter_along)(body, scatter)
     parameters, operands = parameters_of(params, graph.outputs, {})
     head = Writer()

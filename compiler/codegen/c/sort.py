@@ -54,7 +54,7 @@ def sort_kernel(node: Node, check_base: int) -> LoopKernel:
     graph = node.body
     assert graph is not None
     params = graph.inputs()
-    body = Body(graph, {v: names.operand(i) for i, v in enumerate(params)}, check_base)
+    body = Body(graph, check_base)
     (value,) = graph.outputs
     sort = value.producer
     assert sort is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
+from compiler.codegen.sizes import ceil_div
 from compiler.places import Place
 
 
@@ -80,7 +81,7 @@ class Pieces:
     @cached_property
     def starts(self) -> list[int]:
         """The first piece of each tensor, and how many there are in all."""
-        return list(accumulate((-(-n // self.chunk) for n in self.sizes), initial=0))
+        return list(accumulate((ceil_div(n, self.chunk) for n in self.sizes), initial=0))
 
     @property
     def first(self) -> str:

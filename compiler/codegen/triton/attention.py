@@ -15,20 +15,13 @@ from math import log, prod
 from typing import Any
 
 from compiler.codegen.indices import bracketed
+from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
 from compiler.codegen.triton.layout import Window, Windows, pieces
 from compiler.codegen.triton.matmul import GPUS, numbers, programs
 from compiler.codegen.triton.spelling import TYPES, index_text, is_large
-from compiler.codegen.triton.task import (
-    Argument,
-    Part,
-    Task,
-    ceil_div,
-    extra_arguments,
-    memory,
-    power_of_two,
-)
+from compiler.codegen.triton.task import Argument, Part, Task, extra_arguments, memory, task_of
 from compiler.domain import reduction_of
 from compiler.index import Index, Var, broadcast, matrix_strides, split, view_chain
 from compiler.ir.graph import Node, Value
@@ -164,7 +157,7 @@ class _Kernel:
         """
         ragged = (("i", "rows", self.T % self.block.queries), ("j", "cols", self.S % self.block.keys))
         masks = {v: mask for v, mask, rest in ragged if rest}
-        self.body = Body(self.graph, {v: f"a{k}" for k, v in enumerate(self.graph.inputs())}, masks)
+        self.body = Body(self.graph, masks)
         b, i, j = Var("b", prod(self.lead)), Var("i", max(self.T, 2)), Var("j", max(self.S, 2))
         self.place = Index.of(b) * (self.T * self.S) + Index.of(i) * self.S + Index.of(j)
         heads = prod(self.lead)
@@ -380,7 +373,10 @@ class _Kernel:
         self._put(out, "m", "e", f"acc / {weight}")
         for pointer, _ in sums:
             self.top(f"tl.store({pointer} + i, ({self._finite('top')} + tl.log2(total)) * {1 / LOG2E!r}{self._mask()})")
-        return self._task("attention")
+        return task_of(
+            self.node, self.body, "attention", self.summary(), self.top.lines, self.grid, self.block.warps,
+            self.inputs, self.outputs, stages=self.block.stages,
+        )  # fmt: skip
 
     def query_gradient(self, total: int) -> None:
         """The gradient of the queries, by the first of ``total`` blocks."""
@@ -449,26 +445,9 @@ class _Kernel:
     def _mask(self) -> str:
         return ", mask=rows" if "i" in self.body.masks else ""
 
-    def _task(self, name: str) -> Task:
-        inputs, outputs = self.read(), self.outputs
-        return Task(
-            name,
-            self.summary(),
-            self.top.lines,
-            [*inputs, *outputs, *extra_arguments(self.body)],
-            self.grid,
-            self.block.warps,
-            [self.node],
-            memory(inputs),
-            memory(outputs),
-            self.block.stages,
-        )
-
     def read(self) -> list[Argument]:
         """The arguments that the kernel reads."""
-        params = self.graph.inputs()
-        read = [k for k, v in enumerate(params) if any(root is v for root, _ in self.body.loaded)]
-        return [*self.inputs, *(Argument(f"a{k}", self.node.inputs[k]) for k in read)]
+        return [*self.inputs, *(Argument(f"a{k}", self.node.inputs[k]) for k in self.body.used)]
 
     def summary(self) -> str:
         """What the kernel works on, in a sentence."""

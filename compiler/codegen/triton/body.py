@@ -51,8 +51,8 @@ class Body(body.Body):
     divide = "//"
     reduced: Callable[[Node, body.Scope], str] | None = None
 
-    def __init__(self, graph: Graph, names: dict[Value, str], masks: Mapping[str, str]) -> None:
-        super().__init__(graph, names)
+    def __init__(self, graph: Graph, masks: Mapping[str, str]) -> None:
+        super().__init__(graph)
         self.masks = masks
         self.draws: list[int] = []
         self.depends: dict[str, frozenset[str]] = {v: frozenset({v}) for v in ("b", "c", "i", "j", "m", "n", "r")}

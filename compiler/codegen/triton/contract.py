@@ -12,7 +12,7 @@ from compiler.codegen.triton.layout import Windows, output_argument
 from compiler.codegen.triton.matmul import MatmulSpec, Tile, config, grid, matmul_lines, parts
 from compiler.codegen.triton.spelling import SIGNATURE, TYPES, names_in
 from compiler.codegen.triton.sums import TileSums
-from compiler.codegen.triton.task import Argument, Counts, Task, extra_arguments, kernel_name, memory
+from compiler.codegen.triton.task import Argument, Counts, Task, kernel_name, task_of
 from compiler.index import Index, Var, matrix_strides
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, TensorType
@@ -60,31 +60,19 @@ def product_tasks(
     sums = TileSums(node, spec, tile)
     body, lines = epilogue(node, product, place, masks, windows, sums)
     spec = replace(spec, epilogue=tuple(lines))
-    used = [p for p, v in enumerate(params) if any(root is v for root, _ in body.loaded)]
     pairs = zip(("lhs", "rhs"), factors, strict=True)
-    arguments = [Argument(side, node.inputs[params.index(root)], offset) for side, (root, offset) in pairs]
-    arguments += [Argument(f"a{p}", node.inputs[p]) for p in used]
+    sides = [Argument(side, node.inputs[params.index(root)], offset) for side, (root, offset) in pairs]
     outputs = [sums.arguments.get(p) or output_argument(p, v, windows) for p, v in enumerate(node.outputs)]
     written = prod(spec.batch) * spec.m * spec.n
     if written < product.output.type.size:  # other launches write the rest
         for argument in outputs:
             argument.part = TensorType(argument.place.type.dtype, (written,))
-    extra = extra_arguments(body)
     shared = _shared(spec, tile, accumulator(product.inputs[0].dtype))
     summary, lines = matmul_lines(spec, tile)
-    task = Task(
-        kernel_name(name, list(body.ops)),
-        summary,
-        lines,
-        arguments + outputs + extra + shared,
-        grid(spec, tile),
-        tile.warps,
-        [node],
-        memory(arguments) + memory(shared),
-        memory(outputs) + memory(shared),
-        tile.stages,
-        _streamed(node, body, place) - {a.place for a in arguments[:2]},
-    )
+    task = task_of(
+        node, body, kernel_name(name, list(body.ops)), summary, lines, grid(spec, tile), tile.warps, sides, outputs,
+        shared, tile.stages, _streamed(node, body, place) - {a.place for a in sides},
+    )  # fmt: skip
     return [task, *sums.combines]
 
 
@@ -108,7 +96,7 @@ def epilogue(
     """What follows a product, on a block ``acc`` of its elements ``place``."""
     graph = node.body
     assert graph is not None
-    body = Body(graph, {v: f"a{i}" for i, v in enumerate(graph.inputs())}, masks)
+    body = Body(graph, masks)
     varying = names_in(place)
     body.depends["acc"] = varying - {"b"}
     scope = Scope(varying | {"b"})

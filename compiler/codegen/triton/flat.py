@@ -8,21 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
 from compiler.codegen.triton.spelling import COMPUTE, TYPES, is_large
-from compiler.codegen.triton.task import (
-    Argument,
-    Entry,
-    Table,
-    Task,
-    ceil_div,
-    extra_arguments,
-    kernel_name,
-    power_of_two,
-    warps_for,
-)
+from compiler.codegen.triton.task import Argument, Entry, Table, Task, extra_arguments, kernel_name, warps_for
 from compiler.domain import evaluated, reduction_of
 from compiler.index import Index, Var
 from compiler.ir.graph import Node, Value
@@ -120,8 +111,7 @@ class Flat(Shareable):
 
     def _evaluate(self, mask: str, shift: str, block: int) -> tuple[Body, list[str]]:
         """The statements for a block of elements; ``shift`` is where the block's own sums go."""
-        names = {v: f"a{i}" for i, v in enumerate(self.params)}
-        body = Body(self.graph, names, {"i": mask} if mask else {})
+        body = Body(self.graph, {"i": mask} if mask else {})
         scope = Scope(frozenset({"i"}))
         stores = []
         for i, node in self.sums.items():
@@ -172,8 +162,7 @@ class Flat(Shareable):
                 f"{'tl.program_id(0).to(tl.int64)' if is_large(self.size) else 'tl.program_id(0)'} * {self.block} + "
             )
             lines = [f"i = {first if several else ''}tl.arange(0, {self.block})", *[f"mask = i < {self.size}"] * ragged]
-        read = {value for value, _ in body.loaded}
-        arguments = [Argument(f"a{i}", self.node.inputs[i]) for i, v in enumerate(self.params) if v in read]
+        arguments = [Argument(f"a{i}", self.node.inputs[i]) for i in body.used]
         arguments += [Argument(f"o{i}", place) for i, place in enumerate(self.targets)]
         arguments += extra_arguments(body)
         return self._task(
@@ -192,10 +181,8 @@ class Flat(Shareable):
     def _table(self, members: list[Flat]) -> Task:
         block = max(m.block for m in members)
         body, inside = self._evaluate("mask" if self.size > 1 else "", "", block)
-        read = {value for value, _ in body.loaded}
-        used = [i for i, v in enumerate(self.params) if v in read]
-        common = {i for i in used if not self.elements[i] and all(m.reads[i] is self.reads[i] for m in members)}
-        columns = [(f"a{i}", i, self.params[i].dtype, self.elements[i]) for i in used if i not in common]
+        common = {i for i in body.used if not self.elements[i] and all(m.reads[i] is self.reads[i] for m in members)}
+        columns = [(f"a{i}", i, self.params[i].dtype, self.elements[i]) for i in body.used if i not in common]
         pointers = []
         for name, _, dtype, element in columns:
             pointers.append((name, TYPES[dtype], " + start" * element))

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from math import prod
 
+from compiler.codegen.sizes import ceil_div
 from compiler.codegen.triton.factors import ITEM_BYTES, TYPES, Factor, Side
 from compiler.codegen.triton.spelling import is_large
 
@@ -111,13 +112,13 @@ def config(spec: MatmulSpec, target: str) -> Tile:
     gpu = GPUS[target]
 
     def tiles(m: int, n: int) -> int:
-        return _count(spec.m, m) * _count(spec.n, n) * prod(spec.batch)
+        return ceil_div(spec.m, m) * ceil_div(spec.n, n) * prod(spec.batch)
 
     def cost(shape: tuple[int, int, int]) -> int:
         m, n, splits = shape
         parts = (1 + splits) * PART_COST * m * n if splits > 1 else 0
-        rounds = _count(tiles(m, n) * splits, gpu.processors)
-        return rounds * (_count(spec.k, splits) * (m * n + EDGE_COST * (m + n)) + parts)
+        rounds = ceil_div(tiles(m, n) * splits, gpu.processors)
+        return rounds * (ceil_div(spec.k, splits) * (m * n + EDGE_COST * (m + n)) + parts)
 
     def splits(m: int, n: int) -> range:
         return range(1, 1 + max(1, min(gpu.processors // tiles(m, n), spec.k // LEAST, MOST_SPLITS)))
@@ -150,12 +151,12 @@ def config(spec: MatmulSpec, target: str) -> Tile:
 
 def grid(spec: MatmulSpec, tile: Tile) -> tuple[int, int, int]:
     """The programs of one launch: tiles of C, then the batch, then the parts of k."""
-    return (*programs(_count(spec.m, tile.m) * _count(spec.n, tile.n), prod(spec.batch))[:2], tile.splits)
+    return (*programs(ceil_div(spec.m, tile.m) * ceil_div(spec.n, tile.n), prod(spec.batch))[:2], tile.splits)
 
 
 def parts(spec: MatmulSpec, tile: Tile) -> tuple[int, int]:
     """How many tiles of C there are, and the elements of all."""
-    count = _count(spec.m, tile.m) * _count(spec.n, tile.n) * prod(spec.batch)
+    count = ceil_div(spec.m, tile.m) * ceil_div(spec.n, tile.n) * prod(spec.batch)
     return count, count * tile.m * tile.n
 
 
@@ -199,7 +200,7 @@ def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
     product = f"acc = tl.dot(x, y, acc{precision})"
     if plain:
         product = "acc += tl.sum(x[:, :, None] * y[None, :, :], 1).to(acc.dtype)"
-    down, right, batch = _count(spec.m, tile.m), _count(spec.n, tile.n), prod(spec.batch)
+    down, right, batch = ceil_div(spec.m, tile.m), ceil_div(spec.n, tile.n), prod(spec.batch)
     own, number = numbers(down * right, batch)
     loop = [
         *(line for factor, side in sides for line in factor.step(side, spec.compute)),
@@ -207,7 +208,7 @@ def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
         *(line for factor, side in sides for line in factor.advance(side)),
     ]
     counter = "start" if any(re.search(r"\bstart\b", line) for line in loop) else "_"
-    span = _count(_count(spec.k, tile.k), tile.splits) * tile.k
+    span = ceil_div(ceil_div(spec.k, tile.k), tile.splits) * tile.k
     ends = f"first, tl.minimum(first + {span}, {spec.k})" if first else f"0, {_end(spec, tile)}"
     after = [_with_masks(line, rows, cols) for line in spec.epilogue]
     body = [
@@ -255,8 +256,8 @@ def _joined(spec: MatmulSpec, tile: Tile, own: str, after: list[str]) -> list[st
 
 def _splits(k: int, step: int, wanted: int) -> int:
     """Into how many parts of whole steps k is cut where there should be ``wanted``, or fewer."""
-    steps = max(1, _count(k, step))
-    return _count(steps, _count(steps, wanted))
+    steps = max(1, ceil_div(k, step))
+    return ceil_div(steps, ceil_div(steps, wanted))
 
 
 def _end(spec: MatmulSpec, tile: Tile) -> str:
@@ -265,11 +266,7 @@ def _end(spec: MatmulSpec, tile: Tile) -> str:
     The third dimension of every grid is 1. A loop of known length would be unrolled as a whole: 24 copies of a tile's
     loads and products take long to compile, and the loads of all are started at once.
     """
-    return f"{spec.k} * tl.num_programs(2)" if _count(spec.k, tile.k) > UNROLLED else str(spec.k)
-
-
-def _count(size: int, tile: int) -> int:
-    return -(-size // tile)
+    return f"{spec.k} * tl.num_programs(2)" if ceil_div(spec.k, tile.k) > UNROLLED else str(spec.k)
 
 
 def _describe(spec: MatmulSpec, tile: Tile) -> str:

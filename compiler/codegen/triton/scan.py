@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from math import prod
 
+from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.spelling import COMPUTE, HELPERS, SCANS, index_text, literal, spell
-from compiler.codegen.triton.task import Argument, Task, ceil_div, extra_arguments, memory, power_of_two, warps_for
+from compiler.codegen.triton.task import Task, task_of, warps_for
 from compiler.index import Index, Var
 from compiler.ir.graph import Node
 
@@ -27,8 +28,7 @@ def scan_tasks(node: Node) -> list[Task]:
     beside = min(power_of_two(lanes), BLOCK // along)
     masks = {"r": "lanes"} if lanes % beside else {}
     masks |= {"n": "inside"} if length % along else {}
-    names = {v: f"a{i}" for i, v in enumerate(node.body.inputs())}
-    body = Body(node.body, names, masks)
+    body = Body(node.body, masks)
 
     top = Scope()
     top(f"r = tl.program_id(0) * {beside} + tl.arange(0, {beside})[:, None]")
@@ -56,10 +56,6 @@ def scan_tasks(node: Node) -> list[Task]:
         top.block(f"for start in range(0, {length}, {along}):", step.lines)
     else:
         top(*step.lines)
-    inputs = [Argument(f"a{i}", node.inputs[i]) for i in range(len(names))]
-    outputs = [Argument("o0", node.outputs[0]), *extra_arguments(body)]
     summary = f"{op.name} along axis {axis} of {value.type}."
-    places = memory(inputs), memory(outputs)
     grid = (ceil_div(lanes, beside), 1, 1)
-    warps = warps_for(along * beside)
-    return [Task(op.name, summary, top.lines, inputs + outputs, grid, warps, [node], *places)]
+    return [task_of(node, body, op.name, summary, top.lines, grid, warps_for(along * beside))]

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from math import prod
 
+from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.reduction import start
 from compiler.codegen.triton.sparse import NOWHERE, is_sparse
 from compiler.codegen.triton.spelling import COMPUTE, TYPES, index_text, is_large, spell
-from compiler.codegen.triton.task import (
-    Argument,
-    Task,
-    ceil_div,
-    extra_arguments,
-    full,
-    memory,
-    power_of_two,
-    warps_for,
-)
+from compiler.codegen.triton.task import Argument, Task, full, task_of, warps_for
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType
@@ -41,13 +33,10 @@ def scatter_tasks(node: Node) -> list[Task]:
         kernel.first_rows(compact)
     else:
         kernel.rows()
-    inputs = [Argument(f"a{i}", node.inputs[i]) for i, v in enumerate(node.body.inputs()) if v in kernel.read]
     part = TensorType(scatter.output.dtype, scatter.inputs[1].shape) if sparse else None
     outputs = [Argument(f"o{i}", v, part=part if i == 0 else None) for i, v in enumerate(node.outputs)]
-    outputs += extra_arguments(kernel.body)
-    places = memory(inputs), memory(outputs)
-    lines = kernel.top.lines
-    task = Task(scatter.op.name, kernel.summary, lines, inputs + outputs, kernel.grid, kernel.warps, [node], *places)
+    name, lines = scatter.op.name, kernel.top.lines
+    task = task_of(node, kernel.body, name, kernel.summary, lines, kernel.grid, kernel.warps, (), outputs)
     if compact:
         return [_filled(node, node.outputs[1], NOWHERE), task]
     return [_filled(node, node.outputs[0], 0), task] if sparse else [task]
@@ -70,16 +59,11 @@ class _Scatter:
     def __init__(self, node: Node, scatter: Node) -> None:
         assert node.body is not None
         self.graph, self.scatter = node.body, scatter
-        self.names = {v: f"a{i}" for i, v in enumerate(self.graph.inputs())}
-        self.body = Body(self.graph, self.names, {})
+        self.body = Body(self.graph, {})
         self.top = Scope()
         self.grid = (1, 1, 1)
         self.warps = self.pick = self.glance = 1
         self.summary = ""
-
-    @property
-    def read(self) -> set[object]:
-        return {value for value, _ in self.body.loaded}
 
     def rows(self) -> None:
         """A program adds up the rows that go to one row of the result.

@@ -6,9 +6,10 @@ GPU. There is no limit to its length.
 
 from __future__ import annotations
 
+from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.spelling import spell
-from compiler.codegen.triton.task import Argument, Task, ceil_div, extra_arguments, memory, power_of_two, warps_for
+from compiler.codegen.triton.task import Task, task_of, warps_for
 from compiler.index import Index, Var
 from compiler.ir.graph import Node
 
@@ -31,8 +32,7 @@ def sort_tasks(node: Node) -> list[Task]:
     own, glance = min(ELEMENTS, power_of_two(length)), min(GLANCE, power_of_two(length))
     masks = {"c": "cols"} if length % own else {}
     masks |= {"n": "near"} if length % glance else {}
-    names = {v: f"a{i}" for i, v in enumerate(node.body.inputs())}
-    body = Body(node.body, names, masks)
+    body = Body(node.body, masks)
     row = Index.of(Var("r", max(rows, 2))) * length
 
     top = Scope()
@@ -55,9 +55,6 @@ def sort_tasks(node: Node) -> list[Task]:
     top.block(f"for start in range(0, {length}, {glance}):", look.lines)
     kept = f"(place < {count})" if count < length else ""
     top(f"tl.store(o0 + r * {count} + place, c{body.mask(['c'], kept)})")
-    inputs = [Argument(f"a{i}", node.inputs[i]) for i in range(len(names))]
-    outputs = [Argument("o0", node.outputs[0]), *extra_arguments(body)]
     summary = f"The places of the first {count} of {x.type} in {'descending ' * sort.attrs['descending']}order."
-    places = memory(inputs), memory(outputs)
     grid = (rows, ceil_div(length, own), 1)
-    return [Task("argsort", summary, top.lines, inputs + outputs, grid, warps_for(own * glance), [node], *places)]
+    return [task_of(node, body, "argsort", summary, top.lines, grid, warps_for(own * glance))]

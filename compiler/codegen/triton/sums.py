@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from math import prod
 
+from compiler.codegen.sizes import ceil_div
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
 from compiler.codegen.triton.matmul import MatmulSpec, Tile, numbers
-from compiler.codegen.triton.task import Argument, ceil_div
+from compiler.codegen.triton.task import Argument
 from compiler.domain import reduction_class, reduction_of
 from compiler.index import Index
 from compiler.ir.graph import Node

@@ -169,18 +169,35 @@ class Task:
         return tuple(dict.fromkeys(str(n.loc) for n in self.nodes))
 
 
+def task_of(
+    node: Node,
+    body: Body,
+    name: str,
+    summary: str,
+    lines: list[str],
+    grid: tuple[int, int, int],
+    warps: int,
+    inputs: Sequence[Argument] = (),
+    outputs: Sequence[Argument] | None = None,
+    shared: Sequence[Argument] = (),
+    stages: int = 3,
+    streamed: frozenset[Storage] = frozenset(),
+) -> Task:
+    """The launch of the kernel ``lines`` of ``node``, whose expressions are those of ``body``.
+
+    ``inputs`` are read besides what the body reads, ``outputs`` are written, by default the node's own; ``shared`` are
+    both.
+    """
+    read = [*inputs, *(Argument(f"a{i}", node.inputs[i]) for i in body.used)]
+    written = [Argument(f"o{i}", v) for i, v in enumerate(node.outputs)] if outputs is None else [*outputs]
+    arguments = [*read, *written, *extra_arguments(body), *shared]
+    reads, writes = memory([*read, *shared]), memory([*written, *shared])
+    return Task(name, summary, lines, arguments, grid, warps, [node], reads, writes, stages, streamed)
+
+
 def memory(arguments: Sequence[Argument]) -> list[Memory]:
     """What of the step's memory ``arguments`` pass."""
     return [a.place for a in arguments if isinstance(a.place, (Value, Scratch))]
-
-
-def power_of_two(n: int) -> int:
-    """The least power of two that is not below ``n``."""
-    return 1 << max(n - 1, 0).bit_length()
-
-
-def ceil_div(a: int, b: int) -> int:
-    return -(-a // b)
 
 
 def warps_for(elements: int) -> int:

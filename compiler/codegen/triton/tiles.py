@@ -12,20 +12,12 @@ from math import prod
 
 from compiler.codegen import body
 from compiler.codegen.kernel import Kernel, Sink
+from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
 from compiler.codegen.triton.spelling import COMPUTE, is_large
-from compiler.codegen.triton.task import (
-    Argument,
-    Task,
-    ceil_div,
-    extra_arguments,
-    kernel_name,
-    memory,
-    power_of_two,
-    warps_for,
-)
+from compiler.codegen.triton.task import Argument, Task, kernel_name, task_of, warps_for
 from compiler.domain import evaluated
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, TensorType, f32
@@ -57,7 +49,6 @@ class Tiles:
         self.rows, self.columns = kernel.rows, kernel.columns
         self.sinks = {sink: value.producer for value, sink in kernel.sinks.items() if value.producer is not None}
         self.combines: list[Task | Shareable] = []
-        self.names = {v: f"a{i}" for i, v in enumerate(kernel.inputs)}
         self._choose_tile()
 
     # Choosing a tile
@@ -98,33 +89,19 @@ class Tiles:
     # Writing
 
     def task(self) -> Task:
-        self.body = Body(self.graph, self.names, self.masks)
+        self.body = Body(self.graph, self.masks)
         self.body.reduced = self._reduce
         self.partials: dict[int, Scratch] = {}
         text = self._write()
-        params, outputs = self.graph.inputs(), self.outputs
-        used = [i for i, v in enumerate(params) if any(root is v for root, _ in self.body.loaded) or self._table(v)]
-        arguments = [Argument(f"a{i}", self.node.inputs[i]) for i in used]
-        for i in range(len(outputs)):
-            if i in self.partials:
-                arguments.append(Argument(f"p{i}", self.partials[i]))
-            else:
-                arguments.append(Argument(f"o{i}", self.node.outputs[i]))
-        arguments += extra_arguments(self.body)
+        outputs = [
+            Argument(f"p{i}", self.partials[i]) if i in self.partials else Argument(f"o{i}", v)
+            for i, v in enumerate(self.node.outputs)
+        ]
         ops = [n.op.name for n in self.graph.nodes if n.op.name in self.body.ops or n.op.kind == "reduce"]
-        reads = memory([a for a in arguments if a.name.startswith("a")])
-        writes = memory([a for a in arguments if not a.name.startswith("a")])
-        return Task(
-            kernel_name(self.kernel.kind, ops),
-            f"{self.rows} x {self.columns}: {', '.join(dict.fromkeys(ops)) or 'copy'}.",
-            text,
-            arguments,
-            (self.chunks, self.blocks, 1),
-            self.warps,
-            [self.node],
-            reads,
-            writes,
-            streamed=self._streamed(),
+        summary = f"{self.rows} x {self.columns}: {', '.join(dict.fromkeys(ops)) or 'copy'}."
+        name, grid = kernel_name(self.kernel.kind, ops), (self.chunks, self.blocks, 1)
+        return task_of(
+            self.node, self.body, name, summary, text, grid, self.warps, (), outputs, streamed=self._streamed()
         )
 
     def _streamed(self) -> frozenset[Value]:

@@ -7,10 +7,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from compiler.codegen.sizes import ceil_div
 from compiler.codegen.triton.factors import Operand
 from compiler.codegen.triton.matmul import GPUS, MatmulSpec, Tile, config, grid, matmul_source, parts
 from compiler.codegen.triton.prelude import prelude
-from compiler.codegen.triton.task import ceil_div
 from runtime.triton.aot import compile_kernel, load_module
 from runtime.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
 
