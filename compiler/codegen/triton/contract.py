@@ -30,7 +30,7 @@ def contract_tasks(node: Node, target: str, windows: Windows) -> list[Task | Sha
     n = dot.output.shape[-1]
     compute = SIGNATURE[dot.inputs[0].dtype]
     factors = [_factor(value, tile) for value, tile in zip(dot.inputs, ("x", "y"))]
-    spec = MatmulSpec("", tuple(batch), m, n, k, factors[0][2], factors[1][2], compute, (), ())
+    spec = MatmulSpec(tuple(batch), m, n, k, factors[0][2], factors[1][2], compute)
     roots = [(root, offset) for root, offset, _ in factors]
     return product_tasks("dot", node, dot, spec, roots, _place(dot), target, windows)
 

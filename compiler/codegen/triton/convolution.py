@@ -145,7 +145,7 @@ def _convolution(
     else:
         result = [(o * p.step).shifted(p.first) for o, p in zip(at, phase, strict=True)]
     place = join([number, b * m + i, *result], (images, groups * m, *whole))
-    spec = MatmulSpec("", (groups,), m, n, k, _strided(filters), seen, SIGNATURE[x.dtype], (), ())
+    spec = MatmulSpec((groups,), m, n, k, _strided(filters), seen, SIGNATURE[x.dtype])
     roots = [(weight_root, 0), (image_root, 0)]
     return product_tasks("convolution", node, op, spec, roots, place, target, windows)
 
@@ -187,6 +187,6 @@ def _gradient(node: Node, op: Node, target: str, windows: Windows) -> list[Task 
     places = [(o * s + t * d).shifted(-p) for o, t, s, d, p in steps]
     right, right_root = _gathered(x, join([number, b * depth + c, *places], x.shape), _seen(places, x.shape[2:]))
 
-    spec = MatmulSpec("", (groups,), m, n, k, left, right, SIGNATURE[x.dtype], (), ())
+    spec = MatmulSpec((groups,), m, n, k, left, right, SIGNATURE[x.dtype])
     roots = [(left_root, 0), (right_root, 0)]
     return product_tasks("weight_gradient", node, op, spec, roots, (b * m + i) * n + j, target, windows)

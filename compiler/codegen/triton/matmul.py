@@ -29,16 +29,13 @@ DOTS = ("bf16", "fp16", "fp32")
 class MatmulSpec:
     """One product: its sizes, its factors, and what becomes of the sums.
 
-    `compute` is the type in which elements are multiplied; sums are fp32. With `tf32`, fp32 factors are cut to 10 bits
-    of mantissa for the tensor cores. `params` are the kernel's arguments after `lhs` and `rhs`.
+    `compute` is the type in which elements are multiplied; sums are fp32.
 
     `epilogue` are statements on `acc` (BM, BN), fp32, with the indices `i` (BM, 1), `j` (1, BN) and, in a batch, the
-    flat index `b`. In them `mask=rows`, `mask=cols` and `mask=mask` restrict an access to valid i, to valid j and to
-    both; where all are valid they vanish, with an `other=` that follows. Beyond the edge `acc` is whatever the epilogue
-    makes of zero, so a sum over a block selects with `rows` or `cols`, which exist where that edge is ragged.
+    flat index `b`. The conditions `rows` and `cols` exist where that edge is ragged. Beyond the edge
+    `acc` is whatever the epilogue makes of zero.
     """
 
-    name: str
     batch: tuple[int, ...]
     m: int
     n: int
@@ -46,9 +43,7 @@ class MatmulSpec:
     a: Factor
     b: Factor
     compute: str
-    params: tuple[str, ...]
-    epilogue: tuple[str, ...]
-    tf32: bool = False
+    epilogue: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +122,7 @@ def config(spec: MatmulSpec, target: str) -> Tile:
         shape = min(((PLAIN, PLAIN, count) for count in splits(PLAIN, PLAIN)), key=cost)
         return Tile(PLAIN, PLAIN, PLAIN, warps=4, stages=2, splits=_splits(spec.k, PLAIN, shape[2]))
     item = max(ITEM_BYTES[spec.a.dtype], ITEM_BYTES[spec.b.dtype])
-    ieee = spec.compute == "fp32" and not spec.tf32
+    ieee = spec.compute == "fp32"
     heavy = len(spec.epilogue) > HEAVY or any("uniform(" in line for line in spec.epilogue)
     if not (spec.a.is_aligned and spec.b.is_aligned):
         largest = 64 * 64  # loads of single elements pass through registers
@@ -172,18 +167,6 @@ def numbers(tiles: int, batch: int) -> tuple[str, str]:
     return f"tl.program_id(0) % {tiles}" if tiles > 1 else "0", f"tl.program_id(0) // {tiles}"
 
 
-def matmul_source(spec: MatmulSpec, tile: Tile) -> str:
-    """The text of one `@triton.jit` function of (lhs, rhs, *params), without imports.
-
-    Where k is split, two more parameters are ``parts``, memory for the partial sums of every split of all tiles, and
-    ``ended``, an i64 for each tile, which is zero before and after a launch.
-    """
-    summary, lines = matmul_lines(spec, tile)
-    more = ("parts", "ended") if tile.splits > 1 else ()
-    head = f"def {spec.name}({', '.join(('lhs', 'rhs', *spec.params, *more))}):"
-    return "\n".join(["@triton.jit", head, *_indented(f'"""{summary}"""', *lines)]) + "\n"
-
-
 def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
     """What the kernel does in a sentence, and its statements."""
     rows, cols = bool(spec.m % tile.m), bool(spec.n % tile.n)
@@ -193,7 +176,7 @@ def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
         (spec.a, Side(True, tile.m, tile.k, spec.k, rows, large, first)),
         (spec.b, Side(False, tile.n, tile.k, spec.k, cols, large, first)),
     )
-    precision = f', input_precision="{"tf32" if spec.tf32 else "ieee"}"' if spec.compute == "fp32" else ""
+    precision = ', input_precision="ieee"' if spec.compute == "fp32" else ""
     wide = ".to(tl.int64)" if large else ""
     plain = spec.compute not in DOTS
     zeros = TYPES[spec.compute] if plain else "tl.float32"
@@ -210,7 +193,6 @@ def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
     counter = "start" if any(re.search(r"\bstart\b", line) for line in loop) else "_"
     span = ceil_div(ceil_div(spec.k, tile.k), tile.splits) * tile.k
     ends = f"first, tl.minimum(first + {span}, {spec.k})" if first else f"0, {_end(spec, tile)}"
-    after = [_with_masks(line, rows, cols) for line in spec.epilogue]
     body = [
         *_tile_order(down, right, own),
         f"i = {_indices('row', tile.m, spec.m, wide)}[:, None]",
@@ -224,13 +206,13 @@ def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
         f"acc = tl.zeros(({tile.m}, {tile.n}), {zeros})",
         f"for {counter} in range({ends}, {tile.k}):",
         *_indented(*loop),
-        *(_joined(spec, tile, own, after) if first else after),
+        *(_joined(spec, tile, own) if first else spec.epilogue),
     ]
     return _describe(spec, tile), body
 
 
-def _joined(spec: MatmulSpec, tile: Tile, own: str, after: list[str]) -> list[str]:
-    """Statements that leave partial sums, and those ``after`` the last program has added them up."""
+def _joined(spec: MatmulSpec, tile: Tile, own: str) -> list[str]:
+    """Statements that leave partial sums; the last program adds them up and goes on with the epilogue."""
     count, elements = parts(spec, tile)
     batch = prod(spec.batch)
     number = (
@@ -249,7 +231,7 @@ def _joined(spec: MatmulSpec, tile: Tile, own: str, after: list[str]) -> list[st
             'acc = tl.load(part, cache_modifier=".cg")',
             f"for split in range(1, {tile.splits}):",
             f'    acc += tl.load(part + split{wide} * {elements}, cache_modifier=".cg")',
-            *after,
+            *spec.epilogue,
         ),
     ]
 
@@ -309,18 +291,6 @@ def _is_large(spec: MatmulSpec) -> bool:
     left = spec.a.extent((*spec.batch, spec.m, spec.k))
     right = spec.b.extent((*spec.batch, spec.k, spec.n))
     return is_large(max(left, right, prod(spec.batch) * spec.m * spec.n))
-
-
-def _with_masks(line: str, rows: bool, cols: bool) -> str:
-    """An epilogue line with its masks spelled out, or left out where they hold everywhere."""
-    both = " & ".join(["rows"] * rows + ["cols"] * cols)
-    meanings = {"rows": "rows" * rows, "cols": "cols" * cols, "mask": both}
-
-    def spell(match: re.Match[str]) -> str:
-        meaning = meanings[match["mask"]]
-        return f", mask={meaning}{match['other'] or ''}" if meaning else ""
-
-    return re.sub(r", mask=(?P<mask>rows|cols|mask)\b(?P<other>, other=[^,()]+)?", spell, line)
 
 
 def _indented(*lines: str) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from compiler.codegen.sizes import ceil_div
 from compiler.codegen.triton.factors import Operand
-from compiler.codegen.triton.matmul import GPUS, MatmulSpec, Tile, config, grid, matmul_source, parts
+from compiler.codegen.triton.matmul import GPUS, MatmulSpec, Tile, config, grid, matmul_lines, parts
 from compiler.codegen.triton.prelude import prelude
 from runtime.triton.aot import compile_kernel, load_module
 from runtime.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
@@ -18,7 +18,7 @@ NUMPY = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "fp32": np.float32}
 TRITON = {"bf16": "tl.bfloat16", "fp16": "tl.float16", "fp32": "tl.float32"}
 
 
-def product(m, n, k, *, dtypes=("bf16", "bf16"), compute="bf16", layout="NN", batch=(), **options) -> MatmulSpec:
+def product(m, n, k, *, dtypes=("bf16", "bf16"), compute="bf16", layout="NN", batch=()) -> MatmulSpec:
     """C = A @ B with contiguous factors; layout "T" stores a factor transposed. C has the compute type."""
     strides = [(k, 1) if layout[0] == "N" else (1, m), (n, 1) if layout[1] == "N" else (1, k)]
     sizes = [m * k, k * n]
@@ -26,7 +26,7 @@ def product(m, n, k, *, dtypes=("bf16", "bf16"), compute="bf16", layout="NN", ba
     a, b = (Operand(dtype, (*outer, *inner)) for dtype, outer, inner in zip(dtypes, lead, strides))
     at = f"b * {m * n} + i * {n} + j" if np.prod(batch) > 1 else f"i * {n} + j"
     store = f"tl.store(out + {at}, acc.to({TRITON[compute]}), mask=mask)"
-    return MatmulSpec("product", batch, m, n, k, a, b, compute, ("out",), (store,), **options)
+    return MatmulSpec(batch, m, n, k, a, b, compute, (store,))
 
 
 def factors(spec: MatmulSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -41,8 +41,29 @@ def factors(spec: MatmulSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
     return result[0], result[2], result[1], result[3]
 
 
-def module(spec: MatmulSpec, tile: Tile) -> str:
-    body = matmul_source(spec, tile)
+def with_masks(line: str, rows: bool, cols: bool) -> str:
+    """The line of an epilogue; ``mask=rows``, ``mask=cols``, ``mask=mask`` stay only where an edge is ragged."""
+    both = " & ".join(["rows"] * rows + ["cols"] * cols)
+    meanings = {"rows": "rows" * rows, "cols": "cols" * cols, "mask": both}
+
+    def spell(match: re.Match[str]) -> str:
+        meaning = meanings[match["mask"]]
+        return f", mask={meaning}{match['other'] or ''}" if meaning else ""
+
+    return re.sub(r", mask=(?P<mask>rows|cols|mask)\b(?P<other>, other=[^,()]+)?", spell, line)
+
+
+def matmul_source(spec: MatmulSpec, tile: Tile, params: tuple[str, ...] = ("out",), name: str = "product") -> str:
+    """The text of one function of (lhs, rhs, *params), without imports."""
+    lines = [with_masks(line, bool(spec.m % tile.m), bool(spec.n % tile.n)) for line in spec.epilogue]
+    summary, body = matmul_lines(replace(spec, epilogue=tuple(lines)), tile)
+    shared = ("parts", "ended") if tile.splits > 1 else ()
+    head = f"def {name}({', '.join(('lhs', 'rhs', *params, *shared))}):"
+    return "\n".join(["@triton.jit", head, *(f"    {line}" for line in (f'"""{summary}"""', *body))]) + "\n"
+
+
+def module(spec: MatmulSpec, tile: Tile, params: tuple[str, ...] = ("out",), name: str = "product") -> str:
+    body = matmul_source(spec, tile, params, name)
     return f"{prelude(body)}\n\n{body}"
 
 
@@ -116,12 +137,12 @@ def test_prologue_and_epilogue(interpret):
         "tl.store(sums + row * 50 + j, tl.sum(tl.where(rows, acc, 0.0), 0)[None, :], mask=cols)",
     )
     params = ("scale", "bias", "out", "sums")
-    spec = replace(spec, a=replace(spec.a, prologue=scale), params=params, epilogue=epilogue)
+    spec = replace(spec, a=replace(spec.a, prologue=scale), epilogue=epilogue)
     lhs, rhs, a, b = factors(spec)
     rng = np.random.default_rng(0)
     s, bias = rng.standard_normal(48).astype(np.float32), rng.standard_normal(50).astype(np.float32)
     arguments = [lhs, rhs, s, bias, np.zeros((40, 50), np.float32), np.zeros((3, 50), np.float32)]
-    *_, out, sums = interpret(module(spec, SMALL), "product", grid(spec, SMALL), arguments)
+    *_, out, sums = interpret(module(spec, SMALL, params), "product", grid(spec, SMALL), arguments)
     expected = np.maximum((a * s) @ b + bias, 0)
     np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(sums[1], expected[16:32].sum(0), rtol=1e-5, atol=1e-5)
@@ -129,7 +150,7 @@ def test_prologue_and_epilogue(interpret):
 
 def test_masks_stand_only_at_ragged_edges():
     epilogue = ("acc += tl.load(bias + j, mask=cols, other=0.0)", "tl.store(out + i + j, acc, mask=mask)")
-    spec = replace(product(32, 64, 32), params=("bias", "out"), epilogue=epilogue)
+    spec = replace(product(32, 64, 32), epilogue=epilogue)
 
     def accesses(m, n, k):
         text = matmul_source(replace(spec, m=m, n=n, k=k), SMALL)
@@ -151,14 +172,12 @@ def test_masks_stand_only_at_ragged_edges():
 def test_the_text_reads_well(golden):
     spec = replace(
         product(1024, 3072, 768, layout="NT", dtypes=("fp32", "bf16")),
-        name="linear_relu",
-        params=("bias", "out"),
         epilogue=(
             "acc += tl.load(bias + j)",
             "tl.store(out + i * 3072 + j, tl.maximum(acc, 0.0).to(tl.bfloat16), mask=mask)",
         ),
     )
-    golden("triton/linear_relu.txt", module(spec, config(spec, "sm_80")))
+    golden("triton/linear_relu.txt", module(spec, config(spec, "sm_80"), ("bias", "out"), "linear_relu"))
 
 
 GELU = (
@@ -173,7 +192,6 @@ MACHINE_CODE = {
     "small": product(64, 10, 512, layout="NT"),
     "odd strides": product(1001, 65, 99),
     "batch": product(256, 256, 64, batch=(8, 12), layout="NT"),
-    "tf32": product(1024, 1024, 1024, dtypes=("fp32", "fp32"), compute="fp32", tf32=True),
     "ieee": product(1024, 1024, 1024, dtypes=("fp32", "fp32"), compute="fp32"),
 }
 
@@ -182,10 +200,10 @@ MACHINE_CODE = {
 @pytest.mark.parametrize("case", MACHINE_CODE)
 def test_machine_code(case, target):
     spec = MACHINE_CODE[case]
-    spec = replace(spec, params=("bias", "out"), epilogue=(*GELU, *spec.epilogue))
+    spec = replace(spec, epilogue=(*GELU, *spec.epilogue))
     tile = config(spec, target)
     kernel = compile_kernel(
-        load_module(module(spec, tile)).product,
+        load_module(module(spec, tile, ("bias", "out"))).product,
         signature(spec, tile, bias="*fp32", out=f"*{spec.compute}"),
         target=target,
         num_warps=tile.warps,
@@ -257,10 +275,10 @@ def test_indices_past_32_bits_are_computed_in_64():
 def test_random_numbers_in_the_epilogue_do_not_spill(target):
     draw = "keep = uniform(tl.load(state), tl.load(state + 1), i * 384 + j) >= 0.1"
     store = "tl.store(out + i * 384 + j, tl.where(keep, acc * 1.25, 0.0), mask=mask)"
-    spec = replace(product(8192, 384, 1536), params=("state", "out"), epilogue=(draw, store))
+    spec = replace(product(8192, 384, 1536), epilogue=(draw, store))
     tile = config(spec, target)
     kernel = compile_kernel(
-        load_module(module(spec, tile)).product,
+        load_module(module(spec, tile, ("state", "out"))).product,
         signature(spec, tile, state="*i64", out="*fp32"),
         target=target,
         num_warps=tile.warps,
