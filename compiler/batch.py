@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Node, Param, Value
-from compiler.ir.op import OPS, Op, castable
+from compiler.ir.op import OPS, Op, as_cast
 from compiler.ir.replay import ExpandingBuilder
 from compiler.ir.types import TensorType
 from compiler.ops.loop import Parts as LoopParts
@@ -158,11 +158,10 @@ def _maps_rows(node: Node, parts: Sequence[Part]) -> bool:
 
 def _composite(node: Node, parts: Sequence[Part]) -> Found:
     """The parts of the results, from the expansion of ``node`` on the whole batch; a mean is taken for a sum."""
-    attrs = {k: v for k, v in node.attrs.items() if k != "autocast"}
-    to = node.attrs.get("autocast")
+    types, attrs = as_cast([v.type for v in node.inputs], node.attrs)
     if attrs.get("reduction") == "mean":
-        attrs["reduction"] = "sum"
-    operands = [Value(v.type.with_dtype(to) if to and castable(v.dtype) else v.type) for v in node.inputs]
+        attrs = {**attrs, "reduction": "sum"}
+    operands = [Value(t) for t in types]
     builder = ExpandingBuilder()
     with using(builder):
         results = node.op.expansion(*operands, **attrs)

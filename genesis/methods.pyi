@@ -386,7 +386,7 @@ class Methods:
         """The inner product of two vectors."""
     def double(self) -> Tensor:
         """In float64."""
-    def dsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    def dsplit(self, indices_or_sections: builtins.int | Sequence[builtins.int]) -> tuple[Tensor, ...]:
         """Equal parts, or parts cut at indices, along the third dimension."""
     def eq(self, other: Any) -> Tensor:
         """``eq`` of each element; operands broadcast and promote."""
@@ -440,9 +440,9 @@ class Methods:
         """The first dimension reversed; a copy."""
     def float(self) -> Tensor:
         """In float32."""
-    def float_power(self, exponent: Any) -> Tensor:
+    def float_power(self, exponent: builtins.float | Tensor) -> Tensor:
         """``input ** exponent`` in float64."""
-    def float_power_(self, exponent: Any) -> Tensor:
+    def float_power_(self, exponent: builtins.float | Tensor) -> Tensor:
         """In place: ``input ** exponent`` in float64."""
     def floor(self) -> Tensor:
         """``floor`` of each element; integers count as float32 where the result is a fraction."""
@@ -508,10 +508,15 @@ class Methods:
     def histc(self, bins: builtins.int = 100, min: builtins.float = 0, max: builtins.float = 0) -> Tensor:
         """How many elements are in each of ``bins`` equal intervals from ``min`` to ``max``, both included."""
     def histogram(
-        self, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False
+        self,
+        bins: builtins.int | Tensor,
+        *,
+        range: Sequence[builtins.float] | None = None,
+        weight: Tensor | None = None,
+        density: builtins.bool = False,
     ) -> Histogram:
         """How many elements (or the sum of their weights) are between the edges ``bins``, or in so many equal intervals."""
-    def hsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    def hsplit(self, indices_or_sections: builtins.int | Sequence[builtins.int]) -> tuple[Tensor, ...]:
         """Equal parts, or parts cut at indices, along the second dimension; of a vector along the first."""
     def hypot(self, other: Any) -> Tensor:
         """``hypot`` of each element; operands broadcast and promote."""
@@ -1075,7 +1080,9 @@ class Methods:
         """``tanh`` of each element; integers count as float32 where the result is a fraction."""
     def tanh_(self) -> Tensor:
         """In place: ``tanh`` of each element; integers count as float32 where the result is a fraction."""
-    def tensor_split(self, indices_or_sections: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+    def tensor_split(
+        self, indices_or_sections: builtins.int | Sequence[builtins.int] | Tensor, dim: builtins.int = 0
+    ) -> tuple[Tensor, ...]:
         """Views of so many parts, the first ones longer by one where it does not divide; or of parts cut at indices."""
     def tile(self, *dims: Any) -> Tensor:
         """The tensor repeated ``dims`` times along its last dimensions, or along new ones in front."""
@@ -1157,7 +1164,7 @@ class Methods:
         """In another shape, without a copy; of a dtype: the same memory read as that dtype."""
     def view_as(self, other: Tensor) -> Tensor:
         """In the shape of ``other``, without a copy."""
-    def vsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    def vsplit(self, indices_or_sections: builtins.int | Sequence[builtins.int]) -> tuple[Tensor, ...]:
         """Equal parts, or parts cut at indices, along the first dimension."""
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """The tensor where ``condition`` holds, else ``other``."""

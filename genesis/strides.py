@@ -16,7 +16,7 @@ from typing import Any
 from compiler.ir.ambient import using
 from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Value
-from compiler.ir.op import Op, o
+from compiler.ir.op import Op, as_cast, o
 from compiler.ir.types import Shape, TensorType
 from compiler.ops.layout import slice_length
 from genesis.bits import BITS
@@ -256,8 +256,9 @@ def _is_elementwise(
     if op.kind != "composite" or op.expand is None:
         return op.kind == "pointwise" or op is o.detach
     builder = GraphBuilder()
+    types, given = as_cast(inputs, dict(attrs))
     with using(builder):
-        op.expand(o, *map(Value, inputs), **{k: v for k, v in attrs if k != "autocast"})
+        op.expand(o, *map(Value, types), **given)
     return all(
         node.op in (o.constant, o.uniform)
         or _is_elementwise(

@@ -240,10 +240,7 @@ class Op:
         """
         if self.infer_body is not None and body is not None:
             return self.infer_body(types, body, attrs)
-        target = attrs.get("autocast")
-        if target is not None:
-            types = [t.with_dtype(target) if castable(t.dtype) else t for t in types]
-            attrs = {k: v for k, v in attrs.items() if k != "autocast"}
+        types, attrs = as_cast(types, attrs)
         result = self.infer(*types, **attrs)
         return (result,) if isinstance(result, TensorType) else tuple(result)
 
@@ -310,6 +307,15 @@ def register(op: Op) -> Op:
 def castable(dtype: DType) -> bool:
     """Whether autocast may touch this type: f16, bf16 and f32 only."""
     return dtype is f32 or dtype.is_half
+
+
+def as_cast(types: Sequence[TensorType], attrs: dict[str, Any]) -> tuple[Sequence[TensorType], dict[str, Any]]:
+    """The types of operands behind the casts that the attribute ``autocast`` stands for, and the other attributes."""
+    target = attrs.get("autocast")
+    if target is None:
+        return types, attrs
+    cast = [t.with_dtype(target) if castable(t.dtype) else t for t in types]
+    return cast, {k: v for k, v in attrs.items() if k != "autocast"}
 
 
 def autocast_target(op: Op, types: Sequence[TensorType], low: DType, device: str) -> DType | None:

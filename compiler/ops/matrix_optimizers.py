@@ -25,7 +25,7 @@ def _adafactor(o: OpSet, p: Value, g: Value, *rest: Value, factored: bool, maxim
     g = o.neg(g) if maximize else g
     t = o.cast(step, to=f64)
     new = o.pow(t, beta2_decay)
-    rate = o.mul(o.maximum(eps2, _root_mean_square(o, p)), o.minimum(lr, o.rsqrt(t)))
+    rate = o.mul(_greater(o, eps2, _root_mean_square(o, p)), o.minimum(lr, o.rsqrt(t)))
     p = o.mul(p, o.sub(1.0, o.mul(lr, weight_decay)))
     square = o.mul(g, g)
     if factored:
@@ -38,8 +38,13 @@ def _adafactor(o: OpSet, p: Value, g: Value, *rest: Value, factored: bool, maxim
         variance = o.add(rest[0], o.mul(o.sub(square, rest[0]), new))
         kept = [variance]
     update = o.mul(o.rsqrt(o.maximum(variance, o.mul(eps1, eps1))), g)
-    limited = o.div(rate, o.maximum(1.0, o.div(_root_mean_square(o, update), d)))
+    limited = o.div(rate, _greater(o, o.constant(value=1.0, dtype=f64), o.div(_root_mean_square(o, update), d)))
     return o.sub(p, o.mul(update, limited)), *kept
+
+
+def _greater(o: OpSet, x: Value, y: Value) -> Value:
+    """The greater of two numbers, and ``x`` where ``y`` is NaN, as Python's ``max`` says in PyTorch."""
+    return o.where(o.gt(y, x), y, x)
 
 
 def _root_mean_square(o: OpSet, x: Value) -> Value:

@@ -409,7 +409,7 @@ def _rprop(
     g = o.neg(g) if maximize else g
     agreement = o.mul(g, last)
     turned = o.lt(agreement, 0.0)
-    factor = o.where(turned, low, o.where(o.gt(agreement, 0.0), high, o.where(o.eq(agreement, 0.0), 1.0, agreement)))
+    factor = o.where(turned, low, o.where(o.gt(agreement, 0.0), high, 1.0))
     size = o.minimum(o.maximum(o.mul(size, factor), smallest), largest)
     g = o.where(turned, 0.0, g)
     return o.sub(p, o.mul(o.sign(g), size)), g, size

@@ -62,11 +62,16 @@ def _infer(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
     return TensorType(x.dtype, reduced_shape(x.shape, axes, keepdim))
 
 
+def refuse_empty(x: TensorType, axes: Sequence[int]) -> None:
+    """Raise AxisError for a reduction over no elements that has no value then."""
+    if any(x.shape[a] == 0 for a in axes):
+        raise AxisError(f"the reduction has no identity and the dimension is empty (shape {list(x.shape)})")
+
+
 def _needs_elements(infer: Callable[..., TensorType]) -> Callable[..., TensorType]:
     def check(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:
         result = infer(x, axes=axes, keepdim=keepdim)
-        if any(x.shape[a] == 0 for a in axes):
-            raise AxisError(f"the reduction has no identity and the dimension is empty (shape {list(x.shape)})")
+        refuse_empty(x, axes)
         return result
 
     return check

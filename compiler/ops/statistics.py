@@ -15,7 +15,7 @@ from compiler.ir.types import TensorType
 from compiler.ops.composite import composite
 from compiler.ops.contract import accumulator
 from compiler.ops.elementwise import FP32_ON_CUDA
-from compiler.ops.reduce import spread
+from compiler.ops.reduce import refuse_empty, spread
 from compiler.ops.softmax import count, infer_mean, mean
 
 
@@ -79,6 +79,12 @@ for _name, _expansion, _gradient in (("var", var, _var_gradient), ("std", _std, 
 # Norms
 
 
+def _infer_norm(x: TensorType, p: float, axes: Sequence[int], keepdim: bool) -> TensorType:
+    if p < 0 or isinf(p):
+        refuse_empty(x, axes)
+    return infer_mean(x, tuple(axes), keepdim)
+
+
 def _vector_norm(o: OpSet, x: Value, p: float, axes: Sequence[int], keepdim: bool) -> Value:
     """``sum(|x|**p) ** (1 / p)``; the number of elements that are not 0 for 0, an extremum for the infinities.
 
@@ -119,7 +125,7 @@ def _vector_norm_gradient(o: OpSet, x: Value, y: Value, g: Value, p: float, axes
 composite(
     "vector_norm",
     _vector_norm,
-    _infer,
+    _infer_norm,
     vjp=_reduction_vjp(_vector_norm_gradient),
     attrs={"p": 2.0, "axes": REQUIRED, "keepdim": False},
     autocast=FP32_ON_CUDA,

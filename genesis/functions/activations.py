@@ -12,6 +12,7 @@ from compiler.errors import ChoiceError, DivisionError, GenesisWarning, OpError
 from compiler.ir.location import here
 from compiler.ir.op import o
 from compiler.ops.reduce import normalize_axis
+from genesis.functions.calls import presetting
 from genesis.functions.conversion import detach, into
 from genesis.functions.creation import draw
 from genesis.functions.pointwise import abs, add, cast, clamp, div, le, log, mul, neg, sign, sub, tanh, where
@@ -234,12 +235,8 @@ def softmin(input: Tensor, dim: int | None = None, *, dtype: Any = None) -> Tens
 
 
 def _overwriting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def call(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return function(input, *args, inplace=True, **kwargs)
-
-    call.__name__ = call.__qualname__ = f"{function.__name__}_"
-    call.__doc__ = f"In place: {function.__doc__}"
-    return everywhere(call)
+    name = f"{function.__name__}_"
+    return everywhere(presetting(function, name, f"In place: {function.__doc__}", inplace=True))
 
 
 relu_ = _overwriting(relu)

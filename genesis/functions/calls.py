@@ -59,12 +59,26 @@ def checked(function: F, name: str = "") -> F:
                 raise
             text = text if named else f"{_shown(called, args)}: {text}"
             raise type(error)(text if "\n  at " in text else here(text)) from None
-        except (TypeError, AttributeError, IndexError):
+        except (TypeError, AttributeError, IndexError, ValueError, ZeroDivisionError):
             problem = _misuse(called, takes, args, kwargs)
             if problem is None:
                 raise
             raise problem from None
 
+    return call  # type: ignore[return-value]
+
+
+def presetting(function: F, name: str, doc: str, **preset: Any) -> F:
+    """``function`` with some arguments given: a function of the others, called ``name``."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **preset, **kwargs)
+
+    takes = signature(function)
+    left = [p for p in takes.parameters.values() if p.name not in preset]
+    call.__signature__ = takes.replace(parameters=left)  # type: ignore[attr-defined]
+    call.__name__ = call.__qualname__ = name
+    call.__module__, call.__doc__ = function.__module__, doc
     return call  # type: ignore[return-value]
 
 
@@ -130,6 +144,10 @@ def _no_tensor(name: str, takes: Signature, bound: BoundArguments) -> ArgumentEr
     return None
 
 
+def _sequence(what: str) -> Callable[[Any], bool]:
+    return lambda x: isinstance(x, list | tuple) and all(hasattr(n, what) for n in x)
+
+
 _KINDS: dict[str, Callable[[Any], bool]] = {
     "None": lambda x: x is None,
     "Tensor": lambda x: isinstance(x, Tensor),
@@ -137,7 +155,9 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "int": lambda x: hasattr(x, "__index__"),
     "float": lambda x: hasattr(x, "__float__"),
     "str": lambda x: isinstance(x, str),
-    "Sequence[int]": lambda x: isinstance(x, list | tuple) and all(hasattr(n, "__index__") for n in x),
+    "Sequence[int]": _sequence("__index__"),
+    "Sequence[float]": _sequence("__float__"),
+    "Size": lambda x: _KINDS["int"](x) or _KINDS["Sequence[int]"](x),
 }
 """Whether a value is of a kind, by the text of an annotation."""
 
@@ -150,6 +170,7 @@ def _other_kind(name: str, takes: Signature, bound: BoundArguments) -> ArgumentE
         if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) or not _KINDS.keys() >= set(kinds):
             continue
         if not any(_KINDS[kind](value) for kind in kinds):
-            wanted = " or ".join(kinds).replace("Sequence[int]", "a sequence of ints")
+            wanted = " or ".join(kinds).replace("Size", "int or Sequence[int]")
+            wanted = re.sub(r"Sequence\[(\w+)\]", r"a sequence of \1s", wanted)
             return ArgumentError(here(f"{name}(): argument {key!r} must be {wanted}, not {type(value).__name__}"))
     return None

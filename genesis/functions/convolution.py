@@ -65,6 +65,14 @@ def _padding(
     return tuple(p for s in span for p in ((s - 1) // 2, s // 2))
 
 
+def _check_weight(name: str, weight: Tensor, rank: int) -> None:
+    """Raise OpError for a weight of another rank, or with windows of no elements."""
+    if weight.ndim != rank + 2:
+        raise OpError(f"{name} expects a weight of {rank + 2} dimensions, but got {weight._type}")
+    if 0 in weight.shape[2:]:
+        raise OpError(f"kernel size should be greater than zero, but got a weight {weight._type}")
+
+
 def _formatted(result: Tensor, input: Tensor, rank: int) -> Tensor:
     """PyTorch first makes an image of one dimension contiguous, which one of one channel may be already."""
     return formatted(result, input, rank=rank) if rank > 1 or input.is_contiguous() else result
@@ -82,6 +90,7 @@ def _conv(
 ) -> Tensor:
     steps, dilations = per_dimension("stride", stride, rank), per_dimension("dilation", dilation, rank)
     x, had_batch = batched(f"conv{rank}d", input, rank)
+    _check_weight(f"conv{rank}d", weight, rank)
     operands = [x, weight.value] + ([] if bias is None else [bias.value])
     amounts = _padding(padding, weight, steps, dilations)
     result = o.conv(*operands, stride=steps, padding=amounts, dilation=dilations, groups=groups)
@@ -150,10 +159,11 @@ def _conv_transpose(
                 f"{list(extra)}, stride: {list(steps)}, dilation: {list(dilations)}"
             )
     x, had_batch = batched(f"conv_transpose{rank}d", input, rank)
+    _check_weight(f"conv_transpose{rank}d", weight, rank)
     span = window_span(weight.shape[2:], dilations)
     size = tuple(
         (n - 1) * s - 2 * p + w + e
-        for n, s, p, w, e in zip(x.shape[2:], steps, amounts, span, extra, strict=False)
+        for n, s, p, w, e in zip(x.shape[2:], steps, amounts, span, extra, strict=True)
     )  # fmt: skip
     operands = [x, weight.value] + ([] if bias is None else [bias.value])
     result = o.conv_transpose(

@@ -460,14 +460,21 @@ def matrix_norm(
     rows, columns = (d % input.ndim for d in dim)
     if ord in ("nuc", 2, -2):
         values = svdvals(input.movedim((rows, columns), (-2, -1)))
-        found = sum(values, -1) if ord == "nuc" else amax(values, -1) if ord == 2 else amin(values, -1)
+        found = sum(values, -1) if ord == "nuc" else _extremum(values, -1, ord)
         return unsqueeze(unsqueeze(found, min(rows, columns)), max(rows, columns)) if keepdim else found
     if ord not in (1, -1, float("inf"), -float("inf")):
         raise OpError(f"linalg.matrix_norm: Order {ord} not supported.")
     along, other = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = sum(input.abs(), along, True)
-    found = (amax if ord > 0 else amin)(sums, other, True)
+    found = _extremum(sums, other, ord, True)
     return found if keepdim else squeeze(squeeze(found, max(rows, columns)), min(rows, columns))
+
+
+def _extremum(sizes: Tensor, axis: int, ord: float, keepdim: bool = False) -> Tensor:
+    """The largest size for a norm of a positive order, 0 of none; the smallest for a negative one."""
+    if ord > 0 and not sizes.shape[axis]:
+        return sum(sizes, axis, keepdim)
+    return (amax if ord > 0 else amin)(sizes, axis, keepdim)
 
 
 @linalg

@@ -115,7 +115,7 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 
 
 @api(inplace=True)
-def float_power(input: Any, exponent: Any) -> Tensor:
+def float_power(input: float | Tensor, exponent: float | Tensor) -> Tensor:
     """``input ** exponent`` in float64."""
     return pow(*(cast(x, f64) if isinstance(x, Tensor) else float(x) for x in (input, exponent)))
 

@@ -83,12 +83,16 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
 
 
 @api()
-def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def tensor_split(input: Tensor, indices_or_sections: int | Sequence[int] | Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Views of so many parts, the first ones longer by one where it does not divide; or of parts cut at indices."""
+    if not input.ndim:
+        raise OpError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     axis = normalize_axis(dim, input.ndim)
     n = input.shape[axis]
-    given = indices_or_sections
+    given: Any = indices_or_sections
     if isinstance(given, Tensor):
+        if given.dtype.kind != "int":
+            raise OpError(f"tensor_split expected indices_or_sections to be integers, but they are {given._type}")
         given = given.tolist()
     if isinstance(given, int):
         if given < 1:
@@ -102,25 +106,25 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
 def _cut(name: str, input: Tensor, given: Any, dim: int, least: int) -> tuple[Tensor, ...]:
     if input.ndim < least:
         raise OpError(f"{name} requires a tensor with at least {least} dimension, but got {input.ndim} dimensions")
-    if isinstance(given, int) and input.shape[dim] % given:
+    if isinstance(given, int) and (given < 1 or input.shape[dim] % given):
         raise OpError(f"{name}: dimension {dim} of {input._type} is not divisible by {given}")
     return tensor_split(input, given, dim)
 
 
 @api()
-def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+def hsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
     """Equal parts, or parts cut at indices, along the second dimension; of a vector along the first."""
     return _cut("hsplit", input, indices_or_sections, 0 if input.ndim == 1 else 1, 1)
 
 
 @api()
-def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+def vsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
     """Equal parts, or parts cut at indices, along the first dimension."""
     return _cut("vsplit", input, indices_or_sections, 0, 2)
 
 
 @api()
-def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+def dsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ...]:
     """Equal parts, or parts cut at indices, along the third dimension."""
     return _cut("dsplit", input, indices_or_sections, 2, 3)
 

@@ -15,6 +15,7 @@ from compiler.ir.graph import Value
 from compiler.ir.op import o
 from compiler.ir.types import i64, u8
 from compiler.ops.pool import lowest, pooled_size
+from genesis.functions.calls import presetting
 from genesis.functions.convolution import Size, batched, per_dimension, unbatched
 from genesis.functions.formats import formatted
 from genesis.functions.table import everywhere, functional_only
@@ -302,13 +303,8 @@ def adaptive_max_pool3d(
 
 
 def _with_indices(function: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        kwargs["return_indices"] = True
-        return function(*args, **kwargs)
-
-    call.__name__ = call.__qualname__ = f"{function.__name__}_with_indices"
-    call.__doc__ = f":func:`{function.__name__}` and the places of what it returns."
-    return functional_only(call)
+    name, doc = f"{function.__name__}_with_indices", f":func:`{function.__name__}` and the places of what it returns."
+    return functional_only(presetting(function, name, doc, return_indices=True))
 
 
 max_pool1d_with_indices = _with_indices(max_pool1d)

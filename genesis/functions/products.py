@@ -87,7 +87,10 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 
 @functional_only
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``input @ weight.T + bias``: ``[*, in]`` with ``[out, in]`` gives ``[*, out]``."""
+    """``input @ weight.T + bias``: ``[*, in]`` with ``[out, in]`` gives ``[*, out]``, with ``[in]`` gives ``[*]``."""
+    if weight.ndim == 1:
+        result = matmul(input, weight)
+        return result if bias is None else add(result, bias)
     return wrap(o.linear(*(x.value for x in (input, weight, bias) if x is not None)))
 
 
@@ -98,6 +101,11 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     if any(kind is not weight.dtype for kind in kinds):
         shown = ", ".join(repr(kind) for kind in kinds)
         raise OpTypeError(here(f"all tensors must have the same dtype, but they have {shown}", "x.to(dtype)"))
+    if weight.ndim != 3 or input1.ndim != input2.ndim or (bias is not None and bias.shape != weight.shape[:1]):
+        raise OpError(
+            "bilinear takes inputs of as many dimensions each, a weight [out, in1, in2] and a bias [out], but got "
+            + ", ".join(str(x._type) for x in (input1, input2, weight, bias) if x is not None)
+        )
     out, in1, in2 = weight.shape
     table = reshape(permute(weight, 1, 0, 2), in1, out * in2)
     products = reshape(matmul(input1, table), *input1.shape[:-1], out, in2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import index as as_index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -125,7 +127,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 
     Where both are equal, they are the least and the largest element; elements outside do not count.
     """
-    if bins <= 0:
+    if as_index(bins) <= 0:
         raise OpError(f"bins must be > 0, but got {bins}")
     if min > max:
         raise OpError("max must be larger than min")
@@ -139,6 +141,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     inside = o.logical_and(o.ge(x, low), o.le(x, high))
     place = o.floor(o.mul(o.div(o.sub(x, low), o.sub(high, low)), float(bins)))
     place = o.minimum(o.cast(o.where(inside, place, 0), to=i64), bins - 1)
+    place = o.bounded(place, size=bins, what="interval, as the range of histc is not finite: number")
     return wrap(o.scatter_rows(place, o.cast(inside, to=x.dtype), rows=bins))
 
 
@@ -151,11 +154,36 @@ class Histogram(NamedTuple):
 
 @api()
 def histogram(
-    input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False
-) -> Histogram:
+    input: Tensor, bins: int | Tensor, *, range: Sequence[float] | None = None, weight: Tensor | None = None,
+    density: bool = False
+) -> Histogram:  # fmt: skip
     """How many elements (or the sum of their weights) are between the edges ``bins``, or in so many equal intervals."""
     array = input._array("histogram()", _FIXED.format("genesis.histc has a fixed number of intervals"))
-    edges = bins._array("histogram()") if isinstance(bins, Tensor) else int(bins)
+    edges = bins._array("histogram()") if isinstance(bins, Tensor) else as_index(bins)
     weights = None if weight is None else weight._array("histogram()").reshape(-1)
-    found, limits = np.histogram(array.reshape(-1), edges, range, density, weights)
+    ends = None if range is None else np.array(range, float)
+    _check_histogram(array, edges, ends, weight)
+    found, limits = np.histogram(
+        array.reshape(-1), edges, None if ends is None else (ends[0], ends[1]), density, weights
+    )
     return Histogram(*(tensor(x.astype(input.dtype.numpy)) for x in (found, limits)))
+
+
+def _check_histogram(
+    array: np.ndarray, edges: np.ndarray | int, ends: np.ndarray | None, weight: Tensor | None
+) -> None:
+    """Raise OpError for edges, ends or weights that make no histogram of ``array``."""
+    if isinstance(edges, int):
+        if edges <= 0:
+            raise OpError(f"histogram: bins must be > 0, but got {edges}")
+    elif edges.ndim != 1 or edges.size < 2 or (np.diff(edges) < 0).any():
+        raise OpError(f"histogram: bins must be a vector of at least two edges in order, but they are {edges.tolist()}")
+    if ends is not None and (ends.shape != (2,) or ends[0] > ends[1]):
+        raise OpError(f"histogram: range must be a least and a largest value, not {ends.tolist()}")
+    if isinstance(edges, int):
+        found = ends if ends is not None else array if array.size else np.zeros(1)
+        least, largest = found.min(), found.max()
+        if not np.isfinite([least, largest]).all():
+            raise OpError(f"histogram: range [{least}, {largest}] is not finite")
+    if weight is not None and weight.shape != array.shape:
+        raise OpError(f"histogram: the weights {weight._type} should have the shape {list(array.shape)} of the input")

@@ -274,7 +274,7 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
             )
         sizes = [size] * (n // size) + ([n % size] if n % size else []) if n else [0]
     else:
-        sizes = [int(size) for size in split_size_or_sections]
+        sizes = [as_index(size) for size in split_size_or_sections]
         if any(size < 0 for size in sizes):
             raise OpError(here(f"split_with_sizes expects split_sizes have only non-negative entries, but got {sizes}"))
         if sum(sizes) != n:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count as count_from
+from itertools import islice
 
 from runtime import toolchain
 from tests.fuzz.generate import generate
 from tests.fuzz.program import Program, text
 from tests.fuzz.reduce import reduced
-from tests.fuzz.run import Finding, differences, together, trace
+from tests.fuzz.run import Finding, differences, refuses, together, trace
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,10 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--optimize", type=int, default=3, help="the C compiler's -O (default 3; 1 compiles three times as fast)"
     )
+    parser.add_argument("--having", default="", help="only programs whose script matches this regular expression")
     parser.add_argument("--print", action="store_true", help="print the program of the seed and stop")
     options = parser.parse_args(argv)
     if options.print:
-        print(text(generate(options.seed)))
+        print(text(next(drawing(options.seed, options.having))))
         return 0
     with own_cache(), optimized(options.optimize):
         return campaign(options)
@@ -39,11 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def campaign(options: argparse.Namespace) -> int:
     """Programs in batches until one of the limits is reached."""
-    start, done, found, unsteady = time.monotonic(), 0, 0, 0
-    ways = available()
+    start, done, found, unsteady, refused = time.monotonic(), 0, 0, 0, 0
+    ways, drawn = available(), drawing(options.seed, options.having)
     while done < options.programs and found < options.findings and time.monotonic() - start < options.seconds:
         count = min(options.together, options.programs - done)
-        for finding in check([generate(options.seed + done + k) for k in range(count)], ways):
+        programs = list(islice(drawn, count))
+        taken = [p for p in programs if not refuses(p)]
+        refused += count - len(taken)
+        for finding in check(taken, ways):
             if not finding.ways:
                 unsteady += 1
                 continue
@@ -53,10 +60,16 @@ def campaign(options: argparse.Namespace) -> int:
         took = time.monotonic() - start
         print(f"{done} programs in {took:.0f} s, {found} differ", file=sys.stderr, flush=True)
     print(
-        f"{done} programs from seed {options.seed} ({', '.join(ways)}, -O{options.optimize}) "
-        f"in {time.monotonic() - start:.0f} s: {found} differ, {unsteady} hang on the last places of their inputs"
+        f"{done} programs from seed {options.seed} {options.having}({', '.join(ways)}, -O{options.optimize}) "
+        f"in {time.monotonic() - start:.0f} s: {found} differ, {unsteady} hang on the last places of their inputs, "
+        f"{refused} do not run in micro-batches"
     )
     return 1 if found else 0
+
+
+def drawing(seed: int, having: str = "") -> Iterator[Program]:
+    """The programs of the seeds from ``seed`` on whose scripts match ``having``."""
+    return (program for program in map(generate, count_from(seed)) if re.search(having, text(program)))
 
 
 @contextmanager
@@ -95,10 +108,18 @@ def available() -> tuple[str, ...]:
 
 
 def check(programs: list[Program], ways: Sequence[str]) -> list[Finding]:
-    """What differs among ``programs``, each reduced. They run together; what fails or differs there runs alone again.
+    """What differs among ``programs``, each reduced. Those of as many micro-batches run together.
 
-    A difference that shows together only is reported of the first program, not reduced.
+    What fails or differs there runs alone again. A difference that shows together only is reported of the first
+    program, not reduced.
     """
+    groups: dict[int, list[Program]] = {}
+    for program in programs:
+        groups.setdefault(program.accumulate, []).append(program)
+    return [finding for group in groups.values() for finding in _check(group, ways)]
+
+
+def _check(programs: list[Program], ways: Sequence[str]) -> list[Finding]:
     shared = {way: together(programs, way) for way in ways if way != "torch"}
     findings, lost = [], False
     for program in programs:

@@ -33,6 +33,10 @@ OPTIMIZERS = [
     "NAdam(parameters, lr=0.01, eps=0.1, weight_decay=0.01)",
     "RAdam(parameters, lr=0.01, eps=0.1, betas=(0.8, 0.7))",
     "ASGD(parameters, lr=0.05, lambd=0.1, t0=2)",
+    "Rprop(parameters, lr=0.01)",
+    "Rprop(parameters, lr=0.02, etas=(0.6, 1.3), step_sizes=(0.005, 0.03), maximize=True)",
+    "Adafactor(parameters, lr=0.01)",
+    "Adafactor(parameters, lr=0.02, beta2_decay=-0.5, d=1.5, weight_decay=0.1)",
     'SGD([{"params": parameters[:1], "lr": 0.1}, {"params": parameters[1:]}], lr=0.05, momentum=0.5)',
     'AdamW([{"params": parameters[:1]}, {"params": parameters[1:], "weight_decay": 0.0}], lr=0.01, eps=0.01)',
 ]
@@ -62,13 +66,14 @@ def generate(seed: int) -> Program:
     rng = random.Random(seed)
     halves = rng.random() < 0.15
     dtype = "float64" if not halves and rng.random() < 0.25 else "float32"
+    micro = 2 if rng.random() < 0.1 else 1
     draft = Draft(rng, halves)
-    shapes = rng.sample(SHAPES, rng.randint(1, 2))
+    shapes = rng.sample([s for s in SHAPES if s[0] % micro == 0], rng.randint(1, 2))
     for shape in shapes:
         x = draft.argument(*shape)
-        draft.add("{0} * {1}", [x, draft.parameter(*shape)], shape)
-    kinds = _weighted(draft)
-    size = len(draft.statements) + rng.randint(2, 14)
+        draft.add("{0} * {1}", [x, draft.parameter(*(shape if micro == 1 else shape[1:]))], shape)
+    kinds = _weighted(draft, micro)
+    size = len(draft.statements) + rng.randint(2, 14 if micro == 1 else 5)
     while len(draft.statements) < size:
         before = len(draft.statements)
         x = draft.pick()
@@ -76,13 +81,18 @@ def generate(seed: int) -> Program:
         made = rng.choice(kinds)(x)
         if made is None or any(_size(s) > LARGEST or 0 in s.shape for s in draft.statements[before:]):
             del draft.statements[before:]
-    return Program(seed, tuple(draft.statements), _terms(rng, draft), **_training(rng, dtype)).pruned()
+    training = _training(rng, dtype)
+    return Program(seed, tuple(draft.statements), _terms(rng, draft), accumulate=micro, **training).pruned()
 
 
-def _weighted(draft: Draft) -> list[Callable[[Statement], Statement | None]]:
+def _weighted(draft: Draft, micro: int) -> list[Callable[[Statement], Statement | None]]:
+    """The ways to draw, each as often as it is to be taken.
+
+    With micro-batches no draws of random numbers, which follow another order, and no batch norm, which looks at each.
+    """
     d = draft
     common = [d.pointwise, d.pointwise, d.pointwise, d.binary, d.binary, d.view, d.view, d.reduction, d.product]
-    rare = [d.with_parameter, d.reshape, d.join, d.along, d.normalization, d.convolution, d.attention, d.recurrent]
+    rare = [d.with_parameter, d.reshape, d.join, d.along, d.convolution, d.attention, d.recurrent]
     wide = [
         d.written,
         d.object,
@@ -95,7 +105,8 @@ def _weighted(draft: Draft) -> list[Callable[[Statement], Statement | None]]:
         d.matrices,
         d.reduced_loss,
     ]
-    return [*common * 2, *rare * 2, d.lookup, d.lookup, d.loss, d.loss, d.dropout, d.number, d.number, *wide * 2]
+    alone = [d.dropout, d.normalization] if micro == 1 else []
+    return [*common * 2, *rare * 2, d.lookup, d.lookup, d.loss, d.loss, d.number, d.number, *wide * 2, *alone * 2]
 
 
 def _size(s: Statement) -> int:
@@ -122,6 +133,7 @@ def _training(rng: random.Random, dtype: str) -> dict[str, object]:
         options["scaler"] = f'"cpu", init_scale={rng.choice(scales)}'
     if rng.random() < 0.3:
         norms = ["clip_grad_norm_(parameters, 0.5)", "clip_grad_norm_(parameters, 1.0, norm_type=float('inf'))"]
+        norms.append("clip_grad_norm_(parameters, 0.5, norm_type=1.0)")
         options["clip"] = rng.choice([*norms, "clip_grad_value_(parameters, 0.1)"])
     if rng.random() < 0.3:
         options |= {"scheduler": rng.choice(SCHEDULERS), "scheduled_inside": rng.random() < 0.5}

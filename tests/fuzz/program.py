@@ -48,6 +48,7 @@ class Program:
     clip: str = ""
     scheduler: str = ""
     scheduled_inside: bool = False
+    accumulate: int = 1
     calls: int = 3
 
     @property
@@ -264,9 +265,9 @@ def _metric(program: Program, loss: str) -> str:
 
 
 def _main(program: Program, library: str) -> list[str]:
-    run = ["lib.compile(step)"] if library == "genesis" else ["step"]
+    options = f", accumulate={program.accumulate}" if program.accumulate > 1 else ""
     return [
-        f"run = {run[0]}  # or: step",
+        f"run = {f'lib.compile(step{options})' if library == 'genesis' else 'step'}  # or: step",
         f"for call in range({program.calls}):",
         "    results = run(*batch(call))",
         "    after()",

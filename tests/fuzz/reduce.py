@@ -35,7 +35,7 @@ def smaller(program: Program) -> Iterator[Program]:
                 yield from _trainable(replace(program, terms=terms))
     for option, plain in (
         ("autocast", ""), ("scaler", ""), ("clip", ""), ("scheduler", ""), ("optimizer", "SGD(parameters, lr=0.05)"),
-        ("calls", 1), ("calls", 2), ("dtype", "float32"),
+        ("accumulate", 1), ("calls", 1), ("calls", 2), ("dtype", "float32"),
     ):  # fmt: skip
         if getattr(program, option) != plain and not (option == "calls" and program.calls <= int(plain)):
             yield replace(program, **{option: plain})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ TOLERANCE = {"float32": 2e-4, "float64": 1e-8, "halves": 4e-2}
 
 LACKING = "could not create a primitive"
 """What PyTorch says of a program that its oneDNN cannot run on this processor, such as an LSTM in float16."""
+
+REFUSED = "accumulate="
+"""What the error says of a step that cannot run in micro-batches."""
 
 AMPLIFIED = 40.0
 """How often more than its inputs a program's results may be disturbed, for a difference to mean something."""
@@ -94,10 +97,21 @@ def array(x: Any) -> np.ndarray:
 BACKENDS = {"compiled": "auto", "interpreted": "interpret"}
 
 
+def compiled(step: Callable[..., Any], program: Program, way: str) -> Callable[..., Any]:
+    """``step`` compiled as the program wants it."""
+    return genesis.compile(step, backend=BACKENDS[way], accumulate=program.accumulate)
+
+
+def refuses(program: Program) -> bool:
+    """Whether the program cannot run in its micro-batches, and says so."""
+    return program.accumulate > 1 and REFUSED in str(trace(replace(program, calls=1), "interpreted").error)
+
+
 def together(programs: Sequence[Program], way: str) -> dict[int, Trace] | Exception:
     """The traces of several programs that run as parts of one step, by seed; the error where one of them raises.
 
     Parts that draw random numbers draw in turn, so only traces of the same programs together can be compared.
+    All are cut into as many micro-batches.
     """
     genesis.manual_seed(0)
     with warnings.catch_warnings():
@@ -109,7 +123,7 @@ def together(programs: Sequence[Program], way: str) -> dict[int, Trace] | Except
             def all_steps(batches: list[list[Any]]) -> list[Any]:
                 return [step(*batch) for step, batch in zip(steps, batches, strict=True)]
 
-            run = genesis.compile(all_steps, backend=BACKENDS[way]) if way in BACKENDS else all_steps
+            run = compiled(all_steps, programs[0], way) if way in BACKENDS else all_steps
             for call in range(max(p.calls for p in programs)):
                 batches = [i.batch(call) for i in instances]
                 for instance, results, batch in zip(instances, run(batches), batches, strict=True):
@@ -131,7 +145,7 @@ def trace(program: Program, way: str, disturb: float = 0.0) -> Trace:
         except Exception as error:
             return Trace(error=error)
         if way in BACKENDS:
-            return instance.run(lambda step: genesis.compile(step, backend=BACKENDS[way]))
+            return instance.run(lambda step: compiled(step, program, way))
         return instance.run()
 
 

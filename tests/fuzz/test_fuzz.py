@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ import pytest
 
 import tests.fuzz.__main__ as fuzz
 from tests.fuzz import run
-from tests.fuzz.__main__ import check, main
+from tests.fuzz.__main__ import check, drawing, main
 from tests.fuzz.generate import generate
 from tests.fuzz.program import Program, Statement, text
 from tests.fuzz.reduce import reduced, smaller
-from tests.fuzz.run import Trace, compare, steady, trace
+from tests.fuzz.run import Trace, compare, refuses, steady, trace
 
 BATCHES = 3
 TOGETHER = 4
@@ -36,13 +37,22 @@ def test_a_seed_is_one_program() -> None:
     assert generate(5) == generate(5) != generate(6)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_programs_are_python_and_shapes_are_right(seed: int) -> None:
-    program = generate(seed)
-    result = trace(program, "eager")
-    assert result.error is None
-    shapes = {s.name: s.shape for s in program.statements}
-    assert [a.shape for a in result.arrays[1 : 1 + len(program.terms)]] == [shapes[t] for t in program.terms]
+@pytest.mark.parametrize("block", range(4))
+def test_programs_are_python_and_shapes_are_right(block: int) -> None:
+    for program in map(generate, range(60 * block, 60 * block + 60)):
+        result = trace(replace(program, calls=1), "eager")
+        assert result.error is None, text(program)
+        shapes = {s.name: s.shape for s in program.statements}
+        found = [a.shape for a in result.arrays[1 : 1 + len(program.terms)]]
+        assert found == [shapes[t] for t in program.terms], text(program)
+
+
+def test_programs_in_micro_batches_are_cut_or_say_why_not() -> None:
+    programs = list(islice(drawing(0, "accumulate=2"), 12))
+    assert all("accumulate=2" in text(p) for p in programs)
+    taken = [p for p in programs if not refuses(p)]
+    assert len(taken) > 3
+    assert check(taken[:4], ("eager", "interpreted")) == []
 
 
 def test_a_fault_is_found_and_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +76,7 @@ def test_a_fault_is_found_and_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_fault_that_shows_together_only_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    programs = [replace(generate(seed), calls=1) for seed in (1, 2)]
+    programs = [replace(generate(seed), calls=1, accumulate=1) for seed in (1, 2)]
     honest = fuzz.together
     monkeypatch.setattr(fuzz, "together", lambda ps, way: KeyError("r0") if way == "interpreted" else honest(ps, way))
     (finding,) = check(programs, ("eager", "interpreted"))

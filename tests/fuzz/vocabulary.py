@@ -55,6 +55,38 @@ lib.cummin({0}, -1).values | lib.diff({0}, dim=0, prepend={0}[:1]) | lib.tanh({0
 lib.sort({0}, dim=0, stable=True).values | lib.sort({0}, dim=-1, descending=True, stable=True).values * {0}
 {0} * {0}.detach().topk(1, 0).values | {0} + {0}.detach().median() | {0}.masked_scatter({0} > 0, {0}.flip(0))
 {0} + lib.bucketize({0}.detach(), lib.linspace(-1, 1, 5).to({0}.dtype)).to({0}.dtype) * 0.1 | {0} - lib.nansum({0}, 0)
+lib.frac({0}) + {0} | {0} * 2 - lib.fmod({0}, 0.7) | lib.aminmax({0}, dim=0, keepdim=True).max * {0}
+{0}.diag_embed().sum(-1)
+lib.heaviside({0}.detach(), lib.tensor(0.5).to({0}.dtype)) * {0} | lib.float_power({0}.abs() + 0.1, 1.5).to({0}.dtype)
+lib.logaddexp2({0}, {0} * 0.5)
+lib.special.i0e({0}) | lib.special.i1({0}.tanh()) | lib.special.i1e({0}) | lib.special.ndtr({0})
+lib.special.erfcx({0}.tanh())
+lib.polygamma(1, {0}.abs() + 0.5) | lib.mvlgamma({0}.abs() + 2, 2) | lib.take_along_dim({0}, {0}.argsort(0), 0)
+lib.var_mean({0}, 0, keepdim=True, correction=0)[1] * {0}
+lib.std_mean({0} + 1, -1, keepdim=True, correction=0)[1] - {0}
+lib.quantile({0}.double(), 0.3).to({0}.dtype) + {0} | lib.kthvalue({0}, 1, 0).values + {0} | lib.nanmean({0}, 0) + {0}
+{0}.unfold(0, 1, 1).squeeze(-1) * 1 | lib.select_scatter({0}, {0}[0] * 2, 0, 0)
+lib.slice_scatter({0}, {0}[:1] * 2, 0, 0, 1)
+{0}.index_copy(0, lib.tensor([0]), {0}[-1:] * 2) | ({0} * 1).index_reduce_(0, lib.tensor([0]), {0}[-1:].tanh(), "amax")
+{0} * lib.isin(({0} * 3).round().to(lib.int32), lib.tensor([0, 1], dtype=lib.int32))
+F.prelu({0}, {0}.new_full((1,), 0.2))
+F.rrelu({0}) | F.layer_norm({0} + lib.arange({0}.shape[-1]).to({0}.dtype), {0}.shape[-1:])
+F.rms_norm({0}, {0}.shape[-1:])
+{0}.unflatten(0, (-1, 1)).flatten(0, 1) | lib.count_nonzero({0}, 0) * 0.1 + {0}
+{0} + lib.histc({0}.detach(), 4, -2, 2)[0] * 0.01
+{0}.tensor_split(1, -1)[0] * 2 | lib.atleast_3d({0}).reshape({0}.shape) | lib.special.xlog1py({0}, {0}.abs())
+lib.sgn({0}) * {0}
+lib.where({0}.isneginf(), 0.0, {0}) | {0}.unbind(0)[0] + {0} | lib.subtract({0}, {0}.flip(-1), alpha=0.5)
+lib.rsub({0}, 1)
+lib.block_diag({0}.reshape(1, -1)).reshape({0}.shape) | lib.clamp_min({0}, 0.1) | lib.clamp_max({0}, 0.4)
+{0}.sum_to_size({0}.shape)
+lib.deg2rad({0} * 60).sin() | lib.true_divide({0}, 3) | lib.dstack([{0}, {0}]).sum() * 0.01 + {0}
+lib.nanmedian({0}.detach()) + {0}
+{0}.clamp({0}.detach() * 0.5 - 0.1, {0}.detach().abs() + 0.1)
+lib.as_strided({0}.contiguous(), {0}.shape, {0}.contiguous().stride())
+({0} * 1).unfold(0, 1, 1).mul_(2).squeeze(-1) | {0}.argsort(-1).argsort(-1).to({0}.dtype) * 0.1 + {0}
+{0}.view_as({0}).add(1)
+{0}.take(lib.tensor([0])) + {0} | {0}.put(lib.tensor([0]), {0}.reshape(-1)[-1:]) | {0}.narrow(0, 0, 1) + {0}
 {0}.index_fill(0, lib.tensor([0]), 0.5) | ({0} * 1).scatter_(0, lib.zeros({0}.shape, dtype=lib.int64)[:1], {0}[:1] * 2)
 """
 """Functions of one value that keep its shape."""
@@ -64,6 +96,13 @@ INTEGERS = """
 {0} + ({1}.to(lib.int8) * 50).to({0}.dtype) * 0.01 | {0} - ({1}.to(lib.uint8) - 3).to({0}.dtype) * 0.01
 {0} * ({1} & 3) | {0} * (({1} ^ 5) - ({1} * 2)) * 0.1 | lib.where({1} > 4, {0}, {0} * 0.5) | {0} * {1}.clamp(1, 4)
 {0} + (-{1}).remainder(4) * 0.1 | {0} + {1}.to(lib.int16).sum() * 0.01 | {0} * lib.maximum({1}, {1} * 0 + 2)
+{0} * lib.bitwise_or({1} << 2, 4) * 0.1
+{0} + ({1} >> 1)
+{0} * F.one_hot({1}, 9).sum(-1).to({0}.dtype) | {0} + lib.floor_divide({1}, -4) * 0.1
+{0} + lib.sort({1}, -1).values * 0.1
+{0} * {1}.bitwise_and(3).bool() | {0} + {1}.prod(-1, keepdim=True).remainder(7) * 0.1 | {0} + {1}.cumsum(-1) * 0.01
+{0} + {1}.diff(dim=0, prepend={1}[:1]) * 0.1 | {0} * lib.isin({1}, lib.tensor([1, 5])) | {0} + {1}.roll(1).fmod(3) * 0.1
+{0} + F.embedding({1}, {0}.reshape(-1)[:1].expand(9, 1)).squeeze(-1) | {0} + ({1}.float().log1p()).to({0}.dtype) * 0.1
 {0} + {1}.amax() * 0.1 | {0} * (1 + {1}.float().mean()).to({0}.dtype) | {0} / ({1} + 1) | {0} ** ({1} % 3 + 1)
 """
 """Functions of a value and of integers from 0 to 8 of the same shape."""
@@ -78,7 +117,7 @@ BINARY = """
 {0} + {1} | {0} - {1} | {0} * {1} | {0} / ({1} * {1} + 1) | lib.maximum({0}, {1}) | lib.minimum({0}, {1})
 {0} + 0.5 * {1} | lib.where({0} > {1}, {0}, {1} * 2)
 lib.lerp({0}, {1}.to({0}.dtype), 0.25) | lib.add({0}, {1}, alpha=2)
-lib.logaddexp({0}, {1}) | lib.hypot({0} + 3, {1}) | lib.fmin({0}, {1}) | {0} * lib.isclose({0}, {1})
+lib.logaddexp({0}, {1}) | lib.hypot({0} + 3, {1}) | lib.fmin({0}, {1}) | {1} + {0} * lib.isclose({0}, {1})
 ({0} - {1}) ** 2 | lib.sub({0}, {1}, alpha=0.5) | {0} * lib.sigmoid({1}) | lib.where({1} > 0, {0}, 0.0)
 """
 """Functions of two values that broadcast."""
@@ -346,7 +385,8 @@ class Draft:
             groups = self.rng.choice([g for g in (1, 2, 3) if shape[1] % g == 0])
             return self.module(x, f"GroupNorm({groups}, {shape[1]})", shape) if prod(shape[1:]) // groups > 1 else None
         if kind == "BatchNorm" and 2 <= rank <= 4 and shape[0] > 2:
-            return self.module(x, f"BatchNorm{max(rank - 2, 1)}d({shape[1]})", shape)
+            options = self.rng.choice(["", ", affine=False", ", momentum=None", ", track_running_stats=False"])
+            return self.module(x, f"BatchNorm{max(rank - 2, 1)}d({shape[1]}{options})", shape)
         return None
 
     def convolution(self, x: Statement) -> Statement | None:
@@ -424,7 +464,17 @@ class Draft:
             (f"{{0}}.unfold({rank}, 1, 1)", (*shape, 1)),
             (f"F.lp_pool{rank}d({{0}}.abs() + 0.1, 2, 1)", shape),
             ("F.channel_shuffle({0}, 1)", shape),
+            (f"F.adaptive_max_pool{rank}d({{0}}, 2, return_indices=True)[0]", (*lead, *(2,) * rank)),
+            (f'F.pad({{0}}, (1, 0) * {rank}, mode="replicate")', (*lead, *(n + 1 for n in image))),
+            (f'F.pad({{0}}, (1, 1) * {rank}, mode="circular")', (*lead, *(n + 2 for n in image))),
+            (f"F.max_unpool{rank}d(*F.max_pool{rank}d({{0}}, 1, return_indices=True), 1)", shape),
+            (
+                "F.interpolate({0}, scale_factor=1.5, recompute_scale_factor=True)",
+                (*lead, *(n * 3 // 2 for n in image)),
+            ),
         ]
+        if min(image) > 1:
+            found.append((f'F.pad({{0}}, (1, 1) * {rank}, mode="reflect")', (*lead, *(n + 2 for n in image))))
         if rank == 2:
             grid = f"F.affine_grid(lib.eye(2, 3).double().expand({shape[0]}, 2, 3) * 0.9, ({shape[0]}, 1, 3, 4), False)"
             padding = rng.choice(["zeros", "border", "reflection"])
@@ -447,10 +497,20 @@ class Draft:
             (f"Sequential(nn.Linear({n}, 4), nn.GELU(), nn.Linear(4, {n}))", shape, "{m}({0}) + {0}"),
             (f"ModuleList([nn.Linear({n}, {n}) for _ in range(3)])", shape, "{m}[2]({m}[0]({0}).tanh()) + {m}[1]({0})"),
             (f"Bilinear({n}, {n}, 3)", (*shape[:-1], 3), "{m}({0}, {0}.tanh())"),
+            (f"utils.parametrizations.weight_norm(nn.Linear({n}, 3))", (*shape[:-1], 3), "{m}({0})"),
+            (
+                f"AdaptiveLogSoftmaxWithLoss({n}, 6, [2, 4], 1.0)",
+                (prod(shape[:-1]), 6),
+                f"{{m}}.log_prob({{0}}.reshape(-1, {n}))",
+            ),
         ]
         if rank == 2:
             found += [(f"{cell}Cell({n}, 5)", (shape[0], 5), "{m}({0})") for cell in ("RNN", "GRU")]
-            found.append((f"LSTMCell({n}, 5)", (shape[0], 5), "{m}({0})[1]"))
+            found += [
+                (f"LSTMCell({n}, 5)", (shape[0], 5), "{m}({0})[1]"),
+                (f"LSTMCell({n}, 4, bias=False)", (shape[0], 4), "{m}({0})[0]"),
+            ]
+            found.append((f'RNNCell({n}, 5, nonlinearity="relu")', (shape[0], 5), "{m}({0}, {m}({0}))"))
         if rank in (3, 4) and prod(shape[2:]) > 2:
             found.append((f"InstanceNorm{rank - 2}d({shape[1]}, affine=True)", shape, "{m}({0})"))
         if rank == 3 and shape[0] < 10:
@@ -471,12 +531,27 @@ class Draft:
                 ("lib.mv({0}, {0}[0]) * 0.3", (n,)),
                 ("lib.addmm({0}[:, 0], {0}, {0}.T, beta=0.5, alpha=0.3)", (n, n)),
                 ("F.linear({0}, {0} * 0.3, {0}[:, 0])", (n, n)),
+                ("lib.cdist({0}, {0} * 0.3 + 1)", (n, n)),
+                ("F.pairwise_distance({0}, {0} * 0.3 + 1)", (n,)),
+                ("lib.cov({0} + lib.arange({0}.shape[1])) if {0}.shape[1] > 1 else {0} @ {0}.T", (n, n)),
+                ("lib.addmv({0}[:, 0], {0}, {0}[0], alpha=0.3)", (n,)),
+                ("lib.addr({0}, {0}[:, 0], {0}[0], alpha=0.3)", shape),
+                ("lib.kron({0}, {0}[:1, :1]) * 0.3", shape),
+                ("lib.tensordot({0}, {0} * 0.3, ([1], [1]))", (n, n)),
+                ("lib.matrix_power({0} @ {0}.T * 0.1, 3)", (n, n)),
+                ("lib.linalg.multi_dot([{0}, {0}.T, {0}]) * 0.1", shape),
+                ("lib.renorm({0}, 2, 0, 1.0)", shape),
+                ("{0}.rot90(1, (0, 1)).rot90(-1, (0, 1)) * 2", shape),
+                ("lib.diagonal_scatter({0}, {0}.diagonal() * 2)", shape),
             ]
         elif len(shape) == 3:
             result = (shape[0], shape[1], shape[1])
             found = [
                 ("lib.bmm({0}, {0}.mT) * 0.3", result),
                 ("lib.baddbmm({0}[:, :, :1], {0}, {0}.transpose(1, 2), alpha=0.2)", result),
+                ("lib.addbmm({0}[0, :, :1], {0}, {0}.mT, alpha=0.2)", shape[1:2] * 2),
+                ("lib.cdist({0}, {0} * 0.3 + 1, p=1.0)", result),
+                ('lib.einsum("bij,bkj->bik", {0}, {0}.tanh()) * 0.3', result),
             ]
         else:
             return None
@@ -493,9 +568,21 @@ class Draft:
         targets = (x.shape[0], *x.shape[2:])
         if rng.random() < 0.5:
             i = self.indices(x.shape[1], *targets)
-            more = rng.choice(["", ", ignore_index=1", f", weight=lib.linspace(0.5, 1, {x.shape[1]}).to({{0}}.dtype)"])
-            code = f'F.cross_entropy({{0}}, {{1}}, reduction="{how}"{more}){scale}'
+            weight = f", weight=lib.linspace(0.5, 1, {x.shape[1]}).to({{0}}.dtype)"
+            more = rng.choice(["", ", ignore_index=1", weight, weight + ", ignore_index=0"])
+            function = rng.choice(["cross_entropy", "cross_entropy", "nll_loss"])
+            if function == "cross_entropy":
+                more += rng.choice(["", ", label_smoothing=0.2"])
+            code = f'F.{function}({{0}}, {{1}}, reduction="{how}"{more}){scale}'
             return self.add(code, [x, i], targets if how == "none" else ())
+        if rng.random() < 0.15:
+            more = rng.choice(
+                ["", ", label_smoothing=0.1", f", weight=lib.linspace(0.5, 1, {x.shape[1]}).to({{0}}.dtype)"]
+            )
+            code = f'F.cross_entropy({{0}}, {{0}}.detach().softmax(1), reduction="{how}"{more}){scale}'
+            return self.add(code, [x], targets if how == "none" else ())
+        if rank == 2 and rng.random() < 0.3:
+            return self._row_loss(x, how, scale)
         codes = [
             "F.mse_loss({0}, {0}.detach() * 0.5", "F.l1_loss({0}, {0}.detach() * 0.5 + 0.1",
             "F.binary_cross_entropy({0}.sigmoid(), {0}.detach().tanh() ** 2",
@@ -507,22 +594,84 @@ class Draft:
             "F.poisson_nll_loss({0}.tanh(), {0}.detach() ** 2",
             "F.gaussian_nll_loss({0}, {0}.detach() * 0.5 + 0.1, {0}.cos() ** 2 + 0.1",
         ]  # fmt: skip
-        code = f'{rng.choice(codes)}, reduction="{how}"){scale}'
-        assert rank > 1
-        return self.add(code, [x], x.shape if how == "none" else ())
+        chosen = rng.choice(codes)
+        each = x.shape[:-1] if "triplet" in chosen else x.shape
+        return self.add(f'{chosen}, reduction="{how}"){scale}', [x], each if how == "none" else ())
+
+    def _row_loss(self, x: Statement, how: str, scale: str) -> Statement:
+        """Losses of each row, with a class or several, and distances of rows."""
+        rows, n = x.shape
+        classes = self.indices(n, rows)
+        code, shape = self.rng.choice(
+            [
+                ('F.multi_margin_loss({0}, {1}, margin=0.7, reduction="HOW")', (rows,)),
+                ('F.multilabel_margin_loss({0}, F.one_hot({1}, N) * 2 - 1, reduction="HOW")', (rows,)),
+                ('F.multilabel_soft_margin_loss({0}, F.one_hot({1}, N).to({0}.dtype), reduction="HOW")', (rows,)),
+                ('F.cosine_embedding_loss({0}, {0} * {0} + 0.3, {1} % 2 * 2 - 1, 0.1, reduction="HOW")', (rows,)),
+                ('F.triplet_margin_with_distance_loss({0}, {0} * 0.3, {0} - 1, margin=0.5, reduction="HOW")', (rows,)),
+                (
+                    'F.kl_div({0}.log_softmax(1), {0}.detach().log_softmax(1), log_target=True, reduction="HOW")',
+                    x.shape,
+                ),
+                ('F.huber_loss({0}, {0}.detach() * 0.5, delta=0.3, reduction="HOW")', x.shape),
+            ]
+        )
+        operands = [x, classes] if "{1}" in code else [x]
+        code = code.replace("HOW", how).replace("N)", f"{n})") + scale
+        return self.add(code, operands, shape if how == "none" else ())
 
     def attention(self, x: Statement) -> Statement | None:
         if len(x.shape) not in (3, 4):
             return None
         causal = self.rng.choice(["True", "False"])
         if len(x.shape) == 3 and self.rng.random() < 0.5:
-            heads = self.rng.choice([h for h in (1, 2, 3) if x.shape[-1] % h == 0])
-            make = f"MultiheadAttention({x.shape[-1]}, {heads}, batch_first=True)"
-            return self.module(x, make, x.shape, "{m}({0}, {0}, {0})[0]")
+            return self.heads(x)
         y = self.pick(lambda s: s.shape == x.shape)
         assert y is not None
-        code = f"F.scaled_dot_product_attention({{0}}, {{1}}, {{0}}, is_causal={causal})"
-        return self.add(code, [x, y], x.shape)
+        n = x.shape[-2]
+        mask = self.rng.choice(
+            [
+                f"is_causal={causal}",
+                f"is_causal={causal}, scale=0.5",
+                f"attn_mask=lib.ones({n}, {n}).tril().bool()",
+                f"attn_mask=lib.linspace(-1, 1, {n}).to({{0}}.dtype)",
+            ]
+        )
+        return self.add(f"F.scaled_dot_product_attention({{0}}, {{1}}, {{0}}, {mask})", [x, y], x.shape)
+
+    def heads(self, x: Statement) -> Statement:
+        """Attention with several heads, masks and weights, and the layers of a transformer, over ``[N, L, E]``."""
+        rng, (batch, length, width) = self.rng, x.shape
+        heads = rng.choice([h for h in (1, 2, 3) if width % h == 0])
+        kind = rng.choice(["plain", "plain", "options", "options", "weights", "encoder", "decoder", "other"])
+        if kind in ("encoder", "decoder"):
+            options = rng.choice(["", ', activation="gelu", norm_first=True', ", bias=False"])
+            make = f"Transformer{kind.capitalize()}Layer({width}, {heads}, 8, dropout=0.0, batch_first=True{options})"
+            mask = f"lib.ones({length}, {length}).triu(1).bool()"
+            codes = {"encoder": ["{m}({0})", f"{{m}}({{0}}, src_mask={mask})"], "decoder": ["{m}({0}, {0}.tanh())"]}
+            return self.module(x, make, x.shape, rng.choice(codes[kind]))
+        if kind == "other":
+            make = f"MultiheadAttention({width}, {heads}, kdim={width + 1}, vdim=2, batch_first=True)"
+            return self.module(x, make, x.shape, "{m}({0}, F.pad({0}, (0, 1)), {0}[..., :1].expand(-1, -1, 2))[0]")
+        make = (
+            rng.choice(["", ", bias=False", ", add_bias_kv=True", ", add_zero_attn=True"]) if kind == "options" else ""
+        )
+        make = f"MultiheadAttention({width}, {heads}, batch_first=True{make})"
+        if kind == "weights":
+            average = rng.choice(["True", "False"])
+            shape = (batch, length, length) if average == "True" else (batch, heads, length, length)
+            return self.module(x, make, shape, f"{{m}}({{0}}, {{0}}, {{0}}, average_attn_weights={average})[1]")
+        mask = rng.choice(
+            [
+                "",
+                f", attn_mask=lib.ones({length}, {length}).triu(1).bool()",
+                f", attn_mask=lib.linspace(-1, 1, {length}).to({{0}}.dtype).expand({length}, {length})",
+                f", key_padding_mask=(lib.arange({length}) > 0).logical_not().expand({batch}, {length})",
+            ]
+        )  # the last one keeps a key of each row, if there are several
+        if "padding" in mask and length == 1:
+            mask = ""
+        return self.module(x, make, x.shape, f"{{m}}({{0}}, {{0}}, {{0}}, need_weights=False{mask})[0]")
 
     def recurrent(self, x: Statement) -> Statement | None:
         if len(x.shape) != 3 or x.shape[0] > 9:
@@ -534,8 +683,20 @@ class Draft:
             body = "lambda h, x: (lib.tanh(h * 0.5 + x * {1}).to(h.dtype), h * x)"  # autocast may widen the carry
             part = self.rng.choice(["0", "1"]) if x.shape[0] > 1 else "0"  # after one iteration y depends on no carry
             return self.add(f"scan({body}, {{0}}[0] * 0, {{0}})[{part}]", [x, w], x.shape[1 - int(part) :])
-        layers = self.rng.choice([1, 1, 2])
-        return self.module(x, f"{kind}({n}, {hidden}, num_layers={layers})", (time, batch, hidden), "{m}({0})[0]")
+        options = {"RNN": ', nonlinearity="relu"', "LSTM": ", proj_size=2", "GRU": ", bias=False"}[kind]
+        plain = self.rng.random() < 0.5 or (kind == "LSTM" and hidden < 3)
+        width = 2 if kind == "LSTM" and not plain else hidden
+        make = f"{kind}({n}, {hidden}, num_layers={self.rng.choice([1, 1, 2])}{'' if plain else options})"
+        if self.rng.random() < 0.3:  # the sequences of a batch end at different times
+            lengths = [time, *(self.rng.randint(1, time) for _ in range(batch - 1))]
+            packed = f"nn.utils.rnn.pack_padded_sequence({{0}}, {lengths}, enforce_sorted=False)"
+            code = f"nn.utils.rnn.pad_packed_sequence({{m}}({packed})[0])[0]"
+            return self.module(x, make, (time, batch, width), code)
+        if self.rng.random() < 0.3:
+            layers = 2 if "num_layers=2" in make else 1
+            last = "[1][0]" if kind == "LSTM" else "[1]"
+            return self.module(x, make, (layers, batch, width), "{m}({0})" + last)
+        return self.module(x, make, (time, batch, width), "{m}({0})[0]")
 
     def lookup(self, x: Statement) -> Statement | None:
         if not x.shape or x.shape[0] < 2:
@@ -544,7 +705,11 @@ class Draft:
         count = self.rng.choice([1, 3, 6])
         if kind == "embedding":
             i, width = self.indices(11, x.shape[0]), self.rng.choice([1, 4, 6])
-            return self.module(i, f"Embedding(11, {width})", (x.shape[0], width))
+            if self.rng.random() < 0.3:
+                i, mode = self.indices(11, x.shape[0], 3), self.rng.choice(["sum", "mean", "max"])
+                return self.module(i, f'EmbeddingBag(11, {width}, mode="{mode}")', (x.shape[0], width))
+            options = self.rng.choice(["", "", ", padding_idx=2"])
+            return self.module(i, f"Embedding(11, {width}{options})", (x.shape[0], width))
         if kind == "gather":
             i = self.indices(x.shape[0], *x.shape)
             return self.add("lib.gather({0}, 0, {1})", [x, i], x.shape)

@@ -43,6 +43,17 @@ def test_a_region_computes_products_in_its_dtype(region: Callable[[], autocast],
     assert product().dtype is f32
 
 
+def test_a_product_of_a_cast_and_of_a_view_is_recorded_as_it_is_computed() -> None:
+    def step(x: Any) -> Any:
+        with autocast("cpu"):
+            return genesis.matmul(x.to(bf16), x.t())
+
+    x = genesis.tensor([[1.0, 2.0], [3.0, 4.5]])
+    result = genesis.compile(step)(x)
+    assert result.dtype is bf16
+    assert result.tolist() == step(x).tolist()
+
+
 def test_the_default_is_that_of_the_device_a_step_is_compiled_for() -> None:
     recording = Recording("step")
     recording.builder.target = "cuda"  # type: ignore[attr-defined]

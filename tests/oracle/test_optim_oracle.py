@@ -283,6 +283,19 @@ def test_lbfgs_takes_the_same_path(options: dict[str, Any]) -> None:
     assert other["state"][0].keys() - state["state"][0].keys() <= {"al"}
 
 
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
+def test_gradients_that_are_no_numbers(name: str, options: dict[str, Any]) -> None:
+    found = []
+    for lib in (genesis, torch):
+        p = lib.nn.Parameter(lib.tensor([1.0, 2.0, 3.0, 4.0, -5.0]))
+        optimizer = getattr(lib.optim, name)([p], **options)
+        for gradient in ([1.0, 1.0, 1.0, 0.0, -1.0], [np.inf, np.nan, -np.inf, np.nan, 1.0], [1.0, 1.0, 1.0, 1.0, 1.0]):
+            p.grad = lib.tensor(gradient)
+            optimizer.step()
+        found.append(p.detach().numpy())
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
 UNDECAYED = [(n, o) for n, o in OPTIMIZERS if not o.get("weight_decay") and n != "Adafactor"]  # its rate would be inf
 
 
