@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from genesis.device import Device
 from genesis.names import module_getattr
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
 
 
 def is_available() -> bool:

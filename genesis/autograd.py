@@ -20,6 +20,7 @@ from genesis.custom import Context, Function
 from genesis.gradients import accumulate
 from genesis.history import gradients, need_history, seed_for
 from genesis.names import module_getattr
+from genesis.scope import ANSWERED, eager_only
 from genesis.tensor import Tensor, from_array, wrap
 from genesis.values import held
 
@@ -245,6 +246,7 @@ def _sum_of(parts: Sequence[Value | None], create_graph: bool, allow_unused: boo
     )
 
 
+@eager_only(ANSWERED)
 def gradcheck(
     func: Callable[..., Any],
     inputs: Tensors,
@@ -285,13 +287,13 @@ def _jacobian(y: Tensor, x: Tensor) -> np.ndarray:
 
 def _differences(func: Callable[..., Any], inputs: Sequence[Tensor], x: Tensor, eps: float) -> list[np.ndarray]:
     """The same Jacobians, one per output, by central differences."""
-    start = np.array(x.value.data)
+    start = np.array(x._array("gradcheck"))
 
     def outputs(place: int, step: float) -> list[np.ndarray]:
         moved = start.copy()
         moved.reshape(-1)[place] += step
         given = [from_array(moved) if t is x else t for t in inputs]
-        return [np.array(y.value.data, np.float64).reshape(-1) for y in _several(func(*given))]
+        return [np.array(y._array("gradcheck"), np.float64).reshape(-1) for y in _several(func(*given))]
 
     with _grad_mode(False):
         columns = [

@@ -6,6 +6,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from genesis.names import module_getattr
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
 
 
 def is_available() -> bool:

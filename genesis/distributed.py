@@ -15,7 +15,10 @@ from compiler.errors import ChoiceError, UnsupportedError
 from compiler.ir.location import here
 from genesis.context import grad_mode
 from genesis.names import module_getattr
+from genesis.scope import AROUND
 from genesis.tensor import Tensor
+
+__eager_only__ = AROUND
 
 default_pg_timeout = timedelta(minutes=30)
 _backend: list[str] = []

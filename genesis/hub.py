@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from compiler.errors import UnsupportedError
 from compiler.ir.location import here
 from genesis.names import module_getattr
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
 
 
 def _refuse(name: str, instead: str) -> NoReturn:

@@ -12,6 +12,9 @@ from compiler.errors import UnsupportedError
 from compiler.ir.location import here
 from genesis.names import module_getattr
 from genesis.once import say_once
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
 
 __all__ = ["Final", "annotate", "export", "ignore", "is_scripting", "is_tracing", "script", "trace", "unused"]
 

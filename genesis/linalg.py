@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from compiler.errors import OpError as LinAlgError
+from genesis.functions.calls import checked
 from genesis.functions.decompositions import (
     cholesky,
     cond,
@@ -60,6 +61,10 @@ __all__ = [
     "vecdot",
     "vector_norm",
 ]
+
+for _name in __all__:
+    if not isinstance(globals()[_name], type):
+        globals()[_name] = checked(globals()[_name], f"linalg.{_name}")
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr(__name__, globals())

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from genesis.device import no_device
 from genesis.names import module_getattr
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
 
 
 def is_available() -> bool:

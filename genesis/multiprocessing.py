@@ -9,6 +9,9 @@ from multiprocessing.pool import Pool as Pool
 from typing import Any
 
 from compiler.errors import ChoiceError, MisuseError
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
 
 
 def get_all_sharing_strategies() -> set[str]:

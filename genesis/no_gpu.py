@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
+
 
 def is_available() -> bool:
     """False: eager tensors are on the CPU."""

@@ -14,6 +14,9 @@ from compiler.errors import UnsupportedError
 from compiler.ir.location import here
 from genesis.names import module_getattr
 from genesis.once import say_once
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
 
 _INSTEAD = "step.profile() measures a compiled step, per kernel, module and line"
 

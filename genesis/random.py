@@ -17,7 +17,10 @@ from compiler.ir.types import TensorType, i64
 from compiler.ops.random import philox
 from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode
+from genesis.scope import AROUND
 from genesis.values import TensorValue, concrete
+
+__eager_only__ = AROUND
 
 _SCALAR = TensorType(i64, ())
 

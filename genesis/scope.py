@@ -1,8 +1,15 @@
-"""Parts of PyTorch that Genesis leaves out for good; each of their names raises one error, which says so."""
+"""Parts of PyTorch that Genesis leaves out for good, and marks on names that have no place in a compiled step.
+
+Each name that is left out raises one error, which says so. A mark is the attribute ``__eager_only__`` of a function, a
+class or a module: the reason. ``genesis check`` and docs/coverage.md read it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, TypeVar
 
 _PARTS: dict[str, tuple[str, str]] = {
     "sparse tensors are": (
@@ -46,3 +53,35 @@ OUT_OF_SCOPE: Mapping[str, str] = {
     for name in names.split()
 }
 """Names of PyTorch that will not be there, and the way out."""
+
+DATA_SHAPE = "the shape depends on data"
+DECOMPOSED = "NumPy decomposes matrices on the CPU"
+BY_NUMPY = "NumPy computes it on the CPU"
+ANSWERED = "Python gets the answer"
+OF_MEMORY = "it is about memory"
+AROUND = "it stands around a step"
+
+T = TypeVar("T")
+
+
+def eager_only(reason: str) -> Callable[[T], T]:
+    """Mark a function or class that has no place in a compiled step."""
+
+    def mark(thing: T) -> T:
+        setattr(thing, _MARK, reason)
+        return thing
+
+    return mark
+
+
+_MARK = "__eager_only__"
+
+
+def reason_of(thing: Any) -> str:
+    """Why ``thing`` has no place in a compiled step: its mark, or else that of the module around it; "" without one."""
+    found = getattr(thing, _MARK, None)
+    name = getattr(thing, "__name__" if isinstance(thing, ModuleType) else "__module__", None) or ""
+    while found is None and name:
+        found = vars(sys.modules[name]).get(_MARK) if name in sys.modules else None
+        name = name.rpartition(".")[0]
+    return found or ""

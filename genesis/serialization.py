@@ -10,6 +10,9 @@ import genesis.trust as trust
 from genesis.io import load as load
 from genesis.io import save as save
 from genesis.names import module_getattr
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
 
 __all__ = ["add_safe_globals", "clear_safe_globals", "get_safe_globals", "load", "safe_globals", "save"]
 

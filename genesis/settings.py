@@ -9,6 +9,9 @@ from compiler.ir.location import here
 from compiler.ir.types import DType, dtype, f32
 from genesis.device import Device, on_cpu
 from genesis.kinds import dtype_named
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
 
 _state: dict[str, Any] = {
     "precision": "highest",

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from genesis.functions.calls import checked
 from genesis.functions.elementary import logit
 from genesis.functions.pointwise import erf, erfc, erfinv, exp2, expm1, i0, log1p, round, sinc, xlogy
 from genesis.functions.pointwise import lgamma as gammaln
@@ -56,6 +57,10 @@ __all__ = [
     "xlog1py",
     "xlogy",
 ]
+
+for _name in __all__:
+    if not isinstance(globals()[_name], type):
+        globals()[_name] = checked(globals()[_name], f"special.{_name}")
 
 if not TYPE_CHECKING:
     __getattr__ = module_getattr("genesis.special", globals())

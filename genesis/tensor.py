@@ -24,6 +24,7 @@ from genesis.methods import Methods
 from genesis.names import missing
 from genesis.printing import options
 from genesis.replaced import Watched
+from genesis.scope import ANSWERED, OF_MEMORY, eager_only
 from genesis.shared import Holders, Shared, strides_of
 from genesis.strides import Layout, Strides, after, contiguous_strides, first, is_contiguous, kept, reshaped
 from genesis.values import TensorValue, concrete, held
@@ -435,10 +436,12 @@ class Tensor(Methods, metaclass=_TensorMeta):
             )
         return data
 
+    @eager_only(OF_MEMORY)
     def data_ptr(self) -> int:
         """The address of the first element, which in-place ops keep from now on."""
         return int(self._shared_array(".data_ptr()").ctypes.data)
 
+    @eager_only(OF_MEMORY)
     def numpy(self) -> np.ndarray:
         """The contents as a NumPy array (bfloat16 as ``ml_dtypes.bfloat16``), which shares the tensor's memory."""
         if self.requires_grad:
@@ -456,12 +459,14 @@ class Tensor(Methods, metaclass=_TensorMeta):
                 self._base = None
         return self._array(what)
 
+    @eager_only(ANSWERED)
     def item(self) -> Any:
         """The only element as a Python number."""
         if self.numel() != 1:
             raise AutogradError(here(f"a Tensor with {self.numel()} elements cannot be converted to Scalar"))
         return self._array(".item()").item()
 
+    @eager_only(ANSWERED)
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers; a number for no dimensions."""
         return self._array(".tolist()").tolist()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from genesis.scope import AROUND
 from genesis.torch_version import TorchVersion
+
+__eager_only__ = AROUND
 
 __version__ = TorchVersion("0.1.0")
 debug = False

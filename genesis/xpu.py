@@ -11,6 +11,9 @@ from genesis.no_gpu import empty_cache as empty_cache
 from genesis.no_gpu import is_available as is_available
 from genesis.no_gpu import manual_seed as manual_seed
 from genesis.no_gpu import manual_seed_all as manual_seed_all
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
 
 
 def synchronize(device: Any = None) -> NoReturn:

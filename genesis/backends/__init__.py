@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from genesis.backends import cpu, cuda, cudnn, mkl, mkldnn, mps, openmp, opt_einsum
 from genesis.names import module_getattr
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
 
 __all__ = ["cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "opt_einsum"]
 

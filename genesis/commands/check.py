@@ -19,21 +19,10 @@ from typing import Any, NamedTuple
 
 from compiler.errors import GenesisError
 from genesis.names import INSTEAD
-from genesis.scope import OUT_OF_SCOPE
+from genesis.scope import OUT_OF_SCOPE, reason_of
 from genesis.tensor import Tensor
 
 COMPILED, EAGER, MISSING, OUT = "compiled", "eager only", "missing", "out of scope"
-_HOST = (
-    "backends cpu cuda default_generator device distributed dtype get_rng_state hub initial_seed io jit load "
-    "manual_seed mps multiprocessing nn.init nn.parallel optim.lr_scheduler profiler random save seed serialization "
-    "set_rng_state testing utils version xpu __version__ cuda.amp.GradScaler"
-).split()
-"""What belongs outside of a compiled step, or does nothing in one."""
-_DATA_DEPENDENT = frozenset(
-    "LBFGS argwhere bincount combinations histc masked_select multinomial nonzero randperm unique "
-    "unique_consecutive".split()
-)
-"""What has a shape, or a number of steps, that depends on data."""
 
 
 class Use(NamedTuple):
@@ -183,9 +172,10 @@ def _found(name: str) -> Any:
 
 def _status(name: str) -> tuple[str, str]:
     """Whether a name is there, and a note."""
-    if _found(name) is not _ABSENT:
-        outside = any(name == place or name.startswith(f"{place}.") for place in _HOST)
-        return EAGER if outside or _DATA_DEPENDENT & set(name.split(".")) else COMPILED, ""
+    found = _found(name)
+    if found is not _ABSENT:
+        reason = reason_of(found)
+        return (EAGER, reason) if reason else (COMPILED, "")
     parts = name.split(".")
     out = next((part for part in parts if part in OUT_OF_SCOPE and _found(_before(parts, part)) is _ABSENT), None)
     if out is not None:

@@ -12,6 +12,8 @@ from genesis.amp import custom_bwd as _custom_bwd
 from genesis.amp import custom_fwd as _custom_fwd
 from genesis.names import module_getattr
 
+__eager_only__ = ""
+
 
 class autocast(_autocast):
     """``genesis.amp.autocast`` with the lists and the default dtype, float16, of CUDA."""

@@ -21,17 +21,18 @@ from genesis.functions.pointwise import add, cast, mul
 from genesis.functions.shapes import view
 from genesis.functions.table import api, function_only, method_only
 from genesis.random import Generator
+from genesis.scope import ANSWERED, OF_MEMORY
 from genesis.tensor import Tensor, copied, from_array, on_memory, row_major, tensor, wrap
 from genesis.values import held
 
 
-@api()
+@api(eager_only=ANSWERED)
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and elements."""
     return input.shape == other.shape and bool(np.array_equal(input._array("equal"), other._array("equal")))
 
 
-@api()
+@api(eager_only=ANSWERED)
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether ``|input - other| <= atol + rtol * |other|`` everywhere."""
     broadcast_shapes(input.shape, other.shape)
@@ -89,7 +90,7 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
     return made.requires_grad_() if requires_grad else made
 
 
-@function_only
+@api(method=False, eager_only=OF_MEMORY)
 def from_dlpack(ext_tensor: Any) -> Tensor:
     """A tensor on the memory of another library's CPU tensor, by the DLPack protocol."""
     array = np.from_dlpack(ext_tensor)

@@ -24,12 +24,16 @@ from genesis.functions.rearranging import diagonal
 from genesis.functions.reductions import amax, amin, norm, sum
 from genesis.functions.shapes import squeeze, tril, triu, unsqueeze
 from genesis.functions.table import api
+from genesis.scope import DECOMPOSED
 from genesis.tensor import Tensor, copied, from_array, wrap
 
 _ADVICE = "decompositions run on the CPU, outside compiled steps: compute it there and pass the result in"
 
 linalg = api(function=False, method=False)
 """``genesis.linalg.f`` alone."""
+
+decomposition = api(function=False, method=False, eager_only=DECOMPOSED)
+"""``genesis.linalg.f`` alone, outside compiled steps."""
 
 
 def _matrices(name: str, input: Tensor, square: bool = False) -> np.ndarray:
@@ -74,14 +78,14 @@ class _Inverse(Function):
         return -matmul(matmul(b.mT, g), b.mT)
 
 
-@linalg
+@decomposition
 def inv(A: Tensor) -> Tensor:
     """The inverse of square matrices ``[*, n, n]``. Eager only; raises for a singular one."""
     result: Tensor = _Inverse.apply(A)
     return result
 
 
-@api()
+@api(eager_only=DECOMPOSED)
 def inverse(input: Tensor) -> Tensor:
     """The inverse of square matrices ``[*, n, n]``. Eager only; raises for a singular one."""
     return inv(input)
@@ -106,7 +110,7 @@ class _Solve(Function):
         return to_a.sum_to_size(ctx.shapes[0]), to_b.sum_to_size(ctx.shapes[1])
 
 
-@linalg
+@decomposition
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """``X`` with ``A X = B`` (``X A = B`` if not ``left``); ``B`` is a vector, or matrices. Eager only."""
     if not left:
@@ -116,7 +120,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     return squeeze(result, -1) if vector else result
 
 
-@linalg
+@decomposition
 def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
     """:func:`solve` with one triangle of ``A``, the diagonal taken for ones if ``unitriangular``. Eager only."""
     part = triu(A, int(unitriangular)) if upper else tril(A, -int(unitriangular))
@@ -125,7 +129,7 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
     return solve(part, B, left=left)
 
 
-@api()
+@api(eager_only=DECOMPOSED)
 def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """``X`` with ``L L^T X = input``, of a factor by :func:`cholesky`. Eager only."""
     return solve(matmul(L.mT, L) if upper else matmul(L, L.mT), input)
@@ -164,7 +168,7 @@ class _Determinant(Function):
         return from_array(cofactors.astype(a.dtype.numpy)) * g[..., None, None]
 
 
-@api()
+@api(eager_only=DECOMPOSED)
 def det(input: Tensor) -> Tensor:
     """The determinants of square matrices ``[*, n, n]``. Eager only."""
     result: Tensor = _Determinant.apply(input)
@@ -178,13 +182,13 @@ class SignLogDeterminant(NamedTuple):
     logabsdet: Tensor
 
 
-@api()
+@api(eager_only=DECOMPOSED)
 def slogdet(input: Tensor) -> SignLogDeterminant:
     """The sign of determinants, and the logarithms of their absolute values. Eager only."""
     return SignLogDeterminant(*_LogDeterminant.apply(input))
 
 
-@api()
+@api(eager_only=DECOMPOSED)
 def logdet(input: Tensor) -> Tensor:
     """The logarithms of determinants; NaN of negative ones. Eager only."""
     sign, logarithm = slogdet(input)
@@ -209,7 +213,7 @@ class _Cholesky(Function):
         return (spread + spread.mT) * 0.5
 
 
-@api()
+@api(eager_only=DECOMPOSED)
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """The lower triangular ``L`` with ``L L^T = input``, or its transpose. Eager only; raises if there is none."""
     factor: Tensor = _Cholesky.apply(input)
@@ -246,13 +250,13 @@ def _inverse_gaps(values: Tensor) -> Tensor:
     return div(1 - one, gaps + one)
 
 
-@linalg
+@decomposition
 def eigh(A: Tensor, UPLO: str = "L") -> Eigen:
     """Eigenvalues and eigenvectors of symmetric matrices, of which one triangle is read. Eager only."""
     return Eigen(*_Eigen.apply(A, UPLO == "L"))
 
 
-@linalg
+@decomposition
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """Eigenvalues of symmetric matrices, in ascending order. Eager only."""
     return eigh(A, UPLO).eigenvalues
@@ -296,19 +300,19 @@ class _Svd(Function):
         return found, None
 
 
-@api(function=False, method=False, name="svd")
+@api(function=False, method=False, name="svd", eager_only=DECOMPOSED)
 def full_svd(A: Tensor, full_matrices: bool = True) -> Svd:
     """``A = U diag(S) Vh``; ``full_matrices`` makes ``U`` and ``Vh`` square. Eager only."""
     return Svd(*_Svd.apply(A, full_matrices))
 
 
-@linalg
+@decomposition
 def svdvals(A: Tensor) -> Tensor:
     """The singular values, in descending order. Eager only."""
     return full_svd(A, False).S
 
 
-@api()
+@api(eager_only=DECOMPOSED)
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """``U``, ``S`` and ``V`` (not its transpose) with ``input = U diag(S) V^T``. Eager only."""
     u, s, vh = full_svd(input, not some)
@@ -339,7 +343,7 @@ class _Qr(Function):
         return solve(r, (to_q + matmul(q, both)).mT).mT, None
 
 
-@linalg
+@decomposition
 def qr(A: Tensor, mode: str = "reduced") -> Qr:
     """``A = Q R``; ``mode`` "reduced", "complete" or "r". Eager only."""
     if mode not in ("reduced", "complete", "r"):
@@ -363,7 +367,7 @@ class _PseudoInverse(Function):
         return first + second - matmul(matmul(p.mT, g), p.mT), None
 
 
-@linalg
+@decomposition
 def pinv(A: Tensor, *, atol: Any = None, rtol: float | None = None, hermitian: bool = False) -> Tensor:
     """The pseudo-inverse; singular values below ``rtol`` times the largest count as 0. Eager only."""
     cut = max(A.shape[-2:]) * float(np.finfo(A.dtype.numpy).eps) if rtol is None else rtol
@@ -380,7 +384,7 @@ class LeastSquares(NamedTuple):
     singular_values: Tensor
 
 
-@linalg
+@decomposition
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> LeastSquares:
     """``X`` with the least ``|A X - B|``, by the pseudo-inverse. Eager only."""
     vector = B.ndim == A.ndim - 1
@@ -394,7 +398,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     )
 
 
-@linalg
+@decomposition
 def matrix_rank(A: Tensor, *, atol: Any = None, rtol: float | None = None, hermitian: bool = False) -> Tensor:
     """How many singular values are above ``rtol`` times the largest. Eager only."""
     cut = max(A.shape[-2:]) * float(np.finfo(A.dtype.numpy).eps) if rtol is None else rtol
@@ -421,7 +425,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
     return eye(input.shape[-1], dtype=input.dtype).expand(*input.shape).clone() if result is None else result
 
 
-@api()
+@api(eager_only=DECOMPOSED)
 def matrix_exp(input: Tensor) -> Tensor:
     """The exponential of square matrices: a Taylor series of ``input / 2**s``, squared ``s`` times. Eager only."""
     size = float(np.abs(_matrices("matrix_exp", input, square=True)).sum(-1).max(initial=0))
@@ -506,7 +510,7 @@ def last_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     return cross(input, other, dim)
 
 
-@linalg
+@decomposition
 def cond(A: Tensor, p: Any = None) -> Tensor:
     """How much a solution with these matrices may magnify errors: the norm times that of the inverse. Eager only."""
     if p in (None, 2):

@@ -35,6 +35,7 @@ from genesis.functions.pointwise import (
     where,
 )
 from genesis.functions.table import api, function_only
+from genesis.scope import BY_NUMPY
 from genesis.tensor import Tensor, from_array, wrap
 
 
@@ -235,7 +236,7 @@ def _on_host(name: str, function: Any, doc: str, kind: str) -> Binary:
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = doc
-    return api(inplace=True, overwrites=kind == "int")(call)
+    return api(inplace=True, overwrites=kind == "int", eager_only=BY_NUMPY)(call)
 
 
 gcd = _on_host("gcd", np.gcd, "The greatest common divisor of integers; not in a compiled step.", "int")

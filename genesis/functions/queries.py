@@ -13,6 +13,7 @@ from compiler.ir.types import DType, f32, promote
 from compiler.ir.types import dtype as to_dtype
 from genesis.context import session
 from genesis.functions.table import api, function_only, method_only
+from genesis.scope import ANSWERED
 from genesis.tensor import Tensor
 
 
@@ -34,7 +35,7 @@ def is_conj(input: Tensor) -> bool:
     return False
 
 
-@api()
+@api(eager_only=ANSWERED)
 def is_nonzero(input: Tensor) -> bool:
     """Whether the one element is not zero. Raises RuntimeError for another number of elements."""
     if input.numel() != 1:

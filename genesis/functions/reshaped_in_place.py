@@ -12,7 +12,8 @@ from compiler.errors import AutogradError, UnsupportedError
 from compiler.ir.location import here
 from genesis.context import current_recording, session
 from genesis.functions.shapes import as_sizes, squeeze, t, transpose, unsqueeze
-from genesis.functions.table import method_only
+from genesis.functions.table import api, method_only
+from genesis.scope import OF_MEMORY
 from genesis.tensor import Tensor, from_array
 
 Dim = int | Sequence[int] | None
@@ -50,7 +51,7 @@ def t_(input: Tensor) -> Tensor:
     return _becomes(input, t(input))
 
 
-@method_only
+@api(function=False, eager_only=OF_MEMORY)
 def resize_(input: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     """In place, outside compiled steps: another shape of the elements in order, with zeros where it asks for more."""
     shape = as_sizes(sizes)

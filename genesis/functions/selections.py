@@ -17,12 +17,13 @@ from genesis.functions.indexing import getitem
 from genesis.functions.pointwise import cast
 from genesis.functions.shapes import expand, reshape
 from genesis.functions.table import api
+from genesis.scope import DATA_SHAPE
 from genesis.tensor import Tensor, from_array, tensor, wrap
 
 _FIXED = "the result's shape depends on the data, and shapes in a step are fixed; {}, or call it outside the step"
 
 
-@api()
+@api(eager_only=DATA_SHAPE)
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of all elements that are not zero, one in a row; or one tensor for each dimension. Eager only."""
     found = np.nonzero(
@@ -34,14 +35,14 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     return from_array(np.ascontiguousarray(rows, np.int64))
 
 
-@api()
+@api(eager_only=DATA_SHAPE)
 def argwhere(input: Tensor) -> Tensor:
     """The indices of all elements that are not zero, one in a row. Eager only."""
     found: Tensor = nonzero(input)
     return found
 
 
-@api()
+@api(eager_only=DATA_SHAPE)
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where ``mask`` is true, as a vector. Eager only."""
     if mask.dtype is not boolean:
@@ -54,7 +55,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     return picked
 
 
-@api()
+@api(eager_only=DATA_SHAPE)
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -70,7 +71,7 @@ def unique(
     return _chosen(values, inverse, counts, return_inverse, return_counts)
 
 
-@api()
+@api(eager_only=DATA_SHAPE)
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
@@ -98,7 +99,7 @@ def _chosen(values: np.ndarray, inverse: np.ndarray, counts: np.ndarray, with_in
 # Counts
 
 
-@api()
+@api(eager_only=DATA_SHAPE)
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each number from 0 on is an element of ``input``, or the sum of its ``weights``.
 
@@ -152,7 +153,7 @@ class Histogram(NamedTuple):
     bin_edges: Tensor
 
 
-@api()
+@api(eager_only=DATA_SHAPE)
 def histogram(
     input: Tensor, bins: int | Tensor, *, range: Sequence[float] | None = None, weight: Tensor | None = None,
     density: bool = False

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import genesis.scope as scope
 from compiler.errors import CompilerError
 from genesis.functions.calls import F, checked
 
@@ -45,19 +46,21 @@ def api(
     functional: bool = False,
     name: str = "",
     alias: Sequence[str] = (),
+    eager_only: str = "",
 ) -> Callable[[F], F]:
     """Give the function below its names: ``genesis.f``, ``Tensor.f``, ``Tensor.f_``, ``nn.functional.f``.
 
     overwrites: give ``genesis.f_``, too, which implies ``inplace``.
     name: of its own, where that is not the name of the Python function.
     alias: more names, in the same places.
+    eager_only: why it has no place in a compiled step.
 
     Users reach the function as :func:`~genesis.functions.calls.checked` returns it; the decorated one stays as it is.
     Raises CompilerError for a name that is taken.
     """
 
     def enter(f: F) -> F:
-        done = checked(f, name)
+        done = checked(scope.eager_only(eager_only)(f) if eager_only else f, name)
         for known in (name or f.__name__, *alias):
             for table, wanted in ((FUNCTIONS, function), (METHODS, method), (FUNCTIONAL, functional)):
                 if wanted:

@@ -17,7 +17,10 @@ from genesis.functions.conversion import uniform_ as fill_uniform
 from genesis.functions.creation import rand, randn
 from genesis.names import module_getattr
 from genesis.random import Generator
+from genesis.scope import AROUND
 from genesis.tensor import Tensor
+
+__eager_only__ = AROUND
 
 _GAINS = {"linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "selu": 3 / 4}
 _GAINS.update(conv_transpose1d=1.0, conv_transpose2d=1.0, conv_transpose3d=1.0, relu=sqrt(2))

@@ -15,6 +15,7 @@ from genesis.context import current_recording, grad_mode
 from genesis.functions.conversion import copy_
 from genesis.optim.optimizer import Closure, Optimizer, check
 from genesis.optim.rule import Params
+from genesis.scope import eager_only
 from genesis.tensor import Tensor
 
 _ENOUGH, _FLAT = 1e-4, 0.9
@@ -31,6 +32,7 @@ class _Point:
     slope: float
 
 
+@eager_only("the number of its steps depends on data")
 class LBFGS(Optimizer):
     """Newton steps by an inverse Hessian that the last ``history_size`` changes of the gradient tell of.
 

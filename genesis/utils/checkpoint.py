@@ -9,6 +9,8 @@ from compiler.errors import ChoiceError
 from genesis.names import module_getattr
 from genesis.once import say_once
 
+__eager_only__ = ""
+
 __all__ = ["checkpoint", "checkpoint_sequential"]
 
 

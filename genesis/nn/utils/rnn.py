@@ -15,6 +15,7 @@ from compiler.ir.types import boolean, i64
 from genesis.context import current_recording
 from genesis.functions.conversion import to
 from genesis.functions.indexing import getitem
+from genesis.scope import DATA_SHAPE, eager_only
 from genesis.tensor import Tensor, from_array, tensor
 
 __all__ = [
@@ -259,6 +260,7 @@ def pad_sequence(
     return fn.stack([filled(row) for row in rows], 0 if batch_first else 1)
 
 
+@eager_only(DATA_SHAPE)
 def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False) -> list[Tensor]:
     """The sequences of a padded batch, each without its padding."""
     rows = padded_sequences if batch_first else fn.transpose(padded_sequences, 0, 1)
@@ -271,6 +273,7 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
+@eager_only(DATA_SHAPE)
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     """The sequences that were packed."""
     return unpad_sequence(*pad_packed_sequence(packed_sequences))

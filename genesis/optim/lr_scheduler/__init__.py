@@ -22,6 +22,9 @@ from genesis.optim.lr_scheduler.warmup import (
     get_cosine_schedule_with_warmup,
     get_linear_schedule_with_warmup,
 )
+from genesis.scope import AROUND
+
+__eager_only__ = AROUND
 
 __all__ = [
     "ChainedScheduler",
