@@ -30,16 +30,11 @@ class Enough(BaseException):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of a command that looks at the programs of a script."""
-    parser.add_argument("--steps", type=_positive, metavar="N", help="end the script after N calls of compiled steps")
-    parser.add_argument("--runs", type=_positive, default=20, help="runs to time the kernels over (default 20)")
+    parser.add_argument(
+        "--steps", type=script.positive, metavar="N", help="end the script after N calls of compiled steps"
+    )
+    parser.add_argument("--runs", type=script.positive, default=20, help="runs to time the kernels over (default 20)")
     script.add_arguments(parser)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
-    return number
 
 
 def capture(arguments: argparse.Namespace) -> tuple[int, list[Captured]]:

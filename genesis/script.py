@@ -22,6 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="arguments of the script")
 
 
+def positive(text: str) -> int:
+    """An argument that is a whole number of 1 or more."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
+    return number
+
+
 def run(arguments: argparse.Namespace) -> int:
     """The exit code: 1 where the script ends with an error, 2 where there is no such file, 130 where it is interrupted.
 

@@ -108,12 +108,11 @@ function graphView() {
 
   /** Mark what is selected, and where the keyboard is. */
   const light = () => {
-    const lit = state.selection?.rows(state.stage) || new Map();
+    const lit = onTop(state.selection?.rows(state.stage) || new Map());
     for (const item of drawing.items) {
-      const kinds = item.rows.map((row) => lit.get(row)).filter(Boolean);
-      const through = item.kind === "kernel" && !kinds.length && program.bodyOf && isLast() && item.rows.some((row) => program.bodyOf(row).some((i) => lit.has(i)));
-      item.shape.classList.toggle("focus", kinds.includes("focus"));
-      item.shape.classList.toggle("hit", through || (kinds.length > 0 && !kinds.includes("focus")));
+      const kinds = new Set(item.rows.map((row) => lit.get(row)));
+      item.shape.classList.toggle("focus", kinds.has("focus"));
+      item.shape.classList.toggle("hit", kinds.has("hit") && !kinds.has("focus"));
       item.shape.classList.toggle("active", item === current);
     }
     for (const edge of drawing.edges) {
@@ -122,16 +121,25 @@ function graphView() {
     }
   };
 
-  const isLast = () => program.stored(state.stage) === program.stored(program.last.number);
+  /** Rows outside of bodies: what is marked in the body of a kernel or a loop marks the kernel. */
+  const onTop = (rows) => {
+    const parents = program.parents(state.stage);
+    const found = new Map();
+    for (const [row, kind] of rows) {
+      let top = row;
+      while (parents[top] >= 0 && parents[top] !== top) top = parents[top];
+      if (found.get(top) !== "focus") found.set(top, kind);
+    }
+    return found;
+  };
 
   /** Open the groups around what is selected, if it is one thing, and go there. */
   const showSelection = (go) => {
-    const lit = state.selection?.rows(state.stage);
-    if (!lit) return;
+    if (!state.selection) return;
+    const lit = onTop(state.selection.rows(state.stage));
     const focus = [...lit].filter(([, kind]) => kind === "focus").map(([row]) => row);
     const rows = focus.length ? focus : [...lit.keys()];
-    const parents = program.parents(state.stage);
-    const row = rows.find((one) => graph.owner.has(one)) ?? rows.map((one) => parents[one]).find((one) => graph.owner.has(one));
+    const row = rows.find((one) => graph.owner.has(one));
     if (row === undefined) return;
     let changed = false;
     if (focus.length)

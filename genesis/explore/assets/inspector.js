@@ -16,6 +16,7 @@ function showSelected(selection) {
 
 function showInspector(selection) {
   const side = byId("inspector");
+  side.classList.toggle("some", Boolean(selection));
   if (!selection) {
     side.replaceChildren(
       h("h2", {}, "Nothing selected"),
@@ -24,9 +25,9 @@ function showInspector(selection) {
     return;
   }
   side.replaceChildren(
-    h("h2", {}, { line: "Line", row: "Op", kernel: "Kernel", module: "Module", place: "Kernel" }[selection.kind]),
+    h("h2", {}, { line: "Line", row: "Op", value: "Value", kernel: "Kernel", module: "Module", place: "Kernel" }[selection.kind]),
     h("p", { class: "title" }, h("code", {}, selection.title)),
-    ...[rowPart, placePart, stagePart, kernelPart, amountPart].map((part) => part(selection)).filter(Boolean),
+    ...[rowPart, placePart, stagePart, kernelPart, amountPart, precisionPart].map((part) => part(selection)).filter(Boolean),
   );
 }
 
@@ -110,4 +111,12 @@ function amountPart(selection) {
     ["held by", [...new Set(runs.map((x) => x.bound))].filter(Boolean).join(", ")],
   ];
   return section("All kernels together", h("table", { class: "plain" }, h("tbody", {}, facts.map(([name, value]) => h("tr", {}, h("td", {}, name), h("td", { class: "number" }, value))))));
+}
+
+/** What autocast decided for its ops. */
+function precisionPart({ places }) {
+  const found = state.program.amp.filter((d) => d.rule && places.has(d.place));
+  if (!found.length) return null;
+  const items = found.slice(0, 6).map((d) => link(d.op, () => open("precision"), `${RULES[d.rule]}: ${d.inputs.join(" ")} → ${d.compute} → ${d.outputs.join(" ")}`));
+  return section("Precision", h("ul", {}, items), found.length > 6 ? h("p", { class: "muted" }, `and ${found.length - 6} more`) : "");
 }

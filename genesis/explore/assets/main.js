@@ -32,6 +32,7 @@ function openProgram(number) {
   state.stage = state.program.last.number;
   state.left = Math.max(0, state.stage - 1);
   state.code = 0;
+  shown = null; // what it shows is of another program
   select(null);
   open(state.view);
 }

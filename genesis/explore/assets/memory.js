@@ -1,6 +1,7 @@
 // What is alive when: the temporaries of a step over its ops.
 
 const ROLES = { saved: "saved for the backward pass", gradients: "gradients", temporaries: "others" };
+const SHORT = { ...ROLES, saved: "saved" };
 const FIXED = { parameters: "parameters", optimizer: "optimizer state", states: "other states", arguments: "arguments", results: "results" };
 
 function memoryView() {
@@ -69,7 +70,7 @@ function memoryView() {
             h("code", {}, one.type),
             amount(one.bytes, "B"),
             bar(one.bytes / values[0].bytes, one.role),
-            ROLES[one.role],
+            SHORT[one.role],
             h("code", {}, program.place(last, from)?.text || ""),
             `kernel ${one.last + 1}`,
           ];

@@ -11,14 +11,13 @@ function precisionView() {
     const records = program.amp.filter((d) => shown.has(d.rule));
     holder.replaceChildren(
       table(
-        ["Op", "Line", "Module", "Rule", "In → runs in → out", "Casts"],
+        ["Op", "Line and module", "Rule", "In → runs in → out", "Casts"],
         records,
         (d) => {
           const place = page.places[d.place];
           return [
             h("code", {}, d.op),
-            h("code", {}, place.at),
-            h("code", {}, place.scope),
+            [h("code", {}, place.at), h("br"), h("code", { class: "muted" }, place.scope)],
             h("span", { class: `rule ${d.rule || "none"}` }, RULES[d.rule]),
             h("code", {}, `${d.inputs.join(" ")} → ${d.compute} → ${d.outputs.join(" ")}`),
             h("ul", { class: "casts" }, d.casts.map((c) => h("li", {}, h("code", {}, `${c.value} ${c.from} → ${c.to}`), h("span", { class: "muted" }, ` ${c.fate}${c.why ? `: ${c.why}` : ""}`)))),

@@ -2,7 +2,8 @@
 
 /**
  * A selection in a program.
- * focus: stage number -> rows that are the thing itself; hits: rows of its place and phase.
+ * Rows that are the thing itself are its focus; those of its place and phase are hits, and of an argument or a state
+ * those that read it.
  */
 class Selection {
   constructor(program, title, parts) {
@@ -37,6 +38,10 @@ class Selection {
         for (const row of program.bodies[i]) if (!found.has(row)) found.set(row, "hit");
     }
     if (this.row && program.stored(this.row.stage).number === stage) found.set(this.row.row, "focus");
+    if (this.kind === "value")
+      program.reads(stage).forEach((back, row) => {
+        if (back.some((d) => found.get(row - d) === "focus") && !found.has(row)) found.set(row, "hit");
+      });
     return found;
   }
 
@@ -99,12 +104,14 @@ function selectRow(stage, row, from) {
   const places = place ? placesWhere((p) => p.module === place.module) : new Set();
   const title = program.lines.text[line].trim().replace(/ \{$/, "");
   const launches = launchesOf(stage, row);
+  const value = kind === "input" && !program.lines.inside[line];
+  const read = value ? program.users(stage, row).map((user) => program.place(stage, user)?.key) : [];
   select(
     new Selection(program, title, {
-      kind: "row",
+      kind: value ? "value" : "row",
       places,
       phases: place ? new Set([program.lines.phase[line]]) : null,
-      lines: new Set(place ? [place.key] : []),
+      lines: new Set(place ? [place.key] : read.filter(Boolean)),
       names,
       row: { stage, row },
       launches,

@@ -30,7 +30,7 @@ function timeView() {
   const took = program.measured;
   const real = !took.why;
   const whole = program.launches.reduce((sum, x) => sum + (x.seconds ?? x.least), 0);
-  const holder = h("div", { class: "scroll" });
+  const holder = h("div", { class: "scroll tight" });
   let by = "kernel";
   const fill = () => {
     const groups = timings(by);
@@ -105,7 +105,7 @@ function roofline(real) {
     return s("g", { class: "roof" }, s("path", { d: `M${x(Math.max(start, 10 ** x0))} ${y(one)}H${width - right}` }), s("text", { x: width - right + 6, y: y(one) + 4 + apart(one) }, `${amount(one, "FLOP/s")} ${name === "plain" ? "" : name}`));
   });
   const slope = [Math.max(10 ** x0, (10 ** y0) / processor.bandwidth), ridge];
-  lines.push(s("g", { class: "roof" }, s("path", { d: `M${x(slope[0])} ${y(slope[0] * processor.bandwidth)}L${x(ridge)} ${y(ridge * processor.bandwidth)}` }), s("text", { x: x(slope[0]) + 8, y: y(slope[0] * processor.bandwidth) - 22 }, `memory ${amount(processor.bandwidth, "B/s")}`)));
+  lines.push(s("g", { class: "roof" }, s("path", { d: `M${x(slope[0])} ${y(slope[0] * processor.bandwidth)}L${x(ridge)} ${y(ridge * processor.bandwidth)}` }), s("text", { x: x(slope[0]) + 70, y: y(slope[0] * processor.bandwidth) + 2 }, `memory ${amount(processor.bandwidth, "B/s")}`)));
   const longest = points[0].seconds;
   const lit = state.selection?.launches;
   const dots = points.map((g) => {

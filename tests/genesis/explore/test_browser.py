@@ -96,6 +96,15 @@ def test_search_finds_an_op_and_selects_it(opened: Any) -> None:
     assert "model.2" in opened.find_element(By.ID, "inspector").text
 
 
+def test_a_state_leads_to_the_kernels_that_read_it(opened: Any) -> None:
+    press(opened, "/")
+    press(opened, "state model.0.weight exp_avg[")
+    press(opened, Keys.ENTER)
+    assert "exp_avg_model_0_weight" in texts(opened, ".pane:nth-child(2) .row.focus")[0]
+    panel = opened.find_element(By.ID, "inspector").text
+    assert panel.startswith("Value") and "adam" in panel.partition("Kernels")[2]
+
+
 def test_the_graph_opens_and_closes_modules(opened: Any) -> None:
     press(opened, "4")
     before = len(opened.find_elements(By.CSS_SELECTOR, ".graph .item"))
