@@ -28,7 +28,7 @@ from genesis.guards.keys import digest
 from genesis.history import Ended
 from genesis.host import take_back
 from genesis.live import changes as host_changes
-from genesis.numerics import Numerics
+from genesis.numerics import Execute, Numerics
 from genesis.options import Options
 from genesis.output import show
 from genesis.pytree import containers
@@ -122,11 +122,13 @@ class Program:
             refuse_what_does_not_fit(traced, options, self.plan)
         self.executor = self.compiled.start(fresh, {places[cell] for cell in traced.written})
         self.remote = isinstance(self.executor, CudaExecutor)
+        self._execute: Execute = self.executor.run
         self.numerics: Numerics | None = None
         if "numerics" in traced.last:
             behind = traced.stages.graphs[DIFFERENTIATION[-1]]
             last = traced.last
             self.numerics = Numerics(behind, last["numerics"], last.get("found_inf"), traced.states)
+            self._execute = self.numerics.checked(self.executor.run)
         self.bound: list[TensorValue] = []
         self.mirrors: list[tuple[Shared, np.ndarray, bool]] = []
         self.shown: list[np.ndarray] = []
@@ -134,15 +136,18 @@ class Program:
         self.moved = 0
         self.outputs: list[np.ndarray] = []
         self._inputs: list[np.ndarray] = []
-        self.scalars: list[float] = []
+        self.scalars: tuple[float, ...] = ()
         self.state_types = [v.type for v in traced.stages.latest.inputs("state")]
         self.state_strides = [cell.strides for cell in traced.states]
         direct = all(e.is_plain() and e.output == i for i, e in enumerate(traced.exits))
         self._exits = [] if direct else traced.exits
         ended = border.ended if border is not None else {}
-        self._results = [(v.type, ended.get(i)) for i, v in enumerate(traced.stages.latest.outputs[: traced.outputs])]
+        self._kinds = [v.type for v in traced.stages.latest.outputs[: traced.outputs]]
+        self._ended = [ended.get(i) for i in range(traced.outputs)]
         leaves = border is not None and border.made
         self._has_effects = any((leaves, self.remote, self.crossing, self._exits, traced.effects))
+        self._looks_at_grads = bool(traced.entry_grads or traced.same_grads or traced.given_grads)
+        self._reads_more = bool(traced.late_inputs or traced.effects.writes)
         self._needs_containers = bool(traced.effects.entries) or traced.returns_arguments
         for cell in traced.written:
             if cell.clock is None:
@@ -154,6 +159,12 @@ class Program:
         self._unbind.atexit = False
 
     # Running
+
+    def takes(self, arguments: Sequence[Any], sharing: Sharing) -> bool:
+        """Whether the program is right for a call on ``arguments``, as far as its states and gradients tell."""
+        if self._host_time == host_changes.time and self.time == rebound.time and not self._looks_at_grads:
+            return True
+        return self.fits() and self.serves(arguments, sharing)
 
     def fits(self) -> bool:
         """Whether states, and the ``.grad`` that the step reads before it clears them, have the types recorded."""
@@ -196,23 +207,18 @@ class Program:
         ``call``: the arguments themselves, for steps that change containers among them.
         """
         traced = self.traced
-        numbers = [float(arguments[i]) for i in traced.float_arguments] if traced.float_arguments else []
-        undo = traced.host.enter(numbers)
+        undo, numbers = traced.host.enter(self._floats(arguments) if traced.float_arguments else ())
         try:
             if traced.output:
                 show(traced.output)
-            if self.numerics is not None:
-                self.numerics.begin()
             targets, inputs, results = self._launch(arguments, inputs, numbers)
-            if self.numerics is not None:
-                self.numerics.check(results, inputs, numbers)
         except BaseException:
             take_back(undo)
             raise
         for clock in self.clocks:
             clock.tick()
         self.outputs, self.scalars = results, numbers
-        tensors = [_result(array, kind, ended) for array, (kind, ended) in zip(results, self._results)]
+        tensors = list(map(_result, results, self._kinds, self._ended))
         given = containers(call) if self._needs_containers else ()
         if self._has_effects:
             tensors = self._carry_out(targets, tensors, arguments, inputs, given)
@@ -267,7 +273,11 @@ class Program:
 
     def rehearse(self, arguments: Sequence[Any]) -> None:
         """Raises OtherDecision where Python would take another branch in a call; nothing happens."""
-        take_back(self.traced.host.enter([float(arguments[i]) for i in self.traced.float_arguments]))
+        take_back(self.traced.host.enter(self._floats(arguments))[0])
+
+    def _floats(self, arguments: Sequence[Any]) -> tuple[float, ...]:
+        """The arguments that are scalars of the graph."""
+        return tuple([float(arguments[i]) for i in self.traced.float_arguments])
 
     def _launch(
         self, arguments: Sequence[Any], inputs: list[np.ndarray] | None, numbers: Sequence[float]
@@ -285,19 +295,19 @@ class Program:
             self._bring_states_home()
         if inputs is None:
             inputs = [read(arguments[i]) for i, read in traced.inputs]
-        if traced.late_inputs:
+        targets: Sequence[Any] = ()
+        if self._reads_more:
             inputs += [_late_input(late) for late in traced.late_inputs]
-        targets = [target(arguments) for target in traced.effects.writes] if traced.effects.writes else ()
-        self._inputs = inputs
-        if targets:
+            targets = [target(arguments) for target in traced.effects.writes]
             check_arrays(targets, [*inputs, *(value.data for value in self.bound)])
+        self._inputs = inputs
         if self.shown:
             self._check_shown(inputs)
         if not self.mirrors:
-            return targets, inputs, self.executor.run(inputs, numbers)
+            return targets, inputs, self._execute(inputs, numbers)
         for shared, array, _ in self.mirrors:
             np.copyto(array, shared.array)
-        results = self.executor.run(inputs, numbers)
+        results = self._execute(inputs, numbers)
         for shared, array, written in self.mirrors:
             if written:
                 shared.take(array)
@@ -529,7 +539,7 @@ def _independent(traced: Traced) -> bool:
 
 def _result(array: np.ndarray, kind: TensorType, ended: Ended | None) -> Tensor:
     """A tensor on an array that a call returns; ``ended`` says why it has no gradient, though it requires one."""
-    value = concrete(array, kind)
+    value = TensorValue(kind, "", None, array)
     if ended is not None:
         value.requires_grad, value.producer = True, ended
     return view_of(Cell(value), ())

@@ -306,15 +306,15 @@ class Reads:
 
     def __init__(self) -> None:
         self.reads: list[Read] = []
-        self._numbers: list[float] = []
+        self._numbers: tuple[float, ...] = ()
         self._time = -1
 
-    def now(self) -> list[float]:
-        """The numbers; they are looked up only if a holder was written since."""
+    def now(self) -> tuple[float, ...]:
+        """The numbers; they are looked up only if a holder was written since. If not, it is the same tuple again."""
         if self._time != writes.time:
             time = writes.time
             found = [read() for read in self.reads]
-            self._numbers = list(map(float, found))
+            self._numbers = tuple(map(float, found))
             self._time = time if all(isinstance(x, int | float) for x in found) else -1  # a tensor changes in place
         return self._numbers
 
@@ -340,10 +340,11 @@ class HostProgram:
         """The places where Python decides on numbers."""
         return [decision.place for decision in self._decisions]
 
-    def enter(self, numbers: list[float]) -> list[Undo]:
-        """Read and act as the program says, up to the launch. ``numbers``: the scalars of the caller; get the rest.
+    def enter(self, numbers: tuple[float, ...] = ()) -> tuple[list[Undo], tuple[float, ...]]:
+        """Read and act as the program says, up to the launch. ``numbers``: the scalars of the caller.
 
-        Returns how to take it back. Where it fails, that has happened already.
+        Returns how to take it back, and all scalars: the same tuple again where none of them may have changed. Where
+        it fails, it has been taken back already.
         """
         undo: list[Undo] = []
         try:
@@ -357,7 +358,7 @@ class HostProgram:
         except BaseException:
             take_back(undo)
             raise
-        return undo
+        return undo, numbers
 
     def leave(self, undo: list[Undo], results: Sequence[np.ndarray]) -> None:
         """Act on the results of the launch. ``undo``: what :meth:`enter` returned."""

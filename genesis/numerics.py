@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from genesis.cells import Cell
 
 SMALL = 4096
 """Bytes up to which a state is kept from before the call: counters, scales and the like, which a skipped step moves."""
+
+
+Execute = Callable[[Sequence[np.ndarray], Sequence[float]], list[np.ndarray]]
+"""Runs a step on inputs and scalars; returns its results."""
 
 
 class _Found(Exception):
@@ -36,13 +40,24 @@ class Numerics:
         self.reason: str | None = None
         self._before: list[np.ndarray | None] = []
 
-    def begin(self) -> None:
+    def checked(self, execute: Execute) -> Execute:
+        """``execute`` with a look at the flags of every run."""
+
+        def run(inputs: Sequence[np.ndarray], numbers: Sequence[float]) -> list[np.ndarray]:
+            self._begin()
+            results = execute(inputs, numbers)
+            self._check(results, inputs, numbers)
+            return results
+
+        return run
+
+    def _begin(self) -> None:
         """Before a launch: keep what a skipped step changes all the same."""
         if self.skips is not None:
             arrays = [cell.value.data for cell in self.states]
             self._before = [a.copy() if a.nbytes <= SMALL else None for a in arrays]
 
-    def check(self, results: Sequence[np.ndarray], inputs: Sequence[np.ndarray], numbers: Sequence[float]) -> None:
+    def _check(self, results: Sequence[np.ndarray], inputs: Sequence[np.ndarray], numbers: Sequence[float]) -> None:
         """After a launch: raise NumericsError where an op made an infinity or a NaN, unless the step was skipped."""
         self.reason = None
         flags = results[self.output]

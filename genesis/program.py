@@ -206,7 +206,7 @@ class CompiledFunction(Inspected, Generic[P, R]):
             program, last = self._program, self._last_call
             if program is not None and last is not None and not kwargs:
                 inputs = last.inputs(args, here)
-                if inputs is not None and program.fits() and program.serves(args, self._sharing):
+                if inputs is not None and program.takes(args, self._sharing):
                     try:
                         if program.is_due():
                             self._check_call(program, args, kwargs, args)

@@ -51,6 +51,7 @@ class Executor:
         self._large = [(k, i) for k, (i, array) in enumerate(outputs[:fresh]) if array.nbytes > SMALL]
         self._args = pointers(len(plan.slots) + 3)  # the arena, scratch memory, and times where they are taken
         self._numbers = (c_double * len(self._scalars))()
+        self._numbers_given: tuple[float, ...] | None = None
         for k, i in enumerate(self._scalars):
             self._args[i] = addressof(self._numbers) + k * sizeof(c_double)
         self._arena = device.alloc(plan.arena_bytes)
@@ -114,7 +115,9 @@ class Executor:
         threads = self.plan.threads or num_threads()
         if threads != self.threads:
             self._use_threads(threads)
-        self._numbers[:] = [*scalars]
+        if scalars is not self._numbers_given:  # a tuple never changes
+            self._numbers[:] = [*scalars]
+            self._numbers_given = scalars if type(scalars) is tuple else None
         given = self._given
         for k, room in self._copied:
             room[...] = given[k] = inputs[k]

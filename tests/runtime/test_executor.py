@@ -89,6 +89,25 @@ def test_states_are_updated_in_place_and_scalars_read_at_every_call() -> None:
     assert n == 2
 
 
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_scalars_are_those_of_the_call_after_runs_with_the_same_object(kind: type) -> None:
+    executor, _ = made()
+    w = np.zeros(3, np.float32)
+    executor.bind([w, np.array(0)])
+    scalars = kind([1.0, 0.0])
+    executor.run([X], scalars)
+    executor.run([X], scalars)
+    np.testing.assert_array_equal(w, -2 * X)
+    if kind is list:
+        scalars[:] = 0.0, 1.0
+    else:
+        scalars = 0.0, 1.0
+    executor.run([X], scalars)
+    np.testing.assert_array_equal(w, -2 * X - 1)
+    executor.run([X], kind([1.0, 0.0]))
+    np.testing.assert_array_equal(w, -3 * X - 1)
+
+
 def test_states_may_be_bound_anew() -> None:
     executor, _ = made()
     first, second = np.zeros(3, np.float32), np.zeros(3, np.float32)
