@@ -22,7 +22,7 @@ from benchmarks.peers.program import Step
 from benchmarks.table import aligned
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import isa_for
-from compiler.ir.verify import verify
+from compiler.ir.verify import Typed, verify
 from compiler.pipeline import lowering
 from genesis.arguments import Sharing
 from genesis.collector import without_collector
@@ -82,9 +82,11 @@ def measure(layers: int, width: int) -> dict[str, float]:
     with without_collector():
         graph = clock.time("tracing", program.trace).stages.latest
         passes = lowering(unit.FEATURES)
+        typed: Typed = {}
         for name, run in passes:
-            graph = clock.time(name, partial(run, graph))
-            clock.time("verify", partial(verify, graph))
+            before, graph = graph, clock.time(name, partial(run, graph))
+            if graph is not before:
+                clock.time("verify", partial(verify, graph, typed))
         plan = clock.time("C emission", partial(unit.emit, graph, isa_for(compiler.features)))
         with tempfile.TemporaryDirectory() as folder:
             clock.time("gcc", partial(compiler.build, plan.source, Path(folder) / "step.so", march()))

@@ -99,22 +99,26 @@ class Compiled:
             with ThreadPoolExecutor() as threads:
                 if target.language == "c":
                     threads.submit(get_pool)  # its library is built while the passes run
-                return target.emit(self.stages().latest).to_json().encode()
+                return target.emit((self._stages or self._lowered()).latest).to_json().encode()
 
         plan = Plan.from_json(cached_bytes(key, make).decode())
         return plan if self.edit.source is None else replace(plan, source=self.edit.source)
 
     def stages(self) -> Stages:
-        """The stages from ``traced`` on; passes are run again if the plan came from the cache."""
+        """The stages from ``traced`` on. The passes run again for it, and what they make is kept from then on.
+
+        Compiling keeps none of it: the graphs of all stages are many times the size of the plan.
+        """
         if self._stages is None:
-            stages = Stages(self.traced)
-            target = self.target or pipeline.c_target(ISAS["portable"])
-            left = self.edit.remaining()
-            stages.run(
-                [(name, run) for name, run in pipeline.passes_for(target, self.options.budget()) if name in left]
-            )
-            self._stages = stages
+            self._stages = self._lowered()
         return self._stages
+
+    def _lowered(self) -> Stages:
+        stages = Stages(self.traced)
+        target = self.target or pipeline.c_target(ISAS["portable"])
+        left = self.edit.remaining()
+        stages.run([(name, run) for name, run in pipeline.passes_for(target, self.options.budget()) if name in left])
+        return stages
 
     def source(self, language: str) -> str:
         """The generated text: "c" or "triton"."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Hashable
 
 from compiler.errors import OpError, VerifyError
-from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.graph import Attrs, Graph, Node, Value
 from compiler.ir.op import OPS
 
+Typed = dict[Hashable, Attrs]
+"""Applications of ops whose results have the right types: op, attributes and types, with the attributes themselves."""
 
-def verify(graph: Graph, typed: Collection[Node] = ()) -> Graph:
+
+def verify(graph: Graph, typed: Typed | None = None) -> Graph:
     """Return ``graph`` if it is sound, else raise :class:`VerifyError` naming the node and the broken rule.
 
     Rules: every input is defined before its use and exactly once; every op is registered; result types are those the
     op's type rule infers; updates write state inputs of the same type, each at most once; body graphs are sound.
-    Nodes are not changed once they are made: ``typed`` are those of a sound graph, whose types are right.
+    Passes keep most nodes or copy them with their attributes, which are never changed: ``typed`` remembers from one
+    graph to the next which types are right.
     """
+    typed = {} if typed is None else typed
     defined: set[Value] = set()
     for param in graph.params:
         if param.kind not in ("state", "scalar", "input"):
@@ -25,8 +30,7 @@ def verify(graph: Graph, typed: Collection[Node] = ()) -> Graph:
         defined.add(param.value)
     for index, node in enumerate(graph.nodes):
         _check_node(graph, index, node, defined)
-        if node.body is not None or node not in typed:
-            _check_types(graph, index, node)
+        _check_types(graph, index, node, typed)
         for value in node.outputs:
             if value in defined:
                 raise _twice(graph, value, f"node {index} ({node.op.name})")
@@ -58,16 +62,23 @@ def _check_node(graph: Graph, index: int, node: Node, defined: set[Value]) -> No
         raise _unsound(graph, index, f"input {value!r} is not defined before its use")
 
 
-def _check_types(graph: Graph, index: int, node: Node) -> None:
-    if node.body is not None:
-        verify(node.body)
+def _check_types(graph: Graph, index: int, node: Node, typed: Typed) -> None:
+    op, attrs, body = node.op, node.attrs, node.body
+    operands, results = tuple([v.type for v in node.inputs]), tuple([v.type for v in node.outputs])
+    key = op, id(attrs) if attrs else 0, operands, results
+    if body is not None:
+        verify(body, typed)
+    elif key in typed:
+        return
     try:
-        if node.op.infer_body is None:
-            node.op.check_operands(len(node.inputs))
-        types = node.op.result_types([v.type for v in node.inputs], node.attrs, node.body)
+        if op.infer_body is None:
+            op.check_operands(len(operands))
+        types = op.result_types(operands, attrs, body)
     except OpError as error:
         raise _unsound(graph, index, str(error)) from None
-    if types != tuple([v.type for v in node.outputs]):
+    if types == results:
+        typed[key] = attrs  # which keeps its identity
+    else:
         shown = ", ".join(str(v.type) for v in node.outputs)
         raise _unsound(graph, index, f"results are typed {shown}, the op gives {', '.join(map(str, types))}")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -17,11 +20,15 @@ import genesis
 from compiler.codegen.c import gemm_plan, unit
 from compiler.codegen.c.isa import ISAS
 from compiler.codegen.c.kernels import LoopKernel, TeamKernel
-from compiler.ir.graph import Graph, Node
-from compiler.pipeline import PASSES, lowering
+from compiler.ir.graph import Graph, Node, Value
+from compiler.pipeline import PASSES, Named, Stages, lowering
+from compiler.text.printer import print_graph
 from genesis import nn, optim
+from genesis.program import CompiledFunction
+from runtime.toolchain import find_compiler
 
 T = TypeVar("T")
+needs_compiler = pytest.mark.skipif(find_compiler() is None, reason="no C compiler")
 TEMPLATES = ("contract", "attention", "convolution")
 """Kinds of kernels that all threads call together."""
 
@@ -71,9 +78,14 @@ def convolutions() -> nn.Module:
 
 def recorded(model: nn.Module, *shape: int) -> Graph:
     """The recorded training step of ``model`` on a batch f32[``shape``]."""
+    return compiled(model, "interpret", *shape)[1]
+
+
+def compiled(model: nn.Module, backend: str, *shape: int) -> tuple[CompiledFunction[..., Any], Graph]:
+    """The training step of ``model`` after a call on a batch f32[``shape``], and its recorded graph."""
     optimizer = optim.AdamW(model.parameters(), lr=1e-3)
 
-    @genesis.compile(backend="interpret")
+    @genesis.compile(backend=backend)
     def step(x: genesis.Tensor, y: genesis.Tensor) -> genesis.Tensor:
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(x), y)
@@ -83,7 +95,9 @@ def recorded(model: nn.Module, *shape: int) -> Graph:
         return loss
 
     step(genesis.tensor(np.ones(shape, np.float32)), genesis.tensor(np.arange(shape[0]) % 10))
-    return step.graph("traced")
+    program = step._program
+    assert program is not None
+    return step, program.traced.stages.graphs["traced"]
 
 
 def lowered(graph: Graph, upto: str = "") -> Graph:
@@ -164,6 +178,34 @@ def test_equal_kernels_are_built_once_however_deep_the_model() -> None:
             unit.emit(graph, ISAS["avx2"])
         found.append(built)
     assert found[0] == found[1]
+
+
+@needs_compiler
+def test_compiling_keeps_no_stage_and_a_stage_that_is_asked_for_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GENESIS_CACHE", str(tmp_path))  # where no plan is yet: the passes run
+    made: dict[str, list[ref[Value]]] = {}
+    texts: dict[str, str] = {}
+    run = Stages.run
+
+    def watched(stages: Stages, passes: Sequence[Named]) -> Graph:
+        latest = run(stages, passes)
+        for name, _ in passes:
+            texts[name] = print_graph(stages.graphs[name])
+            made.setdefault(name, []).extend(ref(v) for n in stages.graphs[name].nodes for v in n.outputs)
+        return latest
+
+    monkeypatch.setattr(Stages, "run", watched)
+    step, traced = compiled(mlp(2), "c", 8, 32)
+    gc.collect()
+    recorded = {v for n in traced.nodes for v in n.outputs}
+    assert list(made) == list(PASSES)
+    kept = {name: [v for r in found if (v := r()) is not None and v not in recorded] for name, found in made.items()}
+    assert all(made.values()) and not any(kept.values())
+    for name in PASSES:
+        assert print_graph(step.graph(name)) == texts[name]
+        assert step.graph(name) is step.graph(name), "what was asked for is kept"
 
 
 @pytest.mark.parametrize(

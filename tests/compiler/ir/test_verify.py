@@ -1,6 +1,7 @@
 """Each rule of the verifier, broken."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from compiler.ir.graph import Graph, Node, Param, Update, Value
 from compiler.ir.location import Loc
 from compiler.ir.op import OPS, Op, o
 from compiler.ir.types import TensorType, f16, f32
-from compiler.ir.verify import verify
+from compiler.ir.verify import Typed, verify
 
 VECTOR = TensorType(f32, (4,))
 
@@ -101,17 +102,50 @@ def test_a_sound_graph_is_returned() -> None:
     assert verify(Graph("empty")).nodes == []
 
 
-def test_types_of_nodes_that_were_sound_are_not_inferred_again() -> None:
-    graph = sound()
-    wrong = Node(OPS["relu"], (graph.params[0].value,), (TensorType(f16, (4,)),), {})
-    graph.nodes.append(wrong)
+def test_types_that_were_right_are_not_inferred_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    inferred: list[str] = []
+    for op in (OPS["relu"], OPS["cast"]):
+
+        def infer(*types: Any, _op: str = op.name, _rule: Any = op.infer, **attrs: Any) -> Any:
+            inferred.append(_op)
+            return _rule(*types, **attrs)
+
+        monkeypatch.setattr(op, "infer", infer)
+    x, typed = Value(VECTOR, "x"), Typed()
+    first = Node(OPS["relu"], (x,), (VECTOR,), {})
+    second = Node(OPS["relu"], (first.output,), (VECTOR,), {})
+    third = Node(OPS["cast"], (second.output,), (TensorType(f16, (4,)),), {"to": f16})
+    verify(Graph("g", [Param(x, "input")], [first, second, third]), typed)
+    assert inferred == ["relu", "cast"], "the second relu is like the first"
+    verify(Graph("g", [Param(x, "input")], [first, third.copy((first.output,))]), typed)
+    assert inferred == ["relu", "cast"], "a copy is like what it was made from"
+
+
+@pytest.mark.parametrize("change", ["results", "operands", "attributes"])
+def test_an_application_that_differs_from_all_that_were_right_is_inferred(change: str) -> None:
+    x = Value(VECTOR, "x")
+    half = TensorType(f16, (4,))
+    right = Node(OPS["cast"], (x,), (half,), {"to": f16})
+    typed = Typed()
+    verify(Graph("g", [Param(x, "input")], [right], outputs=[right.output]), typed)
+    if change == "results":
+        wrong = right.copy((x,), types=(VECTOR,))
+    elif change == "operands":
+        x = Value(TensorType(f32, (5,)), "x")
+        wrong = right.copy((x,))
+    else:
+        wrong = right.copy((x,), attrs={"to": f32})
     with pytest.raises(VerifyError, match="results are typed"):
-        verify(graph)
-    assert verify(graph, [wrong]) is graph
-    graph.nodes.insert(0, graph.nodes.pop())
+        verify(Graph("g", [Param(x, "input")], [wrong], outputs=[wrong.output]), typed)
+
+
+def test_nodes_whose_types_are_known_are_still_checked_for_their_operands() -> None:
+    graph = sound()
+    typed = Typed()
+    verify(graph, typed)
     graph.params.pop(0)
     with pytest.raises(VerifyError, match="not defined before its use"):
-        verify(graph, [wrong])
+        verify(graph, typed)
 
 
 @pytest.mark.parametrize("rule", BROKEN)
