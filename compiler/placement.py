@@ -321,7 +321,6 @@ class BodyPlacement(Placement):
     """
 
     def __init__(self, step: Step, loop: Node, around: Placement, at: int) -> None:
-        assert loop.body is not None
         self.buffers, self.loops = around.buffers, around.loops
         self.loop, self.around, self.number = loop, around, next(self.loops)
         self.length, self.reverse = loop.attrs["length"], loop.attrs["reverse"]
@@ -329,9 +328,9 @@ class BodyPlacement(Placement):
         self.after: list[Move] = []
         self.start, last = around.times[at]
         if around.ordered:
-            self._enter(loop.body, step.steps, True, self.start + 1)
+            self._enter(loop.inner, step.steps, True, self.start + 1)
         else:
-            self._enter(loop.body, step.steps, False, self.start, last)
+            self._enter(loop.inner, step.steps, False, self.start, last)
         self.last = last
         self.ways = self._find_ways()
 

@@ -56,8 +56,7 @@ class Pass:
 
 def structure(node: Node) -> Hashable:
     """All that a kernel is printed from: equal for two nodes that compute the same on operands of the same types."""
-    body = node.body
-    assert body is not None
+    body = node.inner
     params = body.inputs()
     number = {value: i for i, value in enumerate(params)}
     parts: list[Hashable] = [v.type for v in params]
@@ -70,6 +69,13 @@ def structure(node: Node) -> Hashable:
     return tuple(domain), tuple(parts), tuple([number[v] for v in body.outputs])
 
 
+def only_op(node: Node) -> Node:
+    """The op that makes the one result of a kernel: a scan, a sort, a scatter or a concatenation."""
+    op = node.inner.outputs[0].producer
+    assert op is not None
+    return op
+
+
 class Kernel:
     """The analysis of one fused node of kind pointwise, row, column or full.
 
@@ -78,8 +84,7 @@ class Kernel:
     """
 
     def __init__(self, node: Node, flat: bool = False) -> None:
-        assert node.body is not None
-        self.node, self.body, self.kind = node, node.body, node.attrs["kind"]
+        self.node, self.body, self.kind = node, node.inner, node.attrs["kind"]
         self.inputs, self.outputs = self.body.inputs(), self.body.outputs
         if self.kind == "concat":
             shape = self.outputs[0].shape

@@ -78,6 +78,12 @@ class Node:
             raise VerifyError(f"{self!r} has {len(self.outputs)} results where one is expected\n  at {self.loc}")
         return self.outputs[0]
 
+    @property
+    def inner(self) -> Graph:
+        """The body, of a node that has one."""
+        assert self.body is not None, f"{self!r} has no body"
+        return self.body
+
     def copy(
         self,
         inputs: tuple[Value, ...],

@@ -68,8 +68,7 @@ class Parts:
 
     @staticmethod
     def of(node: Node) -> Parts:
-        assert node.body is not None
-        return Parts(node, node.body, node.attrs["carries"], node.attrs["sequences"])
+        return Parts(node, node.inner, node.attrs["carries"], node.attrs["sequences"])
 
     def split(self, values: Sequence[Value]) -> tuple[list[Value], list[Value], list[Value]]:
         """Operands of the node, or inputs of the body, as carries, sequences (slices), invariants."""

@@ -110,8 +110,7 @@ def _pruned(graph: Graph) -> Graph:
         if node.op.kind == "loop" and any(v in wanted for v in node.outputs):
             kept[node] = body = _needed(node, wanted)
             there = set(body.inputs())
-            assert node.body is not None
-            wanted.update(v for v, p in zip(node.inputs, node.body.inputs(), strict=True) if p in there)
+            wanted.update(v for v, p in zip(node.inputs, node.inner.inputs(), strict=True) if p in there)
         elif any(v in wanted for v in node.outputs):
             wanted.update(node.inputs)
 

@@ -16,8 +16,7 @@ from compiler.ops.contract import attention_scale
 
 def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
     """Attention, forward or backward, on the flash-style templates."""
-    graph = node.body
-    assert graph is not None
+    graph = node.inner
     params = graph.inputs()
     op = next(n for n in graph.nodes if n.op.anchor == "attention")
     windows = []

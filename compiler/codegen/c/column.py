@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from compiler.codegen.c import names
 from compiler.codegen.c.body import Scope
-from compiler.codegen.c.kernels import LoopKernel, parameters_of
+from compiler.codegen.c.kernels import LoopKernel, range_kernel
 from compiler.codegen.c.loops import Loops
 from compiler.codegen.c.reduction import join_text, start_text
 from compiler.codegen.c.spelling import COMPUTE
@@ -29,10 +29,6 @@ class ColumnSums(Loops):
         kernel, out = self.kernel, Writer(1)
         for sink in kernel.sinks.values():
             out(f"{COMPUTE[sink.dtype]} s{sink.output}[{BLOCK}];")
-        out.open(f"for (long from = begin; from < end; from += {BLOCK})")
-        out(f"const long to = from + {BLOCK} < end ? from + {BLOCK} : end;")
-        for sink in kernel.sinks.values():
-            out(f"for (long c = from; c < to; c++) s{sink.output}[c - from] = {start_text(sink.op, sink.dtype)};")
         around = Scope(Writer(2))
         rows = Scope(Writer(3), frozenset({"r"}), around)
         inner = Scope(Writer(4), frozenset({"c"}), rows)
@@ -42,24 +38,20 @@ class ColumnSums(Loops):
             term = self.body.value(value.producer.inputs[0], self.element, inner)
             joins.append(join_text(sink.op, sink.dtype, f"s{sink.output}[c - from]", term))
         joins += self.stores({i: v for i, v in enumerate(kernel.outputs) if not kernel.is_sink(v)}, inner)
-        out.extend(around.out)
-        out.open(f"for (long r = 0; r < {kernel.rows}; r++)")
-        out.extend(rows.out)
-        out("#pragma omp simd")
-        out.open("for (long c = from; c < to; c++)")
-        out.extend(inner.out)
-        for line in joins:
-            out(line)
-        out.close()
-        out.close()
-        for value, sink in kernel.sinks.items():
-            stored = self.body.stored(value, f"s{sink.output}[c - from]")
-            out(f"for (long c = from; c < to; c++) {names.result(sink.output)}[c] = {stored};")
-        out.close()
-        checked = bool(self.body.checks)
-        parameters, operands = parameters_of(kernel.inputs, kernel.outputs, self.aliases, checked=checked)
-        text = Writer()
-        text.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
-        text.extend(out)
-        text.close()
-        return LoopKernel(text.text(), operands, total=kernel.columns, grain=16, checks=self.body.checks)
+        with out.block(f"for (long from = begin; from < end; from += {BLOCK})"):
+            out(f"const long to = from + {BLOCK} < end ? from + {BLOCK} : end;")
+            for sink in kernel.sinks.values():
+                start = start_text(sink.op, sink.dtype)
+                out(f"for (long c = from; c < to; c++) s{sink.output}[c - from] = {start};")
+            out.extend(around.out)
+            with out.block(f"for (long r = 0; r < {kernel.rows}; r++)"):
+                out.extend(rows.out)
+                out("#pragma omp simd")
+                with out.block("for (long c = from; c < to; c++)"):
+                    out.extend(inner.out)
+                    for line in joins:
+                        out(line)
+            for value, sink in kernel.sinks.items():
+                stored = self.body.stored(value, f"s{sink.output}[c - from]")
+                out(f"for (long c = from; c < to; c++) {names.result(sink.output)}[c] = {stored};")
+        return range_kernel(self.body, out, kernel.columns, 16, self.aliases)

@@ -5,22 +5,18 @@ from __future__ import annotations
 from math import prod
 
 from compiler.codegen.c.body import Body, Scope
-from compiler.codegen.c.kernels import LoopKernel, parameters_of
+from compiler.codegen.c.kernels import LoopKernel, range_kernel
 from compiler.codegen.c.spelling import index_text
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.kernel import only_op
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
 
 
 def concat_kernel(node: Node, check_base: int) -> LoopKernel:
     """``concat``: each part copied to its place; ``slice_scatter``: the base copied, then the part over it."""
-    graph = node.body
-    assert graph is not None
-    params = graph.inputs()
-    body = Body(graph, check_base)
-    (value,) = graph.outputs
-    join_node = value.producer
-    assert join_node is not None
+    join_node, body = only_op(node), Body(node.inner, check_base)
+    value = join_node.output
     out = Writer(2)
     if join_node.op.reads == "parts":
         axis = join_node.attrs["axis"]
@@ -37,14 +33,10 @@ def concat_kernel(node: Node, check_base: int) -> LoopKernel:
         width = prod(value.shape[1:])
         _copy_row(body, out, value, base, rows, width, Index.of(Var("r", rows)) * width, 0)
         _scatter_row(body, out, join_node, part, width)
-    parameters, operands = parameters_of(params, graph.outputs, {})
-    text = Writer()
-    text.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
-    text.open("for (long r = begin; r < end; r++)")
-    text.extend(out)
-    text.close()
-    text.close()
-    return LoopKernel(text.text(), operands, rows, checks=body.checks)
+    text = Writer(1)
+    with text.block("for (long r = begin; r < end; r++)"):
+        text.extend(out)
+    return range_kernel(body, text, rows)
 
 
 def _copy_row(
@@ -57,13 +49,11 @@ def _copy_row(
     linear = Index.of(Var("r", rows)) * columns + Index.of(Var("c", columns))
     text = body.to_store(part, linear, inner)
     inner.out(f"o0[{index_text((row + Index.of(Var('c', columns))).shifted(start))}] = {text};")
-    out.open("")
-    out.extend(outer.out)
-    out("#pragma omp simd")
-    out.open(f"for (long c = 0; c < {columns}; c++)")
-    out.extend(inner.out)
-    out.close()
-    out.close()
+    with out.block():
+        out.extend(outer.out)
+        out("#pragma omp simd")
+        with out.block(f"for (long c = 0; c < {columns}; c++)"):
+            out.extend(inner.out)
 
 
 def _scatter_row(body: Body, out: Writer, scatter: Node, part: Value, width: int) -> None:
@@ -81,9 +71,7 @@ def _scatter_row(body: Body, out: Writer, scatter: Node, part: Value, width: int
     place = join(moved, scatter.output.shape[1:])
     inner.out(f"o0[{width} * r + {index_text(place)}] = {body.stored(scatter.output, text)};")
     out(f"const long q = (r - {start[0]}) / {step[0]};")
-    out.open(f"if (q >= 0 && q < {part.shape[0]} && q * {step[0]} + {start[0]} == r)")
-    out.extend(outer.out)
-    out.open(f"for (long c = 0; c < {columns}; c++)")
-    out.extend(inner.out)
-    out.close()
-    out.close()
+    with out.block(f"if (q >= 0 && q < {part.shape[0]} && q * {step[0]} + {start[0]} == r)"):
+        out.extend(outer.out)
+        with out.block(f"for (long c = 0; c < {columns}; c++)"):
+            out.extend(inner.out)

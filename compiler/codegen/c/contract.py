@@ -8,7 +8,7 @@ from compiler.codegen.c import gemm, names
 from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.gemm_plan import GemmSpec, Operand, Plan
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.kernels import LoopKernel, TeamKernel, parameters_of
+from compiler.codegen.c.kernels import LoopKernel, TeamKernel, parameters_of, range_kernel
 from compiler.codegen.c.spelling import COMPUTE, index_text
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.kernel import Sink, Touched, own_rows
@@ -22,8 +22,7 @@ def contract_kernel(
     isa: Isa, node: Node, aliases: dict[int, int], check_base: int, fixed: frozenset[int] = frozenset()
 ) -> TeamKernel | LoopKernel:
     """A matrix product with everything fused behind it; operands in ``fixed`` are the same in many runs."""
-    graph = node.body
-    assert graph is not None
+    graph = node.inner
     dot = next(n for n in graph.nodes if n.op.kind == "contract")
     if dot.inputs[0].dtype not in (f32, bf16, f16):
         return _plain_product(node, dot, aliases, check_base)
@@ -97,9 +96,7 @@ def _row_by_row(root: Value, offset: int, strides: tuple[int, ...], m: int, k: i
 
 def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: int) -> LoopKernel:
     """A product of f64 or integer matrices: three loops."""
-    graph = node.body
-    assert graph is not None
-    params = graph.inputs()
+    graph = node.inner
     body = Body(graph, check_base)
     *batch, m, k = dot.inputs[0].shape
     n = dot.inputs[1].shape[-1]
@@ -116,17 +113,10 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: i
     texts = [body.to_store(value, place, after) for value in graph.outputs]  # a result may overwrite an operand
     for i, text in enumerate(texts):
         after.out(f"{names.target(i, aliases)}[{index_text(place)}] = {text};")
-    parameters, operands = parameters_of(params, graph.outputs, aliases)
-    out = Writer()
-    out.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
-    out.open("for (long r = begin; r < end; r++)")
-    out.open(f"for (long c = 0; c < {n}; c++)")
-    out(f"{COMPUTE[dot.output.dtype]} acc = 0;")
-    out.open(f"for (long k = 0; k < {k}; k++)")
-    out.extend(scope.out)
-    out.close()
-    out.extend(after.out)
-    out.close()
-    out.close()
-    out.close()
-    return LoopKernel(out.text(), operands, rows, checks=body.checks)
+    out = Writer(1)
+    with out.block("for (long r = begin; r < end; r++)"), out.block(f"for (long c = 0; c < {n}; c++)"):
+        out(f"{COMPUTE[dot.output.dtype]} acc = 0;")
+        with out.block(f"for (long k = 0; k < {k}; k++)"):
+            out.extend(scope.out)
+        out.extend(after.out)
+    return range_kernel(body, out, rows, 1, aliases)

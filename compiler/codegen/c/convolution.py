@@ -185,17 +185,16 @@ class _Forward(_Plan):
         out(f"float tile[{self.mr * self.nr}] __attribute__((aligned(64)));")
         out(f"Run runs[{windows.max_runs(self.nr)}];")
         panels = spec.groups * self.row_panels
-        out.open(f"for (long p = {panels}L * tid / nt; p < {panels}L * (tid + 1) / nt; ++p)")
-        group = f"p / {self.row_panels}" if spec.groups > 1 else "0"
-        first = f"p % {self.row_panels} * {self.mr}" if spec.groups > 1 else f"p * {self.mr}"
-        out(f"const long first = {first}, rows = LEAST({self.mr}, {self.rows} - first);")
-        source = f"w + ({group} * {self.rows} + first) * {self.k}" if spec.groups > 1 else f"w + first * {self.k}"
-        out(
-            self.pack.call(
-                f"packed + p * {self.weight_panel}", self.weight_panel, "rows", str(self.k), source, (self.k, 1)
+        with out.block(f"for (long p = {panels}L * tid / nt; p < {panels}L * (tid + 1) / nt; ++p)"):
+            group = f"p / {self.row_panels}" if spec.groups > 1 else "0"
+            first = f"p % {self.row_panels} * {self.mr}" if spec.groups > 1 else f"p * {self.mr}"
+            out(f"const long first = {first}, rows = LEAST({self.mr}, {self.rows} - first);")
+            source = f"w + ({group} * {self.rows} + first) * {self.k}" if spec.groups > 1 else f"w + first * {self.k}"
+            out(
+                self.pack.call(
+                    f"packed + p * {self.weight_panel}", self.weight_panel, "rows", str(self.k), source, (self.k, 1)
+                )
             )
-        )
-        out.close()
         out("if (nt > 1) pool->barrier(pool, nt);")
         items = spec.images * spec.groups * self.blocks
         out("long staged = -1;")
@@ -206,15 +205,13 @@ class _Forward(_Plan):
         else:
             out(f"const long source = item, q0 = 0, q1 = {self.column_panels};")
         self._indices(out)
-        out.open("if (staged != source)")
-        out(f"NAME_stage(stage, x + source * {windows.channels * prod(windows.image)}, {windows.channels});")
-        out("staged = source;")
-        out.close()
-        out.open("for (long q = q0; q < q1; ++q)")
-        out(f"const long count = NAME_runs(runs, q * {self.nr}, LEAST({self.columns}, (q + 1) * {self.nr}));")
-        copy = "window_pairs" if self.pairs else "window_rows_f32"
-        out(f"{copy}(panels + (q - q0) * {self.panel}, {self.ldb}, {self.k}, stage, at, runs, count);")
-        out.close()
+        with out.block("if (staged != source)"):
+            out(f"NAME_stage(stage, x + source * {windows.channels * prod(windows.image)}, {windows.channels});")
+            out("staged = source;")
+        with out.block("for (long q = q0; q < q1; ++q)"):
+            out(f"const long count = NAME_runs(runs, q * {self.nr}, LEAST({self.columns}, (q + 1) * {self.nr}));")
+            copy = "window_pairs" if self.pairs else "window_rows_f32"
+            out(f"{copy}(panels + (q - q0) * {self.panel}, {self.ldb}, {self.k}, stage, at, runs, count);")
         out.open(f"for (long p = 0; p < {self.row_panels}; ++p)")
         out(f"const long i0 = p * {self.mr}, rows = {self.row_count()};")
         row_panel = f"(group * {self.row_panels} + p)" if spec.groups > 1 else "p"
@@ -245,16 +242,14 @@ class _Forward(_Plan):
                     out.depth -= 1
                 out.open("} else" if number else f"if (q < {self.column_panels - 1})")
             self.tile(out, vectors, f"{self.depth(self.k)}, a, {self.mr}, b, {self.ldb}, tile, {self.nr}, 0")
-            out.open("for (long row = 0; row < rows; ++row)")
-            out(f"const long i = {f'group * {self.rows} + ' if self.spec.groups > 1 else ''}i0 + row;")
-            out("#pragma omp simd")
-            out.open(f"for (long col = 0; col < {width}; ++col)")
-            out("const long j = j0 + col;")
-            out(f"float acc = tile[row * {self.nr} + col];")
-            for line in self.spec.epilogue.strip().splitlines():
-                out(line)
-            out.close()
-            out.close()
+            with out.block("for (long row = 0; row < rows; ++row)"):
+                out(f"const long i = {f'group * {self.rows} + ' if self.spec.groups > 1 else ''}i0 + row;")
+                out("#pragma omp simd")
+                with out.block(f"for (long col = 0; col < {width}; ++col)"):
+                    out("const long j = j0 + col;")
+                    out(f"float acc = tile[row * {self.nr} + col];")
+                    for line in self.spec.epilogue.strip().splitlines():
+                        out(line)
         if len(widths) > 1:
             out.close()
 
@@ -350,9 +345,8 @@ class _Gradient(_Plan):
             out.open(f"if (q < {self.column_panels - 1})")
             self.tile(out, self.nv, arguments)
             out.depth -= 1
-            out.open("} else")
-            self.tile(out, self.last_vectors, arguments)
-            out.close()
+            with out.block("} else"):
+                self.tile(out, self.last_vectors, arguments)
         else:
             self.tile(out, self.last_vectors, arguments)
         for _ in range(5):
@@ -366,19 +360,18 @@ class _Gradient(_Plan):
         """The sums of the chunks, in their order, and the epilogue."""
         spec = self.spec
         total = spec.groups * self.rows
-        out.open(f"for (long row = {total}L * tid / nt; row < {total}L * (tid + 1) / nt; ++row)")
-        group = f"row / {self.rows}" if spec.groups > 1 else "0"
-        out(f"const long group = {group}, j = row - group * {self.rows};")
-        out(f"const float *const sums = partial + group * {self.chunks * self.partial}L + j * {self.width};")
-        out.open(f"for (long col = 0; col < {self.columns}; ++col)")
-        out(f"const long i = group * {self.columns} + col;")
-        out("float acc = sums[col];")
-        if self.chunks > 1:
-            out(f"for (long chunk = 1; chunk < {self.chunks}; ++chunk) acc += sums[chunk * {self.partial}L + col];")
-        for line in self.spec.epilogue.strip().splitlines():
-            out(line)
-        out.close()
-        out.close()
+        with out.block(f"for (long row = {total}L * tid / nt; row < {total}L * (tid + 1) / nt; ++row)"):
+            group = f"row / {self.rows}" if spec.groups > 1 else "0"
+            out(f"const long group = {group}, j = row - group * {self.rows};")
+            out(f"const float *const sums = partial + group * {self.chunks * self.partial}L + j * {self.width};")
+            with out.block(f"for (long col = 0; col < {self.columns}; ++col)"):
+                out(f"const long i = group * {self.columns} + col;")
+                out("float acc = sums[col];")
+                if self.chunks > 1:
+                    loop = f"for (long chunk = 1; chunk < {self.chunks}; ++chunk)"
+                    out(f"{loop} acc += sums[chunk * {self.partial}L + col];")
+                for line in self.spec.epilogue.strip().splitlines():
+                    out(line)
 
 
 def claims(inputs: Any, attrs: dict[str, Any], gradient: bool) -> bool:
@@ -402,8 +395,7 @@ def claims(inputs: Any, attrs: dict[str, Any], gradient: bool) -> bool:
 
 def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: int) -> TeamKernel:
     """A convolution, or the gradient of its weights, with everything fused behind it."""
-    graph = node.body
-    assert graph is not None
+    graph = node.inner
     op = next(n for n in graph.nodes if n.op.anchor == "convolution")
     gradient = op.op.gradient
     params = graph.inputs()

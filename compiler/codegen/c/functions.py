@@ -106,10 +106,9 @@ class Functions:
 
 def _commented(text: str, node: Node, any_size: bool) -> str:
     """``text`` under a comment that says which ops of which lines it computes."""
-    assert node.body is not None
-    ops = [n.op.name for n in node.body.nodes if not n.op.is_free]
+    ops = [n.op.name for n in node.inner.nodes if not n.op.is_free]
     shown = " ".join(dict.fromkeys(ops))
-    shapes, results = _listed(node.body.inputs()), _listed(node.body.outputs)
+    shapes, results = _listed(node.inner.inputs()), _listed(node.inner.outputs)
     if any_size:
         shapes = re.sub(r"\[[\d,]+\]", "[n]", shapes)
         results = re.sub(r"\[[\d,]+\]", "[n]", results)

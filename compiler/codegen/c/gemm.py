@@ -69,23 +69,21 @@ class _Kernel:
         out(f"KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch,")
         params = f", {spec.params}" if spec.params else ""
         b = "void *packed" if plan.packed else f"{C_TYPE[spec.b.dtype]} *b"
-        out.open(f"    const {C_TYPE[spec.a.dtype]} *a, const {b}{params})")
-        out("(void)pool, (void)tid, (void)nt, (void)scratch;")
-        if not plan.empty:
-            loops = [(plan.thin, self._dots), (plan.turned, self._turned), (plan.private, self._private)]
-            next((write for applies, write in loops if applies), self._shared)()
-        out.close()
+        with out.block(f"    const {C_TYPE[spec.a.dtype]} *a, const {b}{params})"):
+            out("(void)pool, (void)tid, (void)nt, (void)scratch;")
+            if not plan.empty:
+                loops = [(plan.thin, self._dots), (plan.turned, self._turned), (plan.private, self._private)]
+                next((write for applies, write in loops if applies), self._shared)()
         return out.text()
 
     def pack_text(self) -> str:
         plan, out = self.plan, self.out
         out(f"/* B of {self.spec.name}, [{plan.k},{plan.n}] {self.spec.b.dtype}, in panels of {plan.nr} columns. */")
         b = f"const {C_TYPE[self.spec.b.dtype]} *b"
-        out.open(f"KERNEL void {self.spec.name}_pack(int tid, int nt, {b}, void *packed)")
-        out(f"{plan.element} *const packed_b = packed;")
-        self._share(plan.block_panels, f"{plan.column_panels}L")
-        self._pack_own("packed_b", "0")
-        out.close()
+        with out.block(f"KERNEL void {self.spec.name}_pack(int tid, int nt, {b}, void *packed)"):
+            out(f"{plan.element} *const packed_b = packed;")
+            self._share(plan.block_panels, f"{plan.column_panels}L")
+            self._pack_own("packed_b", "0")
         return out.text()
 
     # Pieces
@@ -171,10 +169,9 @@ class _Kernel:
             out(f"const long batch = item / {plan.row_panels}, p = item % {plan.row_panels};")
             self._matrices()
             if pack:
-                out.open("if (packed < 0)" if not any(self.spec.b.strides[:-2]) else "if (packed != batch)")
-                out(pack)
-                out("packed = batch;")
-                out.close()
+                with out.block("if (packed < 0)" if not any(self.spec.b.strides[:-2]) else "if (packed != batch)"):
+                    out(pack)
+                    out("packed = batch;")
         else:
             if pack:
                 out(f"if (first < end) {pack}")
@@ -259,28 +256,25 @@ class _Kernel:
         out(f"const long first = {plan.squares}L * tid / nt, end = {plan.squares}L * (tid + 1) / nt;")
         pack = plan.pack_a.call("packed_a", plan.a_panel, str(plan.m), str(plan.k), "a", plan.a_strides)
         out(f"if (first < end) {pack}")
-        out.open("for (long p = first; p < end; ++p)")
-        out(f"const long j0 = p * {lanes};")
-        out.open(f"for (long q = 0; q < {plan.turned_panels}; ++q)")
-        rows = str(plan.nr)
-        if plan.m % plan.nr:
-            rows = f"{plan.m} - i0 < {plan.nr} ? {plan.m} - i0 : {plan.nr}"
-        out(f"const long i0 = q * {plan.nr}, rows = {rows};")
-        stride = plan.b_strides[1]
-        out(f"for (long col = 0; col < {lanes}; col += {plan.mr})")
-        out(
-            f"  {Tile(plan.mr, plan.nv, 'rows').name}({plan.k}, b + (j0 + col) * {stride}, {stride}, "
-            f"packed_a + q * {plan.a_panel}, {plan.nr}, tile + col * {plan.nr}, {plan.nr}, 0);"
-        )
-        out.open(f"for (long row = 0; row < {plan.nr}; row += LANES)")
-        out("vf square[LANES];")
-        out(f"UNROLL for (int l = 0; l < LANES; ++l) square[l] = vload(tile + l * {plan.nr} + row);")
-        out("transpose(square);")
-        out("UNROLL for (int l = 0; l < LANES; ++l) vstore(turned + (row + l) * LANES, square[l]);")
-        out.close()
-        self._finish_tile("turned", lanes, lanes, "q", f"p * {plan.turned_panels} + q")
-        out.close()
-        out.close()
+        with out.block("for (long p = first; p < end; ++p)"):
+            out(f"const long j0 = p * {lanes};")
+            with out.block(f"for (long q = 0; q < {plan.turned_panels}; ++q)"):
+                rows = str(plan.nr)
+                if plan.m % plan.nr:
+                    rows = f"{plan.m} - i0 < {plan.nr} ? {plan.m} - i0 : {plan.nr}"
+                out(f"const long i0 = q * {plan.nr}, rows = {rows};")
+                stride = plan.b_strides[1]
+                out(f"for (long col = 0; col < {lanes}; col += {plan.mr})")
+                out(
+                    f"  {Tile(plan.mr, plan.nv, 'rows').name}({plan.k}, b + (j0 + col) * {stride}, {stride}, "
+                    f"packed_a + q * {plan.a_panel}, {plan.nr}, tile + col * {plan.nr}, {plan.nr}, 0);"
+                )
+                with out.block(f"for (long row = 0; row < {plan.nr}; row += LANES)"):
+                    out("vf square[LANES];")
+                    out(f"UNROLL for (int l = 0; l < LANES; ++l) square[l] = vload(tile + l * {plan.nr} + row);")
+                    out("transpose(square);")
+                    out("UNROLL for (int l = 0; l < LANES; ++l) vstore(turned + (row + l) * LANES, square[l]);")
+                self._finish_tile("turned", lanes, lanes, "q", f"p * {plan.turned_panels} + q")
 
     # Tiles
 
@@ -340,9 +334,8 @@ class _Kernel:
             out.open(f"if (j0 + {plan.nr} <= {plan.n})")
             self._tile(plan.nv, block, plan.nr, 0)
             out.depth -= 1
-            out.open("} else")
-            self._tile(plan.last_vectors, block, last, plan.nr - last if plan.direct_b else 0)
-            out.close()
+            with out.block("} else"):
+                self._tile(plan.last_vectors, block, last, plan.nr - last if plan.direct_b else 0)
         if plan.group > 1:
             out.close()
         out.close()
@@ -410,17 +403,17 @@ class _Kernel:
         spec, out = self.spec, self.out
         for k in range(len(spec.all_totals)):
             out(f"float total{k}[{width}] = {{0}};")
-        out.open("for (long row = 0; row < rows; ++row)")
-        self._element("i0 + row")
-        self._ahead(width)
-        out("#pragma omp simd")
-        out.open(f"for (long col = 0; col < {width}; ++col)")
-        out("const long j = j0 + col;")
-        place = f"{tile}[row * {distance} + col{f' + {skip}' if skip else ''}]" if tile else self._result_element()
-        out(f"float acc = {place};")
-        self._epilogue(not tile, "[col]")
-        out.close()
-        out.close()
+        with out.block("for (long row = 0; row < rows; ++row)"):
+            self._element("i0 + row")
+            self._ahead(width)
+            out("#pragma omp simd")
+            with out.block(f"for (long col = 0; col < {width}; ++col)"):
+                out("const long j = j0 + col;")
+                place = (
+                    f"{tile}[row * {distance} + col{f' + {skip}' if skip else ''}]" if tile else self._result_element()
+                )
+                out(f"float acc = {place};")
+                self._epilogue(not tile, "[col]")
         for k, (partial, _) in enumerate(spec.totals):
             out(f"{partial}[{part}] = sum_of(total{k}, {width});")
         for k, (partial, _) in enumerate(spec.column_totals, len(spec.totals)):
@@ -467,29 +460,27 @@ class _Kernel:
         plan, out = self.plan, self.out
         a = (self.a, self.spec.a.dtype, plan.a_strides[0])
         b = (self.b, self.spec.b.dtype, plan.b_strides[1])
-        out.open("/* dot products */")
-        loads = []
-        for (source, dtype, stride), first, count, length, name in (
-            (a if by_columns else b, "p", pair, thin, "x"),
-            (b if by_columns else a, "q", 4, wide, "y"),
-        ):
-            for r in range(count):
-                row = f"({first} + {r})" if r else first
-                if r and length % count:
-                    row = f"({first} + {r} < {length} ? {first} + {r} : {length - 1})"
-                out(f"const {C_TYPE[dtype]} *const {name}_row{r} = {address(source, (row, stride))};")
-                value = TO_F32[dtype].format(f"{name}_row{r}[k]")
-                if self.spec.compute == "bf16" and dtype != "bf16":
-                    value = f"round_bf16({value})"
-                loads.append(f"{name}{r} = {value}")
-        sums = [(r, c) for r in range(pair) for c in range(4)]
-        out(f"float {', '.join(f's{r}{c} = 0.0f' for r, c in sums)};")
-        out(f"#pragma omp simd reduction(+ : {', '.join(f's{r}{c}' for r, c in sums)})")
-        out.open(f"for (long k = 0; k < {plan.k}; ++k)")
-        out(f"const float {', '.join(loads)};")
-        for r in range(pair):
-            out(" ".join(f"s{r}{c} += x{r} * y{c};" for c in range(4)))
-        out.close()
-        for r, c in sums:
-            out(f"sums[{r}][{c}] = s{r}{c};")
-        out.close()
+        with out.block("/* dot products */"):
+            loads = []
+            for (source, dtype, stride), first, count, length, name in (
+                (a if by_columns else b, "p", pair, thin, "x"),
+                (b if by_columns else a, "q", 4, wide, "y"),
+            ):
+                for r in range(count):
+                    row = f"({first} + {r})" if r else first
+                    if r and length % count:
+                        row = f"({first} + {r} < {length} ? {first} + {r} : {length - 1})"
+                    out(f"const {C_TYPE[dtype]} *const {name}_row{r} = {address(source, (row, stride))};")
+                    value = TO_F32[dtype].format(f"{name}_row{r}[k]")
+                    if self.spec.compute == "bf16" and dtype != "bf16":
+                        value = f"round_bf16({value})"
+                    loads.append(f"{name}{r} = {value}")
+            sums = [(r, c) for r in range(pair) for c in range(4)]
+            out(f"float {', '.join(f's{r}{c} = 0.0f' for r, c in sums)};")
+            out(f"#pragma omp simd reduction(+ : {', '.join(f's{r}{c}' for r, c in sums)})")
+            with out.block(f"for (long k = 0; k < {plan.k}; ++k)"):
+                out(f"const float {', '.join(loads)};")
+                for r in range(pair):
+                    out(" ".join(f"s{r}{c} += x{r} * y{c};" for c in range(4)))
+            for r, c in sums:
+                out(f"sums[{r}][{c}] = s{r}{c};")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from compiler.codegen.c import names
+from compiler.codegen.c.body import Body
 from compiler.codegen.c.spelling import COMPUTE, STORAGE
 from compiler.codegen.c.tiles import MicroKernels
+from compiler.codegen.c.writer import Writer
 from compiler.codegen.kernel import Sink, Touched
 from compiler.codegen.sizes import ceil_div
 from compiler.ir.graph import Node, Value
@@ -72,6 +75,18 @@ class TeamKernel:
     sinks: list[Sink] = field(default_factory=list)
     chunks: int = 0
     packed_bytes: int = 0
+
+
+def range_kernel(
+    body: Body, inside: Writer, total: int, grain: int = 1, aliases: Mapping[int, int] = MappingProxyType({})
+) -> LoopKernel:
+    """The kernel whose statements are ``inside``, over a range of ``total``, with the expressions of ``body``."""
+    inputs, outputs = body.graph.inputs(), body.graph.outputs
+    parameters, operands = parameters_of(inputs, outputs, aliases, checked=bool(body.checks))
+    out = Writer()
+    with out.block(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})"):
+        out.extend(inside)
+    return LoopKernel(out.text(), operands, total, grain, checks=body.checks)
 
 
 def parameters_of(

@@ -27,9 +27,8 @@ _STORED = re.compile(r" *(\w+)\[[^]]*\] = (t\d+);")
 
 def kernel_name(node: Node) -> str:
     """What a kernel computes: the composites that its ops come from, or its kind and last op."""
-    assert node.body is not None
-    found = [_composite(n) for n in node.body.nodes if n.inputs and n.op.kind != "view"]
-    ops = [n.op.name for n in node.body.nodes if not n.op.is_free and not n.op.converts]
+    found = [_composite(n) for n in node.inner.nodes if n.inputs and n.op.kind != "view"]
+    ops = [n.op.name for n in node.inner.nodes if not n.op.is_free and not n.op.converts]
     kind = node.attrs["kind"]
     composites = list(dict.fromkeys(filter(None, found)))[-2:]
     if not composites:
@@ -49,8 +48,7 @@ def operand_names(node: Node, labels: Mapping[Value, str], text: str) -> dict[st
     ``labels`` are the names of the graph's parameters. A value that a kernel of the forward pass makes is called after
     its composite, ``gelu``; a statistic on the way to it after its op, too: ``layer_norm_mean``, ``layer_norm_rsqrt``.
     """
-    assert node.body is not None
-    updates = any(OPS[name].updates for n in node.body.nodes if (name := _composite(n)))
+    updates = any(OPS[name].updates for n in node.inner.nodes if (name := _composite(n)))
     roles = {names.operand(i): _roles(value, labels, updates) for i, value in enumerate(node.inputs)}
     roles |= {names.result(i): _made(value) for i, value in enumerate(node.outputs)}
     written = set(re.findall(r"\b[ao]\d+\b", text))

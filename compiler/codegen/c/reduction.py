@@ -66,16 +66,10 @@ def combine_text(op: str, dtype: DType) -> tuple[str, str]:
     kind = COMPUTE[dtype]
     out = Writer()
     out("/* Joins the partial results of chunks, in their order. */")
-    out.open(
-        f"NOINLINE void {name}(long begin, long end, const {kind} *restrict partial, long chunks, long width, "
-        f"{STORAGE[dtype]} *restrict out)"
-    )
-    out.open("for (long c = begin; c < end; c++)")
-    out(f"{kind} total = {start_text(op, dtype)};")
-    out.open("for (long chunk = 0; chunk < chunks; chunk++)")
-    out(join_text(op, dtype, "total", "partial[chunk * width + c]"))
-    out.close()
-    out("out[c] = total;" if not dtype.is_half else f"out[c] = f32_to_{dtype.short}(total);")
-    out.close()
-    out.close()
+    head = f"NOINLINE void {name}(long begin, long end, const {kind} *restrict partial, long chunks, long width, "
+    with out.block(f"{head}{STORAGE[dtype]} *restrict out)"), out.block("for (long c = begin; c < end; c++)"):
+        out(f"{kind} total = {start_text(op, dtype)};")
+        with out.block("for (long chunk = 0; chunk < chunks; chunk++)"):
+            out(join_text(op, dtype, "total", "partial[chunk * width + c]"))
+        out("out[c] = total;" if not dtype.is_half else f"out[c] = f32_to_{dtype.short}(total);")
     return name, out.text()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import prod
 
 from compiler.codegen.c.body import Body, Scope
-from compiler.codegen.c.kernels import LoopKernel, parameters_of
+from compiler.codegen.c.kernels import LoopKernel, range_kernel
 from compiler.codegen.c.spelling import COMPUTE, index_text, literal, spell
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.kernel import only_op
 from compiler.codegen.sizes import ceil_div
 from compiler.index import Index, Var
 from compiler.ir.graph import Node
@@ -19,19 +20,13 @@ LANES = 64
 
 def scan_kernel(node: Node, check_base: int) -> LoopKernel:
     """A scan along its axis; what adds up does so in double."""
-    graph = node.body
-    assert graph is not None
-    params = graph.inputs()
-    body = Body(graph, check_base)
-    (value,) = graph.outputs
-    scan = value.producer
-    assert scan is not None
+    scan = only_op(node)
+    value, body = scan.output, Body(node.inner, check_base)
     axis, shape, op = scan.attrs["axis"], value.shape, scan.op
     length, inner, outer = shape[axis], prod(shape[axis + 1 :]), prod(shape[:axis])
     wide = f64 if value.dtype.kind == "float" and op.join == "add" else value.dtype
     width = min(LANES, inner)
     blocks = ceil_div(inner, max(width, 1))
-    parameters, operands = parameters_of(params, graph.outputs, {})
 
     each = Scope(Writer(4), frozenset({"c", "n"}))
     row = (Index.of(Var("r", outer)) * length + Index.of(Var("n", length))) * inner
@@ -41,19 +36,13 @@ def scan_kernel(node: Node, check_base: int) -> LoopKernel:
     each.out(f"h[j] = {spell(op.join, wide, [running, term])};")
     each.out(f"o0[{index_text(place)}] = {body.stored(value, 'h[j]')};")
 
-    out = Writer()
-    out.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
-    out.open("for (long b = begin; b < end; b++)")
-    out(f"const long r = b / {blocks}, first = b % {blocks} * {width};")
-    out(f"const long lanes = {inner} - first < {width} ? {inner} - first : {width};")
-    out(f"{COMPUTE[wide]} h[{max(width, 1)}];")
-    out(f"for (long j = 0; j < lanes; j++) h[j] = {literal(op.neutral(wide), wide)};")
-    out.open(f"for (long n = 0; n < {length}; n++)")
-    out.open("for (long j = 0; j < lanes; j++)")
-    out("const long c = first + j;")
-    out.extend(each.out)
-    out.close()
-    out.close()
-    out.close()
-    out.close()
-    return LoopKernel(out.text(), operands, outer * blocks, checks=body.checks)
+    out = Writer(1)
+    with out.block("for (long b = begin; b < end; b++)"):
+        out(f"const long r = b / {blocks}, first = b % {blocks} * {width};")
+        out(f"const long lanes = {inner} - first < {width} ? {inner} - first : {width};")
+        out(f"{COMPUTE[wide]} h[{max(width, 1)}];")
+        out(f"for (long j = 0; j < lanes; j++) h[j] = {literal(op.neutral(wide), wide)};")
+        with out.block(f"for (long n = 0; n < {length}; n++)"), out.block("for (long j = 0; j < lanes; j++)"):
+            out("const long c = first + j;")
+            out.extend(each.out)
+    return range_kernel(body, out, outer * blocks)

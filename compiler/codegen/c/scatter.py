@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import prod
 
 from compiler.codegen.c.body import Body, Scope
-from compiler.codegen.c.kernels import LoopKernel, parameters_of
+from compiler.codegen.c.kernels import LoopKernel, range_kernel
 from compiler.codegen.c.spelling import STORAGE, index_text, spell
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.kernel import only_op
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node
 from compiler.ir.types import boolean
@@ -15,30 +16,13 @@ from compiler.ir.types import boolean
 
 def scatter_kernel(node: Node, check_base: int) -> LoopKernel:
     """``scatter_rows``, and scatters along an axis."""
-    graph = node.body
-    assert graph is not None
-    (value,) = graph.outputs
-    scatter = value.producer
-    assert scatter is not None
-    if value.dtype.is_half and scatter.op.join:
+    scatter, body = only_op(node), Body(node.inner, check_base)
+    if scatter.output.dtype.is_half and scatter.op.join:
         raise NotImplementedError(
             f"{scatter.op.name} of 16-bit values in C; cast the source to float32 first\n  at {scatter.loc}"
         )
-    params = graph.inputs()
-    body = Body(graph, check_base)
     text, total = (_scatter_rows if len(scatter.inputs) == 2 else _scatter_along)(body, scatter)
-    parameters, operands = parameters_of(params, graph.outputs, {})
-    head = Writer()
-    head.open(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})")
-    head.extend(text)
-    head.close()
-    return LoopKernel(
-        head.text(),
-        operands,
-        total,
-        16 if total > 1 else 1,
-        checks=body.checks,
-    )
+    return range_kernel(body, text, total, 16 if total > 1 else 1)
 
 
 def _scatter_rows(body: Body, scatter: Node) -> tuple[Writer, int]:
@@ -54,15 +38,13 @@ def _scatter_rows(body: Body, scatter: Node) -> tuple[Writer, int]:
     n, c = Var("n", count), Var("c", width)
     target = body.value(index, Index.of(n), outer)
     text = body.value(source, Index.of(n) * width + Index.of(c), inner)
-    out.open(f"for (long n = 0; n < {count}; n++)")
-    out.extend(outer.out)
-    out(f"{STORAGE[scatter.output.dtype]} *restrict row = o0 + {width} * {target};")
-    out("#pragma omp simd")
-    out.open("for (long c = begin; c < end; c++)")
-    out.extend(inner.out)
-    out(f"row[c] += {text};")
-    out.close()
-    out.close()
+    with out.block(f"for (long n = 0; n < {count}; n++)"):
+        out.extend(outer.out)
+        out(f"{STORAGE[scatter.output.dtype]} *restrict row = o0 + {width} * {target};")
+        out("#pragma omp simd")
+        with out.block("for (long c = begin; c < end; c++)"):
+            out.extend(inner.out)
+            out(f"row[c] += {text};")
     return out, width
 
 
@@ -74,10 +56,9 @@ def _scatter_along(body: Body, scatter: Node) -> tuple[Writer, int]:
     copy = Scope(Writer(2), frozenset({"i"}))
     i = Var("i", base.type.size)
     text = body.value(base, Index.of(i), copy)
-    out.open(f"for (long i = 0; i < {base.type.size}; i++)")
-    out.extend(copy.out)
-    out(f"o0[i] = {body.stored(scatter.output, text)};")
-    out.close()
+    with out.block(f"for (long i = 0; i < {base.type.size}; i++)"):
+        out.extend(copy.out)
+        out(f"o0[i] = {body.stored(scatter.output, text)};")
     add = Scope(Writer(2), frozenset({"n"}))
     n = Index.of(Var("n", source.type.size))
     target = body.value(index, n, add)
@@ -85,14 +66,13 @@ def _scatter_along(body: Body, scatter: Node) -> tuple[Writer, int]:
     coordinates = list(split(n, source.shape))
     coordinates[axis] = Index()
     width = prod(base.shape[axis + 1 :])
-    out.open(f"for (long n = 0; n < {source.type.size}; n++)")
-    out.extend(add.out)
     place, dtype = f"o0[{index_text(join(coordinates, base.shape))} + {width} * {target}]", base.dtype
-    if scatter.op.join == "add" and dtype is not boolean:
-        out(f"{place} += {value};")
-    else:
-        joined = spell(scatter.op.join, dtype, [place, value]) if scatter.op.join else value
-        joined = f"({joined}) != 0" if dtype is boolean else joined
-        out(f"{place} = {body.stored(scatter.output, joined)};")
-    out.close()
+    with out.block(f"for (long n = 0; n < {source.type.size}; n++)"):
+        out.extend(add.out)
+        if scatter.op.join == "add" and dtype is not boolean:
+            out(f"{place} += {value};")
+        else:
+            joined = spell(scatter.op.join, dtype, [place, value]) if scatter.op.join else value
+            joined = f"({joined}) != 0" if dtype is boolean else joined
+            out(f"{place} = {body.stored(scatter.output, joined)};")
     return out, 1

@@ -10,6 +10,7 @@ from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.kernels import LoopKernel, parameters_of
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.kernel import only_op
 from compiler.index import Index, Var
 from compiler.ir.graph import Node
 
@@ -51,13 +52,8 @@ KERNEL void NAME(long begin, long end, {parameters}) {{
 
 def sort_kernel(node: Node, check_base: int) -> LoopKernel:
     """``argsort``; threads share the rows."""
-    graph = node.body
-    assert graph is not None
-    params = graph.inputs()
-    body = Body(graph, check_base)
-    (value,) = graph.outputs
-    sort = value.producer
-    assert sort is not None
+    sort, graph = only_op(node), node.inner
+    params, body = graph.inputs(), Body(graph, check_base)
     (x,), count = sort.inputs, sort.attrs["count"]
     length = x.shape[-1]
     rows = x.type.size // length if count else 0

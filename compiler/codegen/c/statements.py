@@ -60,13 +60,12 @@ class StepWriter:
             self._barrier(item, before)
             if isinstance(item, Repeat):
                 i = f"i{item.number}"
-                out.open(f"for (long {i} = 0; {i} < {item.length}; {i}++)")
-                for line in self.locals.get(item.number, ()):
-                    out(line)
-                *_, last = calls(item.items)
-                before = self.schedule.order[last]
-                self._items(item.items, before)
-                out.close()
+                with out.block(f"for (long {i} = 0; {i} < {item.length}; {i}++)"):
+                    for line in self.locals.get(item.number, ()):
+                        out(line)
+                    *_, last = calls(item.items)
+                    before = self.schedule.order[last]
+                    self._items(item.items, before)
             elif isinstance(item, Statements):
                 if item in self.schedule.looking:
                     _leave_on_bad_input(out, later=any(c.checked for c in calls(items[position:])))
@@ -102,8 +101,7 @@ def _leave_on_bad_input(out: Writer, later: bool) -> None:
     if not later:
         out("if (status[0]) return; /* bad input: leave the states as they were */")
         return
-    out.open("")
-    out("const long long bad = status[0];")
-    out("BARRIER; /* all have read it before anyone writes it again */")
-    out("if (bad) return; /* bad input: leave the states as they were */")
-    out.close()
+    with out.block(""):
+        out("const long long bad = status[0];")
+        out("BARRIER; /* all have read it before anyone writes it again */")
+        out("if (bad) return; /* bad input: leave the states as they were */")

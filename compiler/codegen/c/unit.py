@@ -110,42 +110,42 @@ class _Unit:
         out("} Frame;")
         out()
         out("/* Thread tid of nt runs its share of every kernel. */")
-        out.open(f"{'PLAIN ' if len(self.items) > LONG else ''}static void run(int tid, int nt, void *context)")
-        out("const Frame *frame = context;")
-        out("gen_pool *pool = frame->pool;")
-        out("void *const *args = frame->args;")
-        out("long long *status = frame->status;")
-        count = len(self.graph.params)
-        for i, param in enumerate(self.graph.params):
-            note = f" /* {comment(f'{param.value.type} {param.label}'.rstrip())} */"
-            out(f"{STORAGE[param.value.dtype]} *const {self.pointers.name(i)} = args[{i}];{note}")
-        for i, value in enumerate(self.graph.outputs):
-            out(f"{STORAGE[value.dtype]} *const out{i} = args[{count + i}]; /* {value.type} */")
-        end = count + len(self.graph.outputs)
-        out(f"enum {{ ARENA = {end} }};")
-        out("char *const arena = args[ARENA];")
-        out(f"char *const scratch = args[{end + 1}];")
-        for number, buffer in enumerate(self.buffers):
-            if buffer.life is not None:
-                out(self.pointers.declaration(number, buffer.index))
-        if self.timed:
-            out(f"double (*const spent)[2] = (double (*)[2])args[{end + 2}] + tid * {len(list(calls(self.items)))};")
-        out("(void)tid, (void)nt, (void)pool, (void)status, (void)arena, (void)scratch;")
-        out()
+        with out.block(f"{'PLAIN ' if len(self.items) > LONG else ''}static void run(int tid, int nt, void *context)"):
+            out("const Frame *frame = context;")
+            out("gen_pool *pool = frame->pool;")
+            out("void *const *args = frame->args;")
+            out("long long *status = frame->status;")
+            count = len(self.graph.params)
+            for i, param in enumerate(self.graph.params):
+                note = f" /* {comment(f'{param.value.type} {param.label}'.rstrip())} */"
+                out(f"{STORAGE[param.value.dtype]} *const {self.pointers.name(i)} = args[{i}];{note}")
+            for i, value in enumerate(self.graph.outputs):
+                out(f"{STORAGE[value.dtype]} *const out{i} = args[{count + i}]; /* {value.type} */")
+            end = count + len(self.graph.outputs)
+            out(f"enum {{ ARENA = {end} }};")
+            out("char *const arena = args[ARENA];")
+            out(f"char *const scratch = args[{end + 1}];")
+            for number, buffer in enumerate(self.buffers):
+                if buffer.life is not None:
+                    out(self.pointers.declaration(number, buffer.index))
+            if self.timed:
+                out(
+                    f"double (*const spent)[2] = (double (*)[2])args[{end + 2}] + tid * {len(list(calls(self.items)))};"
+                )
+            out("(void)tid, (void)nt, (void)pool, (void)status, (void)arena, (void)scratch;")
+            out()
 
-        def slot(place: Place) -> str:
-            buffer = self.buffers[place.buffer]
-            argument, start = ("ARENA", buffer.index) if buffer.life is not None else (str(buffer.index), 0)
-            return f"{{{argument}, {start + place.offset}}}"
+            def slot(place: Place) -> str:
+                buffer = self.buffers[place.buffer]
+                argument, start = ("ARENA", buffer.index) if buffer.life is not None else (str(buffer.index), 0)
+                return f"{{{argument}, {start + place.offset}}}"
 
-        schedule = Schedule(self.items, self.buffers, FEATURES.ordered)
-        StepWriter(out, schedule, slot, self.pointers.locals, self.timed).write()
-        out.close()
+            schedule = Schedule(self.items, self.buffers, FEATURES.ordered)
+            StepWriter(out, schedule, slot, self.pointers.locals, self.timed).write()
         out()
-        out.open("void step(gen_pool *pool, int threads, void *const *args, long long *status)")
-        out("Frame frame = {pool, args, status};")
-        out("pool->run(pool, threads, run, &frame);")
-        out.close()
+        with out.block("void step(gen_pool *pool, int threads, void *const *args, long long *status)"):
+            out("Frame frame = {pool, args, status};")
+            out("pool->run(pool, threads, run, &frame);")
         return out.text()
 
 

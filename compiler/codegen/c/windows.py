@@ -86,10 +86,9 @@ class Windows:
         out = Writer()
         out("/* Copies channels of an image to where its windows look for them. */")
         kind, source = self.element, C_TYPE[self.dtype]
-        out.open(f"static void {name}({kind} *restrict stage, const {source} *restrict image, long channels)")
-        for number, phase in enumerate(product(*self.phases)):
-            self._copy_phase(out, number, phase)
-        out.close()
+        with out.block(f"static void {name}({kind} *restrict stage, const {source} *restrict image, long channels)"):
+            for number, phase in enumerate(product(*self.phases)):
+                self._copy_phase(out, number, phase)
         return out.text()
 
     def _copy_phase(self, out: Writer, number: int, phase: Shape) -> None:
@@ -146,15 +145,13 @@ class Windows:
         out = Writer()
         width = self.size[-1]
         out("/* Places [start, end) of the result as runs of neighbours in the stage. */")
-        out.open(f"static long {name}(Run *runs, long start, long end)")
-        out("long count = 0;")
-        out.open("for (long j = start; j < end; j += runs[count++].length)")
-        out(f"const long column = j % {width};")
-        out(f"runs[count].to = (int)(j - start), runs[count].from = (int)({self._row_start()}column);")
-        out(f"runs[count].length = (int)LEAST({width} - column, end - j);")
-        out.close()
-        out("return count;")
-        out.close()
+        with out.block(f"static long {name}(Run *runs, long start, long end)"):
+            out("long count = 0;")
+            with out.block("for (long j = start; j < end; j += runs[count++].length)"):
+                out(f"const long column = j % {width};")
+                out(f"runs[count].to = (int)(j - start), runs[count].from = (int)({self._row_start()}column);")
+                out(f"runs[count].length = (int)LEAST({width} - column, end - j);")
+            out("return count;")
         return out.text()
 
     def _row_start(self) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class Writer:
     """Lines with braces that indent."""
@@ -14,12 +17,19 @@ class Writer:
         self.lines.append("  " * self.depth + line if line and not line.startswith("#") else line)
 
     def open(self, head: str) -> None:
-        self(f"{head} {{")
+        self(f"{head} {{" if head else "{")
         self.depth += 1
 
     def close(self, tail: str = "") -> None:
         self.depth -= 1
         self("}" + tail)
+
+    @contextmanager
+    def block(self, head: str = "") -> Iterator[None]:
+        """Braces behind ``head``, around what is written inside."""
+        self.open(head)
+        yield
+        self.close()
 
     def extend(self, other: Writer) -> None:
         self.lines += other.lines

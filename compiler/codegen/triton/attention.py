@@ -51,11 +51,10 @@ def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
 
 def attention_tasks(node: Node, target: str, windows: Windows) -> list[Task | Shareable]:
     """The launch of an attention node, and those that join its sums."""
-    assert node.body is not None
-    op = next(n for n in node.body.nodes if n.op.anchor == "attention")
+    op = next(n for n in node.inner.nodes if n.op.anchor == "attention")
     if not op.op.gradient:
         return [_Kernel(node, op, target, windows, "forward").forward()]
-    sums = [_Sum(i, v, node) for i, v in enumerate(node.body.outputs) if reduction_of(v) is not None]
+    sums = [_Sum(i, v, node) for i, v in enumerate(node.inner.outputs) if reduction_of(v) is not None]
     queries, keys = (_Kernel(node, op, target, windows, kind, sums) for kind in ("query_gradient", "key_gradients"))
     total = queries.blocks + keys.blocks
     queries.query_gradient(total)
@@ -131,8 +130,7 @@ class _Kernel:
     def __init__(
         self, node: Node, op: Node, target: str, windows: Windows, kind: str, sums: Sequence[_Sum] = ()
     ) -> None:
-        assert node.body is not None
-        self.node, self.op, self.windows, self.graph, self.attrs = node, op, windows, node.body, op.attrs
+        self.node, self.op, self.windows, self.graph, self.attrs = node, op, windows, node.inner, op.attrs
         *lead, self.T, self.D = op.inputs[0].shape
         self.lead, self.S, self.E = tuple(lead), *op.inputs[2].shape[-2:]
         self.held, self.walked = ("n", "m") if kind == "key_gradients" else ("m", "n")

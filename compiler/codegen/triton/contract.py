@@ -23,8 +23,7 @@ from compiler.sharing import Shareable
 
 def contract_tasks(node: Node, target: str, windows: Windows) -> list[Task | Shareable]:
     """The launch of a contraction, and those that join its sums; ``windows``: which results are stored in others."""
-    graph = node.body
-    assert graph is not None
+    graph = node.inner
     dot = next(n for n in graph.nodes if n.op.kind == "contract")
     *batch, m, k = dot.inputs[0].shape
     n = dot.output.shape[-1]
@@ -50,8 +49,7 @@ def product_tasks(
     ``factors`` are the inputs of the node's body that hold the factors, and from which element on. The sum of row `i`
     and column `j` of product `b` is element ``place`` of the result.
     """
-    graph = node.body
-    assert graph is not None
+    graph = node.inner
     params = graph.inputs()
     sums = TileSums(node, spec, config(spec, target))
     spec = replace(spec, epilogue=tuple(epilogue(node, product, place, {}, windows, sums)[1]))
@@ -94,8 +92,7 @@ def epilogue(
     sums: TileSums | None = None,
 ) -> tuple[Body, list[str]]:
     """What follows a product, on a block ``acc`` of its elements ``place``."""
-    graph = node.body
-    assert graph is not None
+    graph = node.inner
     body = Body(graph, masks)
     varying = names_in(place)
     body.depends["acc"] = varying - {"b"}
@@ -123,9 +120,8 @@ def _place(dot: Node) -> Index:
 
 def _streamed(node: Node, body: Body, place: Index) -> frozenset[Value]:
     """Inputs of the epilogue that are read only where the one result is written."""
-    assert node.body is not None
     read = {root: all(index == place for r, index in body.loaded if r is root) for root, _ in body.loaded}
-    pairs = zip(node.body.inputs(), node.inputs, strict=True)
+    pairs = zip(node.inner.inputs(), node.inputs, strict=True)
     return frozenset(value for param, value in pairs if read.get(param) and len(node.outputs) == 1)
 
 

@@ -87,8 +87,7 @@ def claims(inputs: Any, attrs: dict[str, Any], gradient: bool) -> bool:
 
 def convolution_tasks(node: Node, target: str, windows: Windows) -> list[Task | Shareable]:
     """The launches of a convolution: one for each phase; or of the gradient of its weights: sums, and their join."""
-    assert node.body is not None
-    op = next(n for n in node.body.nodes if n.op.anchor == "convolution")
+    op = next(n for n in node.inner.nodes if n.op.anchor == "convolution")
     if op.op.gradient:
         return _gradient(node, op, target, windows)
     every = [phases(*numbers) for numbers in _geometry(op)]

@@ -28,7 +28,6 @@ ALIGNED = 16  # sizes that are multiples of it keep 128-bit accesses in a shared
 
 def flat_tasks(node: Node, loose: Collection[Value] = ()) -> list[Task | Shareable] | None:
     """The launches of a node that is flat, else None; see :class:`Flat`."""
-    assert node.body is not None
     if node.attrs["kind"] not in ("pointwise", "full", "row", "concat"):
         return None
     flat = Flat(node, loose)
@@ -44,8 +43,7 @@ class Flat(Shareable):
     """
 
     def __init__(self, node: Node, loose: Collection[Value] = ()) -> None:
-        assert node.body is not None
-        self.node, self.graph = node, node.body
+        self.node, self.graph = node, node.inner
         self.params, self.outputs = self.graph.inputs(), self.graph.outputs
         values = [v for n in self.graph.nodes for v in (*n.inputs, *n.outputs)]
         self.size = max(v.type.size for v in (*values, *self.outputs))

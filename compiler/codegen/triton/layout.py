@@ -131,18 +131,16 @@ def _movable(value: Value, results: set[Value], windows: Windows) -> bool:
 
 def _chain(node: Node) -> list[Node] | None:
     """The views that a copy is made of; None for a concatenation."""
-    assert node.body is not None
-    return view_chain(node.body.outputs[0])[1] if node.attrs["kind"] == "pointwise" else None
+    return view_chain(node.inner.outputs[0])[1] if node.attrs["kind"] == "pointwise" else None
 
 
 def _parts(node: Node) -> list[Part]:
     """What a mere copy or concatenation consists of, each part with its place in the result; [] for other nodes."""
-    assert node.body is not None
-    last = node.body.outputs[0].producer if node.body.outputs else None
+    last = node.inner.outputs[0].producer if node.inner.outputs else None
     if len(node.outputs) != 1 or last is None or node.attrs.get("kind") not in ("pointwise", "concat"):
         return []
-    found = pieces(node.body.outputs[0])
-    params = node.body.inputs()
+    found = pieces(node.inner.outputs[0])
+    params = node.inner.inputs()
     if found is None or len({root for root, _, _ in found}) < len(found) or any(r not in params for r, _, _ in found):
         return []
     place = node.outputs[0]
@@ -195,12 +193,11 @@ def _inverse(value: Value, chain: Sequence[Node]) -> list[Node] | None:
 
 def _reread(reader: Node, value: Value, copy: Value, chain: list[Node]) -> tuple[list[Value], Graph] | None:
     """Inputs and body of ``reader`` when it reads ``copy`` instead of ``value``; None where it cannot."""
-    assert reader.body is not None
     if reader.op.kind == "loop":
         return None
-    body = Graph(reader.body.name)
+    body = Graph(reader.inner.name)
     inside: dict[Value, Value] = {}
-    for operand, param in zip(reader.inputs, reader.body.inputs(), strict=True):
+    for operand, param in zip(reader.inputs, reader.inner.inputs(), strict=True):
         if operand is not value:
             inside[param] = body.add_param(param.type, "input", "", param.name)
             continue
@@ -209,7 +206,7 @@ def _reread(reader: Node, value: Value, copy: Value, chain: list[Node]) -> tuple
             return None
         body.nodes += back
         inside[param] = back[-1].output
-    for node in reader.body.nodes:
+    for node in reader.inner.nodes:
         types = tuple(v.type for v in node.outputs)
         body.nodes.append(Node(node.op, tuple(inside[v] for v in node.inputs), types, node.attrs, node.body, node.loc))
         inside.update(zip(node.outputs, body.nodes[-1].outputs, strict=True))
@@ -219,5 +216,5 @@ def _reread(reader: Node, value: Value, copy: Value, chain: list[Node]) -> tuple
             ]
             if any(w is None or 1 not in w[2][-2:] for w in windows):
                 return None
-    body.outputs = [inside[v] for v in reader.body.outputs]
+    body.outputs = [inside[v] for v in reader.inner.outputs]
     return [copy if v is value else v for v in reader.inputs], body

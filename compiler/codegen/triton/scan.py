@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from compiler.codegen.kernel import only_op
 from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.spelling import COMPUTE, HELPERS, SCANS, index_text, literal, spell
@@ -17,10 +18,8 @@ BLOCK = 1024
 
 def scan_tasks(node: Node) -> list[Task]:
     """The launch of a scan."""
-    assert node.body is not None
-    (value,) = node.body.outputs
-    scan = value.producer
-    assert scan is not None
+    scan = only_op(node)
+    value = scan.output
     op, dtype, axis, shape = scan.op, value.dtype, scan.attrs["axis"], value.shape
     length, inner = shape[axis], prod(shape[axis + 1 :])
     lanes = value.type.size // length
@@ -28,7 +27,7 @@ def scan_tasks(node: Node) -> list[Task]:
     beside = min(power_of_two(lanes), BLOCK // along)
     masks = {"r": "lanes"} if lanes % beside else {}
     masks |= {"n": "inside"} if length % along else {}
-    body = Body(node.body, masks)
+    body = Body(node.inner, masks)
 
     top = Scope()
     top(f"r = tl.program_id(0) * {beside} + tl.arange(0, {beside})[:, None]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from compiler.codegen.kernel import only_op
 from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.reduction import start
@@ -22,9 +23,7 @@ BLOCK = 1024  # elements of a program of a scatter along an axis
 
 def scatter_tasks(node: Node) -> list[Task]:
     """The launches of a ``scatter_rows``, or of a scatter along an axis."""
-    assert node.body is not None
-    scatter = node.body.outputs[0].producer
-    assert scatter is not None
+    scatter = only_op(node)
     kernel = _Scatter(node, scatter)
     sparse, compact = is_sparse(scatter), len(node.outputs) == 2
     if len(scatter.inputs) == 3:
@@ -57,8 +56,7 @@ def _filled(node: Node, result: Value, number: int) -> Task:
 
 class _Scatter:
     def __init__(self, node: Node, scatter: Node) -> None:
-        assert node.body is not None
-        self.graph, self.scatter = node.body, scatter
+        self.graph, self.scatter = node.inner, scatter
         self.body = Body(self.graph, {})
         self.top = Scope()
         self.grid = (1, 1, 1)

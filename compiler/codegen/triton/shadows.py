@@ -101,10 +101,9 @@ def _narrow(graph: Graph, state: Value) -> DType | None:
 
 def _read_as(node: Node, state: Value) -> DType | None:
     """The one 16-bit type to which a kernel casts a state wherever it reads it."""
-    assert node.body is not None
-    params = {p for p, v in zip(node.body.inputs(), node.inputs, strict=True) if v is state}
-    found = {_cast_to(reader) for reader in node.body.nodes for v in reader.inputs if v in params}
-    if len(found) != 1 or params.intersection(node.body.outputs):
+    params = {p for p, v in zip(node.inner.inputs(), node.inputs, strict=True) if v is state}
+    found = {_cast_to(reader) for reader in node.inner.nodes for v in reader.inputs if v in params}
+    if len(found) != 1 or params.intersection(node.inner.outputs):
         return None
     return found.pop()
 
@@ -116,8 +115,7 @@ def _cast_to(node: Node) -> DType | None:
 
 def _only_casts(node: Node) -> bool:
     """Whether a kernel stores its one operand cast, and as it is but for views."""
-    assert node.body is not None
-    return len(node.inputs) == 1 and all(n.op.converts or n.op.kind == "view" for n in node.body.nodes)
+    return len(node.inputs) == 1 and all(n.op.converts or n.op.kind == "view" for n in node.inner.nodes)
 
 
 def _can_follow(value: Value | None) -> bool:
@@ -153,15 +151,13 @@ def _reading(node: Node, shadows: dict[Value, Shadow]) -> Node:
 
 def _is_nothing(node: Node) -> bool:
     """Whether a kernel would copy its one operand."""
-    assert node.body is not None
-    return not node.body.nodes and node.body.outputs == node.body.inputs()
+    return not node.inner.nodes and node.inner.outputs == node.inner.inputs()
 
 
 def _writing(node: Node, which: list[tuple[int, DType]]) -> Node:
     """``node`` with the results of these numbers once more, cast to these types."""
-    assert node.body is not None
-    casts = [_cast(node.body.outputs[i], dtype) for i, dtype in which]
-    old, results = node.body, tuple(cast.output for cast in casts)
+    casts = [_cast(node.inner.outputs[i], dtype) for i, dtype in which]
+    old, results = node.inner, tuple(cast.output for cast in casts)
     body = Graph(old.name, list(old.params), [*old.nodes, *casts], outputs=[*old.outputs, *results])
     types = (*(v.type for v in node.outputs), *(v.type for v in results))
     return Node(node.op, node.inputs, types, node.attrs, body, node.loc, node.phase)

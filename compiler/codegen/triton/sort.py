@@ -6,6 +6,7 @@ GPU. There is no limit to its length.
 
 from __future__ import annotations
 
+from compiler.codegen.kernel import only_op
 from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.spelling import spell
@@ -22,17 +23,14 @@ GLANCE = 32
 
 def sort_tasks(node: Node) -> list[Task]:
     """The launch of an ``argsort``."""
-    assert node.body is not None
-    (value,) = node.body.outputs
-    sort = value.producer
-    assert sort is not None
+    sort = only_op(node)
     (x,), count, dtype = sort.inputs, sort.attrs["count"], sort.inputs[0].dtype
     length = x.shape[-1]
     rows = x.type.size // length
     own, glance = min(ELEMENTS, power_of_two(length)), min(GLANCE, power_of_two(length))
     masks = {"c": "cols"} if length % own else {}
     masks |= {"n": "near"} if length % glance else {}
-    body = Body(node.body, masks)
+    body = Body(node.inner, masks)
     row = Index.of(Var("r", max(rows, 2))) * length
 
     top = Scope()

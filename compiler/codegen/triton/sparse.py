@@ -73,15 +73,14 @@ def _looking_up(node: Node, found: dict[Value, Node], new: dict[Value, Value]) -
     """``node`` with rows in place of whole tables."""
     if not any(v in found for v in node.inputs):
         return node.copy(tuple(new.get(v, v) for v in node.inputs))
-    assert node.body is not None
-    body, inside, inputs = Graph(node.body.name), dict[Value, Value](), list[Value]()
+    body, inside, inputs = Graph(node.inner.name), dict[Value, Value](), list[Value]()
 
     def param(value: Value) -> Value:
         inputs.append(value)
         return body.add_param(value.type, "input", "", f"a{len(inputs) - 1}")
 
     with using(GraphBuilder(node.loc)) as builder:
-        for old, value in zip(node.body.inputs(), node.inputs, strict=True):
+        for old, value in zip(node.inner.inputs(), node.inputs, strict=True):
             if value not in found:
                 inside[old] = param(new.get(value, value))
                 continue
@@ -89,11 +88,11 @@ def _looking_up(node: Node, found: dict[Value, Node], new: dict[Value, Value]) -
             there = o.reshape(o.ge(places, 0), shape=(*places.shape, *[1] * (rows.type.rank - 1)))
             inside[old] = o.where(there, o.take(rows, o.maximum(places, 0)), 0.0)
     body.nodes = builder.nodes
-    for inner in node.body.nodes:
+    for inner in node.inner.nodes:
         copied = inner.copy(tuple(inside[v] for v in inner.inputs))
         body.nodes.append(copied)
         inside.update(zip(inner.outputs, copied.outputs, strict=True))
-    body.outputs = [inside[v] for v in node.body.outputs]
+    body.outputs = [inside[v] for v in node.inner.outputs]
     size = node.attrs["rows"] * node.attrs["columns"]
     columns = inner_columns(body, size)
     attrs = node.attrs | {"rows": size // columns, "columns": columns}

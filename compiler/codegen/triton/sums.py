@@ -27,9 +27,8 @@ class TileSums:
     """
 
     def __init__(self, node: Node, spec: MatmulSpec, tile: Tile) -> None:
-        assert node.body is not None
         self.node, self.tile = node, tile
-        self.reductions = {i: r for i, r in enumerate(map(reduction_of, node.body.outputs)) if r is not None}
+        self.reductions = {i: r for i, r in enumerate(map(reduction_of, node.inner.outputs)) if r is not None}
         self.batch, self.n = prod(spec.batch), spec.n
         self.rows, self.columns = ceil_div(spec.m, tile.m), ceil_div(spec.n, tile.n)
         self.arguments: dict[int, Argument] = {}

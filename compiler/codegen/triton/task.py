@@ -145,9 +145,8 @@ class Task:
         places = set(self.reads)
         read = sum(p.type.nbytes for p in places if isinstance(p, Scratch) and p not in self.writes)
         for node in self.nodes:
-            assert node.body is not None
-            part = work.read(node.body)
-            read += sum(part[p] for p, v in zip(node.body.inputs(), node.inputs, strict=True) if v in places)
+            part = work.read(node.inner)
+            read += sum(part[p] for p, v in zip(node.inner.inputs(), node.inputs, strict=True) if v in places)
         parts = {a.place: 0 for a in self.arguments if a.part is not None}
         for argument in self.arguments:
             if argument.part is not None:
