@@ -96,6 +96,15 @@ def with_nodes(graph: Graph, nodes: list[Node], new: Mapping[Value, Value]) -> G
     )
 
 
+def copied(nodes: Iterable[Node], new: dict[Value, Value]) -> list[Node]:
+    """Copies of ``nodes`` on what ``new`` has for their operands, which it gets for their results too."""
+    found = []
+    for node in nodes:
+        found.append(node.copy(tuple(new[v] for v in node.inputs)))
+        new.update(zip(node.outputs, found[-1].outputs, strict=True))
+    return found
+
+
 def inline(body: Graph, arguments: Sequence[Value]) -> list[Value]:
     """Replay ``body`` on ``arguments`` with the ambient builder; returns its outputs there."""
     env: dict[Value, Value] = dict(zip(body.inputs(), arguments, strict=True))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from compiler import schedule
-from compiler.codegen import work
+from compiler import schedule, work
 from compiler.codegen.c.functions import Functions, Kernel
 from compiler.codegen.c.kernels import LoopKernel, TeamKernel
 from compiler.codegen.c.pointers import Pointers

@@ -16,16 +16,6 @@ from compiler.codegen.c.writer import Writer
 
 _ALIGN = 64
 
-RESERVED = frozenset(
-    {"pool", "tid", "nt", "scratch", "a", "b", "acc", "i", "j", "batch", "item", "packed", "packed_a", "packed_b"}
-    | {"block", "turn", "tile", "partial", "a_matrix", "b_matrix", "by_rows", "first", "end", "left", "right", "panels"}
-    | {"own", "own_end", "width"}
-    | {"start", "p", "q", "i0", "j0", "k0", "depth", "rows", "row", "col", "flat", "sums", "total0", "total1"}
-    | {"p0", "p_end", "i_first", "more", "next", "apart"}
-    | {"turned", "square"}
-)
-"""Names the kernels use themselves, beside b0, b1, ..."""
-
 
 def micro_kernels(isa: Isa, wanted: Iterable[MicroKernels]) -> list[str]:
     """The shared static functions of a file: the tiles and packing functions that its kernels want, each once."""

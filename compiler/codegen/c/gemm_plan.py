@@ -57,7 +57,7 @@ class GemmSpec:
     `compute` is "f32" or "bf16" (operands rounded to bf16, f32 sums). `params` is C parameter text for the epilogue.
     `epilogue` is C statements run once for every element, in terms of `b0`, `b1`, ... (batch indices), `i`, `j` (all
     long) and `acc` (float). Different elements run in any order and many at once, so a statement may read and write
-    its own element only. Parameters may have any name but those of `RESERVED`.
+    its own element only. Parameters may have any name that the kernels do not use themselves.
 
     `result` is the parameter, an f32 array [batch..., m, n], that takes the sums themselves, or "": register tiles are
     stored in it directly, and the epilogue runs behind. `totals` are sums over all elements: the parameter for partial

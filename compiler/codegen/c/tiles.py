@@ -13,7 +13,6 @@ C_TYPE = {"f32": "float", "bf16": "bf16", "f16": "f16"}
 TO_F32 = {"f32": "{}", "bf16": "bf16_to_f32({})", "f16": "f16_to_f32({})"}
 FROM_F32 = {"f32": "{}", "bf16": "f32_to_bf16({})", "f16": "f32_to_f16({})"}
 BYTES = {"f32": 4, "bf16": 2, "f16": 2}
-CONVERSIONS: dict[str, tuple[str, ...]] = {"f32": (), "bf16": ("bf16_to_f32",), "f16": ("f16_to_f32",)}
 
 
 def times(index: str, stride: int) -> str:

@@ -18,7 +18,6 @@ from compiler.codegen.indices import bracketed
 from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
-from compiler.codegen.triton.layout import Window, Windows, pieces
 from compiler.codegen.triton.matmul import GPUS, numbers, programs
 from compiler.codegen.triton.spelling import TYPES, index_text, is_large
 from compiler.codegen.triton.task import Argument, Part, Task, extra_arguments, memory, task_of
@@ -27,6 +26,7 @@ from compiler.index import Index, Var, broadcast, matrix_strides, split, view_ch
 from compiler.ir.graph import Node, Value
 from compiler.ir.op import Op
 from compiler.ir.types import TensorType, boolean, f32
+from compiler.layout import Window, Windows, pieces
 from compiler.ops.contract import attention_scale
 from compiler.placement import Scratch
 from compiler.sharing import Shareable

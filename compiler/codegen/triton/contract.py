@@ -8,14 +8,14 @@ from math import prod
 
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.factors import Operand
-from compiler.codegen.triton.layout import Windows, output_argument
 from compiler.codegen.triton.matmul import MatmulSpec, Tile, config, grid, matmul_lines, parts
 from compiler.codegen.triton.spelling import SIGNATURE, TYPES, names_in
 from compiler.codegen.triton.sums import TileSums
-from compiler.codegen.triton.task import Argument, Counts, Task, kernel_name, task_of
+from compiler.codegen.triton.task import Argument, Counts, Task, kernel_name, output_argument, task_of
 from compiler.index import Index, Var, matrix_strides
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import DType, TensorType
+from compiler.layout import Windows
 from compiler.ops.contract import accumulator
 from compiler.placement import Scratch
 from compiler.sharing import Shareable

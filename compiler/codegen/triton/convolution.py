@@ -16,13 +16,13 @@ from typing import Any
 from compiler.codegen.sizes import ceil_div
 from compiler.codegen.triton.contract import product_tasks
 from compiler.codegen.triton.factors import Factor, Gathered, Operand
-from compiler.codegen.triton.layout import Windows
 from compiler.codegen.triton.matmul import MatmulSpec
 from compiler.codegen.triton.spelling import SIGNATURE
 from compiler.codegen.triton.task import Task
 from compiler.index import Bound, Index, Var, join, split, through_view, view_chain
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import Shape
+from compiler.layout import Windows
 from compiler.ops.conv import is_depthwise
 from compiler.sharing import Shareable
 

@@ -9,7 +9,6 @@ from compiler import schedule
 from compiler.codegen.triton.body import INDENT
 from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.flat import Flat
-from compiler.codegen.triton.shadows import Shadow
 from compiler.codegen.triton.task import Argument, Status, Table, Task
 from compiler.hazards import Access
 from compiler.ir.graph import Graph, Node, Value
@@ -19,6 +18,7 @@ from compiler.places import Anywhere, Moving, Place
 from compiler.plan import UNTOUCHED, Check
 from compiler.plan import Buffer as Record
 from compiler.schedule import Call, Item, Schedule, calls
+from compiler.shadows import Shadow
 from compiler.sharing import shared
 
 ALIGNED = 16  # bytes that Triton wants an address to be a multiple of
@@ -61,7 +61,7 @@ class Launches:
         self.records = [Record(b.kind, b.index, b.type.dtype.short, b.type.shape) for b in laid_out]
         self.items = Frame(placement, self).fill()
         refresh = Frame(placement, self)
-        refresh.share([shadow.refresh() for shadow in shadows])
+        refresh.share([_writing(shadow.refresh(), shadow.value) for shadow in shadows])
         self.refresh = list(bound(refresh.items))
         words = list(dict.fromkeys(word for launch in bound(self.items) for word in launch.task.checks()))
         looking = Schedule(self.items, laid_out, FEATURES.ordered).looking
@@ -150,10 +150,14 @@ def copy_of(source: Memory, target: Memory, aligned: bool) -> Flat:
     body.outputs = [body.add_param(source.type, "input", "", "a0")]
     attrs = {"kind": "pointwise", "rows": 1, "columns": source.type.size}
     assert isinstance(source, Value)
-    node = Node(OPS["fused"], (source,), (source.type,), attrs, body)
-    copy = Flat(node, () if aligned else node.inputs)
-    copy.targets[0] = target
-    return copy.settle()
+    return _writing(Node(OPS["fused"], (source,), (source.type,), attrs, body), target, aligned)
+
+
+def _writing(node: Node, target: Memory, aligned: bool = True) -> Flat:
+    """The launch of a node that writes its one result to ``target``."""
+    flat = Flat(node, () if aligned else node.inputs)
+    flat.targets[0] = target
+    return flat.settle()
 
 
 def _guard(task: Task, words: Sequence[Status]) -> None:

@@ -6,8 +6,7 @@ import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 
-from compiler import schedule
-from compiler.codegen import work
+from compiler import schedule, work
 from compiler.codegen.comments import comment
 from compiler.codegen.slots import slots
 from compiler.codegen.triton.attention import attention_tasks
@@ -16,20 +15,20 @@ from compiler.codegen.triton.convolution import convolution_tasks
 from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.flat import flat_tasks
 from compiler.codegen.triton.launches import ALIGNED, Bound, Launches, bound
-from compiler.codegen.triton.layout import Windows, arrange
 from compiler.codegen.triton.prelude import prelude
 from compiler.codegen.triton.scan import scan_tasks
 from compiler.codegen.triton.scatter import scatter_tasks
-from compiler.codegen.triton.shadows import kept, shadowed
 from compiler.codegen.triton.sort import sort_tasks
-from compiler.codegen.triton.sparse import compacted
 from compiler.codegen.triton.task import Status, Table, Task
 from compiler.codegen.triton.tiles import tile_tasks
 from compiler.ir.graph import Graph, Node, Value
+from compiler.layout import Windows, arrange
 from compiler.placement import Placement
 from compiler.plan import Kernel, Launch, Plan, Repeat, Step
 from compiler.schedule import Item
+from compiler.shadows import kept, shadowed
 from compiler.sharing import Shareable, steps
+from compiler.sparse import compacted
 
 
 def emit(graph: Graph, target: str = "sm_80") -> Plan:

@@ -11,6 +11,15 @@ IMPORTS = "import triton\nimport triton.language as tl\n"
 
 
 @triton.jit
+def expm1_of_float64(x):
+    """exp(x) - 1 as (u - 1) x / log(u) with u = exp(x), which takes back what u lost in rounding (W. Kahan)."""
+    u = tl.exp(x)
+    inside = (u != 1.0) & (u > 1e-16) & (u < float("inf"))
+    y = tl.where(inside, (u - 1.0) * x / tl.log(tl.where(inside, u, 2.0)), u - 1.0)
+    return tl.where(u == 1.0, x, y)
+
+
+@triton.jit
 def tanh(x):
     """Hyperbolic tangent: in float32 to 2 ulp, in float64 to a few.
 
@@ -29,15 +38,6 @@ def tanh(x):
         near = x + x * z * p
         far = 1.0 - 2.0 / (tl.exp(2.0 * tl.abs(x)) + 1.0)
         return tl.where(tl.abs(x) < 0.625, near, tl.where(x < 0.0, -far, far))
-
-
-@triton.jit
-def expm1_of_float64(x):
-    """exp(x) - 1 as (u - 1) x / log(u) with u = exp(x), which takes back what u lost in rounding (W. Kahan)."""
-    u = tl.exp(x)
-    inside = (u != 1.0) & (u > 1e-16) & (u < float("inf"))
-    y = tl.where(inside, (u - 1.0) * x / tl.log(tl.where(inside, u, 2.0)), u - 1.0)
-    return tl.where(u == 1.0, x, y)
 
 
 @triton.jit
@@ -210,32 +210,8 @@ def report(status, value, element, wrong):
     tl.atomic_min(status + word * 0, word, mask=wrong)
 
 
-HELPERS = {
-    helper.__name__: inspect.getsource(helper.fn)
-    for helper in (
-        expm1_of_float64,
-        tanh,
-        expm1,
-        log1p,
-        power,
-        whole_power,
-        shift_left,
-        shift_right,
-        larger,
-        smaller,
-        product,
-        chained,
-        sign,
-        sign_bit,
-        trunc,
-        round_half_even,
-        truncated,
-        remainder,
-        floor_divide,
-        uniform,
-        report,
-    )
-}
+HELPERS = {name: inspect.getsource(thing.fn) for name, thing in list(globals().items()) if hasattr(thing, "fn")}
+"""The functions above, by name."""
 
 
 def prelude(body: str) -> str:

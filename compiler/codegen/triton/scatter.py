@@ -8,12 +8,12 @@ from compiler.codegen.kernel import only_op
 from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.reduction import start
-from compiler.codegen.triton.sparse import NOWHERE, is_sparse
 from compiler.codegen.triton.spelling import COMPUTE, TYPES, index_text, is_large, spell
 from compiler.codegen.triton.task import Argument, Task, full, task_of, warps_for
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType
+from compiler.sparse import NOWHERE, is_sparse
 
 GLANCE = 1024  # indices that a program looks at together
 PICK = 16  # rows that it adds together where one of them is its own

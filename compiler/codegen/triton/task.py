@@ -6,12 +6,13 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compiler.codegen import work
+from compiler import work
 from compiler.codegen.triton.body import INDENT, Body
 from compiler.codegen.triton.spelling import SIGNATURE
 from compiler.ir.graph import Node, Value
 from compiler.ir.op import OPS
 from compiler.ir.types import TensorType, i64
+from compiler.layout import Windows
 from compiler.placement import Memory, Scratch, Step
 
 
@@ -67,6 +68,14 @@ class Argument:
     @property
     def signature(self) -> str:
         return f"*{SIGNATURE[self.place.type.dtype]}"
+
+
+def output_argument(number: int, value: Value, windows: Windows) -> Argument:
+    """The argument for output ``number`` of a kernel: the value's own memory, or its window."""
+    window = windows.get(value)
+    if window is None:
+        return Argument(f"o{number}", value)
+    return Argument(f"o{number}", window.place, window.offset, value.type)
 
 
 def extra_arguments(body: Body) -> list[Argument]:

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 import compiler.ops.all  # noqa: F401
-from compiler.codegen.triton.layout import arrange
 from compiler.codegen.triton.module import emit
 from compiler.interpret import interpret
 from compiler.ir.op import o
 from compiler.ir.verify import verify
+from compiler.layout import arrange
 from tests.compiler.codegen.triton.test_kernels import check, lower, normal
 
 

@@ -10,7 +10,7 @@ from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph, Node, Value, users
 from compiler.ir.op import o
-from compiler.ir.replay import with_nodes
+from compiler.ir.replay import copied, with_nodes
 from compiler.ir.types import TensorType, i32
 
 NOWHERE = -1
@@ -87,11 +87,7 @@ def _looking_up(node: Node, found: dict[Value, Node], new: dict[Value, Value]) -
             rows, places = map(param, found[value].outputs)
             there = o.reshape(o.ge(places, 0), shape=(*places.shape, *[1] * (rows.type.rank - 1)))
             inside[old] = o.where(there, o.take(rows, o.maximum(places, 0)), 0.0)
-    body.nodes = builder.nodes
-    for inner in node.inner.nodes:
-        copied = inner.copy(tuple(inside[v] for v in inner.inputs))
-        body.nodes.append(copied)
-        inside.update(zip(inner.outputs, copied.outputs, strict=True))
+    body.nodes = [*builder.nodes, *copied(node.inner.nodes, inside)]
     body.outputs = [inside[v] for v in node.inner.outputs]
     size = node.attrs["rows"] * node.attrs["columns"]
     columns = inner_columns(body, size)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compiler.codegen.triton.task import Argument
 from compiler.index import Index, matrix_strides, split, view_chain
 from compiler.ir.graph import Graph, Node, Value, users
 from compiler.ir.op import OPS
-from compiler.ir.replay import with_nodes
+from compiler.ir.replay import copied, with_nodes
 
 WRITERS = ("contract", "attention")
 """Kinds of kernels that can store a result with any strides."""
@@ -33,14 +32,6 @@ class Window:
         for coordinate, stride in zip(split(linear, value.shape), self.strides, strict=True):
             total = total + coordinate * stride
         return total
-
-
-def output_argument(number: int, value: Value, windows: Windows) -> Argument:
-    """The argument for output ``number`` of a kernel: the value's own memory, or its window."""
-    window = windows.get(value)
-    if window is None:
-        return Argument(f"o{number}", value)
-    return Argument(f"o{number}", window.place, window.offset, value.type)
 
 
 Windows = dict[Value, Window]
@@ -207,9 +198,7 @@ def _reread(reader: Node, value: Value, copy: Value, chain: list[Node]) -> tuple
         body.nodes += back
         inside[param] = back[-1].output
     for node in reader.inner.nodes:
-        types = tuple(v.type for v in node.outputs)
-        body.nodes.append(Node(node.op, tuple(inside[v] for v in node.inputs), types, node.attrs, node.body, node.loc))
-        inside.update(zip(node.outputs, body.nodes[-1].outputs, strict=True))
+        body.nodes += copied([node], inside)
         if node.op.anchor in ("contract", "attention"):
             windows = [
                 matrix_strides(v, casts=node.op.kind == "contract") for v in body.nodes[-1].inputs if v.type.rank > 1

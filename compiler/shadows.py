@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from compiler.codegen.triton.flat import Flat
 from compiler.ir.graph import Graph, Node, Param, Update, Value
 from compiler.ir.op import OPS
+from compiler.ir.replay import copied
 from compiler.ir.types import DType, TensorType, f32
 
 
@@ -23,16 +23,14 @@ class Shadow:
     state: Value
     value: Value
 
-    def refresh(self) -> Flat:
-        """A launch that makes it anew."""
+    def refresh(self) -> Node:
+        """A kernel that makes it anew."""
         body = Graph("shadow")
         whole = body.add_param(self.state.type, "input", "", "a0")
         body.nodes.append(_cast(whole, self.value.dtype))
         body.outputs = [body.nodes[0].output]
         attrs = {"kind": "pointwise", "rows": 1, "columns": whole.type.size}
-        flat = Flat(Node(OPS["fused"], (self.state,), (self.value.type,), attrs, body))
-        flat.targets[0] = self.value
-        return flat.settle()
+        return Node(OPS["fused"], (self.state,), (self.value.type,), attrs, body)
 
 
 def shadowed(graph: Graph) -> tuple[Graph, list[Shadow]]:
@@ -141,10 +139,8 @@ def _reading(node: Node, shadows: dict[Value, Shadow]) -> Node:
     for inner in node.body.nodes:
         if inner.inputs and inner.inputs[0] in rounded:
             inside[inner.output] = inside[inner.inputs[0]]
-            continue
-        copied = inner.copy(tuple(inside[v] for v in inner.inputs))
-        body.nodes.append(copied)
-        inside.update(zip(inner.outputs, copied.outputs, strict=True))
+        else:
+            body.nodes += copied([inner], inside)
     body.outputs = [inside[v] for v in node.body.outputs]
     return node.copy(tuple(mine[v].value if v in mine else v for v in node.inputs), body=body)
 
