@@ -26,6 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     if programs:
         name = arguments.script.rpartition(".")[2] if arguments.module else Path(arguments.script).stem
         output = arguments.output or Path(f"{name}.html")
+        print(f"genesis: timing {len(programs)} programs and writing down what was done to them", file=sys.stderr)
         text = page(model(arguments.script, programs, arguments.runs))
         output.write_text(text, encoding="utf-8")
         print(f"genesis: wrote {output}, {len(text) / 1e6:.1f} MB", file=sys.stderr)

@@ -19,7 +19,7 @@ from genesis.explore.code import spans
 from genesis.explore.memory import memory
 from genesis.explore.places import Places
 from genesis.explore.stages import Lines, row_numbers, stage_records
-from genesis.explore.timing import launches, measured, roof, work
+from genesis.explore.timing import launches, measured, nodes_run, roof, work
 from genesis.guards.reachable import Reachable
 from genesis.guards.report import shown
 from genesis.version import __version__
@@ -100,11 +100,13 @@ def _code(plan: Plan, language: str) -> dict[str, Any]:
 def _triton(graphs: Stages, places: Places) -> dict[str, Any]:
     """The kernels of the same step for a GPU, or why there are none."""
     record = {"language": "triton", "file": "step_triton.py", "target": TRITON, "text": [], "kernels": {}}
+    stages = Stages(_before_passes(graphs))
     try:
-        plan = _plan_for(_before_passes(graphs), TRITON)
+        plan = pipeline.compile_for(stages, pipeline.triton_target(TRITON))
     except (NotImplementedError, UnsupportedError) as missing:
         return record | {"why": str(missing)}
-    runs = [work(launch, [], places) for launch in plan.launches]
+    nodes = nodes_run(plan, stages.latest)
+    runs = [work(launch, run, places) for launch, run in zip(plan.launches, nodes, strict=True)]
     return record | _code(plan, "triton") | {"launches": runs}
 
 
@@ -112,10 +114,6 @@ def _before_passes(graphs: Stages) -> Graph:
     """The last stage before the first pass of the pipeline: with what options and edits added."""
     names = list(graphs.graphs)
     return graphs.graphs[names[names.index("autocast") - 1]]
-
-
-def _plan_for(graph: Graph, target: str) -> Plan:
-    return pipeline.compile_for(Stages(graph), pipeline.triton_target(target))
 
 
 def _decision(decision: Decision, places: Places) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from compiler.cost import Cost
 from compiler.errors import GenesisError
 from compiler.ir.graph import Graph, Node, numbered
+from compiler.ir.location import Loc
 from compiler.plan import Launch, Plan
 from genesis.execution import Program
 from genesis.explore.places import Places
@@ -26,14 +27,9 @@ def measured(program: Program, runs: int) -> Profile | str:
 def launches(
     plan: Plan, graph: Graph, cost: Cost | None, found: Profile | str, rows: Mapping[Node, int], places: Places
 ) -> list[dict[str, Any]]:
-    """A record per kernel run of ``plan``, in order.
-
-    Those of ``graph``, which the plan was made of, name the rows of the nodes that they run.
-    """
-    nodes = list(numbered(graph))
+    """A record per kernel run of ``plan``, in order, with the rows of the nodes of ``graph`` that it runs."""
     records = []
-    for i, launch in enumerate(plan.launches):
-        run = [nodes[k] for k in launch.nodes]
+    for i, (launch, run) in enumerate(zip(plan.launches, nodes_run(plan, graph), strict=True)):
         record = {**work(launch, run, places), "rows": [rows[node] for node in run]}
         if cost is not None:
             record |= {"least": cost.kernels[i].seconds, "bound": cost.kernels[i].bound}
@@ -41,6 +37,24 @@ def launches(
             record |= {"seconds": found.launches[i].seconds, "waiting": found.launches[i].waiting}
         records.append(record)
     return records
+
+
+def nodes_run(plan: Plan, graph: Graph) -> list[list[Node]]:
+    """The nodes of the fused ``graph``, which ``plan`` was made of, that each kernel run of it runs.
+
+    A plan for a GPU does not number them: there they are those of the kind and the place of the run.
+    """
+    nodes = list(numbered(graph))
+    by_place: dict[tuple[Loc, object], list[Node]] = {}
+    for node in nodes:
+        by_place.setdefault((node.loc, node.attrs.get("kind")), []).append(node)
+
+    def found(launch: Launch) -> list[Node]:
+        if launch.nodes:
+            return [nodes[i] for i in launch.nodes]
+        return [node for loc in (launch.loc, *launch.others) for node in by_place.get((loc, launch.kind), ())]
+
+    return [found(launch) for launch in plan.launches]
 
 
 def work(launch: Launch, run: list[Node], places: Places) -> dict[str, Any]:

@@ -17,6 +17,7 @@ function open(name) {
   shown = VIEWS[name][1]();
   byId("main").replaceChildren(shown);
   byId("main").dataset.view = name;
+  byId("main").setAttribute("aria-label", VIEWS[name][0]);
   for (const tab of byId("views").children) {
     const on = tab.id === `tab-${name}`;
     tab.setAttribute("aria-selected", on);
