@@ -221,7 +221,7 @@ class Methods:
         """``beta * input + alpha * (batch1 @ batch2)`` of batches of matrices."""
     def bernoulli(self, p: builtins.float | None = None, *, generator: Generator | None = None) -> Tensor:
         """1 with the probability in ``input`` (or ``p``), else 0, in the dtype of ``input``."""
-    def bernoulli_(self, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
+    def bernoulli_(self, p: builtins.float | Tensor = 0.5, *, generator: Generator | None = None) -> Tensor:
         """Fill with 1 with probability ``p``, a number or a tensor, else 0."""
     def bfloat16(self) -> Tensor:
         """In bfloat16."""
@@ -538,9 +538,9 @@ class Methods:
         """``input`` with a number written along ``dim`` at ``index``; a negative index counts from the end."""
     def index_fill_(self, dim: builtins.int, index: Tensor, value: Any) -> Tensor:
         """In place: ``input`` with a number written along ``dim`` at ``index``; a negative index counts from the end."""
-    def index_put(self, indices: Sequence[Any], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
+    def index_put(self, indices: Sequence[Tensor | None], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
         """``input`` with ``values`` written to ``input[indices]``, or added there; a copy."""
-    def index_put_(self, indices: Sequence[Any], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
+    def index_put_(self, indices: Sequence[Tensor | None], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
         """In place: ``input`` with ``values`` written to ``input[indices]``, or added there; a copy."""
     def index_reduce(
         self, dim: builtins.int, index: Tensor, source: Tensor, reduce: str, *, include_self: builtins.bool = True
@@ -1021,7 +1021,7 @@ class Methods:
         self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False
     ) -> ValuesIndices:
         """The elements in order along ``dim``, and where they were. Equal ones keep their order; a NaN is the largest."""
-    def split(self, split_size: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+    def split(self, split_size: builtins.int | Sequence[builtins.int], dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """Pieces of a size, or of the sizes given, along ``dim``."""
     def split_with_sizes(self, split_sizes: Sequence[builtins.int], dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """Views of parts of these sizes."""

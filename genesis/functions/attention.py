@@ -40,6 +40,8 @@ def scaled_dot_product_attention(
             "Expected attn_mask dtype to be bool or float or to match query dtype, "
             f"but got attn_mask.dtype: {attn_mask.dtype!r} and  query.dtype: {query.dtype!r} instead."
         )
+    if min(query.ndim, key.ndim, value.ndim) < 2:
+        raise OpError("scaled_dot_product_attention takes at least 2-D tensors: query, key and value")
     check_probability(dropout_p)
     if enable_gqa:
         key, value = _repeat_heads(key, query.shape[-3]), _repeat_heads(value, query.shape[-3])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from compiler.errors import ChoiceError, InvariantError, UnsupportedError
+from compiler.errors import ChoiceError, InvariantError, OpError, UnsupportedError
 from compiler.ir.op import o
 from compiler.ir.types import i64
 from compiler.ops.layout import slice_along
@@ -42,6 +42,8 @@ def embedding_bag(
     """
     if max_norm is not None or scale_grad_by_freq:
         raise UnsupportedError("embedding_bag with max_norm or scale_grad_by_freq")
+    if weight.ndim != 2:
+        raise OpError(f"embedding_bag takes a matrix [rows, dim] of weights, not {weight._type}")
     if sparse:
         raise UnsupportedError("embedding_bag with sparse gradients")
     if mode not in ("sum", "mean", "max"):

@@ -144,33 +144,59 @@ def _no_tensor(name: str, takes: Signature, bound: BoundArguments) -> ArgumentEr
     return None
 
 
-def _sequence(what: str) -> Callable[[Any], bool]:
-    return lambda x: isinstance(x, list | tuple) and all(hasattr(n, what) for n in x)
-
-
 _KINDS: dict[str, Callable[[Any], bool]] = {
     "None": lambda x: x is None,
     "Tensor": lambda x: isinstance(x, Tensor),
+    "Generator": lambda x: hasattr(x, "reserve"),
     "bool": lambda x: isinstance(x, bool | np.bool_),
     "int": lambda x: hasattr(x, "__index__"),
     "float": lambda x: hasattr(x, "__float__"),
     "str": lambda x: isinstance(x, str),
-    "Sequence[int]": _sequence("__index__"),
-    "Sequence[float]": _sequence("__float__"),
-    "Size": lambda x: _KINDS["int"](x) or _KINDS["Sequence[int]"](x),
 }
 """Whether a value is of a kind, by the text of an annotation."""
+
+_ALIASES = {
+    "Size": "int | Sequence[int]",
+    "Dims": "int | Sequence[int]",
+    "Lengths": "Tensor | Sequence[int]",
+    "Dim": "int | Sequence[int] | None",
+    "Scale": "float | Sequence[float]",
+}
+"""Names of annotations for what they stand for."""
+
+
+def _kinds(annotation: str) -> list[str]:
+    """The kinds that an annotation joins by ``|``, outside of brackets."""
+    found = [text.strip() for text in re.findall(r"(?:[^|\[\]]|\[(?:[^\[\]]|\[[^\[\]]*\])*\])+", annotation)]
+    return [kind for text in found for kind in (_kinds(_ALIASES[text]) if text in _ALIASES else (text,))]
+
+
+def _is_of(kind: str, value: Any) -> bool:
+    """Whether a value is of a kind; of one that has no test all are."""
+    if kind.startswith("Callable["):
+        return callable(value)
+    several = re.fullmatch(r"Sequence\[(.+)\]", kind)
+    if several is None:
+        return _KINDS[kind](value) if kind in _KINDS else True
+    kinds = _kinds(several[1])
+    return isinstance(value, list | tuple) and all(any(_is_of(k, x) for k in kinds) for x in value)
 
 
 def _other_kind(name: str, takes: Signature, bound: BoundArguments) -> ArgumentError | None:
     """The error for the first argument that is of none of the kinds that its annotation names."""
     for key, value in bound.arguments.items():
         parameter = takes.parameters[key]
-        kinds = str(parameter.annotation).split(" | ")
-        if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD) or not _KINDS.keys() >= set(kinds):
+        kinds = _kinds(str(parameter.annotation))
+        if parameter.kind is Parameter.VAR_KEYWORD:
             continue
-        if not any(_KINDS[kind](value) for kind in kinds):
-            wanted = " or ".join(kinds).replace("Size", "int or Sequence[int]")
-            wanted = re.sub(r"Sequence\[(\w+)\]", r"a sequence of \1s", wanted)
-            return ArgumentError(here(f"{name}(): argument {key!r} must be {wanted}, not {type(value).__name__}"))
+        for given in value if parameter.kind is Parameter.VAR_POSITIONAL else (value,):
+            if not any(_is_of(kind, given) for kind in kinds):
+                wanted = re.sub(r"Sequence\[(\w+)\]", r"a sequence of \1s", " or ".join(kinds))
+                return ArgumentError(here(f"{name}(): argument {key!r} must be {wanted}, not {_named(given)}"))
     return None
+
+
+def _named(value: Any) -> str:
+    """The type of a value, and of a sequence the types of its elements."""
+    inner = ", ".join(dict.fromkeys(type(x).__name__ for x in value)) if isinstance(value, list | tuple) else ""
+    return type(value).__name__ + (f" of {inner}" if inner else "")

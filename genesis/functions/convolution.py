@@ -271,6 +271,10 @@ def _places(
     padding: tuple[int, ...],
     dilation: tuple[int, ...],
 ) -> tuple[int, ...]:
+    if min((*window, *stride, *dilation)) < 1:
+        raise OpError(
+            f"{name}: kernel_size={window}, stride={stride} and dilation={dilation} must be greater than zero"
+        )
     span = window_span(window, dilation)
     size = tuple((n + 2 * p - w) // s + 1 for n, p, w, s in zip(image, padding, span, stride, strict=True))
     if any(n < 1 for n in size):

@@ -234,8 +234,8 @@ def arange(
 ) -> Tensor:
     """``start, start + step, ...`` before ``end``; int64 for ints, float32 otherwise."""
     on_cpu(device)
-    for given in (start, end, step):
-        if isinstance(given, str):
+    for given in (start, 0 if end is None else end, step):
+        if not hasattr(given, "__float__"):
             raise ArgumentError(f"arange takes numbers, not {given!r}")
     first, last, step = map(_number, (0, start, step) if end is None else (start, end, step))
     if step == 0 or (last - first) / step < 0:
@@ -376,7 +376,7 @@ def randint(
     on_cpu(device)
     if size is None:
         low, high, size = 0, low, high
-    if size is None or high <= low:
+    if size is None or high is None or high <= low:
         raise OpError(here(f"randint(low={low}, high={high}, size={size}) needs a size and low < high"))
     span = high - low
     uniform = draw("uniform", as_sizes((size,)), generator, f32 if span < 1 << 24 else f64)

@@ -50,7 +50,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
 
 
 @method_only
-def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
+def bernoulli_(input: Tensor, p: float | Tensor = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fill with 1 with probability ``p``, a number or a tensor, else 0."""
     if isinstance(p, Tensor):
         return copy_(input, lt(_uniform(input, generator), expand(p.detach(), *input.shape)))
@@ -106,8 +106,8 @@ def random_(input: Tensor, low: int = 0, high: int | None = None, *, generator: 
 
 @function_only
 def normal(
-    mean: Any = 0.0,
-    std: Any = 1.0,
+    mean: float | Tensor = 0.0,
+    std: float | Tensor = 1.0,
     size: Any = None,
     *,
     generator: Generator | None = None,

@@ -19,7 +19,7 @@ Labels = list[str]
 
 
 @function_only
-def einsum(equation: str, *operands: Any) -> Tensor:
+def einsum(equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
     """``einsum("bik,bkj->bij", x, y)``: products of the operands, summed over the letters that the result lacks.
 
     Without ``->`` the result has the letters that occur once, in the order of the alphabet, behind the ellipsis.
@@ -27,7 +27,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     operands are multiplied from the left to the right, two at a time. Raises RuntimeError for an equation that does not
     fit.
     """
-    given: Sequence[Tensor] = operands
+    given: Sequence[Any] = operands
     if len(operands) == 1 and isinstance(operands[0], list | tuple):
         given = operands[0]
     terms, result = _parse(equation, given)

@@ -11,7 +11,7 @@ from ml_dtypes import finfo
 from compiler.errors import OpError, UnsupportedError
 from compiler.ir.op import Op, o
 from compiler.ir.types import f64, i32, u8
-from compiler.ops.elementwise import promoted
+from compiler.ops.elementwise import broadcast_shapes, promoted
 from genesis.functions.pointwise import (
     Binary,
     abs,
@@ -232,6 +232,7 @@ def _on_host(name: str, function: Any, doc: str, kind: str) -> Binary:
         a, b = promoted([input.value, other.value])
         if a.dtype.kind != kind:
             raise UnsupportedError(f"{name} is not defined for {a.dtype.name} tensors")
+        broadcast_shapes(a.shape, b.shape)
         return from_array(np.asarray(function(wrap(a)._array(name), wrap(b)._array(name))))
 
     call.__name__ = call.__qualname__ = name

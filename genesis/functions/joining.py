@@ -32,19 +32,19 @@ def _as_depth(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @api(method=False)
-def atleast_1d(*tensors: Any) -> Any:
+def atleast_1d(*tensors: Tensor | Sequence[Tensor]) -> Any:
     """Tensors with a dimension at least; one alone is no tuple."""
     return _at_least(1, tensors)
 
 
 @api(method=False)
-def atleast_2d(*tensors: Any) -> Any:
+def atleast_2d(*tensors: Tensor | Sequence[Tensor]) -> Any:
     """Tensors with two dimensions at least, new ones in front; one alone is no tuple."""
     return _at_least(2, tensors)
 
 
 @api(method=False)
-def atleast_3d(*tensors: Any) -> Any:
+def atleast_3d(*tensors: Tensor | Sequence[Tensor]) -> Any:
     """Tensors with three dimensions at least, as images with one channel behind; one alone is no tuple."""
     return _at_least(3, tensors)
 
@@ -75,7 +75,7 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
 
 
 @api(method=False)
-def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+def broadcast_tensors(*tensors: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Views in the shape that all broadcast to."""
     given = _several(tensors)
     shape = broadcast_shapes(*(tuple(x.shape) for x in given))

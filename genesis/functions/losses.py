@@ -45,6 +45,8 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise OpError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     check_reduction(reduction)
+    if not input.ndim:
+        raise OpError(f"cross_entropy takes logits [C], [N, C] or [N, C, d1, ...], not {input._type}")
     if target.dtype.is_floating_point:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     loss, _ = o.cross_entropy(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compiler.errors import ChoiceError, OpError
+from compiler.errors import ArgumentError, ChoiceError, OpError
 from compiler.ir.op import o
 from genesis.functions.distances import pairwise_distance
 from genesis.functions.elementary import clamp_min
@@ -183,6 +183,8 @@ def triplet_margin_with_distance_loss(
         )
     anchor, positive, negative = full_precision(anchor, positive, negative)
     distance = distance_function or pairwise_distance
+    if not callable(distance):
+        raise ArgumentError(f"distance_function must be a function of two tensors, not {type(distance).__name__}")
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = minimum(far, distance(positive, negative))

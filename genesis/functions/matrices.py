@@ -50,6 +50,8 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 @api()
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Zeros with the last dimension on the diagonal ``offset`` above the main one of new dimensions."""
+    if not input.ndim:
+        raise OpError("diag_embed expects at least one dimension")
     rank, n = input.ndim + 1, input.shape[-1]
     first, second = normalize_axis(dim1, rank), normalize_axis(dim2, rank)
     if first == second:
@@ -116,8 +118,12 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 
 
 @function_only
-def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] | Tensor = 2) -> Tensor:
     """Sums of products over ``dims``: the last so many of ``a`` and first of ``b``, or two lists of dimensions."""
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    if isinstance(dims, list | tuple) and len(dims) != 2:
+        raise OpError(f"tensordot expects dims of two tensors, not {len(dims)} lists")
     if isinstance(dims, int):
         if dims < 0:
             raise OpError(f"tensordot expects dims >= 0, but got dims={dims}")
@@ -204,9 +210,11 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         raise OpError(f"Expect a 1D vector, but got shape {list(input.shape)}")
     if r < 0:
         raise OpError(f"Expect a non-negative number, but got {r}")
+    if not r:
+        return input[:0]
     chosen = (combinations_with_replacement if with_replacement else choices)(range(input.numel()), r)
     places = np.array(list(chosen), np.int64).reshape(-1, r)
-    return reshape(index_select(input, 0, from_array(places.reshape(-1))), *places.shape) if r else input[:0]
+    return reshape(index_select(input, 0, from_array(places.reshape(-1))), *places.shape)
 
 
 # Distances and statistics

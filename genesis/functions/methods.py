@@ -14,7 +14,7 @@ from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from genesis.cells import Cell
 from genesis.context import current_recording
-from genesis.functions.calls import check_holds
+from genesis.functions.calls import check_holds, checked
 from genesis.functions.differentiation import gradient, set_gradient
 from genesis.functions.elementary import bitwise_left_shift, bitwise_right_shift, positive
 from genesis.functions.indexing import getitem, setitem
@@ -66,6 +66,18 @@ def _in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tenso
     return method
 
 
+def _function(name: str, method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A method as a function, which may be given its tensor by name."""
+
+    @wraps(method)
+    def call(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if not isinstance(input, Tensor):
+            raise ArgumentError(here(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}"))
+        return method(input, *args, **kwargs)
+
+    return checked(call, name)
+
+
 def _swapped(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda self, other: function(other, self)
 
@@ -97,7 +109,7 @@ def attach() -> None:
         method = _in_place(name, function)
         setattr(Methods, name, method)
         if name in OVERWRITING:
-            FUNCTIONS.setdefault(name, method)
+            FUNCTIONS.setdefault(name, _function(name, method))
     for name, function in _OPERATORS.items():
         setattr(Methods, f"__{name}__", _operator(name, function))
         setattr(Methods, f"__r{name}__", _operator(f"r{name}", _swapped(function)))

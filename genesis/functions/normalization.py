@@ -161,6 +161,8 @@ def _per_channel(
     names: tuple[str, str] = ("weight", "bias"),
 ) -> list[Value]:
     """``weight`` and ``bias`` as operands, which have one element for each channel of ``input``."""
+    if input.ndim < 2:
+        raise OpError(f"expected an input [N, C, *] with channels, not {input._type}")
     channels = input.shape[1]
     for name, parameter in zip(names, (weight, bias)):
         if parameter is not None and parameter.shape != (channels,):
@@ -192,6 +194,8 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     """
     if input.ndim < 3:
         raise ChoiceError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    if size < 1:
+        raise OpError(f"local_response_norm: size must be at least 1, but got {size}")
     if not input.numel():
         return input
     n, channels, *space = input.shape

@@ -198,5 +198,7 @@ def norm(input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, 
     input = input if dtype is None else cast(input, to_dtype(dtype))
     if not input.dtype.is_floating_point:
         raise OpError(f"norm: expected a floating point tensor, not {input._type}; convert with .float()")
+    if p is not None and not isinstance(p, str) and not hasattr(p, "__float__"):
+        raise ArgumentError(here(f"norm(): argument 'p' must be a number or a text, not {type(p).__name__}"))
     order = 2.0 if p in ("fro", None) else float(p)
     return wrap(o.vector_norm(input.value, p=order, **_keep(input.value, dim, keepdim)))

@@ -111,6 +111,8 @@ def _sizes(
     factors = (
         [float(scale_factor)] * rank if isinstance(scale_factor, int | float) else [float(f) for f in scale_factor]
     )
+    if min(factors, default=1) <= 0:
+        raise OpError(f"Input and output sizes should be greater than 0, but got scale_factor={scale_factor}")
     target = tuple(math.floor(n * f) for n, f in zip(input.shape[2:], factors))
     return target, [None] * rank if recompute else list(factors)
 

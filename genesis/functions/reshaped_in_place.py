@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import AutogradError, UnsupportedError
+from compiler.errors import AutogradError, OpError, UnsupportedError
 from compiler.ir.location import here
 from genesis.context import current_recording, session
 from genesis.functions.shapes import as_sizes, squeeze, t, transpose, unsqueeze
@@ -55,6 +55,8 @@ def t_(input: Tensor) -> Tensor:
 def resize_(input: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     """In place, outside compiled steps: another shape of the elements in order, with zeros where it asks for more."""
     shape = as_sizes(sizes)
+    if min(shape, default=0) < 0:
+        raise OpError(f"resize_: requested sizes must be non-negative, not {list(shape)}")
     if current_recording() is not None:
         raise UnsupportedError(here(f"resize_({list(shape)}) in a compiled step", "make a tensor of the right shape"))
     if input.requires_grad:

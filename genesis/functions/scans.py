@@ -103,6 +103,8 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, d
 
 
 def _trapezoids(y: Tensor, x: Tensor | None, dx: float, dim: int) -> Tensor:
+    if not y.ndim:
+        raise OpError("trapezoid expects at least one dimension")
     axis = normalize_axis(dim, y.ndim)
     width: Any = dx
     if x is not None:

@@ -59,6 +59,8 @@ def scatter(
     ops = {None: "scatter", "add": "scatter_add", "multiply": "scatter_prod"}
     if given is None:
         raise ArgumentError("scatter() takes src=, a tensor, or value=, a number")
+    if not isinstance(given, Tensor) and (not hasattr(given, "__float__") or isinstance(given, np.ndarray)):
+        raise ArgumentError(f"scatter() takes a tensor or a number, not {type(given).__name__}")
     if reduce not in ops:
         raise OpError("reduce argument must be either add or multiply.")
     if not isinstance(given, Tensor):
@@ -170,7 +172,7 @@ def index_reduce(
 
 
 @api(overwrites=True)
-def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False) -> Tensor:
+def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
     """``input`` with ``values`` written to ``input[indices]``, or added there; a copy."""
     return wrap(put_places(input, tuple(indices), values, accumulate))
 
@@ -197,10 +199,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         raise OpError(
             f"masked_scatter_ expects a bool mask and a source of the input's type, not {mask._type} and {source._type}"
         )
-    known = mask.value.data
-    if known is not None and np.broadcast_to(known, input.shape).sum() > source.numel():
-        raise OpError("masked_scatter: expected self and source to have same number of elements as there are true")
     flags = expand(mask, *input.shape).value if mask.shape != input.shape else mask.value
+    if flags.data is not None and flags.data.sum() > source.numel():
+        raise OpError("masked_scatter: expected self and source to have same number of elements as there are true")
     return wrap(scattered_by_mask(input.value, flags, o.reshape(source.value, shape=(source.numel(),)), exact=False))
 
 

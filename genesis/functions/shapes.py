@@ -27,7 +27,7 @@ def as_sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
     try:
         return tuple(map(as_index, shape))
     except TypeError:
-        wrong = next(n for n in shape if not hasattr(n, "__index__"))
+        wrong = next((n for n in shape if not hasattr(n, "__index__")), shape[0])
         raise ArgumentError(f"a shape is a tuple of ints, but {wrong!r} is of type {type(wrong).__name__}") from None
 
 
@@ -115,6 +115,8 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     """Dimensions of size 1 repeated without copying; -1 keeps a size."""
     target = list(as_sizes(size))
     lead = len(target) - input.ndim
+    if min(target[:lead] if lead > 0 else [], default=0) < 0:
+        raise OpError(f"expand: the expanded size {target} has a negative new dimension, for {input._type}")
     for axis, n in enumerate(target):
         if n == -1 and axis >= lead:
             target[axis] = input.shape[axis - lead]
@@ -255,7 +257,7 @@ def _stacked_strides(tensors: Sequence[Tensor], axis: int) -> Strides | None:
 
 
 @api(function=False, name="split")
-def _split_method(input: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def _split_method(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of a size, or of the sizes given, along ``dim``."""
     return split(input, split_size, dim)
 

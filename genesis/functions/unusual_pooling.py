@@ -24,6 +24,8 @@ def _lp_pool(
     rank: int, input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None, ceil_mode: bool
 ) -> Tensor:
     """The root of the sum of powers; the sum of odd powers may be negative, and its root then is."""
+    if not norm_type:
+        raise OpError(f"lp_pool{rank}d: norm_type must not be 0")
     average: Callable[..., Tensor] = (avg_pool1d, avg_pool2d, avg_pool3d)[rank - 1]
     mean = average(pow(input, norm_type), kernel_size, stride, 0, ceil_mode)
     powers = mul(sign(mean), relu(abs(mean)))
@@ -189,6 +191,8 @@ def _fractional(
     image, window = x.shape[2:], per_dimension("kernel_size", kernel_size, rank)
     if output_size is None:
         ratios = (output_ratio,) * rank if isinstance(output_ratio, int | float) else tuple(output_ratio or ())
+        if len(ratios) != rank:
+            raise OpError(f"{name} requires output_ratio to be one number or {rank}, but got {output_ratio}")
         output_size = tuple(int(n * r) for n, r in zip(image, ratios, strict=True))
     size = per_dimension("output_size", output_size, rank)
     most = 1 if rank == 2 else 0  # as in PyTorch

@@ -81,7 +81,7 @@ def generate(seed: int) -> Program:
         made = rng.choice(kinds)(x)
         if made is None or any(_size(s) > LARGEST or 0 in s.shape for s in draft.statements[before:]):
             del draft.statements[before:]
-    training = _training(rng, dtype)
+    training = _training(rng, dtype, micro)
     return Program(seed, tuple(draft.statements), _terms(rng, draft), accumulate=micro, **training).pruned()
 
 
@@ -124,12 +124,15 @@ def _terms(rng: random.Random, draft: Draft) -> tuple[str, ...]:
     return tuple(s.name for s in floats if s.name in chosen)
 
 
-def _training(rng: random.Random, dtype: str) -> dict[str, object]:
+def _training(rng: random.Random, dtype: str, micro: int) -> dict[str, object]:
     options: dict[str, object] = {"dtype": dtype, "optimizer": rng.choice(OPTIMIZERS)}
     if dtype == "float32" and rng.random() < 0.2:
         options["autocast"] = rng.choice(["bfloat16", "bfloat16", "float16"])
     if rng.random() < (0.6 if options.get("autocast") else 0.1):
-        scales = ["64.0", "1024.0, growth_interval=2", "2.0**127, backoff_factor=2.0**-120"]  # the last overflows once
+        scales = ["64.0", "1024.0, growth_interval=2"]
+        scales += (
+            ["2.0**127, backoff_factor=2.0**-120"] if micro == 1 else []
+        )  # overflows once; parts of a batch earlier
         options["scaler"] = f'"cpu", init_scale={rng.choice(scales)}'
     if rng.random() < 0.3:
         norms = ["clip_grad_norm_(parameters, 0.5)", "clip_grad_norm_(parameters, 1.0, norm_type=float('inf'))"]

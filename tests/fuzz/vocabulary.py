@@ -634,7 +634,7 @@ class Draft:
                 f"is_causal={causal}",
                 f"is_causal={causal}, scale=0.5",
                 f"attn_mask=lib.ones({n}, {n}).tril().bool()",
-                f"attn_mask=lib.linspace(-1, 1, {n}).to({{0}}.dtype)",
+                f"attn_mask=lib.linspace(-1, 1, {n}).to({{0}}.dtype).expand({n}, {n})",
             ]
         )
         return self.add(f"F.scaled_dot_product_attention({{0}}, {{1}}, {{0}}, {mask})", [x, y], x.shape)
