@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
+from compiler.hoisting.rest import DEEP
+from compiler.hoisting.values import FEW
 from compiler.ir.graph import Graph, Node
 from compiler.ir.replay import in_loops
 from compiler.passes.autodiff import autodiff
 from compiler.passes.cse import cse
 from compiler.passes.expand import expand
-from compiler.passes.hoist import DEEP, FEW, hoist
+from compiler.passes.hoist import hoist
 from compiler.passes.simplify import simplify
 from tests.compiler.loops import LOOPS, loop_graph, with_gradients
 from tests.compiler.passes.graphs import assert_same_meaning, before_and_after, draw_inputs, ops, read

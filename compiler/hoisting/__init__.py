@@ -1,0 +1,1 @@
+"""What :mod:`compiler.passes.hoist` does with a loop: sort its values, compute some outside, record what is left."""
