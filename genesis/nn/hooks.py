@@ -6,13 +6,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from compiler.errors import OpError
+from compiler.errors import OpError, UnsupportedError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from compiler.ir.types import TensorType
 from genesis.context import session
 from genesis.history import custom
 from genesis.hooks import RemovableHandle, add
+from genesis.nn.tables import HookTable, Table
+from genesis.replaced import Watched
 from genesis.tensor import Tensor, wrap
 
 FORWARD_PRE: OrderedDict[int, Any] = OrderedDict()
@@ -178,3 +180,69 @@ def _replaced(what: str, changed: Any, old: tuple[Tensor | None, ...]) -> tuple[
     if len(new) != len(old):
         raise OpError(f"Backward hook returned an invalid number of {what}, got {len(new)}, but expected {len(old)}")
     return new
+
+
+class Hooked(metaclass=Watched):
+    """The part of a module that runs its hooks around ``forward``."""
+
+    _hooks: dict[str, Table]
+    _forward_hooks = HookTable("_forward_hooks")
+    _forward_pre_hooks = HookTable("_forward_pre_hooks")
+    _backward_hooks = HookTable("_backward_hooks")
+    _backward_pre_hooks = HookTable("_backward_pre_hooks")
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation; every subclass defines it."""
+        raise UnsupportedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not any(self._hooks.values()) and not any(OF_ALL.values()):
+            return self.forward(*args, **kwargs)
+        for hook, with_kwargs in (*FORWARD_PRE.values(), *self._forward_pre_hooks.values()):
+            args, kwargs = run_pre_hook(self, hook, with_kwargs, args, kwargs)
+        before = (*BACKWARD_PRE.values(), *self._backward_pre_hooks.values())
+        after = (*BACKWARD.values(), *self._backward_hooks.values())
+        watch = Watch(self, before, after) if before or after else None
+        given = args if watch is None else watch.enter(args)
+        waiting = [*FORWARD.values(), *self._forward_hooks.values()]
+        result = None
+        try:
+            result = self.forward(*given, **kwargs)
+            while waiting:
+                hook, with_kwargs, _ = waiting.pop(0)
+                changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
+                result = result if changed is None else changed
+        except Exception:
+            for hook, with_kwargs, always in waiting:
+                if always:
+                    hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
+            raise
+        return result if watch is None else watch.exit(result)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args)`` before every forward; what it returns, unless None, replaces the arguments."""
+        return add(self._forward_pre_hooks, (hook, with_kwargs), prepend)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, args, output)`` after every forward; its result, unless None, replaces the output.
+
+        ``always_call``: also when the call fails.
+        """
+        return add(self._forward_hooks, (hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` before gradients go back through a call; its result replaces them."""
+        return add(self._backward_pre_hooks, hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when the gradients of a call's positional tensors are known.
+
+        Both are tuples. The hook's result, unless None, replaces ``grad_input``.
+        """
+        return add(self._backward_hooks, hook, prepend)
+
+    register_backward_hook = register_full_backward_hook

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
@@ -12,13 +10,9 @@ import numpy as np
 from compiler.errors import (
     ArgumentError,
     ChoiceError,
-    InvariantError,
     KeyedError,
     MissingNameError,
-    MisuseError,
     TraceError,
-    UndefinedError,
-    UnsupportedError,
 )
 from compiler.ir.location import user_location
 from compiler.ir.types import DType, bf16, f16, f32, f64
@@ -27,10 +21,10 @@ from genesis.cells import changes
 from genesis.context import current_recording, grad_mode
 from genesis.device import Device
 from genesis.functions.conversion import copy_, detach, to, zero_
-from genesis.hooks import RemovableHandle, add
 from genesis.nn import hooks
-from genesis.nn.state_dict import EXTRA_STATE, IncompatibleKeys, load_members, raise_errors
-from genesis.nn.tables import HOOKS, HookTable, Table
+from genesis.nn.hooks import Hooked
+from genesis.nn.state_dict import Stateful
+from genesis.nn.tables import HOOKS, Table
 from genesis.replaced import Watched
 from genesis.tensor import Buffer, Parameter, Tensor, from_array
 
@@ -52,26 +46,14 @@ class HasForward(Protocol[P, R_co]):
 SIMPLE = (bool, int, float, str, type(None))
 
 
-class Module(metaclass=Watched):
+class Module(Hooked, Stateful, metaclass=Watched):
     """Base of all layers and models. Names, order and meaning of everything registered are PyTorch's.
 
     A subclass calls ``super().__init__()``, assigns parameters and submodules as attributes and defines ``forward``.
     """
 
     training: bool
-    _version = 1  # of the layout of a state dict, which records it
-    _parameters: dict[str, Parameter | None]
-    _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
-    _hooks: dict[str, Table]
-    _forward_hooks = HookTable("_forward_hooks")
-    _forward_pre_hooks = HookTable("_forward_pre_hooks")
-    _backward_hooks = HookTable("_backward_hooks")
-    _backward_pre_hooks = HookTable("_backward_pre_hooks")
-    _state_dict_hooks = HookTable("_state_dict_hooks")
-    _state_dict_pre_hooks = HookTable("_state_dict_pre_hooks")
-    _load_state_dict_pre_hooks = HookTable("_load_state_dict_pre_hooks")
-    _load_state_dict_post_hooks = HookTable("_load_state_dict_post_hooks")
 
     def __init__(self) -> None:
         start = {
@@ -83,10 +65,6 @@ class Module(metaclass=Watched):
             "_hooks": {name: Table() for name in HOOKS},
         }
         self.__dict__.update(start)
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The computation; every subclass defines it."""
-        raise UnsupportedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     # Calling
 
@@ -112,58 +90,6 @@ class Module(metaclass=Watched):
             return result
         finally:
             scopes.pop()
-
-    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not any(self._hooks.values()) and not any(hooks.OF_ALL.values()):
-            return self.forward(*args, **kwargs)
-        for hook, with_kwargs in (*hooks.FORWARD_PRE.values(), *self._forward_pre_hooks.values()):
-            args, kwargs = hooks.run_pre_hook(self, hook, with_kwargs, args, kwargs)
-        before = (*hooks.BACKWARD_PRE.values(), *self._backward_pre_hooks.values())
-        after = (*hooks.BACKWARD.values(), *self._backward_hooks.values())
-        watch = hooks.Watch(self, before, after) if before or after else None
-        given = args if watch is None else watch.enter(args)
-        waiting = [*hooks.FORWARD.values(), *self._forward_hooks.values()]
-        result = None
-        try:
-            result = self.forward(*given, **kwargs)
-            while waiting:
-                hook, with_kwargs, _ = waiting.pop(0)
-                changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-                result = result if changed is None else changed
-        except Exception:
-            for hook, with_kwargs, always in waiting:
-                if always:
-                    hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-            raise
-        return result if watch is None else watch.exit(result)
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call ``hook(module, args)`` before every forward; what it returns, unless None, replaces the arguments."""
-        return add(self._forward_pre_hooks, (hook, with_kwargs), prepend)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
-    ) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after every forward; its result, unless None, replaces the output.
-
-        ``always_call``: also when the call fails.
-        """
-        return add(self._forward_hooks, (hook, with_kwargs, always_call), prepend)
-
-    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_output)`` before gradients go back through a call; its result replaces them."""
-        return add(self._backward_pre_hooks, hook, prepend)
-
-    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_input, grad_output)`` when the gradients of a call's positional tensors are known.
-
-        Both are tuples. The hook's result, unless None, replaces ``grad_input``.
-        """
-        return add(self._backward_hooks, hook, prepend)
-
-    register_backward_hook = register_full_backward_hook
 
     # Attributes
 
@@ -542,157 +468,6 @@ class Module(metaclass=Watched):
             elif parameter.grad is not None:
                 with grad_mode(False):
                     zero_(parameter.grad)
-
-    # State
-
-    def _persistent(self) -> Iterator[tuple[str, Tensor]]:
-        for name, member in (*self._parameters.items(), *self._buffers.items()):
-            if member is not None and name not in self._non_persistent_buffers_set:
-                yield name, member
-
-    def state_dict(
-        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Any]:
-        """Name -> parameter or persistent buffer, detached (unless ``keep_vars``) but on the same storage.
-
-        Its ``_metadata`` has the versions of the modules, as in PyTorch.
-        """
-        if destination is None:
-            destination = OrderedDict()
-            destination._metadata = OrderedDict()  # type: ignore[attr-defined]
-        local = {"version": self._version}
-        if hasattr(destination, "_metadata"):
-            destination._metadata[prefix.removesuffix(".")] = local
-        for before in tuple(self._state_dict_pre_hooks.values()):
-            before(self, prefix, keep_vars)
-        self._save_to_state_dict(destination, prefix, keep_vars)
-        for name, module in self._modules.items():
-            if module is not None:
-                module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        for after, replaces in tuple(self._state_dict_hooks.values()):
-            changed = after(self, destination, prefix, local)
-            if changed is not None:
-                if not replaces:
-                    raise MisuseError("state_dict post-hook must return None")
-                destination = changed
-        return destination
-
-    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        """Add what this module holds itself, without its submodules."""
-        for name, member in self._persistent():
-            destination[prefix + name] = member if keep_vars else detach(member)
-        if type(self).get_extra_state is not Module.get_extra_state:
-            destination[prefix + EXTRA_STATE] = self.get_extra_state()
-
-    def get_extra_state(self) -> Any:
-        """What else to keep in the state dict; a subclass may define it, and :meth:`set_extra_state`."""
-        raise UndefinedError("Reached a code path in Module.get_extra_state() that should never be called.")
-
-    def set_extra_state(self, state: Any) -> None:
-        """Take over what :meth:`get_extra_state` returned."""
-        raise UndefinedError("Reached a code path in Module.set_extra_state() that should never be called.")
-
-    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, prefix, keep_vars)`` before this module's part of a state dict is made."""
-        return add(self._state_dict_pre_hooks, hook)
-
-    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, state_dict, prefix, local_metadata)`` behind it, to change the dict in place."""
-        return add(self._state_dict_hooks, (hook, False))
-
-    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        return add(self._state_dict_hooks, (hook, True))
-
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook`` before this module loads, to change the dict in place.
-
-        Its arguments: module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs.
-        """
-        return add(self._load_state_dict_pre_hooks, (hook, True))
-
-    def _register_load_state_dict_pre_hook(
-        self, hook: Callable[..., Any], with_module: bool = False
-    ) -> RemovableHandle:
-        return add(self._load_state_dict_pre_hooks, (hook, with_module))
-
-    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, incompatible_keys)`` after this module has loaded; it may change the lists of keys."""
-        return add(self._load_state_dict_post_hooks, hook)
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
-        """Copy the values (tensors, NumPy arrays, tensors of other libraries) into the existing storage.
-
-        ``assign`` replaces the parameters and buffers instead. Raises RuntimeError, after everything that fits was
-        loaded, for shapes that do not match and, if ``strict``, for names that are missing or unexpected.
-        """
-        if not isinstance(state_dict, Mapping):
-            raise ArgumentError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        keys = IncompatibleKeys([], [])
-        errors: list[str] = []
-        metadata = getattr(state_dict, "_metadata", {})
-        self._load_tree(dict(state_dict), "", metadata, assign, keys, errors)
-        raise_errors(type(self).__name__, strict, *keys, errors)
-        return keys
-
-    def _load_tree(
-        self,
-        values: dict[str, Any],
-        prefix: str,
-        metadata: Mapping[str, Any],
-        assign: bool,
-        keys: IncompatibleKeys,
-        errors: list[str],
-    ) -> None:
-        local = {**metadata.get(prefix[:-1], {}), "assign_to_params_buffers": assign}
-        self._load_from_state_dict(values, prefix, local, True, *keys, errors)
-        for name, module in self._modules.items():
-            if module is not None:
-                inner = f"{prefix}{name}."
-                theirs = {key: value for key, value in values.items() if key.startswith(inner)}
-                module._load_tree(theirs, inner, metadata, assign, keys, errors)
-        for hook in tuple(self._load_state_dict_post_hooks.values()):
-            if hook(self, keys) is not None:
-                raise InvariantError(
-                    "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new "
-                    "values, if incompatible_keys need to be modified, it should be done inplace."
-                )
-
-    def _load_from_state_dict(
-        self,
-        state_dict: dict[str, Any],
-        prefix: str,
-        local_metadata: dict[str, Any],
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
-        """Load what this module holds itself from the keys that begin with ``prefix``.
-
-        A subclass may define it, to rename keys of older versions, say. Keys that do not fit are added to the lists.
-        """
-        for hook, with_module in tuple(self._load_state_dict_pre_hooks.values()):
-            rest = (state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
-            hook(self, *rest) if with_module else hook(*rest)
-        members = dict(self._persistent())
-        put = partial(setattr, self) if local_metadata.get("assign_to_params_buffers") else None
-        lacking: list[str] = missing_keys if strict else []
-        load_members(members.items(), state_dict, prefix, put, lacking, error_msgs)
-        extra = prefix + EXTRA_STATE
-        has_extra = type(self).set_extra_state is not Module.set_extra_state
-        if has_extra and extra in state_dict:
-            self.set_extra_state(state_dict[extra])
-        elif has_extra:
-            lacking.append(extra)
-        if strict:
-            known = {*members, *((EXTRA_STATE,) if has_extra else ())}
-            for key in state_dict:
-                if key.startswith(prefix):
-                    first, *below = key[len(prefix) :].split(".")
-                    if first not in (self._modules if below else known):
-                        unexpected_keys.append(key)
 
     # Printing
 
