@@ -27,6 +27,7 @@ class SourcePane {
     const { lines, name } = state.page.files[number];
     const { program, page } = state;
     const used = new Set(program.lines.place.flatMap((p) => (p >= 0 && page.places[p].file === number ? [page.places[p].line] : [])));
+    this.first = used.size ? Math.min(...used) - 1 : 0;
     this.rows.show({
       label: `Source: ${name}`,
       count: lines.length,
@@ -199,5 +200,6 @@ function followView() {
   const panes = [new SourcePane(), new StagePane("stage", "Stage"), new CodePane()];
   const view = h("div", { class: "panes three" }, panes.map((pane) => pane.element));
   view.panes = panes;
+  view.ready = () => panes[0].rows.reveal(panes[0].first); // the first line that an op comes from
   return view;
 }

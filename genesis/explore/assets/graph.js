@@ -1,6 +1,7 @@
 // The graph of a stage: groups that open, zoom, and the way of the selection.
 
 const MOST = 400; // items in sight beyond which no group opens
+const READABLE = 0.75; // the least scale at which a graph is shown unless all of it is asked for
 
 function graphView() {
   const { program } = state;
@@ -28,7 +29,7 @@ function graphView() {
     openSome(graph.root, 48);
     showSelection(false);
     draw();
-    fit();
+    fit(READABLE);
   };
 
   const draw = () => {
@@ -172,12 +173,20 @@ function graphView() {
     move(scale, x - (x - camera.x) * by, y - (y - camera.y) * by);
   };
 
-  const fit = () => {
+  /** Show all of it, or as much as fits at a scale of `least`, from its first item on. */
+  const fit = (least = 0.05) => {
     const { clientWidth, clientHeight } = canvas;
-    if (!clientWidth || !drawing) return;
+    if (!clientWidth) return;
     const scale = Math.min(1.2, clientWidth / drawing.width, clientHeight / drawing.height);
-    const readable = Math.max(scale, 0.35);
-    move(readable, (clientWidth - drawing.width * readable) / 2, Math.max(8, (clientHeight - drawing.height * readable) / 2));
+    if (scale >= least) {
+      move(scale, (clientWidth - drawing.width * scale) / 2, (clientHeight - drawing.height * scale) / 2);
+      return;
+    }
+    const first = drawing.boxes.get(drawing.items[0]);
+    const height = drawing.height * least;
+    const wanted = clientWidth / 2 - first.x * least;
+    const x = Math.max(Math.min(wanted, 0), clientWidth - drawing.width * least);
+    move(least, drawing.width * least < clientWidth ? (clientWidth - drawing.width * least) / 2 : x, Math.max(8, (clientHeight - height) / 2));
   };
 
   canvas.addEventListener(
@@ -258,7 +267,7 @@ function graphView() {
       select,
       button("+", "Zoom in", () => zoom(1.25)),
       button("−", "Zoom out", () => zoom(0.8)),
-      h("button", { type: "button", click: fit }, "Show all"),
+      h("button", { type: "button", click: () => fit() }, "Show all"),
       h("button", { type: "button", click: closeAll }, "Close modules"),
       status,
       legend(["forward", "recomputed", "backward", "update"]),

@@ -22,6 +22,7 @@ function open(name) {
     const on = tab.id === `tab-${name}`;
     tab.setAttribute("aria-selected", on);
     tab.setAttribute("tabindex", on ? "0" : "-1");
+    if (on) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   shown.ready?.();
   if (state.selection) shown.panes?.forEach((pane) => pane.follow(state.selection, null));
