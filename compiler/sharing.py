@@ -77,6 +77,9 @@ class Shareable:
 Kernels = Callable[[Node], Sequence[Step | Shareable]]
 """What computes a fused node."""
 
+Beside = Callable[[Sequence[Step]], Sequence[Step]]
+"""What becomes of steps that do not wait for each other."""
+
 
 def runs(graph: Graph) -> list[Step]:
     """The steps of a target with a kernel for each node, and for each table of :mod:`compiler.passes.horizontal`."""
@@ -88,25 +91,25 @@ def _run(node: Node) -> list[Step | Shareable]:
     return [Shareable(table, node.inputs, node.outputs, [node]) if table else Run([node])]
 
 
-def steps(graph: Graph, kernels: Kernels, patient: bool = False) -> list[Step]:
+def steps(graph: Graph, kernels: Kernels, patient: bool = False, beside: Beside | None = None) -> list[Step]:
     """The steps of a graph, and of the bodies of its loops; see :func:`shared`."""
     found: list[Step | Shareable] = []
     for node in graph.nodes:
         if node.op.kind == "loop" and node.body is not None:
-            found.append(Loop(node, steps(node.body, kernels, patient)))
+            found.append(Loop(node, steps(node.body, kernels, patient, beside)))
         else:
             found += kernels(node)
-    return shared(found, patient)
+    return shared(found, patient, beside)
 
 
-def shared(kernels: Sequence[Step | Shareable], patient: bool) -> list[Step]:
+def shared(kernels: Sequence[Step | Shareable], patient: bool, beside: Beside | None = None) -> list[Step]:
     """Steps in an order that keeps every result before its readers.
 
     Neighbours of one key share a step. ``patient``: one that can share runs only when somebody needs what it writes,
     together with all others of its key that are ready by then. So all sums of squares of the gradients are one launch,
-    and the whole optimizer is another.
+    and the whole optimizer is another. Those of other keys that must run, too, and are ready, run ``beside`` it.
     """
-    queue = _Queue()
+    queue = _Queue(beside)
     for kernel in kernels:
         if isinstance(kernel, Shareable):
             if not patient:
@@ -122,7 +125,8 @@ def shared(kernels: Sequence[Step | Shareable], patient: bool) -> list[Step]:
 class _Queue:
     """Steps in order, and the kernels that wait for others to share a step."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside: Beside | None) -> None:
+        self.beside = beside
         self.steps: list[Step] = []
         self.waiting: dict[Shareable, None] = {}
         self.writer: dict[Memory, Shareable] = {}
@@ -135,10 +139,14 @@ class _Queue:
         """Make steps of ``members``, and of what else shares them; what they read is among them or made already."""
         needed = dict.fromkeys(members)
         while needed:
-            lead = next(m for m in needed if self._ready(m))
-            group = [m for m in self.waiting if m.key == lead.key and self._ready(m)]
-            self.steps.append(group[0].merged(group[1:]))
-            for member in group:
+            leads = filter(self._ready, needed)
+            keys = {next(leads).key: None} if self.beside is None else dict.fromkeys(m.key for m in leads)
+            groups: dict[Hashable, list[Shareable]] = {key: [] for key in keys}
+            for member in [m for m in self.waiting if m.key in keys and self._ready(m)]:
+                groups[member.key].append(member)
+            made = [lead.merged(others) for lead, *others in groups.values()]
+            self.steps += made if self.beside is None else self.beside(made)
+            for member in (m for group in groups.values() for m in group):
                 del self.waiting[member]
                 needed.pop(member, None)
 

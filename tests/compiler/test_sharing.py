@@ -65,3 +65,17 @@ def _loop() -> Graph:
     graph.nodes = [Node(OPS["loop"], (start,), (KIND,), attrs, body)]
     graph.outputs = [graph.nodes[0].output]
     return graph
+
+
+def test_kernels_that_are_ready_together_run_beside_each_other() -> None:
+    a, b, c = (reading() for _ in range(3))
+    reader = reading(c.output)
+    kernels = [sharing(a, "x"), sharing(b, "y"), sharing(c, "z"), sharing(reader, "x")]
+    rounds: list[list[Node]] = []
+
+    def beside(made: Sequence[Step]) -> Sequence[Step]:
+        rounds.append([n for step in made for n in step.nodes])
+        return made
+
+    shared(kernels, True, beside)
+    assert rounds == [[a, b, c], [reader]]

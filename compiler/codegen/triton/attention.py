@@ -473,7 +473,7 @@ def _gradients(queries: _Kernel, keys: _Kernel) -> Task:
         memory(outputs),
         queries.block.stages,
         parts=(
-            Part("queries", f"{own} < {queries.blocks}", queries.top.lines),
-            Part("keys", "", keys.top.lines),
+            Part("queries", f"{own} < {queries.blocks}", queries.top.lines, "Queries."),
+            Part("keys", "", keys.top.lines, "Keys."),
         ),
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.factors import Operand
-from compiler.codegen.triton.matmul import MatmulSpec, Tile, config, grid, matmul_lines, parts
+from compiler.codegen.triton.matmul import MatmulSpec, Tile, grid, matmul_lines, parts
 from compiler.codegen.triton.spelling import SIGNATURE, TYPES, names_in
 from compiler.codegen.triton.sums import TileSums
 from compiler.codegen.triton.task import Argument, Counts, Task, kernel_name, output_argument, task_of
@@ -20,9 +20,28 @@ from compiler.ops.contract import accumulator
 from compiler.placement import Scratch
 from compiler.sharing import Shareable
 
+Choice = Callable[[MatmulSpec], Tile]
+"""How the tile of a product is chosen."""
 
-def contract_tasks(node: Node, target: str, windows: Windows) -> list[Task | Shareable]:
-    """The launch of a contraction, and those that join its sums; ``windows``: which results are stored in others."""
+
+@dataclass(frozen=True)
+class Contraction:
+    """The product ``dot`` of the kernel ``node``, and its factors as :func:`product_tasks` takes them."""
+
+    node: Node
+    dot: Node
+    spec: MatmulSpec
+    factors: list[tuple[Value, int]]
+
+    @property
+    def operands(self) -> list[Value]:
+        """The values that hold the factors."""
+        params = self.node.inner.inputs()
+        return [self.node.inputs[params.index(root)] for root, _ in self.factors]
+
+
+def contraction(node: Node) -> Contraction:
+    """The product of a kernel of kind "contract"."""
     graph = node.inner
     dot = next(n for n in graph.nodes if n.op.kind == "contract")
     *batch, m, k = dot.inputs[0].shape
@@ -30,8 +49,13 @@ def contract_tasks(node: Node, target: str, windows: Windows) -> list[Task | Sha
     compute = SIGNATURE[dot.inputs[0].dtype]
     factors = [_factor(value, tile) for value, tile in zip(dot.inputs, ("x", "y"))]
     spec = MatmulSpec(tuple(batch), m, n, k, factors[0][2], factors[1][2], compute)
-    roots = [(root, offset) for root, offset, _ in factors]
-    return product_tasks("dot", node, dot, spec, roots, _place(dot), target, windows)
+    return Contraction(node, dot, spec, [(root, offset) for root, offset, _ in factors])
+
+
+def contract_tasks(node: Node, choose: Choice, windows: Windows) -> list[Task | Shareable]:
+    """The launch of a contraction, and those that join its sums; ``windows``: which results are stored in others."""
+    one = contraction(node)
+    return product_tasks("dot", node, one.dot, one.spec, one.factors, _place(one.dot), choose, windows)
 
 
 def product_tasks(
@@ -41,7 +65,7 @@ def product_tasks(
     spec: MatmulSpec,
     factors: Sequence[tuple[Value, int]],
     place: Index,
-    target: str,
+    choose: Choice,
     windows: Windows,
 ) -> list[Task | Shareable]:
     """The launch of ``product``, with all that ``node`` computes from it, and those that join its sums.
@@ -51,9 +75,9 @@ def product_tasks(
     """
     graph = node.inner
     params = graph.inputs()
-    sums = TileSums(node, spec, config(spec, target))
+    sums = TileSums(node, spec, choose(spec))
     spec = replace(spec, epilogue=tuple(epilogue(node, product, place, {}, windows, sums)[1]))
-    tile = config(spec, target)
+    tile = choose(spec)
     masks = {v: mask for v, mask, ragged in (("i", "rows", spec.m % tile.m), ("j", "cols", spec.n % tile.n)) if ragged}
     sums = TileSums(node, spec, tile)
     body, lines = epilogue(node, product, place, masks, windows, sums)

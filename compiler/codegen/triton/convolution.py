@@ -9,6 +9,7 @@ convolution that steps, is cut into phases whose elements see the same places of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from math import gcd, prod
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from compiler.codegen.sizes import ceil_div
 from compiler.codegen.triton.contract import product_tasks
 from compiler.codegen.triton.factors import Factor, Gathered, Operand
-from compiler.codegen.triton.matmul import MatmulSpec
+from compiler.codegen.triton.matmul import MatmulSpec, config
 from compiler.codegen.triton.spelling import SIGNATURE
 from compiler.codegen.triton.task import Task
 from compiler.index import Bound, Index, Var, join, split, through_view, view_chain
@@ -146,7 +147,7 @@ def _convolution(
     place = join([number, b * m + i, *result], (images, groups * m, *whole))
     spec = MatmulSpec((groups,), m, n, k, _strided(filters), seen, SIGNATURE[x.dtype])
     roots = [(weight_root, 0), (image_root, 0)]
-    return product_tasks("convolution", node, op, spec, roots, place, target, windows)
+    return product_tasks("convolution", node, op, spec, roots, place, partial(config, target=target), windows)
 
 
 def _gathered(value: Value, element: Index, bounds: tuple[Bound, ...] = ()) -> tuple[Gathered, Value]:
@@ -188,4 +189,6 @@ def _gradient(node: Node, op: Node, target: str, windows: Windows) -> list[Task 
 
     spec = MatmulSpec((groups,), m, n, k, left, right, SIGNATURE[x.dtype])
     roots = [(left_root, 0), (right_root, 0)]
-    return product_tasks("weight_gradient", node, op, spec, roots, (b * m + i) * n + j, target, windows)
+    return product_tasks(
+        "weight_gradient", node, op, spec, roots, (b * m + i) * n + j, partial(config, target=target), windows
+    )

@@ -65,21 +65,22 @@ class Tile:
 class Gpu:
     """Multiprocessors of the GPU a target is tuned for, and the shared memory in bytes that one program may take.
 
-    A warp has ``lanes`` threads.
+    ``cache`` is the size in bytes of the cache that all of them share. A warp has ``lanes`` threads.
 
     sm_80 code also runs on compute capability 8.6 and 8.9, so its limit is theirs.
     """
 
     processors: int
     shared: int
+    cache: int
     lanes: int = 32
 
 
 GPUS = {
-    "sm_80": Gpu(108, 99 * 1024),
-    "sm_90": Gpu(132, 227 * 1024),
-    "sm_100": Gpu(148, 227 * 1024),
-    "gfx942": Gpu(304, 64 * 1024, lanes=64),
+    "sm_80": Gpu(108, 99 * 1024, 40 * 1024**2),
+    "sm_90": Gpu(132, 227 * 1024, 50 * 1024**2),
+    "sm_100": Gpu(148, 227 * 1024, 126 * 1024**2),
+    "gfx942": Gpu(304, 64 * 1024, 256 * 1024**2, lanes=64),
 }
 
 # Twice as large again would do for a bare product, but leaves no registers for an epilogue.
@@ -98,11 +99,13 @@ UNROLLED = 4  # steps along k up to which the compiler may write them all out
 PLAIN = 16  # the tile's edge where there is no dot product
 
 
-def config(spec: MatmulSpec, target: str) -> Tile:
+def config(spec: MatmulSpec, target: str, beside: int = 0, most_warps: int = 8) -> Tile:
     """The tile for a product on a target, chosen without measuring, such that nothing spills.
 
     A large tile uses each loaded element more often, a small one keeps every multiprocessor busy: the choice is the
-    least estimate of rounds of programs times the work of one program.
+    least estimate of rounds of programs times the work of one program. ``beside`` is the :func:`work` of other
+    programs of the launch, which keep multiprocessors busy, too: then it is the longest of one program and the share
+    of one multiprocessor. A program has at most ``most_warps``, 4 or 8.
     """
     gpu = GPUS[target]
 
@@ -110,10 +113,10 @@ def config(spec: MatmulSpec, target: str) -> Tile:
         return ceil_div(spec.m, m) * ceil_div(spec.n, n) * prod(spec.batch)
 
     def cost(shape: tuple[int, int, int]) -> int:
-        m, n, splits = shape
-        parts = (1 + splits) * PART_COST * m * n if splits > 1 else 0
-        rounds = ceil_div(tiles(m, n) * splits, gpu.processors)
-        return rounds * (ceil_div(spec.k, splits) * (m * n + EDGE_COST * (m + n)) + parts)
+        own, count = _length(spec, *shape), tiles(*shape[:2]) * shape[2]
+        if beside:
+            return max(own, ceil_div(own * count + beside, gpu.processors))
+        return ceil_div(count, gpu.processors) * own
 
     def splits(m: int, n: int) -> range:
         return range(1, 1 + max(1, min(gpu.processors // tiles(m, n), spec.k // LEAST, MOST_SPLITS)))
@@ -130,7 +133,8 @@ def config(spec: MatmulSpec, target: str) -> Tile:
         largest = 128 * 64
     else:
         largest = 128 * 128
-    shapes = [(m, n) for m, n in SHAPES if m * n <= largest]
+    eight = 128 * 64 if ieee or heavy else 128 * 128  # elements of a tile from which on it takes eight warps
+    shapes = [(m, n) for m, n in SHAPES if m * n <= largest and (most_warps == 8 or m * n < eight)]
     m, n, count = min(((m, n, count) for m, n in shapes for count in splits(m, n)), key=cost)
     step = 32 if item == 4 or largest == 64 * 64 else 64
     step = min(step, max(16, 1 << (spec.k - 1).bit_length()))
@@ -138,10 +142,21 @@ def config(spec: MatmulSpec, target: str) -> Tile:
         m,
         n,
         step,
-        warps=8 if m * n >= (128 * 64 if ieee or heavy else 128 * 128) else 4,
+        warps=8 if m * n >= eight else 4,
         stages=min(4, gpu.shared // ((m + n) * step * item)),
         splits=_splits(spec.k, step, count),
     )
+
+
+def _length(spec: MatmulSpec, m: int, n: int, splits: int) -> int:
+    """The work of one program, in elements to be multiplied."""
+    parts = (1 + splits) * PART_COST * m * n if splits > 1 else 0
+    return ceil_div(spec.k, splits) * (m * n + EDGE_COST * (m + n)) + parts
+
+
+def work(spec: MatmulSpec, tile: Tile) -> int:
+    """The work of all programs of a launch, in elements to be multiplied."""
+    return prod(grid(spec, tile)) * _length(spec, tile.m, tile.n, tile.splits)
 
 
 def grid(spec: MatmulSpec, tile: Tile) -> tuple[int, int, int]:

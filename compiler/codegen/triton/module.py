@@ -5,16 +5,20 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from copy import copy
+from functools import partial
 
 from compiler import schedule, work
 from compiler.codegen.comments import comment
 from compiler.codegen.slots import slots
 from compiler.codegen.triton.attention import attention_tasks
+from compiler.codegen.triton.beside import launches_of
 from compiler.codegen.triton.contract import contract_tasks
 from compiler.codegen.triton.convolution import convolution_tasks
 from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.flat import flat_tasks
+from compiler.codegen.triton.joint import joint_tasks, together
 from compiler.codegen.triton.launches import ALIGNED, Bound, Launches, bound
+from compiler.codegen.triton.matmul import config
 from compiler.codegen.triton.prelude import prelude
 from compiler.codegen.triton.scan import scan_tasks
 from compiler.codegen.triton.scatter import scatter_tasks
@@ -23,7 +27,7 @@ from compiler.codegen.triton.task import Status, Table, Task
 from compiler.codegen.triton.tiles import tile_tasks
 from compiler.ir.graph import Graph, Node, Value
 from compiler.layout import Windows, arrange
-from compiler.placement import Placement
+from compiler.placement import Memory, Placement
 from compiler.plan import Kernel, Launch, Plan, Repeat, Step
 from compiler.schedule import Item
 from compiler.shadows import kept, shadowed
@@ -36,7 +40,15 @@ def emit(graph: Graph, target: str = "sm_80") -> Plan:
     graph, shadows = shadowed(compacted(graph))
     arranged, windows = _arranged(graph)
     loose = set(_loose(arranged))
-    kernels = steps(arranged, lambda node: tasks_of(node, target, windows, loose), FEATURES.few_launches)
+    products = together(arranged, target, windows)
+
+    def kernels_of(node: Node) -> Sequence[Task | Shareable]:
+        if node not in products:
+            return tasks_of(node, target, windows, loose)
+        return joint_tasks(products[node], target, windows) if products[node] else []
+
+    states: dict[Memory, Memory] = {u.value: u.state for u in graph.updates}
+    kernels = steps(arranged, kernels_of, FEATURES.few_launches, partial(launches_of, states=states))
     placement = Placement(arranged, kernels, FEATURES.ordered)
     launches = Launches(placement, shadows)
     module = _Module([*launches.items, *launches.refresh])
@@ -87,7 +99,7 @@ def tasks_of(node: Node, target: str, windows: Windows, loose: Collection[Value]
         return []
     kind = node.attrs["kind"]
     if kind == "contract":
-        return contract_tasks(node, target, windows)
+        return contract_tasks(node, partial(config, target=target), windows)
     if kind == "convolution":
         return convolution_tasks(node, target, windows)
     if kind == "attention":

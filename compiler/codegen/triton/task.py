@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler import work
@@ -86,11 +86,16 @@ def extra_arguments(body: Body) -> list[Argument]:
 
 @dataclass(frozen=True)
 class Part:
-    """What those programs of a launch do of which ``condition`` holds, or all others where it is empty."""
+    """What those programs of a launch do of which ``condition`` holds, or all others where it is empty.
+
+    ``names`` are its parameters, each with the kernel's argument for it; None stands for all of the kernel's own.
+    """
 
     name: str
     condition: str
     text: list[str]
+    summary: str
+    names: Mapping[str, str] | None = None
 
 
 @dataclass(eq=False)
@@ -131,31 +136,25 @@ class Task:
 
     def source(self, name: str) -> str:
         """The kernel as the text of a function, and that of a function for each of its parts."""
-        lines = list(self.text)
-        for part in self.parts:
-            call = f"{name}_{part.name}({', '.join(a.name for a in self.arguments)})"
-            lines += [f"if {part.condition}:" if part.condition else "else:", f"{INDENT}{call}"]
-        functions = [self._function(name, self.summary, lines)]
-        functions += [
-            self._function(f"{name}_{part.name}", f"{part.name.capitalize()}.", part.text) for part in self.parts
-        ]
-        return "\n\n".join(functions)
-
-    def _function(self, name: str, summary: str, text: list[str]) -> str:
-        parameters = ", ".join(a.name for a in self.arguments)
-        head = f"def {name}({parameters}):"
-        if len(head) > 120:
-            head = f"def {name}(\n    {parameters},\n):"
-        lines = textwrap.wrap(f'"""{summary}"""', 116) + text
-        return "\n".join(["@triton.jit", head, *(INDENT + line for line in lines)]) + "\n"
+        own = {a.name: a.name for a in self.arguments}
+        lines, functions = list(self.text), []
+        for i, part in enumerate(self.parts):
+            names = own if part.names is None else part.names
+            test = f"if {part.condition}:" if i == 0 else f"elif {part.condition}:"
+            lines += [test if part.condition else "else:", f"{INDENT}{name}_{part.name}({', '.join(names.values())})"]
+            functions.append(_function(f"{name}_{part.name}", names, part.summary, part.text))
+        return "\n\n".join([_function(name, own, self.summary, lines), *functions])
 
     def moved(self) -> int:
         """Bytes that the launch reads and writes, each element once: an endless cache, and none between launches."""
         places = set(self.reads)
-        read = sum(p.type.nbytes for p in places if isinstance(p, Scratch) and p not in self.writes)
+        found: dict[Memory, int] = {p: p.type.nbytes for p in places if isinstance(p, Scratch) and p not in self.writes}
         for node in self.nodes:
             part = work.read(node.inner)
-            read += sum(part[p] for p, v in zip(node.inner.inputs(), node.inputs, strict=True) if v in places)
+            for param, value in zip(node.inner.inputs(), node.inputs, strict=True):
+                if value in places:
+                    found[value] = min(found.get(value, 0) + part[param], value.type.nbytes)
+        read = sum(found.values())
         parts = {a.place: 0 for a in self.arguments if a.part is not None}
         for argument in self.arguments:
             if argument.part is not None:
@@ -175,6 +174,14 @@ class Task:
     def places(self) -> tuple[str, ...]:
         """Where in the user's program it comes from."""
         return tuple(dict.fromkeys(str(n.loc) for n in self.nodes))
+
+
+def _function(name: str, parameters: Iterable[str], summary: str, text: list[str]) -> str:
+    head = f"def {name}({', '.join(parameters)}):"
+    if len(head) > 120:
+        head = f"def {name}(\n    {', '.join(parameters)},\n):"
+    lines = textwrap.wrap(f'"""{summary}"""', 116) + text
+    return "\n".join(["@triton.jit", head, *(INDENT + line for line in lines)]) + "\n"
 
 
 def task_of(

@@ -30,6 +30,8 @@ WIDEST = 16384  # columns up to which a row is held whole
 STEP = 4096  # columns of a longer row that are held at a time
 MAX_BLOCKS = 65535  # programs along the second axis of a launch
 PROGRAMS = 256  # programs of a launch that leaves partial results, at least where there is that much work
+ROW_PROGRAMS = 128  # the same where they hold whole rows, and leave partial results of all columns
+AHEAD = 48 * 1024  # bytes of shared memory for the next tile of such a program, which is on its way meanwhile
 
 
 def tile_tasks(node: Node) -> list[Task | Shareable]:
@@ -60,7 +62,9 @@ class Tiles:
         if self.long:
             self.C, self.R = STEP, 1
         elif kernel.along:
-            self.C, self.R = width, max(1, min(TILE // width, height))
+            least = max(1, min(TILE // width, height))
+            most = min(SUM_TILE // width, self.rows // ROW_PROGRAMS) if self.sinks else 1
+            self.C, self.R = width, max(least, power_of_two(most + 1) // 2)
         else:
             if self.sinks:
                 tile, widest = SUM_TILE, 128
@@ -70,7 +74,8 @@ class Tiles:
             self.R = max(1, min(tile // self.C, height))
         self.blocks = 1 if kernel.along else ceil_div(self.columns, self.C)
         tiles = ceil_div(self.rows, self.R)
-        self.steps = ceil_div(tiles, max(1, PROGRAMS // self.blocks)) if self.sinks and not self.long else 1
+        programs = ROW_PROGRAMS if kernel.along else max(1, PROGRAMS // self.blocks)
+        self.steps = ceil_div(tiles, programs) if self.sinks and not self.long else 1
         self.chunks = ceil_div(tiles, self.steps)
         self.flat = self.R == 1 or self.columns == 1
         self.warps = warps_for(self.R * self.C)
@@ -149,10 +154,17 @@ class Tiles:
         if self.rows == 1:
             return [*rows.lines, *after.lines]
         if self.steps > 1:
-            columns.block(f"for start in range(0, {self.steps * self.R}, {self.R}):", rows.lines)
+            columns.block(f"for start in {self._steps()}:", rows.lines)
         else:
             columns(*rows.lines)
         return [*top.lines, *columns.lines, *after.lines]
+
+    def _steps(self) -> str:
+        """The tiles of a chunk. While one tile of whole rows is worked on, the next is loaded."""
+        steps = f"0, {self.steps * self.R}, {self.R}"
+        operands = [v.dtype.itemsize for v in self.kernel.inputs if v.type.size == self.kernel.size]
+        ahead = self.kernel.along and self.R * self.C * sum(operands) <= AHEAD
+        return f"tl.range({steps}, num_stages=2)" if ahead else f"range({steps})"
 
     def _program(self, axis: int) -> str:
         large = any(is_large(v.type.size) for v in (*self.node.inputs, *self.node.outputs))

@@ -94,8 +94,8 @@ def test_attention_adds_up_the_rows_of_the_gradients_that_it_packs(worker, dtype
     graph.nodes = builder.nodes
     arrays = [normal(3, 2, time, size).astype(dtype.numpy) for _ in range(4)]
     program = emit(kernels(graph))
-    names = [x.kernel for x in program.launches if not x.kernel.startswith(("flat", "pointwise"))]
-    assert names == ["attention", "attention_gradients", "combine_sum_f32_columns"]
+    *attention, rest = (x.kernel for x in program.launches)
+    assert attention == ["attention", "attention_gradients"] and "combine_sum_f32_columns" in rest
     results = worker.submit(run_program, program, arrays).result()
     for got, want in zip(results, interpret(graph, arrays)[0], strict=True):
         bound = 1e-4 if dtype is f32 else 0.1
