@@ -85,11 +85,14 @@ class Groups:
         for group, rank in zip(moved, sorted(g.rank for g in moved), strict=True):
             group.rank = rank
 
-    def _closure(self, starts: Iterable[Group], along: str, limit: int) -> set[Group]:
-        """``starts`` and what is reached from them along ``sources`` or ``readers``, up to the rank ``limit``."""
+    def _closure(self, starts: Iterable[Group], along: str, limit: int, wanted: Group | None = None) -> set[Group]:
+        """``starts`` and what is reached from them along ``sources`` or ``readers``, up to the rank ``limit``.
+
+        Ends as soon as ``wanted`` is among it.
+        """
         found = set(starts)
         pending = list(found)
-        while pending:
+        while pending and wanted not in found:
             self.steps += 1
             for group in getattr(pending.pop(), along):
                 near = group.rank >= limit if along == "sources" else group.rank <= limit
@@ -100,12 +103,12 @@ class Groups:
 
     def depends(self, start: Group, target: Group) -> bool:
         """Whether ``start`` is ``target`` or depends on it."""
-        return start.rank >= target.rank and target in self._closure([start], "sources", target.rank)
+        return start.rank >= target.rank and target in self._closure([start], "sources", target.rank, target)
 
     def depends_through_another(self, end: Group, start: Group) -> bool:
         """Whether ``end`` depends on ``start`` through a third group."""
         between = [g for g in end.sources if g is not start and g.rank > start.rank]
-        return start in self._closure(between, "sources", start.rank)
+        return start in self._closure(between, "sources", start.rank, start)
 
     def merge(self, a: Group, b: Group) -> Group:
         """The group of both, in the place of ``a``: the one with more edges, so that few are moved.

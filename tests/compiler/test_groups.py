@@ -1,5 +1,7 @@
 """Groups of nodes and their order, against a search without shortcuts."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +49,22 @@ def test_the_order_holds_whatever_is_linked_and_merged(data: st.DataObject) -> N
         elif not through and not groups.depends_through_another(b, a) and len(list(groups)) > 2:
             assert groups.merge(a, b) in (a, b)
         assert_sound(groups)
+
+
+def test_the_search_for_a_group_ends_where_it_is_found() -> None:
+    groups = Groups()
+    chain = [Group(position, 1) for position in range(100)]
+    for group in chain:
+        groups.add(group)
+    for source, reader in pairwise(chain):
+        groups.link(reader, source)
+    last = Group(100, 1)
+    groups.add(last)
+    groups.link(last, chain[0])
+    groups.link(last, chain[-1])
+    before = groups.steps
+    assert groups.depends(last, chain[0])
+    assert groups.steps - before == 1
 
 
 def test_a_loop_that_does_not_settle_is_an_error() -> None:
