@@ -49,7 +49,8 @@ def _unary(
     op: Op, inplace: bool = True, overwrites: bool = True, functional: bool = False, alias: Sequence[str] = ()
 ) -> Unary:
     def function(input: Any) -> Tensor:
-        return wrap(op(value_of(input)))
+        value = value_of(input)
+        return wrap(op(value if isinstance(value, Value) else tensor(value).value))
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = f"``{op.name}`` of each element; integers count as float32 where the result is a fraction."

@@ -117,8 +117,8 @@ BINARY = """
 {0} + {1} | {0} - {1} | {0} * {1} | {0} / ({1} * {1} + 1) | lib.maximum({0}, {1}) | lib.minimum({0}, {1})
 {0} + 0.5 * {1} | lib.where({0} > {1}, {0}, {1} * 2)
 lib.lerp({0}, {1}.to({0}.dtype), 0.25) | lib.add({0}, {1}, alpha=2)
-lib.logaddexp({0}, {1}) | lib.hypot({0} + 3, {1}) | lib.fmin({0}, {1}) | {1} + {0} * lib.isclose({0}, {1})
-({0} - {1}) ** 2 | lib.sub({0}, {1}, alpha=0.5) | {0} * lib.sigmoid({1}) | lib.where({1} > 0, {0}, 0.0)
+lib.logaddexp({0}, {1}) | lib.hypot({0} + 3, {1}) | lib.fmin({0}, {1}) | {1} + {0} * lib.isclose({0}, {1}.to({0}.dtype))
+({0} - {1}) ** 2 | lib.sub({0}, {1}, alpha=0.5) | {0} * lib.sigmoid({1}) | {1} + lib.where({1} > 0, {0}, 0.0)
 """
 """Functions of two values that broadcast."""
 

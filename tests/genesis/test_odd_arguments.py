@@ -24,7 +24,6 @@ OTHER_ERRORS = {
     "from_dlpack": "takes an object of another library",
     "from_numpy": "takes an array",
     "frombuffer": "takes a buffer, and raises what NumPy says",
-    "relu": "of a Python number",
 }
 TABLES = {"genesis": FUNCTIONS, "nn.functional": FUNCTIONAL, "Tensor": METHODS}
 
