@@ -118,9 +118,6 @@ def operation(call: Callable[[Side, Any, Any, Any], Any]) -> Callable[[Side], Ru
 
 def serve(name: str, processor: int, pipe: Connection) -> None:
     """One side's process: for every ``(case, runs)``, answer the processor seconds of one run."""
-    for variable in TUNING:
-        os.environ.pop(variable, None)
-    os.environ.update(dict.fromkeys(THREADS, "1"))
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, [processor])
     side = importlib.import_module(name)
@@ -142,6 +139,9 @@ def serve(name: str, processor: int, pipe: Connection) -> None:
 def compare(cases: Sequence[str], rounds: int, seconds: float, processor: int) -> dict[str, dict[str, list[float]]]:
     """The seconds of a run of each case, by side, one for every round."""
     context, found = get_context("spawn"), {case: {side: [] for side in SIDES} for case in cases}
+    for variable in TUNING:
+        os.environ.pop(variable, None)
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # which NumPy reads when the processes import it
     pipes: dict[str, Connection] = {}
     for side in SIDES:
         pipes[side], far_end = context.Pipe()

@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from compiler.errors import DivisionError
+from compiler.evaluate import evaluate, uncast
 from compiler.ir import ambient
 from compiler.ir.ambient import using
 from compiler.ir.builder import Builder, Call
 from compiler.ir.graph import Graph, Node, Value
-from compiler.ir.op import Op, castable, o
-from compiler.ir.types import TensorType, bf16, f16
-from compiler.ops.elementwise import cast_array
-
-Arrays = tuple[np.ndarray, ...]
-
-
-def evaluate(op: Op, arrays: Sequence[np.ndarray], types: Sequence[TensorType], attrs: dict[str, Any]) -> Arrays:
-    """The results of a record's NumPy reference: 16-bit floats computed in f32 and rounded once."""
-    assert op.reference is not None
-    if op.kind == "view":  # nothing is computed that NumPy could warn of
-        return (op.reference(*arrays, **attrs),)
-    if not op.raw:
-        arrays = [a.astype(np.float32) if a.dtype in _HALVES else a for a in arrays]
-    result = _quietly(op.reference, arrays, attrs)
-    if isinstance(result, tuple):
-        return tuple([_stored(r, t) for r, t in zip(result, types, strict=True)])
-    return (_stored(result, types[0]),)
-
-
-@np.errstate(all="ignore")  # as a decorator, a third of the price of a block
-def _quietly(reference: Callable[..., Any], arrays: Sequence[np.ndarray], attrs: dict[str, Any]) -> Any:
-    return reference(*arrays, **attrs)
-
-
-_HALVES = frozenset((bf16.numpy, f16.numpy))
-
-
-def _stored(result: Any, type: TensorType) -> np.ndarray:
-    array = result if isinstance(result, np.ndarray) else np.asarray(result)
-    dtype = type.dtype
-    return array if array.dtype is dtype.numpy or array.dtype == dtype.numpy else cast_array(array, dtype)
+from compiler.ir.op import o
+from compiler.ir.types import TensorType
+from compiler.tape import Loop, Tape
 
 
 class Computed(Value):
@@ -78,13 +51,10 @@ class Evaluator(Builder):
 
     def emit(self, call: Call) -> tuple[Value, ...]:
         op, _, types, attrs, body = call
-        inputs: tuple[Any, ...] = call.inputs  # of values that it has made
+        inputs: Sequence[Any] = call.inputs  # of values that it has made
         if body is not None:
             return self._iterate(body, inputs, types, attrs)
-        target = attrs.get("autocast")
-        if target is not None:
-            inputs = tuple([o.cast(v, to=target) if castable(v.dtype) else v for v in inputs])
-            attrs = {k: v for k, v in attrs.items() if k != "autocast"}
+        inputs, attrs = uncast(inputs, attrs)
         if op.reference is not None:
             arrays = evaluate(op, [v.data for v in inputs], types, attrs)
             return tuple([self.concrete(a, t) for a, t in zip(arrays, types, strict=True)])
@@ -97,18 +67,13 @@ class Evaluator(Builder):
         self, body: Graph, inputs: Sequence[Computed], types: Sequence[TensorType], attrs: dict[str, Any]
     ) -> tuple[Value, ...]:
         """The results of a loop."""
-        length, carries, slices = attrs["length"], attrs["carries"], attrs["carries"] + attrs["sequences"]
-        carried = list(inputs[:carries])
-        stacks = [np.empty(t.shape, t.dtype.numpy) for t in types[carries:]]
-        for t in reversed(range(length)) if attrs["reverse"] else range(length):
-            pieces = [
-                self.concrete(np.asarray(v.data[t]), TensorType(v.dtype, v.shape[1:])) for v in inputs[carries:slices]
-            ]
-            env = run(body, [*carried, *pieces, *inputs[slices:]])
-            carried = [env[v] for v in body.outputs[:carries]]
-            for stack, value in zip(stacks, body.outputs[carries:], strict=True):
-                stack[t] = env[value].data
-        return *carried, *(self.concrete(a, t) for a, t in zip(stacks, types[carries:], strict=True))
+        iteration = Tape(body) if self.observe is None else partial(self._observed, body)
+        arrays = Loop(iteration, attrs, types)(*[v.data for v in inputs])
+        return tuple([self.concrete(a, t) for a, t in zip(arrays, types, strict=True)])
+
+    def _observed(self, body: Graph, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        env = run(body, [self.concrete(a, v.type) for a, v in zip(arrays, body.inputs(), strict=True)])
+        return [env[v].data for v in body.outputs]
 
 
 def interpret(
@@ -146,12 +111,7 @@ def _run_node(node: Node, inputs: Sequence[Computed]) -> Sequence[Computed]:
             Call(node.op, tuple(inputs), types, node.attrs, node.body)
         )
         return computed
-    attrs = node.attrs
-    operands: Sequence[Value] = inputs
-    if "autocast" in attrs:
-        target = attrs["autocast"]
-        operands = [o.cast(v, to=target) if castable(v.dtype) else v for v in inputs]
-        attrs = {k: v for k, v in attrs.items() if k != "autocast"}
+    operands, attrs = uncast(inputs, node.attrs)
     try:
         result = node.op(*operands, **attrs)
     except (DivisionError, IndexError) as error:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from operator import is_not
+from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from compiler.errors import OpError
-from compiler.interpret import Evaluator, evaluate
+from compiler.evaluate import evaluate
+from compiler.interpret import Evaluator
 from compiler.ir import ambient
 from compiler.ir.builder import Call
 from compiler.ir.graph import Node, Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.op import Op, autocast_target, castable, o
-from compiler.ir.types import DType, TensorType
-from compiler.ops.elementwise import as_type
+from compiler.ir.types import DType
 from genesis.anomaly import Anomalies
 from genesis.cells import Cell, Hook
 from genesis.clock import Clock
+from genesis.known import MOST, Known, all_key, key_of, loop_key, piece_of_all, values_of
+from genesis.pieces import Piece
 from genesis.strides import lay_out
 from genesis.values import TensorValue, held
 
@@ -28,16 +31,17 @@ class Taped(Node):
 
     ``times``: of the inputs that compiled programs overwrite, the clock and what it said. ``ages``: how old the cells
     were that a compiled call needs for its gradient. ``hooks``: by output, those that see its gradient; None as long as
-    there are none.
+    there are none. ``known``: what is known of calls like it, None where its gradient is the user's.
     """
 
-    __slots__ = ("ages", "hooks", "times")
+    __slots__ = ("ages", "hooks", "known", "times")
     makes = TensorValue
     inputs: tuple[TensorValue, ...]
     outputs: tuple[TensorValue, ...]
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, known: Known | None = None) -> None:
         super().__init__(*call)
+        self.known = known
         self.ages: list[tuple[Cell, tuple[int, int]]] = []
         self.times: dict[TensorValue, tuple[Clock, int]] = {}
         for value in self.inputs:
@@ -47,23 +51,34 @@ class Taped(Node):
         self.hooks: dict[Value, dict[float, Hook]] | None = None
 
 
-@dataclass(slots=True)
-class Known:
-    """What the check of a call found, for calls that are alike: of operands of the same types, with equal attributes.
+_KNOWN: dict[Any, Known] = {}
+"""What was learnt of calls, by their keys; for all threads."""
 
-    ``target``: the type that autocast brings operands to. ``prepares``: the operands are not taken as they are.
-    ``casts``: the types that they are brought to, where that is all: a divisor of integers is looked at as well.
+
+def _learnt(key: Any, known: Known) -> Known:
+    if len(_KNOWN) >= MOST:
+        _KNOWN.clear()
+    return _KNOWN.setdefault(key, known)
+
+
+_PIECES: dict[Any, Piece] = {}
+"""Pieces of several calls, by their keys; for all threads."""
+
+
+def call_all(op: Op, calls: Sequence[tuple[Sequence[Any], dict[str, Any]]]) -> list[tuple[Any, ...]]:
+    """The results of a composite for several operands with their attributes: at once, as one piece, if ops run at once.
+
+    No history is kept of it.
     """
-
-    types: tuple[TensorType, ...]
-    attrs: dict[str, Any]
-    target: DType | None
-    prepares: bool
-    casts: tuple[DType, ...] | None
+    builder = ambient.builder()
+    if isinstance(builder, EagerBuilder) and not builder.grad_enabled and builder.autocast is None:
+        return builder.call_all(op, calls)
+    return [op.many(*operands, **attrs) for operands, attrs in calls]
 
 
-_MOST_KNOWN = 20000
-"""After how many kinds of calls a thread starts to learn anew; a program has some hundred."""
+def _loop_known(call: Call) -> Known:
+    key = loop_key(call)
+    return _KNOWN.get(key) or _learnt(key, Known(call, call.inputs, None))
 
 
 class EagerBuilder(Evaluator):
@@ -80,63 +95,37 @@ class EagerBuilder(Evaluator):
         super().__init__()
         self.grad_enabled = True
         self.weight_casts: dict[tuple[TensorValue, DType], tuple[Any, TensorValue]] = {}
-        self._known: dict[Any, Known] = {}
 
     def call(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
-        key = self._key(op, operands, attrs)
-        try:
-            known = self._known.get(key)
-        except TypeError:  # an attribute that is no key, such as a list
-            known, key = None, None
-        if known is None:
-            call = self.checked(op, operands, attrs)
-            if key is not None:
-                self._learn(key, op, operands, call)
-        else:
-            try:
-                call = self._known_call(op, operands, known)
-            except OpError as error:
-                raise self.explain(op, operands, error) from None
-        outputs = self.emit(call)
+        outputs = self.emit(*self._known_call(op, operands, attrs))
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def _key(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> Any:
-        """What the check of a call depends on: types of operands, attributes, the autocast region."""
-        key: list[Any] = [op, self.autocast]
-        for v in operands:
-            if isinstance(v, TensorValue):
-                type = v.type
-                key += type.dtype, type.shape, v.number
-            else:
-                key.append(v.__class__)
-        for name, attr in attrs.items():
-            kind = attr.__class__
-            key += name, kind, attr if kind is not float or attr else repr(attr)  # 0.0 equals -0.0
-        return tuple(key)
-
-    def _learn(self, key: Any, op: Op, operands: Sequence[Any], call: Call) -> None:
-        target = None
-        if self.autocast is not None and op.autocast:
-            prepared = op.prepare(operands) if op.prepare is not None else operands
-            target = autocast_target(op, [v.type for v in prepared], *self.autocast)
-        prepares = op.prepare is not None and any(map(is_not, operands, call.inputs))
-        casts = None
-        if prepares and target is None and all(v.dtype.kind != "int" for v in call.inputs):
-            casts = tuple([v.dtype for v in call.inputs])
-        if len(self._known) >= _MOST_KNOWN:
-            self._known.clear()
-        self._known[key] = Known(call.types, call.attrs, target, prepares, casts)
-
-    def _known_call(self, op: Op, operands: Sequence[Any], known: Known) -> Call:
-        if known.casts is not None:
-            operands = [as_type(v, dtype) for v, dtype in zip(operands, known.casts, strict=True)]
-        elif known.prepares:
-            operands = op.prepare(operands)  # type: ignore[misc]
+    def _known_call(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> tuple[Call, Known | None]:
+        """The call, checked, and what is known of calls like it."""
+        key = key_of(op, operands, attrs, self.autocast)
+        try:
+            known = _KNOWN.get(key)
+        except TypeError:  # an attribute that is no key, such as a list
+            return self.checked(op, operands, attrs), None
+        if known is None:
+            call = self.checked(op, operands, attrs)
+            return call, _learnt(key, Known(call, operands, self._target(op, operands)))
+        try:
+            inputs = known.prepared(op, operands)
+        except OpError as error:
+            raise self.explain(op, operands, error) from None
         if known.target is not None:
-            operands, _ = self.cast_for(op, operands, known.attrs, known.target)
-        return Call(op, tuple(operands), known.types, known.attrs)
+            inputs, _ = self.cast_for(op, inputs, known.attrs, known.target)
+        return Call(op, tuple(inputs), known.types, known.attrs), known
 
-    def emit(self, call: Call) -> tuple[TensorValue, ...]:
+    def _target(self, op: Op, operands: Sequence[Any]) -> DType | None:
+        """The type that autocast brings the operands to."""
+        if self.autocast is None or not op.autocast:
+            return None
+        prepared = op.prepare(operands) if op.prepare is not None else operands
+        return autocast_target(op, [v.type for v in prepared], *self.autocast)
+
+    def emit(self, call: Call, known: Known | None = None) -> tuple[TensorValue, ...]:
         op = call.op
         inputs: tuple[Any, ...] = call.inputs  # of TensorValues, as all that this builder meets and makes
         records = False
@@ -150,20 +139,22 @@ class EagerBuilder(Evaluator):
             results = result if isinstance(result, tuple) else (result,)
             lay_out(call, results)
             return results
-        if op.reference is not None and call.body is None:
+        if call.body is not None:
+            known = _loop_known(call)
+        if op.reference is not None and call.body is None and (known is None or not known.is_piece):
             types = call.types
-            arrays = evaluate(op, [v.data for v in inputs], types, call.attrs)
+            arrays: Sequence[np.ndarray] = evaluate(op, [v.data for v in inputs], types, call.attrs)
             if not records:
                 outputs: tuple[TensorValue, ...] = tuple([TensorValue(t, "", None, a) for t, a in zip(types, arrays)])
                 lay_out(call, outputs)
                 return outputs
         else:
-            outputs = self._expanded(call)
+            outputs = self._computed(call, known)
             if not records:
                 lay_out(call, outputs)
                 return outputs
-            arrays = tuple([v.data for v in outputs])
-        node = Taped(call)
+            arrays = [v.data for v in outputs]
+        node = Taped(call, known)
         if Anomalies.on:
             node.loc = user_location()
         lay_out(call, node.outputs)
@@ -172,14 +163,31 @@ class EagerBuilder(Evaluator):
             value.requires_grad = value.type.dtype.is_floating_point
         return node.outputs
 
-    def _expanded(self, call: Call) -> tuple[Any, ...]:
-        """The results, without history, and without autocast for the ops inside an expansion."""
+    def _computed(self, call: Call, known: Known | None) -> tuple[Any, ...]:
+        """The results of a piece, without history, and without autocast for the ops inside an expansion."""
+        piece = known.piece() if known is not None else None
+        if piece is not None:
+            return values_of(piece([v.data for v in call.inputs]), call.types, call.inputs)  # type: ignore[attr-defined]
         saved = self.grad_enabled, self.autocast
         self.grad_enabled, self.autocast = False, None
         try:
             return super().emit(call)
         finally:
             self.grad_enabled, self.autocast = saved
+
+    def call_all(self, op: Op, calls: Sequence[tuple[Sequence[Any], dict[str, Any]]]) -> list[tuple[TensorValue, ...]]:
+        """The results of a composite for several operands with their attributes, without history, as one piece."""
+        checked = [self._known_call(op, operands, attrs)[0] for operands, attrs in calls]
+        values = tuple(dict.fromkeys(v for call in checked for v in call.inputs))
+        key = all_key(checked, values)
+        piece = _PIECES.get(key)
+        if piece is None:
+            if len(_PIECES) >= MOST:
+                _PIECES.clear()
+            piece = _PIECES.setdefault(key, piece_of_all(checked, values))
+        types = [t for call in checked for t in call.types]
+        results = iter(values_of(piece([v.data for v in values]), types, values))  # type: ignore[attr-defined]
+        return [tuple(islice(results, len(call.types))) for call in checked]
 
     def cast_for(
         self, op: Op, operands: Any, attrs: dict[str, Any], target: DType

@@ -257,10 +257,27 @@ def _pulled(
         for value in node.outputs:
             if value in adjoints:
                 adjoints[value] = _hooked(value, adjoints[value])
-        pull_back([node], adjoints, needed.__contains__)
+        _pull(node, adjoints, needed)
         if Anomalies.on:
             check(node, adjoints)
     return {v: _hooked(v, g) if _is_leaf(v) else g for v, g in adjoints.items() if v in wrt}
+
+
+def _pull(node: Node, adjoints: Grads, needed: set[Value]) -> None:
+    """:func:`pull_back` through one node; as a piece where no gradient of the gradient is asked for."""
+    here = session()
+    if isinstance(node, Taped) and node.known is not None and not here.grad_enabled and here.autocast is None:
+        wanted = tuple([v in needed for v in node.inputs])
+        grads = [adjoints.get(v) for v in node.outputs]
+        given = tuple([g is not None for g in grads])
+        if True not in wanted or True not in given:
+            return
+        back = node.known.back(wanted, given)
+        if back is not None:
+            for value, g in back(node, grads):
+                _add(adjoints, value, g)
+            return
+    pull_back([node], adjoints, needed.__contains__)
 
 
 def at_border(roots: Sequence[Value], seeds: Sequence[Value], leaves: Sequence[Value]) -> list[Value | None]:

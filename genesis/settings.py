@@ -9,6 +9,7 @@ from compiler.ir.location import here
 from compiler.ir.types import DType, dtype, f32
 from genesis.device import Device, on_cpu
 from genesis.kinds import dtype_named
+from genesis.pieces import Repeatable
 from genesis.scope import AROUND
 
 __eager_only__ = AROUND
@@ -70,7 +71,12 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Ask for results that are equal from run to run; on the CPU they are, whatever ``mode`` says."""
+    """Ask for results that are equal from run to run.
+
+    Compiled steps give such whatever ``mode`` says. Eager ops do not, by rounding, while programs for them are built in
+    the background; after this call they wait for the programs. Call it before the first op.
+    """
+    Repeatable.wanted = mode
     _state.update(deterministic=mode, warn_only=warn_only)
 
 

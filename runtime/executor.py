@@ -135,6 +135,11 @@ class Executor:
             results[k] = results[k].copy()
         return results
 
+    def release(self) -> None:
+        """Let the inputs of the last run go; profiles need them."""
+        self._given = [None] * len(self._given)
+        self._copies.clear()
+
     def timed(self, program: Program, runs: int) -> tuple[np.ndarray, np.ndarray]:
         """Run ``program``, the plan's in its timed form, on the arguments of the last run.
 
@@ -162,6 +167,5 @@ class Executor:
         """Give back the program and its memory; a later call raises ``DeviceError``."""
         self.program.close()
         self._held = []
-        self._given = [None] * len(self._given)
-        self._copies.clear()
+        self.release()
         self._arena = self._scratch = self.device.alloc(0)

@@ -1,10 +1,14 @@
 """Options and fixtures that every test shares."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Many tests want eager results that equal interpreted ones bit for bit; tests/genesis/test_pieces.py is about others.
+os.environ.setdefault("GENESIS_EAGER", "numpy")
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from compiler.interpret import evaluate
+from compiler.evaluate import evaluate
 from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import o

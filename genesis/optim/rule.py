@@ -10,6 +10,7 @@ import numpy as np
 from compiler.ir.graph import Value
 from compiler.ir.op import Op
 from compiler.ir.types import DType
+from genesis.eager import call_all
 from genesis.optim.optimizer import Optimizer, ParamGroup, check
 from genesis.tensor import Tensor, from_array
 
@@ -66,6 +67,8 @@ class RuleOptimizer(Optimizer):
             items = (0, 1) if name in _PAIRS else (None,)
             scalars += (self._scalar(index, name, item) for item in items)
         advanced: dict[Any, tuple[Value, ...]] = {}
+        calls: list[tuple[list[Value], dict[str, bool]]] = []
+        places: list[list[Tensor]] = []
         for p, g in grads.items():
             state = self.state[p]
             alike = (p.dtype, *(state.raw(key) for key in self.numbers))
@@ -73,8 +76,10 @@ class RuleOptimizer(Optimizer):
                 advanced[alike] = self._advance(index, group, *alike)
             written = [p, *(state[key] for key in self._moments(group, p))]
             moments = (moment.value for moment in written[1:])
-            operands = (*moments, state["step"].value, *scalars, *advanced[alike])
-            updated = self.op(p.value, g, *operands, **self._flags(group, p))
+            operands = [p.value, g, *moments, state["step"].value, *scalars, *advanced[alike]]
+            calls.append((operands, self._flags(group, p)))
+            places.append(written)
+        for written, updated in zip(places, call_all(self.op, calls), strict=True):
             for tensor, value in zip(written, updated):
                 tensor.write(value)
 

@@ -11,6 +11,7 @@ from compiler.errors import ChoiceError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from compiler.ir.types import f64
+from genesis.eager import call_all
 from genesis.optim.optimizer import Optimizer, ParamGroup, check
 from genesis.tensor import Tensor, from_array
 
@@ -74,26 +75,21 @@ class SGD(Optimizer):
     def _update(self, index: int, group: ParamGroup, grads: dict[Tensor, Value]) -> None:
         lr, weight_decay = self._scalar(index, "lr"), self._scalar(index, "weight_decay")
         if not group.is_on("momentum"):
-            for p, g in grads.items():
-                p.write(o.sgd_update(p.value, g, lr, weight_decay, maximize=group["maximize"]))
+            flags = {"maximize": group["maximize"]}
+            plain = [((p.value, g, lr, weight_decay), flags) for p, g in grads.items()]
+            for p, (stepped,) in zip(grads, call_all(o.sgd_update, plain), strict=True):
+                p.write(stepped)
             return
         momentum, dampening = self._scalar(index, "momentum"), self._scalar(index, "dampening")
+        flags = {"nesterov": group["nesterov"], "maximize": group["maximize"]}
+        calls: list[tuple[tuple[Value, ...], dict[str, bool]]] = []
         for p, g in grads.items():
             state = self.state[p]
-            buffer = state["momentum_buffer"]
             damped = dampening
             if self._counts(group):
                 damped = o.mul(dampening, o.cast(o.gt(state["step"].value, 1.0), to=f64))
-            stepped, moved = o.sgd_momentum_update(
-                p.value,
-                g,
-                buffer.value,
-                lr,
-                weight_decay,
-                momentum,
-                damped,
-                nesterov=group["nesterov"],
-                maximize=group["maximize"],
-            )
+            buffer = state["momentum_buffer"].value
+            calls.append(((p.value, g, buffer, lr, weight_decay, momentum, damped), flags))
+        for p, (stepped, moved) in zip(grads, call_all(o.sgd_momentum_update, calls), strict=True):
             p.write(stepped)
-            buffer.write(moved)
+            self.state[p]["momentum_buffer"].write(moved)

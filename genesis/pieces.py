@@ -1,0 +1,208 @@
+"""Pieces of eager work, done by NumPy until there is a native program for them.
+
+What takes NumPy many calls, or long (a composite, the gradient of an op, a convolution, a loop, an optimizer), is a
+piece. From its third run on, a background thread builds a program for it, which the cache keeps for other processes;
+until it is there NumPy goes on, so nothing ever waits. The results of both differ by rounding.
+
+Environment: ``GENESIS_EAGER``: ``auto`` (the default), ``numpy`` (no programs), ``native`` (wait for a program at the
+first run of a piece: every run of a script then gives the same numbers).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from queue import SimpleQueue
+from weakref import WeakSet
+
+import numpy as np
+
+from compiler.errors import ChoiceError, GenesisWarning
+from compiler.ir.graph import Graph
+from compiler.ir.op import Op
+from compiler.ir.types import TensorType
+from compiler.ops.elementwise import POWER
+from compiler.tape import Tape
+from genesis.compiled import Compiled
+from genesis.options import Options
+from runtime.executor import Executor
+from runtime.toolchain import find_compiler
+
+RUNS = 2
+"""After how many runs a program is asked for."""
+
+SHAPES = 24
+"""For how many shapes of the operands of one op there are programs: a text that grows gives new ones at every token."""
+
+COSTLY = 1 << 12
+"""From how many elements on a function such as erf takes NumPy long."""
+
+CALLS, LARGE = 3, 1 << 14
+"""From how many NumPy calls on a program is worth building; one less for tensors of so many elements."""
+
+
+class Repeatable:
+    """Whether every run of a script is to give the same numbers, ``use_deterministic_algorithms``."""
+
+    wanted = False
+
+
+def mode() -> str:
+    """``GENESIS_EAGER``. Raises ChoiceError for a text that it does not know.
+
+    In place of ``auto``, where :class:`Repeatable` results are wanted: ``native``.
+    """
+    text = os.environ.get("GENESIS_EAGER") or "auto"
+    if text not in ("auto", "numpy", "native"):
+        raise ChoiceError(f"GENESIS_EAGER={text!r}; it is auto, numpy or native")
+    return "native" if text == "auto" and Repeatable.wanted else text
+
+
+def is_slow(op: Op, types: Sequence[TensorType]) -> bool:
+    """Whether NumPy takes long for the one op: products of 16-bit floats, whatever moves windows, long series."""
+    product = op.anchor == "contract" or op.kind == "composite"
+    if product and any(t.dtype.is_half for t in types):
+        return True
+    costly = op.cost >= POWER and max((t.size for t in types), default=0) >= COSTLY
+    return costly or op.anchor not in (None, "contract") or op.reads == "window"
+
+
+class Piece:
+    """``graph``, a function of arrays without states. ``family``: what it has in common with those of other shapes.
+
+    It may run in several threads at once.
+    """
+
+    def __init__(self, graph: Graph, family: str) -> None:
+        self.graph, self.family = graph, family
+        self.tape = Tape(graph)
+        self._runs = 0
+        self._lock = threading.Lock()
+        self._executor: Executor | None = None
+        inputs = {v: i for i, v in enumerate(graph.inputs())}
+        self._computed = [v for v in dict.fromkeys(graph.outputs) if v not in inputs]
+        made = {v: i for i, v in enumerate(self._computed)}
+        self._results = [(v in inputs, inputs[v] if v in inputs else made[v]) for v in graph.outputs]
+        self._direct = self._computed == graph.outputs
+        self._is_worth = self._computes_enough()
+        _PIECES.add(self)
+
+    def _computes_enough(self) -> bool:
+        """Whether a program would gain anything. One without elements would not."""
+        sizes = [v.type.size for v in (*self.graph.inputs(), *self.graph.outputs)]
+        if not self._computed or not all(sizes):
+            return False
+        calls = sum(CALLS if is_slow(node.op, [v.type for v in node.inputs]) else 1 for node in self.tape.computes())
+        return calls + (max(sizes) >= LARGE) >= CALLS
+
+    def __call__(self, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """The results for one array per input: in memory of their own, or an input or what shows one."""
+        if self._executor is None and self._is_worth:
+            self._runs += 1
+            if self._runs in (1, RUNS + 1):
+                _WORKSHOP.consider(self, self._runs)
+        executor = self._executor
+        if executor is None:
+            return self.tape(arrays)
+        with self._lock:
+            try:
+                results = executor.run(arrays, ())
+            except IndexError:  # NumPy says it in the words of an eager call
+                return self.tape(arrays)
+            finally:
+                executor.release()
+        return results if self._direct else [arrays[i] if given else results[i] for given, i in self._results]
+
+    def build(self) -> None:
+        """Have a program from now on. Raises GenesisError where it cannot be built."""
+        graph = Graph(self.graph.name, self.graph.params, self.graph.nodes, [], self._computed)
+        executor = Compiled(graph, Options(backend="c")).start()
+        assert isinstance(executor, Executor)
+        self._executor = executor
+
+    @property
+    def is_native(self) -> bool:
+        """Whether there is a program."""
+        return self._executor is not None
+
+    def forget_threads(self) -> None:
+        """Be free in the child of a fork, where the thread that was inside is not."""
+        self._lock = threading.Lock()
+
+
+class _Workshop:
+    """Where programs are built, one after the other, in a thread that starts with the first order."""
+
+    def __init__(self) -> None:
+        self._shapes: Counter[str] = Counter()
+        self._closed = self._has_failed = False
+        self.forget_threads()
+
+    def forget_threads(self) -> None:
+        """Have no thread and no orders, as in the child of a fork."""
+        self._orders: SimpleQueue[Piece] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._at_work = threading.Lock()
+
+    def consider(self, piece: Piece, run: int) -> None:
+        """Build a program before the first run, or order one behind the second, as ``GENESIS_EAGER`` says."""
+        how = mode()
+        if self._closed or how == "numpy" or (how == "native") is not (run == 1):
+            return
+        self._shapes[piece.family] += 1
+        if self._shapes[piece.family] > SHAPES:
+            return
+        if how == "native":
+            self._build(piece)
+            return
+        self._orders.put(piece)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="genesis-eager", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        while not self._closed:
+            piece = self._orders.get()
+            with self._at_work:
+                self._build(piece)
+
+    def _build(self, piece: Piece) -> None:
+        try:
+            if find_compiler() is None:
+                self._closed = True
+            else:
+                piece.build()
+        except Exception as error:  # whatever it is, NumPy computes the same
+            if not (self._closed or self._has_failed or "shutdown" in str(error)):
+                self._has_failed = True
+                warnings.warn(
+                    f"an eager op stays in NumPy, since no program can be built for it: {piece.family}\n"
+                    f"  {type(error).__name__}: {error}",
+                    GenesisWarning,
+                    stacklevel=2,
+                )
+
+    def close(self) -> None:
+        """Build nothing more; return when what is being built is there, and leaves no unfinished files."""
+        self._closed = True
+        if self._at_work.acquire(timeout=10):
+            self._at_work.release()
+
+
+_PIECES: WeakSet[Piece] = WeakSet()
+_WORKSHOP = _Workshop()
+atexit.register(_WORKSHOP.close)
+
+
+def _in_child() -> None:
+    _WORKSHOP.forget_threads()
+    for piece in _PIECES:
+        piece.forget_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
