@@ -17,6 +17,7 @@ from compiler.codegen.c.isa import ISAS, isa_for
 from compiler.errors import DeviceError, DivisionError, GenesisWarning, OutOfRangeError, UnsupportedError
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
+from compiler.ir.types import defaults
 from compiler.pipeline import Named, Stages
 from compiler.plan import Plan
 from compiler.target import Target
@@ -93,7 +94,8 @@ class Compiled:
         """The plan for ``target``, from the cache where it is there."""
         budget = repr(self.options.budget())
         after = self.edit.after
-        key = (kind, budget, compiler_version(), target.name, target.version, after, print_graph(self.traced))
+        settings = budget, defaults.float.short
+        key = (kind, *settings, compiler_version(), target.name, target.version, after, print_graph(self.traced))
 
         def make() -> bytes:
             with ThreadPoolExecutor() as threads:

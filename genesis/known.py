@@ -13,7 +13,7 @@ from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Graph, Node, Param, Value
 from compiler.ir.op import OPS, Op
 from compiler.ir.replay import live_nodes
-from compiler.ir.types import DType, TensorType
+from compiler.ir.types import DType, TensorType, defaults
 from compiler.ops.elementwise import as_type
 from compiler.ops.vjp import pull_back
 from compiler.text.printer import print_graph
@@ -25,8 +25,8 @@ MOST = 20000
 
 
 def key_of(op: Op, operands: Sequence[Any], attrs: dict[str, Any], region: Any) -> tuple[Any, ...]:
-    """What the check of a call depends on: the types of operands, the attributes, the autocast region."""
-    key: list[Any] = [op, region]
+    """What the check of a call depends on: types of operands, attributes, autocast region, default dtype."""
+    key: list[Any] = [op, region, defaults.float]
     for v in operands:
         if isinstance(v, TensorValue):
             type = v.type

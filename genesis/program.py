@@ -16,7 +16,7 @@ import numpy as np
 import genesis.ledger as ledger
 from compiler.cost import Processor
 from compiler.errors import TraceError
-from compiler.ir.types import TensorType
+from compiler.ir.types import TensorType, defaults
 from genesis.arguments import Sharing, argument_name
 from genesis.audit import check_again, record_audited
 from genesis.callables import CompiledModule, compiled_module, named
@@ -246,7 +246,8 @@ class CompiledFunction(Inspected, Generic[P, R]):
         """What a program depends on of its arguments, and of the modes it is called in."""
         here = session()
         signatures = tuple([_signature(leaf) for leaf in given])
-        return structure((args, kwargs)), signatures, self._sharing.key(given), here.grad_enabled, here.autocast
+        modes = here.grad_enabled, here.autocast, defaults.float
+        return structure((args, kwargs)), signatures, self._sharing.key(given), *modes
 
     def _remember(self, args: tuple[Any, ...], kwargs: dict[str, Any], program: Program) -> LastCall | None:
         """What the next call is compared with, where one can be like this one at all."""
@@ -376,10 +377,11 @@ class CompiledFunction(Inspected, Generic[P, R]):
         self, args: Any, kwargs: Any, kinds: tuple[Any, ...], guards: tuple[HashedKey, tuple[Any, ...]]
     ) -> dict[str, Any]:
         """Everything that a program depends on, by name."""
-        shape, signatures, sharing, grad_enabled, region = kinds
+        shape, signatures, sharing, grad_enabled, region, default = kinds
         names = [f"argument {self._name(i, path)}" for i, (path, _) in enumerate(leaves((args, kwargs)))]
         found = {"structure of the arguments": shape, **dict(zip(names, signatures, strict=True))}
         found |= {"shared storage of arguments": sharing, "grad mode": grad_enabled, "autocast": region}
+        found["default dtype"] = default
         attributes, guarded = guards[0].items
         found |= {**dict(attributes), **dict(zip(guarded, guards[1], strict=True))}
         return found | {f"{cell.label or 'a tensor'}.grad": grad_type(cell) for cell in self._watched}

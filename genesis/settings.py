@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.errors import ChoiceError, UnsupportedError
+from compiler.errors import ArgumentError, ChoiceError
 from compiler.ir.location import here
-from compiler.ir.types import DType, dtype, f32
+from compiler.ir.types import DType, defaults, dtype
+from genesis.cells import changes
 from genesis.device import Device, on_cpu
 from genesis.kinds import dtype_named
 from genesis.pieces import Repeatable
@@ -24,23 +25,25 @@ _state: dict[str, Any] = {
 
 
 def get_default_dtype() -> DType:
-    """``float32``: the dtype of new tensors of Python floats."""
-    return f32
+    """What :func:`set_default_dtype` set, ``float32`` before."""
+    return defaults.float
 
 
 def set_default_dtype(d: Any) -> None:
-    """Accept ``float32``, the default dtype there is. Raises UnsupportedError for another one."""
-    if dtype(d) is not f32:
-        raise UnsupportedError(
-            here(
-                f"set_default_dtype({dtype(d)!r}): new tensors of Python floats are float32",
-                f"pass dtype={dtype(d)!r} to the functions that make tensors, and module.to({dtype(d)!r})",
-            )
-        )
+    """Set the dtype of new tensors and parameters, of Python floats, and of the fractions of integers.
+
+    Compiled steps are compiled again. Raises TypeError for a dtype that is not floating-point.
+    """
+    kind = dtype(d)
+    if not kind.is_floating_point:
+        raise ArgumentError(here(f"only floating-point types are supported as the default type, not {kind!r}"))
+    if kind is not defaults.float:
+        defaults.float = kind
+        changes.tick()
 
 
 def set_default_tensor_type(t: Any) -> None:
-    """Accept ``FloatTensor``, the default type there is. Raises UnsupportedError for another one."""
+    """Set the default dtype to that of a type of tensors: ``genesis.DoubleTensor``, or its name."""
     set_default_dtype(dtype_named(t))
 
 

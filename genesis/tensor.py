@@ -12,7 +12,7 @@ from compiler.errors import ArgumentError, AutogradError, ChoiceError, IndexingE
 from compiler.ir.graph import Value
 from compiler.ir.location import here, user_location
 from compiler.ir.op import o
-from compiler.ir.types import DType, TensorType, boolean, dtype, f32
+from compiler.ir.types import DType, TensorType, boolean, defaults, dtype
 from compiler.ops.reduce import normalize_axis
 from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode, session
@@ -78,9 +78,10 @@ class Tensor(Methods, metaclass=_TensorMeta):
     _kept: Tensor | None
 
     def __init__(self, *data: Any, device: Any = None) -> None:
-        """``Tensor(2, 3)``: sizes, of contents that are not defined. ``Tensor([2, 3])``: contents, as float32.
+        """``Tensor(2, 3)``: sizes, of contents that are not defined. ``Tensor([2, 3])``: contents.
 
-        A tensor is shared, not copied. Other dtypes, and gradients, are for :func:`tensor`.
+        Both are of the default dtype. A tensor is shared, not copied. Other dtypes, and gradients, are for
+        :func:`tensor`.
         """
         on_cpu(device)
         if len(data) == 1 and isinstance(data[0], Tensor):
@@ -88,9 +89,9 @@ class Tensor(Methods, metaclass=_TensorMeta):
             return
         sizes = data[0] if len(data) == 1 and isinstance(data[0], Size) else data
         if all(isinstance(n, int) and not isinstance(n, bool) for n in sizes):
-            made = tensor(np.zeros(sizes if data else 0, np.float32))
+            made = tensor(np.zeros(sizes if data else 0, defaults.float.numpy))
         elif len(data) == 1 and isinstance(data[0], list | tuple | np.ndarray):
-            made = tensor(data[0], dtype=f32)
+            made = tensor(data[0], dtype=defaults.float)
         else:
             shown = ", ".join(type(x).__name__ for x in data)
             raise ArgumentError(
@@ -523,7 +524,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
         array = self._array("printing a tensor", SHOW_LATER)
         shown = array.astype(np.float32) if self.dtype.is_half else array
         body = np.array2string(shown, separator=", ", prefix="tensor(", **options())
-        notes = "" if self.dtype in (f32, dtype("i64"), dtype("bool")) else f", dtype={self.dtype!r}"
+        notes = "" if self.dtype in (defaults.float, dtype("i64"), dtype("bool")) else f", dtype={self.dtype!r}"
         notes += ", requires_grad=True" if self.requires_grad else ""
         return f"tensor({body}{notes})"
 
@@ -666,14 +667,15 @@ def on_memory(array: np.ndarray, holders: Holders | None = None) -> Tensor:
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A new tensor with a copy of ``data`` (numbers, nested lists, arrays, tensors of any library with ``__array__``).
 
-    Python floats become float32, ints int64, as in PyTorch; NumPy arrays keep their dtype. Raises TypeError for a dtype
-    Genesis does not have. Inside a step that is being compiled, a NumPy array from outside is read at every call.
+    Python floats become the default dtype, ints int64, as in PyTorch; NumPy arrays keep their dtype. Raises TypeError
+    for a dtype that Genesis does not have. Inside a step that is being compiled, a NumPy array from outside is read at
+    every call.
     """
     on_cpu(device)
     want = None if dtype is None else _dtype(dtype)
     if isinstance(data, Tensor) and current_recording() is not None:
         number = data.value.number and data.dtype.is_floating_point  # it stands for a Python float
-        made = wrap(o.cast(o.detach(data.value), to=want or (f32 if number else data.dtype)))
+        made = wrap(o.cast(o.detach(data.value), to=want or (defaults.float if number else data.dtype)))
         if requires_grad:
             made._cell.set_requires_grad(True)
         return made
@@ -690,7 +692,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     if array.dtype.kind in "OUS":
         raise ArgumentError(f"tensor() takes numbers, not {type(data).__name__} {_short(data)} ({array.dtype})")
     if want is None and not given and array.dtype == np.float64 and not _has_numpy(data):
-        want = f32
+        want = defaults.float
     kind = want if want is not None else _dtype(array.dtype)
     if requires_grad and not kind.is_floating_point:
         raise AutogradError(here(f"only Tensors of floating point dtype can require gradients, not {kind!r}"))

@@ -128,3 +128,12 @@ class TensorType:
 
     def __str__(self) -> str:
         return f"{self.dtype.short}[{','.join(map(str, self.shape))}]"
+
+
+class Defaults:
+    """Settings of the process. ``float``: the dtype of Python floats, in which fractions of integers are computed."""
+
+    float: DType = f32
+
+
+defaults = Defaults()

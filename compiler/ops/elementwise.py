@@ -11,7 +11,7 @@ from compiler.errors import DivisionError, OpError
 from compiler.ir.builder import constant
 from compiler.ir.graph import Node, Value
 from compiler.ir.op import CHEAP, OPS, REQUIRED, Algebra, Op, OpSet, register
-from compiler.ir.types import DType, Shape, TensorType, boolean, f32, i64, promote, u8
+from compiler.ir.types import DType, Shape, TensorType, boolean, defaults, f32, i64, promote, u8
 
 FP32_ON_CUDA = {"cuda": "fp32"}
 NOT_FLOAT = ("bool", "int")
@@ -41,7 +41,7 @@ def number_type(number: Any) -> DType:
     """The dtype a Python number brings to promotion."""
     if isinstance(number, bool):
         return boolean
-    return i64 if isinstance(number, int) else f32
+    return i64 if isinstance(number, int) else defaults.float
 
 
 def as_type(operand: Any, dtype: DType) -> Value:
@@ -70,7 +70,7 @@ def _common(operands: Sequence[Any]) -> DType:
         if not isinstance(v, Value):
             return number_type(v), None
         if v.number and tensors and v.dtype.kind == "float":
-            return f32, None
+            return defaults.float, None
         return v.dtype, v.type.rank
 
     return promote([kind(v) for v in operands])
@@ -83,9 +83,9 @@ def promoted(operands: Sequence[Any]) -> list[Value]:
 
 
 def promoted_float(operands: Sequence[Any]) -> list[Value]:
-    """All operands in their common floating type (integers compute in f32)."""
+    """All operands in their common floating type (integers compute in the default one)."""
     target = _common(operands)
-    return [as_type(v, target if target.kind == "float" else f32) for v in operands]
+    return [as_type(v, target if target.kind == "float" else defaults.float) for v in operands]
 
 
 def _same_dtype(types: Sequence[TensorType]) -> DType:

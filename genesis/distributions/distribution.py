@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import genesis.functions as fn
 from compiler.errors import ChoiceError, UndefinedError
-from compiler.ir.types import f32
+from compiler.ir.types import defaults
 from compiler.ops.elementwise import broadcast_shapes
 from genesis.context import current_recording, grad_mode
 from genesis.distributions.constraints import Constraint
@@ -173,7 +173,7 @@ def broadcast(*values: Any) -> list[Tensor]:
 
     Raises ValueError for anything else.
     """
-    dtype = next((v.dtype for v in values if isinstance(v, Tensor)), f32)
+    dtype = next((v.dtype for v in values if isinstance(v, Tensor)), defaults.float)
     if not all(isinstance(v, int | float | Tensor) for v in values):
         raise ChoiceError("Input arguments must all be instances of Number or Tensor.")
     tensors = [v if isinstance(v, Tensor) else tensor(v, dtype=dtype) for v in values]

@@ -22,6 +22,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     dropouts,
     einstein,
     elementary,
+    embeddings,
     gathering,
     joining,
     likelihoods,

@@ -8,7 +8,7 @@ from compiler.errors import ChoiceError, InvariantError, OpError, UnsupportedErr
 from compiler.ir.op import o
 from compiler.ir.types import i64
 from compiler.ops.layout import slice_along
-from genesis.functions.gathering import embedding
+from genesis.functions.embeddings import embedding
 from genesis.functions.table import functional_only
 from genesis.tensor import Tensor, wrap
 
@@ -40,8 +40,6 @@ def embedding_bag(
     says where each begins (``include_last_offset``: and where the last one ends). An empty bag gives zeros.
     ``per_sample_weights``, of the shape of ``input``, is for sums. Indices ``padding_idx`` count nowhere.
     """
-    if max_norm is not None or scale_grad_by_freq:
-        raise UnsupportedError("embedding_bag with max_norm or scale_grad_by_freq")
     if weight.ndim != 2:
         raise OpError(f"embedding_bag takes a matrix [rows, dim] of weights, not {weight._type}")
     if sparse:
@@ -69,7 +67,9 @@ def embedding_bag(
     rows, width = weight.shape
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise InvariantError("padding_idx must be within the number of embeddings")
-    found = embedding(input, weight, padding_idx)
+    if scale_grad_by_freq and mode == "max":
+        raise ChoiceError("max mode does not support scaling the gradient by the frequency")
+    found = embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
     counts = o.ones(shape=tuple(input.shape), dtype="bool")
     if padding_idx is not None:
         counts = o.ne(input.value, padding_idx % rows)

@@ -15,7 +15,7 @@ from ml_dtypes import finfo
 from compiler.errors import ArgumentError, OpError
 from compiler.ir.location import here
 from compiler.ir.op import OPS, o
-from compiler.ir.types import boolean, f32, f64, i64
+from compiler.ir.types import boolean, defaults, f32, f64, i64
 from compiler.ir.types import dtype as to_dtype
 from compiler.ops.random import DRAWS
 from genesis.context import current_recording
@@ -35,11 +35,11 @@ def _filled(value: Any, shape: tuple[int, ...], to: Any, requires_grad: bool, de
         raise OpError(f"Trying to create tensor with negative dimension: {list(shape)}")
     if isinstance(value, Tensor):
         if to is None and value.value.number and value.dtype.is_floating_point:
-            to = f32  # it stands for a Python float
+            to = defaults.float  # it stands for a Python float
         one = value.value if to is None else o.cast(value.value, to=to_dtype(to))
         return _leaf(wrap(copied(wrap(o.expand(one, shape=shape)))), requires_grad)
     if to is None:
-        to = boolean if isinstance(value, bool) else i64 if isinstance(value, int) else f32
+        to = boolean if isinstance(value, bool) else i64 if isinstance(value, int) else defaults.float
     made = wrap(o.expand(o.constant(value=value, dtype=to_dtype(to)), shape=shape))
     if current_recording() is None:
         made = from_array(np.array(made._array("full")))
@@ -71,8 +71,8 @@ def zeros(
     pin_memory: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
-    """Zeros, float32 unless ``dtype`` says otherwise."""
-    return _filled(0, as_sizes(size), dtype or f32, requires_grad, device)
+    """Zeros, of the default dtype unless ``dtype`` says otherwise."""
+    return _filled(0, as_sizes(size), dtype or defaults.float, requires_grad, device)
 
 
 @function_only
@@ -84,8 +84,8 @@ def ones(
     requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> Tensor:
-    """Ones, float32 unless ``dtype`` says otherwise."""
-    return _filled(1, as_sizes(size), dtype or f32, requires_grad, device)
+    """Ones, of the default dtype unless ``dtype`` says otherwise."""
+    return _filled(1, as_sizes(size), dtype or defaults.float, requires_grad, device)
 
 
 @function_only
@@ -99,7 +99,7 @@ def empty(
     memory_format: Any = None,
 ) -> Tensor:
     """The same as :func:`zeros`: contents are never left undefined."""
-    return _filled(0, as_sizes(size), dtype or f32, requires_grad, device)
+    return _filled(0, as_sizes(size), dtype or defaults.float, requires_grad, device)
 
 
 @function_only
@@ -232,7 +232,7 @@ def arange(
     requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> Tensor:
-    """``start, start + step, ...`` before ``end``; int64 for ints, float32 otherwise."""
+    """``start, start + step, ...`` before ``end``; int64 for ints, of the default dtype otherwise."""
     on_cpu(device)
     for given in (start, 0 if end is None else end, step):
         if not hasattr(given, "__float__"):
@@ -244,7 +244,7 @@ def arange(
     count = int(np.ceil((last - first) / step))
     whole = isinstance(first, int) and isinstance(last, int) and isinstance(step, int)
     line = o.iota(shape=(count,), axis=0)
-    to = to_dtype(dtype) if dtype is not None else i64 if whole else f32
+    to = to_dtype(dtype) if dtype is not None else i64 if whole else defaults.float
     if whole:
         line = o.add(o.mul(line, step), first) if step != 1 or first else line
     else:
@@ -268,7 +268,7 @@ def linspace(
     if steps < 0:
         raise OpError(here(f"number of steps must be non-negative, not {steps}"))
     line = np.linspace(_number(start), _number(end), steps)
-    return tensor(line, dtype=dtype or f32, device=device, requires_grad=requires_grad)
+    return tensor(line, dtype=dtype or defaults.float, device=device, requires_grad=requires_grad)
 
 
 @function_only
@@ -285,7 +285,7 @@ def eye(
     """The identity matrix."""
     if n < 0 or (m is not None and m < 0):
         raise OpError(f"the sizes of eye must not be negative, here {n} and {m}")
-    return tensor(np.eye(n, m), dtype=dtype or f32, device=device, requires_grad=requires_grad)
+    return tensor(np.eye(n, m), dtype=dtype or defaults.float, device=device, requires_grad=requires_grad)
 
 
 @function_only
@@ -298,7 +298,7 @@ def rand(
     requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> Tensor:
-    """Uniform on [0, 1), with as many bits as ``dtype`` (float32 unless it says otherwise) has."""
+    """Uniform on [0, 1), with as many bits as ``dtype`` (the default one unless it says otherwise) has."""
     on_cpu(device)
     return _leaf(draw("uniform", as_sizes(size), generator, dtype), requires_grad)
 
@@ -319,8 +319,8 @@ def randn(
 
 
 def draw(kind: str, shape: tuple[int, ...], generator: Generator | None, to: Any) -> Tensor:
-    """``kind`` is "uniform" or "normal"; ``to`` the dtype, f32 where it is None."""
-    target = f32 if to is None else to_dtype(to)
+    """``kind`` is "uniform" or "normal"; ``to`` the dtype, the default one where it is None."""
+    target = defaults.float if to is None else to_dtype(to)
     name = f"{kind}_f64" if target is f64 else kind
     seed, offset, index = (generator or default_generator).reserve(DRAWS.get(name, 1))
     drawn = OPS[name](seed, offset, shape=shape, index=index)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import ArgumentError, OpError
+from compiler.ir.types import defaults, f32, f64, u8
 from compiler.ir.types import dtype as to_dtype
-from compiler.ir.types import f32, f64, u8
 from genesis.functions.conversion import copy_
 from genesis.functions.creation import draw, randint
 from genesis.functions.pointwise import cast, clamp, log1p, lt, maximum, mul
@@ -130,7 +130,7 @@ def normal(
         kind = like.dtype
         shape = tuple(like.shape)
     else:
-        kind, shape = to_dtype(dtype or f32), as_sizes((size,))
+        kind, shape = to_dtype(dtype or defaults.float), as_sizes((size,))
     drawn = draw("normal", shape, generator, kind)
     made = (drawn * _constant(std) + _constant(mean)).detach()
     return made.requires_grad_() if requires_grad else made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.errors import IndexingError, InvariantError, OpError, UnsupportedError
+from compiler.errors import IndexingError, OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from compiler.ir.types import i64
@@ -91,26 +91,3 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     classes = o.iota(shape=(num_classes,), axis=0)
     label = o.bounded(unsqueeze(tensor, -1).value, size=num_classes, what="class value")
     return wrap(o.cast(o.eq(label, classes), to=i64))
-
-
-@functional_only
-def embedding(
-    input: Tensor,
-    weight: Tensor,
-    padding_idx: int | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
-    sparse: bool = False,
-) -> Tensor:
-    """Rows of ``weight [rows, dim]`` at the integers in ``input``; the row ``padding_idx`` gets no gradient."""
-    if max_norm is not None or scale_grad_by_freq:
-        raise UnsupportedError("embedding with max_norm or scale_grad_by_freq")
-    if sparse:
-        raise UnsupportedError("embedding with sparse gradients")
-    if padding_idx is not None:
-        rows = weight.shape[0]
-        if not -rows <= padding_idx < rows:
-            raise InvariantError(f"Padding_idx must be within num_embeddings, here {rows}, not {padding_idx}")
-        padding_idx %= rows
-    return wrap(o.embedding(weight.value, input.value, padding_idx=padding_idx))

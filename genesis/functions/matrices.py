@@ -13,8 +13,8 @@ import numpy as np
 
 from compiler.errors import OpError
 from compiler.ir.op import o
+from compiler.ir.types import defaults, i64
 from compiler.ir.types import dtype as to_dtype
-from compiler.ir.types import i64
 from compiler.ops.reduce import normalize_axis
 from genesis.functions.creation import zeros
 from genesis.functions.gathering import index_select
@@ -315,13 +315,13 @@ def logspace(
         raise OpError(f"number of steps must be non-negative, not {steps}")
     first, last = (x.item() if isinstance(x, Tensor) else x for x in (start, end))
     line = np.logspace(first, last, steps, base=base)
-    return tensor(line, dtype=dtype or "float32", device=device, requires_grad=requires_grad)
+    return tensor(line, dtype=dtype or defaults.float, device=device, requires_grad=requires_grad)
 
 
 @function_only
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor without dimensions, float32 unless ``dtype`` says otherwise."""
-    return tensor(s, dtype=dtype or "float32", device=device, requires_grad=requires_grad)
+    """A tensor without dimensions, of the default dtype unless ``dtype`` says otherwise."""
+    return tensor(s, dtype=dtype or defaults.float, device=device, requires_grad=requires_grad)
 
 
 @function_only

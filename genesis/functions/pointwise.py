@@ -12,7 +12,7 @@ from compiler.errors import ArgumentError, OpError, UnsupportedError
 from compiler.ir.graph import Value
 from compiler.ir.location import here
 from compiler.ir.op import Op, o
-from compiler.ir.types import DType, boolean, f32, f64, i64, u8
+from compiler.ir.types import DType, boolean, defaults, f64, i64, u8
 from genesis.functions.table import api, function_only
 from genesis.tensor import Tensor, row_major, tensor, wrap
 
@@ -257,7 +257,7 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     chosen = value_of(input), value_of(other)
     result = o.where(_as_bool(condition), *chosen)
     if result.type.rank and not any(isinstance(x, Value) and not x.number for x in chosen):
-        result = o.cast(result, to=f32) if result.dtype is f64 else result  # between Python floats
+        result = o.cast(result, to=defaults.float) if result.dtype is f64 else result  # between Python floats
     return wrap(result)
 
 

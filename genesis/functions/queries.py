@@ -9,7 +9,7 @@ import numpy as np
 
 from compiler.errors import ArgumentError, AutogradError
 from compiler.ir.location import here
-from compiler.ir.types import DType, f32, promote
+from compiler.ir.types import DType, defaults, f32, promote
 from compiler.ir.types import dtype as to_dtype
 from genesis.context import session
 from genesis.functions.table import api, function_only, method_only
@@ -87,7 +87,7 @@ def _operand(x: Any) -> tuple[DType, int | None]:
         return x.dtype, x.ndim
     if not isinstance(x, bool | int | float):
         raise ArgumentError(here(f"result_type() takes tensors and numbers, not {type(x).__name__}"))
-    return (f32 if isinstance(x, float) else to_dtype("bool" if isinstance(x, bool) else "i64")), None
+    return (defaults.float if isinstance(x, float) else to_dtype("bool" if isinstance(x, bool) else "i64")), None
 
 
 @function_only

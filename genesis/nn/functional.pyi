@@ -56,7 +56,7 @@ from genesis.functions.dropouts import dropout1d as dropout1d
 from genesis.functions.dropouts import dropout2d as dropout2d
 from genesis.functions.dropouts import dropout3d as dropout3d
 from genesis.functions.dropouts import feature_alpha_dropout as feature_alpha_dropout
-from genesis.functions.gathering import embedding as embedding
+from genesis.functions.embeddings import embedding as embedding
 from genesis.functions.gathering import one_hot as one_hot
 from genesis.functions.likelihoods import gaussian_nll_loss as gaussian_nll_loss
 from genesis.functions.likelihoods import multilabel_soft_margin_loss as multilabel_soft_margin_loss

@@ -127,7 +127,7 @@ def test_own_parametrizations(leave: bool) -> None:
 
 
 @pytest.mark.parametrize("trivial", [True, False])
-@pytest.mark.parametrize("kind", ["matrix_exp", "householder"])
+@pytest.mark.parametrize("kind", ["matrix_exp", "householder", "cayley"])
 @pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5)])
 def test_orthogonal(shape: tuple[int, int], kind: str, trivial: bool) -> None:
     def wrap(utils: Any, layer: Any) -> Any:

@@ -8,9 +8,10 @@ import numpy as np
 
 import genesis.functions as fn
 import genesis.nn.functional as F
-from compiler.errors import ChoiceError, IndexingError, UndefinedError, UnsupportedError
+from compiler.errors import ChoiceError, IndexingError, UndefinedError
 from genesis.functions.control import scan
 from genesis.functions.conversion import to
+from genesis.functions.decompositions import solve
 from genesis.nn.module import Module
 from genesis.nn.utils.norms import as_matrix, iterate, norm_except, over_largest, weight_of
 from genesis.nn.utils.parametrize import register_parametrization
@@ -122,7 +123,8 @@ class _Orthogonal(Module):
             q = fn.mul(_reflections(fn.tril(x, -1)), _signs(x))
         else:
             lower = F.pad(fn.tril(x), (0, x.shape[-2] - columns))
-            q = fn.narrow(_exponential(fn.sub(lower, fn.transpose(lower, -2, -1))), -1, 0, columns)
+            skew = fn.sub(lower, fn.transpose(lower, -2, -1))
+            q = fn.narrow((_exponential if self.orthogonal_map == "matrix_exp" else _cayley)(skew), -1, 0, columns)
         if self.use_trivialization:
             q = fn.matmul(self.base, q)
         return fn.transpose(q, -2, -1) if wide else q
@@ -190,6 +192,12 @@ def _exponential(x: Tensor) -> Tensor:
     return result
 
 
+def _cayley(x: Tensor) -> Tensor:
+    """``(I - x / 2)⁻¹ (I + x / 2)``."""
+    identity, half = fn.eye(x.shape[-1], dtype=x.dtype), fn.div(x, 2.0)
+    return solve(fn.sub(identity, half), fn.add(identity, half))
+
+
 def _reflectors(matrix: np.ndarray) -> np.ndarray:
     """The Householder vectors of ``matrix``'s QR decomposition, below a diagonal of signs that makes R's positive."""
     found = np.empty_like(matrix)
@@ -212,8 +220,8 @@ def orthogonal(
 ) -> Module:
     """``module.name`` becomes a matrix with orthonormal columns (or rows, if it is wide), or a batch of them.
 
-    ``orthogonal_map`` leads there: ``"matrix_exp"`` (of square matrices by default) or ``"householder"``;
-    ``"cayley"`` raises NotImplementedError. ``use_trivialization``: the map starts from the value of now. Source:
+    ``orthogonal_map`` leads there: ``"matrix_exp"`` (of square matrices by default), ``"householder"``, or
+    ``"cayley"``, outside compiled steps only. ``use_trivialization``: the map starts from the value of now. Source:
     Lezcano-Casado, "Trivializations for gradient-based optimization on manifolds", 2019.
     """
     weight = getattr(module, name, None)
@@ -227,6 +235,4 @@ def orthogonal(
         raise ChoiceError(
             f'orthogonal_map has to be one of "matrix_exp", "cayley", "householder". Got: {orthogonal_map}'
         )
-    if orthogonal_map == "cayley":
-        raise UnsupportedError('orthogonal_map="cayley" needs a solver of linear equations; use "matrix_exp"')
     return register_parametrization(module, name, _Orthogonal(weight, orthogonal_map, use_trivialization), unsafe=True)

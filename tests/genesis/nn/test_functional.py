@@ -147,8 +147,8 @@ def test_embedding_index_out_of_range() -> None:
 
 
 def test_what_embedding_does_not_do_says_so() -> None:
-    with pytest.raises(NotImplementedError, match="max_norm"):
-        nn.Embedding(3, 2, max_norm=1.0)
+    with pytest.raises(NotImplementedError, match="sparse"):
+        nn.Embedding(3, 2, sparse=True)
 
 
 # Attention
