@@ -29,6 +29,7 @@ from genesis import cpu as cpu
 from genesis import cuda as cuda
 from genesis import distributed as distributed
 from genesis import distributions as distributions
+from genesis import fft as fft
 from genesis import func as func
 from genesis import hub as hub
 from genesis import jit as jit
@@ -160,6 +161,7 @@ _SPACES = (
     mps,
     multiprocessing,
     distributions,
+    fft,
     func,
     nn,
     optim,

@@ -33,7 +33,7 @@ _PARTS: dict[str, tuple[str, str]] = {
         "nested nested_tensor as_nested_tensor to_padded_tensor",
     ),
     "complex numbers are": (
-        "keep real and imaginary parts in a last dimension of size 2",
+        "keep real and imaginary parts in a last dimension of size 2; what genesis.fft gives has .real and .imag",
         "complex complex32 complex64 complex128 cfloat cdouble chalf polar view_as_complex view_as_real real imag conj "
         "conj_physical resolve_conj resolve_neg ComplexFloatTensor ComplexDoubleTensor",
     ),

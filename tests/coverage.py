@@ -20,6 +20,7 @@ import numpy as np
 
 import genesis
 from compiler.errors import GenesisError
+from genesis.fft import ComplexTensor
 from genesis.functions.table import FUNCTIONAL, FUNCTIONS, IN_PLACE, METHODS
 from genesis.methods import Methods
 from genesis.scope import OUT_OF_SCOPE, reason_of
@@ -139,6 +140,8 @@ def _leaves(thing: Any, t: Any) -> Iterator[Any]:
         yield thing
     elif isinstance(thing, t.nn.utils.rnn.PackedSequence):
         yield thing.data
+    elif isinstance(thing, ComplexTensor):
+        yield from (thing.real, thing.imag)
     elif isinstance(thing, list | tuple):
         for item in thing:
             yield from _leaves(item, t)
@@ -281,7 +284,7 @@ def rows() -> dict[str, list[Row]]:
 
 
 SECTIONS = (
-    "", "linalg", "special", "nn", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize",
+    "", "linalg", "special", "fft", "nn", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize",
     "nn.utils.parametrizations", "nn.attention.bias", "optim", "optim.lr_scheduler", "optim.swa_utils", "autograd",
     "autograd.functional", "func", "amp", "distributions", "utils.data", "utils.checkpoint", "cuda", "backends", "jit",
     "distributed", "random", "serialization", "testing",

@@ -54,12 +54,18 @@ def checked(function: F, name: str = "") -> F:
         try:
             return function(*args, **kwargs)
         except GenesisError as error:
+            method = _method_of_another(called, args)
+            if method is not None:
+                return method(*args[1:], **kwargs)
             text, named = str(error), re.match(r"\w+\(", str(error))
             if len(error.args) != 1 or (named and "\n  at " in text):
                 raise
             text = text if named else f"{_shown(called, args)}: {text}"
             raise type(error)(text if "\n  at " in text else here(text)) from None
         except (TypeError, AttributeError, IndexError, ValueError, ZeroDivisionError):
+            method = _method_of_another(called, args)
+            if method is not None:
+                return method(*args[1:], **kwargs)
             problem = _misuse(called, takes, args, kwargs)
             if problem is None:
                 raise
@@ -80,6 +86,12 @@ def presetting(function: F, name: str, doc: str, **preset: Any) -> F:
     call.__name__ = call.__qualname__ = name
     call.__module__, call.__doc__ = function.__module__, doc
     return call  # type: ignore[return-value]
+
+
+def _method_of_another(name: str, args: tuple[Any, ...]) -> Callable[..., Any] | None:
+    """The method ``name`` of a first argument that is no tensor and has the methods of one: ``abs(pair)``."""
+    first = args[0] if args else None
+    return getattr(first, name, None) if getattr(type(first), "has_methods_of_tensors", False) else None
 
 
 def _into(name: str, out: Any, result: Any) -> Any:
