@@ -84,8 +84,8 @@ def remat(
     kernel that makes it. Products, attention and sums are repeated only for a ``budget``: bytes, or as a float the part
     of what the step needs without one, that ``arena`` finds for the result. Raises MemoryBudgetError when nothing fits.
 
-    With ``keeps_operands``, what a product of the backward pass reads is kept where the budget allows: a product reads
-    memory, so what is computed again for it is also stored again.
+    With ``keeps_operands``, what a product of the backward pass reads is kept where the budget allows, and what is read
+    through windows, as by pooling: both read memory, so what is computed again for them is also stored again.
     """
     usual = _rematerialised(graph, [Effort()] * PARTS, keeps_operands)
     if budget is None:
@@ -171,6 +171,8 @@ class _Phase:
         self.held = {view_chain(v)[0] for n in self.last for v in n.inputs}
         products = [n for n in graph.nodes if keeps_operands and n.phase == "backward" and _is_product(n)]
         self.operands = {view_chain(v)[0] for n in products for v in n.inputs}
+        if keeps_operands:
+            self.operands.update(v for n in self.forward for v in _seen_through_windows(n))
         self.checkpoints = self._checkpoints()
         self.again = self._behind_the_cut([v for n in after if n.phase == "backward" for v in n.inputs])
         self.copies: dict[Value, Value] = {}
@@ -279,6 +281,12 @@ class _Phase:
 def _unloaded(value: Value) -> Value:
     node = value.producer
     return node.inputs[0] if node is not None and node.op.reads == "memory" else value
+
+
+def _seen_through_windows(node: Node) -> list[Value]:
+    """What ``node`` reads around its own place, and so of memory."""
+    chains = map(view_chain, node.inputs if node.op.kind != "view" else ())
+    return [root for root, chain in chains if any(view.op.reads == "window" for view in chain)]
 
 
 def _is_product(node: Node) -> bool:

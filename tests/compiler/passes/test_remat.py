@@ -221,6 +221,25 @@ def test_operands_of_products_are_kept_where_the_target_wants_it() -> None:
     assert_same_meaning(before, kept, draw_inputs(before))
 
 
+def test_what_windows_read_is_kept_where_the_target_wants_it() -> None:
+    """Windows read memory, too, of an activation in front of pooling, say."""
+    graph = Graph("step")
+    x, w, v = (graph.add_param(TensorType(f32, shape), "state", "", "") for shape in ((8, 16), (16, 16), (4, 8)))
+    with using(GraphBuilder()) as builder:
+        h = o.linear(x, w)
+        images = o.reshape(o.maximum(o.sub(o.mul(h, h), h), 0.0), shape=(8, 1, 4, 4))
+        pooled, _ = o.max_pool(images, window=(1, 2), stride=(1, 2), padding=(0, 0), dilation=(1, 1), size=(4, 2))
+        y = o.linear(o.reshape(pooled, shape=(8, 8)), v)
+        loss = o.mean(o.mul(y, y), axes=(0, 1))
+        graph.updates = [Update(p, o.sub(p, g)) for p, g in zip((w, v), o.grad(loss, w, v), strict=True)]
+    graph.nodes, graph.outputs = builder.nodes, [loss]
+    before = lowered(graph)
+    kept = remat(before, keeps_operands=True)
+    assert "maximum" in [n.op.name for n in again(remat(before))]
+    assert "maximum" not in [n.op.name for n in again(kept)]
+    assert_same_meaning(before, kept, draw_inputs(before))
+
+
 def test_a_budget_is_kept_by_a_target_that_keeps_operands() -> None:
     before = network(4)
     usual = arena(remat(before, keeps_operands=True))
