@@ -160,9 +160,10 @@ class _Determinant(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Tensor:
         a, result = ctx.saved_tensors
-        if (result._array("det") != 0).all():
+        u, s, vh = np.linalg.svd(a._array("det"))
+        if (s[..., -1:] > s[..., :1] * s.shape[-1] * np.finfo(s.dtype).eps).all():
             return inv(a).mT * (g * result)[..., None, None]
-        u, s, vh = np.linalg.svd(a._array("det"))  # the cofactors, of a singular matrix too; they have no gradient
+        # The cofactors exist where the inverse does not; they have no gradient here.
         others = np.stack([np.delete(s, i, -1).prod(-1) for i in range(s.shape[-1])], -1)
         cofactors = np.linalg.det(u @ vh)[..., None, None] * (u * others[..., None, :]) @ vh
         return from_array(cofactors.astype(a.dtype.numpy)) * g[..., None, None]

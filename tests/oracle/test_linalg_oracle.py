@@ -28,7 +28,6 @@ def fixed(vectors: Any) -> Any:
 CASES: dict[str, tuple[Any, ...]] = {
     "inv": (lambda t, x, y: (t.linalg.inv(x), t.inverse(y), x.inverse()), SQUARE, BATCH),
     "det": (lambda t, x, y: (t.linalg.det(x), t.det(y), x.det()), SQUARE, BATCH),
-    "det of a singular matrix": (lambda t, x: t.det(x), SINGULAR),
     "slogdet": (lambda t, x, y: (*t.linalg.slogdet(x), *t.slogdet(y)), SQUARE, BATCH),
     "logdet": (lambda t, x: t.logdet(x), POSITIVE),
     "solve": (lambda t, a, b: t.linalg.solve(a, b), SQUARE, (3, 2)),
