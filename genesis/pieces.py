@@ -17,7 +17,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from queue import SimpleQueue
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 import numpy as np
 
@@ -195,6 +195,7 @@ class _Workshop:
 
 _PIECES: WeakSet[Piece] = WeakSet()
 _WORKSHOP = _Workshop()
+finalize(_WORKSHOP, int)  # registers what removes temporary folders at the end, which then comes after:
 atexit.register(_WORKSHOP.close)
 
 

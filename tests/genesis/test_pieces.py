@@ -3,10 +3,13 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -242,6 +245,29 @@ def test_attributes_that_are_equal_but_not_the_same() -> None:
     assert (genesis.zeros(3, dtype=genesis.int64) + 1).dtype is genesis.int64
     assert (genesis.zeros(3, dtype=genesis.int64) + 1.0).dtype is genesis.float32
     assert (genesis.zeros(3, dtype=genesis.int64) + True).dtype is genesis.int64
+
+
+SHORT = """
+import genesis
+from genesis.nn import functional as F
+
+x = genesis.zeros(64, 64, requires_grad=True)
+for _ in range(4):
+    F.cross_entropy(F.layer_norm(F.gelu(x), (64,)), genesis.arange(64)).backward()
+"""
+
+
+@needs_compiler
+def test_a_script_that_ends_while_a_program_is_built(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", SHORT],
+        env={**os.environ, "GENESIS_EAGER": "auto", "GENESIS_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert not list(tmp_path.rglob("failed-*"))
 
 
 @needs_compiler
