@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import genesis
+from genesis.fft import ComplexTensor
 from tests.coverage import LINES, Called
 from tests.oracle.compare import name_of, same
 
@@ -31,7 +32,7 @@ LINES = [line for line in LINES if Called(line, genesis).name not in OTHER_IN_TO
 def _parts(result: Any) -> list[Any]:
     if hasattr(result, "batch_sizes"):
         return _parts(result.data)
-    if hasattr(result, "is_complex") and result.is_complex():
+    if isinstance(result, torch.Tensor | ComplexTensor) and result.is_complex():
         return [result.real, result.imag * 1]
     if isinstance(result, tuple | list):
         return [part for item in result for part in _parts(item)]
