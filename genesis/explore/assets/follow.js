@@ -84,6 +84,15 @@ class StagePane {
     });
   }
 
+  /** The first row of the first kernel run that computes it, where the stage has kernels. */
+  start() {
+    const { program, selection } = state;
+    const places = this.places();
+    if (!selection || program.stored(this.number) !== program.stored(program.last.number)) return places[0];
+    const here = new Set(places);
+    return selection.runs.flatMap((i) => program.bodies[i]).find((row) => here.has(row)) ?? places[0];
+  }
+
   places() {
     const found = state.selection ? [...state.selection.rows(this.number)] : [];
     const focus = found.filter(([, kind]) => kind === "focus");
@@ -124,7 +133,7 @@ function stageSelect(value, change) {
 class CodePane {
   constructor() {
     this.rows = new Rows({ label: "Code", count: 0, html: () => "" });
-    this.language = h("select", { "aria-label": "Language", change: () => this.open(Number(this.language.value)) });
+    this.language = h("select", { "aria-label": "Language", change: () => this.show(Number(this.language.value)) });
     state.program.code.forEach((code, i) => this.language.append(h("option", { value: i }, `${code.file} · ${code.target}`)));
     this.hits = h("span", { class: "hits" });
     this.element = pane("Code", [this.language, this.hits], this.rows);
@@ -137,23 +146,49 @@ class CodePane {
     this.code = state.program.code[number];
     const { text, language, why } = this.code;
     const lines = why ? why.split("\n") : text;
-    const owners = new Map();
+    this.owners = new Map();
     for (const [kernel, [first, last]] of Object.entries(this.code.kernels))
-      for (let i = first; i <= last; i++) owners.set(i, kernel);
+      for (let i = first; i <= last; i++) this.owners.set(i, kernel);
+    const defined = definitions(text);
     this.lit = this.spans();
     this.rows.show({
       label: `Code: ${this.code.file}`,
       count: lines.length,
       width: Math.min(240, Math.max(0, ...lines.map((line) => line.length))),
       html: (i) => `<code>${coloured(lines[i], language)}</code>`,
-      classes: (i) => (this.lit.some(([first, last]) => i >= first && i <= last) ? "hit" : owners.has(i) ? "used" : "idle"),
+      classes: (i) => (this.lit.some(([first, last]) => i >= first && i <= last) ? "hit" : this.owners.has(i) ? "used" : "idle"),
       choose: (i) => {
-        const kernel = owners.get(i);
-        if (!kernel) return;
-        if (!this.code.launches) selectKernel(kernel, this);
-        else selectCodeKernel(this.code, kernel, this);
+        const owner = this.owners.get(i);
+        const named = (lines[i].match(/\w+/g) || []).filter((word) => word !== owner);
+        const called = named.find((word) => Object.hasOwn(this.code.kernels, word));
+        if (called) this.choose(called, null);
+        else if (owner) this.choose(owner, this);
+        const to = called ? undefined : defined.get(named.find((word) => defined.has(word)));
+        if (to !== undefined && to !== i) this.reveal(to);
       },
     });
+  }
+
+  /** Select a kernel of the code. */
+  choose(kernel, from) {
+    if (this.code.launches) selectCodeKernel(this.code, kernel, from);
+    else selectKernel(kernel, from);
+  }
+
+  reveal(i) {
+    this.rows.active = i;
+    this.rows.reveal(i);
+  }
+
+  /** Open a code at the selection, or at a line, with the kernel it stands in. */
+  show(number, line = null) {
+    this.open(number);
+    if (line === null) {
+      this.follow(state.selection, null);
+      return;
+    }
+    if (this.owners.has(line)) this.choose(this.owners.get(line), this);
+    this.reveal(line);
   }
 
   spans() {
@@ -166,9 +201,9 @@ class CodePane {
 
   /** Where the first kernel that runs of it stands. */
   start() {
-    const runs = [...(state.selection?.launches || [])].map((i) => state.program.launches[i]);
-    const first = runs.find((x) => x.kind !== "combine" && this.code.kernels[x.kernel]);
-    return first && !this.code.launches ? this.code.kernels[first.kernel][0] : this.places()[0];
+    const kernels = (state.selection?.runs || []).map((i) => state.program.launches[i].kernel);
+    const first = this.code.launches ? undefined : kernels.find((kernel) => this.code.kernels[kernel]);
+    return first ? this.code.kernels[first][0] : this.places()[0];
   }
 
   follow(selection, from) {
@@ -177,10 +212,20 @@ class CodePane {
   }
 }
 
+/** The lines where the functions of a code text begin. */
+function definitions(text) {
+  const found = new Map();
+  text.forEach((line, i) => {
+    const start = line.match(/^(?:def |[A-Za-z_][\w *]*\b)(\w+)\((?!.*;$)/);
+    if (start) found.set(start[1], i);
+  });
+  return found;
+}
+
 /** Select the ops that a kernel of other code than the one that runs computes. */
 function selectCodeKernel(code, kernel, from) {
   const runs = code.launches.filter((x) => x.kernel === kernel);
-  const places = new Set(runs.flatMap((x) => x.places));
+  const places = placesAround(runs.flatMap((x) => x.places));
   const lines = new Set([...places].map((p) => state.page.places[p].key));
   const phases = new Set(runs.map((x) => x.phase));
   select(new Selection(state.program, kernel, { kind: "place", places, lines, phases }), from);

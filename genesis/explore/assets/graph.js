@@ -1,6 +1,7 @@
 // The graph of a stage: groups that open, zoom, and the way of the selection.
 
 const MOST = 400; // items in sight beyond which no group opens
+const VISIBLE = 0.3; // the least scale at which a selection is shown whole
 const READABLE = 0.75; // the least scale at which a graph is shown unless all of it is asked for
 
 function graphView() {
@@ -151,7 +152,8 @@ function graphView() {
     if (!go) return;
     if (changed) draw();
     current = standIn(graph.owner.get(row));
-    centre(current);
+    light();
+    fitLit();
   };
 
   const centre = (item) => {
@@ -187,6 +189,18 @@ function graphView() {
     const wanted = clientWidth / 2 - first.x * least;
     const x = Math.max(Math.min(wanted, 0), clientWidth - drawing.width * least);
     move(least, drawing.width * least < clientWidth ? (clientWidth - drawing.width * least) / 2 : x, Math.max(8, (clientHeight - height) / 2));
+  };
+
+  /** Show all that is selected, or the first of it where all would be too small to see. */
+  const fitLit = () => {
+    const lit = drawing.items.filter((item) => item.shape.matches(".focus, .hit"));
+    const boxes = lit.map((item) => drawing.boxes.get(item));
+    const ends = (at, size) => [Math.min(...boxes.map((box) => box[at] - box[size] / 2)), Math.max(...boxes.map((box) => box[at] + box[size] / 2))];
+    const [[left, right], [top, bottom]] = [ends("x", "width"), ends("y", "height")];
+    const { clientWidth, clientHeight } = canvas;
+    const scale = Math.min(1.2, clientWidth / (right - left + 80), clientHeight / (bottom - top + 80));
+    if (scale < VISIBLE) centre(current);
+    else move(scale, (clientWidth - (left + right) * scale) / 2, (clientHeight - (top + bottom) * scale) / 2);
   };
 
   canvas.addEventListener(

@@ -68,7 +68,8 @@ function placePart(selection) {
 /** How many rows of each stage it is. */
 function stagePart(selection) {
   const { program } = state;
-  const most = Math.max(1, ...program.stages.map((stage) => selection.rows(stage.number).size));
+  const most = Math.max(...program.stages.map((stage) => selection.rows(stage.number).size));
+  if (!most) return h("p", { class: "muted" }, selection.kind === "line" ? "No op comes from this line." : "No op comes from it.");
   const items = program.stages.flatMap((stage) => {
     if (stage.same !== undefined) return [];
     const rows = selection.rows(stage.number);
@@ -106,7 +107,7 @@ function amountPart(selection) {
   const facts = [
     ["operations", amount(sum("flops"), "FLOP")],
     ["memory moved", amount(sum("bytes"), "B")],
-    ["at least", duration(sum("least"))],
+    ["by the roofline", duration(sum("least"))],
     ...(state.program.measured.why ? [] : [["measured", duration(sum("seconds"))]]),
     ["held by", [...new Set(runs.map((x) => x.bound))].filter(Boolean).join(", ")],
   ];

@@ -25,6 +25,7 @@ function open(name) {
     if (on) tab.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   shown.ready?.();
+  if ([document.body, byId("main")].includes(document.activeElement)) (shown.querySelector(".rows, .graph > svg") || byId("main")).focus({ preventScroll: true });
   if (state.selection) shown.panes?.forEach((pane) => pane.follow(state.selection, null));
   history.replaceState(null, "", `#${name}`);
 }
@@ -70,7 +71,8 @@ function startTabs() {
 function startKeys(openSearch) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.target.closest("input, select, textarea, dialog")) return;
+    if (event.target.closest("input:not([type=checkbox]), textarea, dialog")) return;
+    if (event.target.closest("select") && !["/", "[", "]", "Escape"].includes(event.key)) return; // a letter chooses an option
     const views = Object.keys(VIEWS);
     if (event.key === "/") openSearch();
     else if (event.key === "?") byId("help").showModal();
@@ -107,7 +109,7 @@ async function start() {
   const programs = byId("program");
   state.page.programs.forEach((program, i) => {
     const inputs = program.inputs.map((x) => x.type).join(", ");
-    programs.append(h("option", { value: i }, `${program.name}(${inputs})`));
+    programs.append(h("option", { value: i }, `${i + 1}. ${program.name}(${inputs}): ${program.cause}`));
   });
   programs.addEventListener("change", () => openProgram(Number(programs.value)));
   startTabs();

@@ -19,7 +19,7 @@ function precisionView() {
             h("code", {}, d.op),
             [h("code", {}, place.at), h("br"), h("code", { class: "muted" }, place.scope)],
             h("span", { class: `rule ${d.rule || "none"}` }, RULES[d.rule]),
-            h("code", {}, `${d.inputs.join(" ")} → ${d.compute} → ${d.outputs.join(" ")}`),
+            h("code", { class: "flow" }, `${d.inputs.join(" ")} → ${d.compute} → ${d.outputs.join(" ")}`),
             h("ul", { class: "casts" }, d.casts.map((c) => h("li", {}, h("code", {}, `${c.value} ${c.from} → ${c.to}`), h("span", { class: "muted" }, ` ${c.fate}${c.why ? `: ${c.why}` : ""}`)))),
           ];
         },

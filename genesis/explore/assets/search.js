@@ -1,4 +1,4 @@
-// Search through source, stages, kernels and modules.
+// Search through source, stages, code, kernels and modules.
 
 const FEW = 60;
 
@@ -49,6 +49,11 @@ function startSearch() {
   };
 }
 
+function goToCode(number, line) {
+  open("follow");
+  shown.panes[2].show(number, line);
+}
+
 /** What holds all words of a query. */
 function searched(text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
@@ -70,6 +75,11 @@ function searched(text) {
   page.files.forEach((file, f) =>
     file.lines.forEach((line, i) => {
       if (fits(`${file.name}:${i + 1} ${line}`) && line.trim()) found.push({ kind: "source", text: line.trim(), note: `${file.name}:${i + 1}`, go: goTo(() => selectLine(f, i + 1, null)) });
+    }),
+  );
+  program.code.forEach((code, c) =>
+    code.text.forEach((line, i) => {
+      if (line.trim() && fits(`${code.file}:${i + 1} ${line}`)) found.push({ kind: "code", text: line.trim(), note: `${code.file}:${i + 1}`, go: () => goToCode(c, i) });
     }),
   );
   const seen = new Set();

@@ -7,8 +7,8 @@
  */
 class Selection {
   constructor(program, title, parts) {
-    const { lines = new Set(), places = new Set(), phases = null, names = [], row = null, launches = null } = parts;
-    Object.assign(this, { program, title, lines, places, phases, names, row, kind: parts.kind });
+    const { lines = new Set(), places = new Set(), phases = null, along = new Set(), names = [], row = null, launches = null } = parts;
+    Object.assign(this, { program, title, lines, places, phases, along, names, row, kind: parts.kind });
     this.cache = new Map();
     this.launches = launches || this.foundLaunches();
     this.kernels = new Set([...this.launches].map((i) => program.launches[i].kernel));
@@ -24,9 +24,10 @@ class Selection {
   found(stage) {
     const { program } = this;
     const found = new Map();
-    const { place, phase, names } = program.lines;
+    const { place, phase, names, kind } = program.lines;
     program.rows(stage).forEach((line, row) => {
-      const fits = this.places.has(place[line]) && (!this.phases || this.phases.has(phase[line]));
+      const shared = kind[line] === "constant" && stage > 0; // passes share constants between ops of several places
+      const fits = !shared && this.fits([place[line]], phase[line]);
       if (this.kind !== "kernel" || stage !== program.stored(program.last.number).number) {
         if (fits) found.set(row, "hit");
       }
@@ -50,28 +51,34 @@ class Selection {
     const { program } = this;
     const last = program.last.number;
     const rows = this.rows(last);
-    const constant = (row) => program.lines.kind[program.line(last, row)] === "constant"; // ops of several places share it
     const focus = new Set([...rows].filter(([, kind]) => kind === "focus").map(([row]) => row));
     const exact = new Set();
     const near = new Set();
     program.launches.forEach((launch, i) => {
       if (program.bodies[i].some((row) => focus.has(row))) exact.add(i);
-      const around = launch.rows.length ? program.bodies[i].some((row) => rows.has(row) && !constant(row)) : this.places.has(launch.place);
+      const around = launch.rows.length ? program.bodies[i].some((row) => rows.has(row)) : this.fits([launch.place], launch.phase);
       if (around) near.add(i);
     });
     return exact.size ? exact : near;
   }
 
+  /** The numbers of its kernel runs but for those that join what threads found. */
+  get runs() {
+    return [...this.launches].filter((i) => this.program.launches[i].kind !== "combine");
+  }
+
   /** Lines of a code text that belong to it: the spans of its kernels. */
   spans(code) {
     const found = code.launches
-      ? new Set(code.launches.filter((x) => this.fits(x)).map((x) => x.kernel))
+      ? new Set(code.launches.filter((x) => this.fits(x.places, x.phase)).map((x) => x.kernel))
       : this.kernels;
     return [...found].map((kernel) => code.kernels[kernel]).filter(Boolean).sort((a, b) => a[0] - b[0]);
   }
 
-  fits(launch) {
-    return launch.places.some((p) => this.places.has(p)) && (!this.phases || this.phases.has(launch.phase));
+  /** Whether what comes from `places` and is of `phase` belongs to it. */
+  fits(places, phase) {
+    if (this.along.has(phase)) return true;
+    return places.some((p) => this.places.has(p)) && (!this.phases || this.phases.has(phase));
   }
 }
 
@@ -88,20 +95,32 @@ function placesWhere(test) {
   return new Set(state.page.places.filter(test).map((p) => p.number));
 }
 
+/** All places of the lines and modules of some. */
+function placesAround(numbers) {
+  const modules = new Set(numbers.map((p) => state.page.places[p].module));
+  return placesWhere((p) => modules.has(p.module));
+}
+
+/** The phases that belong to a recorded op wherever their ops come from: those of the gradients to `grad`. */
+const phasesOf = (op) => new Set(op === "grad" ? ["backward", "recomputed"] : []);
+
 function selectLine(file, line, from) {
   const places = placesWhere((p) => p.file === file && p.line === line);
   const title = `${state.page.files[file].name}:${line}`;
-  select(new Selection(state.program, title, { kind: "line", places, lines: new Set([`${file}:${line}`]) }), from);
+  const { program } = state;
+  const ops = program.rows(0).flatMap((i) => (places.has(program.lines.place[i]) ? [program.lines.op[i]] : []));
+  const along = phasesOf(ops.find((op) => op === "grad"));
+  select(new Selection(program, title, { kind: "line", places, along, lines: new Set([`${file}:${line}`]) }), from);
 }
 
 function selectRow(stage, row, from) {
-  const { program, page } = state;
+  const { program } = state;
   const line = program.line(stage, row);
   const kind = program.lines.kind[line];
   const place = program.place(stage, row);
   const names = program.lines.names[line];
   if (kind === "end" || kind === "graph") return;
-  const places = place ? placesWhere((p) => p.module === place.module) : new Set();
+  const places = place ? placesAround([place.number]) : new Set();
   const title = program.lines.text[line].trim().replace(/ \{$/, "");
   const launches = launchesOf(stage, row);
   const value = kind === "input" && !program.lines.inside[line];
@@ -111,6 +130,7 @@ function selectRow(stage, row, from) {
       kind: value ? "value" : "row",
       places,
       phases: place ? new Set([program.lines.phase[line]]) : null,
+      along: phasesOf(program.lines.op[line]),
       lines: new Set(place ? [place.key] : read.filter(Boolean)),
       names,
       row: { stage, row },
@@ -134,10 +154,12 @@ function launchesOf(stage, row) {
 /** Select kernel runs, by their numbers. */
 function selectLaunches(numbers, title, from) {
   const { program, page } = state;
-  const places = new Set(numbers.flatMap((i) => program.launches[i].places));
+  const places = placesAround(numbers.flatMap((i) => program.launches[i].places));
+  const rows = numbers.flatMap((i) => program.launches[i].rows);
+  const names = rows.flatMap((row) => program.lines.names[program.line(program.last.number, row)]);
   const lines = new Set([...places].map((p) => page.places[p].key));
   const phases = new Set(numbers.map((i) => program.launches[i].phase));
-  select(new Selection(program, title, { kind: "kernel", places, lines, phases, launches: new Set(numbers) }), from);
+  select(new Selection(program, title, { kind: "kernel", places, lines, phases, names, launches: new Set(numbers) }), from);
 }
 
 function selectKernel(kernel, from) {

@@ -37,7 +37,7 @@ function timeView() {
     const lit = state.selection?.launches;
     holder.replaceChildren(
       table(
-        [{ kernel: "Kernel", run: "Run", module: "Module", line: "Line" }[by], n("Runs"), n(real ? "Time" : "At least"), "", n("Share"), ...(real ? [n("At least"), n("Waiting")] : []), n("FLOP/s"), n("B/s"), "Held by", "Phase"],
+        [{ kernel: "Kernel", run: "Run", module: "Module", line: "Line" }[by], n("Runs"), n(real ? "Time" : "By the roofline"), "", n("Share"), ...(real ? [n("By the roofline"), n("Waiting")] : []), n("FLOP/s"), n("B/s"), "Held by", "Phase"],
         groups,
         (g) => [
           h("code", {}, g.name),
@@ -63,8 +63,8 @@ function timeView() {
     { class: "page" },
     h("h2", {}, "Time"),
     h("p", {}, real
-      ? `A call takes ${duration(took.seconds)}, the mean of the faster half of ${count(took.runs, "run")} on ${count(took.threads, "thread")}. ${duration(took.outside)} of it are outside kernels. The roofline of ${program.processor.name} allows ${duration(program.least)}.${took.seconds < program.least ? " Its peaks are what NumPy reaches with data from memory; a small step works in the caches, and beats them." : ""}`
-      : `Not measured: ${took.why}. The roofline of ${program.processor.name} allows ${duration(program.least)}.`),
+      ? `A call takes ${duration(took.seconds)}, the mean of the faster half of ${count(took.runs, "run")} on ${count(took.threads, "thread")}. ${duration(took.outside)} of it are outside kernels. On ${program.processor.name} it is ${byRoofline(took.seconds, program.least)}.${took.seconds < program.least ? " A small step also beats peaks that were measured with data from memory: it works in the caches." : ""}`
+      : `Not measured: ${took.why}. On ${program.processor.name} a call takes ${duration(program.least)} by the roofline.`),
     plot,
     h("div", { class: "tools" }, h("label", {}, "Rows ", choice)),
     holder,

@@ -15,6 +15,7 @@ from tests.genesis.explore.recorded import trained
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.select import Select  # noqa: E402
 from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -62,6 +63,15 @@ def press(browser: Any, *keys: str) -> None:
     browser.switch_to.active_element.send_keys(*keys)
 
 
+def choose(browser: Any, pane: int, text: str) -> None:
+    rows = browser.find_elements(By.CSS_SELECTOR, f".pane:nth-child({pane}) .row")
+    next(row for row in rows if text in row.text).click()
+
+
+def option(browser: Any, label: str, text: str) -> None:
+    Select(browser.find_element(By.CSS_SELECTOR, f"select[aria-label={label}]")).select_by_visible_text(text)
+
+
 def test_every_view_opens_by_its_key(opened: Any, tmp_path: Path) -> None:
     for number, name in enumerate(VIEWS, 1):
         press(opened, str(number))
@@ -84,6 +94,87 @@ def test_a_line_leads_to_its_ops_and_their_kernels_and_back(opened: Any) -> None
     assert any("model(x)" in text for text in texts(opened, ".pane:nth-child(1) .row.hit"))
     assert any("= fused(" in text for text in texts(opened, ".pane:nth-child(2) .row.focus"))
     assert "linear_relu" in opened.find_element(By.ID, "inspector").text
+
+
+def test_a_line_does_not_light_the_constants_that_other_kernels_share(opened: Any) -> None:
+    press(opened, "2")
+    choose(opened, 1, "cross_entropy(model(x)")
+    lit = texts(opened, ".pane:nth-child(2) .row.hit")
+    assert lit and not any("= constant(" in text for text in lit)
+
+
+def test_the_line_of_backward_has_the_ops_of_the_gradients(opened: Any) -> None:
+    press(opened, "2")
+    choose(opened, 1, "loss.backward()")
+    assert any("= backward " in text for text in texts(opened, ".pane:nth-child(2) .row.hit"))
+    assert any("KERNEL void k" in text for text in texts(opened, ".pane:nth-child(3) .row.hit"))
+
+
+def test_a_kernel_leads_back_to_the_recorded_ops(opened: Any) -> None:
+    press(opened, "2")
+    choose(opened, 1, "cross_entropy(model(x)")
+    choose(opened, 3, "linear_relu(")
+    option(opened, "Stage", "00 traced")
+    assert any("= linear(" in text for text in texts(opened, ".pane:nth-child(2) .row.hit, .pane:nth-child(2) .focus"))
+
+
+def test_another_language_opens_at_the_selection(opened: Any) -> None:
+    press(opened, "2")
+    choose(opened, 1, "cross_entropy(model(x)")
+    choose(opened, 3, "linear_relu(")
+    triton = texts(opened, "select[aria-label=Language] option")[-1]
+    option(opened, "Language", triton)
+    assert any("@triton.jit" in text for text in texts(opened, ".pane:nth-child(3) .row.hit"))
+
+
+def test_a_call_in_the_code_is_found_and_leads_to_its_kernel(opened: Any) -> None:
+    press(opened, "/")
+    press(opened, "step.c linear_relu(")
+    found = opened.find_elements(By.CSS_SELECTOR, "#results li")
+    next(e for e in found if e.text.startswith("code") and "KERNEL" not in e.text).click()
+    call = opened.find_element(By.CSS_SELECTOR, ".pane:nth-child(3) .row.active")
+    assert "linear_relu(" in call.text
+    call.click()
+    assert opened.find_element(By.ID, "inspector").text.startswith("Kernel")
+    assert any("KERNEL void" in text for text in texts(opened, ".pane:nth-child(3) .row.hit"))
+
+
+def test_a_line_without_ops_says_so(opened: Any) -> None:
+    press(opened, "2")
+    choose(opened, 1, "def step(")
+    assert "No op comes from this line." in opened.find_element(By.ID, "inspector").text
+
+
+def test_keys_work_after_a_search_and_a_choice(opened: Any) -> None:
+    press(opened, "2")
+    assert opened.switch_to.active_element.get_attribute("class") == "rows"
+    press(opened, "/")
+    press(opened, "linear", Keys.ESCAPE)
+    assert not opened.find_element(By.ID, "search").is_displayed()
+    stage = opened.find_element(By.CSS_SELECTOR, "select[aria-label=Stage]")
+    before = int(stage.get_property("value"))
+    stage.send_keys("[")
+    stage = opened.find_element(By.CSS_SELECTOR, "select[aria-label=Stage]")
+    assert int(stage.get_property("value")) == before - 1
+    stage.send_keys("/")
+    assert opened.find_element(By.ID, "search").is_displayed()
+
+
+def test_steps_are_numbered_and_a_measured_time_is_not_above_a_limit(browser: Any, tmp_path: Path) -> None:
+    data = model("train.py", [trained(), trained()], 1)
+    first, second = data["programs"]
+    first["measured"]["seconds"], second["measured"]["seconds"] = first["least"] / 2, second["least"] * 2
+    path = tmp_path / "two.html"
+    path.write_text(page(data), encoding="utf-8")
+    browser.get(path.as_uri())
+    WebDriverWait(browser, 30).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".facts"))
+    steps = texts(browser, "#program option")
+    assert [step.partition(" ")[0] for step in steps] == ["1.", "2."]
+    assert all(step.endswith("it was called for the first time") for step in steps)
+    assert "busy machine" in browser.find_element(By.CSS_SELECTOR, ".facts").text
+    Select(browser.find_element(By.ID, "program")).select_by_index(1)
+    facts = browser.find_element(By.CSS_SELECTOR, ".facts").text
+    assert "by the roofline" in facts and "busy machine" not in facts
 
 
 def test_search_finds_an_op_and_selects_it(opened: Any) -> None:
