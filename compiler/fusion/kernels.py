@@ -32,7 +32,7 @@ def kernel(placed: Placed, group: Group, outputs: list[Value], new: dict[Value, 
             _clone(node, body, inside, have)
         return inside[value]
 
-    for node in sorted(group.nodes, key=placed.order.__getitem__):
+    for node in _needed(placed, group, outputs):
         _clone(node, body, inside, have)
     body.outputs = [have(v) for v in outputs]
     kind = _kind(group)
@@ -48,6 +48,24 @@ def kernel(placed: Placed, group: Group, outputs: list[Value], new: dict[Value, 
         fused.loc, fused.phase = main.loc, main.phase
     new.update(zip(outputs, fused.outputs, strict=True))
     return fused
+
+
+def _needed(placed: Placed, group: Group, outputs: list[Value]) -> list[Node]:
+    """The nodes of ``group`` that ``outputs`` depend on, in order: of some, each reader has a copy of its own."""
+    wanted = {_computed(placed, value) for value in outputs}
+    found = []
+    for node in sorted(group.nodes, key=placed.order.__getitem__, reverse=True):
+        if not wanted.isdisjoint(node.outputs):
+            found.append(node)
+            wanted.update(_computed(placed, value) for value in node.inputs)
+    return found[::-1]
+
+
+def _computed(placed: Placed, value: Value) -> Value:
+    """The value that ``value`` is a view of."""
+    while value not in placed.group and value.producer is not None and value.producer.inputs:
+        value = value.producer.inputs[0]
+    return value
 
 
 def _clone(node: Node, body: Graph, inside: dict[Value, Value], have: Callable[[Value], Value]) -> None:
