@@ -108,6 +108,10 @@ class Tape:
             kept |= dead
             self._steps[k] = step._replace(dead=tuple(dead))
 
+    def spread(self, *arrays: np.ndarray) -> tuple[Any, ...]:
+        """The results for arrays as arguments: those of a kernel in a loop, say."""
+        return tuple(self(arrays))
+
     def computes(self) -> list[Node]:
         """The nodes that are left to do at every run, views of memory aside."""
         return [step.node for step in self._steps if step.node.op.kind != "view" or step.node.op.reads == "window"]
@@ -140,8 +144,9 @@ def _step(node: Node, places: dict[Value, int]) -> _Step:
     inputs, outputs = (tuple([places[v] for v in values]) for values in (node.inputs, node.outputs))
     types = tuple([v.type for v in node.outputs])
     if node.body is not None:
-        loop = Loop(Tape(node.body), node.attrs, types)
-        return _Step(node, loop, {}, inputs, outputs, types, False, (), Loc())
+        body = Tape(node.body)
+        run = body.spread if op.kind == "fused" else Loop(body, node.attrs, types)
+        return _Step(node, run, {}, inputs, outputs, types, False, (), Loc())
     assert op.reference is not None
     widens = not op.raw and any(v.dtype.is_half for v in node.inputs)
     return _Step(node, op.reference, node.attrs, inputs, outputs, types, widens, (), node.loc)

@@ -11,6 +11,7 @@ from compiler.ir.graph import Graph
 from compiler.ir.location import Loc
 from compiler.ir.op import o
 from compiler.ir.types import TensorType, f32, i64
+from compiler.pipeline import Stages, lowering
 from compiler.tape import Tape, primitives
 from tests.compiler.loops import RECURRENT
 from tests.compiler.passes.graphs import read
@@ -39,8 +40,10 @@ def test_a_tape_computes_what_the_interpreter_does(sample: Sample) -> None:
         np.testing.assert_array_equal(wide(result), wide(expected))
 
 
-def test_a_loop_runs() -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_loop_runs(fused: bool) -> None:
     graph = read(RECURRENT + "  return %h, %ys\n")
+    graph = Stages(graph).run(lowering()) if fused else graph
     random = np.random.default_rng(0)
     arrays = [random.normal(size=v.shape).astype(np.float32) for v in graph.inputs()]
     w, u, b, xs, h = arrays

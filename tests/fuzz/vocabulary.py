@@ -102,7 +102,7 @@ INTEGERS = """
 {0} + lib.sort({1}, -1).values * 0.1
 {0} * {1}.bitwise_and(3).bool() | {0} + {1}.prod(-1, keepdim=True).remainder(7) * 0.1 | {0} + {1}.cumsum(-1) * 0.01
 {0} + {1}.diff(dim=0, prepend={1}[:1]) * 0.1 | {0} * lib.isin({1}, lib.tensor([1, 5])) | {0} + {1}.roll(1).fmod(3) * 0.1
-{0} + F.embedding({1}, {0}.reshape(-1)[:1].expand(9, 1)).squeeze(-1) | {0} + ({1}.float().log1p()).to({0}.dtype) * 0.1
+{0} + F.embedding({1}, {0}.reshape(-1)[:1].expand(9, 1)).squeeze(-1) | {0} + ({1}.double().log1p()).to({0}.dtype) * 0.1
 {0} + {1}.amax() * 0.1 | {0} * (1 + {1}.float().mean()).to({0}.dtype) | {0} / ({1} + 1) | {0} ** ({1} % 3 + 1)
 """
 """Functions of a value and of integers from 0 to 8 of the same shape."""
