@@ -25,9 +25,12 @@ class Selection {
     const { program } = this;
     const found = new Map();
     const { place, phase, names, kind } = program.lines;
+    const known = new Set(program.rows(stage).map((line) => phase[line]));
+    // Before a pass writes out its phase, an op is where the ops that it comes from are.
+    const phases = this.phases && new Set([...this.phases].map((one) => (known.has(one) ? one : "forward")));
     program.rows(stage).forEach((line, row) => {
       const shared = kind[line] === "constant" && stage > 0; // passes share constants between ops of several places
-      const fits = !shared && this.fits([place[line]], phase[line]);
+      const fits = !shared && this.fits([place[line]], phase[line], phases);
       if (this.kind !== "kernel" || stage !== program.stored(program.last.number).number) {
         if (fits) found.set(row, "hit");
       }
@@ -76,9 +79,9 @@ class Selection {
   }
 
   /** Whether what comes from `places` and is of `phase` belongs to it. */
-  fits(places, phase) {
+  fits(places, phase, phases = this.phases) {
     if (this.along.has(phase)) return true;
-    return places.some((p) => this.places.has(p)) && (!this.phases || this.phases.has(phase));
+    return places.some((p) => this.places.has(p)) && (!phases || phases.has(phase));
   }
 }
 

@@ -52,6 +52,7 @@ function stagesView() {
         } else if (rowOf(i) >= 0) selectRow(stage, rowOf(i), pane);
       },
     });
+    pane.start = () => pane.places()[0];
     pane.places = () => {
       const lit = state.selection?.rows(stage);
       const found = lit ? records.flatMap((_, i) => (lit.has(rowOf(i)) ? [i] : [])) : [];

@@ -118,6 +118,15 @@ def test_a_kernel_leads_back_to_the_recorded_ops(opened: Any) -> None:
     assert any("= linear(" in text for text in texts(opened, ".pane:nth-child(2) .row.hit, .pane:nth-child(2) .focus"))
 
 
+def test_a_kernel_of_the_backward_pass_leads_to_the_ops_whose_gradients_it_computes(opened: Any) -> None:
+    press(opened, "2")
+    option(opened, "Stage", "00 traced")
+    press(opened, "/")
+    press(opened, "linear_backward")
+    next(e for e in opened.find_elements(By.CSS_SELECTOR, "#results li") if e.text.startswith("kernel")).click()
+    assert any("= linear(" in text for text in texts(opened, ".pane:nth-child(2) .row.hit"))
+
+
 def test_another_language_opens_at_the_selection(opened: Any) -> None:
     press(opened, "2")
     choose(opened, 1, "cross_entropy(model(x)")
