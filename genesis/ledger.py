@@ -21,8 +21,9 @@ _dumped: Counter[str] = Counter()
 _READING = """How to read this folder
   NN_stage.gir is the step as text after a pass, NN_stage.diff what the pass changed. A value keeps its name from
   stage to stage while its op stays. To follow a tensor, look for your line (# file.py:12 module) in 00_traced.gir,
-  then for the value's name in the diffs. After fuse its op stands in the body of a kernel with the same line; the
-  table above says which function of the generated code that is, and the code names the line again."""
+  then for the value's name in the diffs. The gradient of an op stands at the line of the op, as [grad linear], say,
+  not at the line of backward(). After fuse an op stands in the body of a kernel with the same line; the table above
+  says which function of the generated code that is, and its calls in the code name the line again."""
 
 
 def write_where_asked(program: Program, name: str) -> None:

@@ -9,12 +9,14 @@ import contextlib
 import ctypes
 import functools
 import os
+import re
 from pathlib import Path
 
 from compiler.errors import DeviceError
 from runtime.cache import CacheError, cached
 from runtime.toolchain import find_compiler, march, processor_identity
 
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _chosen: int | None = None
 
 
@@ -33,7 +35,8 @@ def load_library(source: str) -> ctypes.CDLL:
             "no C compiler was found; install gcc or clang, or `pip install ziglang`, or name one in GENESIS_CC"
         )
     processor = march()
-    key = ("library", compiler.identity, compiler.version, *compiler.flags(processor), processor_identity(), source)
+    code = _COMMENT.sub("", source)  # the lines of the user's program stand in comments, and move
+    key = ("library", compiler.identity, compiler.version, *compiler.flags(processor), processor_identity(), code)
 
     def make(path: Path) -> None:
         compiler.build(source, path, processor)

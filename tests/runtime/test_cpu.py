@@ -130,6 +130,14 @@ def test_a_library_that_can_never_be_loaded_is_a_clear_error(monkeypatch: pytest
         load_library(DOUBLE)
 
 
+def test_comments_are_no_part_of_the_key(folder: Path) -> None:
+    """A line that is put on top of the user's program moves all others, which comments name."""
+    CpuProgram.build(f"/* train.py:7 */\n{DOUBLE}")
+    built = libraries(folder)
+    CpuProgram.build(f"/* train.py:8\n   model.0 */\n{DOUBLE}")
+    assert libraries(folder) == built
+
+
 def test_flags_are_part_of_the_key(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GENESIS_MARCH", raising=False)
     CpuProgram.build(DOUBLE)
