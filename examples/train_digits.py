@@ -4,7 +4,7 @@
     python examples/train_digits.py --precision bf16
     python examples/train_digits.py --resume             # go on from the newest checkpoint in --out
     python examples/train_digits.py --eager              # the same functions, one operation at a time
-    python examples/train_digits.py --short              # a few epochs, to see that everything works
+    python examples/train_digits.py --short              # two epochs, to see that everything works
 
 The step is plain Python; ``@genesis.compile`` makes one program of it. The epoch that is reported is the one with the
 best accuracy on a validation part of the training data; the test images are looked at once, at the end.
