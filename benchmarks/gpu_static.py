@@ -42,10 +42,10 @@ MODELS: dict[str, tuple[Model, Count | None]] = {
 and attention counted as one launch each that reads its operands and writes its results."""
 
 
-def program(model: Model) -> Plan:
-    """The step that trains ``model``, whose weights are as they are made."""
+def program(model: Model, target: str = TARGET) -> Plan:
+    """The step that trains ``model``, whose weights are as they are made, for ``target``."""
     with without_collector():
-        return compile_for(Recorded(model, {}, model.batches(1), "bf16").trace().stages, triton_target(TARGET))
+        return compile_for(Recorded(model, {}, model.batches(1), "bf16").trace().stages, triton_target(target))
 
 
 def count(launches: Sequence[Launch]) -> Count:

@@ -40,9 +40,10 @@ def launches_of(steps: Sequence[Step], states: Mapping[Memory, Memory]) -> list[
 
 
 def _beside(tasks: Sequence[Task]) -> Task:
-    """One launch of all; the largest one's programs come first, and all have as many warps as they."""
-    largest, *others = sorted(tasks, key=lambda task: -prod(task.grid))
-    return side_by_side([largest, *others], "Kernels that do not wait for each other.", largest.warps)
+    """One launch of all, the largest first; with the most warps that one of them asks for, no thread holds too much."""
+    members = sorted(tasks, key=lambda task: -prod(task.grid))
+    warps = max(task.warps for task in tasks)
+    return side_by_side(members, "Kernels that do not wait for each other.", warps)
 
 
 def side_by_side(members: Sequence[Task], summary: str, warps: int, turns: bool = False) -> Task:

@@ -132,13 +132,14 @@ class Flat(Shareable):
     def _task(self, members: list[Flat], summary: str, lines: list[str], arguments: list[Argument], grid: int) -> Task:
         ops = [n.op.name for n in self.graph.nodes]
         elements = [m.node.inputs[i] for m in members for i in range(len(m.params)) if m.params[i].type.size == m.size]
+        tensors = sum(self.elements) + len(self.outputs) - len(self.sums)
         return Task(
             kernel_name("sum" if self.sums else "flat", [op for op in ops if op != "sum"]),
             summary,
             lines,
             arguments,
             (grid, 1, 1),
-            warps_for(max(m.block for m in members)) if self.size > 1 else 1,
+            warps_for(max(m.block for m in members), tensors) if self.size > 1 else 1,
             [m.node for m in members],
             [p for m in members for p in m.reads],
             [p for m in members for p in m.writes],

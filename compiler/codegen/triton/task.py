@@ -15,6 +15,13 @@ from compiler.ir.types import TensorType, i64
 from compiler.layout import Windows
 from compiler.placement import Memory, Scratch, Step
 
+MOST_TENSORS = 6
+"""Tensors, read or written, of which a thread holds eight elements each.
+
+They take 48 registers. For sm_80, ptxas gives many a kernel of four warps no more, and spills what does not fit. Four
+elements of float32 are 128 bits, still one access.
+"""
+
 
 @dataclass(eq=False)
 class Status:
@@ -215,9 +222,13 @@ def memory(arguments: Sequence[Argument]) -> list[Memory]:
     return [a.place for a in arguments if isinstance(a.place, (Value, Scratch))]
 
 
-def warps_for(elements: int) -> int:
-    """Warps of a program that holds ``elements`` at a time: eight elements a thread."""
-    return max(1, min(16, elements // 256))
+def warps_for(elements: int, tensors: int = 0) -> int:
+    """Warps of a program that holds ``elements`` of each of ``tensors`` at a time: eight elements a thread.
+
+    Of more than :data:`MOST_TENSORS`, as an optimizer updates them, a thread holds four elements each.
+    """
+    threads = elements // (8 if tensors <= MOST_TENSORS else 4)
+    return max(1, min(16, threads // 32))
 
 
 def full(shape: str, value: str, dtype: str) -> str:

@@ -78,7 +78,8 @@ class Tiles:
         self.steps = ceil_div(tiles, programs) if self.sinks and not self.long else 1
         self.chunks = ceil_div(tiles, self.steps)
         self.flat = self.R == 1 or self.columns == 1
-        self.warps = warps_for(self.R * self.C)
+        values = [*kernel.inputs, *self.outputs]
+        self.warps = warps_for(self.R * self.C, sum(v.type.size == kernel.size for v in values))
         self.masks = {}
         if self.rows % (self.R * self.steps):
             self.masks["r"] = "rows"

@@ -94,3 +94,14 @@ def test_small_kernels_of_other_texts_share_a_launch(worker) -> None:
     kernels = [x.kernel for x in program.launches]
     assert "memcpy" not in kernels and len(kernels) <= 3
     assert any("_and_" in kernel for kernel in kernels)
+
+
+def test_a_launch_has_the_most_warps_that_a_part_of_it_asks_for() -> None:
+    """Threads of one warp would hold 128 elements each of the large one, of whose programs there are fewer."""
+
+    def several(large: Any, *small: Any) -> Any:
+        return o.sum(o.mul(large, large), axes=(0,)), *(o.exp(x) for x in small)
+
+    arrays = [normal(4 * 4096), *(normal(200) for _ in range(9))]
+    (joint,) = (x for x in emit(lower(several, arrays)).kernels if "_and_" in x.name)
+    assert joint.warps == 16
