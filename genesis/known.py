@@ -34,9 +34,12 @@ def key_of(op: Op, operands: Sequence[Any], attrs: dict[str, Any], region: Any) 
         else:
             key.append(v.__class__)
     for name, attr in attrs.items():
-        kind = attr.__class__
-        key += name, kind, attr if kind is not float or attr else repr(attr)  # 0.0 equals -0.0
+        key += name, attr.__class__, attr if not isinstance(attr, _FLOATS) or (attr and attr == attr) else repr(attr)
     return tuple(key)
+
+
+_FLOATS = float, np.floating
+"""Where 0.0 and -0.0 are equal but not the same, and NaN is the same but not equal."""
 
 
 class Known:

@@ -21,7 +21,7 @@ from weakref import WeakSet, finalize
 
 import numpy as np
 
-from compiler.errors import ChoiceError, GenesisWarning
+from compiler.errors import ChoiceError, DivisionError, GenesisWarning
 from compiler.ir.graph import Graph
 from compiler.ir.op import Op
 from compiler.ir.types import TensorType
@@ -102,16 +102,17 @@ class Piece:
     def __call__(self, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """The results for one array per input: in memory of their own, or an input or what shows one."""
         if self._executor is None and self._is_worth:
-            self._runs += 1
-            if self._runs in (1, RUNS + 1):
-                _WORKSHOP.consider(self, self._runs)
+            run = self._runs + 1
+            if run in (1, RUNS + 1):
+                _WORKSHOP.consider(self, run)
+            self._runs = run  # which an interrupted build is none of
         executor = self._executor
         if executor is None:
             return self.tape(arrays)
         with self._lock:
             try:
                 results = executor.run(arrays, ())
-            except IndexError:  # NumPy says it in the words of an eager call
+            except (DivisionError, IndexError):  # NumPy says it in the words of an eager call
                 return self.tape(arrays)
             finally:
                 executor.release()

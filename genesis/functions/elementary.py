@@ -153,7 +153,7 @@ def nan_to_num(
     if not input.dtype.is_floating_point:
         return input.clone()
     largest = float(finfo(input.dtype.numpy).max)
-    x = where(isnan(input), nan or 0.0, input)
+    x = where(isnan(input), 0.0 if nan is None else nan, input)
     x = where(isposinf(input), largest if posinf is None else posinf, x)
     return where(isneginf(input), -largest if neginf is None else neginf, x)
 

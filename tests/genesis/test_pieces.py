@@ -337,3 +337,49 @@ def test_second_derivatives_go_through_the_rules() -> None:
     slopes = [genesis.autograd.grad(F.gelu(x + s).sum(), x)[0] for s in (shift, -shift)]
     expected = 2 * g.detach() * (slopes[0] - slopes[1]) / (2 * shift)
     np.testing.assert_allclose(h.numpy(), expected.numpy(), atol=2e-3)
+
+
+@needs_compiler
+@pytest.mark.parametrize("function", [genesis.fmod, lambda a, b: genesis.div(a, b, rounding_mode="trunc")])
+def test_a_division_by_zero_is_reported_in_the_words_of_numpy(
+    function: Callable[..., genesis.Tensor], made: list[Piece], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def message() -> str:
+        with pytest.raises(ZeroDivisionError) as caught:
+            function(genesis.tensor([7, 8]), genesis.tensor([2, 0]))
+        return str(caught.value)
+
+    native = message()
+    assert made[0].is_native
+    monkeypatch.setenv("GENESIS_EAGER", "numpy")
+    eager._KNOWN.clear()
+    assert native == message()
+    assert "test_pieces.py" in native
+
+
+@pytest.mark.parametrize("kind", [float, np.float64, np.float32])
+def test_floats_of_every_kind_are_told_by_their_sign(kind: Callable[[float], Any]) -> None:
+    assert genesis.full((2,), kind(0.0)).signbit().tolist() == [False, False]
+    assert genesis.full((2,), kind(-0.0)).signbit().tolist() == [True, True]
+
+
+def test_nan_as_an_attribute_is_learnt_once() -> None:
+    def filled() -> int:
+        genesis.full((2,), float("nan"))
+        F.pad(genesis.ones(3), (1, 1), value=float("nan"))
+        return len(eager._KNOWN)
+
+    assert filled() == filled()
+
+
+@needs_compiler
+def test_an_interrupted_build_is_done_at_the_next_run(made: list[Piece], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: Piece) -> None:
+        raise KeyboardInterrupt
+
+    x = drawn(6, 8).detach()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Piece, "build", interrupt)
+        F.gelu(x)
+    F.gelu(x)
+    assert made[0].is_native

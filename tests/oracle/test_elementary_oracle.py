@@ -49,6 +49,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "signs": (lambda t, x: (t.signbit(x), t.isposinf(x), x.isneginf(), t.isreal(x), t.sgn(x.detach())), SPECIAL),
     "signs of ints": (lambda t, x: (t.signbit(x), t.isposinf(x), t.positive(x)), WHOLE),
     "nan_to_num": (lambda t, x: t.nan_to_num(x, 1.5, posinf=3.0, neginf=-4.0), SPECIAL),
+    "nan_to_num to a negative zero": (lambda t, x: t.signbit(t.nan_to_num(x, -0.0)), SPECIAL),
     "nan_to_num of halves": (lambda t, x: x.half().nan_to_num(), SPECIAL),
     "heaviside": (lambda t, x, y: t.heaviside(x.detach(), y.detach()), LEFT, RIGHT),
     "isclose": (lambda t, x, y: (t.isclose(x, y), t.isclose(x, y, equal_nan=True)), LEFT, RIGHT),
