@@ -6,31 +6,17 @@ from typing import TYPE_CHECKING, NoReturn
 
 from genesis.device import no_device
 from genesis.names import module_getattr
+from genesis.no_gpu import device_count as device_count
+from genesis.no_gpu import empty_cache as empty_cache
+from genesis.no_gpu import is_available as is_available
+from genesis.no_gpu import manual_seed as manual_seed
 from genesis.scope import AROUND
 
 __eager_only__ = AROUND
 
 
-def is_available() -> bool:
-    """False: eager tensors are on the CPU."""
-    return False
-
-
-def device_count() -> int:
-    """0: the number of Apple's GPUs that can hold eager tensors."""
-    return 0
-
-
-def manual_seed(seed: int) -> None:
-    """Do nothing: there is no generator on a GPU. ``genesis.manual_seed`` seeds every backend."""
-
-
 def seed() -> None:
     """Do nothing: there is no generator on a GPU."""
-
-
-def empty_cache() -> None:
-    """Do nothing: no memory of a GPU is kept for eager tensors."""
 
 
 def current_allocated_memory() -> int:
