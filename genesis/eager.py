@@ -56,8 +56,11 @@ _KNOWN: dict[Any, Known] = {}
 
 
 def _learnt(key: Any, known: Known) -> Known:
-    if len(_KNOWN) >= MOST:
-        _KNOWN.clear()
+    if len(_KNOWN) >= MOST:  # numbers that are new at every step are to cost no program
+        for old in [k for k, v in list(_KNOWN.items()) if not v.has_pieces]:
+            _KNOWN.pop(old, None)
+        if len(_KNOWN) > MOST // 2:
+            _KNOWN.clear()
     return _KNOWN.setdefault(key, known)
 
 

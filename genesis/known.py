@@ -21,7 +21,7 @@ from genesis.pieces import Piece, is_slow, mode
 from genesis.values import TensorValue
 
 MOST = 20000
-"""After how many kinds of calls all is learnt anew; a program has some hundred."""
+"""After how many kinds of calls they are learnt anew; a program has some hundred."""
 
 
 def key_of(op: Op, operands: Sequence[Any], attrs: dict[str, Any], region: Any) -> tuple[Any, ...]:
@@ -66,6 +66,11 @@ class Known:
         if self._casts is not None:
             return [as_type(v, dtype) for v, dtype in zip(operands, self._casts, strict=True)]
         return op.prepare(operands) if self._prepares else operands  # type: ignore[misc]
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether there is, or will be, more to it than the check."""
+        return self.is_piece or bool(self._backs)
 
     def piece(self) -> Piece | None:
         """What computes the call; None at the first, which may stay the only one."""

@@ -383,3 +383,20 @@ def test_an_interrupted_build_is_done_at_the_next_run(made: list[Piece], monkeyp
         F.gelu(x)
     F.gelu(x)
     assert made[0].is_native
+
+
+def test_ever_new_numbers_cost_no_program(made: list[Piece], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eager, "MOST", 50)
+    x = drawn(6, 8)
+    for i in range(200):
+        (F.gelu(x) * (1 + i / 7)).sum().backward()
+    assert len(eager._KNOWN) <= 50
+    assert len(made) == len({piece.family for piece in made})
+
+
+def test_ever_new_programs_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENESIS_EAGER", "numpy")
+    monkeypatch.setattr(eager, "MOST", 50)
+    for i in range(200):
+        F.celu(drawn(3).detach(), 1 + i / 7)
+    assert len(eager._KNOWN) <= 50
