@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from compiler.errors import ArgumentError, ChoiceError, OpError
+from compiler.errors import ArgumentError, AxisError, ChoiceError, OpError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from genesis.context import grad_mode
@@ -162,7 +162,7 @@ def _per_channel(
 ) -> list[Value]:
     """``weight`` and ``bias`` as operands, which have one element for each channel of ``input``."""
     if input.ndim < 2:
-        raise OpError(f"expected an input [N, C, *] with channels, not {input._type}")
+        raise AxisError(f"expected an input [N, C, *] with channels, not {input._type}")
     channels = input.shape[1]
     for name, parameter in zip(names, (weight, bias)):
         if parameter is not None and parameter.shape != (channels,):
