@@ -16,17 +16,17 @@ from compiler.ir.graph import Node
 
 _TEXT = """\
 /* Whether place a of row r comes before place b. */
-INLINE int NAME_before(long r, long a, long b, {inputs}) {{
+INLINE int NAME_before(long r, long a, long b{inputs}) {{
 {loads}
   const int less = {less}, more = {more};
   return less || (!more && a < b);
 }}
 
 /* Puts a place into a heap of n, at the root `at` or below it, under all places that come behind it. */
-INLINE void NAME_sink(int64_t *heap, long n, long at, long place, long r, {inputs}) {{
+INLINE void NAME_sink(int64_t *heap, long n, long at, long place, long r{inputs}) {{
   for (long next = 2 * at + 1; next < n; next = 2 * at + 1) {{
-    if (next + 1 < n && NAME_before(r, heap[next], heap[next + 1], {passed})) ++next;
-    if (!NAME_before(r, place, heap[next], {passed})) break;
+    if (next + 1 < n && NAME_before(r, heap[next], heap[next + 1]{passed})) ++next;
+    if (!NAME_before(r, place, heap[next]{passed})) break;
     heap[at] = heap[next];
     at = next;
   }}
@@ -37,13 +37,13 @@ KERNEL void NAME(long begin, long end, {parameters}) {{
   for (long r = begin; r < end; r++) {{
     int64_t *const heap = o0 + r * {count};
     for (long n = 0; n < {count}; n++) heap[n] = n;
-    for (long n = {count} / 2 - 1; n >= 0; n--) NAME_sink(heap, {count}, n, heap[n], r, {passed});
+    for (long n = {count} / 2 - 1; n >= 0; n--) NAME_sink(heap, {count}, n, heap[n], r{passed});
     for (long n = {count}; n < {length}; n++)
-      if (NAME_before(r, n, heap[0], {passed})) NAME_sink(heap, {count}, 0, n, r, {passed});
+      if (NAME_before(r, n, heap[0]{passed})) NAME_sink(heap, {count}, 0, n, r{passed});
     for (long n = {count} - 1; n > 0; n--) {{
       const long place = heap[n];
       heap[n] = heap[0];
-      NAME_sink(heap, n, 0, place, r, {passed});
+      NAME_sink(heap, n, 0, place, r{passed});
     }}
   }}
 }}
@@ -68,8 +68,8 @@ def sort_kernel(node: Node, check_base: int) -> LoopKernel:
         less, more = more, less
     parameters, operands = parameters_of(params, graph.outputs, {})
     text = _TEXT.format(
-        inputs=", ".join(parameters_of(params, [], {})[0]),
-        passed=", ".join(names.operand(i) for i in range(len(params))),
+        inputs="".join(f", {parameter}" for parameter in parameters_of(params, [], {})[0]),
+        passed="".join(f", {names.operand(i)}" for i in range(len(params))),
         parameters=", ".join(parameters),
         loads="\n".join(scope.out.lines),
         less=less,
