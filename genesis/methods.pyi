@@ -320,7 +320,7 @@ class Methods:
     def cov(
         self, *, correction: builtins.int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
     ) -> Tensor:
-        """The covariances of variables, in rows, over observations, in columns, which weights may count."""
+        """The covariances of variables, in rows, over observations, in columns, which weights may count; () of one row."""
     def cpu(self) -> Tensor:
         """The tensor itself: eager tensors are on the CPU."""
     def cross(self, other: Tensor, dim: builtins.int | None = None) -> Tensor:

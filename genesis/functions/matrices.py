@@ -251,7 +251,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
 ) -> Tensor:
-    """The covariances of variables, in rows, over observations, in columns, which weights may count."""
+    """The covariances of variables, in rows, over observations, in columns, which weights may count; () of one row."""
     if input.ndim > 2:
         raise OpError(f"cov(): expected input to have two or fewer dimensions but got {input._type}")
     rows = reshape(input, 1, -1) if input.ndim < 2 else input
@@ -266,7 +266,7 @@ def cov(
         lost = correction if aweights is None else div(sum(mul(weights, aweights)), count) * correction
         total = clamp(sub(count, lost), min=0)
         spread = div(matmul(centred, permute(mul(centred, weights), 1, 0)), total)
-    return reshape(spread, ()) if input.ndim < 2 else spread
+    return reshape(spread, ()) if rows.shape[0] == 1 else spread
 
 
 @api()

@@ -39,7 +39,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "cdist of batches": (lambda t, x, y: t.cdist(x, y, p=3), (2, 3, 4), (2, 5, 4)),
     "dist": (lambda t, x, y: (t.dist(x, y), x.dist(y, 1), x.dist(y[0], 3)), M, M),
     "renorm": (lambda t, x: (t.renorm(x * 3, 2, 0, 1.5), x.renorm(1, 1, 0.7)), M),
-    "cov": (lambda t, x: (t.cov(x), x.cov(correction=0), x[0].cov()), M),
+    "cov": (lambda t, x: (t.cov(x), x.cov(correction=0), x[0].cov(), x[:1].cov(), t.corrcoef(x[:1])), M),
     "cov with weights": (
         lambda t, x, n: (x.cov(fweights=n), x.cov(aweights=n * 0.5), x.cov(fweights=n, aweights=n * 0.5)), M, SMALL,
     ),
