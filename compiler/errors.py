@@ -107,7 +107,7 @@ class ParseError(GenesisError, SyntaxError):
 
 
 class RecompileError(GenesisError, RuntimeError):
-    """The same guard failed too often: the step would be compiled anew on almost every call."""
+    """The same guard failed too often: the step would be compiled again on almost every call."""
 
 
 class ScheduleError(GenesisError, ValueError):

@@ -40,7 +40,7 @@ def widened(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def stored(result: Any, type: TensorType) -> np.ndarray:
-    """What a reference returned, as an array of the type that it is kept in."""
+    """The result of a reference, as an array of the type that it is kept in."""
     array = result if isinstance(result, np.ndarray) else np.asarray(result)
     dtype = type.dtype
     return array if array.dtype is dtype.numpy or array.dtype == dtype.numpy else cast_array(array, dtype)

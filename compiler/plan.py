@@ -153,7 +153,7 @@ class Plan:
         buffers: on a GPU, the memory that places lie in, by number.
         tables: on a GPU, constants to be written once, each entry a number or an address.
         kernels: on a GPU, the functions of ``source``.
-        refresh: on a GPU, what makes the shadows of states anew.
+        refresh: on a GPU, the launches that make the shadows of states again.
         shadows: on a GPU, the slot of each shadow and of its state.
         written: on a GPU, the slots of states and shadows that a run may change.
 

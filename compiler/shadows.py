@@ -2,7 +2,7 @@
 
 Products read a shadow in place of a 32-bit state: half the bytes, and nothing to convert on the way to the tensor
 cores. The kernel that updates the state writes the shadow too. Where anybody else has changed the state, the runtime
-makes the shadow anew before the step runs; see :class:`compiler.plan.Plan`.
+makes the shadow again before the step runs; see :class:`compiler.plan.Plan`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Shadow:
     value: Value
 
     def refresh(self) -> Node:
-        """A kernel that makes it anew."""
+        """A kernel that makes it again."""
         body = Graph("shadow")
         whole = body.add_param(self.state.type, "input", "", "a0")
         body.nodes.append(_cast(whole, self.value.dtype))

@@ -75,10 +75,10 @@ class Shareable:
 
 
 Kernels = Callable[[Node], Sequence[Step | Shareable]]
-"""What computes a fused node."""
+"""The kernel that computes a fused node."""
 
 Beside = Callable[[Sequence[Step]], Sequence[Step]]
-"""What becomes of steps that do not wait for each other."""
+"""The launches made of steps that do not wait for each other."""
 
 
 def runs(graph: Graph) -> list[Step]:

@@ -52,7 +52,7 @@ class Taped(Node):
 
 
 _KNOWN: dict[Any, Known] = {}
-"""What was learnt of calls, by their keys; for all threads."""
+"""The knowledge of calls, by their keys; for all threads."""
 
 
 def _learnt(key: Any, known: Known) -> Known:

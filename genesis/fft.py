@@ -122,7 +122,7 @@ def _padded(x: Tensor, count: int, axis: int) -> Tensor:
 
 
 def _factor(name: str, norm: Norm, count: int, inverse: bool) -> float:
-    """What a transform of ``count`` elements is multiplied by."""
+    """The factor of a transform of ``count`` elements."""
     if norm not in (None, "backward", "forward", "ortho"):
         raise OpError(here(f'fft.{name}: Invalid normalization mode: "{norm}"'))
     if norm == "ortho":

@@ -1,4 +1,4 @@
-"""What is known of eager calls that are alike: of one op, on operands of the same types, with equal attributes."""
+"""Facts of eager calls that are alike: of one op, on operands of the same types, with equal attributes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from genesis.pieces import Piece, is_slow, mode
 from genesis.values import TensorValue
 
 MOST = 20000
-"""After how many kinds of calls they are learnt anew; a program has some hundred."""
+"""After how many kinds of calls they are learnt again; a program has some hundred."""
 
 
 def key_of(op: Op, operands: Sequence[Any], attrs: dict[str, Any], region: Any) -> tuple[Any, ...]:
-    """What the check of a call depends on: types of operands, attributes, autocast region, default dtype."""
+    """The key of the check of a call: types of operands, attributes, autocast region, default dtype."""
     key: list[Any] = [op, region, defaults.float]
     for v in operands:
         if isinstance(v, TensorValue):
@@ -184,7 +184,7 @@ def values_of(
 
 
 def loop_key(call: Call) -> tuple[Any, ...]:
-    """:func:`key_of` for a loop, whose body is made anew by every call."""
+    """:func:`key_of` for a loop, whose body every call makes again."""
     assert call.body is not None
     text = print_graph(call.body, located=False)
     return ("loop", *call.types, *call.attrs.items(), *[v.type for v in call.inputs], text)

@@ -1,4 +1,4 @@
-"""What a loop needs no more, computed outside: once, or for all iterations at once."""
+"""The values that a loop needs no more, computed outside: once, or for all iterations at once."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from compiler.ops.loop import Parts
 from compiler.ops.structure import made_by
 
 FEW = 8
-"""Rows of a product up to which it reads its weight anew in every iteration."""
+"""Rows of a product up to which it reads its weight again in every iteration."""
 
 
 class Values:

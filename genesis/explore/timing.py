@@ -58,7 +58,7 @@ def nodes_run(plan: Plan, graph: Graph) -> list[list[Node]]:
 
 
 def work(launch: Launch, run: list[Node], places: Places) -> dict[str, Any]:
-    """What a kernel run does, and all places in the user's program that it comes from."""
+    """The work of a kernel run, and all places in the user's program that it comes from."""
     inside = [loc for node in run if node.body is not None for loc in located(node.body)]
     return {
         "kernel": launch.kernel,

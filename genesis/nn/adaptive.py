@@ -73,7 +73,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             )
 
     def reset_parameters(self) -> None:
-        """All layers anew."""
+        """Draw all layers again."""
         self.head.reset_parameters()
         for first, second in self.tail:
             first.reset_parameters()

@@ -149,7 +149,7 @@ class Frame(schedule.Frame):
         return packed
 
     def _access(self, run: Sequence[Node], kernel: Kernel, partials: Mapping[int, int]) -> Access:
-        """What nodes of one kernel read and write: partial results in place of the results of its sinks."""
+        """The values that nodes of one kernel read and write: partial results in place of the results of its sinks."""
         sinks = self.buffers([n.outputs[s.output] for n in run for s in kernel.sinks])
         writes = self.buffers([v for n in run for v in n.outputs]) - sinks
         return Access(self.buffers([v for n in run for v in n.inputs]), writes | set(partials.values()))

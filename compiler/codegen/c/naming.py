@@ -74,7 +74,7 @@ def _roles(value: Value, labels: Mapping[Value, str], updates: bool) -> Iterator
 
 
 def _made(value: Value) -> Iterator[str]:
-    """What the result of a kernel may be called."""
+    """Names for the result of a kernel, the best first."""
     kernel = value.producer
     if kernel is None or kernel.body is None:
         return

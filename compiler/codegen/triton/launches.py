@@ -46,7 +46,7 @@ class Launches:
 
     Attributes:
         items: launches and loops of them.
-        refresh: the launches that make shadows anew.
+        refresh: the launches that make shadows again.
         records: the buffers. Status words and tables stand behind those of the placement.
         tables: the entries of each table; where they move, those of all iterations behind each other.
         checks: what the status words mean.
@@ -71,14 +71,14 @@ class Launches:
                 launch.places += tuple(map(self.status, words))
 
     def place(self, storage: Status | Table, frame: Frame) -> Anywhere:
-        """Where constants stand that a launch of ``frame`` needs."""
+        """The places of constants that a launch of ``frame`` needs."""
         if isinstance(storage, Status):
             return self.status(storage)
         entries = [e if isinstance(e, int) else frame.places[e[0]].moved(e[1]) for e in storage.entries]
         return self._table(type(storage), tuple(entries), frame.around)
 
     def status(self, word: Status) -> Anywhere:
-        """Where the word of a check stands."""
+        """The place of the word of a check."""
         if word not in self._known:
             check = word.check
             self._known[word] = self._added(Record("status", len(self.checks), "i64", ()))

@@ -86,7 +86,7 @@ def _arranged(graph: Graph) -> tuple[Graph, Windows]:
 
 
 def _loose(graph: Graph) -> Iterator[Value]:
-    """What enters and leaves the bodies of loops and need not stand at a multiple of 16 bytes: slices of stacks."""
+    """Values of loop bodies, slices of stacks, that need not stand at a multiple of 16 bytes."""
     for node in graph.nodes:
         if node.op.kind == "loop" and node.body is not None:
             yield from (v for v in (*node.body.inputs(), *node.body.outputs) if v.type.nbytes % ALIGNED)

@@ -43,7 +43,7 @@ class SequentialSampler(Sampler[int]):
 
 
 class RandomSampler(Sampler[int]):
-    """The samples in random order, a new one each time; ``num_samples`` of them, begun anew when they run out.
+    """The samples in random order, a new one each time; ``num_samples`` of them, begun again when they run out.
 
     With ``replacement`` each is drawn by itself, from all.
     """
