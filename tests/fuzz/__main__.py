@@ -53,6 +53,7 @@ def campaign(options: argparse.Namespace) -> int:
         for finding in check(taken, ways):
             if not finding.ways:
                 unsteady += 1
+                print(f"seed {finding.program.seed} hangs on last places: {finding.what}", file=sys.stderr)
                 continue
             found += 1
             report(finding)

@@ -59,8 +59,8 @@ def test_a_fault_is_found_and_reduced(monkeypatch: pytest.MonkeyPatch) -> None:
     """A way in which every program with a softmax is off by 1 percent."""
     honest = run.trace
 
-    def faulty(program: Any, way: str, disturb: float = 0.0) -> Trace:
-        found = honest(program, "eager", disturb)
+    def faulty(program: Any, way: str, *noise: float) -> Trace:
+        found = honest(program, "eager", *noise)
         wrong = way == "interpreted" and any("softmax" in s.code for s in program.statements)
         return Trace([a * 1.01 for a in found.arrays]) if wrong else found
 
@@ -133,3 +133,5 @@ def test_programs_next_to_a_jump_mean_nothing() -> None:
     jumping = replace(value, code="({0} * 1e9).sin()", setup="")
     assert steady(program)
     assert not steady(replace(program, statements=tuple(jumping if s is value else s for s in program.statements)))
+    sign = replace(value, code="{0} + ({0} * 3 - {0} - {0} - {0}).signbit()", setup="")
+    assert not steady(replace(program, statements=tuple(sign if s is value else s for s in program.statements)))
