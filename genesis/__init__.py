@@ -118,7 +118,7 @@ from genesis.settings import set_flush_denormal as set_flush_denormal
 from genesis.settings import set_num_interop_threads as set_num_interop_threads
 from genesis.settings import set_warn_always as set_warn_always
 from genesis.settings import use_deterministic_algorithms as use_deterministic_algorithms
-from genesis.tensor import Size as Size
+from genesis.size import Size as Size
 from genesis.tensor import Tensor as Tensor
 from genesis.tensor import tensor as tensor
 from runtime.devices.pool import num_threads

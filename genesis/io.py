@@ -15,10 +15,12 @@ import numpy as np
 from compiler.errors import CheckpointError, ChoiceError, UnsupportedError
 from compiler.ir.types import DType, dtype
 from genesis.device import Device, device, on_cpu
+from genesis.members import Parameter
 from genesis.scope import AROUND
 from genesis.shared import Holders
+from genesis.size import Size
 from genesis.storages import located, storage_of
-from genesis.tensor import Parameter, Size, Tensor, from_array, on_memory
+from genesis.tensor import Tensor, from_array, on_memory
 from genesis.trust import trusted
 from runtime import checkpoint, tensor_file, torch_file, torch_writer
 from runtime.replace import replacing, special

@@ -9,7 +9,8 @@ import numpy as np
 from compiler.errors import UnsupportedError
 from compiler.ir.location import here
 from compiler.ir.types import DType, bf16, boolean, f16, f32, f64, i8, i16, i32, i64, u8
-from genesis.tensor import Size, Tensor, tensor
+from genesis.size import Size
+from genesis.tensor import Tensor, tensor
 
 
 class TensorType(type):

@@ -32,14 +32,19 @@ class Watched(_Meta):
     __subclasscheck__ = type.__subclasscheck__
 
     def __setattr__(cls, name: str, value: Any) -> None:
-        before = cls.__dict__.get(name, _MISSING)
+        before = _found(cls, name)
         super().__setattr__(name, value)
         _note(cls, cls.__module__, name, before, value)
 
     def __delattr__(cls, name: str) -> None:
-        before = cls.__dict__.get(name, _MISSING)
+        before = _found(cls, name)
         super().__delattr__(name)
-        _note(cls, cls.__module__, name, before, _MISSING)
+        _note(cls, cls.__module__, name, before, _found(cls, name))
+
+
+def _found(cls: type, name: str) -> Any:
+    """The attribute as it is written in ``cls`` or the nearest base that has it."""
+    return next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), _MISSING)
 
 
 class WatchedModule(ModuleType):

@@ -9,7 +9,8 @@ import numpy as np
 import genesis.functions as fn
 from compiler.errors import ArgumentError
 from compiler.ir.location import here
-from genesis.tensor import Size, Tensor
+from genesis.size import Size
+from genesis.tensor import Tensor
 
 
 def _on_both(name: str) -> Any:

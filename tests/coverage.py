@@ -22,8 +22,8 @@ import genesis
 from compiler.errors import GenesisError
 from genesis.fft import ComplexTensor
 from genesis.functions.table import FUNCTIONAL, FUNCTIONS, IN_PLACE, METHODS
-from genesis.methods import Methods
 from genesis.scope import OUT_OF_SCOPE, reason_of
+from tests.declarations import attributes_of_a_tensor
 
 HERE = Path(__file__).parent
 LINES = (HERE / "names.txt").read_text().splitlines()
@@ -265,7 +265,7 @@ def rows() -> dict[str, list[Row]]:
             facts = measured(by_function[id(IN_PLACE[name])].in_place(name))
         overwriting.append(Row(name, "Tensor, genesis" if name in FUNCTIONS else "Tensor", facts))
     tensor = sections["Tensor"] = []
-    for name, thing in sorted({**vars(genesis.Tensor), **vars(Methods)}.items()):
+    for name, thing in attributes_of_a_tensor():
         if name not in METHODS and name not in IN_PLACE and not name.startswith("_") and name not in _INSIDE:
             facts = found.get(f"Tensor.{name}") or _attribute(name, thing)
             tensor.append(Row(name, "Tensor", facts))

@@ -201,12 +201,17 @@ def api_page() -> str:
             title = module.__name__.rpartition(".")[2]
             lines += ["", f"## {title}", "", first_paragraph(module), "", "| function | in | |", "|---|---|---|", *rows]
     lines += ["", "## Tensor", "", "Methods and properties that are no functions.", "", "| name | |", "|---|---|"]
-    for name, thing in sorted({**vars(Tensor), **vars(Methods)}.items()):
+    for name, thing in attributes_of_a_tensor():
         own = name not in METHODS and name not in IN_PLACE and name not in _INSIDE and not name.startswith("_")
         if own and (isinstance(thing, property) or callable(thing)):
             shown = f"`{name}`" if isinstance(thing, property) else call(name, thing)
             lines.append(f"| {shown} | {cell(first_paragraph(thing))} |")
     return "\n".join(lines) + "\n"
+
+
+def attributes_of_a_tensor() -> list[tuple[str, Any]]:
+    """What Tensor and its bases have, by name."""
+    return sorted({name: x for base in reversed(Tensor.__mro__) for name, x in vars(base).items()}.items())
 
 
 def call(name: str, function: Callable[..., Any]) -> str:

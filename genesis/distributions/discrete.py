@@ -16,7 +16,8 @@ from compiler.ops.elementwise import broadcast_shapes
 from genesis.distributions.constraints import Constraint
 from genesis.distributions.distribution import Distribution, broadcast
 from genesis.functions.conversion import to
-from genesis.tensor import Size, Tensor
+from genesis.size import Size
+from genesis.tensor import Tensor
 
 Probabilities = Tensor | float | None
 

@@ -11,7 +11,8 @@ from compiler.ir.types import defaults
 from compiler.ops.elementwise import broadcast_shapes
 from genesis.context import current_recording, grad_mode
 from genesis.distributions.constraints import Constraint
-from genesis.tensor import Size, Tensor, tensor
+from genesis.size import Size
+from genesis.tensor import Tensor, tensor
 
 
 class Distribution:

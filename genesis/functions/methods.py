@@ -12,6 +12,7 @@ import numpy as np
 from compiler.errors import ArgumentError, AutogradError, OpError, TraceError
 from compiler.ir.location import here, user_location
 from compiler.ir.op import o
+from genesis.alias import continued
 from genesis.cells import Cell
 from genesis.context import current_recording
 from genesis.functions.calls import check_holds, checked
@@ -43,7 +44,7 @@ from genesis.functions.products import matmul
 from genesis.functions.shapes import t, transpose
 from genesis.functions.table import FUNCTIONS, IN_PLACE, METHODS, OVERWRITING
 from genesis.methods import Methods
-from genesis.tensor import Tensor, continued, memory_of
+from genesis.tensor import Tensor, memory_of
 from genesis.values import concrete, held
 from genesis.views import contents
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from genesis.members import Buffer, Parameter
 from genesis.names import module_getattr
 from genesis.nn import attention, functional, init, parallel, utils
 from genesis.nn.activation import (
@@ -156,7 +157,6 @@ from genesis.nn.upsampling import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
-from genesis.tensor import Buffer, Parameter
 
 __all__ = [
     "CELU",

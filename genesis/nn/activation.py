@@ -7,8 +7,9 @@ from typing import Any
 import genesis.nn.functional as F
 from compiler.errors import ChoiceError, InvariantError
 from genesis.functions.creation import full
+from genesis.members import Parameter
 from genesis.nn.module import Module
-from genesis.tensor import Parameter, Tensor
+from genesis.tensor import Tensor
 
 
 class _Inplace(Module):

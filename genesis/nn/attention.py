@@ -8,11 +8,12 @@ import genesis.functions as fn
 import genesis.nn.init as init
 from compiler.errors import ChoiceError, InvariantError
 from genesis.functions.multi_head import multi_head
+from genesis.members import Parameter
 from genesis.nn.kernels import SDPBackend as SDPBackend
 from genesis.nn.kernels import sdpa_kernel as sdpa_kernel
 from genesis.nn.linear import Linear
 from genesis.nn.module import Module
-from genesis.tensor import Parameter, Tensor
+from genesis.tensor import Tensor
 
 
 class MultiheadAttention(Module):

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
 from compiler.errors import ArgumentError, IndexingError, KeyedError
+from genesis.members import Parameter
 from genesis.nn.module import Module
-from genesis.tensor import Parameter, Tensor
+from genesis.tensor import Tensor
 
 
 def _position(index: Any, length: int) -> int:

@@ -11,8 +11,9 @@ import genesis.nn.init as init
 from compiler.errors import ChoiceError
 from genesis.functions.convolution import Size, per_dimension
 from genesis.functions.creation import empty
+from genesis.members import Parameter
 from genesis.nn.module import Module
-from genesis.tensor import Parameter, Tensor
+from genesis.tensor import Tensor
 
 PADDINGS = ("same", "valid")
 MODES = ("zeros", "reflect", "replicate", "circular")

@@ -9,6 +9,7 @@ from compiler.ir.location import here
 from genesis.context import current_recording
 from genesis.functions.convolution import Size
 from genesis.functions.creation import empty, ones, zeros
+from genesis.members import Parameter
 from genesis.nn.batchnorm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -20,7 +21,7 @@ from genesis.nn.batchnorm import (
 from genesis.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from genesis.nn.linear import Linear
 from genesis.nn.module import Module
-from genesis.tensor import Parameter, Tensor
+from genesis.tensor import Tensor
 
 
 class UninitializedParameter(Parameter):

@@ -10,8 +10,9 @@ import genesis.nn.functional as F
 import genesis.nn.init as init
 from genesis.functions.creation import empty
 from genesis.functions.shapes import flatten, unflatten
+from genesis.members import Parameter
 from genesis.nn.module import Module
-from genesis.tensor import Parameter, Tensor
+from genesis.tensor import Tensor
 
 
 class Identity(Module):

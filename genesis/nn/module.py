@@ -21,12 +21,13 @@ from genesis.cells import changes
 from genesis.context import current_recording, grad_mode
 from genesis.device import Device
 from genesis.functions.conversion import copy_, detach, to, zero_
+from genesis.members import Buffer, Parameter
 from genesis.nn import hooks
 from genesis.nn.hooks import Hooked
 from genesis.nn.state_dict import Stateful
 from genesis.nn.tables import HOOKS, Table
 from genesis.replaced import Watched
-from genesis.tensor import Buffer, Parameter, Tensor, from_array
+from genesis.tensor import Tensor, from_array
 
 M = TypeVar("M", bound="Module")
 Found = TypeVar("Found")

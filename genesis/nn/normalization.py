@@ -9,8 +9,9 @@ import genesis.nn.functional as F
 import genesis.nn.init as init
 from compiler.errors import ChoiceError
 from genesis.functions.creation import empty
+from genesis.members import Parameter
 from genesis.nn.module import Module
-from genesis.tensor import Parameter, Tensor
+from genesis.tensor import Tensor
 
 
 def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:

@@ -15,9 +15,10 @@ from genesis.functions.control import scan
 from genesis.functions.creation import empty, zeros
 from genesis.functions.pointwise import add, mul, relu, sigmoid, sub, tanh, where
 from genesis.functions.shapes import cat, chunk, select, squeeze, stack, transpose, unsqueeze
+from genesis.members import Parameter
 from genesis.nn.module import Module
 from genesis.nn.utils.rnn import PackedSequence
-from genesis.tensor import Parameter, Tensor, wrap
+from genesis.tensor import Tensor, wrap
 
 State = tuple[Tensor, ...]
 """What goes from one step to the next, each ``[N, hidden_size]``; the first is the output, maybe ``[N, proj_size]``."""

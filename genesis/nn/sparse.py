@@ -11,8 +11,9 @@ from genesis.context import grad_mode
 from genesis.functions.conversion import zero_
 from genesis.functions.creation import empty
 from genesis.functions.shapes import select
+from genesis.members import Parameter
 from genesis.nn.module import Module
-from genesis.tensor import Parameter, Tensor
+from genesis.tensor import Tensor
 
 
 class Embedding(Module):

@@ -11,9 +11,10 @@ from compiler.errors import ArgumentError, InvariantError, MisuseError, OpError,
 from genesis.context import grad_mode
 from genesis.functions.conversion import copy_, detach
 from genesis.hooks import RemovableHandle, add
+from genesis.members import Parameter
 from genesis.nn.tables import HookTable
 from genesis.replaced import Watched
-from genesis.tensor import Parameter, Tensor, tensor
+from genesis.tensor import Tensor, tensor
 
 EXTRA_STATE = "_extra_state"
 """The end of the key of what :meth:`Module.get_extra_state` returns."""

@@ -6,7 +6,8 @@ import pytest
 from compiler.errors import CheckpointError
 from compiler.ir.types import bf16, f32
 from genesis.io import load_checkpoint, save_checkpoint
-from genesis.tensor import Parameter, Tensor, tensor
+from genesis.members import Parameter
+from genesis.tensor import Tensor, tensor
 from runtime import checkpoint
 
 

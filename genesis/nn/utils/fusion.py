@@ -8,8 +8,9 @@ import genesis.functions as fn
 from compiler.errors import InvariantError
 from genesis.context import grad_mode
 from genesis.functions.conversion import to
+from genesis.members import Parameter
 from genesis.nn.module import Module
-from genesis.tensor import Parameter, Tensor
+from genesis.tensor import Tensor
 
 
 def fuse_conv_bn_eval(conv: Module, bn: Module, transpose: bool = False) -> Module:

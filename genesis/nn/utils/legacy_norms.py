@@ -7,11 +7,12 @@ from typing import Any
 import genesis.functions as fn
 import genesis.nn.functional as F
 from compiler.errors import ChoiceError, MisuseError
+from genesis.members import Parameter
 from genesis.nn.module import Module
 from genesis.nn.utils.computed import compute, store
 from genesis.nn.utils.norms import as_matrix, iterate, norm_except, over_largest, weight_of
 from genesis.nn.utils.parametrizations import channels
-from genesis.tensor import Parameter, Tensor
+from genesis.tensor import Tensor
 
 
 class _Norm:

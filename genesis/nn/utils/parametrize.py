@@ -9,10 +9,11 @@ from typing import Any
 from compiler.errors import ChoiceError, MisuseError
 from genesis.context import current_recording, grad_mode
 from genesis.functions.conversion import copy_
+from genesis.members import Parameter
 from genesis.nn.container import ModuleDict, ModuleList
 from genesis.nn.module import Module
 from genesis.nn.utils.computed import compute, store
-from genesis.tensor import Parameter, Tensor
+from genesis.tensor import Tensor
 
 __all__ = [
     "ParametrizationList",
