@@ -93,6 +93,7 @@ EDGE_COST = 64
 
 HEAVY = 16  # statements of an epilogue from which, as with random numbers, a large tile leaves it too few registers
 PART_COST = 256  # the same for one element of a tile's partial sums to be stored, or loaded again
+WAIT_COST = 2**20  # the same for a program to tell the others that its sums are stored: an estimate of 0.5 us
 LEAST = 256  # places along k that are worth a program of their own
 MOST_SPLITS = 16
 UNROLLED = 4  # steps along k up to which the compiler may write them all out
@@ -150,7 +151,7 @@ def config(spec: MatmulSpec, target: str, beside: int = 0, most_warps: int = 8) 
 
 def _length(spec: MatmulSpec, m: int, n: int, splits: int) -> int:
     """The work of one program, in elements to be multiplied."""
-    parts = (1 + splits) * PART_COST * m * n if splits > 1 else 0
+    parts = (1 + splits) * PART_COST * m * n + WAIT_COST if splits > 1 else 0
     return ceil_div(spec.k, splits) * (m * n + EDGE_COST * (m + n)) + parts
 
 
