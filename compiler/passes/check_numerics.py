@@ -9,7 +9,10 @@ from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph, Node, Update, Value
 from compiler.ir.op import o
+from compiler.ir.replay import copy_node
 from compiler.ir.types import boolean, f32
+from compiler.ops.contract import accumulator
+from compiler.ops.elementwise import as_type
 
 Wanted = Literal["finite", "numbers"]
 """What a result must be: finite, or where infinities are meant, no NaN."""
@@ -25,25 +28,28 @@ def check_numerics(graph: Graph, hold: bool) -> Graph:
     before::
 
         %0: f32[4] = log(%x)
-        %1: f32[4] = mul(%w, %0)
+        %1: f32[4] = sgd_update(%w, %0, %lr)
         update %w = %1
         return %0
 
     after::
 
         %0: f32[4] = log(%x)
-        %1: f32[4] = mul(%w, %0)
-        %2: bool[4] = isfinite(%0)
-        %3: bool[4] = logical_not(%2)
-        %4: bool[] = any(%3) {axes=[0]}
-        %5: bool[1] = reshape(%4) {shape=[1]}
+        %1: f32[4] = mul(%0, 0)
+        %2: f32[] = sum(%1) {axes=[0]}
         ...
-        %10: bool[2] = concat(%5, %9) {axis=0}
+        %9: f32[2] = concat(%4, %8) {axis=0}
+        %10: bool[2] = isnan(%9)
         %11: bool[] = any(%10) {axes=[0]}
         %12: f32[] = cast(%11) {to=f32}
-        %13: f32[4] = skip_if(%12, %w, %1)
-        update %w = %13
+        %13: f32[4] = skip_if(%12, %0, 0)
+        %14: f32[4] = sgd_update(%w, %13, %lr)
+        %15: f32[4] = skip_if(%12, %w, %14)
+        update %w = %15
         return %0, %10
+
+    Zero times an infinity or a NaN is no number, nor is a sum with one: kernels add up what they make without storing
+    flags. The optimizer reads gradients through the flags, so that one kernel makes all that is new of a parameter.
     """
     builder = GraphBuilder()
     result = graph.copy()
@@ -52,32 +58,47 @@ def check_numerics(graph: Graph, hold: bool) -> Graph:
     updates: dict[Value, list[Update]] = {}
     for update in graph.updates if hold else ():
         updates.setdefault(update.value, []).append(update)
+    made = {v for node in graph.nodes[: last + 1] for v in node.outputs if v.dtype.kind == "float"}
+    of_states = {*graph.inputs("state")}
     held: dict[Update, Value] = {}
-    flags: list[Value] = []
+    new: dict[Value, Value] = {}
+    gradients: dict[Value, Value] = {}
     with using(builder):
+        residues = []
         for node in graph.nodes[: last + 1]:
             builder.add(node)
             if node in wanted:
                 builder.at(node, "numerics", node.phase)
-                flags.append(_flag(node, wanted[node]))
+                residues.append(_residue(node, wanted[node]))
         builder.phase = "forward"
-        found = o.concat(*flags, axis=0) if flags else o.zeros(shape=(1,), dtype=boolean)
+        found = o.isnan(o.concat(*residues, axis=0)) if residues else o.zeros(shape=(1,), dtype=boolean)
         bad = o.cast(o.any(found, axes=(0,)), to=f32) if hold else found
+
+        def behind(value: Value) -> Value:
+            """What stands for an operand of an op that reads a state, too."""
+            if value in made and value not in gradients:
+                gradients[value] = o.where(o.ne(bad, 0.0), 0.0, value)
+            return gradients.get(value) or new.get(value, value)
 
         def hold_back(value: Value) -> None:
             for update in updates.pop(value, ()):
-                held[update] = o.skip_if(bad, update.state, value)
+                held[update] = o.skip_if(bad, update.state, new.get(value, value))
 
         for node in graph.nodes[last + 1 :]:  # the optimizer, whose kernels hold back what they compute
-            builder.add(node)
+            builder.at(node, "numerics")
+            updating = hold and not of_states.isdisjoint(node.inputs)
+            if updating:
+                of_states.update(node.outputs)
+            inputs = [behind(v) if updating else new.get(v, v) for v in node.inputs]
+            new.update(zip(node.outputs, copy_node(builder, node, tuple(inputs)), strict=True))
             builder.at(node, "numerics")
             for value in node.outputs:
                 hold_back(value)
         for value in [*updates]:
             hold_back(value)
     result.nodes = builder.nodes
-    result.outputs = [*graph.outputs, found]
-    result.updates = [Update(u.state, held.get(u, u.value)) for u in graph.updates]
+    result.outputs = [*(new.get(v, v) for v in graph.outputs), found]
+    result.updates = [Update(u.state, held.get(u, new.get(u.value, u.value))) for u in graph.updates]
     return result
 
 
@@ -121,14 +142,14 @@ def suspects(graph: Graph) -> dict[Node, Wanted]:
     return found
 
 
-def _flag(node: Node, wanted: Wanted) -> Value:
-    """bool[1]: whether a float result of ``node`` is not what it must be."""
-    flags = []
+def _residue(node: Node, wanted: Wanted) -> Value:
+    """f32[1]: 0, or NaN where a float result of ``node`` is not what it must be."""
+    residue: Value | None = None
     for value in node.outputs:
         if value.dtype.kind == "float":
-            bad = o.isnan(value) if wanted == "numbers" else o.logical_not(o.isfinite(value))
-            flags.append(o.any(bad, axes=tuple(range(value.type.rank))))
-    flag = flags[0]
-    for other in flags[1:]:
-        flag = o.logical_or(flag, other)
-    return o.reshape(flag, shape=(1,))
+            wide = as_type(value, accumulator(value.dtype))
+            bare = o.mul(wide, 0.0) if wanted == "finite" else o.where(o.isnan(wide), wide, 0.0)
+            part = as_type(o.sum(bare, axes=tuple(range(value.type.rank))), f32)
+            residue = part if residue is None else o.add(residue, part)
+    assert residue is not None
+    return o.reshape(residue, shape=(1,))

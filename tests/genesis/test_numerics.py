@@ -117,6 +117,51 @@ def test_a_skipped_step_says_why(backend: str) -> None:
     )
 
 
+def test_what_a_skipped_step_changes_is_kept_as_the_device_left_it() -> None:
+    model, scaler = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)), GradScaler()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+    @genesis.compile(check_numerics=True, backend="interpret")
+    def step(x: Any) -> None:
+        optimizer.zero_grad()
+        scaler.scale(model(x).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    step(X)
+    kept = {cell.label: cell for cell in step._program.numerics._before}
+    running = [f"model.1.{name}" for name in ("num_batches_tracked", "running_mean", "running_var")]
+    assert sorted(kept) == [*running, "scaler.growth_tracker", "scaler.scale"]
+    scale = kept["scaler.scale"]
+
+    def fetch() -> None:
+        scale.value.data[...], scale.remote = 8, None
+
+    scale.remote = fetch
+    step(X)
+    assert step._program.numerics._before[scale] == 8
+
+
+def test_flags_are_taken_where_values_are_made_and_one_kernel_updates_a_parameter() -> None:
+    class Deep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 64))
+
+        def forward(self, x: Any) -> Any:
+            return (self.layers(x) ** 2).sum()
+
+    step = trained(Deep(), backend="interpret")
+    step(np.ones((64, 32), np.float32))
+    graph = step.graph("fuse")
+    products = [node for node in graph.nodes if node.attrs["kind"] == "contract"]
+    assert len(products) == 5 and all(v.dtype.kind == "float" for node in products for v in node.outputs)
+    states = [v for v in graph.inputs("state") if v.type.rank == 2]
+    assert len(states) == 6, "two weights and their moments"
+    updating = [node for node in graph.nodes if not set(states[2:]).isdisjoint(node.inputs)]
+    assert [node.attrs["kind"] for node in updating] == ["pointwise", "pointwise"]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_masks_are_not_reported(backend: str) -> None:
     @genesis.compile(check_numerics=True, backend=backend)
