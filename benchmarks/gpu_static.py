@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from benchmarks.compile_time import Recorded
 from benchmarks.models import ROWS
 from benchmarks.models.gpt import GPT
+from benchmarks.models.lstm import LSTM
 from benchmarks.models.model import Model
 from benchmarks.table import aligned
 from compiler.pipeline import compile_for, triton_target
@@ -37,6 +38,8 @@ MODELS: dict[str, tuple[Model, Count | None]] = {
     "gpt": (GPT(layers=6, width=384, heads=6, context=256, batch=32), Count(385, 5_712_000_000)),
     "gpt2": (GPT(layers=12, width=768, heads=12, context=1024, batch=8, vocabulary=50304), Count(745, 32_069_000_000)),
     "cnn": (ROWS["cnn"], None),
+    "lstm": (LSTM(features=128, hidden=128, layers=2, length=64, classes=10, batch=32), None),
+    "lstm-wide": (ROWS["lstm"], None),
 }
 """Models, and Inductor's counts: PyTorch 2.14, sm_90, default settings, three graphs a step, and the calls of cuBLAS
 and attention counted as one launch each that reads its operands and writes its results."""

@@ -184,7 +184,7 @@ def _inverse(value: Value, chain: Sequence[Node]) -> list[Node] | None:
 
 def _reread(reader: Node, value: Value, copy: Value, chain: list[Node]) -> tuple[list[Value], Graph] | None:
     """Inputs and body of ``reader`` when it reads ``copy`` instead of ``value``; None where it cannot."""
-    if reader.op.kind == "loop":
+    if "loop" in (reader.op.kind, reader.attrs.get("kind")):
         return None
     body = Graph(reader.inner.name)
     inside: dict[Value, Value] = {}

@@ -5,7 +5,7 @@ Bytes are those of a machine with an endless cache: what a kernel reads of its o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from compiler.index import view_chain
@@ -29,13 +29,19 @@ def launch(name: str, nodes: Sequence[Node], partials: Mapping[int, TensorType] 
 
 def compute(nodes: Sequence[Node]) -> str:
     """The type of the operands of products in fused ``nodes``, "" without products."""
-    inner = (n for node in nodes if node.body is not None for n in node.body.nodes)
-    return next((n.inputs[0].dtype.short for n in inner if n.op.is_product or n.op.anchor == "attention"), "")
+    products = (n for n, _ in inside(nodes) if n.op.is_product or n.op.anchor == "attention")
+    return next((n.inputs[0].dtype.short for n in products), "")
 
 
 def flops(node: Node) -> int:
     """Floating-point operations of a fused node."""
-    return sum(n.op.flops(n) for n in node.body.nodes) if node.body is not None else 0
+    return sum(times * n.op.flops(n) for n, times in inside([node]))
+
+
+def inside(nodes: Iterable[Node], times: int = 1) -> Iterator[tuple[Node, int]]:
+    """The ops in kernels, and in loops there, each with how often it runs."""
+    for inner in (n for node in nodes if node.body is not None for n in node.body.nodes):
+        yield from [(inner, times)] if inner.body is None else inside([inner], times * inner.attrs["length"])
 
 
 def combine(name: str, op: str, partial: TensorType, results: Sequence[TensorType], node: Node) -> Launch:

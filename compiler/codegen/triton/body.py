@@ -75,7 +75,7 @@ class Body(body.Body):
         masks = [m for v, m in self.masks.items() if v in roots] + ([guard] if guard else [])
         return f", mask={' & '.join(masks)}" if masks else ""
 
-    def block(self, value: Value, linear: Index, scope: Scope, variables: str, shape: tuple[int, ...]) -> str:
+    def block(self, value: Value, linear: Index, scope: Scope, variables: Iterable[str], shape: tuple[int, ...]) -> str:
         """The name of a block's elements; a literal, or what varies along some of ``variables`` only, is spread."""
         name = self.value(value, linear, scope)
         if name not in self.depends:

@@ -174,8 +174,7 @@ class Task:
 
     def ops(self) -> tuple[str, ...]:
         """The IR ops it computes, views aside."""
-        bodies = [n.body.nodes for n in self.nodes if n.body is not None]
-        inner = [n.op for body in bodies for n in body]
+        inner = [n.op for n, _ in work.inside(self.nodes)]
         return tuple(dict.fromkeys(op.name for op in inner if not (op.is_free or op.checks)))
 
     def places(self) -> tuple[str, ...]:

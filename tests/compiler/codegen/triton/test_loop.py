@@ -1,4 +1,4 @@
-"""Loops on a GPU: launches again and again, at other places in every iteration."""
+"""Loops on a GPU: one kernel, or launches again and again, at other places in every iteration."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,10 +14,13 @@ from compiler.ir.graph import Graph
 from compiler.ir.replay import in_loops
 from compiler.passes.autodiff import autodiff
 from compiler.pipeline import Stages, lowering
-from compiler.plan import Plan
+from compiler.plan import Plan, Repeat
 from genesis import nn, optim
+from genesis.amp import autocast
 from genesis.tensor import Tensor
+from runtime.triton.aot import compile_numbered
 from runtime.triton.interpreter import run_program
+from runtime.triton.machine_code import opcodes, resources, uses_matrix_units
 from runtime.triton.parallel import compile_program
 from tests.compiler.codegen.triton.steps import Step, lowered, record
 from tests.compiler.loops import LOOK_UPS, LOOPS, loop_graph, with_gradients
@@ -51,7 +54,7 @@ def test_a_loop_agrees_with_the_interpreter(worker, name: str, reverse: bool, gr
     assert Plan.from_json(made.to_json()) == made
 
 
-def recurrent(layer: Callable[..., nn.Module], **options: Any) -> Step:
+def recurrent(layer: Callable[..., nn.Module], half: bool = False, **options: Any) -> Step:
     """A recurrent layer of several levels and its gradients, as a user trains it."""
     genesis.manual_seed(0)
     model = layer(5, 6, **options)
@@ -59,7 +62,8 @@ def recurrent(layer: Callable[..., nn.Module], **options: Any) -> Step:
 
     def step(x: Tensor) -> Tensor:
         optimizer.zero_grad()
-        loss = (model(x)[0] ** 2).sum()
+        with autocast(dtype=genesis.bfloat16, enabled=half):
+            loss = (model(x)[0].float() ** 2).sum()
         loss.backward()
         optimizer.step()
         return loss
@@ -67,24 +71,29 @@ def recurrent(layer: Callable[..., nn.Module], **options: Any) -> Step:
     return step, [np.random.default_rng(0).standard_normal((4, 3, 5)).astype(np.float32)]
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        recurrent(nn.RNN, nonlinearity="relu"),
-        recurrent(nn.GRU, bidirectional=True),
-        recurrent(nn.LSTM, num_layers=2, dropout=0.5),
-    ],
-    ids=["rnn", "gru, both ways", "lstm of two levels, dropout"],
-)
-def test_recurrent_layers_train(worker, step: Step) -> None:
-    graph, arrays = record(*step)
+LAYERS = [
+    (nn.RNN, {"nonlinearity": "relu"}),
+    (nn.GRU, {"bidirectional": True}),
+    (nn.LSTM, {"num_layers": 2, "dropout": 0.5}),
+]
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize(("layer", "options"), LAYERS, ids=["rnn", "gru, both ways", "lstm of two levels, dropout"])
+def test_recurrent_layers_train(worker, layer: Callable[..., nn.Module], options: dict[str, Any], half: bool) -> None:
+    """In 16 bits each loop, forward and backward, is one launch."""
+    graph, arrays = record(*recurrent(layer, half, **options))
     fused = lowered(graph)
     expected, states = interpret(fused, arrays)
-    outputs, after = worker.submit(outputs_and_arrays, emit(fused), arrays).result()
-    np.testing.assert_allclose(outputs[0], expected[0], rtol=1e-5)
+    made = emit(fused)
+    assert any(isinstance(step, Repeat) for step in made.steps) != half
+    assert ("Not one kernel" in made.source) != half
+    outputs, after = worker.submit(outputs_and_arrays, made, arrays).result()
+    tolerance = 2e-2 if half else 1e-4
+    assert_same(outputs[0], expected[0], tolerance, tolerance)
     assert fused.updates
     for update, reference in zip(fused.updates, states, strict=True):
-        assert_same(after[fused.inputs().index(update.state)], reference, 1e-4, 1e-4)
+        assert_same(after[fused.inputs().index(update.state)], reference, tolerance, tolerance)
 
 
 def outputs_and_arrays(made: Plan, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -152,6 +161,78 @@ def state_left(made: Plan, arrays: list[np.ndarray]) -> np.ndarray:
     return arrays[0]
 
 
+BESIDE = """
+  input %h: f32[20,H]
+  input %n: i64[]
+  input %xs: bf16[4,20,X]
+  input %w: f32[K,H]
+  %0: f32[20,H], %1: i64[], %2: f32[4,20,H], %3: bf16[4,20,K] = loop(%h, %n, %xs, %w)
+  {length=4, carries=2, sequences=1} @body {
+    input %h: f32[20,H]
+    input %n: i64[]
+    input %x: bf16[20,X]
+    input %w: f32[K,H]
+    %one: i64[] = constant() {value=1, dtype=i64}
+    %0: bf16[20,H] = cast(%h) {to=bf16}
+    %1: bf16[20,K] = concat(%x, %0) {axis=1}
+    %2: bf16[K,H] = cast(%w) {to=bf16}
+    %3: bf16[20,H] = dot(%1, %2)
+    %4: f32[20,H] = cast(%3) {to=f32}
+    %5: f32[20,H] = tanh(%4)
+    %6: i64[] = add(%n, %one)
+    return %5, %6, %h, %1
+  }
+  return %0, %1, %2, %3
+"""
+"""A cell that multiplies an input beside its state, and counts."""
+
+
+def beside(old: str = "", new: str = "", x: int = 3, h: int = 6) -> Graph:
+    """:data:`BESIDE` with ``new`` for ``old``, an input of ``x`` elements and a state of ``h``."""
+    text = BESIDE.replace(old, new) if old else BESIDE
+    return read(text.replace("X]", f"{x}]").replace("H]", f"{h}]").replace("K", str(x + h)))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_rows_in_two_programs(worker, reverse: bool) -> None:
+    """Of twenty rows, blocks of sixteen; nine places along k and six columns are no power of two either."""
+    graph = beside("sequences=1", "sequences=1, reverse=true") if reverse else beside()
+    made = program(graph)
+    assert made.steps == made.launches
+    launch = made.launches[-1]
+    assert (launch.kind, launch.grid, launch.compute) == ("loop", (2, 1, 1), "bf16")
+    assert launch.flops >= 4 * 2 * 20 * 9 * 6
+    arrays = draw_inputs(graph)
+    results = worker.submit(run_program, made, arrays).result()
+    for actual, wanted in zip(results, interpret(graph, arrays)[0], strict=True):
+        assert_same(actual, wanted, 2e-2, 2e-2, made.source)
+
+
+TANH = "%5: f32[20,H] = tanh(%4)"
+ROW_3 = "%s: f32[1,H] = slice(%h) {start=[3,0], stop=[4,6], step=[1,1]}\n%5: f32[20,H] = add(%4, %s)"
+
+UNFIT = {
+    "a product in f32, which tensor cores do not have": ("bf16", "f32"),
+    "an element of a carry f32[20,6] needs another one of the iteration before": (TANH, ROW_3),
+    "cumsum in it": (TANH, "%5: f32[20,H] = cumsum(%4) {axis=1}"),
+}
+
+
+@pytest.mark.parametrize("reason", UNFIT)
+def test_a_loop_that_is_not_one_kernel_says_why(reason: str) -> None:
+    made = program(beside(*UNFIT[reason]))
+    assert any(isinstance(step, Repeat) for step in made.steps)
+    assert f"launch kernels of their own: {reason}." in made.source.replace("\n# ", " ")
+
+
+@pytest.mark.parametrize(("target", "widest"), [("sm_80", 128), ("sm_90", 128), ("gfx942", 64)])
+def test_weights_that_do_not_fit_are_read_by_launches(target: str, widest: int) -> None:
+    """The weights are two squares of ``widest`` elements of two bytes."""
+    for width in (widest, widest + 1):
+        steps = program(beside(x=width, h=width), target).steps
+        assert any(isinstance(step, Repeat) for step in steps) == (width > widest)
+
+
 def test_the_record_of_a_loop_does_not_grow_with_its_length() -> None:
     short, long = (
         program(
@@ -161,19 +242,31 @@ def test_the_record_of_a_loop_does_not_grow_with_its_length() -> None:
           %0: f32[8], %1: f32[{n},8] = loop(%h, %xs) {{length={n}, carries=1, sequences=1}} @body {{
             input %h: f32[8]
             input %x: f32[8]
-            %0: f32[8] = mul(%h, %x)
-            return %0, %0
+            %0: f32[8] = cumsum(%x) {{axis=0}}
+            %1: f32[8] = mul(%h, %0)
+            return %1, %1
           }}
           return %1
         """)
         )
         for n in (4, 400)
     )
-    assert len(long.launches) == 400 and len(long.steps) == len(short.steps)
+    assert len(long.launches) == 800 and len(long.steps) == len(short.steps)
     assert len(long.to_json()) < len(short.to_json()) + 100
 
 
-@pytest.mark.parametrize("target", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("target", ["sm_80", "sm_90", "gfx942"])
 def test_the_kernels_of_a_loop_become_machine_code(target: str) -> None:
-    made = program(with_gradients(loop_graph("cell")), target)
+    """They multiply on tensor cores, and keep all in registers and shared memory."""
+    made = program(with_gradients(beside()), target)
+    numbers = [i for i, kernel in enumerate(made.kernels) if kernel.name.startswith("loop")]
+    assert len(numbers) == 2, "forward and backward"
+    for number in numbers:
+        kernel = compile_numbered(made, number)
+        assert uses_matrix_units(opcodes(kernel)), kernel.name
+        assert not resources(kernel).spill_bytes, kernel.name
+
+
+def test_the_kernels_of_launches_in_a_loop_become_machine_code() -> None:
+    made = program(with_gradients(loop_graph("cell")))
     assert len(compile_program(made)) == len(made.kernels)
