@@ -76,7 +76,6 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
 KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
     const {ctype} *o, const float *lse, const {ctype} *do_,
     {ctype} *restrict dq, {ctype} *restrict dk, {ctype} *restrict dv) {{
-  (void)pool;
   float *const own = (float *)scratch + (long)tid * {buffers.size};
 {indented(buffers.lines, 1)}
   for (long bh = {heads}L * tid / nt; bh < {heads}L * (tid + 1) / nt; ++bh) {{

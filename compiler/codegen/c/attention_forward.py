@@ -75,7 +75,6 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
 {title(spec, "attention")}
 KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
     {ctype} *restrict o, float *restrict lse) {{
-  (void)pool;
   float *const own = (float *)scratch + (long)tid * {buffers.size};
 {indented(buffers.lines, 1)}
   /* Of a row: its largest score, what is subtracted from all, the sum of the exponentials. */

@@ -41,8 +41,8 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
         windows[0][2], windows[1][2], windows[2][2], out_strides,
         attention_scale(attrs["scale"], dim), attrs["causal"], mask, attrs["dropout"], attrs["index"],
     )  # fmt: skip
-    middle = list(windows[extra:])
-    ins = [("in", i, offset) for i, offset, _ in windows[:3]] + [("in", i, offset) for i, offset, _ in middle]
+    # The templates take the mask and the random state, which the op has last, behind q, k and v.
+    ins = [("in", i, offset) for i, offset, _ in (*windows[:3], *windows[extra:], *windows[3:extra])]
     outs = [("out", i, 0) for i in range(len(graph.outputs))]
     if backward:
         packed = graph.outputs[0].producer
@@ -53,10 +53,10 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
             outs = [("out", 0, offset) for offset, _ in places]
             grads = [strides for _, strides in places]
         whole = AttentionGradSpec("NAME", spec, windows[5][2], *grads)
-        text = backward_kernel(isa, whole)
-        ins += [("in", i, offset) for i, offset, _ in windows[3:6]]
-        return _team(isa, text, ins + outs, whole)
-    return _team(isa, forward_kernel(isa, spec), ins + outs, spec)
+        text, micro, private = backward_kernel(isa, whole), whole.micro_kernels(isa), scratch_bytes(isa, whole, 1)
+    else:
+        text, micro, private = forward_kernel(isa, spec), spec.micro_kernels(isa), scratch_bytes(isa, spec, 1)
+    return TeamKernel(text, ins + outs, micro, 0, private)
 
 
 def _packed_gradients(op: Node, concat: Node) -> list[tuple[int, tuple[int, int, int, int]]]:
@@ -69,16 +69,6 @@ def _packed_gradients(op: Node, concat: Node) -> list[tuple[int, tuple[int, int,
         assert place is not None, "fuse packs only what stands in strides"
         found.append((place[0], _four(root, place[1])))
     return found
-
-
-def _team(
-    isa: Isa,
-    text: str,
-    pointers: list[tuple[str, int, int]],
-    spec: AttentionSpec | AttentionGradSpec,
-) -> TeamKernel:
-    private = scratch_bytes(isa, spec, 1)
-    return TeamKernel(text, pointers, spec.micro_kernels(isa), 0, private)
 
 
 def _four(value: Value, strides: tuple[int, ...]) -> tuple[int, int, int, int]:

@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from math import lcm
 
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import C_TYPE, FROM_F32, TO_F32, MicroKernels, Pack, Tile, address, times
+from compiler.codegen.c.tiles import (
+    C_TYPE,
+    FROM_F32,
+    TO_F32,
+    Factors,
+    MicroKernels,
+    Pack,
+    Tile,
+    address,
+    order_of,
+    times,
+)  # fmt: skip
 from compiler.codegen.sizes import ceil_div, round_up
 
 Strides = tuple[int, int, int, int]
@@ -109,7 +120,7 @@ class Buffers:
         return 4 * self.size
 
 
-class Layout:
+class Layout(Factors):
     """Tile sizes, packed operands and buffers for one attention.
 
     Rows of D enter products in three ways: as left side, whose rows go through f32 as they are and as panels of `mr`
@@ -117,26 +128,21 @@ class Layout:
     """
 
     def __init__(self, isa: Isa, spec: AttentionSpec):
-        self.isa, self.spec = isa, spec
+        super().__init__(spec.dtype, isa)
+        self.spec = spec
         self.mr, self.nr = isa.mr, isa.nr
-        self.pairs = spec.dtype == "bf16" and isa.bf16_dot
-        self.element = "uint32_t" if self.pairs else "float"
         self.rows = _GROUP * self.mr
         self.folds = ceil_div(self.mr, isa.lanes) * isa.lanes  # rows that are reduced together
         self.width = ceil_div(spec.dim, isa.lanes) * isa.lanes  # a row of D, padded to vectors
-        self.depth = self.half(spec.dim)
+        self.dim_depth = self.depth(spec.dim)
         self.key_panels = ceil_div(spec.keys, self.nr)
-        self.key_panel = self.depth * self.nr + 16
+        self.key_panel = self.dim_depth * self.nr + 16
         unit = lcm(self.rows, self.nr)
         self.key_block = max(_KEYS // unit, 1) * unit
         self.half_panel = spec.causal and self.nr == 2 * isa.lanes
-        self.left_panel = self.depth * self.mr + 16 if self.pairs else self.mr * self.width
+        self.left_panel = self.dim_depth * self.mr + 16 if self.pairs else self.mr * self.width
         self.left_kind, self.left_stride = ("pairs", self.mr) if self.pairs else ("rows", self.width)
         self.rows_kind, self.columns_kind = ("row_pairs", "pairs") if self.pairs else ("rows", "columns")
-
-    def half(self, length: int) -> int:
-        """Elements of a packed operand along k: pairs are one."""
-        return ceil_div(length, 2) if self.pairs else length
 
     def halved(self, length: str) -> str:
         return f"({length} + 1) / 2" if self.pairs else length
@@ -150,8 +156,7 @@ class Layout:
 
     def _pack(self, width: int, across: int, along: int) -> Pack:
         """The function for panels of an operand with these strides across the panel and along k."""
-        order = "rows" if along == 1 else "columns" if across == 1 else "strided"
-        return Pack(width, self.spec.dtype, order, "pairs" if self.pairs else "f32")
+        return Pack(width, self.spec.dtype, order_of(across, along), self.form if self.pairs else "f32")
 
     def pack_left(self, strides: Strides) -> Pack:
         return self._pack(self.mr, strides[2], strides[3]) if self.pairs else self.pack_right(strides)
@@ -211,7 +216,7 @@ class Layout:
 
         def tiles(p: str, vectors: int) -> list[str]:
             calls = [
-                f"{self.depth}, {left}, {self.left_stride}, {keys} + {p} * {self.key_panel}, {self.nr}, "
+                f"{self.dim_depth}, {left}, {self.left_stride}, {keys} + {p} * {self.key_panel}, {self.nr}, "
                 f"{target.format(f'{p} * {self.nr}')}, {self.row_stride}, 0"
                 for left, keys, target in products
             ]
@@ -254,7 +259,7 @@ class Layout:
         spec, buffers = self.spec, Buffers()
         self.row_stride = self.key_panels * self.nr + 16
         buffers.add("keys", self.key_panels * self.key_panel, self.element)
-        buffers.add("values", self.half(spec.keys) * self.width, self.element)
+        buffers.add("values", self.depth(spec.keys) * self.width, self.element)
         buffers.add("queries", self.left_panel, self.element)
         buffers.add("scores", self.mr * self.row_stride)
         if self.pairs:
@@ -269,9 +274,9 @@ class Layout:
         self.row_stride = round_up(min(self.key_block, spec.keys), self.nr) + 16
         buffers.add("keys", self.key_panels * self.key_panel, self.element)
         buffers.add("values", self.key_panels * self.key_panel, self.element)
-        buffers.add("key_rows", self.half(spec.keys) * self.width, self.element)
-        buffers.add("queries", self.half(self.rows) * self.width, self.element)
-        buffers.add("grads", self.half(self.rows) * self.width, self.element)
+        buffers.add("key_rows", self.depth(spec.keys) * self.width, self.element)
+        buffers.add("queries", self.depth(self.rows) * self.width, self.element)
+        buffers.add("grads", self.depth(self.rows) * self.width, self.element)
         if self.pairs:
             buffers.add("query_panels", _GROUP * self.left_panel, self.element)
             buffers.add("grad_panels", _GROUP * self.left_panel, self.element)

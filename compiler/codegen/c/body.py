@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from compiler.codegen import body
+from compiler.codegen.c import names
 from compiler.codegen.c.spelling import COMPUTE, NARROW, STORAGE, index_text, literal, spell
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.indices import bracketed
 from compiler.index import Index
 from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.op import OPS
 from compiler.ir.types import DType, f64, i64
 from compiler.ops.structure import is_constant
 
@@ -49,23 +53,28 @@ class Body(body.Body):
     """The expressions of one body graph.
 
     Values that a loop has produced before (reductions, row buffers) are put into a scope's ``known`` under
-    ``(value, index)``. ``run`` is what the loop being written goes through, if that is known. The first check has the
-    number ``check_base``.
+    ``(value, index)``. ``run`` is what the loop being written goes through, if that is known. ``aliases`` are results
+    that overwrite an input. Checks are called ``CHECK0``, ``CHECK1``, ... until their numbers in the step are known.
     """
 
     divide = "/"
     zero_outside = True
     run: Run | None = None
 
-    def __init__(self, graph: Graph, check_base: int = 0) -> None:
+    def __init__(self, graph: Graph, aliases: Mapping[int, int] = MappingProxyType({})) -> None:
         super().__init__(graph)
-        self.check_base = check_base
+        self.aliases = aliases
         self.count = 0
 
+    def target(self, i: int) -> str:
+        """Where result ``i`` is written."""
+        return names.operand(self.aliases[i]) if i in self.aliases else names.result(i)
+
     def fresh(self, prefix: str) -> str:
-        """The next number behind a letter: ``in`` for conditions, ``t`` for other values."""
+        """The next number behind a reduction's name, ``u`` for uniforms, ``in`` for conditions, ``t`` for the rest."""
         self.count += 1
-        letters = prefix if prefix in ("m", "u") else "in" if prefix == "inside" else "t"
+        is_total = prefix in OPS and OPS[prefix].kind == "reduce"
+        letters = prefix if is_total or prefix == "u" else "in" if prefix == "inside" else "t"
         return f"{letters}{self.count}"
 
     # Spelling
@@ -103,10 +112,9 @@ class Body(body.Body):
         return text
 
     def checked(self, node: Node, number: int, operand: str, linear: Index, scope: body.Scope) -> str:
-        number, element = self.check_base + number, index_text(linear)
         if node.attrs.get("size") is None:
-            return f"gen_divisor(status, {number}, {operand}, {element})"
-        return f"gen_bounded(status, {number}, {operand}, {node.attrs['size']}, {element})"
+            return f"gen_divisor(status, CHECK{number}, {operand}, {index_text(linear)})"
+        return f"gen_bounded(status, CHECK{number}, {operand}, {node.attrs['size']}, {index_text(linear)})"
 
     def stored(self, value: Value, expression: str) -> str:
         """What is written to memory for ``expression``."""
@@ -121,6 +129,13 @@ class Body(body.Body):
         assert node is not None
         text = self.exact(node, linear, scope)
         return self.stored(value, text if text in self.defined else scope.define("float", self.fresh("t"), text))
+
+    def know_sum(self, product: Node, place: Index, scope: Scope) -> None:
+        """Element ``place`` of ``product`` is ``acc``, rounded to its type."""
+        text, dtype = "acc", product.output.dtype
+        if dtype.is_half:
+            text = scope.define("float", self.fresh("t"), f"round_{dtype.short}(acc)")
+        scope.known[product.output, place] = text
 
     # Random numbers
 

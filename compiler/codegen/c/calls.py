@@ -17,6 +17,7 @@ from compiler.ir.types import TensorType, f32
 from compiler.memory import Lifetime
 from compiler.placement import BodyPlacement, Move, Placement
 from compiler.places import Place, buffers_of
+from compiler.plan import Launch
 
 
 class Frame(schedule.Frame):
@@ -53,7 +54,19 @@ class Frame(schedule.Frame):
             source, target = (self.pointers.pointer(p, move.value.type) for p in (move.source, move.target))
             access = Access(buffers_of([move.source]), buffers_of([move.target]))
             line = f"memcpy({target}, {source}, {move.value.type.nbytes});"
-            self.items.append(Statements(access, alone=True, launch=work.copy(move.value), lines=[line]))
+            self._add([], access, work.copy(move.value), [line], alone=True)
+
+    def _add(
+        self,
+        nodes: Sequence[Node],
+        access: Access,
+        launch: Launch,
+        lines: list[str],
+        alone: bool = False,
+        checked: bool = False,
+        table: Table | None = None,
+    ) -> None:
+        self.items.append(Statements(access, alone, checked, launch=launch, lines=lines, table=table, nodes=nodes))
 
     def _table_call(self, i: int, run: list[Node], kernels: list[LoopKernel], name: str) -> None:
         """One kernel over several tensors."""
@@ -72,10 +85,7 @@ class Frame(schedule.Frame):
         if first.single:
             lines = [f"for (long m = FROM({len(run)}, 1); m < TO({len(run)}, 1); m++)", f"  {name}({arguments});"]
         lines = lines if first.single else [*cut.arrays(), *lines]
-        launch = work.launch(name, run, kinds)
-        self.items.append(
-            Statements(self._access(run, first, partials), launch=launch, nodes=run, lines=lines, table=table)
-        )
+        self._add(run, self._access(run, first, partials), work.launch(name, run, kinds), lines, table=table)
         if pieces:
             for sink in first.sinks:
                 self._table_combine(sink, partials[sink.output], kinds[sink.output], run, pieces)
@@ -91,9 +101,7 @@ class Frame(schedule.Frame):
             f"  {combine}(0, 1, {partial} + {begin}, {end} - {begin}, 1, {table.pointer(0)});",
         ]
         launch = work.combine(combine, sink.op, kind, [v.type for v in results], run[-1])
-        self.items.append(
-            Statements(Access({part}, self.buffers(results)), launch=launch, nodes=run, lines=lines, table=table)
-        )
+        self._add(run, Access({part}, self.buffers(results)), launch, lines, table=table)
 
     def _table(self, name: str, rows: Sequence[Sequence[Value]]) -> Table:
         """``rows``: the values of each tensor."""
@@ -105,10 +113,10 @@ class Frame(schedule.Frame):
         pointer = self.pointers.pointer(self.places[value], value.type)
         return f"{pointer} + {offset}" if offset else pointer
 
-    def _operand(self, node: Node, what: tuple[str, int], partials: Mapping[int, int]) -> str:
+    def _operand(self, node: Node, what: tuple[str, int], partials: Mapping[int, int], offset: int = 0) -> str:
         kind, i = what
         if kind in ("in", "out"):
-            return self._pointer(_value(node, what))
+            return self._pointer(_value(node, what), offset)
         if kind == "partial":
             return self.pointers.name(partials[i])
         return kind
@@ -116,14 +124,7 @@ class Frame(schedule.Frame):
     def _team_call(self, i: int, node: Node, kernel: TeamKernel, name: str) -> None:
         kinds = _partial_types(kernel)
         partials = self._partials(i, kinds)
-        arguments = []
-        for kind, k, offset in kernel.pointers:
-            if kind == "status":
-                arguments.append("status")
-            elif kind == "partial":
-                arguments.append(self.pointers.name(partials[k]))
-            else:
-                arguments.append(self._pointer((node.inputs if kind == "in" else node.outputs)[k], offset))
+        arguments = [self._operand(node, (kind, k), partials, offset) for kind, k, offset in kernel.pointers]
         access = self._access([node], kernel, partials)
         if kernel.packed_bytes:
             packed = self._pack(i, node, kernel, name, arguments[1])
@@ -133,8 +134,7 @@ class Frame(schedule.Frame):
             access.writes.add(SCRATCH)
         self._own_rows(node, kernel, access)
         line = f"{name}(pool, tid, nt, scratch, {', '.join(arguments)});"
-        launch = work.launch(name, [node], kinds)
-        self.items.append(Statements(access, checked=bool(kernel.checks), launch=launch, nodes=[node], lines=[line]))
+        self._add([node], access, work.launch(name, [node], kinds), [line], checked=bool(kernel.checks))
         self._combine(node, kernel, kinds, partials)
 
     def _pack(self, i: int, node: Node, kernel: TeamKernel, name: str, operand: str) -> int:
@@ -171,8 +171,8 @@ class Frame(schedule.Frame):
             direct = [("out", k) if kind == "partial" else (kind, k) for kind, k in kernel.operands]
             arguments = ", ".join("0" if x[0] == "chunk" else self._operand(node, x, {}) for x in direct)
             line = f"{name}(0, {kernel.total}, {arguments});"
-            access, launch = Access(self.buffers(node.inputs), self.buffers(node.outputs)), work.launch(name, [node])
-            self.items.append(Statements(access, True, checked, launch=launch, nodes=[node], lines=[line]))
+            access = Access(self.buffers(node.inputs), self.buffers(node.outputs))
+            self._add([node], access, work.launch(name, [node]), [line], alone=True, checked=checked)
             return
         kinds = _partial_types(kernel)
         partials = self._partials(i, kinds)
@@ -182,11 +182,8 @@ class Frame(schedule.Frame):
         if kernel.sinks:
             ranges = f"chunk * {kernel.chunk}, LEAST({kernel.total}, (chunk + 1) * {kernel.chunk})"
             ranges = ranges if kernel.chunk > 1 else "chunk, chunk + 1"
-            line = (
-                f"for (long chunk = FROM({kernel.chunks}, 1); chunk < TO({kernel.chunks}, 1); chunk++)\n"
-                f"    {name}({ranges}, {arguments});"
-            )
-            self.items.append(Statements(access, checked=checked, launch=launch, nodes=[node], lines=[line]))
+            loop = f"for (long chunk = FROM({kernel.chunks}, 1); chunk < TO({kernel.chunks}, 1); chunk++)"
+            self._add([node], access, launch, [loop, f"  {name}({ranges}, {arguments});"], checked=checked)
             self._combine(node, kernel, kinds, partials)
             return
         alone = kernel.total <= kernel.grain
@@ -194,7 +191,7 @@ class Frame(schedule.Frame):
         line = f"{name}({share}{arguments});"
         if not alone:
             self._own_rows(node, kernel, access)
-        self.items.append(Statements(access, alone, checked, launch=launch, nodes=[node], lines=[line]))
+        self._add([node], access, launch, [line], alone, checked)
 
     def _partials(self, i: int, kinds: Mapping[int, TensorType]) -> dict[int, int]:
         """The buffers of the partial results that stand for outputs."""
@@ -218,7 +215,7 @@ class Frame(schedule.Frame):
             line = f"{name}({_share(sink.width, 16, alone)}, {rest});"
             launch = work.combine(name, sink.op, kinds[sink.output], [result.type], node)
             access = Access({part}, self.buffers([result]))
-            self.items.append(Statements(access, alone, launch=launch, nodes=[node], lines=[line]))
+            self._add([node], access, launch, [line], alone)
 
 
 def _share(total: int, grain: int, alone: bool) -> str:

@@ -13,9 +13,9 @@ from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
 
 
-def concat_kernel(node: Node, check_base: int) -> LoopKernel:
+def concat_kernel(node: Node) -> LoopKernel:
     """``concat``: each part copied to its place; ``slice_scatter``: the base copied, then the part over it."""
-    join_node, body = only_op(node), Body(node.inner, check_base)
+    join_node, body = only_op(node), Body(node.inner)
     value = join_node.output
     out = Writer(2)
     if join_node.op.reads == "parts":
@@ -69,7 +69,7 @@ def _scatter_row(body: Body, out: Writer, scatter: Node, part: Value, width: int
     coordinates = split(Index.of(column), part.shape[1:])
     moved = [(c * s).shifted(a) for c, a, s in zip(coordinates, start[1:], step[1:], strict=True)]
     place = join(moved, scatter.output.shape[1:])
-    inner.out(f"o0[{width} * r + {index_text(place)}] = {body.stored(scatter.output, text)};")
+    inner.out(f"o0[r * {width} + {index_text(place)}] = {body.stored(scatter.output, text)};")
     out(f"const long q = (r - {start[0]}) / {step[0]};")
     with out.block(f"if (q >= 0 && q < {part.shape[0]} && q * {step[0]} + {start[0]} == r)"):
         out.extend(outer.out)

@@ -18,14 +18,12 @@ from compiler.ir.graph import Node, Value
 from compiler.ir.types import bf16, f16, f32
 
 
-def contract_kernel(
-    isa: Isa, node: Node, aliases: dict[int, int], check_base: int, fixed: frozenset[int] = frozenset()
-) -> TeamKernel | LoopKernel:
+def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], fixed: frozenset[int]) -> TeamKernel | LoopKernel:
     """A matrix product with everything fused behind it; operands in ``fixed`` are the same in many runs."""
     graph = node.inner
     dot = next(n for n in graph.nodes if n.op.kind == "contract")
     if dot.inputs[0].dtype not in (f32, bf16, f16):
-        return _plain_product(node, dot, aliases, check_base)
+        return _plain_product(node, dot, aliases)
     params = graph.inputs()
     windows = [matrix_strides(v, casts=True) for v in dot.inputs]
     roots = []
@@ -34,7 +32,7 @@ def contract_kernel(
         roots.append(window)
     *batch, m, k = dot.inputs[0].shape
     n = dot.inputs[1].shape[-1]
-    body = Body(graph, check_base)
+    body = Body(graph, aliases)
     coordinates = [f"b{d}" for d in range(len(batch))]
     place, first_place = (
         join(
@@ -46,10 +44,7 @@ def contract_kernel(
     out, ahead = Writer(), Writer()
     inner = Scope(out)
     body.run = Run(place, first_place, "j - j0", "width", Scope(ahead))
-    acc = "acc"
-    if dot.output.dtype.is_half:
-        acc = f"round_{dot.output.dtype.short}(acc)"
-    inner.known[dot.output, place] = acc
+    body.know_sum(dot, place, inner)
     sums = {i: found.inputs[0] for i, v in enumerate(graph.outputs) if (found := reduction_of(v)) is not None}
     terms = {i: (names.partial(i), body.value(value, place, inner)) for i, value in sums.items()}
     by_column = {i for i in sums if graph.outputs[i].type.size > 1}
@@ -58,13 +53,12 @@ def contract_kernel(
     texts = {i: body.to_store(v, place, inner) for i, v in enumerate(graph.outputs) if i not in sums}
     result = next((i for i, text in texts.items() if text == "acc" and i not in aliases), None)
     for i, text in texts.items():
-        target = names.target(i, aliases)
         if i != result:
-            out(f"{target}[{index_text(place)}] = {text};")
+            out(f"{body.target(i)}[{index_text(place)}] = {text};")
     streams = [(names.operand(i), v.dtype.itemsize) for i, v in enumerate(params) if (v, place) in body.loaded]
     streams += [(names.result(i), graph.outputs[i].dtype.itemsize) for i in texts if i not in aliases]
     skip = set(range(len(params))).difference(body.used)
-    parameters, operands = parameters_of(params, graph.outputs, aliases, skip, sums, checked=bool(body.checks))
+    parameters, operands = parameters_of(body, skip, sums)
     first = [("in", params.index(root), offset) for root, offset, _ in roots]
     factors = [Operand(root.dtype.short, strides) for root, _, strides in roots]
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
@@ -94,10 +88,10 @@ def _row_by_row(root: Value, offset: int, strides: tuple[int, ...], m: int, k: i
     return row * m == root.type.size and offset + (k - 1) * column < row
 
 
-def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: int) -> LoopKernel:
+def _plain_product(node: Node, dot: Node, aliases: dict[int, int]) -> LoopKernel:
     """A product of f64 or integer matrices: three loops."""
     graph = node.inner
-    body = Body(graph, check_base)
+    body = Body(graph, aliases)
     *batch, m, k = dot.inputs[0].shape
     n = dot.inputs[1].shape[-1]
     rows = prod(batch) * m
@@ -112,11 +106,11 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int], check_base: i
     after.known[dot.output, place] = "acc"
     texts = [body.to_store(value, place, after) for value in graph.outputs]  # a result may overwrite an operand
     for i, text in enumerate(texts):
-        after.out(f"{names.target(i, aliases)}[{index_text(place)}] = {text};")
+        after.out(f"{body.target(i)}[{index_text(place)}] = {text};")
     out = Writer(1)
     with out.block("for (long r = begin; r < end; r++)"), out.block(f"for (long c = 0; c < {n}; c++)"):
         out(f"{COMPUTE[dot.output.dtype]} acc = 0;")
         with out.block(f"for (long k = 0; k < {k}; k++)"):
             out.extend(scope.out)
         out.extend(after.out)
-    return range_kernel(body, out, rows, 1, aliases)
+    return range_kernel(body, out, rows)

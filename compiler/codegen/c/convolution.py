@@ -7,12 +7,11 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import TeamKernel, parameters_of
 from compiler.codegen.c.spelling import index_text
-from compiler.codegen.c.tiles import C_TYPE, MicroKernels, Pack, Tile, own_scratch
+from compiler.codegen.c.tiles import C_TYPE, Factors, MicroKernels, Pack, Tile, own_scratch
 from compiler.codegen.c.windows import Windows
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.sizes import ceil_div, round_up
@@ -49,13 +48,12 @@ class ConvolutionSpec:
     gradient: bool
 
 
-class _Plan:
+class _Plan(Factors):
     """What is decided from the shapes; ``rows`` x ``columns`` is one product, cut into tiles."""
 
     def __init__(self, isa: Isa, spec: ConvolutionSpec, rows: int, columns: int) -> None:
-        self.isa, self.spec, self.windows = isa, spec, spec.windows
-        self.pairs = spec.windows.staged == "bf16"
-        self.form = "pairs" if self.pairs else "rounded" if spec.compute == "bf16" else "f32"
+        super().__init__(spec.compute, isa)
+        self.spec, self.windows = spec, spec.windows
         self.rows, self.columns = rows, columns
         self.row_panels = ceil_div(rows, isa.mr)
         self.mr = ceil_div(rows, self.row_panels)
@@ -83,14 +81,6 @@ class _Plan:
     def micro_kernels(self) -> MicroKernels:
         """The shared functions that the kernel calls."""
         return MicroKernels(self.tiles, frozenset({self.pack}))
-
-    def depth(self, k: int) -> int:
-        """Elements of a panel along k: pairs of bf16 are one."""
-        return ceil_div(k, 2) if self.pairs else k
-
-    @property
-    def element(self) -> str:
-        return "uint32_t" if self.pairs else "float"
 
     @property
     def stage_bytes(self) -> int:
@@ -197,39 +187,39 @@ class _Forward(_Plan):
             )
         out("if (nt > 1) pool->barrier(pool, nt);")
         items = spec.images * spec.groups * self.blocks
-        out("long staged = -1;")
-        out.open(f"for (long item = {items}L * tid / nt; item < {items}L * (tid + 1) / nt; ++item)")
+        item, first, end, panel = "n" if spec.groups == 1 else "source", "0", str(self.column_panels), "q"
+        source, whole = item, self.columns % self.nr == 0
         if self.blocks > 1:
-            out(f"const long source = item / {self.blocks}, q0 = item % {self.blocks} * {self.block};")
+            item, first, end, panel = "item", "q0", "q1", "(q - q0)"
+            out("long staged = -1;")
+        out.open(f"for (long {item} = {items}L * tid / nt; {item} < {items}L * (tid + 1) / nt; ++{item})")
+        if self.blocks > 1:
+            out(f"const long {source} = item / {self.blocks}, q0 = item % {self.blocks} * {self.block};")
             out(f"const long q1 = LEAST({self.column_panels}, q0 + {self.block});")
+        if spec.groups > 1:
+            out(f"const long n = source / {spec.groups}, group = source % {spec.groups};")
+        stage = f"NAME_stage(stage, x + {source} * {windows.channels * prod(windows.image)}, {windows.channels});"
+        if self.blocks > 1:
+            out(f"if (staged != {source}) {stage}")
+            out(f"staged = {source};")
         else:
-            out(f"const long source = item, q0 = 0, q1 = {self.column_panels};")
-        self._indices(out)
-        with out.block("if (staged != source)"):
-            out(f"NAME_stage(stage, x + source * {windows.channels * prod(windows.image)}, {windows.channels});")
-            out("staged = source;")
-        with out.block("for (long q = q0; q < q1; ++q)"):
-            out(f"const long count = NAME_runs(runs, q * {self.nr}, LEAST({self.columns}, (q + 1) * {self.nr}));")
+            out(stage)
+        with out.block(f"for (long q = {first}; q < {end}; ++q)"):
+            last = f"(q + 1) * {self.nr}" if whole else f"LEAST({self.columns}, (q + 1) * {self.nr})"
+            out(f"const long count = NAME_runs(runs, q * {self.nr}, {last});")
             copy = "window_pairs" if self.pairs else "window_rows_f32"
-            out(f"{copy}(panels + (q - q0) * {self.panel}, {self.ldb}, {self.k}, stage, at, runs, count);")
+            out(f"{copy}(panels + {panel} * {self.panel}, {self.ldb}, {self.k}, stage, at, runs, count);")
         out.open(f"for (long p = 0; p < {self.row_panels}; ++p)")
         out(f"const long i0 = p * {self.mr}, rows = {self.row_count()};")
         row_panel = f"(group * {self.row_panels} + p)" if spec.groups > 1 else "p"
         out(f"const {self.element} *a = packed + {row_panel} * {self.weight_panel};")
-        out.open("for (long q = q0; q < q1; ++q)")
+        out.open(f"for (long q = {first}; q < {end}; ++q)")
         out(f"const long j0 = q * {self.nr};")
-        out(f"const {self.element} *b = panels + (q - q0) * {self.panel};")
+        out(f"const {self.element} *b = panels + {panel} * {self.panel};")
         self._panel(out)
         for _ in range(4):
             out.close()
         return helpers + out.text()
-
-    def _indices(self, out: Writer) -> None:
-        groups = self.spec.groups
-        if groups == 1:
-            out("const long n = source;")
-        else:
-            out(f"const long n = source / {groups}, group = source % {groups};")
 
     def _panel(self, out: Writer) -> None:
         """The tile of row panel ``p`` and column panel ``q``, and its epilogue."""
@@ -238,9 +228,7 @@ class _Forward(_Plan):
         widths += [(self.last_vectors, ragged)] if ragged else []
         for number, (vectors, width) in enumerate(widths):
             if len(widths) > 1:
-                if number:
-                    out.depth -= 1
-                out.open("} else" if number else f"if (q < {self.column_panels - 1})")
+                out.otherwise() if number else out.open(f"if (q < {self.column_panels - 1})")
             self.tile(out, vectors, f"{self.depth(self.k)}, a, {self.mr}, b, {self.ldb}, tile, {self.nr}, 0")
             with out.block("for (long row = 0; row < rows; ++row)"):
                 out(f"const long i = {f'group * {self.rows} + ' if self.spec.groups > 1 else ''}i0 + row;")
@@ -344,9 +332,9 @@ class _Gradient(_Plan):
         if self.last_vectors != self.nv and self.column_panels > 1:
             out.open(f"if (q < {self.column_panels - 1})")
             self.tile(out, self.nv, arguments)
-            out.depth -= 1
-            with out.block("} else"):
-                self.tile(out, self.last_vectors, arguments)
+            out.otherwise()
+            self.tile(out, self.last_vectors, arguments)
+            out.close()
         else:
             self.tile(out, self.last_vectors, arguments)
         for _ in range(5):
@@ -393,28 +381,25 @@ def claims(inputs: Any, attrs: dict[str, Any], gradient: bool) -> bool:
     return gradient or not (plain and size == x.shape[2:])
 
 
-def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int], check_base: int) -> TeamKernel:
+def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int]) -> TeamKernel:
     """A convolution, or the gradient of its weights, with everything fused behind it."""
     graph = node.inner
     op = next(n for n in graph.nodes if n.op.anchor == "convolution")
     gradient = op.op.gradient
     params = graph.inputs()
-    body = Body(graph, check_base)
+    body = Body(graph, aliases)
     shape = op.output.shape
     flat = (shape[0], prod(shape[1:])) if gradient else (*shape[:2], prod(shape[2:]))
     coordinates = ("i", "j") if gradient else ("n", "i", "j")
     place = join([Index.of(Var(x, size)) for x, size in zip(coordinates, flat, strict=True)], flat)
     out = Writer()
     inner = Scope(out)
-    acc = "acc"
-    if op.output.dtype.is_half:
-        acc = f"round_{op.output.dtype.short}(acc)"
-    inner.known[op.output, place] = acc
+    body.know_sum(op, place, inner)
     texts = [body.to_store(value, place, inner) for value in graph.outputs]
     for i, text in enumerate(texts):
-        out(f"{names.target(i, aliases)}[{index_text(place)}] = {text};")
+        out(f"{body.target(i)}[{index_text(place)}] = {text};")
     skip = set(range(len(params))).difference(body.used)
-    parameters, operands = parameters_of(params, graph.outputs, aliases, skip, checked=bool(body.checks))
+    parameters, operands = parameters_of(body, skip)
     roots = [_memory(v) for v in op.inputs[:2]]
     spec = _spec(isa, op, ", ".join(parameters), out.text())
     plan = _plan(isa, spec)

@@ -13,17 +13,18 @@ from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from functools import partial
 
-WIDTH = 110  # characters of a line up to which its expression grows
+from compiler.codegen.c.writer import WIDTH
+
 _LOOP = re.compile(r" *(?:UNROLL )?for \((?:long|int) (\w+) = 0; \1 < (\d+); (?:\1\+\+|\+\+\1|\1 \+= (\d+))\) ?(.*)")
 _ZEROS = (
     (re.compile(r"(^|[(\[]|[,=+] )0 \* \w+(?![\w.\[(])"), r"\g<1>0"),
     (re.compile(r"(^|[(\[]|[,=+] )\w+ \* 0(?![\w.]| [*/%])"), r"\g<1>0"),
     (re.compile(r"(^|[(\[]|[,=] )0 \+ "), r"\1"),
-    (re.compile(r" \+ 0(?=[)\];,]| [-+<])"), ""),
+    (re.compile(r" [-+] 0(?=[)\];,]| [-+<])"), ""),
 )
 """Products with 0 and sums with it, each with what it amounts to."""
-_DEFINITION = re.compile(r"( *)const (\w+) (t\d+|in\d+) = (.*);")
-_NAME = re.compile(r"\b(?:t|in)\d+\b")
+_DEFINITION = re.compile(r"( *)const (\w+) (t\d+|in\d+|j|j0) = (.*);")
+_NAME = re.compile(r"\b(?:(?:t|in)\d+|j0?)\b")
 _TOKEN = re.compile(r"0x[\w.]+p[-+]\d+\w?|\d[\w.]*(?:(?<=e)[-+]\d+f?)?|\w+|[-+*/%<>=!&|^]+|\S")
 _ASSIGNED = re.compile(r"(\w+)(?:\[[^=]*?\])* [-+*/|&^]?= ")
 _EFFECT = re.compile(r"(?:^|[;{})]) *(?!for|if)[a-z]\w*\(")  # a call that stands alone
@@ -107,7 +108,8 @@ class _Folding:
         uses, starts = self.uses[name], self.starts[name]
         later = starts[bisect_right(starts, i) :]  # the same name in a block that follows
         places = uses[bisect_right(uses, i) : bisect_left(uses, later[0]) if later else None]
-        if "status" in value or not (value.isalnum() or self._once(places, indent, kind, value)):
+        checks = "status" in value and len(places) != 1  # it has to be made, and once
+        if checks or not (value.isalnum() or self._once(places, indent, kind, value)):
             return
         insert = _zeroed if value == "0" else partial(_inserted, value=value)
         new = {k: insert(self.lines[k], name) for k in places}

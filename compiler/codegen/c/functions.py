@@ -12,7 +12,7 @@ from compiler.codegen.c import column, convolution, naming, short_rows
 from compiler.codegen.c.attention_kernel import attention_kernel
 from compiler.codegen.c.concat import concat_kernel
 from compiler.codegen.c.contract import contract_kernel
-from compiler.codegen.c.folding import WIDTH, folded
+from compiler.codegen.c.folding import folded
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import LoopKernel, TeamKernel
 from compiler.codegen.c.loops import Loops, column_tiling
@@ -21,6 +21,7 @@ from compiler.codegen.c.scan import scan_kernel
 from compiler.codegen.c.scatter import scatter_kernel
 from compiler.codegen.c.sort import sort_kernel
 from compiler.codegen.c.tiles import MicroKernels
+from compiler.codegen.c.writer import WIDTH, cut
 from compiler.ir.graph import Node, Value
 from compiler.plan import Check
 
@@ -63,12 +64,14 @@ class Functions:
 
     def _new(self, node: Node, aliases: dict[int, int], fixed: frozenset[int]) -> tuple[Kernel, str]:
         kernel = self._kernel(node, aliases, fixed)
+        base = len(self.checks)
+        text = re.sub(r"\bCHECK(\d+)", lambda number: str(base + int(number[1])), kernel.text)
         self.checks += [Check(c.attrs["what"], c.attrs.get("size"), str(c.loc)) for c in kernel.checks]
         if isinstance(kernel, TeamKernel):
             self.micro_kernels.append(kernel.micro_kernels)
             self.scratch.add((kernel.shared, kernel.private))
         any_size = isinstance(kernel, LoopKernel) and kernel.flat
-        return kernel, self._function(kernel.text, node, any_size)
+        return kernel, self._function(text, node, any_size)
 
     def combine(self, sink: analysis.Sink) -> str:
         """The name of the function that joins the partial results of ``sink``."""
@@ -77,22 +80,22 @@ class Functions:
         return name
 
     def _kernel(self, node: Node, aliases: dict[int, int], fixed: frozenset[int]) -> Kernel:
-        kind, base = node.attrs["kind"], len(self.checks)
+        kind = node.attrs["kind"]
         if kind == "contract":
-            return contract_kernel(self.isa, node, aliases, base, fixed)
+            return contract_kernel(self.isa, node, aliases, fixed)
         if kind == "convolution":
-            return convolution.convolution_kernel(self.isa, node, aliases, base)
+            return convolution.convolution_kernel(self.isa, node, aliases)
         if kind == "attention":
             return attention_kernel(self.isa, node)
         if kind == "concat":
-            return concat_kernel(node, base)
+            return concat_kernel(node)
         if kind == "sort":
-            return sort_kernel(node, base)
+            return sort_kernel(node)
         if kind == "scan":
-            return scan_kernel(node, base)
+            return scan_kernel(node)
         if kind == "scatter":
-            return scatter_kernel(node, base)
-        return _loop_kernel(node, aliases, base)
+            return scatter_kernel(node)
+        return _loop_kernel(node, aliases)
 
     def _function(self, text: str, node: Node, any_size: bool) -> str:
         """Register the text of a node's kernel; kernels of one text are one function, and the first comments on it."""
@@ -112,7 +115,8 @@ def _commented(text: str, node: Node, any_size: bool) -> str:
     if any_size:
         shapes = re.sub(r"\[[\d,]+\]", "[n]", shapes)
         results = re.sub(r"\[[\d,]+\]", "[n]", results)
-    return f"/* {node.attrs['kind']}: {shown or 'copy'}\n   {shapes} -> {results} */\n{text}"
+    types = f"{shapes} -> {results}".lstrip()
+    return f"/* {node.attrs['kind']}: {shown or 'copy'}\n   {types} */\n{text}"
 
 
 def _listed(values: Sequence[Value]) -> str:
@@ -123,28 +127,18 @@ def _listed(values: Sequence[Value]) -> str:
 
 def _wrapped(text: str) -> str:
     """``text`` with its long lists of parameters on several lines."""
-    return re.sub(r"^KERNEL void [^{]* \{$", lambda m: "\n    ".join(_pieces(m[0])), text, flags=re.M)
+    return re.sub(r"^KERNEL void [^{]* \{$", lambda m: "\n    ".join(cut(m[0], WIDTH - 5)), text, flags=re.M)
 
 
-def _pieces(head: str) -> list[str]:
-    """``head``, cut behind commas."""
-    lines = [""]
-    for part in re.split(r"(?<=,)\s+", head):
-        if len(lines[-1]) + len(part) > WIDTH - 5:
-            lines.append("")
-        lines[-1] += f" {part}" if lines[-1] else part
-    return lines
-
-
-def _loop_kernel(node: Node, aliases: dict[int, int], check_base: int) -> LoopKernel:
+def _loop_kernel(node: Node, aliases: dict[int, int]) -> LoopKernel:
     """The kernel of a node of kind pointwise, row, column or full."""
     if node.attrs["kind"] in ("pointwise", "full"):
         flat = analysis.Kernel(node, flat=True)
         if flat.in_place():
-            return Loops(flat, aliases, check_base).write()
+            return Loops(flat, aliases).write()
     kernel = analysis.Kernel(node)
     if column.claims(kernel):
-        return column.ColumnSums(kernel, aliases, check_base).write()
+        return column.ColumnSums(kernel, aliases).write()
     if short_rows.claims(kernel):
-        return short_rows.ShortRows(kernel, aliases, check_base).write()
-    return Loops(kernel, aliases, check_base, column_tiling(kernel)).write()
+        return short_rows.ShortRows(kernel, aliases).write()
+    return Loops(kernel, aliases, column_tiling(kernel)).write()

@@ -60,7 +60,6 @@ class _Kernel:
         params = f", {spec.params}" if spec.params else ""
         b = "void *packed" if plan.packed else f"{C_TYPE[spec.b.dtype]} *b"
         with out.block(f"    const {C_TYPE[spec.a.dtype]} *a, const {b}{params})"):
-            out("(void)pool, (void)tid, (void)nt, (void)scratch;")
             if not plan.empty:
                 loops = [(plan.thin, self._dots), (plan.turned, self._turned), (plan.private, self._private)]
                 next((write for applies, write in loops if applies), self._shared)()
@@ -185,9 +184,13 @@ class _Kernel:
         plan, out = self.plan, self.out
         self._buffers()
         rows, columns, step = plan.row_panels, plan.column_panels, plan.block_panels
-        even = "" if plan.halves_b else f" || {rows} % nt == 0"
-        out(f"const int by_rows = {rows} >= 4 * nt{even} || {rows} > {columns};")
-        out(f"const long first = by_rows ? {rows}L * tid / nt : 0, end = by_rows ? {rows}L * (tid + 1) / nt : {rows};")
+        first, end = f"{rows}L * tid / nt", f"{rows}L * (tid + 1) / nt"
+        always = rows > columns
+        if not always:
+            even = [f"{rows} % nt == 0"] * (not plan.halves_b) + [f"{rows} >= 4 * nt"] * (rows >= 4)
+            out(f"const int by_rows = {' || '.join(even) or '0'};")
+            first, end = f"by_rows ? {first} : 0", f"by_rows ? {end} : {rows}"
+        out(f"const long first = {first}, end = {end};")
         if plan.turns:
             out("int turn = 0;")
         if plan.batch:
@@ -199,18 +202,23 @@ class _Kernel:
             out.open(f"for (long start = 0; start < {plan.n}; start += {step * plan.nr})")
             rest = f"({plan.n} - start + {plan.nr - 1}) / {plan.nr}"
             out(f"const long panels = {plan.n} - start < {step * plan.nr} ? {rest} : {step};")
-        self._share(step, panels)
-        out(f"const long left = by_rows ? 0 : own, right = by_rows ? {panels} : own_end;")
+        packs = not (plan.direct_b or plan.packed)
+        if packs or not always:
+            self._share(step, panels)
+        left, right = "0", panels.removesuffix("L")
+        if not always:
+            left, right = "left", "right"
+            out(f"const long left = by_rows ? 0 : own, right = by_rows ? {panels} : own_end;")
         if plan.split_k:
             self._open_k()
         if plan.turns:
             block = "block"
             out(f"{plan.element} *const block = packed_b + turn * {plan.b_block}L;")
             out("turn ^= 1;")
-        if not (plan.direct_b or plan.packed):
+        if packs:
             self._pack_own(block, start)
-            out("if (nt > 1 && by_rows) pool->barrier(pool, nt);")
-        self._row_panels(start, block)
+            out(f"if (nt > 1{' && by_rows' * (not always)}) pool->barrier(pool, nt);")
+        self._row_panels(start, left, right, block)
         for opened in (plan.split_k, step < columns, plan.batch):
             if opened:
                 out.close()
@@ -227,12 +235,12 @@ class _Kernel:
         plan, out = self.plan, self.out
         rows, columns = plan.b_strides
         total = str(plan.n) if start == "0" else f"({plan.n} - {start})"
-        end = f"own_end * {plan.nr}"
+        width, end = f"(own_end - own) * {plan.nr}", f"own_end * {plan.nr}"
         if plan.n % plan.nr:
-            end = f"({end} < {total} ? {end} : {total})"
+            width = f"({end} < {total} ? {end} : {total}) - own * {plan.nr}"
         k0 = "k0" if plan.split_k else "0"
         source = address(self.b, (start, columns), ("own", plan.nr * columns), (k0, rows))
-        out(f"const long width = {end} - own * {plan.nr};")
+        out(f"const long width = {width};")
         depth = "depth" if plan.split_k else str(plan.k)
         target = f"{block} + own * {plan.b_panel}"
         out(plan.pack_b.call(target, plan.b_panel, "width", depth, source, (columns, rows)))
@@ -268,8 +276,11 @@ class _Kernel:
 
     # Tiles
 
-    def _row_panels(self, start: str, block: str) -> None:
-        """The tiles of this thread's row panels, some of which meet each panel of B in turn, packed at once."""
+    def _row_panels(self, start: str, left: str, right: str, block: str) -> None:
+        """The tiles of this thread's row panels, some of which meet each panel of B in turn, packed at once.
+
+        Columns as for :meth:`_tiles`.
+        """
         plan, out = self.plan, self.out
         if plan.group == 1:
             out.open("for (long p = first; p < end; ++p)")
@@ -278,11 +289,11 @@ class _Kernel:
         else:
             out.open(f"for (long p0 = first; p0 < end; p0 += {plan.group})")
             out(f"const long p_end = p0 + {plan.group} < end ? p0 + {plan.group} : end;")
-            last = f"p_end * {plan.mr}"
+            rows, last = f"(p_end - p0) * {plan.mr}", f"p_end * {plan.mr}"
             if plan.m % plan.mr:
-                last = f"({last} < {plan.m} ? {last} : {plan.m})"
-            self._pack_a(f"p0 * {plan.mr}", f"{last} - p0 * {plan.mr}")
-        self._tiles(start, "left", "right", block)
+                rows = f"({last} < {plan.m} ? {last} : {plan.m}) - p0 * {plan.mr}"
+            self._pack_a(f"p0 * {plan.mr}", rows)
+        self._tiles(start, left, right, block)
         out.close()
 
     def _rows(self) -> None:
@@ -323,9 +334,9 @@ class _Kernel:
         else:
             out.open(f"if (j0 + {plan.nr} <= {plan.n})")
             self._tile(plan.nv, block, plan.nr, 0)
-            out.depth -= 1
-            with out.block("} else"):
-                self._tile(plan.last_vectors, block, last, plan.nr - last if plan.direct_b else 0)
+            out.otherwise()
+            self._tile(plan.last_vectors, block, last, plan.nr - last if plan.direct_b else 0)
+            out.close()
         if plan.group > 1:
             out.close()
         out.close()
@@ -384,8 +395,10 @@ class _Kernel:
             out(f"if (k0 + depth < {plan.k}) continue;")
         if stored and not spec.epilogue.strip() and not spec.all_totals:
             return
-        panel = f"(batch * {plan.row_panels} + p)" if plan.batch else "p"
-        part = f"{panel} * {plan.column_panels} + j0 / {plan.nr}"
+        panel = part = f"(batch * {plan.row_panels} + p)" if plan.batch else "p"
+        if plan.column_panels > 1:
+            column = "q" if plan.block_panels == plan.column_panels else f"j0 / {plan.nr}"
+            part = f"{panel} * {plan.column_panels} + {column}"
         self._finish_tile("" if stored else "tile", plan.nr, width, panel, part, skip)
 
     def _finish_tile(self, tile: str, distance: int, width: int, panel: str, part: str, skip: int = 0) -> None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from math import prod
 
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import BYTES, MicroKernels, Pack, Tile
+from compiler.codegen.c.tiles import BYTES, Factors, MicroKernels, Pack, Tile, order_of
 from compiler.codegen.sizes import ceil_div, round_up
 
 # What was measured with AVX-512 on two cores:
@@ -94,11 +94,12 @@ class GemmSpec:
         return self.totals + self.column_totals
 
 
-class Plan:
+class Plan(Factors):
     """Everything decided from the shapes: tile, blocking, what is packed and by whom."""
 
     def __init__(self, isa: Isa, spec: GemmSpec):
-        self.isa, self.spec = isa, spec
+        super().__init__(spec.compute, isa)
+        self.spec = spec
         self.n, self.k = spec.n, spec.k
         self.empty = min(spec.m, spec.n, prod(spec.batch)) == 0
         self.folded = self._folds()
@@ -106,11 +107,9 @@ class Plan:
         self.batches = prod(self.batch)
         self.m = spec.m * prod(spec.batch) if self.folded else spec.m
         self.a_strides, self.b_strides = spec.a.matrix, spec.b.matrix
-        self.a_order = self._order(self.a_strides[0], self.a_strides[1])
-        self.b_order = self._order(self.b_strides[1], self.b_strides[0])
+        self.a_order = order_of(*self.a_strides)
+        self.b_order = order_of(*reversed(self.b_strides))
         self.thin = self.a_order == self.b_order == "rows" and min(self.m, self.n) <= _THIN and self.k >= 4 * isa.lanes
-        self.pairs = spec.compute == "bf16" and isa.bf16_dot
-        self.form = "pairs" if self.pairs else "rounded" if spec.compute == "bf16" else "f32"
         self.packed = spec.repeated and self._packs_ahead()
         self.turned = self._turns()
         self.mr = self._turned_rows() if self.turned else self._rows()
@@ -182,11 +181,6 @@ class Plan:
         even = next(vectors for vectors in range(limit, 0, -1) if needed % vectors == 0)
         return even if 2 * even > limit else limit
 
-    @staticmethod
-    def _order(along: int, across: int) -> str:
-        """What lies at distance one: neighbours across the panel's rows (along k), or down its columns."""
-        return "rows" if across == 1 else "columns" if along == 1 else "strided"
-
     def _direct_a(self) -> bool:
         if self.form != "f32" or self.spec.a.dtype != "f32" or self.a_order == "strided":
             return False
@@ -204,15 +198,6 @@ class Plan:
         """Whether threads share out matrices and row panels, and each packs B for itself, so that none waits."""
         small = self.k * self.n <= (_PRIVATE_B if self.batches > 1 else _SMALL_B)
         return small or (self.direct_b and self.batches > 1)
-
-    @property
-    def element(self) -> str:
-        """The C type of a packed element."""
-        return "uint32_t" if self.pairs else "float"
-
-    def depth(self, k: int) -> int:
-        """Elements of a panel along k: pairs of bf16 are one."""
-        return ceil_div(k, 2) if self.pairs else k
 
     @cached_property
     def parts(self) -> int:

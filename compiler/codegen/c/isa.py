@@ -7,35 +7,34 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Isa:
-    """A target: f32 lanes of a vector, vector registers, rows and columns of the register tile, bf16 dot products."""
+    """A target: f32 lanes of a vector, vector registers, rows and columns of the register tile, bf16 dot products.
+
+    ``needs`` are the features of machines that have it, as in :data:`runtime.toolchain.FEATURES`.
+    """
 
     name: str
     lanes: int
     registers: int
     mr: int
     nr: int
-    bf16_dot: bool
+    bf16_dot: bool = False
+    needs: frozenset[str] = frozenset()
 
 
+_AVX512 = frozenset({"avx512f", "avx512bw", "avx512vl", "fma"})
 ISAS: dict[str, Isa] = {
     isa.name: isa
     for isa in (
-        Isa("avx512bf16", lanes=16, registers=32, mr=14, nr=32, bf16_dot=True),
-        Isa("avx512", lanes=16, registers=32, mr=14, nr=32, bf16_dot=False),
-        Isa("avx2", lanes=8, registers=16, mr=6, nr=16, bf16_dot=False),
-        Isa("neon", lanes=4, registers=32, mr=8, nr=12, bf16_dot=False),
-        Isa("portable", lanes=4, registers=16, mr=4, nr=8, bf16_dot=False),
+        Isa("avx512bf16", lanes=16, registers=32, mr=14, nr=32, bf16_dot=True, needs=_AVX512 | {"avx512bf16"}),
+        Isa("avx512", lanes=16, registers=32, mr=14, nr=32, needs=_AVX512),
+        Isa("avx2", lanes=8, registers=16, mr=6, nr=16, needs=frozenset({"avx2", "fma"})),
+        Isa("neon", lanes=4, registers=32, mr=8, nr=12, needs=frozenset({"neon"})),
+        Isa("portable", lanes=4, registers=16, mr=4, nr=8),
     )
 }
-
-_NEEDS: tuple[tuple[str, frozenset[str]], ...] = (
-    ("avx512bf16", frozenset({"avx512f", "avx512bw", "avx512vl", "avx512bf16", "fma"})),
-    ("avx512", frozenset({"avx512f", "avx512bw", "avx512vl", "fma"})),
-    ("avx2", frozenset({"avx2", "fma"})),
-    ("neon", frozenset({"neon"})),
-)
+"""The best ones first."""
 
 
 def isa_for(features: frozenset[str]) -> Isa:
-    """The best instruction set for a machine's features, named as in :data:`runtime.toolchain.FEATURES`."""
-    return ISAS[next((name for name, needed in _NEEDS if needed <= features), "portable")]
+    """The best instruction set for a machine's features."""
+    return next(isa for isa in ISAS.values() if isa.needs <= features)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from compiler.codegen.c import names
 from compiler.codegen.c.body import Body
@@ -13,7 +12,7 @@ from compiler.codegen.c.tiles import MicroKernels
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.kernel import Sink, Touched
 from compiler.codegen.sizes import ceil_div
-from compiler.ir.graph import Node, Value
+from compiler.ir.graph import Node
 
 Operand = tuple[str, int]
 """A parameter of a kernel: ("in", i), ("out", i), ("partial", i), or "chunk" and "status" with 0."""
@@ -77,12 +76,9 @@ class TeamKernel:
     packed_bytes: int = 0
 
 
-def range_kernel(
-    body: Body, inside: Writer, total: int, grain: int = 1, aliases: Mapping[int, int] = MappingProxyType({})
-) -> LoopKernel:
+def range_kernel(body: Body, inside: Writer, total: int, grain: int = 1) -> LoopKernel:
     """The kernel whose statements are ``inside``, over a range of ``total``, with the expressions of ``body``."""
-    inputs, outputs = body.graph.inputs(), body.graph.outputs
-    parameters, operands = parameters_of(inputs, outputs, aliases, checked=bool(body.checks))
+    parameters, operands = parameters_of(body)
     out = Writer()
     with out.block(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})"):
         out.extend(inside)
@@ -90,38 +86,23 @@ def range_kernel(
 
 
 def parameters_of(
-    inputs: Sequence[Value],
-    outputs: Sequence[Value],
-    aliases: Mapping[int, int],
-    skip: Collection[int] = (),
-    sinks: Collection[int] = (),
-    chunked: bool = False,
-    checked: bool = False,
+    body: Body, skip: Collection[int] = (), sinks: Collection[int] = (), chunked: bool = False
 ) -> tuple[list[str], list[Operand]]:
-    """Parameters for what a kernel reads and writes, as text and as operands.
+    """Parameters for what the kernel of ``body`` reads and writes, as text and as operands.
 
-    ``aliases``: outputs that overwrite an input. ``skip``: inputs that the kernel does not read. ``sinks``: outputs of
-    which the kernel leaves partial results. ``checked``: it has a status to report in.
+    ``skip``: inputs that the kernel does not read. ``sinks``: outputs of which it leaves partial results, those of one
+    chunk at a time if it is ``chunked``. It has a status if it checks anything.
     """
-    text: list[str] = []
-    operands: list[Operand] = []
-    written = set(aliases.values())
-    for i, value in enumerate(inputs):
+    found: list[tuple[str, Operand]] = []
+    for i, value in enumerate(body.graph.inputs()):
         if i not in skip:
-            constant = "" if i in written else "const "
-            text.append(f"{constant}{STORAGE[value.dtype]} *restrict {names.operand(i)}")
-            operands.append(("in", i))
-    for i, value in enumerate(outputs):
+            constant = "" if i in body.aliases.values() else "const "
+            found.append((f"{constant}{STORAGE[value.dtype]} *restrict {names.operand(i)}", ("in", i)))
+    for i, value in enumerate(body.graph.outputs):
         if i in sinks:
-            text.append(f"{COMPUTE[value.dtype]} *restrict {names.partial(i)}")
-            operands.append(("partial", i))
-        elif i not in aliases:
-            text.append(f"{STORAGE[value.dtype]} *restrict {names.result(i)}")
-            operands.append(("out", i))
-    if chunked:
-        text.append("long chunk")
-        operands.append(("chunk", 0))
-    if checked:
-        text.append("long long *status")
-        operands.append(("status", 0))
-    return text, operands
+            found.append((f"{COMPUTE[value.dtype]} *restrict {names.partial(i)}", ("partial", i)))
+        elif i not in body.aliases:
+            found.append((f"{STORAGE[value.dtype]} *restrict {names.result(i)}", ("out", i)))
+    found += [("long chunk", ("chunk", 0))] * chunked
+    found += [("long long *status", ("status", 0))] * bool(body.checks)
+    return [text for text, _ in found], [operand for _, operand in found]

@@ -73,9 +73,8 @@ class Loops:
 
     grain = 1  # rows that belong together
 
-    def __init__(self, kernel: Kernel, aliases: dict[int, int], check_base: int, tiling: Tiling | None = None) -> None:
-        self.kernel, self.aliases = kernel, aliases
-        self.body = Body(kernel.body, check_base)
+    def __init__(self, kernel: Kernel, aliases: dict[int, int], tiling: Tiling | None = None) -> None:
+        self.kernel, self.body = kernel, Body(kernel.body, aliases)
         self.column, self.outer = kernel.column, Var("y", tiling[0] if tiling else 1)
         self.places = [Index.of(self.column)]
         if tiling:
@@ -112,7 +111,9 @@ class Loops:
         for i, value in enumerate(kernel.outputs):
             if i not in kernel.stored and not kernel.is_sink(value):
                 linear = kernel.row_place(value)
-                stores.append(f"{self._out(i)}[{index_text(linear)}] = {self.body.to_store(value, linear, rows)};")
+                stores.append(
+                    f"{self.body.target(i)}[{index_text(linear)}] = {self.body.to_store(value, linear, rows)};"
+                )
         for value, sink in kernel.sinks.items():
             node = value.producer
             assert node is not None
@@ -126,7 +127,7 @@ class Loops:
 
     def add_row(self, sink: Sink, term: str, rows: Scope) -> None:
         """Add what a row gives to a sum over the rows."""
-        rows(join_text(sink.op, sink.dtype, f"s{sink.output}", term))
+        rows(join_text(sink.op, sink.dtype, names.total(sink.output), term))
 
     def _row_buffers(self, passes: list[Pass]) -> dict[Value, str]:
         """Expensive values that more than one pass over the row needs."""
@@ -211,7 +212,7 @@ class Loops:
 
     def _add(self, sink: Sink, term: str, loop: VectorLoop) -> None:
         """Add an element to a sum over the rows."""
-        total = f"s{sink.output}"
+        total = names.total(sink.output)
         if sink.width > 1:
             loop.joins.append(join_text(sink.op, sink.dtype, f"{total}[{index_text(self.at)}]", term))
             return
@@ -223,7 +224,7 @@ class Loops:
         """Start a reduction along the row before the loop, continue it inside; returns the name of its result."""
         term = self.body.value(node.inputs[0], self.kernel.operand_place(node, self.at), inner)
         op, dtype, result = node.op.name, node.inputs[0].dtype, node.output.dtype
-        name = started or self.body.fresh("m")
+        name = started or self.body.fresh(op)
         if node.op.finds and self.kernel.columns == 1:
             return rows.define("int64_t", self.body.fresh("t"), "0")
         if node.op.finds:
@@ -252,18 +253,13 @@ class Loops:
                 for part, place in parts:
                     self.body.know(concat.output, place, self.body.value(part, self.element, scope), scope)
             texts = [(index_text(place), self.body.to_store(value, place, scope)) for place in places]
-            lines += [f"{self._out(i)}[{place}] = {text};" for place, text in texts]
+            lines += [f"{self.body.target(i)}[{place}] = {text};" for place, text in texts]
         return lines
-
-    def _out(self, i: int) -> str:
-        return names.target(i, self.aliases)
 
     def finish(self, inside: Writer) -> LoopKernel:
         """The kernel whose statements are ``inside``, between the first and the last words on partial results."""
         kernel, sinks = self.kernel, {s.output: s for s in self.kernel.sinks.values()}
-        parameters, operands = parameters_of(
-            kernel.inputs, kernel.outputs, self.aliases, (), sinks, bool(sinks), bool(self.body.checks)
-        )
+        parameters, operands = parameters_of(self.body, (), sinks, bool(sinks))
         out = Writer()
         domain = [] if kernel.single else ["long begin", "long end"]
         out.open(f"KERNEL void NAME({', '.join(domain + parameters)})")

@@ -12,13 +12,10 @@ INLINE void fetch_rows(const void *first, long rows, long apart, long bytes) {
   ROLLED for (long row = 0; row < rows; ++row) fetch_row((const char *)first + row * apart, bytes);
 }
 
-/* Philox4x32-10 (Salmon et al., 2011): key = seed, counter = (block, offset), four words. */
-typedef struct {
-  uint32_t x, y, z, w;
-} philox_words;
-
-INLINE philox_words philox_block(uint64_t seed, uint64_t offset, uint64_t block) {
-  uint32_t x = (uint32_t)block, y = (uint32_t)(block >> 32), z = (uint32_t)offset, w = (uint32_t)(offset >> 32);
+/* A word of Philox4x32-10 (Salmon et al., 2011): key = seed, counter = (element / 4, offset). */
+INLINE uint32_t philox_lane(uint64_t seed, uint64_t offset, uint64_t element) {
+  uint32_t x = (uint32_t)(element >> 2), y = (uint32_t)(element >> 34);
+  uint32_t z = (uint32_t)offset, w = (uint32_t)(offset >> 32);
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
   UNROLL for (int round = 0; round < 10; ++round) {
     const uint64_t p = (uint64_t)0xD2511F53u * x, q = (uint64_t)0xCD9E8D57u * z;
@@ -29,13 +26,7 @@ INLINE philox_words philox_block(uint64_t seed, uint64_t offset, uint64_t block)
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
-  return (philox_words){x, y, z, w};
-}
-
-INLINE uint32_t philox_lane(uint64_t seed, uint64_t offset, uint64_t element) {
-  const philox_words r = philox_block(seed, offset, element >> 2);
-  const uint32_t low = element & 1 ? r.y : r.x, high = element & 1 ? r.w : r.z;
-  return element & 2 ? high : low;
+  return element & 2 ? (element & 1 ? w : z) : (element & 1 ? y : x);
 }
 
 INLINE float sum_of(const float *x, long n) {

@@ -2,10 +2,10 @@
 
 A kernel is called with ``a0, a1, ...`` (what it reads), ``o0, ...`` (what it writes) and ``part0, ...`` (partial
 results, by the number of the result); what the user gave a name to bears it (:mod:`compiler.codegen.c.naming`),
-and so do its elements. Inside, ``t1, in2, u3, m4`` are values in the order they were first needed, and
-``s0, ...`` the running sums of the results. Coordinates of loops have one letter, in products ``b0, ...`` for the
-batch. Templates name their own variables otherwise: none is one of these letters and a number, which a test has the C
-compiler look for (``-Wshadow``).
+and so do its elements. Inside, ``t1, in2, u3`` are values in the order they were first needed, ``sum4`` and ``amax5``
+reductions of a row, and ``s0, ...`` the running totals of the results. Coordinates of loops have one letter, in
+products ``b0, ...`` for the batch. Templates name their own variables otherwise: none is one of these and a number,
+which a test has the C compiler look for (``-Wshadow``).
 
 In the step, ``s0_weight`` is a parameter of the graph, ``out0`` a result, ``x0`` a temporary.
 """
@@ -30,9 +30,9 @@ def partial(i: int) -> str:
     return f"part{i}"
 
 
-def target(i: int, aliases: dict[int, int]) -> str:
-    """Where output ``i`` is written: ``aliases`` are outputs that overwrite an input."""
-    return operand(aliases[i]) if i in aliases else result(i)
+def total(i: int) -> str:
+    """The running total that becomes output ``i`` of a kernel, or one of its partial results."""
+    return f"s{i}"
 
 
 def parameter(name: str, index: int) -> str:

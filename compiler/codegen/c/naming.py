@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from itertools import count
 
 from compiler.codegen.c import names
 from compiler.ir.graph import Graph, Node, Value
@@ -20,7 +21,8 @@ _TAKEN = frozenset(
     "linux unix i386 errno stdin stdout stderr bool true false".split()
 ).union(dir(math))
 """Words of C, macros that compilers and headers define, and functions of C, most of which Python's ``math`` has."""
-_OWN = re.compile(r"(?:a|in|m|o|part|s|t|u)\d+")  # see names.py
+_OWN = re.compile(r"(?:a|in|o|part|s|t|u)\d+")
+_OPERAND = re.compile(r"\b(?:lanes_|nan_)?((?:[aost]|part)\d+)\b")
 _READ = re.compile(r" *const \w+ (t\d+) = (?:\w+_to_f32\()?(\w+)\[([^]]*)\]\)?;")
 _STORED = re.compile(r" *(\w+)\[[^]]*\] = (t\d+);")
 
@@ -28,7 +30,8 @@ _STORED = re.compile(r" *(\w+)\[[^]]*\] = (t\d+);")
 def kernel_name(node: Node) -> str:
     """What a kernel computes: the composites that its ops come from, or its kind and last op."""
     found = [_composite(n) for n in node.inner.nodes if n.inputs and n.op.kind != "view"]
-    ops = [n.op.name for n in node.inner.nodes if not n.op.is_free and not n.op.converts]
+    ops = [n.op.name for n in node.inner.nodes if not n.op.is_free]
+    ops = [name for name in ops if not OPS[name].converts] or ops
     kind = node.attrs["kind"]
     composites = list(dict.fromkeys(filter(None, found)))[-2:]
     if not composites:
@@ -45,21 +48,32 @@ def _composite(node: Node) -> str:
 def operand_names(node: Node, labels: Mapping[Value, str], text: str) -> dict[str, str]:
     """Names for what the ``text`` of a node's kernel reads, ``a0, ...``, and writes, ``o0, ...``.
 
+    Also for the totals that it keeps, ``s0, ...``, and the partial results that it leaves, ``part0, ...``.
+
     ``labels`` are the names of the graph's parameters. A value that a kernel of the forward pass makes is called after
     its composite, ``gelu``; a statistic on the way to it after its op, too: ``layer_norm_mean``, ``layer_norm_rsqrt``.
     """
     updates = any(OPS[name].updates for n in node.inner.nodes if (name := _composite(n)))
     roles = {names.operand(i): _roles(value, labels, updates) for i, value in enumerate(node.inputs)}
-    roles |= {names.result(i): _made(value) for i, value in enumerate(node.outputs)}
-    written = set(re.findall(r"\b[ao]\d+\b", text))
+    written = {match[1] for match in _OPERAND.finditer(text)}
     found: dict[str, str] = {}
+    for i, value in enumerate(node.outputs):
+        whole, total = names.result(i), names.total(i)
+        roles |= {whole: _made(value), total: _made(value, "_total" if whole in written else "")}
+        roles[names.partial(i)] = _parts(found, total, value)
     for place in (place for place in roles if place in written):
         for role in roles[place]:
             name = role.lower() if role.isupper() else role  # macros are in capitals
-            if name not in {*_TAKEN, *found.values()} and re.match(r"[A-Za-z]", name) and not _OWN.fullmatch(name):
+            if name not in {*_TAKEN, *found.values()} and re.match(r"[A-Za-z]", name) and not _is_own(name):
                 found[place] = name
                 break
     return found
+
+
+def _is_own(name: str) -> bool:
+    """Whether ``name`` is one of those that kernels give themselves; see :mod:`compiler.codegen.c.names`."""
+    total = re.fullmatch(r"([a-z_]+)\d+", name)
+    return bool(_OWN.fullmatch(name)) or bool(total and total[1] in OPS and OPS[total[1]].kind == "reduce")
 
 
 def _roles(value: Value, labels: Mapping[Value, str], updates: bool) -> Iterator[str]:
@@ -73,8 +87,13 @@ def _roles(value: Value, labels: Mapping[Value, str], updates: bool) -> Iterator
         yield from (words[-1], "_".join(words[-2:]))
 
 
-def _made(value: Value) -> Iterator[str]:
-    """Names for the result of a kernel, the best first."""
+def _parts(found: Mapping[str, str], total: str, value: Value) -> Iterator[str]:
+    """Names for partial results, after the ``total`` that they take."""
+    yield from [f"{found[total]}_parts"] if total in found else _made(value, "_parts")
+
+
+def _made(value: Value, end: str = "") -> Iterator[str]:
+    """Names for the result of a kernel, the best first, with an ``end``."""
     kernel = value.producer
     if kernel is None or kernel.body is None:
         return
@@ -83,7 +102,13 @@ def _made(value: Value) -> Iterator[str]:
     else:
         name = _result(kernel.body, kernel.body.outputs[kernel.outputs.index(value)])
     if name:
-        yield from (name, f"{name}_2", f"{name}_3")
+        yield from _numbered(f"{name}{end}")
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """``name``, and names for more like it."""
+    yield name
+    yield from (f"{name}_{n}" for n in count(2))
 
 
 def _result(body: Graph, value: Value) -> str:
@@ -118,12 +143,12 @@ def with_names_of_elements(text: str, operands: Mapping[str, str]) -> str:
                 else:
                     source, value = match.groups()
                     name = f"new_{source}"
-                once = len(re.findall(rf"\w+ {value} = ", text)) == 1
-                if source in named and once and value not in found and name not in used:
-                    found[value] = name
-                    used.add(name)
+                alike = len(set(re.findall(rf"\w+ {value} = .*", text))) == 1
+                if source in named and alike and value not in found:
+                    found[value] = next(n for n in _numbered(name) if n not in used)
+                    used.add(found[value])
     return _replaced(text, found)
 
 
 def _replaced(text: str, found: Mapping[str, str]) -> str:
-    return re.sub(r"\b[aot]\d+\b", lambda m: found.get(m[0], m[0]), text) if found else text
+    return _OPERAND.sub(lambda m: m[0].replace(m[1], found.get(m[1], m[1])), text) if found else text

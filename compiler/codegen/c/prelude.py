@@ -21,20 +21,6 @@ struct gen_pool {
 };
 """
 
-MAX_ULP: dict[str, float] = {
-    "gen_expf": 1.5,
-    "gen_expm1f": 2.0,
-    "gen_logf": 1.5,
-    "gen_log2f": 2.5,
-    "gen_log1pf": 2.0,
-    "gen_tanhf": 3.0,
-    "gen_erff": 8.5,
-    "gen_sinf": 6.0,
-    "gen_cosf": 6.0,
-}
-"""Largest error of each elementary function in units in the last place, with and without fused multiply-add."""
-
-
 _PHILOX_FILL = """\
 #define PHILOX_ROOM(n) (((n) + 3 + 2 * LANES - 1) / (2 * LANES) * (2 * LANES)) /* for n uniforms */
 typedef uint64_t vq __attribute__((vector_size(4 * LANES)));
@@ -86,25 +72,11 @@ def _philox_fill(isa: Isa) -> str:
     return _PHILOX_FILL.format(product=_LOW_PRODUCT[isa.name], numbers=numbers, low=low, high=high)
 
 
+_TURNS = 0xA2F9836E4E441529FC2757D1F534DDC0DB6295993C439041FE5163ABDEBBC561B7246E3A424DD2E0
+"""2 / pi, times 2^320."""
+_TURN_BITS = 320
 _TURN_SHIFT = 30
 _TURN_ENTRIES = 135
-
-
-def _quarter_turns(bits: int) -> int:
-    """floor(2^bits * 2 / pi), by Machin's formula pi = 16 atan(1/5) - 4 atan(1/239)."""
-    one = 1 << (2 * bits + 64)
-
-    def atan_inverse(n: int) -> int:
-        term = one // n
-        total, k = term, 1
-        while term:
-            term //= n * n
-            total += (-1) ** k * (term // (2 * k + 1))
-            k += 1
-        return total
-
-    pi = 16 * atan_inverse(5) - 4 * atan_inverse(239)
-    return (one << (bits + 1)) // pi
 
 
 def _rows(values: list[str]) -> str:
@@ -117,14 +89,11 @@ def _reduction() -> str:
     A float is an integer of 24 bits times a power of two, so its product with a table entry of 29 bits is exact in a
     double, and whole turns (multiples of 4 quarters) can be left out of the table (after Payne and Hanek, 1983).
     """
-    bits = 320
-    turns = _quarter_turns(bits)
-    highs, lows = [], []
+    highs, lows, scale = [], [], 1 << (_TURN_BITS + _TURN_SHIFT)
     for index in range(_TURN_ENTRIES):
-        entry = (turns << index) % (4 << (bits + _TURN_SHIFT))  # scaled by 2^(bits + _TURN_SHIFT)
+        entry = (_TURNS << index) % (4 * scale)
         drop = max(entry.bit_length() - 29, 0)
         high = entry >> drop << drop
-        scale = 1 << (bits + _TURN_SHIFT)
         highs.append((high / scale).hex())
         lows.append(((entry - high) / scale).hex())
     return f"""\

@@ -18,10 +18,10 @@ LANES = 64
 """Lanes that run side by side where the axis is not the last one."""
 
 
-def scan_kernel(node: Node, check_base: int) -> LoopKernel:
+def scan_kernel(node: Node) -> LoopKernel:
     """A scan along its axis; what adds up does so in double."""
     scan = only_op(node)
-    value, body = scan.output, Body(node.inner, check_base)
+    value, body = scan.output, Body(node.inner)
     axis, shape, op = scan.attrs["axis"], value.shape, scan.op
     length, inner, outer = shape[axis], prod(shape[axis + 1 :]), prod(shape[:axis])
     wide = f64 if value.dtype.kind == "float" and op.join == "add" else value.dtype

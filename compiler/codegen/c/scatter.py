@@ -8,15 +8,16 @@ from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.kernels import LoopKernel, range_kernel
 from compiler.codegen.c.spelling import STORAGE, index_text, spell
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.indices import bracketed
 from compiler.codegen.kernel import only_op
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node
 from compiler.ir.types import boolean
 
 
-def scatter_kernel(node: Node, check_base: int) -> LoopKernel:
+def scatter_kernel(node: Node) -> LoopKernel:
     """``scatter_rows``, and scatters along an axis."""
-    scatter, body = only_op(node), Body(node.inner, check_base)
+    scatter, body = only_op(node), Body(node.inner)
     if scatter.output.dtype.is_half and scatter.op.join:
         raise NotImplementedError(
             f"{scatter.op.name} of 16-bit values in C; cast the source to float32 first\n  at {scatter.loc}"
@@ -32,7 +33,7 @@ def _scatter_rows(body: Body, scatter: Node) -> tuple[Writer, int]:
     width = source.type.size // count if count else 1
     out = Writer(1)
     out(f"for (long r = 0; r < {rows}; r++)")
-    out(f"  for (long c = begin; c < end; c++) o0[{width} * r + c] = 0;")
+    out(f"  for (long c = begin; c < end; c++) o0[r * {width} + c] = 0;")
     outer = Scope(Writer(2), frozenset({"n"}))
     inner = Scope(Writer(3), frozenset({"c"}), outer)
     n, c = Var("n", count), Var("c", width)
@@ -40,7 +41,7 @@ def _scatter_rows(body: Body, scatter: Node) -> tuple[Writer, int]:
     text = body.value(source, Index.of(n) * width + Index.of(c), inner)
     with out.block(f"for (long n = 0; n < {count}; n++)"):
         out.extend(outer.out)
-        out(f"{STORAGE[scatter.output.dtype]} *restrict row = o0 + {width} * {target};")
+        out(f"{STORAGE[scatter.output.dtype]} *restrict row = o0 + {bracketed(target)} * {width};")
         out("#pragma omp simd")
         with out.block("for (long c = begin; c < end; c++)"):
             out.extend(inner.out)
@@ -66,7 +67,7 @@ def _scatter_along(body: Body, scatter: Node) -> tuple[Writer, int]:
     coordinates = list(split(n, source.shape))
     coordinates[axis] = Index()
     width = prod(base.shape[axis + 1 :])
-    place, dtype = f"o0[{index_text(join(coordinates, base.shape))} + {width} * {target}]", base.dtype
+    place, dtype = f"o0[{index_text(join(coordinates, base.shape))} + {bracketed(target)} * {width}]", base.dtype
     with out.block(f"for (long n = 0; n < {source.type.size}; n++)"):
         out.extend(add.out)
         if scatter.op.join == "add" and dtype is not boolean:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from compiler.codegen.c import names
 from compiler.codegen.c.body import Scope
 from compiler.codegen.c.kernels import LoopKernel
 from compiler.codegen.c.loops import Kept, Loops
@@ -124,8 +125,8 @@ class ShortRows(Loops):
 
     def add_row(self, sink: Sink, term: str, rows: Scope) -> None:
         assert isinstance(rows, Lanes)
-        rows.loop.start(sink.op, sink.dtype, f"s{sink.output}")
-        rows.loop.join(sink.op, sink.dtype, f"s{sink.output}", term)
+        rows.loop.start(sink.op, sink.dtype, names.total(sink.output))
+        rows.loop.join(sink.op, sink.dtype, names.total(sink.output), term)
 
     def columns_work(self, rows: Scope, each: Pass, kept: Kept) -> None:
         """One pass over the columns, for all rows of the block at each."""
@@ -139,11 +140,11 @@ class ShortRows(Loops):
         for node in each.reductions:
             op, dtype = node.op.name, node.output.dtype
             term = self.body.value(node.inputs[0], kernel.operand_place(node), inner)
-            totals[node] = rows.define(COMPUTE[dtype], self.body.fresh("m"), start_text(op, dtype))
+            totals[node] = rows.define(COMPUTE[dtype], self.body.fresh(op), start_text(op, dtype))
             lanes.joins.append(join_text(op, dtype, totals[node], term))
         for node in each.sums:
             sink = kernel.sinks[node.output]
-            op, dtype, total = sink.op, sink.dtype, f"s{sink.output}"
+            op, dtype, total = sink.op, sink.dtype, names.total(sink.output)
             term = self.body.value(node.inputs[0], self.element, inner)
             if sink.width > 1:
                 start(f"{COMPUTE[dtype]} lanes_{total} = {start_text(op, dtype)};")

@@ -50,10 +50,9 @@ KERNEL void NAME(long begin, long end, {parameters}) {{
 """
 
 
-def sort_kernel(node: Node, check_base: int) -> LoopKernel:
+def sort_kernel(node: Node) -> LoopKernel:
     """``argsort``; threads share the rows."""
-    sort, graph = only_op(node), node.inner
-    params, body = graph.inputs(), Body(graph, check_base)
+    sort, body = only_op(node), Body(node.inner)
     (x,), count = sort.inputs, sort.attrs["count"]
     length = x.shape[-1]
     rows = x.type.size // length if count else 0
@@ -66,10 +65,11 @@ def sort_kernel(node: Node, check_base: int) -> LoopKernel:
         more += f" || ({first} != {first} && {second} == {second})"
     if sort.attrs["descending"]:
         less, more = more, less
-    parameters, operands = parameters_of(params, graph.outputs, {})
+    parameters, operands = parameters_of(body)
+    inputs = [(text, names.operand(i)) for text, (kind, i) in zip(parameters, operands, strict=True) if kind == "in"]
     text = _TEXT.format(
-        inputs="".join(f", {parameter}" for parameter in parameters_of(params, [], {})[0]),
-        passed="".join(f", {names.operand(i)}" for i in range(len(params))),
+        inputs="".join(f", {text}" for text, _ in inputs),
+        passed="".join(f", {name}" for _, name in inputs),
         parameters=", ".join(parameters),
         loads="\n".join(scope.out.lines),
         less=less,

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from compiler.codegen.c.tables import Table
-from compiler.codegen.c.writer import Writer
+from compiler.codegen.c.writer import Writer, cut
 from compiler.codegen.comments import comment
 from compiler.ir.graph import Node
+from compiler.ir.location import UNKNOWN
 from compiler.places import Place
 from compiler.plan import Launch
 from compiler.schedule import Call, Item, Repeat, Schedule, calls
@@ -74,14 +75,16 @@ class StepWriter:
 
     def _call(self, call: Statements, number: int) -> None:
         out = self.out
-        if call.launch.place != self._place:
+        if call.launch.place != self._place and call.launch.loc != UNKNOWN:
             self._place = call.launch.place
             out(f"/* {comment(self._place)} */")
         for line in call.table.lines(self.slot) if call.table is not None else ():
             out(line)
         for line in call.lines:
-            for part in line.split("\n"):
-                out(f"if (tid == 0) {part}" if call.alone else part)
+            first, *more = cut(f"if (tid == 0) {line}" if call.alone else line)
+            out(first)
+            for rest in more:
+                out("    " + rest)
         if self.timed:
             out(f"MARK({number}, 0);")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -46,7 +46,7 @@ class Table:
     def lines(self, slot: Callable[[Place], str]) -> list[str]:
         """The static array; ``slot`` is the initialiser of a place."""
         rows = ["{" + ", ".join(slot(row[k]) for k in self.columns) + "}" for row in self.places]
-        return [f"static const Slot {self.name}[][{len(self.columns)}] = {{", *wrapped(rows), "};"]
+        return _array(f"Slot {self.name}[][{len(self.columns)}]", rows)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Shares:
 
     def arrays(self) -> list[str]:
         """The static array of sizes."""
-        return [f"static const long size{self.run}[] = {{", *wrapped([str(n) for n in self.sizes]), "};"]
+        return _array(f"long size{self.run}[]", map(str, self.sizes))
 
     def loop(self, call: Callable[[str, str], str]) -> list[str]:
         """A thread's share of tensors m; ``call`` is a statement over ``[begin, end)`` of tensor m."""
@@ -90,14 +90,8 @@ class Pieces:
 
     def arrays(self) -> list[str]:
         """The static arrays of the cut."""
-        return [
-            f"static const int {self.first}[] = {{",
-            *wrapped([str(s) for s in self.starts]),
-            "};",
-            f"static const long size{self.run}[] = {{",
-            *wrapped([str(n) for n in self.sizes]),
-            "};",
-        ]
+        sizes = _array(f"long size{self.run}[]", map(str, self.sizes))
+        return _array(f"int {self.first}[]", map(str, self.starts)) + sizes
 
     def loop(self, call: Callable[[str, str], str]) -> list[str]:
         """A thread's share of the pieces p of tensors m; ``call`` is a statement over ``[begin, end)`` of tensor m."""
@@ -111,12 +105,12 @@ class Pieces:
         ]
 
 
-def wrapped(items: Sequence[str], width: int = 110) -> list[str]:
-    """``items`` as lines of an initialiser."""
+def _array(head: str, items: Iterable[str], width: int = 110) -> list[str]:
+    """A constant array, in lines."""
     lines, line = [], "  "
     for item in items:
         if len(line) + len(item) > width:
             lines.append(line.rstrip())
             line = "  "
         line += f"{item}, "
-    return [*lines, line.rstrip()]
+    return [f"static const {head} = {{", *lines, line.rstrip(), "};"]

@@ -8,11 +8,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.codegen.c.isa import Isa
+from compiler.codegen.sizes import ceil_div
 
 C_TYPE = {"f32": "float", "bf16": "bf16", "f16": "f16"}
 TO_F32 = {"f32": "{}", "bf16": "bf16_to_f32({})", "f16": "f16_to_f32({})"}
 FROM_F32 = {"f32": "{}", "bf16": "f32_to_bf16({})", "f16": "f32_to_f16({})"}
 BYTES = {"f32": 4, "bf16": 2, "f16": 2}
+
+
+class Factors:
+    """What a product multiplies: f32, f32 rounded to bf16, or pairs of bf16 where the machine multiplies these.
+
+    Attributes:
+        form: "f32", "rounded" or "pairs", of bf16; see :class:`Pack`.
+        element: the C type of a packed element.
+    """
+
+    def __init__(self, compute: str, isa: Isa) -> None:
+        self.isa = isa
+        self.pairs = compute == "bf16" and isa.bf16_dot
+        self.form = "pairs" if self.pairs else "rounded" if compute == "bf16" else "f32"
+        self.element = "uint32_t" if self.pairs else "float"
+
+    def depth(self, k: int) -> int:
+        """Elements of a panel along k: pairs are one."""
+        return ceil_div(k, 2) if self.pairs else k
+
+
+def order_of(along: int, across: int) -> str:
+    """What lies at distance one: neighbours across a panel's rows (along k), or down its columns."""
+    return "rows" if across == 1 else "columns" if along == 1 else "strided"
 
 
 def times(index: str, stride: int) -> str:

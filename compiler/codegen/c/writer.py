@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+WIDTH = 110
+"""Characters of a line that may have more operands behind it."""
+
+
+def cut(line: str, width: int = WIDTH) -> list[str]:
+    """``line``, cut behind commas, into lines that have no more than ``width`` characters where they can."""
+    lines = [""]
+    for part in re.split(r"(?<=,)\s+", line):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += f" {part}" if lines[-1] else part
+    return lines
 
 
 class Writer:
@@ -20,9 +34,14 @@ class Writer:
         self(f"{head} {{" if head else "{")
         self.depth += 1
 
-    def close(self, tail: str = "") -> None:
+    def close(self) -> None:
         self.depth -= 1
-        self("}" + tail)
+        self("}")
+
+    def otherwise(self) -> None:
+        """Close the block of an ``if`` and open that of its ``else``."""
+        self.depth -= 1
+        self.open("} else")
 
     @contextmanager
     def block(self, head: str = "") -> Iterator[None]:

@@ -23,6 +23,19 @@ from compiler.codegen.c.isa import ISAS, Isa, isa_for
 FLAGS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
 NUMPY = {"f32": np.dtype(np.float32), "bf16": np.dtype(ml_dtypes.bfloat16), "f16": np.dtype(np.float16)}
 
+MAX_ULP: dict[str, float] = {
+    "gen_expf": 1.5,
+    "gen_expm1f": 2.0,
+    "gen_logf": 1.5,
+    "gen_log2f": 2.5,
+    "gen_log1pf": 2.0,
+    "gen_tanhf": 3.0,
+    "gen_erff": 8.5,
+    "gen_sinf": 6.0,
+    "gen_cosf": 6.0,
+}
+"""Largest error of each elementary function in units in the last place, with and without fused multiply-add."""
+
 POOL = """\
 #include <pthread.h>
 #include <sched.h>

@@ -48,7 +48,7 @@ def test_a_value_used_once_is_folded_with_the_brackets_it_needs(value: str, use:
         ("a[i]", ["a[i] = x;"], "o[i] = t1;"),  # written in between
         ("a[i]", ["memcpy(p, q, n);"], "o[i] = t1;"),
         ("m", ["m += x;"], "o[i] = t1;"),
-        ("gen_bounded(status, 0, x, 3, i)", [], "o[i] = t1;"),
+        ("gen_bounded(status, 0, x, 3, i)", [], "o[i] = x;"),  # the check has to be made
         ("x + y", [], "o[i] = t1 * t1;"),
         ("x" * WIDTH + " + y", [], "o[i] = t1;"),
         ("x + y", ["for (long j = 0; j < 4; j++) {", "  o[j] = t1;"], "}"),  # would be computed in every iteration

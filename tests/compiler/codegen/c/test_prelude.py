@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from compiler.codegen.c.isa import ISAS, Isa, isa_for
-from compiler.codegen.c.prelude import MAX_ULP, POOL_ABI, prelude
-from tests.compiler.codegen.c.harness import FLAGS, MARCH, build, isas, zig
+from compiler.codegen.c.prelude import POOL_ABI, prelude
+from tests.compiler.codegen.c.harness import FLAGS, MARCH, MAX_ULP, build, isas, zig
 from tests.compiler.codegen.c.reference import philox_uniforms, philox_words
 
 CONVERSIONS = {

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from compiler.codegen.c import unit
-from compiler.codegen.c.prelude import MAX_ULP
 from compiler.errors import OpError
 from compiler.interpret import interpret
 from compiler.ir.ambient import using
@@ -18,6 +17,7 @@ from compiler.ir.graph import Graph, Value
 from compiler.ir.op import OPS, Op
 from compiler.ir.types import DType, bf16, boolean, f16, f32, f64, i8, i16, i32, i64, u8
 from compiler.pipeline import Stages, lowering
+from tests.compiler.codegen.c.harness import MAX_ULP
 from tests.compiler.codegen.c.plans import native, run
 from tests.samples import type_of
 
