@@ -5,7 +5,7 @@ from __future__ import annotations
 from compiler.index import Index, Var
 
 
-def index_text(index: Index, divide: str, widen: str = "") -> str:
+def index_text(index: Index, divide: str = "/", widen: str = "") -> str:
     """An index as an expression; ``divide`` is the target's operator for quotients of whole numbers.
 
     ``widen``, such as ``".to(tl.int64)"``, converts each variable, those in quotients too.

@@ -23,9 +23,10 @@ from compiler.codegen.c.tiles import (
     Pack,
     Tile,
     address,
+    by_rows,
     order_of,
     times,
-)  # fmt: skip
+)
 from compiler.codegen.sizes import ceil_div, round_up
 
 Strides = tuple[int, int, int, int]
@@ -202,11 +203,7 @@ class Layout(Factors):
     def _calls(self, length: int, rows: str, kind: str, calls: list[tuple[int, str]]) -> list[str]:
         """Calls of tiles (vectors, arguments) with as many rows as `rows` says, one of those that `length` leaves."""
         choices = sorted(self._tile_rows(length), reverse=True)
-        texts = [[f"{Tile(r, v, kind).name}({arguments});" for v, arguments in calls] for r in choices]
-        if len(texts) == 1:
-            return texts[0]
-        first, second = (["  " + line for line in text] for text in texts)
-        return [f"if ({rows} == {choices[0]}) {{", *first, "} else {", *second, "}"]
+        return by_rows(rows, choices, lambda r: [f"{Tile(r, v, kind).name}({arguments});" for v, arguments in calls])
 
     def score_tiles(self, products: list[tuple[str, str, str]], first: str, end: str) -> list[str]:
         """The loop over panels of keys that stores each (left side, keys, target) product up to key `end`.

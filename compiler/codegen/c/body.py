@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 from compiler.codegen import body
 from compiler.codegen.c import names
-from compiler.codegen.c.spelling import COMPUTE, NARROW, STORAGE, index_text, literal, spell
+from compiler.codegen.c.spelling import COMPUTE, NARROW, STORAGE, literal, spell
 from compiler.codegen.c.writer import Writer
-from compiler.codegen.indices import bracketed
+from compiler.codegen.indices import bracketed, index_text
 from compiler.index import Index
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import OPS

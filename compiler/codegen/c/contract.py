@@ -9,8 +9,9 @@ from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.gemm_plan import GemmSpec, Operand, Plan
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import LoopKernel, TeamKernel, parameters_of, range_kernel
-from compiler.codegen.c.spelling import COMPUTE, index_text
+from compiler.codegen.c.spelling import COMPUTE
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.indices import index_text
 from compiler.codegen.kernel import Sink, Touched, own_rows
 from compiler.domain import reduction_of
 from compiler.index import Index, Var, join, matrix_strides, split

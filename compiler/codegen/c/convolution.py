@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import TeamKernel, parameters_of
-from compiler.codegen.c.spelling import index_text
-from compiler.codegen.c.tiles import C_TYPE, Factors, MicroKernels, Pack, Tile, own_scratch
+from compiler.codegen.c.tiles import C_TYPE, Factors, MicroKernels, Pack, Tile, by_rows, own_scratch
 from compiler.codegen.c.windows import Windows
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.indices import index_text
 from compiler.codegen.sizes import ceil_div, round_up
 from compiler.index import Index, Var, join, matrix_strides
 from compiler.ir.graph import Node, Value
@@ -26,34 +25,43 @@ _ITEMS = 32  # shares of a weight gradient's work, at most
 _BLOCK = 8  # row panels that are worth a share of their own
 
 
-@dataclass(frozen=True)
-class ConvolutionSpec:
-    """``images`` images of ``groups`` groups, seen through ``windows``, with ``channels`` channels of result in each.
+class _Plan(Factors):
+    """One product for each group, cut into tiles: ``rows`` x ``columns``.
 
-    ``weight`` is the storage type of the other operand: the weights ``[groups * channels, depth]``, or with
-    ``gradient`` the gradient of the result ``[images, groups * channels, places]``, whose product with the windows
-    gives the gradient of the weights. ``params`` is C parameter text for the epilogue, statements run once for every
-    element, in terms of ``acc`` (float) and of ``n``, ``i``, ``j`` (image, channel, place) or, with ``gradient``, of
-    ``i`` and ``j`` (channel, place in the window).
+    ``params`` is C parameter text for the ``epilogue``, statements run once for every element, in terms of ``acc``
+    (float) and of ``n``, ``i``, ``j`` (image, channel, place) or, in a gradient, of ``i`` and ``j`` (channel, place in
+    the window).
+
+    Attributes:
+        windows: what each group of each image is seen through.
+        channels: channels of the result in each group.
+        other: the second operand: weights ``[groups * channels, depth]``, or the gradient of the result
+            ``[images, groups * channels, places]``, whose product with the windows gives the gradient of the weights.
     """
 
-    images: int
-    groups: int
-    channels: int
-    windows: Windows
-    weight: str
-    compute: str
-    params: str
-    epilogue: str
-    gradient: bool
+    def __init__(self, isa: Isa, op: Node, params: str, epilogue: str) -> None:
+        x, other = op.inputs[:2]
+        super().__init__("bf16" if x.dtype is bf16 else "f32", isa)
+        attrs, gradient = op.attrs, op.op.gradient
+        self.compute = "f32" if self.form == "f32" else "bf16"
+        self.params, self.epilogue = params, epilogue
+        self.images, self.groups, self.other = x.shape[0], attrs["groups"], other.dtype.short
+        self.channels = other.shape[1 if gradient else 0] // self.groups
+        self.windows = Windows(
+            x.shape[1] // self.groups,
+            x.shape[2:],
+            attrs["window"] if gradient else other.shape[2:],
+            other.shape[2:] if gradient else attrs["size"],
+            attrs["stride"],
+            attrs["dilation"],
+            attrs["padding"],
+            x.dtype.short,
+            {"pairs": "bf16"}.get(self.form, self.form),
+        )
 
-
-class _Plan(Factors):
-    """What is decided from the shapes; ``rows`` x ``columns`` is one product, cut into tiles."""
-
-    def __init__(self, isa: Isa, spec: ConvolutionSpec, rows: int, columns: int) -> None:
-        super().__init__(spec.compute, isa)
-        self.spec, self.windows = spec, spec.windows
+    def cut(self, rows: int, columns: int) -> None:
+        """Choose the tiles."""
+        isa = self.isa
         self.rows, self.columns = rows, columns
         self.row_panels = ceil_div(rows, isa.mr)
         self.mr = ceil_div(rows, self.row_panels)
@@ -93,16 +101,16 @@ class _Plan(Factors):
     # Text that both kernels share
 
     def open(self, out: Writer, what: str, other: str) -> None:
-        spec, windows = self.spec, self.windows
+        windows = self.windows
         sizes = " x ".join(map(str, windows.image))
         out(
-            f"/* {what}: {spec.images} images, {spec.groups * windows.channels} x {sizes} {windows.dtype}, windows of "
-            f"{' x '.join(map(str, windows.window))}, {spec.groups * spec.channels} x "
-            f"{' x '.join(map(str, windows.size))}, operands in {spec.compute} */"
+            f"/* {what}: {self.images} images, {self.groups * windows.channels} x {sizes} {windows.dtype}, windows of "
+            f"{' x '.join(map(str, windows.window))}, {self.groups * self.channels} x "
+            f"{' x '.join(map(str, windows.size))}, operands in {self.compute} */"
         )
         out("KERNEL void NAME(gen_pool *pool, int tid, int nt, char *scratch,")
-        params = f", {spec.params}" if spec.params else ""
-        out.open(f"    const {C_TYPE[windows.dtype]} *x, const {C_TYPE[spec.weight]} *{other}{params})")
+        params = f", {self.params}" if self.params else ""
+        out.open(f"    const {C_TYPE[windows.dtype]} *x, const {C_TYPE[self.other]} *{other}{params})")
 
     def own(self, out: Writer, shared: int, private: int) -> None:
         """The thread's own memory: where the windows look, and the stage, zero where no image will be."""
@@ -117,22 +125,13 @@ class _Plan(Factors):
     def tile(self, out: Writer, vectors: int, arguments: str) -> None:
         """The call of the tile of row panel ``p``."""
         last = self.rows % self.mr
-        full = Tile(self.mr, vectors, self.tile_kind).name
-        if not last or self.row_panels == 1:
-            out(f"{full}({arguments});")
-            return
-        out(f"if (rows == {self.mr})")
-        out(f"  {full}({arguments});")
-        out("else")
-        out(f"  {Tile(last, vectors, self.tile_kind).name}({arguments});")
+        choices = [self.mr, last] if last and self.row_panels > 1 else [self.mr]
+        for line in by_rows("rows", choices, lambda r: [f"{Tile(r, vectors, self.tile_kind).name}({arguments});"]):
+            out(line)
 
     def row_count(self) -> str:
         last = self.rows % self.mr
         return f"p < {self.row_panels - 1} ? {self.mr} : {last}" if last else str(self.mr)
-
-
-def _plan(isa: Isa, spec: ConvolutionSpec) -> _Forward | _Gradient:
-    return _Gradient(isa, spec) if spec.gradient else _Forward(isa, spec)
 
 
 class _Forward(_Plan):
@@ -142,30 +141,31 @@ class _Forward(_Plan):
     windows and runs all rows over it.
     """
 
-    def __init__(self, isa: Isa, spec: ConvolutionSpec) -> None:
-        super().__init__(isa, spec, spec.channels, spec.windows.places)
+    def __init__(self, isa: Isa, op: Node, params: str, epilogue: str) -> None:
+        super().__init__(isa, op, params, epilogue)
+        self.cut(self.channels, self.windows.places)
         self.tile_kind = "pairs" if self.pairs else "columns"
-        self.pack = Pack(self.mr, spec.weight, "rows", self.form)
-        self.k = spec.windows.depth
+        self.pack = Pack(self.mr, self.other, "rows", self.form)
+        self.k = self.windows.depth
         self.weight_panel = round_up(self.depth(self.k) * self.mr, 16) + 16
-        self.ldb = self.nr + (isa.lanes if spec.windows.size[-1] % isa.lanes else 0)
+        self.ldb = self.nr + (isa.lanes if self.windows.size[-1] % isa.lanes else 0)
         self.panel = round_up(self.depth(self.k) * self.ldb, 16)
         fitting = max(min(_BLOCK_BYTES // (4 * self.panel), self.column_panels), 1)
-        shares = max(_ITEMS // (spec.images * spec.groups), 1)
+        shares = max(_ITEMS // (self.images * self.groups), 1)
         blocks = max(ceil_div(self.column_panels, fitting), min(shares, self.column_panels))
         self.block = ceil_div(self.column_panels, blocks)
         self.blocks = ceil_div(self.column_panels, self.block)
 
     @property
     def shared_bytes(self) -> int:
-        return 4 * self.spec.groups * self.row_panels * self.weight_panel
+        return 4 * self.groups * self.row_panels * self.weight_panel
 
     @property
     def private_bytes(self) -> int:
         return self.at_bytes + self.stage_bytes + 4 * self.block * self.panel
 
     def text(self) -> str:
-        spec, windows = self.spec, self.windows
+        windows = self.windows
         helpers = windows.stage_text("NAME_stage") + windows.runs_text("NAME_runs")
         out = Writer()
         self.open(out, "convolution", "w")
@@ -174,20 +174,20 @@ class _Forward(_Plan):
         out(f"{self.element} *const panels = ({self.element} *)(own + {self.at_bytes + self.stage_bytes});")
         out(f"float tile[{self.mr * self.nr}] __attribute__((aligned(64)));")
         out(f"Run runs[{windows.max_runs(self.nr)}];")
-        panels = spec.groups * self.row_panels
+        panels = self.groups * self.row_panels
         with out.block(f"for (long p = {panels}L * tid / nt; p < {panels}L * (tid + 1) / nt; ++p)"):
-            group = f"p / {self.row_panels}" if spec.groups > 1 else "0"
-            first = f"p % {self.row_panels} * {self.mr}" if spec.groups > 1 else f"p * {self.mr}"
+            group = f"p / {self.row_panels}" if self.groups > 1 else "0"
+            first = f"p % {self.row_panels} * {self.mr}" if self.groups > 1 else f"p * {self.mr}"
             out(f"const long first = {first}, rows = LEAST({self.mr}, {self.rows} - first);")
-            source = f"w + ({group} * {self.rows} + first) * {self.k}" if spec.groups > 1 else f"w + first * {self.k}"
+            source = f"w + ({group} * {self.rows} + first) * {self.k}" if self.groups > 1 else f"w + first * {self.k}"
             out(
                 self.pack.call(
                     f"packed + p * {self.weight_panel}", self.weight_panel, "rows", str(self.k), source, (self.k, 1)
                 )
             )
         out("if (nt > 1) pool->barrier(pool, nt);")
-        items = spec.images * spec.groups * self.blocks
-        item, first, end, panel = "n" if spec.groups == 1 else "source", "0", str(self.column_panels), "q"
+        items = self.images * self.groups * self.blocks
+        item, first, end, panel = "n" if self.groups == 1 else "source", "0", str(self.column_panels), "q"
         source, whole = item, self.columns % self.nr == 0
         if self.blocks > 1:
             item, first, end, panel = "item", "q0", "q1", "(q - q0)"
@@ -196,8 +196,8 @@ class _Forward(_Plan):
         if self.blocks > 1:
             out(f"const long {source} = item / {self.blocks}, q0 = item % {self.blocks} * {self.block};")
             out(f"const long q1 = LEAST({self.column_panels}, q0 + {self.block});")
-        if spec.groups > 1:
-            out(f"const long n = source / {spec.groups}, group = source % {spec.groups};")
+        if self.groups > 1:
+            out(f"const long n = source / {self.groups}, group = source % {self.groups};")
         stage = f"NAME_stage(stage, x + {source} * {windows.channels * prod(windows.image)}, {windows.channels});"
         if self.blocks > 1:
             out(f"if (staged != {source}) {stage}")
@@ -211,7 +211,7 @@ class _Forward(_Plan):
             out(f"{copy}(panels + {panel} * {self.panel}, {self.ldb}, {self.k}, stage, at, runs, count);")
         out.open(f"for (long p = 0; p < {self.row_panels}; ++p)")
         out(f"const long i0 = p * {self.mr}, rows = {self.row_count()};")
-        row_panel = f"(group * {self.row_panels} + p)" if spec.groups > 1 else "p"
+        row_panel = f"(group * {self.row_panels} + p)" if self.groups > 1 else "p"
         out(f"const {self.element} *a = packed + {row_panel} * {self.weight_panel};")
         out.open(f"for (long q = {first}; q < {end}; ++q)")
         out(f"const long j0 = q * {self.nr};")
@@ -231,12 +231,12 @@ class _Forward(_Plan):
                 out.otherwise() if number else out.open(f"if (q < {self.column_panels - 1})")
             self.tile(out, vectors, f"{self.depth(self.k)}, a, {self.mr}, b, {self.ldb}, tile, {self.nr}, 0")
             with out.block("for (long row = 0; row < rows; ++row)"):
-                out(f"const long i = {f'group * {self.rows} + ' if self.spec.groups > 1 else ''}i0 + row;")
+                out(f"const long i = {f'group * {self.rows} + ' if self.groups > 1 else ''}i0 + row;")
                 out("#pragma omp simd")
                 with out.block(f"for (long col = 0; col < {width}; ++col)"):
                     out("const long j = j0 + col;")
                     out(f"float acc = tile[row * {self.nr} + col];")
-                    for line in self.spec.epilogue.strip().splitlines():
+                    for line in self.epilogue.strip().splitlines():
                         out(line)
         if len(widths) > 1:
             out.close()
@@ -249,15 +249,16 @@ class _Gradient(_Plan):
     work. In the end the chunks' sums are joined in their order: the result never depends on the number of threads.
     """
 
-    def __init__(self, isa: Isa, spec: ConvolutionSpec) -> None:
-        super().__init__(isa, spec, spec.windows.depth, spec.channels)
+    def __init__(self, isa: Isa, op: Node, params: str, epilogue: str) -> None:
+        super().__init__(isa, op, params, epilogue)
+        self.cut(self.windows.depth, self.channels)
         self.tile_kind = "row_pairs" if self.pairs else "rows"
-        self.pack = Pack(self.nr, spec.weight, "rows", self.form)
-        places = spec.windows.places
+        self.pack = Pack(self.nr, self.other, "rows", self.form)
+        places = self.windows.places
         self.strip = min(_STRIP, places)
-        enough = ceil_div(spec.images * places, _ENOUGH)
-        self.blocks = max(min(ceil_div(self.row_panels, _BLOCK), ceil_div(_ITEMS, spec.groups)), 1)
-        self.chunks = max(min(enough, spec.images, ceil_div(_ITEMS, spec.groups * self.blocks)), 1)
+        enough = ceil_div(self.images * places, _ENOUGH)
+        self.blocks = max(min(ceil_div(self.row_panels, _BLOCK), ceil_div(_ITEMS, self.groups)), 1)
+        self.chunks = max(min(enough, self.images, ceil_div(_ITEMS, self.groups * self.blocks)), 1)
         self.b_panel = round_up(self.depth(self.strip) * self.nr, 16) + 16
         self.width = self.column_panels * self.nr
         self.lda = round_up(self.strip, 2 * isa.lanes) + 2 * isa.lanes
@@ -269,7 +270,7 @@ class _Gradient(_Plan):
 
     @property
     def shared_bytes(self) -> int:
-        return 4 * self.spec.groups * self.chunks * self.partial
+        return 4 * self.groups * self.chunks * self.partial
 
     @property
     def b_bytes(self) -> int:
@@ -281,7 +282,7 @@ class _Gradient(_Plan):
         return self.at_bytes + self.stage_bytes + self.b_bytes + a
 
     def text(self) -> str:
-        spec, windows = self.spec, self.windows
+        windows = self.windows
         helpers = windows.stage_text("NAME_stage") + windows.runs_text("NAME_runs")
         out = Writer()
         self.open(out, "gradient of a convolution's weights", "g")
@@ -292,12 +293,12 @@ class _Gradient(_Plan):
         out(f"{windows.element} *const rows_a = ({windows.element} *)(own + {place + self.b_bytes});")
         out(f"Run runs[{windows.max_runs(self.strip)}];")
         pieces = self.chunks * self.blocks
-        items = spec.groups * pieces
+        items = self.groups * pieces
         out.open(f"for (long item = {items}L * tid / nt; item < {items}L * (tid + 1) / nt; ++item)")
         out(f"const long group = item / {pieces}, chunk = item / {self.blocks} % {self.chunks}, "
             f"block = item % {self.blocks};")  # fmt: skip
         for name, last, total, share, count in (
-            ("first", "end", spec.images, "chunk", self.chunks),
+            ("first", "end", self.images, "chunk", self.chunks),
             ("p0", "p1", self.row_panels, "block", self.blocks),
         ):
             out(f"const long {name} = {total}L * {share} / {count}, {last} = {total}L * ({share} + 1) / {count};")
@@ -306,11 +307,11 @@ class _Gradient(_Plan):
         out(f"const long c0 = p0 * {self.mr} / {taps};")
         out(f"const long c1 = LEAST({windows.channels}, (p1 * {self.mr} - 1) / {taps} + 1);")
         out.open("for (long n = first; n < end; ++n)")
-        source = f"x + ((n * {spec.groups} + group) * {windows.channels} + c0) * {prod(windows.image)}"
+        source = f"x + ((n * {self.groups} + group) * {windows.channels} + c0) * {prod(windows.image)}"
         out(f"NAME_stage(stage + c0 * {windows.channel}, {source}, c1 - c0);")
         out.open(f"for (long j0 = 0; j0 < {windows.places}; j0 += {self.strip})")
         out(f"const long depth = LEAST({self.strip}, {windows.places} - j0);")
-        source = f"g + (n * {spec.groups} + group) * {spec.channels * windows.places}L + j0"
+        source = f"g + (n * {self.groups} + group) * {self.channels * windows.places}L + j0"
         out(self.pack.call("packed", self.b_panel, str(self.columns), "depth", source, (windows.places, 1)))
         out("const long count = NAME_runs(runs, j0, j0 + depth);")
         out.open("for (long p = p0; p < p1; ++p)")
@@ -346,10 +347,9 @@ class _Gradient(_Plan):
 
     def _join(self, out: Writer) -> None:
         """The sums of the chunks, in their order, and the epilogue."""
-        spec = self.spec
-        total = spec.groups * self.rows
+        total = self.groups * self.rows
         with out.block(f"for (long row = {total}L * tid / nt; row < {total}L * (tid + 1) / nt; ++row)"):
-            group = f"row / {self.rows}" if spec.groups > 1 else "0"
+            group = f"row / {self.rows}" if self.groups > 1 else "0"
             out(f"const long group = {group}, j = row - group * {self.rows};")
             out(f"const float *const sums = partial + group * {self.chunks * self.partial}L + j * {self.width};")
             with out.block(f"for (long col = 0; col < {self.columns}; ++col)"):
@@ -358,7 +358,7 @@ class _Gradient(_Plan):
                 if self.chunks > 1:
                     loop = f"for (long chunk = 1; chunk < {self.chunks}; ++chunk)"
                     out(f"{loop} acc += sums[chunk * {self.partial}L + col];")
-                for line in self.spec.epilogue.strip().splitlines():
+                for line in self.epilogue.strip().splitlines():
                     out(line)
 
 
@@ -401,8 +401,7 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int]) -> TeamKer
     skip = set(range(len(params))).difference(body.used)
     parameters, operands = parameters_of(body, skip)
     roots = [_memory(v) for v in op.inputs[:2]]
-    spec = _spec(isa, op, ", ".join(parameters), out.text())
-    plan = _plan(isa, spec)
+    plan = (_Gradient if gradient else _Forward)(isa, op, ", ".join(parameters), out.text())
     first = [("in", params.index(root), offset) for root, offset in roots]
     shared, private = plan.shared_bytes, plan.private_bytes
     pointers = [*first, *((kind, i, 0) for kind, i in operands)]
@@ -413,26 +412,3 @@ def _memory(value: Value) -> tuple[Value, int]:
     window = matrix_strides(value)
     assert window is not None, "fuse copies operands that do not lie as they are"
     return window[0], window[1]
-
-
-def _spec(isa: Isa, op: Node, params: str, epilogue: str) -> ConvolutionSpec:
-    attrs, gradient = op.attrs, op.op.gradient
-    x, other = op.inputs[:2]
-    groups = attrs["groups"]
-    compute = "bf16" if x.dtype is bf16 else "f32"
-    staged = "f32" if compute == "f32" else "bf16" if isa.bf16_dot else "rounded"
-    windows = Windows(
-        x.shape[1] // groups,
-        x.shape[2:],
-        attrs["window"] if gradient else other.shape[2:],
-        other.shape[2:] if gradient else attrs["size"],
-        attrs["stride"],
-        attrs["dilation"],
-        attrs["padding"],
-        x.dtype.short,
-        staged,
-    )
-    channels = other.shape[1 if gradient else 0] // groups
-    return ConvolutionSpec(
-        x.shape[0], groups, channels, windows, other.dtype.short, compute, params, epilogue, gradient
-    )

@@ -27,6 +27,9 @@ from compiler.plan import Check
 
 Kernel = LoopKernel | TeamKernel
 
+_PLAIN = {"concat": concat_kernel, "sort": sort_kernel, "scan": scan_kernel, "scatter": scatter_kernel}
+"""Kernels that nothing is fused to, by kind."""
+
 
 class Functions:
     """What the kernels of a step need in their file; ``labels`` are the names of the graph's parameters.
@@ -87,14 +90,8 @@ class Functions:
             return convolution.convolution_kernel(self.isa, node, aliases)
         if kind == "attention":
             return attention_kernel(self.isa, node)
-        if kind == "concat":
-            return concat_kernel(node)
-        if kind == "sort":
-            return sort_kernel(node)
-        if kind == "scan":
-            return scan_kernel(node)
-        if kind == "scatter":
-            return scatter_kernel(node)
+        if kind in _PLAIN:
+            return _PLAIN[kind](node)
         return _loop_kernel(node, aliases)
 
     def _function(self, text: str, node: Node, any_size: bool) -> str:

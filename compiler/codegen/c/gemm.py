@@ -11,7 +11,7 @@ from math import prod
 
 from compiler.codegen.c.gemm_plan import Plan
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import C_TYPE, TO_F32, MicroKernels, Tile, address, own_scratch, transpose
+from compiler.codegen.c.tiles import C_TYPE, TO_F32, MicroKernels, Tile, address, by_rows, own_scratch, transpose
 from compiler.codegen.c.writer import Writer
 
 _ALIGN = 64
@@ -384,13 +384,9 @@ class _Kernel:
         fetched = f", next, apart, {plan.across}" if plan.fetches else ""
         arguments = f"({depth}, {a}, {lda}, {b}, {ldb}, {c}, {ldc}, {add}{fetched});"
         full, rest = min(plan.mr, plan.m), plan.m % plan.mr
-        if rest and plan.m > plan.mr:
-            out(f"if (rows == {full})")
-            out(f"  {plan.tile(full, vectors).name}{arguments}")
-            out("else")
-            out(f"  {plan.tile(rest, vectors).name}{arguments}")
-        else:
-            out(f"{plan.tile(full, vectors).name}{arguments}")
+        choices = [full, rest] if rest and plan.m > plan.mr else [full]
+        for line in by_rows("rows", choices, lambda rows: [f"{plan.tile(rows, vectors).name}{arguments}"]):
+            out(line)
         if plan.split_k:
             out(f"if (k0 + depth < {plan.k}) continue;")
         if stored and not spec.epilogue.strip() and not spec.all_totals:

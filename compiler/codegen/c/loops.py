@@ -6,14 +6,16 @@ columns (in :mod:`column`), or, where there are sums over the rows, chunks of a 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from math import prod
 
 from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.kernels import LoopKernel, parameters_of
 from compiler.codegen.c.reduction import VectorLoop, join_text, start_text
-from compiler.codegen.c.spelling import COMPUTE, index_text
+from compiler.codegen.c.spelling import COMPUTE
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.indices import index_text
 from compiler.codegen.kernel import Kernel, Pass, Sink
 from compiler.codegen.sizes import ceil_div
 from compiler.domain import concat_of
@@ -55,17 +57,15 @@ def column_tiling(kernel: Kernel) -> Tiling | None:
     return None if loop == 1 or outer == unrolled == 1 else (outer, loop, unrolled)
 
 
+@dataclass
 class Kept:
-    """Row buffers: values that one pass over a row computes and later ones read again.
+    """Row buffers, by name: values that one pass over a row computes and later ones read again.
 
-    Attributes:
-        names: value -> buffer.
-        filled: the values that are in their buffers already.
+    ``filled`` are the values that are in their buffers already.
     """
 
-    def __init__(self, names: dict[Value, str]) -> None:
-        self.names = names
-        self.filled: set[Value] = set()
+    names: dict[Value, str]
+    filled: set[Value] = field(default_factory=set)
 
 
 class Loops:

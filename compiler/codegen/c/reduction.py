@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from compiler.codegen.c.spelling import COMPUTE, JOINS, STORAGE, literal, spell
 from compiler.codegen.c.writer import Writer
@@ -28,17 +29,17 @@ def _forgets_nan(op: str, dtype: DType) -> bool:
     return OPS[op].join in ("maximum", "minimum") and dtype.kind == "float"
 
 
+@dataclass
 class VectorLoop:
     """What a vector loop needs besides its body: clauses of the pragma, statements at the end of the body and after.
 
     ``before`` writes a statement in front of the loop.
     """
 
-    def __init__(self, before: Callable[[str], None]) -> None:
-        self.before = before
-        self.clauses: list[str] = []
-        self.joins: list[str] = []
-        self.after: list[str] = []
+    before: Callable[[str], None]
+    clauses: list[str] = field(default_factory=list)
+    joins: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
 
     def start(self, op: str, dtype: DType, total: str) -> None:
         """Prepare to join terms to ``total``. Vector max and min forget a NaN, which goes into a flag."""

@@ -6,8 +6,9 @@ from math import prod
 
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.kernels import LoopKernel, range_kernel
-from compiler.codegen.c.spelling import COMPUTE, index_text, literal, spell
+from compiler.codegen.c.spelling import COMPUTE, literal, spell
 from compiler.codegen.c.writer import Writer
+from compiler.codegen.indices import index_text
 from compiler.codegen.kernel import only_op
 from compiler.codegen.sizes import ceil_div
 from compiler.index import Index, Var

@@ -6,9 +6,9 @@ from math import prod
 
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.kernels import LoopKernel, range_kernel
-from compiler.codegen.c.spelling import STORAGE, index_text, spell
+from compiler.codegen.c.spelling import STORAGE, spell
 from compiler.codegen.c.writer import Writer
-from compiler.codegen.indices import bracketed
+from compiler.codegen.indices import bracketed, index_text
 from compiler.codegen.kernel import only_op
 from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node

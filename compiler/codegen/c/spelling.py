@@ -6,8 +6,6 @@ import math
 
 import numpy as np
 
-from compiler.codegen import indices
-from compiler.index import Index
 from compiler.ir.types import DType, bf16, boolean, f16, f32, f64, i8, i16, i32, i64, u8
 
 STORAGE: dict[DType, str] = {
@@ -102,8 +100,3 @@ def literal(value: float | int | bool, dtype: DType) -> str:
     if math.isinf(number):
         return "INFINITY" if number > 0 else "-INFINITY"
     return repr(number) if dtype is f64 else f"{float(np.float32(number))!r}f"
-
-
-def index_text(index: Index) -> str:
-    """An index as a C expression of type long."""
-    return indices.index_text(index, "/")

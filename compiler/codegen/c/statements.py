@@ -25,23 +25,20 @@ class Statements(Call):
     nodes: Sequence[Node] = field(default=(), kw_only=True)
 
 
+@dataclass
 class StepWriter:
     """Writes a schedule.
 
     ``slot`` is the initialiser of a place in a table, ``locals`` are the pointers that each iteration of a loop sets,
-    by number of the loop. ``timed``: with a mark behind each call.
+    by number of the loop. ``timed``: with a mark behind each call. ``place``: where the last call came from.
     """
 
-    def __init__(
-        self,
-        out: Writer,
-        schedule: Schedule,
-        slot: Callable[[Place], str],
-        locals: Mapping[int, Sequence[str]],
-        timed: bool,
-    ) -> None:
-        self.out, self.schedule, self.slot, self.locals, self.timed = out, schedule, slot, locals, timed
-        self._place = ""
+    out: Writer
+    schedule: Schedule
+    slot: Callable[[Place], str]
+    locals: Mapping[int, Sequence[str]]
+    timed: bool
+    place: str = ""
 
     def write(self) -> None:
         """The statements."""
@@ -75,9 +72,9 @@ class StepWriter:
 
     def _call(self, call: Statements, number: int) -> None:
         out = self.out
-        if call.launch.place != self._place and call.launch.loc != UNKNOWN:
-            self._place = call.launch.place
-            out(f"/* {comment(self._place)} */")
+        if call.launch.place != self.place and call.launch.loc != UNKNOWN:
+            self.place = call.launch.place
+            out(f"/* {comment(self.place)} */")
         for line in call.table.lines(self.slot) if call.table is not None else ():
             out(line)
         for line in call.lines:

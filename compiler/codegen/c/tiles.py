@@ -5,6 +5,7 @@ A panel of width W holds a block of a matrix as [k][W] f32, or as [ceil(k / 2)][
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from compiler.codegen.c.isa import Isa
@@ -87,18 +88,8 @@ class Tile:
         element = "uint32_t" if pairs else "float"
         columns = self.vectors * isa.lanes
         load_b = "vu" if pairs else "vf"
-        value = {
-            "rows": "a[i * lda + p]",
-            "columns": "a[p * lda + i]",
-            "pairs": "a[p * lda + i]",
-            "row_pairs": "a[i * lda + p]",
-        }[self.a]
-        where = {
-            "rows": "A(i, p) is a[i * lda + p]",
-            "columns": "A(i, p) is a[p * lda + i]",
-            "pairs": "k counts pairs, A(i, p) is a[p * lda + i]",
-            "row_pairs": "k counts pairs, A(i, p) is a[i * lda + p]",
-        }[self.a]
+        value = "a[i * lda + p]" if self.a in ("rows", "row_pairs") else "a[p * lda + i]"
+        where = f"{'k counts pairs, ' * pairs}A(i, p) is {value}"
         if pairs:
             read = f"bv[j] = *(const {load_b} *)(b + p * ldb + LANES * j);"
             scalar = f"const vu av = {value} - (vu){{0}};"
@@ -294,6 +285,17 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
     }}
   }}
 """
+
+
+def by_rows(rows: str, choices: Sequence[int], call: Callable[[int], list[str]]) -> list[str]:
+    """The ``call`` for that of one or two ``choices`` which ``rows`` is."""
+    first, *others = choices
+    if not others:
+        return call(first)
+    texts = [["  " + line for line in call(number)] for number in choices]
+    if len(texts[0]) == 1:
+        return [f"if ({rows} == {first})", *texts[0], "else", *texts[1]]
+    return [f"if ({rows} == {first}) {{", *texts[0], "} else {", *texts[1], "}"]
 
 
 @dataclass(frozen=True)

@@ -376,11 +376,15 @@ class _Kernel:
             self.inputs, self.outputs, stages=self.block.stages,
         )  # fmt: skip
 
+    def _start_gradient(self, first: int, total: int) -> tuple[Operand, Operand, str]:
+        """:meth:`_start`; the result, its gradient, and the pointer to the log-sum-exp of each query."""
+        self._start(first, total)
+        out, gradient = self._operand("out", self.op.inputs[3]), self._operand("g", self.op.inputs[5])
+        return out, gradient, self._operand("lse", self.op.inputs[4])[0]
+
     def query_gradient(self, total: int) -> None:
         """The gradient of the queries, by the first of ``total`` blocks."""
-        self._start(0, total)
-        out, gradient = self._operand("out", self.op.inputs[3]), self._operand("g", self.op.inputs[5])
-        sums, _ = self._operand("lse", self.op.inputs[4])
+        out, gradient, sums = self._start_gradient(0, total)
         result = self._results(0)
         self.top(
             f"query = {self._tile(self.q, 'm', 'd')}",
@@ -406,9 +410,7 @@ class _Kernel:
 
     def key_gradients(self, first: int, total: int) -> None:
         """The gradients of keys and values, by the blocks from ``first`` on; blocks of scores stand on their side."""
-        self._start(first, total)
-        out, gradient = self._operand("out", self.op.inputs[3]), self._operand("g", self.op.inputs[5])
-        sums, _ = self._operand("lse", self.op.inputs[4])
+        out, gradient, sums = self._start_gradient(first, total)
         results = self._results(1), self._results(2)
         self.top(
             f"key = {self._tile(self.k, 'n', 'd')}",

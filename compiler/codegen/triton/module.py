@@ -36,6 +36,9 @@ from compiler.sharing import Shareable, steps
 from compiler.sparse import compacted
 from compiler.whole_loops import gathered
 
+_PLAIN = {"scatter": scatter_tasks, "sort": sort_tasks, "scan": scan_tasks}
+"""Kernels that nothing is fused to, by kind."""
+
 
 def emit(graph: Graph, target: str = "sm_80") -> Plan:
     """Triton text and launches for a graph of fused nodes, compiled for ``target`` later."""
@@ -109,12 +112,8 @@ def tasks_of(node: Node, target: str, windows: Windows, loose: Collection[Value]
         return convolution_tasks(node, target, windows)
     if kind == "attention":
         return attention_tasks(node, target, windows)
-    if kind == "scatter":
-        return list(scatter_tasks(node))
-    if kind == "sort":
-        return list(sort_tasks(node))
-    if kind == "scan":
-        return list(scan_tasks(node))
+    if kind in _PLAIN:
+        return list(_PLAIN[kind](node))
     if kind in ("pointwise", "row", "column", "full", "concat"):
         return flat_tasks(node, loose) or tile_tasks(node)
     raise NotImplementedError(f"a Triton kernel of kind {kind!r}\n  at {node.loc}")
