@@ -48,7 +48,6 @@ def test_a_value_used_once_is_folded_with_the_brackets_it_needs(value: str, use:
         ("a[i]", ["a[i] = x;"], "o[i] = t1;"),  # written in between
         ("a[i]", ["memcpy(p, q, n);"], "o[i] = t1;"),
         ("m", ["m += x;"], "o[i] = t1;"),
-        ("gen_bounded(status, 0, x, 3, i)", [], "o[i] = x;"),  # the check has to be made
         ("x + y", [], "o[i] = t1 * t1;"),
         ("x" * WIDTH + " + y", [], "o[i] = t1;"),
         ("x + y", ["for (long j = 0; j < 4; j++) {", "  o[j] = t1;"], "}"),  # would be computed in every iteration
@@ -62,6 +61,21 @@ def test_a_value_keeps_its_name(value: str, between: list[str], use: str) -> Non
 def test_a_name_for_a_name_and_a_value_without_use_go() -> None:
     text = inside("const int64_t t1 = i;", "const float t2 = x + y;", "o[t1] = a[t1];")
     assert folded(text) == inside("o[i] = a[i];")
+
+
+def test_a_check_is_made_once_and_where_its_value_goes() -> None:
+    check = "gen_bounded(status, 0, x, 3, i)"
+    assert folded(inside(f"const int64_t t1 = {check};", "o[i] = t1;")) == inside(f"o[i] = {check};")
+    for use in ("o[i] = x;", "o[i] = t1 * t1;", "o[i] = c ? t1 : 0;"):
+        text = inside(f"const int64_t t1 = {check};", use)
+        assert folded(text) == text
+
+
+def test_the_first_column_of_a_product_has_no_name() -> None:
+    text = inside(
+        "const long j0 = 0;", "f(o + i * 8 + j0, 8);", "const long j = j0 + col;", "o[i * 8 + j] = u1[j - j0];"
+    )
+    assert folded(text) == inside("f(o + i * 8, 8);", "o[i * 8 + col] = u1[col];")
 
 
 def test_a_chosen_number_keeps_the_type_of_its_name() -> None:

@@ -290,6 +290,14 @@ def test_deep_tiles_fetch_what_comes_next() -> None:
     assert [all(tile.ahead for tile in found) for found in tiles] == [False, True]
 
 
+def test_threads_choose_between_rows_and_columns_only_where_there_is_a_choice() -> None:
+    texts = {m: gemm_kernel(Plan(ISAS["avx2"], case(m, 512, 64).spec)) for m in (12, 600)}
+    assert "const int by_rows = 2 % nt == 0;" in texts[12]
+    assert (
+        "by_rows" not in texts[600] and "const long first = 100L * tid / nt, end = 100L * (tid + 1) / nt;" in texts[600]
+    )
+
+
 def test_tiles_are_shared() -> None:
     """Two layers of one shape family need one set of tiles, and only the remainders their shapes have."""
     isa = ISAS["avx512"]

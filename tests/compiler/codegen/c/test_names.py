@@ -74,6 +74,33 @@ def test_results_bear_the_names_of_composites_and_statistics_of_their_ops() -> N
     assert "layer_norm_rsqrt" in product
 
 
+def test_totals_bear_the_names_of_what_they_become() -> None:
+    text = source("""
+      input %x: f32[64,100]
+      input %labels: i64[64]
+      %0: f32[], %2: f32[64,1] = cross_entropy(%x, %labels)
+      %1: f32[100] = sum(%x) {axes=[0]}
+      return %0, %1
+    """)
+    assert re.search(r"^  float (cross_entropy_sum) = 0.0f;$", text, re.M)
+    assert "cross_entropy_sum_parts[chunk] = cross_entropy_sum;" in text
+    assert not re.search(r"\bpart0\b|\bm\d+\b", text)
+    assert re.search(r"float sum(\d+) = 0.0f;\n#pragma omp simd reduction\(\+:sum\1\)", text)
+
+
+def test_elements_of_one_operand_are_told_apart() -> None:
+    text = source("""
+      input %x: f32[64,64]
+      %0: f32[64,32] = slice(%x) {start=[0, 0], stop=[64, 32], step=[1, 1]}
+      %1: f32[64,32] = slice(%x) {start=[0, 32], stop=[64, 64], step=[1, 1]}
+      %2: f32[64,32] = mul(%0, %0)
+      %3: f32[64,32] = mul(%1, %1)
+      %4: f32[64,32] = add(%2, %3)
+      return %4
+    """)
+    assert "o0[r * 32 + c] = x_rc * x_rc + x_rc_2 * x_rc_2;" in text, text
+
+
 def test_two_operands_of_one_name_are_told_apart() -> None:
     text = source("""
       state %a: f32[8] "first.weight"
