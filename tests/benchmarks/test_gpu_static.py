@@ -61,6 +61,6 @@ def test_the_optimizer_does_not_spill(model: Model, target: str) -> None:
 
 @pytest.mark.machine_code
 @pytest.mark.parametrize("target", ["sm_80", "sm_90"])
-@pytest.mark.parametrize("row", ["mlp", "cnn"])
+@pytest.mark.parametrize("row", ["mlp", "cnn", "lstm"])
 def test_a_step_does_not_spill(row: str, target: str) -> None:
-    assert not spilling(ROWS[row], target)
+    assert not spilling(gpu_static.MODELS[row][0], target)

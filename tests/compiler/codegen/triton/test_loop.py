@@ -71,7 +71,24 @@ def recurrent(layer: Callable[..., nn.Module], half: bool = False, **options: An
     return step, [np.random.default_rng(0).standard_normal((4, 3, 5)).astype(np.float32)]
 
 
+class Scanned(nn.Module):
+    """A recurrent layer of a user's own, which multiplies its input beside its state."""
+
+    def __init__(self, width: int, state: int) -> None:
+        super().__init__()
+        self.mix, self.gate, self.state = nn.Linear(width + state, state), nn.Linear(state, state), state
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        def cell(h: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+            h = genesis.sigmoid(self.gate(h)) * genesis.tanh(self.mix(genesis.cat([x, h], dim=-1))).float()
+            return h, h
+
+        last, ys = genesis.scan(cell, genesis.zeros(x.shape[1], self.state), x)
+        return ys, last
+
+
 LAYERS = [
+    (Scanned, {}),
     (nn.RNN, {"nonlinearity": "relu"}),
     (nn.GRU, {"bidirectional": True}),
     (nn.LSTM, {"num_layers": 2, "dropout": 0.5}),
@@ -79,7 +96,9 @@ LAYERS = [
 
 
 @pytest.mark.parametrize("half", [False, True])
-@pytest.mark.parametrize(("layer", "options"), LAYERS, ids=["rnn", "gru, both ways", "lstm of two levels, dropout"])
+@pytest.mark.parametrize(
+    ("layer", "options"), LAYERS, ids=["scan", "rnn", "gru, both ways", "lstm of two levels, dropout"]
+)
 def test_recurrent_layers_train(worker, layer: Callable[..., nn.Module], options: dict[str, Any], half: bool) -> None:
     """In 16 bits each loop, forward and backward, is one launch."""
     graph, arrays = record(*recurrent(layer, half, **options))
