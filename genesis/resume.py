@@ -47,9 +47,10 @@ def verify_resume(
 ) -> Resumed:
     """Compare ``n + k`` calls of ``step`` with ``n``, saving, a new start, loading and ``k``: all state, bit for bit.
 
-    step: the training step, compiled or not. The modules, optimizers and scalers that it reaches are found.
+    step: the training step, compiled or not. What it and ``after`` reach is found: modules, optimizers, scalers,
+        schedules, and other objects with ``state_dict()`` and ``load_state_dict()``.
     batches: the arguments of each call, as a sequence, or as a function of the number of the call.
-    objects: what else has a ``state_dict()`` and belongs to the training, such as schedulers.
+    objects: what else has a ``state_dict()`` and belongs to the training.
     after: called with the number of the call after each, for ``scheduler.step()``.
     save, load: the program's own, given a path. Without them everything is saved, and the state of the generator.
 
@@ -61,7 +62,7 @@ def verify_resume(
         raise ChoiceError(f"verify_resume(n={n}, k={k}): both are numbers of calls, at least 1")
     if (save is None) != (load is None):
         raise ChoiceError("verify_resume() takes save= and load= together: the one reads what the other wrote")
-    training = TrainingState(step, objects)
+    training = TrainingState(step, objects, after)
     write, read = save or training.save, load or training.load
 
     def run(start: int, stop: int) -> list[dict[str, Any]]:

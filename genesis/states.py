@@ -21,14 +21,19 @@ from genesis.tensor import Tensor
 
 
 class TrainingState:
-    """The modules, optimizers and scalers that a step reaches, what else it is given, and the step, by name."""
+    """Everything with a state that a step and ``also`` reach, what else it is given, and the step, by name."""
 
-    def __init__(self, step: Callable[..., Any], objects: Iterable[Any]) -> None:
+    def __init__(
+        self, step: Callable[..., Any], objects: Iterable[Any], also: Callable[..., Any] | None = None
+    ) -> None:
         function = step.function if isinstance(step, CompiledFunction) else step
-        reachable = Reachable(function, [(f"objects[{i}]", thing) for i, thing in enumerate(objects)])
-        found = [*reachable.modules, *reachable.optimizers, *reachable.scalers]
-        known = {id(thing) for _, thing in found}
-        found += [(type(thing).__name__, thing) for thing in objects if id(thing) not in known]
+        given = [(f"objects[{i}]", thing) for i, thing in enumerate(objects)]
+        reached = Reachable(function, given if also is None else [*given, ("after", also)]).with_state()
+        names: dict[int, tuple[str, Any]] = {}
+        for name, thing in (*reached, *given):
+            name = type(thing).__name__ if name.startswith("objects[") else name
+            names.setdefault(id(thing), (name, thing))
+        found = [*names.values()]
         if isinstance(step, CompiledFunction):
             found.append(("step", step))
         self.objects: dict[str, Any] = {}

@@ -64,7 +64,7 @@ class Reachable:
     ``roots`` are arguments that are neither numbers nor tensors, by name.
 
     Attributes:
-        modules, optimizers, scalers, tensors: ``(name, object)``.
+        modules, optimizers, scalers, schedules, tensors: ``(name, object)``.
         guards: everything that may be exchanged between two calls, by name.
         containers, namespaces, cells: what a recording may change: collections, dictionaries of attributes with the
             names that count (None: all), and variables of closures.
@@ -77,6 +77,7 @@ class Reachable:
         self.modules: list[tuple[str, Module]] = []
         self.optimizers: list[tuple[str, Optimizer]] = []
         self.scalers: list[tuple[str, GradScaler]] = []
+        self.schedules: list[tuple[str, HostObject]] = []
         self.tensors: list[tuple[str, Tensor]] = []
         self.guards: dict[str, Guard] = {}
         self.containers: list[tuple[str, Any]] = []
@@ -126,6 +127,11 @@ class Reachable:
     def knows(self, thing: Any) -> bool:
         """Whether ``thing`` is one of the objects that were found."""
         return id(thing) in self._seen
+
+    def with_state(self) -> list[Named]:
+        """Everything that has a state to save: modules, optimizers, scalers, schedules, and objects of the user's."""
+        own = [(name, thing) for name, thing in self._holders if _has_state(thing) and not isinstance(thing, Module)]
+        return [*self.modules, *self.optimizers, *self.scalers, *self.schedules, *own]
 
     def place_of(self, name: str) -> Place | None:
         """The line that made the guard ``name`` necessary."""
@@ -222,6 +228,7 @@ class Reachable:
 
     def _collect(self, name: str, thing: Any, place: Place | None) -> None:
         if isinstance(thing, HostObject):  # its numbers are read at every call
+            self.schedules.append((name, thing))
             return
         items = items_of(thing)
         if items is not None:
@@ -416,6 +423,11 @@ def _unique(name: str, taken: Collection[str]) -> str:
     while name in taken:
         name += "'"
     return name
+
+
+def _has_state(thing: Any) -> bool:
+    methods = (getattr(thing, name, None) for name in ("state_dict", "load_state_dict"))
+    return not isinstance(thing, type) and all(map(callable, methods))
 
 
 def _itself(thing: Any) -> Any:

@@ -11,7 +11,8 @@ import genesis
 from compiler.errors import ChoiceError, ResumeError
 from genesis import nn, optim
 from genesis.amp import GradScaler, autocast
-from genesis.optim.lr_scheduler import StepLR
+from genesis.optim.lr_scheduler import LinearLR, StepLR
+from genesis.states import TrainingState
 
 
 class Training:
@@ -87,6 +88,44 @@ def test_what_is_left_out_is_found(without: str, named: str) -> None:
     with pytest.raises(ResumeError, match=r"^training that is resumed after 3 calls is another one: .*") as e:
         Training().verify(without)
     assert re.search(named, str(e.value)), str(e.value)
+
+
+class Average:
+    """A state of the user's own: a running mean of losses."""
+
+    def __init__(self) -> None:
+        self.value = genesis.zeros(())
+
+    def update(self, loss: Any) -> None:
+        self.value.mul_(0.9).add_(loss.detach() * 0.1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        with genesis.no_grad():
+            self.value.copy_(state["value"])
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_what_the_step_and_after_reach_is_found(compiled: bool) -> None:
+    training, average = Training(compiled=False), Average()
+    warm = LinearLR(training.optimizer, total_iters=4)
+    plain = training.step
+
+    def step(x: Any, y: Any) -> Any:
+        loss = plain(x, y)
+        with genesis.no_grad():
+            average.update(loss)
+        training.scheduler.step()
+        return loss
+
+    train = genesis.compile(step, backend="interpret") if compiled else step
+    for _ in range(2):  # everything is put back: the second time it is the same training
+        genesis.verify_resume(train, 3, 2, batch, after=lambda i: warm.step())
+        assert training.scheduler.last_epoch == warm.last_epoch == average.value.item() == 0
+    found = TrainingState(train, (), lambda i: warm.step()).objects.values()
+    assert {training.model, training.optimizer, training.scaler, training.scheduler, warm, average} <= {*found}
 
 
 def test_the_state_of_the_generator_is_state() -> None:
