@@ -122,6 +122,10 @@ class DeviceError(GenesisError, RuntimeError):
     """A device, driver or compiler that was asked for is not there, or failed."""
 
 
+class OutOfMemoryError(MemoryBudgetError, DeviceError):
+    """A GPU has no memory left for a step."""
+
+
 class CheckpointError(GenesisError):
     """A checkpoint file cannot be trusted, is none, or cannot be written where it should be."""
 

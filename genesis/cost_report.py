@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from compiler import pipeline
 from compiler.codegen.c.isa import ISAS, isa_for
 from compiler.cost import PROCESSORS, Cost, KernelCost, Processor, cost
-from compiler.errors import ChoiceError, MemoryBudgetError
+from compiler.errors import ChoiceError, MemoryBudgetError, OutOfMemoryError
 from compiler.ir.graph import Graph
+from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import Stages
 from compiler.plan import Plan
 from compiler.target import Target
 from genesis.border import Crossing
 from genesis.cells import Cell
+from genesis.gpu import gpu
 from genesis.options import Options
 from genesis.tables import Table
 from genesis.tracing import Traced
@@ -139,15 +142,38 @@ def cost_of_plan(
 
 
 def refuse_what_does_not_fit(traced: Traced, options: Options, plan: Plan) -> None:
-    """Raise MemoryBudgetError, with the report, for a ``plan`` that takes more memory than this machine has."""
-    room = processor.memory() if plan.target.startswith("c/") else None
-    needed = plan.arena_bytes + plan.scratch_bytes(plan.threads or num_threads())
-    if room is not None and needed > room:
-        raise MemoryBudgetError(
-            f"{plan.name} does not fit: its temporaries take {amount(needed, 'B')}, and this machine has "
-            f"{amount(room, 'B')}.\n  Make the batch smaller, cut it with accumulate=, or compute more a second time "
-            f"with activation_memory=.\n\n{cost_of(traced, options, 'cpu', ())}"
-        )
+    """Raise :func:`does_not_fit` for a ``plan`` that takes more memory than its processor has."""
+    room = processor.memory() if plan.target.startswith("c/") else gpu()[0].memory()
+    if room is not None and _needed(plan) > room:
+        raise does_not_fit(traced, options, plan)
+
+
+def does_not_fit(traced: Traced, options: Options, plan: Plan, cause: MemoryError | None = None) -> MemoryBudgetError:
+    """The error, with the report, for a ``plan`` whose memory is not there, or was not given because of ``cause``."""
+    kind, where, device = MemoryBudgetError, "this machine", processor_named("cpu")
+    if not plan.target.startswith("c/"):
+        kind, where, device = OutOfMemoryError, "the GPU", _this_gpu()
+    temporaries = plan.arena_bytes + plan.scratch_bytes(plan.threads or num_threads())
+    why = "" if cause is None else f"\n  {str(cause) or type(cause).__name__}: other programs may hold a part of it"
+    return kind(
+        f"{plan.name} does not fit: it takes {amount(_needed(plan), 'B')}, {amount(temporaries, 'B')} of that for "
+        f"temporaries, and {where} has {amount(device.memory, 'B')}{why}\n  make the batch smaller, cut it with "
+        f"accumulate=, or compute more a second time with activation_memory=\n\n{cost_of(traced, options, device, ())}"
+    )
+
+
+def _needed(plan: Plan) -> int:
+    """Bytes of everything that a run of ``plan`` touches."""
+    slots = sum(TensorType(dtype(s.dtype), s.shape).nbytes for s in plan.slots)
+    return slots + plan.arena_bytes + plan.scratch_bytes(plan.threads or num_threads())
+
+
+def _this_gpu() -> Processor:
+    """The GPU that is there, with the peaks of the one of its generation that is listed first."""
+    device = gpu()[0]
+    target = device.target()
+    (known, *_) = (p for p in PROCESSORS.values() if p.target == target)
+    return replace(known, name=device.name(), memory=device.memory())
 
 
 def _kind(cell: Cell, optimizers: Collection[str]) -> str:

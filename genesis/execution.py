@@ -21,7 +21,7 @@ from genesis.border import Crossing
 from genesis.cells import Cell, moved, rebound
 from genesis.clock import Clock
 from genesis.compiled import Compiled, Interpreted
-from genesis.cost_report import refuse_what_does_not_fit
+from genesis.cost_report import does_not_fit, refuse_what_does_not_fit
 from genesis.edit import UNCHANGED, Edit, check_fits, edit
 from genesis.gradients import GradientStaysInside, accumulate, grad_type
 from genesis.guards.keys import digest
@@ -120,7 +120,10 @@ class Program:
         self.plan = self.compiled.plan
         if self.plan is not None:
             refuse_what_does_not_fit(traced, options, self.plan)
-        self.executor = self.compiled.start(fresh, {places[cell] for cell in traced.written})
+        try:
+            self.executor = self.compiled.start(fresh, {places[cell] for cell in traced.written})
+        except MemoryError as error:
+            raise self._does_not_fit(error) from error
         self.remote = isinstance(self.executor, CudaExecutor)
         self._execute: Execute = self.executor.run
         self.numerics: Numerics | None = None
@@ -212,8 +215,10 @@ class Program:
             if traced.output:
                 show(traced.output)
             targets, inputs, results = self._launch(arguments, inputs, numbers)
-        except BaseException:
+        except BaseException as error:
             take_back(undo)
+            if isinstance(error, MemoryError):
+                raise self._does_not_fit(error) from error
             raise
         for clock in self.clocks:
             clock.tick()
@@ -229,6 +234,10 @@ class Program:
         if traced.host.acts_late:
             traced.host.leave(undo, results[traced.host_results :])
         return traced.result(tensors, given)
+
+    def _does_not_fit(self, error: MemoryError) -> MemoryError:
+        """What to raise where the memory for the program was not given."""
+        return error if self.plan is None else does_not_fit(self.traced, self.options, self.plan, error)
 
     def _carry_out(
         self,

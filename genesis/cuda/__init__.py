@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from compiler.errors import DeviceError
+from compiler.errors import OutOfMemoryError as OutOfMemoryError
 from genesis.cuda import amp as amp
 from genesis.device import no_device
 from genesis.names import module_getattr
@@ -119,10 +119,6 @@ seed_all = seed
 def get_arch_list() -> list[str]:
     """Nothing: no kernels are compiled ahead of time for eager tensors."""
     return []
-
-
-class OutOfMemoryError(DeviceError):
-    """A GPU has no memory left; raised by no eager call, and here so that programs may name it."""
 
 
 class Event:

@@ -9,7 +9,7 @@ import ctypes
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from ctypes import byref, c_int, c_uint64, c_void_p
+from ctypes import byref, c_int, c_size_t, c_uint64, c_void_p
 from dataclasses import dataclass
 from typing import Any
 from weakref import finalize
@@ -171,8 +171,20 @@ class CudaDevice:
             'Run on the CPU with backend="c".'
         )
 
+    def name(self) -> str:
+        """What its maker calls it."""
+        name = ctypes.create_string_buffer(256)
+        self.driver.cuDeviceGetName(name, len(name), self._device)
+        return name.value.decode()
+
+    def memory(self) -> int:
+        """Bytes of memory that it has."""
+        nbytes = c_size_t()
+        self.driver.cuDeviceTotalMem_v2(byref(nbytes), self._device)
+        return nbytes.value
+
     def allocate(self, nbytes: int) -> DeviceMemory:
-        """Uninitialised memory, aligned to 256 bytes, until its `free()`."""
+        """Uninitialised memory, aligned to 256 bytes, until its `free()`. Raises OutOfMemoryError without it."""
         return DeviceMemory(self, nbytes)
 
     def _attribute(self, attribute: int) -> int:

@@ -11,7 +11,7 @@ import os
 from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint, c_uint64, c_ulonglong, c_void_p
 from typing import Any
 
-from compiler.errors import DeviceError
+from compiler.errors import DeviceError, OutOfMemoryError
 
 LIBRARY = "libcuda.so.1"
 LIBRARY_VARIABLE = "GENESIS_LIBCUDA"
@@ -19,6 +19,7 @@ LIBRARY_VARIABLE = "GENESIS_LIBCUDA"
 DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR = 75
 DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR = 76
 FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = 8
+OUT_OF_MEMORY = 2
 STREAM_NON_BLOCKING = 1
 STREAM_CAPTURE_MODE_THREAD_LOCAL = 1
 
@@ -30,6 +31,8 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "cuInit": (c_uint,),
     "cuDriverGetVersion": (POINTER(c_int),),
     "cuDeviceGet": (POINTER(c_int), c_int),
+    "cuDeviceGetName": (c_char_p, c_int, c_int),
+    "cuDeviceTotalMem_v2": (POINTER(c_size_t), c_int),
     "cuDeviceGetAttribute": (POINTER(c_int), c_int, c_int),
     "cuDevicePrimaryCtxRetain": (_handle_out, c_int),
     "cuDevicePrimaryCtxRelease_v2": (c_int,),
@@ -79,7 +82,8 @@ class Driver:
         def checked(*arguments: Any) -> None:
             status = function(*arguments)
             if status:
-                raise DeviceError(f"{name} failed: {self._describe(status)}")
+                kind = OutOfMemoryError if status == OUT_OF_MEMORY else DeviceError
+                raise kind(f"{name} failed: {self._describe(status)}")
 
         setattr(self, name, checked)
         return checked

@@ -9,7 +9,9 @@ import pytest
 import genesis
 from compiler.cost import Processor
 from compiler.errors import ChoiceError, MemoryBudgetError
+from genesis import nn
 from runtime import processor
+from runtime.devices.cpu import CpuDevice
 from runtime.toolchain import find_compiler
 from tests.genesis.test_ledger import X, Y, trained
 
@@ -59,11 +61,36 @@ def test_unknown_devices_list_the_known_ones() -> None:
 def test_a_step_that_does_not_fit_says_so_before_anything_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processor, "memory", lambda: 1000)
     step = genesis.compile(lambda x: x @ x @ x, backend="c")
-    with pytest.raises(MemoryBudgetError, match=r"does not fit: its temporaries take .* this machine has 1 kB") as e:
+    with pytest.raises(
+        MemoryBudgetError, match=r"does not fit: it takes .* for temporaries, and this machine has 1 kB"
+    ) as e:
         step(np.ones((64, 64), np.float32))
     assert "temporaries at the peak" in str(e.value) and isinstance(e.value, MemoryError)
     monkeypatch.undo()
     assert step(np.ones((64, 64), np.float32))[0, 0].item() == 64 * 64
+
+
+@needs_c
+@pytest.mark.parametrize("at", ["start", "run"])
+def test_memory_that_the_system_does_not_give_is_reported_the_same_way(
+    at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Any, nbytes: int) -> Any:
+        raise MemoryError(f"Unable to allocate {nbytes} bytes")
+
+    weight = nn.Parameter(genesis.ones(64, 64))
+    step = genesis.compile(lambda x: ((x @ weight) @ x).sum().backward(), backend="c")
+    x = np.ones((64, 64), np.float32)
+    if at == "run":
+        step(x)
+    with monkeypatch.context() as m:
+        m.setattr(CpuDevice, "alloc", refuse)
+        if at == "run":
+            step._program.executor.threads = 0  # as set_num_threads() does: scratch memory is taken again
+        with pytest.raises(MemoryBudgetError, match=r"does not fit: it takes (.|\n)*Unable to allocate \d+ bytes") as e:
+            step(x)
+    assert "temporaries at the peak" in str(e.value)
+    step(x)
 
 
 def test_this_machine_has_memory_and_peaks() -> None:

@@ -99,6 +99,25 @@ def test_memory_of_a_step(step: Any) -> None:
     assert memory.states == sum(p.numel() * 4 for p in step.model.parameters())
 
 
+def test_a_step_too_large_for_the_gpu_says_so_before_anything_is_allocated(step: Any, driver: Any) -> None:
+    driver.set_memory(2000)
+    with pytest.raises(genesis.cuda.OutOfMemoryError, match=r"does not fit: it takes .* the GPU has 2 kB") as e:
+        step(np.ones((16, 16), np.float32))
+    assert "temporaries at the peak" in str(e.value) and "2 kB of NVIDIA H100 80GB HBM3" in str(e.value)
+    assert not any(c.startswith("cuMemAlloc") for c in driver.calls())
+    driver.set_memory(80_000_000)
+    step(np.ones((16, 16), np.float32))
+
+
+def test_memory_that_the_gpu_does_not_give_is_reported_the_same_way(step: Any, driver: Any) -> None:
+    driver.fail(b"cuMemAlloc_v2", 2)
+    with pytest.raises(MemoryError, match=r"does not fit: (.|\n)*cuMemAlloc_v2 failed: CUDA_ERROR_OUT_OF_MEMORY") as e:
+        step(np.ones((16, 16), np.float32))
+    assert "temporaries at the peak" in str(e.value)
+    driver.calls()  # from here on the driver gives it
+    step(np.ones((16, 16), np.float32))
+
+
 def test_reading_a_state_brings_it_back_once(step: Any, driver: Any) -> None:
     step(np.ones((16, 16), np.float32))
     driver.calls()

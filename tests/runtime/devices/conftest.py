@@ -16,6 +16,7 @@ class FakeDriver:
         self._library.fake_log.restype = ctypes.c_char_p
         self.fail = self._library.fake_fail
         self.set_version = self._library.fake_version
+        self.set_memory = lambda nbytes: self._library.fake_memory(ctypes.c_size_t(nbytes))
         self.set_capability = self._library.fake_capability
 
     def calls(self) -> list[str]:

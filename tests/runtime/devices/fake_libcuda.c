@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SUCCESS = 0, INVALID_VALUE = 1, INVALID_CONTEXT = 201, ILLEGAL_STATE = 401, NO_DEVICE = 100, SHARED_LIMIT = 48 * 1024, MOST = 64 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, ILLEGAL_STATE = 401, NO_DEVICE = 100, SHARED_LIMIT = 48 * 1024, MOST = 64 };
 
 typedef struct { char name[64]; int count, widths[16], shared; } Function;
 typedef struct { Function *function; uint64_t values[16]; } Launch;
@@ -22,11 +22,13 @@ static struct { char *start; size_t bytes; } blocks[MOST];
 static int block_count;
 static char failing_call[64];
 static int failing_status, capability = 90, version = 13000;
+static size_t memory = (size_t)80e9;
 static __thread void *current;  // each thread has a context of its own
 
 const char *fake_log(void) { return log_text; }
 void fake_clear(void) { log_text[0] = 0; failing_call[0] = 0; }
 void fake_capability(int value) { capability = value; }
+void fake_memory(size_t bytes) { memory = bytes; }
 void fake_version(int value) { version = value; }
 void fake_fail(const char *call, int status) { strcpy(failing_call, call); failing_status = status; }
 
@@ -91,11 +93,11 @@ static void execute(const Launch *launch) {
 }
 
 int cuGetErrorName(int status, const char **out) {
-    *out = status == NO_DEVICE ? "CUDA_ERROR_NO_DEVICE" : status == INVALID_VALUE ? "CUDA_ERROR_INVALID_VALUE" : NULL;
+    *out = status == NO_DEVICE ? "CUDA_ERROR_NO_DEVICE" : status == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : status == INVALID_VALUE ? "CUDA_ERROR_INVALID_VALUE" : NULL;
     return *out ? SUCCESS : INVALID_VALUE;
 }
 int cuGetErrorString(int status, const char **out) {
-    *out = status == NO_DEVICE ? "no CUDA-capable device is detected" : status == INVALID_VALUE ? "invalid argument" : NULL;
+    *out = status == NO_DEVICE ? "no CUDA-capable device is detected" : status == OUT_OF_MEMORY ? "out of memory" : status == INVALID_VALUE ? "invalid argument" : NULL;
     return *out ? SUCCESS : INVALID_VALUE;
 }
 
@@ -105,6 +107,11 @@ int cuDeviceGetAttribute(int *value, int attribute, int device) {
     *value = attribute == 75 ? capability / 10 : capability % 10;
     return record("cuDeviceGetAttribute %d %d", attribute, device);
 }
+int cuDeviceGetName(char *out, int length, int device) {
+    snprintf(out, length, "NVIDIA H100 80GB HBM3");
+    return record("cuDeviceGetName %d", device);
+}
+int cuDeviceTotalMem_v2(size_t *out, int device) { *out = memory; return record("cuDeviceTotalMem_v2 %d", device); }
 int cuDevicePrimaryCtxRetain(void **context, int device) {
     *context = (void *)0xC0DE;
     return record("cuDevicePrimaryCtxRetain %d", device);
