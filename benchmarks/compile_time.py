@@ -22,10 +22,10 @@ from benchmarks.peers.program import Step
 from benchmarks.table import aligned
 from compiler.codegen.c import unit
 from compiler.codegen.c.isa import isa_for
+from compiler.collector import without_collector
 from compiler.ir.verify import Typed, verify
 from compiler.pipeline import lowering
 from genesis.arguments import Sharing
-from genesis.collector import without_collector
 from genesis.guards.reachable import Reachable
 from genesis.options import Options
 from genesis.tracing import Traced, record

@@ -17,9 +17,9 @@ from benchmarks.models.gpt import GPT
 from benchmarks.models.lstm import LSTM
 from benchmarks.models.model import Model
 from benchmarks.table import aligned
+from compiler.collector import without_collector
 from compiler.pipeline import compile_for, triton_target
 from compiler.plan import Launch, Plan
-from genesis.collector import without_collector
 
 TARGET = "sm_90"
 PRODUCTS = {"dot", "convolve", "convolve_weight"}

@@ -14,6 +14,7 @@ from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Protocol, T
 import numpy as np
 
 import genesis.ledger as ledger
+from compiler.collector import without_collector
 from compiler.cost import Processor
 from compiler.errors import TraceError
 from compiler.ir.types import TensorType, defaults
@@ -22,7 +23,6 @@ from genesis.audit import check_again, record_audited
 from genesis.callables import CompiledModule, compiled_module, named
 from genesis.cells import Cell
 from genesis.cells import changes as module_changes
-from genesis.collector import without_collector
 from genesis.context import session
 from genesis.cost_report import CostReport, cost_of
 from genesis.execution import Program

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, get_args
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 import compiler.ops.all  # noqa: F401  (a text may use every op)
+from compiler.collector import without_collector
 from compiler.errors import OpError, ParseError, VerifyError
 from compiler.ir.graph import Attrs, Graph, Node, Param, Update, Value
 from compiler.ir.location import UNKNOWN, Loc, Phase
@@ -47,6 +48,7 @@ _EXPECTED = {
 }
 
 
+@without_collector()
 def parse_graph(text: str, file: str = "<text>") -> Graph:
     """The graph that ``text`` describes, verified. ``file`` names the text in errors.
 

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from genesis.collector import without_collector
+from compiler.collector import without_collector
 
 
 def test_it_is_off_meanwhile() -> None:

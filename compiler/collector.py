@@ -1,4 +1,4 @@
-"""Python's garbage collector, which takes no part in compiling."""
+"""Python's garbage collector, which takes no part in compiling and in reading a text."""
 
 from __future__ import annotations
 
