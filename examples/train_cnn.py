@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> float:
 
     if args.short:  # training that goes on from a checkpoint is the same training, bit for bit
         few = [train_data[64 * i : 64 * i + 64] for i in range(4)]
-        print(genesis.verify_resume(step, 2, 2, few, objects=[scheduler]))
+        print(genesis.verify_resume(step, 2, 2, few))
 
     for epoch in range(1, args.epochs + 1):
         losses = [step(moved(x), y).item() for x, y in batches]

@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> float:
     plain = true.mean(0) + true.std(0) * genesis.randn(1024, 2)
     print(f"points of the same mean and variance are {distance(plain, true):.3f} away from true ones")
     if args.short:  # training that goes on from a checkpoint is the same training, bit for bit
-        print(genesis.verify_resume(step, 2, 2, [()] * 4, objects=[scheduler]))
+        print(genesis.verify_resume(step, 2, 2, [()] * 4))
 
     losses = []
     for done in range(1, args.steps + 1):

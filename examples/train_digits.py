@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> float:
     if args.short:  # training that goes on from a checkpoint is the same training, bit for bit
         few = [train_data[32 * i : 32 * i + 32] for i in range(5)]
         own = {"save": lambda path: save(path, 0, 0.0, 0.0), "load": load}
-        after = {"objects": [scheduler], "after": lambda i: scheduler.step()}
+        after = {"after": lambda i: scheduler.step()}
         print(genesis.verify_resume(step, 3, 2, few, **after, **own))
 
     columns = (

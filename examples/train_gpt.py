@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> list[float]:
     if args.short:  # training that goes on from a checkpoint is the same training, bit for bit
         few = [windows(train_tokens, i) for i in range(4)]
         own = {"save": lambda path: save(path, 0), "load": load}
-        print(genesis.verify_resume(train_step, 2, 2, few, objects=[scheduler], **own))
+        print(genesis.verify_resume(train_step, 2, 2, few, **own))
 
     for step in range(first_step, args.steps):
         loss, norm = train_step(*windows(train_tokens, step))

@@ -136,7 +136,7 @@ def main(arguments: list[str] | None = None) -> float:
 
     if args.short:  # training that goes on from a checkpoint is the same training, bit for bit
         few = [(x, y, model.start(args.batch_size)) for (x, y), _ in zip(batches(train_tokens), range(4))]
-        print(genesis.verify_resume(step, 2, 2, few, objects=[scheduler]))
+        print(genesis.verify_resume(step, 2, 2, few))
 
     losses: list[float] = []
     while len(losses) < args.steps:

@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> float:
         return -10 * F.mse_loss(denoise(test_noisy), test_clean).log10().item()
 
     if args.short:  # training that goes on from a checkpoint is the same training, bit for bit
-        print(genesis.verify_resume(step, 2, 2, [batch() for _ in range(4)], objects=[scheduler]))
+        print(genesis.verify_resume(step, 2, 2, [batch() for _ in range(4)]))
 
     losses = []
     for done in range(1, args.steps + 1):

@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> float:
 
     if args.short:  # training that goes on from a checkpoint is the same training, bit for bit
         few = [train_data[32 * i : 32 * i + 32] for i in range(4)]
-        print(genesis.verify_resume(step, 2, 2, few, objects=[scheduler]))
+        print(genesis.verify_resume(step, 2, 2, few))
 
     for epoch in range(1, args.epochs + 1):
         losses = [step(x, y).item() for x, y in batches]

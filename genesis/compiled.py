@@ -101,7 +101,7 @@ class Compiled:
             with ThreadPoolExecutor() as threads:
                 if target.language == "c":
                     threads.submit(get_pool)  # its library is built while the passes run
-                return target.emit((self._stages or self._lowered()).latest).to_json().encode()
+                return target.emit((self._stages or self.lowered(self.target)).latest).to_json().encode()
 
         plan = Plan.from_json(cached_bytes(key, make).decode())
         return plan if self.edit.source is None else replace(plan, source=self.edit.source)
@@ -112,12 +112,13 @@ class Compiled:
         Compiling keeps none of it: the graphs of all stages are many times the size of the plan.
         """
         if self._stages is None:
-            self._stages = self._lowered()
+            self._stages = self.lowered(self.target)
         return self._stages
 
-    def _lowered(self) -> Stages:
+    def lowered(self, target: Target | None) -> Stages:
+        """The stages from ``traced`` on for ``target``, made at every call; None: portable C."""
         stages = Stages(self.traced)
-        target = self.target or pipeline.c_target(ISAS["portable"])
+        target = target or pipeline.c_target(ISAS["portable"])
         left = self.edit.remaining()
         stages.run([(name, run) for name, run in pipeline.passes_for(target, self.options.budget()) if name in left])
         return stages

@@ -16,6 +16,7 @@ from compiler.errors import AutogradError, DeviceError, TraceError, UnsupportedE
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import DIFFERENTIATION, Stages
+from compiler.target import Target
 from genesis.arguments import Sharing, array_of, check_arrays, put_entries, write_back
 from genesis.border import Crossing
 from genesis.cells import Cell, moved, rebound
@@ -476,15 +477,15 @@ class Program:
         scratch = plan.scratch_bytes(plan.threads or num_threads())
         return Memory(plan.arena_bytes, plan.kept_bytes, scratch, slots("state"), slots("output"))
 
-    def stages(self) -> Stages:
-        """Every stage, from the recorded graph on."""
+    def stages(self, target: Target | None = None) -> Stages:
+        """Every stage, from the recorded graph on; with ``target`` as the step would be compiled for it."""
         before = dict(self.traced.stages.graphs)
         if self.crossing is not None:
             before["forward"] = self.crossing.halves.forward
         if self.edit.graph is not None:
             before["edited"] = self.edit.graph
         stages = Stages(self.traced.stages.graphs["traced"])
-        after = self.compiled.stages()
+        after = self.compiled.stages() if target is None else self.compiled.lowered(target)
         stages.graphs = {**before, **{k: g for k, g in after.graphs.items() if k != "traced"}}
         stages.seconds = {**self.traced.stages.seconds, **after.seconds}
         return stages

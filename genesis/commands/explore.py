@@ -11,12 +11,18 @@ import sys
 from pathlib import Path
 
 import genesis.captured as captured
+from compiler.cost import PROCESSORS
 from genesis.explore.model import model
 from genesis.explore.page import page
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, help="the page to write (default: the script's name with .html)")
+    parser.add_argument(
+        "--device",
+        choices=["cpu", *PROCESSORS],
+        help="show the step as it is compiled for this processor, which need not be there, on its roofline",
+    )
     captured.add_arguments(parser)
 
 
@@ -27,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         name = arguments.script.rpartition(".")[2] if arguments.module else Path(arguments.script).stem
         output = arguments.output or Path(f"{name}.html")
         print(f"genesis: timing {len(programs)} programs and writing down what was done to them", file=sys.stderr)
-        text = page(model(arguments.script, programs, arguments.runs))
+        text = page(model(arguments.script, programs, arguments.runs, arguments.device))
         output.write_text(text, encoding="utf-8")
         print(f"genesis: wrote {output}, {len(text) / 1e6:.1f} MB", file=sys.stderr)
     return code

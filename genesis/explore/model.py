@@ -10,11 +10,10 @@ from compiler import pipeline
 from compiler.casts import RULES, Decision, decisions
 from compiler.cost import PROCESSORS, Processor
 from compiler.errors import UnsupportedError
-from compiler.ir.graph import Graph
-from compiler.pipeline import Stages
 from compiler.plan import Plan
 from genesis.captured import Captured
 from genesis.cost_report import cost_of_plan, processor_named, target_of
+from genesis.execution import Program
 from genesis.explore.code import spans
 from genesis.explore.memory import memory
 from genesis.explore.places import Places
@@ -29,10 +28,13 @@ TRITON = "sm_80"
 """The GPU whose kernels are shown of a step that runs in C."""
 
 
-def model(script: str, captured: Sequence[Captured], runs: int) -> dict[str, Any]:
-    """The data of a page about the programs that ``script`` compiled; each is timed over ``runs`` calls."""
+def model(script: str, captured: Sequence[Captured], runs: int, device: str | None = None) -> dict[str, Any]:
+    """The data of a page about the programs that ``script`` compiled; each is timed over ``runs`` calls.
+
+    ``device``: the processor to show them on, which need not be there; None: the one that they ran on.
+    """
     places = Places()
-    programs = [program(item, runs, places) for item in captured]
+    programs = [program(item, runs, places, device) for item in captured]
     return {
         "version": __version__,
         "script": Path(script).name,
@@ -43,23 +45,29 @@ def model(script: str, captured: Sequence[Captured], runs: int) -> dict[str, Any
     }
 
 
-def program(item: Captured, runs: int, places: Places) -> dict[str, Any]:
+def program(item: Captured, runs: int, places: Places, device: str | None = None) -> dict[str, Any]:
     """The record of a program."""
     done = item.program
-    graphs = done.stages()
+    plan = done.plan
+    processor = processor_named(device) if device else _processor(plan)
+    target = target_of(processor)
+    if device and (plan is None or plan.target != target.name):
+        graphs, plan = done.stages(target), None
+        found: Profile | str = f"it ran on another processor than {processor.name}"
+    else:
+        graphs, found = done.stages(), measured(done, runs)
     fused, lines = graphs.latest, Lines(places)
     records = list(stage_records(graphs.graphs, graphs.seconds, lines))
-    processor = _processor(done.plan)
-    plan = done.plan or target_of(processor).emit(fused)
+    plan = plan or target.emit(fused)
     optimizers = [name for name, _ in Reachable(item.function.function).optimizers]
     cost = cost_of_plan(plan, fused, done.traced, processor, optimizers)
-    rows, found = row_numbers(fused), measured(done, runs)
+    rows = row_numbers(fused)
     language = "triton" if plan.buffers else "c"
     recorded = graphs.graphs["traced"]
     states = recorded.inputs("state")
     return {
         "name": item.name,
-        "target": done.plan.target if done.plan is not None else "the NumPy interpreter",
+        "target": "the NumPy interpreter" if done.plan is None and not device else plan.target,
         "cause": done.cause,
         "seconds": done.seconds,
         "inputs": [{"type": str(p.value.type), "label": p.label} for p in recorded.params if p.kind == "input"],
@@ -74,7 +82,7 @@ def program(item: Captured, runs: int, places: Places) -> dict[str, Any]:
         "measured": _whole(found) if isinstance(found, Profile) else {"why": found},
         "memory": memory(fused, cost.memory, rows, places),
         "amp": [_decision(d, places) for d in decisions(graphs.graphs)],
-        "code": [_code(plan, language), *([_triton(graphs, places)] if language == "c" else [])],
+        "code": [_code(plan, language), *([_triton(done, places)] if language == "c" else [])],
     }
 
 
@@ -97,23 +105,18 @@ def _code(plan: Plan, language: str) -> dict[str, Any]:
     return {"language": language, "file": file, "target": plan.target, "text": text, "kernels": kernels}
 
 
-def _triton(graphs: Stages, places: Places) -> dict[str, Any]:
+def _triton(done: Program, places: Places) -> dict[str, Any]:
     """The kernels of the same step for a GPU, or why there are none."""
     record = {"language": "triton", "file": "step_triton.py", "target": TRITON, "text": [], "kernels": {}}
-    stages = Stages(_before_passes(graphs))
+    target = pipeline.triton_target(TRITON)
     try:
-        plan = pipeline.compile_for(stages, pipeline.triton_target(TRITON))
+        fused = done.stages(target).latest
+        plan = target.emit(fused)
     except (NotImplementedError, UnsupportedError) as missing:
         return record | {"why": str(missing)}
-    nodes = nodes_run(plan, stages.latest)
+    nodes = nodes_run(plan, fused)
     runs = [work(launch, run, places) for launch, run in zip(plan.launches, nodes, strict=True)]
     return record | _code(plan, "triton") | {"launches": runs}
-
-
-def _before_passes(graphs: Stages) -> Graph:
-    """The last stage before the first pass of the pipeline: with what options and edits added."""
-    names = list(graphs.graphs)
-    return graphs.graphs[names[names.index("autocast") - 1]]
 
 
 def _decision(decision: Decision, places: Places) -> dict[str, Any]:

@@ -53,6 +53,19 @@ def test_a_kernel_leads_to_its_node_its_code_and_the_lines_it_comes_from() -> No
         assert {data["places"][p][2] for p in relu["places"]} == {"model.0", "model.1"}
 
 
+def test_a_step_is_shown_on_a_gpu_that_is_not_there() -> None:
+    pytest.importorskip("triton")
+    item = trained(backend="interpret", check_numerics=True)
+    (program,) = model("train.py", [item], 1, "h100")["programs"]
+    assert program["target"] == "sm_90" and program["processor"]["name"] == "NVIDIA H100 SXM"
+    assert program["measured"]["why"] == "it ran on another processor than NVIDIA H100 SXM"
+    assert [code["language"] for code in program["code"]] == ["triton"]
+    assert {x["kernel"] for x in program["launches"]} <= program["code"][0]["kernels"].keys()
+    assert all(x["rows"] for x in program["launches"] if x["kind"] != "combine")
+    names = [x["name"] for x in program["stages"]]
+    assert names.index("autodiff") < names.index("check_numerics") < names.index("fuse")
+
+
 @needs_compiler
 def test_memory_over_time_has_the_peak_of_the_last_stage() -> None:
     item = trained()
