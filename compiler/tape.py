@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +15,11 @@ from compiler.evaluate import evaluate, stored, uncast, widened
 from compiler.ir.ambient import using
 from compiler.ir.builder import Call, GraphBuilder
 from compiler.ir.graph import Attrs, Graph, Node, Value
-from compiler.ir.location import Loc
 from compiler.ir.op import as_tuple
 from compiler.ir.replay import live_nodes
 from compiler.ir.types import TensorType
+from compiler.passes.cse import cse
+from compiler.passes.simplify import simplify
 
 FOLDED = 4096
 """Elements up to which what depends on no input is computed once."""
@@ -60,19 +64,31 @@ class _Step(NamedTuple):
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     types: tuple[TensorType, ...]
-    widens: bool
     dead: tuple[int, ...]
-    loc: Loc
+
+    def text(self, k: int) -> Iterator[str]:
+        """The lines of step ``k``, in which ``v`` are values, and ``f``, ``a`` and ``t`` its call."""
+        attrs = f"**a{k}" if self.attrs else ""
+        call = f"f{k}({_values(self.inputs)}, {attrs})" if self.inputs else f"f{k}({attrs})"
+        if len(self.outputs) == 1:
+            (made,) = self.outputs
+            yield f"v{made} = {call}"
+            yield f"if v{made}.__class__ is not ndarray or v{made}.dtype is not d{k}:"
+            yield f"    v{made} = only(v{made}, t{k})"
+        else:
+            yield f"{_values(self.outputs)} = several({call}, t{k})"
+        if self.dead:
+            yield f"del {_values(self.dead)}"
 
 
 class Tape:
     """``graph``, which has no updates, as NumPy calls; results are those of the interpreter, bit for bit.
 
-    A tape may run in several threads at once.
+    What is computed twice there is computed once. A tape may run in several threads at once.
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph = primitives(graph)
+        self.graph = graph = cse(simplify(primitives(graph)))
         places = {v: i for i, v in enumerate(graph.inputs())}
         self._inputs = len(places)
         self._start: list[np.ndarray | None] = [None] * len(places)
@@ -85,6 +101,9 @@ class Tape:
                 self._steps.append(_step(node, places))
         self._outputs = [places[v] for v in graph.outputs]
         self._mark_dead()
+        self._begins: list[int] = []
+        """The line of each step in the text."""
+        self._run = self._joined()
 
     def _fold(self, node: Node, places: dict[Value, int]) -> bool:
         """Compute now what depends on no input."""
@@ -106,7 +125,23 @@ class Tape:
             step = self._steps[k]
             dead = set(step.inputs + step.outputs) - kept
             kept |= dead
-            self._steps[k] = step._replace(dead=tuple(dead))
+            self._steps[k] = step._replace(dead=tuple(sorted(dead)))
+
+    def _joined(self) -> Callable[..., list[Any]]:
+        """The steps as one function of the inputs."""
+        lines = [f"def run({_values(range(self._inputs))}):"]
+        for k, step in enumerate(self._steps):
+            self._begins.append(len(lines) + 1)
+            lines += step.text(k)
+        text = "\n    ".join([*lines, f"return [{_values(self._outputs)}]"])
+        names: dict[str, Any] = {"ndarray": np.ndarray, "only": _only, "several": _several}
+        names |= {f"v{i}": array for i, array in enumerate(self._start) if array is not None}
+        for k, step in enumerate(self._steps):
+            names[f"f{k}"], names[f"a{k}"], names[f"t{k}"] = step.run, step.attrs, step.types
+            names[f"d{k}"] = step.types[0].dtype.numpy
+        exec(_compiled(text), names)
+        run: Callable[..., list[Any]] = names["run"]
+        return run
 
     def spread(self, *arrays: np.ndarray) -> tuple[Any, ...]:
         """The results for arrays as arguments: those of a kernel in a loop, say."""
@@ -119,24 +154,34 @@ class Tape:
     @np.errstate(all="ignore")
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[Any]:
         """The results for one array per input of the graph."""
-        env: list[Any] = [*arrays, *self._start[self._inputs :]]
-        for _, run, attrs, inputs, outputs, types, widens, dead, loc in self._steps:
-            operands = [env[i] for i in inputs]
-            try:
-                result = run(*(widened(operands) if widens else operands), **attrs)
-            except (DivisionError, IndexError) as error:
-                if not loc.file:
-                    raise
-                kind = DivisionError if isinstance(error, DivisionError) else IndexError
-                raise kind(f"{error}\n  at {loc}") from None
-            if len(outputs) == 1 and not isinstance(result, tuple):
-                env[outputs[0]] = stored(result, types[0])
-            else:
-                for i, part, type in zip(outputs, result, types, strict=True):
-                    env[i] = stored(part, type)
-            for i in dead:
-                env[i] = None
-        return [env[i] for i in self._outputs]
+        try:
+            return self._run(*arrays)
+        except (DivisionError, IndexError) as error:
+            assert error.__traceback__ is not None and error.__traceback__.tb_next is not None
+            step = self._steps[bisect_right(self._begins, error.__traceback__.tb_next.tb_lineno) - 1]
+            if not step.node.loc.file or step.node.body is not None:
+                raise
+            kind = DivisionError if isinstance(error, DivisionError) else IndexError
+            raise kind(f"{error}\n  at {step.node.loc}") from None
+
+
+def _values(places: Iterable[int]) -> str:
+    return ", ".join(f"v{i}" for i in places)
+
+
+@lru_cache(1024)
+def _compiled(text: str) -> CodeType:
+    """Tapes of one composite on operands of other shapes have the same text."""
+    return compile(text, f"{__file__}/run", "exec")
+
+
+def _only(result: Any, types: Sequence[TensorType]) -> np.ndarray:
+    (part,) = result if isinstance(result, tuple) else (result,)
+    return stored(part, types[0])
+
+
+def _several(results: Sequence[Any], types: Sequence[TensorType]) -> list[np.ndarray]:
+    return [stored(part, t) for part, t in zip(results, types, strict=True)]
 
 
 def _step(node: Node, places: dict[Value, int]) -> _Step:
@@ -146,10 +191,15 @@ def _step(node: Node, places: dict[Value, int]) -> _Step:
     if node.body is not None:
         body = Tape(node.body)
         run = body.spread if op.kind == "fused" else Loop(body, node.attrs, types)
-        return _Step(node, run, {}, inputs, outputs, types, False, (), Loc())
+        return _Step(node, run, {}, inputs, outputs, types, ())
     assert op.reference is not None
-    widens = not op.raw and any(v.dtype.is_half for v in node.inputs)
-    return _Step(node, op.reference, node.attrs, inputs, outputs, types, widens, (), node.loc)
+    reads_halves = not op.raw and any(v.dtype.is_half for v in node.inputs)
+    run = _on_widened(op.reference) if reads_halves else op.reference
+    return _Step(node, run, node.attrs, inputs, outputs, types, ())
+
+
+def _on_widened(reference: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *arrays, **attrs: reference(*widened(arrays), **attrs)
 
 
 class Loop:

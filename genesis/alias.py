@@ -16,7 +16,8 @@ from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode, session
 from genesis.history import custom
 from genesis.methods import Methods
-from genesis.strides import Layout, Strides, after, contiguous_strides
+from genesis.recording import Trace
+from genesis.strides import Layout, after, contiguous_strides
 from genesis.values import TensorValue, held
 from genesis.views import View, as_leaf, contents, put
 
@@ -39,12 +40,12 @@ class Alias(Methods):
         self._views = views
         self._retains = False
         if views:
-            self._tracks = session().grad_enabled
+            here = session()
+            self._tracks = here.grad_enabled
             self._base = self._shown = None
-            self._register()
+            self._register(here.recording)
 
-    def _register(self) -> None:
-        recording = current_recording()
+    def _register(self, recording: Trace | None) -> None:
         if recording is None:
             self._cell.viewed(self)
         else:
@@ -53,31 +54,31 @@ class Alias(Methods):
     def move(self, cell: Cell) -> None:
         """Show ``cell`` through the same views; its contents are those that were shown so far."""
         self._cell, self._base = cell, None
-        self._register()
+        self._register(current_recording())
 
     @property
     def value(self) -> TensorValue:
         """The IR value an op on this tensor reads."""
         base = self._cell.read()
+        base.strides = self._cell.strides
         if not self._views:
-            base.strides = self._cell.strides
             return base
         if self._base is not base:
             self._check_parted()
             with grad_mode(self._tracks):
-                value: Value = base
-                for op, operands, attrs in self._views:
-                    value = op(value, *[x.value for x in operands], **attrs)
-            self._show(base, held(value), self._layout()[1])
+                self._show(base, self._views, base)
         assert self._shown is not None
         return self._shown
 
-    def _show(self, base: TensorValue, shown: TensorValue, strides: Strides) -> None:
-        """Keep ``shown``, what the views show of ``base``."""
-        if shown.place is None:
-            shown.place = base.place
-        shown.strides = None if strides == contiguous_strides(shown.shape) else strides
-        self._base, self._shown = base, shown
+    def _show(self, base: TensorValue, views: Sequence[View], value: TensorValue) -> None:
+        """Keep what the tensor shows of ``base``: what the last ``views`` of its chain show of ``value``."""
+        here = session()
+        for op, operands, attrs in views:
+            others = [x.value for x in operands] if operands else ()
+            value = here.view(op, others, attrs, value)
+        if value.place is None:
+            value.place = base.place
+        self._base, self._shown = base, value
 
     def _check_parted(self) -> None:
         """Raise TraceError for a view from outside of what got other memory in the step."""
@@ -129,9 +130,14 @@ class Alias(Methods):
 
     @property
     def _type(self) -> TensorType:
-        return self.value.type if self._views else self._cell.type
+        if not self._views:
+            return self._cell.value.type
+        return self._shown.type if self._shown is not None and self._base is self._cell.value else self.value.type
 
     def _layout(self) -> Layout:
+        shown = self._shown if self._views and self._base is self._cell.value else None
+        if shown is not None:
+            return shown.shape, shown.strides or contiguous_strides(shown.shape)
         shape = self._cell.type.shape
         layout = shape, self._cell.strides or contiguous_strides(shape)
         for op, _, attrs in self._views:

@@ -136,7 +136,7 @@ class Cell:
         """The value a new op sees."""
         recording = _recording()
         if self.home is recording:
-            return self.fetched()
+            return self.value if self.remote is None else self.fetched()
         if recording is not None and recording.is_outside(self):
             return recording.read(self)
         node = self.value.producer

@@ -34,7 +34,7 @@ class Described(Alias):
     @property
     def ndim(self) -> int:
         """The number of dimensions."""
-        return self._type.rank
+        return len(self._type.shape)
 
     @property
     def device(self) -> Device:
@@ -114,7 +114,8 @@ class Described(Alias):
 
     def shows_as(self, shape: tuple[int, ...]) -> bool:
         """Whether a view, without a copy, can show the elements in ``shape``."""
-        return self._is_whole() or reshaped(*self._layout(), shape) is not None
+        value = self.value
+        return value.strides is None or reshaped(value.shape, value.strides, shape) is not None
 
     def _is_whole(self) -> bool:
         """Whether the tensor shows contiguous storage as it is."""

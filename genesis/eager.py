@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,13 +16,13 @@ from compiler.ir.builder import Call
 from compiler.ir.graph import Node, Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.op import Op, autocast_target, castable, o
-from compiler.ir.types import DType
+from compiler.ir.types import DType, TensorType
 from genesis.anomaly import Anomalies
 from genesis.cells import Cell, Hook
 from genesis.clock import Clock
 from genesis.known import MOST, Known, all_key, key_of, loop_key, piece_of_all, values_of
 from genesis.pieces import Piece
-from genesis.strides import lay_out
+from genesis.strides import Strides, lay_out, show
 from genesis.values import TensorValue, held
 
 
@@ -77,6 +77,19 @@ def call_all(op: Op, calls: Sequence[tuple[Sequence[Any], dict[str, Any]]]) -> l
     if isinstance(builder, EagerBuilder) and not builder.grad_enabled and builder.autocast is None:
         return builder.call_all(op, calls)
     return [op.many(*operands, **attrs) for operands, attrs in calls]
+
+
+class _Shown(NamedTuple):
+    """What is known of a view op on a layout: its checked call, and how the result stands in memory."""
+
+    known: Known | None
+    type: TensorType
+    attrs: dict[str, Any]
+    strides: Strides | None
+
+
+_SHOWN: dict[Any, _Shown] = {}
+"""The knowledge of views, by their keys; for all threads."""
 
 
 def _loop_known(call: Call) -> Known:
@@ -165,6 +178,35 @@ class EagerBuilder(Evaluator):
             value.data = array
             value.requires_grad = value.type.dtype.is_floating_point
         return node.outputs
+
+    def view(self, op: Any, operands: Sequence[Any], attrs: dict[str, Any], value: TensorValue) -> TensorValue:
+        """What a view op, with its operands besides, shows of ``value``: with its strides."""
+        type = value.type
+        key = op, type.dtype, type.shape, value.strides, *attrs.items()
+        try:
+            shown = _SHOWN.get(key)
+        except TypeError:  # an attribute that is no key, such as a list
+            shown, key = None, ()
+        if shown is None or operands:
+            return self._new_view(op, operands, attrs, value, key)
+        if self.grad_enabled and value.requires_grad:
+            (made,) = self.emit(Call(op, (value,), (shown.type,), shown.attrs), shown.known)
+        else:
+            made = TensorValue(shown.type, "", None, op.reference(value.data, **shown.attrs))
+        made.strides = shown.strides
+        return made
+
+    def _new_view(
+        self, op: Any, operands: Sequence[Any], attrs: dict[str, Any], value: TensorValue, key: tuple[Any, ...]
+    ) -> TensorValue:
+        """:meth:`view`, checked; what is found is kept for calls with the same key."""
+        made = show(op, operands, attrs, value)
+        if key and not operands and isinstance(op, Op) and op.kind == "view":
+            if len(_SHOWN) >= MOST:
+                _SHOWN.clear()
+            call, known = self._known_call(op, [value], attrs)
+            _SHOWN[key] = _Shown(known, call.types[0], call.attrs, made.strides)
+        return made
 
     def _computed(self, call: Call, known: Known | None) -> tuple[Any, ...]:
         """The results of a piece, without history, and without autocast for the ops inside an expansion."""

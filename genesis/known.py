@@ -64,7 +64,10 @@ class Known:
     def prepared(self, op: Op, operands: Sequence[Any]) -> Sequence[Any]:
         """Operands as the op's type rule takes them."""
         if self._casts is not None:
-            return [as_type(v, dtype) for v, dtype in zip(operands, self._casts, strict=True)]
+            return [
+                v if v.__class__ is TensorValue and v.type.dtype is dtype else _typed(v, dtype)
+                for v, dtype in zip(operands, self._casts, strict=True)
+            ]
         return op.prepare(operands) if self._prepares else operands  # type: ignore[misc]
 
     @property
@@ -98,6 +101,24 @@ class Known:
             return None
         made = self._backs[key] = Back(self.call, wanted, given)
         return made
+
+
+_NUMBERS: dict[Any, Value] = {}
+"""The constants of numbers beside tensors; for all threads."""
+
+
+def _typed(operand: Any, dtype: DType) -> Value:
+    """:func:`as_type`, which makes one constant of a number for all calls."""
+    kind = operand.__class__
+    if (kind is not int and kind is not float) or operand == 0 or operand != operand:
+        return as_type(operand, dtype)
+    key = kind, operand, dtype
+    found = _NUMBERS.get(key)
+    if found is None:
+        if len(_NUMBERS) >= MOST:
+            _NUMBERS.clear()
+        found = _NUMBERS[key] = as_type(operand, dtype)
+    return found
 
 
 def _empty(values: Sequence[Value]) -> list[Value]:
@@ -178,8 +199,12 @@ def values_of(
     """Values of ``arrays``; for the array of one that was ``given``, this one."""
     values = []
     for array, type in zip(arrays, types, strict=True):
-        same = next((v for v in given if v.data is array), None)
-        values.append(same if same is not None else TensorValue(type, "", None, array))
+        for value in given:
+            if value.data is array:
+                break
+        else:
+            value = TensorValue(type, "", None, array)
+        values.append(value)
     return tuple(values)
 
 

@@ -27,16 +27,21 @@ from compiler.ir.op import Op
 from compiler.ir.types import TensorType
 from compiler.ops.elementwise import POWER
 from compiler.tape import Tape
+from compiler.text.printer import print_graph
+from genesis.blocks import block_of, in_blocks
 from genesis.compiled import Compiled
 from genesis.options import Options
-from runtime.executor import Executor
+from runtime.devices.cpu import CpuDevice
+from runtime.executor import Arenas, Executor
 from runtime.toolchain import find_compiler
 
 RUNS = 2
 """After how many runs a program is asked for."""
 
 SHAPES = 24
-"""For how many shapes of the operands of one op there are programs: a text that grows gives new ones at every token."""
+"""For how many shapes of the operands of one op there are programs: a text that grows gives new ones at every token.
+
+Behind that, elementwise pieces share one program for all shapes."""
 
 COSTLY = 1 << 12
 """From how many elements on a function such as erf takes NumPy long."""
@@ -89,6 +94,7 @@ class Piece:
         self._results = [(v in inputs, inputs[v] if v in inputs else made[v]) for v in graph.outputs]
         self._direct = self._computed == graph.outputs
         self._is_worth = self._computes_enough()
+        self._blocks: Piece | None = None
         _PIECES.add(self)
 
     def _computes_enough(self) -> bool:
@@ -102,13 +108,14 @@ class Piece:
     def __call__(self, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """The results for one array per input: in memory of their own, or an input or what shows one."""
         if self._executor is None and self._is_worth:
+            _WORKSHOP.say()
             run = self._runs + 1
             if run in (1, RUNS + 1):
                 _WORKSHOP.consider(self, run)
             self._runs = run  # which an interrupted build is none of
         executor = self._executor
         if executor is None:
-            return self.tape(arrays)
+            return self.tape(arrays) if self._blocks is None else self._in_blocks(self._blocks, arrays)
         with self._lock:
             try:
                 results = executor.run(arrays, ())
@@ -123,7 +130,21 @@ class Piece:
         graph = Graph(self.graph.name, self.graph.params, self.graph.nodes, [], self._computed)
         executor = Compiled(graph, Options(backend="c")).start()
         assert isinstance(executor, Executor)
+        executor.share(_ARENAS)
         self._executor = executor
+
+    def run_in_blocks(self) -> None:
+        """Let one program serve this shape and others, where the piece is elementwise."""
+        block = block_of(self.tape.graph)
+        if block is not None:
+            key = print_graph(block, located=False)
+            self._blocks = _BLOCKS.get(key) or _BLOCKS.setdefault(key, Piece(block, f"{self.family} in blocks"))
+
+    def _in_blocks(self, block: Piece, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        try:
+            return in_blocks(block, arrays, [v.type for v in self.graph.outputs])
+        except (DivisionError, IndexError):  # the element is counted from the start of the block
+            return self.tape(arrays)
 
     @property
     def is_native(self) -> bool:
@@ -141,6 +162,7 @@ class _Workshop:
     def __init__(self) -> None:
         self._shapes: Counter[str] = Counter()
         self._closed = self._has_failed = False
+        self._said: Warning | None = None
         self.forget_threads()
 
     def forget_threads(self) -> None:
@@ -156,6 +178,7 @@ class _Workshop:
             return
         self._shapes[piece.family] += 1
         if self._shapes[piece.family] > SHAPES:
+            piece.run_in_blocks()
             return
         if how == "native":
             self._build(piece)
@@ -165,11 +188,20 @@ class _Workshop:
             self._thread = threading.Thread(target=self._work, name="genesis-eager", daemon=True)
             self._thread.start()
 
+    def say(self) -> None:
+        """Raise what the thread had to warn of, where a filter makes errors of warnings."""
+        if self._said is not None:
+            error, self._said = self._said, None
+            raise error
+
     def _work(self) -> None:
         while not self._closed:
             piece = self._orders.get()
             with self._at_work:
-                self._build(piece)
+                try:
+                    self._build(piece)
+                except Warning as error:  # which a filter made of a warning
+                    self._said = error
 
     def _build(self, piece: Piece) -> None:
         try:
@@ -194,7 +226,11 @@ class _Workshop:
             self._at_work.release()
 
 
+_ARENAS = Arenas(CpuDevice())
 _PIECES: WeakSet[Piece] = WeakSet()
+_BLOCKS: dict[str, Piece] = {}
+"""Elementwise pieces for one block, by their text; for all threads."""
+
 _WORKSHOP = _Workshop()
 finalize(_WORKSHOP, int)  # registers what removes temporary folders at the end, which then comes after:
 atexit.register(_WORKSHOP.close)

@@ -9,7 +9,7 @@ from compiler.ir.graph import Node, Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.op import OPS
 from compiler.ops.structure import is_constant
-from genesis.strides import lay_out
+from genesis.strides import lay_out, show
 from genesis.values import TensorValue
 
 
@@ -28,6 +28,7 @@ class Recorder(GraphBuilder):
     """
 
     makes = Recorded
+    view = staticmethod(show)
 
     def __init__(self, grad_enabled: bool) -> None:
         super().__init__()

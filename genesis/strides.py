@@ -8,7 +8,7 @@ rule about meaning, not about addresses.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from operator import mul
 from typing import Any
@@ -22,7 +22,7 @@ from compiler.ops.layout import slice_length
 from genesis.bits import BITS
 from genesis.diagonals import diagonal_of, place
 from genesis.strided import strided_of
-from genesis.values import TensorValue
+from genesis.values import TensorValue, held
 from genesis.windows import laid_out, windows_of
 
 Strides = tuple[int, ...]
@@ -45,6 +45,7 @@ def is_contiguous(shape: Shape, strides: Strides) -> bool:
     return all(n == 1 or s == w for n, s, w in zip(shape, strides, wanted, strict=True))
 
 
+@lru_cache(4096)
 def reshaped(shape: Shape, strides: Strides, new: Shape) -> Strides | None:
     """The strides that show the same elements in shape ``new``; None where no strides do.
 
@@ -110,6 +111,14 @@ def after(op: Callable[..., Any], attrs: dict[str, Any], shape: Shape, strides: 
     if op is o.take:  # one row
         return shape[1:], strides[1:]
     return shape, strides
+
+
+def show(op: Callable[..., Any], operands: Sequence[Any], attrs: dict[str, Any], value: TensorValue) -> TensorValue:
+    """What one more view op, with its operands besides, shows of ``value``; the strides are set."""
+    shown = held(op(value, *operands, **attrs))
+    shape, strides = after(op, attrs, value.shape, value.strides or contiguous_strides(value.shape))
+    shown.strides = _unless_contiguous(shape, strides)
+    return shown
 
 
 def first(

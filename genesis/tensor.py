@@ -24,7 +24,7 @@ from genesis.python_protocol import PythonProtocol, rebuilt
 from genesis.replaced import Watched
 from genesis.shared import Holders, Shared, strides_of
 from genesis.size import Size
-from genesis.strides import after, contiguous_strides, kept
+from genesis.strides import kept
 from genesis.values import TensorValue, concrete, held
 from genesis.views import View
 
@@ -80,13 +80,8 @@ class Tensor(PythonProtocol, metaclass=_TensorMeta):
         result._start(self._cell, (*self._views, *views))
         if current_recording() is not None or (self._views and self._tracks is not result._tracks):
             result.value  # noqa: B018
-            return result
-        value: Value = self.value
-        shape, strides = value.shape, self.value.strides or contiguous_strides(value.shape)
-        for op, operands, attrs in views:
-            value = op(value, *[x.value for x in operands], **attrs)
-            shape, strides = after(op, attrs, shape, strides)
-        result._show(self._cell.value, held(value), strides)
+        else:
+            result._show(self._cell.value, views, self.value)
         return result
 
     def __iter__(self) -> Iterator[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from ctypes import addressof, c_double, sizeof
@@ -19,6 +20,23 @@ SMALL = 1024
 """Bytes of a result up to which copying it out is quicker than telling the step where a fresh array is."""
 SMALL_INPUT = 16384
 """Bytes of an input up to which copying it in is quicker than asking NumPy for its address."""
+
+
+class Arenas(threading.local):
+    """Memory for temporaries: one block for each thread, as large as the largest program that ran there needs."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._block = device.alloc(0)
+        self._address = self._block.ctypes.data
+
+    def address(self, nbytes: int) -> int:
+        """Where ``nbytes`` of any contents are, until the next call in this thread."""
+        if nbytes > self._block.nbytes:
+            self._block = self._device.alloc(0)  # lets the old one go first
+            self._block = self._device.alloc(nbytes)
+            self._address = self._block.ctypes.data
+        return self._address
 
 
 class Executor:
@@ -61,11 +79,17 @@ class Executor:
         for i, room in inputs:
             if room is not None:
                 self._args[i] = room.ctypes.data
+        self._arenas: Arenas | None = None
         self._held: list[np.ndarray] = []
         self._spans: list[tuple[int, int]] = []
         self._below = self._above = 0
         self._copies: dict[int, np.ndarray] = {}
         self._given: list[np.ndarray | None] = [None] * len(inputs)
+
+    def share(self, arenas: Arenas) -> None:
+        """Have no temporaries of its own from now on, but those of the thread that runs it."""
+        self._arenas = arenas
+        self._arena = self.device.alloc(0)
 
     def _room(self, slot: Slot) -> np.ndarray | None:
         """Memory for a small input; None for one that stays where it is."""
@@ -112,6 +136,8 @@ class Executor:
     def run(self, inputs: Sequence[np.ndarray], scalars: Sequence[float]) -> list[np.ndarray]:
         """One call of the step."""
         args = self._args
+        if self._arenas is not None:
+            args[len(self.plan.slots)] = self._arenas.address(self.plan.arena_bytes)
         threads = self.plan.threads or num_threads()
         if threads != self.threads:
             self._use_threads(threads)

@@ -148,12 +148,19 @@ def _linear_vjp(o: OpSet, node: Any, g: Value) -> tuple[Any, ...]:
     )
 
 
+def _linear(x: np.ndarray, weight: np.ndarray, *bias: np.ndarray) -> np.ndarray:
+    y: np.ndarray = np.matmul(x, weight.T)
+    if bias:
+        y += bias[0]
+    return y
+
+
 register(
     Op(
         "linear",
         _infer_linear,
         "composite",
-        lambda x, weight, *bias: np.matmul(x, weight.T) + (bias[0] if bias else 0),
+        _linear,
         _linear_vjp,
         expand=_expand_linear,
         autocast=LOWER,

@@ -130,10 +130,18 @@ def _prod_vjp(o: OpSet, node: Any, g: Value) -> tuple[Value]:
     return (o.mul(o.permute(others, dims=back), spread(o, node, g)),)
 
 
-reduction("sum", np.sum, _sum_vjp, join="add", prepare=sums, autocast={"cuda": "fp32"}, spreads=True)
-reduction("amax", np.max, _extremum_vjp, start=-inf, join="maximum", infer=_needs_elements(_infer))
-reduction("amin", np.min, _extremum_vjp, start=inf, join="minimum", infer=_needs_elements(_infer))
-reduction("prod", np.prod, _prod_vjp, start=1, join="mul", prepare=sums, autocast={"cuda": "fp32", "cpu": "fp32"})
+reduction("sum", np.add.reduce, _sum_vjp, join="add", prepare=sums, autocast={"cuda": "fp32"}, spreads=True)
+reduction("amax", np.maximum.reduce, _extremum_vjp, start=-inf, join="maximum", infer=_needs_elements(_infer))
+reduction("amin", np.minimum.reduce, _extremum_vjp, start=inf, join="minimum", infer=_needs_elements(_infer))
+reduction(
+    "prod",
+    np.multiply.reduce,
+    _prod_vjp,
+    start=1,
+    join="mul",
+    prepare=sums,
+    autocast={"cuda": "fp32", "cpu": "fp32"},
+)
 
 
 def _infer_bool(x: TensorType, axes: tuple[int, ...], keepdim: bool) -> TensorType:

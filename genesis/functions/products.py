@@ -91,7 +91,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if weight.ndim == 1:
         result = matmul(input, weight)
         return result if bias is None else add(result, bias)
-    return wrap(o.linear(*(x.value for x in (input, weight, bias) if x is not None)))
+    operands = (input.value, weight.value) if bias is None else (input.value, weight.value, bias.value)
+    return wrap(o.linear(*operands))
 
 
 @functional_only

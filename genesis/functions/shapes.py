@@ -62,7 +62,7 @@ def view(input: Tensor, *shape: Any) -> Tensor:
             f"contiguous subspaces): {list(input.shape)} with strides {list(input.stride())} as {list(sizes)}. "
             f"Use .reshape(...) instead.\n  at {user_location()}"
         )
-    return reshape(input, *sizes)
+    return input.view_as_op(o.reshape, shape=sizes)
 
 
 @api()
@@ -95,9 +95,10 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
 @api()
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged."""
-    order = list(range(input.ndim))
+    rank = input.ndim
+    order = list(range(rank))
     if order:
-        a, b = normalize_axis(dim0, input.ndim), normalize_axis(dim1, input.ndim)
+        a, b = normalize_axis(dim0, rank), normalize_axis(dim1, rank)
         order[a], order[b] = order[b], order[a]
     return input.view_as_op(o.permute, dims=tuple(order))
 
@@ -170,12 +171,10 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 
 def _slice(input: Tensor, axis: int, start: int, stop: int, step: int) -> Tensor:
-    return input.view_as_op(
-        o.slice,
-        start=tuple(start if a == axis else 0 for a in range(input.ndim)),
-        stop=tuple(stop if a == axis else n for a, n in enumerate(input.shape)),
-        step=tuple(step if a == axis else 1 for a in range(input.ndim)),
-    )
+    stops = list(input.shape)
+    starts, steps = [0] * len(stops), [1] * len(stops)
+    starts[axis], stops[axis], steps[axis] = start, stop, step
+    return input.view_as_op(o.slice, start=tuple(starts), stop=tuple(stops), step=tuple(steps))
 
 
 @api()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -180,6 +181,42 @@ def test_a_failure_is_said_once(made: list[Piece], monkeypatch: pytest.MonkeyPat
     assert y.shape == (6, 8)
 
 
+def test_a_failure_in_the_background_is_raised_where_warnings_are_errors(
+    made: list[Piece], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Piece) -> None:
+        failed.set()
+        raise CompileError(["cc"], ["nonsense"], pieces.__file__)  # type: ignore[arg-type]
+
+    failed = threading.Event()
+    monkeypatch.setenv("GENESIS_EAGER", "auto")
+    monkeypatch.setattr(Piece, "build", fail)
+    monkeypatch.setattr(pieces, "find_compiler", lambda: "there is one")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(pieces.RUNS + 2):
+            F.gelu(drawn(6, 8).detach())
+        assert failed.wait(60)
+        with pieces._WORKSHOP._at_work:
+            thread = pieces._WORKSHOP._thread
+        with pytest.raises(GenesisWarning, match=r"gelu\(f32\[:,:\]\)\n.*CompileError"):
+            F.gelu(drawn(6, 8).detach())
+        F.gelu(drawn(6, 8).detach())
+    assert thread is not None
+    assert thread.is_alive()
+
+
+@needs_compiler
+def test_programs_share_the_memory_of_temporaries() -> None:
+    x, w = drawn(2, 4, 8, 8), drawn(4, 4, 3, 3)
+    for n in (1, 2):
+        loss = F.conv2d(x, w, padding=n).square().sum()
+        loss.backward()
+        assert x.grad is not None
+    sizes = {p._executor._arena.nbytes for p in pieces._PIECES if p._executor is not None}
+    assert sizes == {0}
+
+
 @needs_compiler
 def test_an_index_out_of_range_is_reported_in_the_words_of_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     def message() -> str:
@@ -232,8 +269,26 @@ def test_tensors_without_elements_stay_in_numpy(made: list[Piece]) -> None:
 def test_programs_are_for_some_shapes_only(made: list[Piece], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "SHAPES", 2)
     for n in (3, 4, 5, 6):
-        F.gelu(drawn(n, 8).detach())
+        F.softmax(drawn(n, 8).detach(), 1)
     assert [piece.is_native for piece in made] == [True, True, False, False]
+
+
+@needs_compiler
+def test_elementwise_pieces_of_further_shapes_share_a_program(
+    made: list[Piece], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "SHAPES", 1)
+    monkeypatch.setattr(pieces, "_BLOCKS", {})
+    for n in (3, 4, 3000):
+        x = drawn(n, 8).detach()
+        monkeypatch.setenv("GENESIS_EAGER", "numpy")
+        expected = F.gelu(x)
+        monkeypatch.setenv("GENESIS_EAGER", "native")
+        monkeypatch.setattr(eager, "_KNOWN", {})
+        np.testing.assert_allclose(F.gelu(x).numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
+    (block,) = [piece for piece in made if piece.family.endswith("in blocks")]
+    assert block.is_native
+    assert block in pieces._BLOCKS.values()
 
 
 @needs_compiler
