@@ -19,6 +19,7 @@ from genesis.context import grad_mode as _grad_mode
 from genesis.custom import Context, Function
 from genesis.gradients import accumulate
 from genesis.history import gradients, need_history, seed_for
+from genesis.misuse import explained
 from genesis.names import module_getattr
 from genesis.scope import ANSWERED, eager_only
 from genesis.tensor import Tensor, from_array, wrap
@@ -247,6 +248,7 @@ def _sum_of(parts: Sequence[Value | None], create_graph: bool, allow_unused: boo
 
 
 @eager_only(ANSWERED)
+@explained
 def gradcheck(
     func: Callable[..., Any],
     inputs: Tensors,

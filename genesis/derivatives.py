@@ -9,6 +9,7 @@ import genesis.functions as fn
 from compiler.errors import ArgumentError, AutogradError
 from genesis.autograd import grad
 from genesis.context import grad_mode
+from genesis.misuse import explained
 from genesis.tensor import Tensor
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
@@ -69,6 +70,7 @@ def _ended(create_graph: bool, found: Sequence[Tensor]) -> list[Tensor]:
     return list(found) if create_graph else [x.detach() for x in found]
 
 
+@explained
 def vjp(
     func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
@@ -80,6 +82,7 @@ def vjp(
     return _one_or(result, _ended(create_graph, outputs)), _one_or(inputs, _ended(create_graph, found))
 
 
+@explained
 def jvp(
     func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
@@ -97,6 +100,7 @@ def jvp(
     return _one_or(result, _ended(create_graph, outputs)), _one_or(result, _ended(create_graph, found))
 
 
+@explained
 def jacobian(
     func: Callable[..., Any],
     inputs: Tensors,
@@ -138,6 +142,7 @@ def _gradient(func: Callable[..., Any], strict: bool) -> Callable[..., tuple[Ten
     return gradient
 
 
+@explained
 def hessian(
     func: Callable[..., Any],
     inputs: Tensors,
@@ -151,6 +156,7 @@ def hessian(
     return found[0][0] if isinstance(inputs, Tensor) else found
 
 
+@explained
 def vhp(
     func: Callable[..., Any], inputs: Tensors, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:

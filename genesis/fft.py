@@ -19,6 +19,7 @@ from compiler.errors import ArgumentError, OpError
 from compiler.ir.location import here
 from compiler.ir.types import DType, defaults
 from compiler.ops.reduce import normalize_axis
+from genesis.misuse import explained
 from genesis.names import module_getattr
 from genesis.spectrum import ComplexTensor
 from genesis.tensor import Tensor, tensor
@@ -272,22 +273,26 @@ def irfft2(input: Input, s: Sizes = None, dim: Sizes = (-2, -1), norm: Norm = No
 # Frequencies
 
 
+@explained
 def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """The frequencies of :func:`fft` of ``n`` samples that are ``d`` apart."""
     return tensor(np.fft.fftfreq(n, d), dtype=dtype or defaults.float, device=device, requires_grad=requires_grad)
 
 
+@explained
 def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """The frequencies of :func:`rfft` of ``n`` samples that are ``d`` apart."""
     return tensor(np.fft.rfftfreq(n, d), dtype=dtype or defaults.float, device=device, requires_grad=requires_grad)
 
 
-def fftshift(input: Any, dim: int | Sequence[int] | None = None) -> Any:
+@explained
+def fftshift(input: Input, dim: int | Sequence[int] | None = None) -> Any:
     """With the frequency zero in the middle of ``dim``, of all dimensions by default."""
     return _shifted(input, dim, lambda n: n // 2)
 
 
-def ifftshift(input: Any, dim: int | Sequence[int] | None = None) -> Any:
+@explained
+def ifftshift(input: Input, dim: int | Sequence[int] | None = None) -> Any:
     """The inverse of :func:`fftshift`."""
     return _shifted(input, dim, lambda n: -(n // 2))
 

@@ -10,6 +10,7 @@ import genesis.functions as fn
 from compiler.errors import ArgumentError, ChoiceError
 from genesis.autograd import grad as _grad
 from genesis.context import grad_mode
+from genesis.misuse import explained
 from genesis.nn.module import Module
 from genesis.pytree import map_leaves
 from genesis.tensor import Tensor
@@ -75,6 +76,7 @@ def _slope(found: Tensor | None, leaf: Any) -> Any:
     return fn.zeros_like(leaf) if found is None else found
 
 
+@explained
 def vjp(func: Callable[..., Any], *primals: Tensor, has_aux: bool = False) -> tuple[Any, ...]:
     """``func(*primals)`` and a function from weights of its results to the gradients, one for each primal."""
     with grad_mode(True):
@@ -89,6 +91,7 @@ def vjp(func: Callable[..., Any], *primals: Tensor, has_aux: bool = False) -> tu
     return (outputs, pull, *aux)
 
 
+@explained
 def jvp(func: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
     """``func(*primals)``, and how it changes along ``tangents``."""
     return derivatives.jvp(func, tuple(primals), tuple(tangents), create_graph=True)
@@ -156,6 +159,7 @@ def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0) -> Calla
     return mapped
 
 
+@explained
 def functional_call(
     module: Module, parameter_and_buffer_dicts: Mapping[str, Tensor], args: Any = (), kwargs: Any = None
 ) -> Any:

@@ -219,8 +219,25 @@ def _misused(call: Called) -> str:
     except GenesisError:
         return YES
     except Exception as error:
+        if kept and not call.args[1:] and not call.options and not _takes_more(call.function):
+            return "takes no argument"
+        if _raised_in(error) == call.line:
+            return "those of the user's function"
         return f"Python's {type(error).__name__}"
     return "takes any object"
+
+
+def _takes_more(method: Any) -> bool:
+    """Whether a method has an argument beside its tensor."""
+    return len(inspect.signature(method).parameters) > 1
+
+
+def _raised_in(error: Exception) -> str:
+    """The file in which an error was raised; of a function in a line of tests/names.txt it is the line."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else trace.tb_frame.f_code.co_filename
 
 
 class Row(NamedTuple):

@@ -1,23 +1,19 @@
-"""A call as a user writes it: the spellings that PyTorch takes too, and errors that name function, shapes and line.
-
-Nothing is checked before a call. Only one that failed is looked at, so a call that fits costs nothing more.
-"""
+"""A call of an op as a user writes it: the spellings that PyTorch takes too, and errors that name it and its shapes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from functools import wraps
-from inspect import BoundArguments, Parameter, Signature, signature
+from inspect import Parameter, signature
 from typing import Any, TypeVar
 
-import numpy as np
-
-from compiler.errors import ArgumentError, AutogradError, GenesisError, OpError
+from compiler.errors import AutogradError, GenesisError, OpError
 from compiler.ir.location import here
 from compiler.ir.op import o
 from compiler.ir.types import DType
 from genesis.context import session
+from genesis.misuse import UNNAMED, refuse
 from genesis.tensor import Tensor, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,14 +58,12 @@ def checked(function: F, name: str = "") -> F:
                 raise
             text = text if named else f"{_shown(called, args)}: {text}"
             raise type(error)(text if "\n  at " in text else here(text)) from None
-        except (TypeError, AttributeError, IndexError, ValueError, ZeroDivisionError):
+        except UNNAMED:
             method = _method_of_another(called, args)
             if method is not None:
                 return method(*args[1:], **kwargs)
-            problem = _misuse(called, takes, args, kwargs)
-            if problem is None:
-                raise
-            raise problem from None
+            refuse(called, function, args, kwargs)
+            raise
 
     return call  # type: ignore[return-value]
 
@@ -127,88 +121,3 @@ def check_holds(out: DType, result: DType) -> None:
 def _shown(name: str, args: tuple[Any, ...]) -> str:
     """The call with the types of its tensors."""
     return f"{name}({', '.join(str(x._type) for x in args if isinstance(x, Tensor))})"
-
-
-def _misuse(name: str, takes: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ArgumentError | None:
-    """What is wrong with the arguments of a call that failed; None if they are not the cause."""
-    try:
-        bound = takes.bind(*args, **kwargs)
-    except TypeError as error:
-        shown = ", ".join(str(p).partition(":")[0] + _default(p) for p in takes.parameters.values())
-        return ArgumentError(here(f"{name}() {error}", f"it takes {name}({shown})"))
-    return _no_tensor(name, takes, bound) or _other_kind(name, takes, bound)
-
-
-def _default(parameter: Parameter) -> str:
-    return "" if parameter.default is Parameter.empty else f"={parameter.default!r}"
-
-
-def _no_tensor(name: str, takes: Signature, bound: BoundArguments) -> ArgumentError | None:
-    for key, value in bound.arguments.items():
-        kind = str(takes.parameters[key].annotation)
-        if (
-            kind.split(" | ")[0] == "Tensor"
-            and not isinstance(value, Tensor)
-            and not (value is None and "None" in kind)
-        ):
-            advice = "genesis.tensor(...) makes a tensor of numbers, lists and arrays"
-            return ArgumentError(here(f"{name}(): argument {key!r} must be Tensor, not {type(value).__name__}", advice))
-    return None
-
-
-_KINDS: dict[str, Callable[[Any], bool]] = {
-    "None": lambda x: x is None,
-    "Tensor": lambda x: isinstance(x, Tensor),
-    "Generator": lambda x: hasattr(x, "reserve"),
-    "bool": lambda x: isinstance(x, bool | np.bool_),
-    "int": lambda x: hasattr(x, "__index__"),
-    "float": lambda x: hasattr(x, "__float__"),
-    "str": lambda x: isinstance(x, str),
-}
-"""Whether a value is of a kind, by the text of an annotation."""
-
-_ALIASES = {
-    "Size": "int | Sequence[int]",
-    "Dims": "int | Sequence[int]",
-    "Lengths": "Tensor | Sequence[int]",
-    "Dim": "int | Sequence[int] | None",
-    "Scale": "float | Sequence[float]",
-}
-"""Names of annotations for what they stand for."""
-
-
-def _kinds(annotation: str) -> list[str]:
-    """The kinds that an annotation joins by ``|``, outside of brackets."""
-    found = [text.strip() for text in re.findall(r"(?:[^|\[\]]|\[(?:[^\[\]]|\[[^\[\]]*\])*\])+", annotation)]
-    return [kind for text in found for kind in (_kinds(_ALIASES[text]) if text in _ALIASES else (text,))]
-
-
-def _is_of(kind: str, value: Any) -> bool:
-    """Whether a value is of a kind; of one that has no test all are."""
-    if kind.startswith("Callable["):
-        return callable(value)
-    several = re.fullmatch(r"Sequence\[(.+)\]", kind)
-    if several is None:
-        return _KINDS[kind](value) if kind in _KINDS else True
-    kinds = _kinds(several[1])
-    return isinstance(value, list | tuple) and all(any(_is_of(k, x) for k in kinds) for x in value)
-
-
-def _other_kind(name: str, takes: Signature, bound: BoundArguments) -> ArgumentError | None:
-    """The error for the first argument that is of none of the kinds that its annotation names."""
-    for key, value in bound.arguments.items():
-        parameter = takes.parameters[key]
-        kinds = _kinds(str(parameter.annotation))
-        if parameter.kind is Parameter.VAR_KEYWORD:
-            continue
-        for given in value if parameter.kind is Parameter.VAR_POSITIONAL else (value,):
-            if not any(_is_of(kind, given) for kind in kinds):
-                wanted = re.sub(r"Sequence\[(\w+)\]", r"a sequence of \1s", " or ".join(kinds))
-                return ArgumentError(here(f"{name}(): argument {key!r} must be {wanted}, not {_named(given)}"))
-    return None
-
-
-def _named(value: Any) -> str:
-    """The type of a value, and of a sequence the types of its elements."""
-    inner = ", ".join(dict.fromkeys(type(x).__name__ for x in value)) if isinstance(value, list | tuple) else ""
-    return type(value).__name__ + (f" of {inner}" if inner else "")

@@ -25,6 +25,12 @@ from genesis.scope import ANSWERED, OF_MEMORY
 from genesis.tensor import Tensor, copied, from_array, on_memory, row_major, tensor, wrap
 from genesis.values import held
 
+DLPack = Any
+"""An object with ``__dlpack__``."""
+
+Memory = Any
+"""An object with the buffer protocol: bytes, a bytearray, a memoryview, an array."""
+
 
 @api(eager_only=ANSWERED)
 def equal(input: Tensor, other: Tensor) -> bool:
@@ -83,7 +89,7 @@ def asarray(
 
 
 @function_only
-def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+def frombuffer(buffer: Memory, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
     """A vector on the memory of ``buffer``, from ``offset`` bytes on; a copy of one that must not be written."""
     array = np.frombuffer(buffer, to_dtype(dtype).numpy, count, offset)
     made = on_memory(array) if array.flags.writeable else from_array(np.array(array))
@@ -91,7 +97,7 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
 
 
 @api(method=False, eager_only=OF_MEMORY)
-def from_dlpack(ext_tensor: Any) -> Tensor:
+def from_dlpack(ext_tensor: DLPack) -> Tensor:
     """A tensor on the memory of another library's CPU tensor, by the DLPack protocol."""
     array = np.from_dlpack(ext_tensor)
     return on_memory(array) if array.flags.writeable else from_array(array)

@@ -7,7 +7,7 @@ G. Golub and V. Pereyra, "The differentiation of pseudo-inverses", 1973.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -438,7 +438,7 @@ def matrix_exp(input: Tensor) -> Tensor:
 
 
 @linalg
-def multi_dot(tensors: Any) -> Tensor:
+def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of matrices; the first and the last may be vectors."""
     if len(tensors) < 2:
         raise OpError(f"multi_dot(): expected at least 2 tensors but got {len(tensors)}")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import genesis.functions as fn
 from compiler.errors import ChoiceError
 from compiler.ir.types import boolean
+from genesis.misuse import explained
 from genesis.tensor import Tensor
 
 
+@explained
 def causal_upper_left(*size: int) -> Tensor:
     """A bool mask ``[L, S]`` that is true where the key's place is at most the query's, counted from the start."""
     return _mask(size, 0)
 
 
+@explained
 def causal_lower_right(*size: int) -> Tensor:
     """A bool mask ``[L, S]`` that is true where the key's place is at most the query's, counted from the end."""
     return _mask(size, size[-1] - size[0] if size else 0)

@@ -22,6 +22,7 @@ from genesis.context import current_recording, grad_mode
 from genesis.device import Device
 from genesis.functions.conversion import copy_, detach, to, zero_
 from genesis.members import Buffer, Parameter
+from genesis.misuse import UNNAMED, refuse
 from genesis.nn import hooks
 from genesis.nn.hooks import Hooked
 from genesis.nn.state_dict import Stateful
@@ -81,16 +82,19 @@ class Module(Hooked, Stateful, metaclass=Watched):
             result: R = compiled(*args, **kwargs)
             return result
         given = tuple([from_array(x) if isinstance(x, np.ndarray) else x for x in args])
-        if recording is None:
-            result = module._call_with_hooks(given, kwargs)
-            return result
-        scopes = recording.builder.scopes
-        scopes.append(recording.module_names.get(module, scopes[-1] if scopes else ""))
+        scopes = None if recording is None else recording.builder.scopes
+        if recording is not None and scopes is not None:
+            scopes.append(recording.module_names.get(module, scopes[-1] if scopes else ""))
         try:
             result = module._call_with_hooks(given, kwargs)
             return result
+        except UNNAMED:
+            if self.forward.__module__.startswith("genesis."):  # a class of a user speaks for itself
+                refuse(type(self).__name__, self.forward, given, kwargs)
+            raise
         finally:
-            scopes.pop()
+            if scopes is not None:
+                scopes.pop()
 
     # Attributes
 

@@ -35,6 +35,7 @@ from genesis.hooks import RemovableHandle, add
 from genesis.host import Numbers, Undo
 from genesis.identity import IdentityKey
 from genesis.live import LiveDict, changes, on_host, recording_of_step
+from genesis.misuse import UNNAMED, refuse
 from genesis.optim.saving import alike, restored
 from genesis.recording import Recording
 from genesis.replaced import Watched
@@ -143,7 +144,12 @@ def _counted(step: Any) -> Any:
                     f"{before} must return None or a tuple of (new_args, new_kwargs), but got {type(changed).__name__}."
                 )
             args, kwargs = changed
-        result = step(self, *args, **kwargs)
+        try:
+            result = step(self, *args, **kwargs)
+        except UNNAMED:
+            if step.__module__.startswith("genesis."):  # an optimizer of a user speaks for itself
+                refuse(f"{type(self).__name__}.step", step, (self, *args), kwargs)
+            raise
         for after in (*self._step_post_hooks.values(), *_STEP_POST_HOOKS.values()):
             after(self, args, kwargs)
         self._stepped()
@@ -198,9 +204,10 @@ class Optimizer(metaclass=Watched):
     """What parameters remember that is one number f32[]. Those of a group that are always updated together share it."""
 
     def __init__(self, params: Iterable[Tensor] | Iterable[dict[str, Any]], defaults: dict[str, Any]) -> None:
-        if isinstance(params, Tensor):
+        if isinstance(params, Tensor) or not isinstance(params, Iterable):
             raise ArgumentError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, not a Tensor"
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, not "
+                f"a {type(params).__name__}"
             )
         if defaults.get("foreach") and defaults.get("fused"):
             raise MisuseError("`fused` and `foreach` cannot be `True` together.")

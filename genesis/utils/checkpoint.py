@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compiler.errors import ChoiceError
+from genesis.misuse import explained
 from genesis.names import module_getattr
 from genesis.once import say_once
 
@@ -14,6 +15,7 @@ __eager_only__ = ""
 __all__ = ["checkpoint", "checkpoint_sequential"]
 
 
+@explained
 def checkpoint(
     function: Callable[..., Any],
     *args: Any,
@@ -33,6 +35,7 @@ def checkpoint(
     return function(*args, **kwargs)
 
 
+@explained
 def checkpoint_sequential(
     functions: Iterable[Callable[..., Any]], segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any
 ) -> Any:

@@ -15,6 +15,7 @@ from compiler.ops.training import total_norm as norm_of
 from genesis.context import current_recording, grad_mode
 from genesis.functions.pointwise import add, clamp, div, isfinite, mul
 from genesis.live import as_f64
+from genesis.misuse import explained
 from genesis.recording import Recording
 from genesis.tensor import Tensor, tensor, wrap
 
@@ -49,6 +50,7 @@ def _refuse_nonfinite(norm: Tensor, norm_type: float) -> None:
         )
 
 
+@explained
 def clip_grad_norm_(
     parameters: Tensors,
     max_norm: float | Tensor,
@@ -65,7 +67,7 @@ def clip_grad_norm_(
         parameters = list(parameters)
         if not parameters:
             message = "`parameters` is an empty generator, no gradient clipping will occur."
-            warnings.warn(message, GenesisWarning, stacklevel=2)
+            warnings.warn(message, GenesisWarning, stacklevel=3)
     order = float(norm_type)
     grads = _grads(parameters)
     if not grads:
@@ -81,6 +83,7 @@ def clip_grad_norm_(
     return wrap(norm)
 
 
+@explained
 def clip_grad_value_(parameters: Tensors, clip_value: float | Tensor, foreach: bool | None = None) -> None:
     """Limit every gradient element to ``[-clip_value, clip_value]``, in place; NaN stays."""
     grads = _grads(parameters)
@@ -91,6 +94,7 @@ def clip_grad_value_(parameters: Tensors, clip_value: float | Tensor, foreach: b
         _write(grads, clipped if isinstance(clipped, tuple) else (clipped,))
 
 
+@explained
 def get_total_norm(
     tensors: Tensors,
     norm_type: float | str = 2.0,
@@ -108,6 +112,7 @@ def get_total_norm(
     return norm
 
 
+@explained
 def clip_grads_with_norm_(
     parameters: Tensors, max_norm: float | Tensor, total_norm: Tensor, foreach: bool | None = None
 ) -> None:

@@ -15,6 +15,7 @@ from compiler.ir.types import boolean, i64
 from genesis.context import current_recording
 from genesis.functions.conversion import to
 from genesis.functions.indexing import getitem
+from genesis.misuse import explained
 from genesis.scope import DATA_SHAPE, eager_only
 from genesis.tensor import Tensor, from_array, tensor
 
@@ -174,6 +175,7 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     return None if permutation is None else from_array(np.argsort(permutation.numpy()))
 
 
+@explained
 def pack_padded_sequence(
     input: Tensor, lengths: Tensor | Sequence[int], batch_first: bool = False, enforce_sorted: bool = True
 ) -> PackedSequence:
@@ -212,6 +214,7 @@ def pack_padded_sequence(
     return PackedSequence._of(_cut(padded, from_array(np.arange(longest)[:, None] < known)), known, order)
 
 
+@explained
 def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -237,6 +240,7 @@ def pad_packed_sequence(
     return (fn.transpose(padded, 0, 1) if batch_first else padded), counts
 
 
+@explained
 def pad_sequence(
     sequences: Tensor | Sequence[Tensor],
     batch_first: bool = False,
@@ -261,12 +265,14 @@ def pad_sequence(
 
 
 @eager_only(DATA_SHAPE)
+@explained
 def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False) -> list[Tensor]:
     """The sequences of a padded batch, each without its padding."""
     rows = padded_sequences if batch_first else fn.transpose(padded_sequences, 0, 1)
     return [fn.narrow(row, 0, 0, int(n)) for row, n in zip(fn.unbind(rows), lengths.tolist(), strict=True)]
 
 
+@explained
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
     """Pack sequences ``[L, *]``; with ``enforce_sorted`` their lengths must fall."""
     lengths = [sequence.shape[0] for sequence in sequences]
@@ -274,6 +280,7 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
 
 
 @eager_only(DATA_SHAPE)
+@explained
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
     """The sequences that were packed."""
     return unpad_sequence(*pad_packed_sequence(packed_sequences))
