@@ -31,7 +31,7 @@ def checkpoint(
 
     Says once that it saves no memory: ``genesis.compile(activation_memory=...)`` makes a step recompute what it must.
     """
-    say_once("utils.checkpoint", "genesis.compile(activation_memory='1GiB') makes a step fit by recomputing")
+    say_once("utils.checkpoint", "genesis.compile(activation_memory='1GiB') makes a step fit by recomputing", level=4)
     return function(*args, **kwargs)
 
 
