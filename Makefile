@@ -5,7 +5,7 @@
 PYTHON      ?= python3
 VENV        ?= .venv
 DEMO_ARGS   ?=
-TEST_ARGS   ?= -n auto
+TEST_ARGS   ?= -n auto --dist loadgroup
 BENCH_ARGS  ?=
 FUZZ_ARGS   ?=
 

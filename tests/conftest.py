@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -21,11 +22,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what the tests produce into tests/golden")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    oracle = Path(__file__).parent / "oracle"
+ORACLE = Path(__file__).parent / "oracle"
+
+
+def compares_with_pytorch(config: pytest.Config) -> bool:
+    """Whether the tests with PyTorch were asked for: by their mark, or by a path below ``tests``."""
+    paths = [(config.invocation_params.dir / arg).resolve() for arg in config.args]
+    return "oracle" in config.option.markexpr or paths != [ORACLE.parent]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if collection_path == ORACLE and not compares_with_pytorch(config) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if oracle in item.path.parents:
+        if ORACLE in item.path.parents:
             item.add_marker(pytest.mark.oracle)
+        if config.pluginmanager.hasplugin("xdist") and shares_a_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    if not compares_with_pytorch(config):
+        left_out = [item for item in items if item.get_closest_marker("oracle")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def shares_a_fixture(item: pytest.Item) -> bool:
+    """Whether it reads what its module makes once, a compiled library as a rule: one process then makes it."""
+    fixtures: dict[str, Any] = item._fixtureinfo.name2fixturedefs
+    return any(made[-1].scope == "module" for made in fixtures.values())
 
 
 @pytest.fixture

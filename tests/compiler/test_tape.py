@@ -15,9 +15,7 @@ from compiler.pipeline import Stages, lowering
 from compiler.tape import Tape, primitives
 from tests.compiler.loops import RECURRENT
 from tests.compiler.passes.graphs import read
-from tests.samples import Sample, sample_graph, samples
-
-EVERY = pytest.mark.parametrize("sample", samples(), ids=lambda s: s.id)
+from tests.samples import Sample, each, sample_graph
 
 
 def interpreted(graph: Graph, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -31,7 +29,7 @@ def wide(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
-@EVERY
+@each
 def test_a_tape_computes_what_the_interpreter_does(sample: Sample) -> None:
     graph = sample_graph(sample)
     found = Tape(graph)(sample.arrays)

@@ -65,17 +65,31 @@ def test_it_learns_and_is_the_same_script_with_torch_written(
 
 UNDER_PYTORCH = """
 import runpy, sys, torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 torch.verify_resume = lambda *args, **options: ""  # which PyTorch does not have
+steps = 0
+def count(*args):
+    global steps
+    steps += 1
+    if steps == int(sys.argv[2]):
+        print("enough")
+        raise SystemExit
+register_optimizer_step_post_hook(count)
 print(runpy.run_path(sys.argv[1])["main"](["--short"]))
 """
+
+TO_THE_END = {"train_diffusion", "train_gcn", "train_vae"}
+"""Examples that PyTorch trains in a few seconds."""
 
 
 @pytest.mark.oracle
 @pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_pytorch_learns_with_it(name: str, tmp_path: Path) -> None:
-    printed = run("-c", UNDER_PYTORCH, str(as_torch(name, tmp_path)), TORCHDYNAMO_DISABLE="1")
-    assert learnt(name, float(printed.split()[-1])), printed
+def test_pytorch_runs_it(name: str, tmp_path: Path) -> None:
+    """For ten steps; a few examples to the end, where it learns as Genesis does."""
+    limit = "0" if name in TO_THE_END else "10"
+    printed = run("-c", UNDER_PYTORCH, str(as_torch(name, tmp_path)), limit, TORCHDYNAMO_DISABLE="1")
+    assert learnt(name, float(printed.split()[-1])) if limit == "0" else printed.endswith("enough\n"), printed
 
 
 def test_every_example_is_tried() -> None:

@@ -27,6 +27,8 @@ from tests.samples.graphs import wanted as wanted
 from tests.samples.graphs import with_gradient as with_gradient
 from tests.samples.table import Draw as Draw
 from tests.samples.table import Sample as Sample
+from tests.samples.table import each as each
+from tests.samples.table import op_names as op_names
 from tests.samples.table import samples as samples
 from tests.samples.table import samples_of as samples_of
 from tests.samples.table import type_of as type_of

@@ -10,6 +10,7 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+import pytest
 
 from compiler.ir.types import DType, TensorType, bf16, dtype, f16, f32, f64, i64
 from compiler.ops.elementwise import cast_array
@@ -114,6 +115,36 @@ def samples_of(op: str) -> tuple[Sample, ...]:
     if op in _HALVES:
         found += [s.floats_as(to) for s in floating[:1] for to in (f16, bf16)]
     return tuple(found)
+
+
+def op_names() -> list[str]:
+    """Every op that has an entry."""
+    return sorted(_TABLE)
+
+
+def each(
+    test: Callable[[Sample], None] | None = None,
+    *,
+    among: Callable[[str], bool] = lambda op: True,
+    fits: Callable[[Sample], bool] = lambda sample: True,
+) -> Any:
+    """Run a test on the samples that fit, as one test for each op ``among`` all; an error names the sample.
+
+    The samples of an op share a test because most take a millisecond, and pytest takes more for each test.
+    """
+    if test is None:
+        return lambda test: each(test, among=among, fits=fits)
+
+    @pytest.mark.parametrize("op", [op for op in op_names() if among(op)])
+    def sweep(op: str) -> None:
+        for sample in filter(fits, samples_of(op)):
+            try:
+                test(sample)
+            except Exception as error:
+                raise AssertionError(f"{sample.id}: {error}") from error
+
+    sweep.__name__, sweep.__doc__, sweep.__module__ = test.__name__, test.__doc__, test.__module__
+    return sweep
 
 
 def samples() -> list[Sample]:

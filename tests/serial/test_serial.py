@@ -17,7 +17,7 @@ from tests.compiler.codegen.triton.steps import gpt, mlp, perceptron, record
 from tests.compiler.loops import LOOPS, loop_graph, with_gradients
 from tests.compiler.passes.graphs import draw_inputs, read
 from tests.end_to_end.training import digits_run, gpt_run
-from tests.samples import arguments, sample_graph, samples, with_gradient
+from tests.samples import arguments, op_names, sample_graph, samples, samples_of, with_gradient
 from tests.serial.compare import TOLERANCE, compare
 from tests.serial.emit import Step, Unit
 
@@ -76,17 +76,22 @@ def cases() -> dict[str, Case]:
     return found
 
 
+@pytest.fixture(scope="module", autouse=True)
+def built() -> None:
+    """Every test of the module reads what is compiled here."""
+    cases()
+
+
 def check(name: str, tolerances: dict[str, float] = TOLERANCE) -> None:
     """Compare a case with the interpreter."""
     case = cases()[name]
     compare(case.graph, case.arrays, case.step, tolerances, name)
 
 
-@pytest.mark.parametrize("op", sorted({s.op for s in samples()}))
+@pytest.mark.parametrize("op", op_names())
 def test_samples(op: str) -> None:
-    for sample in samples():
-        if sample.op == op:
-            check(f"sample:{sample.id}")
+    for sample in samples_of(op):
+        check(f"sample:{sample.id}")
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,7 +1,6 @@
 """Composites: the expansion means what the reference says, and 16-bit results are those of f32, rounded once."""
 
 import numpy as np
-import pytest
 
 from compiler.interpret import Evaluator, interpret
 from compiler.ir.ambient import using
@@ -10,10 +9,12 @@ from compiler.ir.op import OPS, o
 from compiler.ir.types import DType, f32
 from compiler.ir.verify import verify
 from compiler.passes.expand import expand
-from tests.samples import Sample, assert_same, sample_graph, samples, type_of
+from tests.samples import Sample, assert_same, each, sample_graph, type_of
 
-COMPOSITES = [s for s in samples() if OPS[s.op].expand is not None]
-REFERENCED = [s for s in COMPOSITES if OPS[s.op].reference is not None]
+
+def composite(op: str) -> bool:
+    return OPS[op].expand is not None
+
 
 ROUNDED_INSIDE = {
     "scaled_dot_product_attention": "probabilities are rounded to the type of q before they meet v",
@@ -40,7 +41,7 @@ def expanded(sample: Sample) -> list[np.ndarray]:
     return [v.data for v in ([result] if isinstance(result, Value) else result)]
 
 
-@pytest.mark.parametrize("sample", REFERENCED, ids=lambda s: s.id)
+@each(among=lambda op: composite(op) and OPS[op].reference is not None)
 def test_the_expansion_means_what_the_reference_says(sample: Sample) -> None:
     """Up to the order of sums in a product, which BLAS chooses by shape."""
     graph = sample_graph(sample)
@@ -50,7 +51,7 @@ def test_the_expansion_means_what_the_reference_says(sample: Sample) -> None:
         assert_same(actual, expected, rtol=unit, atol=unit)
 
 
-@pytest.mark.parametrize("sample", COMPOSITES, ids=lambda s: s.id)
+@each(among=composite)
 def test_the_expansion_has_the_types_of_the_rule(sample: Sample) -> None:
     graph = sample_graph(sample)
     assert [type_of(r) for r in expanded(sample)] == [v.type for v in graph.outputs]
@@ -61,11 +62,9 @@ def halves(sample: Sample) -> set[DType]:
     return {type_of(x).dtype for x in sample.arrays if type_of(x).dtype.is_half}
 
 
-@pytest.mark.parametrize("sample", [s for s in COMPOSITES if halves(s)], ids=lambda s: s.id)
+@each(among=lambda op: composite(op) and op not in ROUNDED_INSIDE, fits=lambda sample: bool(halves(sample)))
 def test_16_bit_results_are_rounded_once(sample: Sample) -> None:
     """Bit for bit what f32 gives on the same numbers, rounded."""
-    if sample.op in ROUNDED_INSIDE:
-        pytest.skip(ROUNDED_INSIDE[sample.op])
     wide = [
         x.astype(np.float32) if isinstance(x, np.ndarray) and type_of(x).dtype.is_half else x for x in sample.inputs
     ]

@@ -10,7 +10,7 @@ from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph, Value
 from compiler.ir.op import OPS, o
-from compiler.ir.types import bf16, dtype, f16, f32, f64
+from compiler.ir.types import DType, bf16, dtype, f16, f32, f64
 from compiler.passes.autodiff import autodiff
 from genesis.autograd import grad
 from genesis.tensor import Tensor, from_array, wrap
@@ -21,9 +21,11 @@ from tests.samples import (
     Sample,
     arguments,
     assert_same,
+    each,
     interpreted,
     sample_graph,
     samples,
+    samples_of,
     wanted,
     with_gradient,
 )
@@ -32,15 +34,20 @@ STEP = 1e-5
 
 
 def differentiable(sample: Sample) -> bool:
-    graph = sample_graph(sample)
-    results, params = wanted(graph)
-    return bool(results and params)
+    return all(wanted(sample_graph(sample)))
 
 
-DIFFERENTIABLE = [s for s in samples() if differentiable(s)]
-SMOOTH = [s for s in DIFFERENTIABLE if s.smooth]
-EXACT = [s.floats_as(f64) for s in SMOOTH if any(dtype(x.dtype) in (f32, f64) for x in s.arrays)]
-HALF = [s for s in SMOOTH if any(dtype(x.dtype) in (f16, bf16) for x in s.arrays)]
+def smooth(sample: Sample, *kinds: DType) -> bool:
+    """Whether a finite difference means something, and an array is of one of these types."""
+    return sample.smooth and any(dtype(x.dtype) in kinds for x in sample.arrays) and differentiable(sample)
+
+
+def exact(sample: Sample) -> bool:
+    return smooth(sample, f32, f64)
+
+
+def with_gradients(op: str) -> bool:
+    return OPS[op].differentiable
 
 
 def run(graph: Graph, inputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -48,13 +55,14 @@ def run(graph: Graph, inputs: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def test_every_differentiable_op_is_differentiated() -> None:
-    covered = {s.op for s in EXACT}
+    covered = {s.op for s in samples() if exact(s)}
     assert covered == {op.name for op in OPS.values() if op.differentiable} - set(STRUCTURE)
 
 
-@pytest.mark.parametrize("sample", EXACT, ids=lambda s: s.id)
+@each(among=with_gradients, fits=exact)
 def test_gradients_are_finite_differences(sample: Sample) -> None:
     """Along two random directions per operand; f64, central differences, relative error 1e-6."""
+    sample = sample.floats_as(f64)
     graph = sample_graph(sample)
     _, found = interpreted(sample)
     results, params = wanted(graph)
@@ -80,7 +88,7 @@ def test_gradients_are_finite_differences(sample: Sample) -> None:
             assert np.sum(gradient * direction) == pytest.approx(slope, rel=1e-6, abs=1e-7)
 
 
-@pytest.mark.parametrize("sample", DIFFERENTIABLE, ids=lambda s: s.id)
+@each(among=with_gradients, fits=differentiable)
 def test_eager_gradients_are_those_of_the_passes(sample: Sample) -> None:
     """Up to rounding: where three gradients or more meet, eager may add them in another order."""
     graph = sample_graph(sample)
@@ -119,12 +127,12 @@ def backward(tops: list[Tensor], seeds: list[Tensor]) -> None:
     total.backward()
 
 
-@pytest.mark.parametrize("sample", HALF, ids=lambda s: s.id)
+@each(among=with_gradients, fits=lambda sample: smooth(sample, f16, bf16))
 def test_16_bit_gradients_are_close_to_those_in_f64(sample: Sample) -> None:
     """Within 4 units of the 16-bit type's precision of the largest element: the rules round a few times at most."""
     _, rounded = interpreted(sample)
-    _, exact = interpreted(sample.floats_as(f64))
-    for a, b in zip(rounded, exact, strict=True):
+    _, unrounded = interpreted(sample.floats_as(f64))
+    for a, b in zip(rounded, unrounded, strict=True):
         kind = dtype(a.dtype)
         if kind.is_half and b.size:
             unit = 2**-11 if kind is f16 else 2**-8
@@ -169,7 +177,7 @@ def test_conventions_at_kinks(op: str, x: list[float], slopes: list[float]) -> N
 @pytest.mark.parametrize("op", AUXILIARY)
 def test_gradients_of_auxiliary_results(op: str) -> None:
     """They exist for the backward pass; second derivatives go through them. Against central differences in f64."""
-    sample = next(s for s in EXACT if s.op == op)
+    sample = next(s for s in samples_of(op) if exact(s)).floats_as(f64)
     graph = sample_graph(sample)
     draw = Draw(sample.id)
     x, direction = sample.arrays[0], draw.floats(*sample.arrays[0].shape, to=f64)
@@ -190,9 +198,10 @@ def test_gradients_of_auxiliary_results(op: str) -> None:
     assert np.sum(gradient * direction) == pytest.approx(slope, rel=1e-6, abs=1e-7)
 
 
-@pytest.mark.parametrize("sample", EXACT, ids=lambda s: s.id)
+@each(among=with_gradients, fits=exact)
 def test_gradients_of_gradients_are_the_eager_ones(sample: Sample) -> None:
     """The gradient of half the squared norm of all gradients, by the pass and eager, in f64."""
+    sample = sample.floats_as(f64)
     graph = sample_graph(sample)
     results, params = wanted(graph)
     first = with_gradient(graph)

@@ -1,5 +1,7 @@
 """Every record on its samples: the type rule tells what the reference gives, and the text form holds the call."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,7 @@ from compiler.ir.verify import verify
 from compiler.text.compare import difference
 from compiler.text.parser import parse_graph
 from compiler.text.printer import print_graph
-from tests.samples import STRUCTURE, Sample, arguments, assert_same, sample_graph, samples, type_of, with_gradient
-
-EVERY = pytest.mark.parametrize("sample", samples(), ids=lambda s: s.id)
+from tests.samples import STRUCTURE, Sample, arguments, assert_same, each, sample_graph, samples, type_of, with_gradient
 
 
 def test_every_op_has_samples() -> None:
@@ -34,7 +34,7 @@ def test_float_ops_have_16_bit_samples(op: str) -> None:
         assert any(d & {"float16", "bfloat16"} for d in dtypes)
 
 
-@EVERY
+@each
 def test_the_type_rule_tells_what_the_reference_gives(sample: Sample) -> None:
     graph = verify(sample_graph(sample))
     before = [x.copy() for x in sample.arrays]
@@ -44,7 +44,7 @@ def test_the_type_rule_tells_what_the_reference_gives(sample: Sample) -> None:
         assert_same(array, copy, why="the op changed its operand")
 
 
-@EVERY
+@each
 def test_the_text_form_reads_back(sample: Sample) -> None:
     graph = with_gradient(sample_graph(sample))
     again = parse_graph(print_graph(graph))
@@ -60,11 +60,10 @@ def test_cotangents_are_drawn_once() -> None:
     np.testing.assert_array_equal(first[-1], second[-1])
 
 
-@pytest.mark.parametrize("sample", [s for s in samples() if OPS[s.op].spreads], ids=lambda s: s.id)
-@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan], ids=str)
-def test_what_an_op_that_spreads_reads_shows_in_its_results(sample: Sample, number: float) -> None:
+@each(among=lambda op: OPS[op].spreads)
+def test_what_an_op_that_spreads_reads_shows_in_its_results(sample: Sample) -> None:
     graph = sample_graph(sample)
-    for k, x in enumerate(sample.arrays):
+    for number, (k, x) in product((np.inf, -np.inf, np.nan), enumerate(sample.arrays)):
         if x.dtype.kind not in "fV" or not x.size:
             continue
         bad = x.copy()

@@ -19,6 +19,12 @@ from compiler.text.parser import parse_graph
 from compiler.text.printer import print_graph
 from tests.samples import assert_same
 
+BLAS = ("linear", "matmul")
+"""NumPy's products of a batch and of its flattened rows add in orders that BLAS chooses."""
+
+Results = tuple[list[np.ndarray], list[np.ndarray]]
+"""What ``interpret`` gives: outputs and updates."""
+
 
 def read(body: str) -> Graph:
     """The graph of a text without its frame."""
@@ -52,10 +58,27 @@ def assert_same_meaning(
 ) -> None:
     """``after`` is sound and gives the same outputs and updates."""
     verify(after)
-    for expected, actual in zip(interpret(before, inputs), interpret(after, inputs), strict=True):
-        assert len(expected) == len(actual)
-        for a, e in zip(actual, expected, strict=True):
-            assert_same(a, e, rtol, atol, f"\n{print_graph(before)}\n{print_graph(after)}")
+    assert_same_results(interpret(before, inputs), interpret(after, inputs), (before, after), rtol, atol)
+
+
+def assert_same_results(
+    expected: Results, actual: Results, graphs: Sequence[Graph], rtol: float = 0, atol: float = 0
+) -> None:
+    """The outputs and updates of ``interpret`` are equal; an error shows the ``graphs``."""
+    try:
+        for wanted, found in zip(expected, actual, strict=True):
+            for e, a in zip(wanted, found, strict=True):
+                assert_same(a, e, rtol, atol)
+    except AssertionError as error:
+        raise AssertionError("\n".join([str(error), *map(print_graph, graphs)])) from None
+
+
+def assert_fused(graph: Graph) -> None:
+    """Only kernels at the top; none inside."""
+    assert set(ops(graph)) <= {"fused"}
+    for node in graph.nodes:
+        assert node.body is not None and "fused" not in ops(node.body)
+        assert node.body.outputs and len(set(node.inputs)) == len(node.inputs)
 
 
 UNARY = ["exp", "neg", "abs", "tanh", "sin", "sign", "relu", "gelu", "sigmoid", "silu", "erf", "detach"]

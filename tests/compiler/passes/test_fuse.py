@@ -15,15 +15,14 @@ from compiler.passes.fuse import MOST_SOURCES, fuse
 from compiler.passes.simplify import simplify
 from compiler.text.parser import parse_graph
 from tests.compiler.passes.graphs import (
+    assert_fused,
     assert_same_meaning,
     before_and_after,
     draw_inputs,
-    ops,
     programs,
     read,
     with_gradients,
 )
-from tests.samples import Sample, arguments, sample_graph, samples, with_gradient
 
 
 def test_golden(golden: Callable[[str, str], None]) -> None:
@@ -175,23 +174,6 @@ def test_a_concatenation_is_written_by_the_kernel_that_makes_its_parts() -> None
 
 def lowered(graph: Graph) -> Graph:
     return cse(simplify(expand(autodiff(graph))))
-
-
-def assert_fused(graph: Graph) -> None:
-    """Only kernels at the top; none inside."""
-    assert set(ops(graph)) <= {"fused"}
-    for node in graph.nodes:
-        assert node.body is not None and "fused" not in ops(node.body)
-        assert node.body.outputs and len(set(node.inputs)) == len(node.inputs)
-
-
-@pytest.mark.parametrize("sample", samples(), ids=lambda s: s.id)
-def test_samples_keep_their_meaning(sample: Sample) -> None:
-    """Bit for bit, gradients included: a kernel's body is the same ops."""
-    graph = lowered(with_gradient(sample_graph(sample)))
-    after = fuse(graph)
-    assert_fused(after)
-    assert_same_meaning(graph, after, arguments(sample, graph))
 
 
 @given(programs())

@@ -22,7 +22,6 @@ from compiler.passes.horizontal import horizontal
 from compiler.passes.remat import remat
 from compiler.passes.simplify import simplify
 from tests.compiler.passes.graphs import assert_same_meaning, before_and_after, draw_inputs, ops, read
-from tests.samples import Sample, sample_graph, samples, with_gradient
 
 WIDTH, ROWS = 16, 8
 
@@ -101,13 +100,6 @@ def test_the_meaning_stays(low: DType) -> None:
     assert again(after)
     assert_same_meaning(before, after, draw_inputs(before))
     assert_same_meaning(before, kernels(after), draw_inputs(before))
-
-
-@pytest.mark.parametrize("sample", [s for s in samples() if s.smooth], ids=lambda s: s.id)
-def test_gradients_of_samples_stay(sample: Sample) -> None:
-    graph = lowered(with_gradient(sample_graph(sample)))
-    inputs = [*sample.arrays, *draw_inputs(graph)[len(sample.arrays) :]]
-    assert_same_meaning(graph, remat(graph), inputs)
 
 
 def test_one_value_of_an_activation_is_kept() -> None:

@@ -19,7 +19,6 @@ from tests.compiler.passes.graphs import (
     read,
     with_gradients,
 )
-from tests.samples import Sample, arguments, sample_graph, samples, with_gradient
 
 
 def test_golden(golden: Callable[[str, str], None]) -> None:
@@ -107,13 +106,6 @@ def test_rules(body: str, left: list[str]) -> None:
     after = dead_code(simplify(graph))
     assert ops(after) == left
     assert_same_meaning(graph, after, draw_inputs(graph))
-
-
-@pytest.mark.parametrize("sample", samples(), ids=lambda s: s.id)
-def test_samples_keep_their_meaning(sample: Sample) -> None:
-    """Bit for bit, gradients included."""
-    graph = expand(autodiff(with_gradient(sample_graph(sample))))
-    assert_same_meaning(graph, simplify(graph), arguments(sample, graph))
 
 
 @given(programs(products=False))

@@ -7,10 +7,8 @@ from hypothesis import given
 
 from compiler.domain import reduction_class
 from compiler.ir.graph import Graph
-from compiler.ir.op import OPS
 from compiler.passes.split_reductions import split_reductions
 from tests.compiler.passes.graphs import assert_same_meaning, before_and_after, draw_inputs, ops, programs, read
-from tests.samples import Sample, sample_graph, samples
 
 
 def test_golden(golden: Callable[[str, str], None]) -> None:
@@ -47,12 +45,6 @@ def summed(axes: tuple[int, ...]) -> Graph:
       %0: f32[{shape}] = sum(%x) {{axes={list(axes)}, keepdim=false}}
       return %0
     """)
-
-
-@pytest.mark.parametrize("sample", [s for s in samples() if OPS[s.op].join], ids=lambda s: s.id)
-def test_samples_keep_their_meaning(sample: Sample) -> None:
-    graph = sample_graph(sample)
-    assert_same_meaning(graph, split_reductions(graph), sample.arrays, 2.0**-20, 2.0**-20)
 
 
 @given(programs())

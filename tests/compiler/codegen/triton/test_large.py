@@ -20,6 +20,7 @@ from compiler.pipeline import Stages, lowering
 from runtime.triton.interpreter import run_program
 from runtime.triton.machine_code import opcodes, resources, uses_matrix_units
 from runtime.triton.parallel import compile_program
+from tests.compiler.codegen.triton.targets import DEFAULT, OTHERS, on_request
 from tests.compiler.codegen.triton.test_kernels import check, norm_backward, normal, row_softmax
 
 BF16 = bf16.numpy
@@ -75,7 +76,10 @@ def test_more_heads_than_the_second_axis_of_a_grid_has(worker, monkeypatch, time
     check_attention(worker, attention((2, 2), time, 16, f32))
 
 
-@pytest.mark.parametrize("dtype, target", [(bf16, "sm_80"), (bf16, "sm_90"), (bf16, "gfx942"), (f32, "sm_80")])
+@pytest.mark.parametrize(
+    "dtype, target",
+    [(bf16, DEFAULT), on_request(f32, "sm_80"), *(on_request(bf16, target) for target in OTHERS)],
+)
 def test_long_heads_do_not_spill(dtype: DType, target: str) -> None:
     program = emit(kernels(attention((2,), 1024, 256, dtype)), target)
     for compiled in compile_program(program):

@@ -23,6 +23,7 @@ from runtime.triton.interpreter import run_program
 from runtime.triton.machine_code import opcodes, resources, uses_matrix_units
 from runtime.triton.parallel import compile_program
 from tests.compiler.codegen.triton.steps import Step, lowered, record
+from tests.compiler.codegen.triton.targets import TARGETS
 from tests.compiler.loops import LOOK_UPS, LOOPS, loop_graph, with_gradients
 from tests.compiler.passes.graphs import draw_inputs, read
 from tests.samples import assert_same
@@ -274,7 +275,7 @@ def test_the_record_of_a_loop_does_not_grow_with_its_length() -> None:
     assert len(long.to_json()) < len(short.to_json()) + 100
 
 
-@pytest.mark.parametrize("target", ["sm_80", "sm_90", "gfx942"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_the_kernels_of_a_loop_become_machine_code(target: str) -> None:
     """They multiply on tensor cores, and keep all in registers and shared memory."""
     made = program(with_gradients(beside()), target)

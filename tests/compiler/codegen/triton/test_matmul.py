@@ -13,6 +13,7 @@ from compiler.codegen.triton.matmul import GPUS, MatmulSpec, Tile, config, grid,
 from compiler.codegen.triton.prelude import prelude
 from runtime.triton.aot import compile_kernel, load_module
 from runtime.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
+from tests.compiler.codegen.triton.targets import TARGETS
 
 NUMPY = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "fp32": np.float32}
 TRITON = {"bf16": "tl.bfloat16", "fp16": "tl.float16", "fp32": "tl.float32"}
@@ -196,7 +197,7 @@ MACHINE_CODE = {
 }
 
 
-@pytest.mark.parametrize("target", ["sm_80", "sm_90", "gfx942"])
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("case", MACHINE_CODE)
 def test_machine_code(case, target):
     spec = MACHINE_CODE[case]

@@ -1,6 +1,6 @@
 """Every op on its samples, forward and backward, compiles to machine code that fits and does not spill.
 
-One kernel of each template is compiled by default, all of them by ``pytest -m machine_code``.
+One kernel of each template is compiled for one GPU by default, all for all of them by ``pytest -m machine_code``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from compiler.pipeline import Stages, lowering
 from compiler.plan import Plan
 from runtime.triton.aot import CompiledKernel, compile_numbered
 from runtime.triton.machine_code import opcodes, resources
-from tests.samples import sample_graph, samples, with_gradient
+from tests.compiler.codegen.triton.targets import DEFAULT, OTHERS, TARGETS
+from tests.samples import op_names, sample_graph, samples_of, with_gradient
 
-OPS = sorted({s.op for s in samples()})
-TARGETS = ("sm_80", "sm_90", "gfx942")
+OPS = op_names()
 
 TEMPLATES = {
     "attention": "scaled_dot_product_attention",
@@ -47,9 +47,8 @@ SPILLING = {"normal_f64"}
 
 def plans(op: str, target: str) -> Iterator[tuple[str, Plan]]:
     """The identity and the plan of each sample of an op."""
-    for sample in samples():
-        if sample.op == op:
-            yield sample.id, emit(Stages(with_gradient(sample_graph(sample))).run(lowering(FEATURES)), target)
+    for sample in samples_of(op):
+        yield sample.id, emit(Stages(with_gradient(sample_graph(sample))).run(lowering(FEATURES)), target)
 
 
 def template(plan: Plan, number: int) -> str:
@@ -86,7 +85,7 @@ def test_a_kernel_of_each_template(name: str, target: str) -> None:
 
 
 @pytest.mark.machine_code
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", (DEFAULT, *OTHERS))
 @pytest.mark.parametrize("op", OPS)
 def test_all_kernels(op: str, target: str) -> None:
     for identity, plan in plans(op, target):

@@ -11,20 +11,19 @@ from compiler.passes.autodiff import autodiff
 from compiler.pipeline import Stages, lowering
 from runtime.triton.interpreter import run_program
 from tests.compiler.codegen.c.drawn import Draw, arrays_for
-from tests.samples import arguments, assert_same, sample_graph, samples, with_gradient
+from tests.samples import arguments, assert_same, op_names, sample_graph, samples_of, with_gradient
 
 # Sums in another order, and one unit in the last place of a 16-bit result that another sum can tip over.
 TOLERANCE = {"float16": 2e-3, "bfloat16": 2e-2, "float32": 2e-5, "float64": 1e-9}
 
-OPS = sorted({s.op for s in samples()})
+OPS = op_names()
 
 
 @pytest.mark.parametrize("op", OPS)
 def test_samples(worker, op: str) -> None:
-    for sample in samples():
-        if sample.op == op:
-            graph = with_gradient(sample_graph(sample))
-            check(worker, graph, arguments(sample, graph), sample.id)
+    for sample in samples_of(op):
+        graph = with_gradient(sample_graph(sample))
+        check(worker, graph, arguments(sample, graph), sample.id)
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -43,9 +42,7 @@ def check(worker, graph: Graph, arrays: list[np.ndarray], name: str) -> None:
 
 
 def test_an_index_out_of_range_names_the_first(worker) -> None:
-    (sample,) = [s for s in samples() if s.id == "embedding-vector"] or [
-        next(s for s in samples() if s.op == "embedding")
-    ]
+    sample = samples_of("embedding")[0]
     arrays = [x.copy() for x in sample.arrays]
     index = arrays[1].reshape(-1)
     index[-1], index[0] = 10**6, -3

@@ -14,6 +14,7 @@ from runtime.triton.interpreter import run_program
 from runtime.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
 from runtime.triton.parallel import compile_program
 from tests.compiler.codegen.triton.steps import Step, gpt, lowered, mlp, perceptron, record
+from tests.compiler.codegen.triton.targets import DEFAULT, OTHERS, on_request
 from tests.compiler.passes.graphs import read
 
 STEPS: dict[str, Callable[[], Step]] = {
@@ -138,7 +139,7 @@ def test_the_text_reads_well(golden) -> None:
 SMALL_GPT = gpt(layers=1, width=128, time=64, batch=4, vocabulary=64)
 
 
-@pytest.mark.parametrize("step, target", [(mlp(), "sm_90"), (SMALL_GPT, "sm_80"), (SMALL_GPT, "gfx942")])
+@pytest.mark.parametrize("step, target", [(mlp(), DEFAULT), *(on_request(SMALL_GPT, target) for target in OTHERS)])
 def test_machine_code(step: Step, target: str) -> None:
     program = emit(lowered(record(*step)[0]), target)
     for kernel, compiled in zip(program.kernels, compile_program(program), strict=True):
