@@ -273,7 +273,7 @@ def test_indices_past_32_bits_are_computed_in_64():
     assert "int64" not in matmul_source(product(2**18, 4096, 16), SMALL)
 
 
-@pytest.mark.parametrize("target", ["sm_80", "sm_90", "gfx942"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_random_numbers_in_the_epilogue_do_not_spill(target):
     draw = "keep = uniform(tl.load(state), tl.load(state + 1), i * 384 + j) >= 0.1"
     store = "tl.store(out + i * 384 + j, tl.where(keep, acc * 1.25, 0.0), mask=mask)"
