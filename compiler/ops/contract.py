@@ -13,6 +13,7 @@ from compiler.ir.graph import Node, Value
 from compiler.ir.op import Op, OpSet, register
 from compiler.ir.types import DType, Shape, TensorType, boolean, f32
 from compiler.ops.elementwise import broadcast_shapes
+from compiler.ops.structure import made_by
 
 LOWER = {"cpu": "lower", "cuda": "lower"}
 
@@ -255,19 +256,31 @@ def _attention_vjp(o: OpSet, node: Any, g: Value | None, g_lse: Value | None) ->
     q, k, v, *rest = node.inputs
     out, lse = node.outputs
     g = o.zeros(shape=out.shape, dtype=out.dtype) if g is None else g
-    if g_lse is None:
-        dq, dk, dv = o.attention_backward(q, k, v, out, lse, g, *rest, **node.attrs)
-    else:
-        dq, dk, dv = _expand_attention_backward(o, q, k, v, out, lse, g, *rest, g_lse=g_lse, **node.attrs)
+    inner = _inner(o, out, g, lse.dtype)
+    if g_lse is not None:
+        inner = o.sub(inner, o.reshape(g_lse, shape=inner.shape))
+    dq, dk, dv = o.attention_backward(q, k, v, inner, lse, g, *rest, **node.attrs)
 
     def to_mask() -> Value:
-        _, ds = _score_gradient(o, q, k, v, out, lse, g, tuple(rest), g_lse=g_lse, **node.attrs)
+        _, ds = _score_gradient(o, q, k, v, inner, lse, g, tuple(rest), **node.attrs)
         return o.cast(ds, to=rest[0].dtype)
 
     others: list[Any] = [None for _ in rest]
     if node.attrs["mask"] and rest[0].dtype.kind == "float":
         others[0] = to_mask
     return dq, dk, dv, *others
+
+
+def _inner(o: OpSet, out: Value, g: Value, wide: DType) -> Value:
+    """The sums of the rows of ``out * g``, computed in the order in which ``g`` lies, by the kernel that makes it."""
+    turned = made_by(g, "permute")
+    if turned is not None:
+        dims = turned.attrs["dims"]
+        if dims[-1] == len(dims) - 1:
+            back = tuple(sorted(range(len(dims)), key=dims.__getitem__))
+            return o.permute(_inner(o, o.permute(out, dims=back), turned.inputs[0], wide), dims=dims)
+    product = o.mul(o.cast(g, to=wide), o.cast(out, to=wide))
+    return o.sum(product, axes=(g.type.rank - 1,), keepdim=True)
 
 
 def _attention_work(products: int) -> Callable[[Node], int]:
@@ -303,7 +316,7 @@ def _score_gradient(
     q: Value,
     k: Value,
     v: Value,
-    out: Value,
+    inner: Value,
     lse: Value,
     g: Value,
     rest: tuple[Value, ...],
@@ -312,12 +325,11 @@ def _score_gradient(
     mask: bool,
     dropout: float,
     index: int,
-    g_lse: Value | None = None,
 ) -> tuple[Value, Value]:
     """The probabilities as the output used them and the gradient of the scores, in the wide type.
 
-    FlashAttention's backward (Dao et al., 2022): P from the log-sum-exp, dS = P * (dP - rowsum(dO * O)); the gradient
-    of the log-sum-exp itself adds P * g_lse.
+    FlashAttention's backward (Dao et al., 2022): P from the log-sum-exp, dS = P * (dP - inner), ``inner`` being the
+    sums of the rows of dO * O, less the gradient of the log-sum-exp.
     """
     s = _scores(o, q, k, rest, scale, causal, mask)
     p = o.exp(o.sub(s, o.reshape(_finite(o, lse) if mask else lse, shape=(*lse.shape, 1))))
@@ -326,17 +338,13 @@ def _score_gradient(
     if dropout:
         used = _drop(o, p, rest, dropout, index)
         dp = _drop(o, dp, rest, dropout, index)
-    product = o.mul(o.cast(g, to=s.dtype), o.cast(out, to=s.dtype))
-    delta = o.sum(product, axes=(s.type.rank - 1,), keepdim=True)
-    if g_lse is not None:
-        delta = o.sub(delta, o.reshape(g_lse, shape=delta.shape))
-    return used, o.mul(p, o.sub(dp, delta))
+    return used, o.mul(p, o.sub(dp, inner))
 
 
 def _expand_attention_backward(
-    o: OpSet, q: Value, k: Value, v: Value, out: Value, lse: Value, g: Value, *rest: Value, **attrs: Any
+    o: OpSet, q: Value, k: Value, v: Value, inner: Value, lse: Value, g: Value, *rest: Value, **attrs: Any
 ) -> tuple[Value, Value, Value]:
-    used, ds = _score_gradient(o, q, k, v, out, lse, g, rest, **attrs)
+    used, ds = _score_gradient(o, q, k, v, inner, lse, g, rest, **attrs)
     ds = o.cast(o.mul(ds, attention_scale(attrs["scale"], q.shape[-1])), to=q.dtype)
     used = o.cast(used, to=q.dtype)
     return o.dot(ds, k), o.dot(transposed(o, ds), q), o.dot(transposed(o, used), g)
@@ -345,7 +353,7 @@ def _expand_attention_backward(
 register(
     Op(
         "attention_backward",
-        lambda q, k, v, out, lse, g, *rest, **attrs: (q, k, v),
+        lambda q, k, v, inner, lse, g, *rest, **attrs: (q, k, v),
         "composite",
         expand=_expand_attention_backward,
         attrs=_ATTENTION_ATTRS,

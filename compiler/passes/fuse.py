@@ -23,7 +23,7 @@ from compiler.index import (
     view_chain,
 )
 from compiler.ir.graph import Graph, Node, Update, Value
-from compiler.ir.types import bf16, f32
+from compiler.ir.types import TensorType, bf16, f32
 
 ROW_LIMIT = 4096
 """A reduction of everything that keeps its dimensions, one row, is usable in its kernel up to this many elements."""
@@ -36,6 +36,9 @@ MOST_SOURCES = 128
 
 Compilers take longer than in proportion for a long expression, and kernels on GPUs have at most some hundred operands.
 """
+
+HEADS = (16, 32, 64, 128)
+"""Elements of a head whose sums a product takes in: tiles hold whole heads."""
 
 FEWEST_COLUMNS = 16
 """Columns of a product from which on it takes in their sums."""
@@ -72,7 +75,8 @@ def fuse(
     over its rows, are results of its kernel; with ``joins``, a concatenation of values of one kernel is, too. With
     ``row_sums``, sums over the rows of a product are left to a ``row`` kernel that reads it, which reads the rest of
     what is added up anyway. With ``packed_sums``, f32 sums over the rows of the gradients that attention packs are
-    results of its kernel. With ``few_launches``, numbers that do not wait for each other are one kernel's.
+    results of its kernel, and so are those of equal parts of the rows of a product, a head each. With ``few_launches``,
+    numbers that do not wait for each other are one kernel's.
     """
     for node in graph.nodes:
         if node.op.kind == "fused":
@@ -298,7 +302,7 @@ class _Fusion(Placed):
                 if per_element and kind != "full" and group.anchor is None:
                     group.columns = columns
                 self._join(group, node, position)
-                if kind in ("column", "full") or not per_element:
+                if kind in ("column", "full") or not per_element or group.anchor is not None:
                     group.sinks.add(node.output)
                 return
         fresh = Group(position, size, None if kind == "full" else columns)
@@ -332,6 +336,7 @@ class _Fusion(Placed):
         if group.anchor is not None:
             adds = self.product_sums and group.anchor.op.kind == "contract"
             wide = kind == "full" or (kind == "column" and _tall(group.anchor.output.shape, columns))
+            wide = wide or (kind == "row" and self.packed_sums and _is_head(group.anchor.output.type, columns))
             return adds and wide and node.op.join == "add" and node.output.dtype is f32
         if root_size(node.inputs[0]) == group.size:
             return kind == "full" or group.columns in (None, columns)
@@ -535,6 +540,12 @@ class _Fusion(Placed):
 def _tall(shape: tuple[int, ...], columns: int) -> bool:
     """Whether a product has ``columns`` columns, some, and many rows."""
     return columns == shape[-1] >= FEWEST_COLUMNS and prod(shape[:-1]) >= FEWEST_ROWS
+
+
+def _is_head(product: TensorType, columns: int) -> bool:
+    """Whether the rows of a product hold several heads of ``columns`` columns."""
+    n = product.shape[-1]
+    return columns in HEADS and columns < n and n % columns == 0 and (product.dtype.is_half or product.dtype is f32)
 
 
 def _loop_on(loop: Node, new: dict[Value, Value]) -> Node:

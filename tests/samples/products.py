@@ -88,7 +88,10 @@ def _attention_results(q: np.ndarray, k: np.ndarray, v: np.ndarray, causal: bool
 def _(op: str, d: Draw) -> Rows:
     for name, batch, causal in (("matrix", (), False), ("heads", (2, 2), False), ("causal", (2,), True)):
         q, k, v = _attention(d, *batch)
-        yield name, [q, k, v, *_attention_results(q, k, v, causal), d.floats(*batch, 4, 3)], {"causal": causal}
+        out, lse = _attention_results(q, k, v, causal)
+        g = d.floats(*batch, 4, 3)
+        yield name, [q, k, v, (out * g).sum(-1, keepdims=True), lse, g], {"causal": causal}
     half = [x.astype(np.float16) for x in _attention(d)]
     out, lse = _attention_results(*half, False)
-    yield "f16", [*half, out.astype(np.float16), lse, d.floats(4, 3, to=f16)]
+    g = d.floats(4, 3, to=f16)
+    yield "f16", [*half, (out * g).sum(-1, keepdims=True), lse, g]

@@ -12,11 +12,11 @@ from compiler.codegen.c.attention_layout import (
     title,
 )
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import C_TYPE, TO_F32, address, times
+from compiler.codegen.c.tiles import C_TYPE, address, times
 
 
 def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
-    """`void NAME(pool, tid, nt, scratch, q, k, v, [mask,] [seed, offset,] o, lse, do_, dq, dk, dv)`.
+    """`void NAME(pool, tid, nt, scratch, q, k, v, [mask,] [seed, offset,] delta, lse, do_, dq, dk, dv)`.
 
     Called as the forward kernel is; threads share out the heads.
     """
@@ -74,7 +74,7 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
     return f"""\
 {title(f, "attention gradient")}
 KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
-    const {ctype} *o, const float *lse, const {ctype} *do_,
+    const float *delta, const float *lse, const {ctype} *do_,
     {ctype} *restrict dq, {ctype} *restrict dk, {ctype} *restrict dv) {{
   float *const own = (float *)scratch + (long)tid * {buffers.size};
 {indented(buffers.lines, 1)}
@@ -83,7 +83,7 @@ KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.
     const {ctype} *const q_head = {layout.head(f.q, "q")};
     const {ctype} *const k_head = {layout.head(f.k, "k")};
     const {ctype} *const v_head = {layout.head(f.v, "v")};
-    const {ctype} *const o_head = {layout.head(f.o, "o")};
+    const float *const delta_head = {layout.head(spec.delta, "delta")};
     const {ctype} *const do_head = {layout.head(spec.do, "do_")};
     {layout.keys("keys", "k_head", f.k)}
     {layout.keys("values", "v_head", f.v)}
@@ -94,7 +94,6 @@ KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.
       const {ctype} *const q_block = {address("q_head", ("t0", f.q[2]))};
       const {ctype} *const do_block = {address("do_head", ("t0", spec.do[2]))};
 {indented(packs, 3)}
-{indented(_delta(layout, spec), 3)}
       const long last = {key_end};
       for (long k0 = 0; k0 < last; k0 += {step}) {{
         const long k_end = last - k0 < {step} ? last : k0 + {step};
@@ -125,25 +124,6 @@ KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.
 """.replace("\n\n", "\n")
 
 
-def _delta(layout: Layout, spec: AttentionGradSpec) -> list[str]:
-    """Of every row of a block of queries the sum of P dP over the keys, which is O . dO."""
-    f, width = spec.forward, layout.width
-    o_value = TO_F32[f.dtype].format(f"o_row[{times('d', f.o[3])}]")
-    do_value = TO_F32[f.dtype].format(f"do_row[{times('d', spec.do[3])}]")
-    return [
-        "for (long r = 0; r < block; ++r) { /* sum of P dP over the keys = O . dO */",
-        f"  const {C_TYPE[f.dtype]} *const o_row = {address('o_head', ('(t0 + r)', f.o[2]))};",
-        f"  const {C_TYPE[f.dtype]} *const do_row = {address('do_block', ('r', spec.do[2]))};",
-        f"  float terms[{width}]{' = {0}' if f.dim < width else ''};",
-        "#pragma omp simd",
-        f"  for (long d = 0; d < {f.dim}; ++d) terms[d] = {o_value} * {do_value};",
-        "  vf sums = vload(terms);",
-        f"  for (long d = LANES; d < {width}; d += LANES) sums += vload(terms + d);",
-        "  delta[r] = vtotal(sums);",
-        "}",
-    ]
-
-
 def _score_gradient(layout: Layout, spec: AttentionGradSpec) -> list[str]:
     """Row r of a panel: the probabilities P from the raw scores, dS / scale = P (dP - delta) from dP."""
     f, lds, row = spec.forward, layout.row_stride, "r" if layout.pairs else "(i + r)"
@@ -151,14 +131,14 @@ def _score_gradient(layout: Layout, spec: AttentionGradSpec) -> list[str]:
         f"const long t = t0 + i + r, seen = {'(t + 1 < k_end ? t + 1 : k_end) - k0' if f.causal else 'k_end - k0'};",
         "const long wide = (seen + LANES - 1) / LANES * LANES; /* computed in whole vectors */",
         f"float *restrict p_row = probs + {row} * {lds}, *restrict ds_row = ds + {row} * {lds};",
-        *layout.fetches(("q", f.q), ("k", f.k), ("v", f.v), ("o", f.o), ("do", spec.do)),
+        *layout.fetches(("q", f.q), ("k", f.k), ("v", f.v), ("do", spec.do)),
     ]
     shift, score = f"lse[bh * {f.queries} + t]", f"p_row[j] * {float_text(f.scale)}"
     if f.mask:
         lines += layout.scale_and_mask("p_row", "t", "k0")
         lines += [f"const float sum = lse[bh * {f.queries} + t];"]
         shift, score = "sum == -INFINITY ? 0.0f : sum", "p_row[j]"
-    lines += [f"const float shift = {shift}, d = delta[i + r];"]
+    lines += [f"const float shift = {shift}, d = delta_head[{times('t', spec.delta[2])}];"]
     # A score is at most the logarithm of the sum; the choice also has it rounded before the difference is taken.
     body = [
         f"const float score = {score};",

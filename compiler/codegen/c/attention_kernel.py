@@ -34,11 +34,9 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
         mask = Mask("bool" if given.dtype.kind == "bool" else given.dtype.short, windows[extra][2])
     *lead, queries, dim = q.shape
     batch, heads = prod(lead[:-1]), lead[-1] if lead else 1
-    out_value = op.inputs[3] if backward else op.outputs[0]
-    out_strides = windows[3][2] if backward else _contiguous(out_value)
     spec = AttentionSpec(
         "NAME", batch, heads, queries, k.shape[-2], dim, q.dtype.short,
-        windows[0][2], windows[1][2], windows[2][2], out_strides,
+        windows[0][2], windows[1][2], windows[2][2], _contiguous(op.outputs[0]),
         attention_scale(attrs["scale"], dim), attrs["causal"], mask, attrs["dropout"], attrs["index"],
     )  # fmt: skip
     # The templates take the mask and the random state, which the op has last, behind q, k and v.
@@ -52,7 +50,7 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
             places = _packed_gradients(op, packed)
             outs = [("out", 0, offset) for offset, _ in places]
             grads = [strides for _, strides in places]
-        whole = AttentionGradSpec("NAME", spec, windows[5][2], *grads)
+        whole = AttentionGradSpec("NAME", spec, windows[3][2], windows[5][2], *grads)
         text, micro, private = backward_kernel(isa, whole), whole.micro_kernels(isa), scratch_bytes(isa, whole, 1)
     else:
         text, micro, private = forward_kernel(isa, spec), spec.micro_kernels(isa), scratch_bytes(isa, spec, 1)

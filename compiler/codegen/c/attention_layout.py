@@ -79,10 +79,11 @@ class AttentionSpec:
 
 @dataclass(frozen=True)
 class AttentionGradSpec:
-    """Gradients dq, dk, dv from do, for the attention of `forward`; strides as there."""
+    """Gradients dq, dk, dv from do, for the attention of `forward`; strides as there. `delta` is O . dO."""
 
     name: str
     forward: AttentionSpec
+    delta: Strides
     do: Strides
     dq: Strides
     dk: Strides
@@ -286,7 +287,6 @@ class Layout(Factors):
         buffers.add("dq_rows", self.rows * self.width)
         buffers.add("dk_rows", spec.keys * self.width)
         buffers.add("dv_rows", spec.keys * self.width)
-        buffers.add("delta", self.rows)
         if spec.dropout:
             buffers.add("draws", self.row_stride + 2 * self.isa.lanes)
         return buffers

@@ -265,9 +265,11 @@ class _Kernel:
             place = index_text(chunk * one.width + column)
             self.top(f"tl.store({argument.name} + {place} + {depth}, tl.sum({rounded}, 0){limit})")
 
-    def _each_query(self, pointer: str) -> str:
+    def _each_query(self, operand: Operand) -> str:
         """One number for each query of a block."""
-        return f"tl.load({pointer} + i{', mask=rows, other=0.0' if 'i' in self.body.masks else ''})"
+        pointer, (stride, *_) = operand
+        place = "i" if stride == 1 else f"i * {stride}"
+        return f"tl.load({pointer} + {place}{', mask=rows, other=0.0' if 'i' in self.body.masks else ''})"
 
     def _dot(self, left: str, right: str, onto: str = "") -> str:
         """A product of tiles; float32 is not cut down for the tensor cores."""
@@ -376,20 +378,19 @@ class _Kernel:
             self.inputs, self.outputs, stages=self.block.stages,
         )  # fmt: skip
 
-    def _start_gradient(self, first: int, total: int) -> tuple[Operand, Operand, str]:
-        """:meth:`_start`; the result, its gradient, and the pointer to the log-sum-exp of each query."""
+    def _start_gradient(self, first: int, total: int) -> list[Operand]:
+        """:meth:`_start`; the sum of result times gradient of each query, its log-sum-exp, and the gradient."""
         self._start(first, total)
-        out, gradient = self._operand("out", self.op.inputs[3]), self._operand("g", self.op.inputs[5])
-        return out, gradient, self._operand("lse", self.op.inputs[4])[0]
+        return [self._operand(name, value) for name, value in zip(("delta", "lse", "g"), self.op.inputs[3:6])]
 
     def query_gradient(self, total: int) -> None:
         """The gradient of the queries, by the first of ``total`` blocks."""
-        out, gradient, sums = self._start_gradient(0, total)
+        delta, sums, gradient = self._start_gradient(0, total)
         result = self._results(0)
         self.top(
             f"query = {self._tile(self.q, 'm', 'd')}",
             f"gradient = {self._tile(gradient, 'm', 'e')}",
-            f"inner = {self._inner(out)}",
+            f"inner = {self._each_query(delta)}",
             f"total = {self._each_query(sums)}",
             f"total = {self._finite('total')} * {LOG2E!r}",
             f"acc = tl.zeros(({self.block.queries}, {self._padded('d')}), tl.float32)",
@@ -410,7 +411,7 @@ class _Kernel:
 
     def key_gradients(self, first: int, total: int) -> None:
         """The gradients of keys and values, by the blocks from ``first`` on; blocks of scores stand on their side."""
-        out, gradient, sums = self._start_gradient(first, total)
+        delta, sums, gradient = self._start_gradient(first, total)
         results = self._results(1), self._results(2)
         self.top(
             f"key = {self._tile(self.k, 'n', 'd')}",
@@ -426,7 +427,7 @@ class _Kernel:
             scope(f"gradient = {self._tile(gradient, 'm', 'e')}", f"dp = {self._dot('value', 'tl.trans(gradient)')}")
             self._drop(scope, "dp")
             scope(
-                f"inner = {self._inner(out)}",
+                f"inner = {self._each_query(delta)}",
                 f"ds = p * (dp - inner) * {attention_scale(self.attrs['scale'], self.D)!r}",
                 f"dk = {self._dot(self._narrow('ds'), 'query', 'dk')}",
             )
@@ -436,11 +437,6 @@ class _Kernel:
         self._walk(step)
         self._put_gradient(1, results[0], "d", "dk")
         self._put_gradient(2, results[1], "e", "dv")
-
-    def _inner(self, out: Operand) -> str:
-        """The product of each query's result and gradient, along the axis of the queries in a block of scores."""
-        axis = "[:, None]" if self.held == "m" else "[None, :]"
-        return f"tl.sum(gradient.to(tl.float32) * {self._tile(out, 'm', 'e')}.to(tl.float32), 1){axis}"
 
     def _mask(self) -> str:
         return ", mask=rows" if "i" in self.body.masks else ""

@@ -10,7 +10,7 @@ from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.factors import Operand
 from compiler.codegen.triton.matmul import MatmulSpec, Tile, grid, matmul_lines, parts
 from compiler.codegen.triton.spelling import SIGNATURE, TYPES, names_in
-from compiler.codegen.triton.sums import TileSums
+from compiler.codegen.triton.sums import TileSums, head_of
 from compiler.codegen.triton.task import Argument, Counts, Task, kernel_name, output_argument, task_of
 from compiler.index import Index, Var, matrix_strides
 from compiler.ir.graph import Node, Value
@@ -48,7 +48,7 @@ def contraction(node: Node) -> Contraction:
     n = dot.output.shape[-1]
     compute = SIGNATURE[dot.inputs[0].dtype]
     factors = [_factor(value, tile) for value, tile in zip(dot.inputs, ("x", "y"))]
-    spec = MatmulSpec(tuple(batch), m, n, k, factors[0][2], factors[1][2], compute)
+    spec = MatmulSpec(tuple(batch), m, n, k, factors[0][2], factors[1][2], compute, head=head_of(graph))
     return Contraction(node, dot, spec, [(root, offset) for root, offset, _ in factors])
 
 

@@ -33,7 +33,8 @@ class MatmulSpec:
 
     `epilogue` are statements on `acc` (BM, BN), fp32, with the indices `i` (BM, 1), `j` (1, BN) and, in a batch, the
     flat index `b`. The conditions `rows` and `cols` exist where that edge is ragged. Beyond the edge
-    `acc` is whatever the epilogue makes of zero.
+    `acc` is whatever the epilogue makes of zero. It adds up heads, of `head` columns each, of which a tile holds whole
+    ones.
     """
 
     batch: tuple[int, ...]
@@ -44,6 +45,7 @@ class MatmulSpec:
     b: Factor
     compute: str
     epilogue: tuple[str, ...] = ()
+    head: int = 1
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,10 @@ def config(spec: MatmulSpec, target: str, beside: int = 0, most_warps: int = 8) 
     else:
         largest = 128 * 128
     eight = 128 * 64 if ieee or heavy else 128 * 128  # elements of a tile from which on it takes eight warps
-    shapes = [(m, n) for m, n in SHAPES if m * n <= largest and (most_warps == 8 or m * n < eight)]
+    shapes = [
+        (m, n) for m, n in SHAPES if m * n <= largest and (most_warps == 8 or m * n < eight) and not n % spec.head
+    ]
+    shapes = shapes or [(16, spec.head)]
     m, n, count = min(((m, n, count) for m, n in shapes for count in splits(m, n)), key=cost)
     step = 32 if item == 4 or largest == 64 * 64 else 64
     step = min(step, max(16, 1 << (spec.k - 1).bit_length()))

@@ -1,7 +1,7 @@
-"""Sums of what a product makes, in the product's own kernel: of its rows, or of everything.
+"""Sums of what a product makes, in the product's own kernel: of its rows, of everything, or of heads, parts of a row.
 
 A program adds up its tile while it holds it and leaves one partial result; ``combine`` joins these in the order of the
-tiles. So the sums have one order, and nothing is read again.
+tiles. So the sums have one order, and nothing is read again. A tile holds whole heads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from compiler.codegen.triton.matmul import MatmulSpec, Tile, numbers
 from compiler.codegen.triton.task import Argument
 from compiler.domain import reduction_class, reduction_of
 from compiler.index import Index
-from compiler.ir.graph import Node
+from compiler.ir.graph import Graph, Node
 from compiler.ir.types import TensorType, f32
 from compiler.placement import Scratch
 
@@ -29,7 +29,7 @@ class TileSums:
     def __init__(self, node: Node, spec: MatmulSpec, tile: Tile) -> None:
         self.node, self.tile = node, tile
         self.reductions = {i: r for i, r in enumerate(map(reduction_of, node.inner.outputs)) if r is not None}
-        self.batch, self.n = prod(spec.batch), spec.n
+        self.batch, self.m, self.n = prod(spec.batch), spec.m, spec.n
         self.rows, self.columns = ceil_div(spec.m, tile.m), ceil_div(spec.n, tile.n)
         self.arguments: dict[int, Argument] = {}
         self.combines: list[Combine] = []
@@ -43,7 +43,7 @@ class TileSums:
         """Where a sum goes: the result where one tile makes it, else partial results."""
         target, by_column = self.node.outputs[number], self._by_column(reduction)
         chunks = self.batch * self.rows * (1 if by_column else self.columns)
-        if chunks == 1:
+        if chunks == 1 or _head(reduction) > 1:
             return Argument(f"o{number}", target)
         partial = Scratch(TensorType(f32, (chunks, self.n if by_column else 1)))
         self.combines.append(Combine("sum", partial, target, by_column, self.node))
@@ -56,12 +56,25 @@ class TileSums:
         name = body.value(reduction.inputs[0], place, scope)
         if not {"i", "j"} <= body.roots([name]):
             name = body.assign(scope, "block", f"tl.zeros(({self.tile.m}, {self.tile.n}), tl.float32) + {name}", f32)
+        if _head(reduction) > 1:
+            return self._store_heads(number, name, _head(reduction), body, scope)
         outside = [mask for v, mask in body.masks.items() if v == "i" or not by_column]
         if outside:
             name = body.assign(scope, "valid", f"tl.where({' & '.join(outside)}, {name}, 0.0)", f32)
         where = " + ".join([self.arguments[number].name, *self._chunk(by_column), *["j"] * by_column])
         text = f"tl.sum({name}, 0, keep_dims=True)" if by_column else f"tl.sum({name}, None)"
         scope(f"tl.store({where}, {text}{body.mask(['j']) if by_column else ''})")
+
+    def _store_heads(self, number: int, name: str, size: int, body: Body, scope: Scope) -> None:
+        """Add up heads of ``size`` columns of a tile, and store what each comes to."""
+        parts = self.tile.n // size
+        scope(f"head = tl.max(tl.reshape(j // {size}, ({parts}, {size})), 1)[None, :]")
+        sums = f"tl.sum(tl.reshape({name}, ({self.tile.m}, {parts}, {size})), 2)"
+        batch = [f"b * {self.m * self.n // size}"] * (self.batch > 1)
+        where = " + ".join([self.arguments[number].name, *batch, f"i * {self.n // size}", "head"])
+        limits = [mask if v == "i" else f"(head < {self.n // size})" for v, mask in body.masks.items()]
+        mask = f", mask={' & '.join(limits)}" if limits else ""
+        scope(f"tl.store({where}, {sums}{mask})")
 
     def _chunk(self, by_column: bool) -> list[str]:
         """How far into the partial results those of this program stand."""
@@ -75,3 +88,13 @@ class TileSums:
             width = 1
         steps = [(name, step * width) for name, step, count in terms if count > 1]
         return [name if step == 1 else f"{name} * {step}" for name, step in steps]
+
+
+def head_of(graph: Graph) -> int:
+    """The elements of the longest head that a product adds up, 1 where there is none."""
+    return max((_head(r) for r in map(reduction_of, graph.outputs) if r is not None), default=1)
+
+
+def _head(reduction: Node) -> int:
+    shape = reduction.inputs[0].shape
+    return shape[-1] if reduction_class(shape, reduction.attrs["axes"]) == "row" else 1

@@ -51,6 +51,7 @@ class Case:
         self.o = np.zeros((batch, queries, heads, dim), NUMPY[dtype]).transpose(0, 2, 1, 3)
         self.do = strided(RNG, (batch, heads, queries, dim), order, dtype)
         self.lse = np.zeros((batch, heads, queries), np.float32)
+        self.delta = np.zeros((batch, queries, heads, 1), np.float32).transpose(0, 2, 1, 3)
         self.mask, self.shape = mask, shape
         spec_mask = None
         if mask is not None:
@@ -62,7 +63,9 @@ class Case:
             scale=scale, causal=causal, mask=spec_mask, dropout=dropout,
         )  # fmt: skip
         self.grad = AttentionGradSpec(
-            name + "_grad", self.spec, *(element_strides(x) for x in (self.do, self.dq, self.dk, self.dv))
+            name + "_grad",
+            self.spec,
+            *(element_strides(x) for x in (self.delta, self.do, self.dq, self.dk, self.dv)),
         )
 
     @property
@@ -73,7 +76,8 @@ class Case:
     def run(self, library: object, nt: int) -> list[np.ndarray]:
         """Copies of o, lse, dq, dk, dv."""
         call(library, self.spec.name, nt, *self.inputs, self.o, self.lse)
-        call(library, self.grad.name, nt, *self.inputs, self.o, self.lse, self.do, self.dq, self.dk, self.dv)
+        np.sum(self.o.astype(np.float32) * self.do.astype(np.float32), -1, keepdims=True, out=self.delta)
+        call(library, self.grad.name, nt, *self.inputs, self.delta, self.lse, self.do, self.dq, self.dk, self.dv)
         return [np.array(x) for x in (self.o, self.lse, self.dq, self.dk, self.dv)]
 
     def expected(self) -> list[tuple[np.ndarray, np.ndarray]]:

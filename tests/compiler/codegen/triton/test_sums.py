@@ -13,7 +13,7 @@ from compiler.ir.op import o
 from compiler.ir.types import TensorType, bf16, f32
 from runtime.triton.interpreter import run_program
 from tests.compiler.codegen.triton.test_kernels import check, lower, normal
-from tests.compiler.codegen.triton.test_large import kernels
+from tests.compiler.codegen.triton.test_large import kernels, row_products
 
 
 def biased(x, w, b):
@@ -79,6 +79,27 @@ def test_a_sum_of_columns_of_few_rows_is_a_kernel_of_its_own() -> None:
     assert [n.attrs["kind"] for n in graph.nodes] == ["contract", "column"]
 
 
+@pytest.mark.parametrize("rows, heads, size", [(70, 3, 16), (200, 6, 64), (20, 2, 128)])
+def test_heads_of_a_product(worker, rows: int, heads: int, size: int) -> None:
+    """As attention's gradient wants them of the gradient of its result."""
+
+    def by_head(x, w, y):
+        z = o.dot(x, w)
+        return z, o.sum(o.mul(o.reshape(z, shape=(rows, heads, size)), y), axes=(2,), keepdim=True)
+
+    program = check(worker, by_head, normal(rows, 30), normal(30, heads * size), normal(rows, heads, size))
+    assert [x.kernel for x in program.launches] == ["dot_mul"]
+
+
+@pytest.mark.parametrize("size", [24, 48])
+def test_other_parts_of_rows_are_added_up_by_a_kernel_of_their_own(size: int) -> None:
+    def by_part(x, w):
+        return o.sum(o.reshape(o.dot(x, w), shape=(70, 48 // size, size)), axes=(2,))
+
+    graph = lower(by_part, [normal(70, 30), normal(30, 48)])
+    assert [n.attrs["kind"] for n in graph.nodes] == ["contract", "row"]
+
+
 @pytest.mark.parametrize("dtype", [f32, bf16])
 @pytest.mark.parametrize("time, size", [(20, 16), (150, 24)])
 def test_attention_adds_up_the_rows_of_the_gradients_that_it_packs(worker, dtype, time: int, size: int) -> None:
@@ -87,15 +108,15 @@ def test_attention_adds_up_the_rows_of_the_gradients_that_it_packs(worker, dtype
     q, k, v, g = (graph.add_param(TensorType(dtype, (3, 2, time, size)), "input", "", name) for name in "qkvg")
     with using(GraphBuilder()) as builder:
         y, sums = o.scaled_dot_product_attention(q, k, v, causal=True)
-        parts = o.attention_backward(q, k, v, y, sums, g, causal=True)
+        parts = o.attention_backward(q, k, v, row_products(y, g), sums, g, causal=True)
         rows = [o.reshape(o.permute(x, dims=(0, 2, 1, 3)), shape=(3, time, 2 * size)) for x in parts]
         packed = o.reshape(o.concat(*rows, axis=2), shape=(3 * time, 6 * size))
         graph.outputs = [o.exp(packed), o.sum(o.cast(packed, to=f32), axes=(0,))]
     graph.nodes = builder.nodes
     arrays = [normal(3, 2, time, size).astype(dtype.numpy) for _ in range(4)]
     program = emit(kernels(graph))
-    *attention, rest = (x.kernel for x in program.launches)
-    assert attention == ["attention", "attention_gradients"] and "combine_sum_f32_columns" in rest
+    first, _, gradients, rest = (x.kernel for x in program.launches)
+    assert (first, gradients) == ("attention", "attention_gradients") and "combine_sum_f32_columns" in rest
     results = worker.submit(run_program, program, arrays).result()
     for got, want in zip(results, interpret(graph, arrays)[0], strict=True):
         bound = 1e-4 if dtype is f32 else 0.1

@@ -7,7 +7,7 @@ from compiler.codegen.triton.module import emit
 from compiler.ir.op import o
 from compiler.plan import Plan
 from genesis.nn import functional as F
-from tests.compiler.codegen.triton.steps import lowered, record
+from tests.compiler.codegen.triton.steps import gpt, lowered, record
 from tests.compiler.codegen.triton.test_kernels import lower, normal
 
 
@@ -40,6 +40,15 @@ def test_parts_of_a_concatenation_are_written_once() -> None:
 
     program = emit(lower(packed, [normal(3, 4), normal(4, 5), normal(4, 5)]))
     assert moved(program) == [4 * (12 + 2 * (20 + 15)), 4 * (30 + 30)], "both products read one factor"
+
+
+def test_the_gradient_of_attention_does_not_read_its_result() -> None:
+    """The product that makes the gradient of the result has added up both."""
+    program = emit(lowered(record(*gpt(layers=1))[0]))
+    (launch,) = (x for x in program.launches if x.kernel == "attention_gradients")
+    packed, gradient, sums = 2 * 16 * 3 * 32, 2 * 16 * 32, 2 * 16 * 2
+    partial = 2 * 3 * 32  # of the bias, a number of the batch each
+    assert launch.nbytes == 2 * (2 * packed + gradient) + 4 * (2 * sums + partial)
 
 
 def test_attention_reads_a_packed_projection_once() -> None:
