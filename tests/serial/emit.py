@@ -1,4 +1,4 @@
-"""The serial target: a graph of fused nodes as one C function; the placement is everybody's."""
+"""The serial target: a graph of fused nodes as one C function; placement and schedule are everybody's."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from compiler import schedule
+from compiler.hazards import Access
 from compiler.ir.graph import Graph, Node
 from compiler.pipeline import Stages, lowering
-from compiler.placement import Move, Placement, loop_of
-from compiler.places import Anywhere, Moving
+from compiler.placement import BodyPlacement, Move, Placement
+from compiler.places import Anywhere, Moving, buffers_of
 from compiler.plan import Check
+from compiler.schedule import Call, Item, Repeat, Schedule
 from compiler.sharing import runs
 from runtime.devices.cpu import aligned_empty
 from tests.compiler.codegen.c.plans import compiler
@@ -51,6 +54,35 @@ class Unit:
             step.call = getattr(library, f"step{step.number}")
 
 
+@dataclass(eq=False)
+class Line(Call):
+    """A call, as a statement."""
+
+    text: str = ""
+
+
+class Frame(schedule.Frame):
+    """The calls of a step's graph, or of a loop's body."""
+
+    def __init__(self, placement: Placement, owner: Step) -> None:
+        super().__init__(placement)
+        self.owner = owner
+
+    def step(self, number: int) -> None:
+        for node in self.placement.steps[number].nodes:
+            checked = any(n.op.checks for n in node.inner.nodes)
+            access = Access(self.buffers(node.inputs), self.buffers(node.outputs))
+            self.items.append(Line(access, checked=checked, text=self.owner.kernel(node, self.placement)))
+
+    def copy(self, moves: Sequence[Move]) -> None:
+        for move in moves:
+            access = Access(buffers_of([move.source]), buffers_of([move.target]))
+            self.items.append(Line(access, text=self.owner.copy(move)))
+
+    def inside(self, body: BodyPlacement) -> Frame:
+        return Frame(body, self.owner)
+
+
 class Step:
     """A graph, its C text, and the bytes of memory that its temporaries take."""
 
@@ -60,7 +92,9 @@ class Step:
         self.call: ctypes._NamedFuncPointer | None = None
         placement = Placement(graph, runs(graph), ordered=True)
         self.buffers, self.nbytes = placement.buffers.laid_out()
-        inside = "\n".join("  " + line for line in self.lines(placement))
+        items = Frame(placement, self).fill()
+        self.schedule = Schedule(items, self.buffers, ordered=True)
+        inside = "\n".join("  " + line for line in self.lines(items))
         self.text = f"void step{number}(void **p, void *m, long long *status) {{\n{inside}\n}}\n"
 
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray], list[int]]:
@@ -74,23 +108,16 @@ class Step:
         self.call(pointers, ctypes.c_void_p(memory.ctypes.data), ctypes.c_void_p(status.ctypes.data))
         return results, params, status.tolist()
 
-    def lines(self, placement: Placement) -> list[str]:
-        """The statements that compute a graph, the step's or the body of a loop."""
+    def lines(self, items: Sequence[Item]) -> list[str]:
+        """The statements that make ``items``."""
         found = []
-        for step in placement.steps:
-            loop = loop_of(step)
-            if loop is None:
-                found += [self.kernel(node, placement) for node in step.nodes]
-                found += ["if (status[0]) return;"] * any(
-                    n.op.checks for f in step.nodes if f.body for n in f.body.nodes
-                )
-                continue
-            body = placement.bodies[loop]
-            i = f"i{body.number}"
-            inside = ["  " + line for line in self.lines(body)]
-            found += [*map(self.copy, body.before), f"for (long {i} = 0; {i} < {body.length}; {i}++) {{", *inside, "}"]
-            found += map(self.copy, body.after)
-        return found + [self.copy(Move(v, placement.places[v], target)) for v, target in placement.copies]
+        for item in items:
+            if isinstance(item, Repeat):
+                i, inside = f"i{item.number}", ["  " + line for line in self.lines(item.items)]
+                found += [f"for (long {i} = 0; {i} < {item.length}; {i}++) {{", *inside, "}"]
+            elif isinstance(item, Line):
+                found += ["if (status[0]) return;"] * (item in self.schedule.looking) + [item.text]
+        return found
 
     def kernel(self, node: Node, placement: Placement) -> str:
         """The call of a fused node's kernel."""

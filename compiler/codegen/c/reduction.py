@@ -67,8 +67,9 @@ def combine_text(op: str, dtype: DType) -> tuple[str, str]:
     kind = COMPUTE[dtype]
     out = Writer()
     out("/* Joins the partial results of chunks, in their order. */")
-    head = f"NOINLINE void {name}(long begin, long end, const {kind} *restrict partial, long chunks, long width, "
-    with out.block(f"{head}{STORAGE[dtype]} *restrict out)"), out.block("for (long c = begin; c < end; c++)"):
+    out(f"NOINLINE void {name}(long begin, long end, const {kind} *restrict partial,")
+    head = f"    long chunks, long width, {STORAGE[dtype]} *restrict out)"
+    with out.block(head), out.block("for (long c = begin; c < end; c++)"):
         out(f"{kind} total = {start_text(op, dtype)};")
         with out.block("for (long chunk = 0; chunk < chunks; chunk++)"):
             out(join_text(op, dtype, "total", "partial[chunk * width + c]"))
