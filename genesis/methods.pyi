@@ -114,6 +114,8 @@ class Methods:
         """In place: ``input + alpha * other``."""
     def addbmm(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
         """``beta * input + alpha * sum(batch1 @ batch2)`` over the batch."""
+    def addbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
+        """In place: ``beta * input + alpha * sum(batch1 @ batch2)`` over the batch."""
     def addcdiv(self, tensor1: Any, tensor2: Any, *, value: builtins.float = 1) -> Tensor:
         """``input + value * tensor1 / tensor2``."""
     def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: builtins.float = 1) -> Tensor:
@@ -124,10 +126,16 @@ class Methods:
         """In place: ``input + value * tensor1 * tensor2``."""
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
         """``beta * input + alpha * (mat1 @ mat2)`` of matrices."""
+    def addmm_(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
+        """In place: ``beta * input + alpha * (mat1 @ mat2)`` of matrices."""
     def addmv(self, mat: Tensor, vec: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
         """``beta * input + alpha * (mat @ vec)``."""
+    def addmv_(self, mat: Tensor, vec: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
+        """In place: ``beta * input + alpha * (mat @ vec)``."""
     def addr(self, vec1: Tensor, vec2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
         """``beta * input + alpha * outer(vec1, vec2)``."""
+    def addr_(self, vec1: Tensor, vec2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
+        """In place: ``beta * input + alpha * outer(vec1, vec2)``."""
     def adjoint(self) -> Tensor:
         """The last two dimensions exchanged; there are no complex numbers to conjugate."""
     def all(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
@@ -219,6 +227,10 @@ class Methods:
         """Add the gradient of this tensor with respect to every leaf it depends on to the leaf's ``.grad``."""
     def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1) -> Tensor:
         """``beta * input + alpha * (batch1 @ batch2)`` of batches of matrices."""
+    def baddbmm_(
+        self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1
+    ) -> Tensor:
+        """In place: ``beta * input + alpha * (batch1 @ batch2)`` of batches of matrices."""
     def bernoulli(self, p: builtins.float | None = None, *, generator: Generator | None = None) -> Tensor:
         """1 with the probability in ``input`` (or ``p``), else 0, in the dtype of ``input``."""
     def bernoulli_(self, p: builtins.float | Tensor = 0.5, *, generator: Generator | None = None) -> Tensor:
@@ -352,6 +364,8 @@ class Methods:
         """The determinants of square matrices ``[*, n, n]``. Eager only."""
     def detach(self) -> Tensor:
         """The same storage without gradient history."""
+    def detach_(self) -> Tensor:
+        """In place: without a history; a leaf needs no gradient from now on. Other tensors keep theirs."""
     def diag(self, diagonal: builtins.int = 0) -> Tensor:
         """A matrix with this vector as the diagonal ``diagonal`` above the main one; or that diagonal of a matrix."""
     def diag_embed(self, offset: builtins.int = 0, dim1: builtins.int = -2, dim2: builtins.int = -1) -> Tensor:
@@ -426,6 +440,8 @@ class Methods:
         """Fill with draws of density ``lambd exp(-lambd x)``."""
     def fill_(self, value: Any) -> Tensor:
         """Set every element to a number."""
+    def fill_diagonal_(self, fill_value: builtins.float, wrap: builtins.bool = False) -> Tensor:
+        """Set the elements whose indices are all equal; ``wrap`` starts again below them in a tall matrix."""
     def fix(self) -> Tensor:
         """``trunc`` of each element; integers count as float32 where the result is a fraction."""
     def fix_(self) -> Tensor:
@@ -568,8 +584,12 @@ class Methods:
         """Whether the one element is not zero. Raises RuntimeError for another number of elements."""
     def is_pinned(self, device: Any = None) -> builtins.bool:
         """False: memory is not pinned."""
+    def is_same_size(self, other: Tensor) -> builtins.bool:
+        """Whether the shapes are equal."""
     def is_shared(self) -> builtins.bool:
         """False: other processes do not see the memory."""
+    def is_signed(self) -> builtins.bool:
+        """Whether elements may be negative."""
     def isclose(
         self,
         other: Tensor,
@@ -936,6 +956,8 @@ class Methods:
         """In the shape of ``other``."""
     def resize_(self, *sizes: Any, memory_format: Any = None) -> Tensor:
         """In place, outside compiled steps: another shape of the elements in order, with zeros where it asks for more."""
+    def resize_as_(self, other: Tensor, memory_format: Any = None) -> Tensor:
+        """In place, outside compiled steps: the shape of ``other``, as :meth:`resize_` gives it."""
     def retain_grad(self) -> None:
         """Keep ``.grad`` of a tensor that is not a leaf, too."""
     def roll(self, shifts: Dims, dims: Dims | None = None) -> Tensor:
@@ -1062,8 +1084,12 @@ class Methods:
         """``U``, ``S`` and ``V`` (not its transpose) with ``input = U diag(S) V^T``. Eager only."""
     def swapaxes(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
         """Two dimensions exchanged."""
+    def swapaxes_(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
+        """In place: two dimensions exchanged."""
     def swapdims(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
         """Two dimensions exchanged."""
+    def swapdims_(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
+        """In place: two dimensions exchanged."""
     def t(self) -> Tensor:
         """A matrix transposed; vectors as they are."""
     def t_(self) -> Tensor:
@@ -1108,8 +1134,12 @@ class Methods:
         """In place: two dimensions exchanged."""
     def tril(self, diagonal: builtins.int = 0) -> Tensor:
         """The lower triangle of the last two dimensions; zero elsewhere."""
+    def tril_(self, diagonal: builtins.int = 0) -> Tensor:
+        """In place: The lower triangle of the last two dimensions; zero elsewhere."""
     def triu(self, diagonal: builtins.int = 0) -> Tensor:
         """The upper triangle of the last two dimensions; zero elsewhere."""
+    def triu_(self, diagonal: builtins.int = 0) -> Tensor:
+        """In place: The upper triangle of the last two dimensions; zero elsewhere."""
     def true_divide(self, other: Any) -> Tensor:
         """``true_divide`` of each element; operands broadcast and promote."""
     def true_divide_(self, other: Any) -> Tensor:

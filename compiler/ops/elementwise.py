@@ -367,12 +367,17 @@ register(
 )
 
 
-def _prepare_division(operands: Sequence[Any]) -> list[Value]:
+def _prepare_division(name: str) -> Callable[[Sequence[Any]], list[Value]]:
     """Operands in their common type; an integer divisor that may be zero is looked at, as PyTorch does."""
-    number = not isinstance(operands[1], Value) and operands[1] != 0
-    x, y = promoted(operands)
-    seen = y.producer is not None and y.producer.op is OPS["divisor"]
-    return [x, y if number or seen or y.dtype.kind != "int" else OPS["divisor"](y)]
+
+    def prepare(operands: Sequence[Any]) -> list[Value]:
+        number = not isinstance(operands[1], Value) and operands[1] != 0
+        x, y = promoted(operands)
+        seen = y.producer is not None and y.producer.op is OPS["divisor"]
+        safe = number or seen or y.dtype.kind != "int"
+        return [x, y if safe else OPS["divisor"](y, what=f"{name}: integer division")]
+
+    return prepare
 
 
 def _floor_divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -391,13 +396,15 @@ def _remainder(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 pointwise("pow", _power, _pow_vjp, refuses=("bool",), autocast=FP32_ON_CUDA, cost=POWER)
 pointwise("maximum", np.maximum, _choose_vjp("lt"), rounds=False, algebra="max")
 pointwise("minimum", np.minimum, _choose_vjp("gt"), rounds=False, algebra="min")
-pointwise("floor_divide", _floor_divide, no_slope, refuses=("bool",), prepare=_prepare_division, cost=DIVISION)
+pointwise(
+    "floor_divide", _floor_divide, no_slope, refuses=("bool",), prepare=_prepare_division("floor_divide"), cost=DIVISION
+)
 pointwise(
     "remainder",
     _remainder,
     lambda o, node, g: (g, lambda: o.neg(o.mul(g, o.floor_divide(*node.inputs)))),
     refuses=("bool",),
-    prepare=_prepare_division,
+    prepare=_prepare_division("remainder"),
     cost=DIVISION,
 )
 pointwise("bitwise_and", np.bitwise_and, refuses=("float",))

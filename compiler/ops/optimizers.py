@@ -129,17 +129,20 @@ def _adam(
     return (p, m, v, largest) if amsgrad else (p, m, v)
 
 
+_NUMBERS = (TensorType(f32, ()), TensorType(f64, ()))
+
+
 def rule(name: str, update: Any, moments: Callable[..., int], scalars: Callable[..., int], **flags: bool) -> None:
     """Register the update of an optimizer that counts its steps.
 
-    Operands: parameter, gradient, so many ``moments``, the step count f32[] (this step included), so many f64
-    ``scalars``; both numbers may depend on the ``flags``, its attributes. Results: the new parameter and moments.
+    Operands: parameter, gradient, so many ``moments``, the step count f32[] or f64[] (this step included), so many
+    f64 ``scalars``; both numbers may depend on the ``flags``, its attributes. Results: the new parameter and moments.
     """
 
     def infer(*types: TensorType, **attrs: bool) -> tuple[TensorType, ...]:
         tensors = 2 + moments(**attrs)
-        if len(types) > tensors and types[tensors] != TensorType(f32, ()):
-            raise OpError(f"the step count is f32[], not {types[tensors]}")
+        if len(types) > tensors and types[tensors] not in _NUMBERS:
+            raise OpError(f"the step count is f32[] or f64[], not {types[tensors]}")
         results: tuple[TensorType, ...] = infer_update(tensors, scalars(**attrs))(
             *types[:tensors], *types[tensors + 1 :]
         )
@@ -335,8 +338,8 @@ rule("nadam_update", _nadam, lambda **_: 2, lambda **_: 7, decoupled=False)
 
 def _infer_number(number: TensorType, *scalars: TensorType) -> TensorType:
     check_scalars(*scalars)
-    if number != TensorType(f32, ()):
-        raise OpError(f"what parameters remember together is f32[], not {number}")
+    if number not in _NUMBERS:
+        raise OpError(f"what parameters remember together is f32[] or f64[], not {number}")
     return number
 
 
@@ -344,7 +347,7 @@ training_op(
     "nadam_product",
     lambda product, step, beta1, momentum_decay: _infer_number(product, beta1, momentum_decay),
     lambda o, product, step, beta1, momentum_decay: o.mul(
-        product, o.cast(_momentum(o, beta1, momentum_decay, o.cast(step, to=f64)), to=f32)
+        product, o.cast(_momentum(o, beta1, momentum_decay, o.cast(step, to=f64)), to=product.dtype)
     ),
     updates=True,
 )
@@ -377,14 +380,14 @@ training_op(
     "asgd_rate",
     lambda step, *scalars: _infer_number(step, *scalars),
     lambda o, step, lr, lambd, alpha: o.cast(
-        o.div(lr, o.pow(o.add(1.0, o.mul(o.mul(lambd, lr), o.cast(step, to=f64))), alpha)), to=f32
+        o.div(lr, o.pow(o.add(1.0, o.mul(o.mul(lambd, lr), o.cast(step, to=f64))), alpha)), to=step.dtype
     ),
     updates=True,
 )
 training_op(
     "asgd_share",
     lambda step, t0: _infer_number(step, t0),
-    lambda o, step, t0: o.cast(o.reciprocal(o.maximum(o.sub(o.cast(step, to=f64), t0), 1.0)), to=f32),
+    lambda o, step, t0: o.cast(o.reciprocal(o.maximum(o.sub(o.cast(step, to=f64), t0), 1.0)), to=step.dtype),
     updates=True,
 )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import genesis.functions as fn
 from compiler.errors import ChoiceError
+from genesis.context import grad_mode
 from genesis.distributions.constraints import Constraint, independent
-from genesis.distributions.distribution import Distribution
-from genesis.distributions.transforms import Transform
+from genesis.distributions.distribution import Distribution, sum_last
+from genesis.distributions.transform import ComposeTransform, Transform
 from genesis.tensor import Tensor
 
 
@@ -67,11 +67,6 @@ class Independent(Distribution):
         return f"Independent({self.base_dist!r}, {self.reinterpreted_batch_ndims})"
 
 
-def sum_last(x: Tensor, dims: int) -> Tensor:
-    """The sum over the last ``dims`` dimensions."""
-    return fn.sum(x, tuple(range(-dims, 0))) if dims else x
-
-
 class TransformedDistribution(Distribution):
     """What ``transforms``, one after the other, make of ``base_distribution``."""
 
@@ -81,9 +76,26 @@ class TransformedDistribution(Distribution):
         transforms: Transform | Sequence[Transform],
         validate_args: bool | None = None,
     ) -> None:
-        self.base_dist = base_distribution
         self.transforms = [transforms] if isinstance(transforms, Transform) else list(transforms)
-        super().__init__(base_distribution.batch_shape, base_distribution.event_shape, validate_args)
+        if not all(isinstance(part, Transform) for part in self.transforms):
+            raise ChoiceError(f"transforms must be a Transform or list, but was {transforms}")
+        whole = ComposeTransform(self.transforms)
+        base = base_distribution
+        shape = (*base.batch_shape, *base.event_shape)
+        dims = whole.domain.event_dim
+        if len(shape) < dims:
+            raise ChoiceError(
+                f"base_distribution needs to have shape with size at least {dims}, but got {tuple(shape)}."
+            )
+        wider = whole.inverse_shape(whole.forward_shape(shape))
+        missing = max(dims - len(base.event_shape), 0)
+        if wider != shape:
+            base = base.expand(wider[: len(wider) - len(base.event_shape)])
+        self.base_dist = Independent(base, missing) if missing else base
+        events = whole.codomain.event_dim + max(len(self.base_dist.event_shape) - dims, 0)
+        shape = whole.forward_shape((*self.base_dist.batch_shape, *self.base_dist.event_shape))
+        cut = len(shape) - events
+        super().__init__(shape[:cut], shape[cut:], validate_args)
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]
@@ -92,7 +104,8 @@ class TransformedDistribution(Distribution):
     @property
     def support(self) -> Constraint:
         last = self.transforms[-1].codomain if self.transforms else self.base_dist.support
-        return independent(last, len(self._event_shape)) if self._event_shape else last
+        missing = len(self._event_shape) - last.event_dim
+        return independent(last, missing) if missing > 0 else last
 
     def _transformed(self, x: Tensor) -> Tensor:
         for transform in self.transforms:
@@ -100,7 +113,8 @@ class TransformedDistribution(Distribution):
         return x
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        return self._transformed(self.base_dist.sample(sample_shape)).detach()
+        with grad_mode(False):
+            return self._transformed(self.base_dist.sample(sample_shape))
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         return self._transformed(self.base_dist.rsample(sample_shape))
@@ -111,8 +125,23 @@ class TransformedDistribution(Distribution):
         total: Tensor | None = None
         y = value
         for transform in reversed(self.transforms):
-            x = transform.inv(y)
-            term = sum_last(transform.log_abs_det_jacobian(x, y), rank)
-            total, y = term if total is None else fn.add(total, term), x
-        found = self.base_dist.log_prob(y)
-        return found if total is None else fn.sub(found, total)
+            x = transform.invert(y)
+            rank += transform.domain.event_dim - transform.codomain.event_dim
+            term = sum_last(transform.log_abs_det_jacobian(x, y), rank - transform.domain.event_dim)
+            total, y = term if total is None else total + term, x
+        found = sum_last(self.base_dist.log_prob(y), rank - len(self.base_dist.event_shape))
+        return found if total is None else found - total
+
+    def _monotone(self, x: Tensor) -> Tensor:
+        """``x`` for rising transforms, ``1 - x`` for falling ones."""
+        sign = ComposeTransform(self.transforms).sign
+        return x if isinstance(sign, int) and sign == 1 else sign * (x - 0.5) + 0.5
+
+    def cdf(self, value: Tensor) -> Tensor:
+        self._validate_sample(value)
+        for transform in reversed(self.transforms):
+            value = transform.invert(value)
+        return self._monotone(self.base_dist.cdf(value))
+
+    def icdf(self, value: Tensor) -> Tensor:
+        return self._transformed(self.base_dist.icdf(self._monotone(value)))

@@ -10,13 +10,27 @@ from genesis.tensor import Tensor
 
 
 class Constraint:
-    """A set of values. ``event_dim``: how many of the last dimensions belong to one value."""
+    """A set of values.
+
+    Attributes:
+        event_dim: how many of the last dimensions belong to one value.
+        is_discrete: whether the values can be counted.
+        bounds: the least and the greatest number, as far as there are such.
+        base: the constraint of the elements, for vectors and matrices of independent ones.
+    """
 
     def __init__(
-        self, text: str, check: Callable[[Tensor], Tensor], event_dim: int = 0, discrete: bool = False
+        self,
+        text: str,
+        check: Callable[[Tensor], Tensor],
+        event_dim: int = 0,
+        discrete: bool = False,
+        bounds: tuple[Any, Any] = (None, None),
+        base: Constraint | None = None,
     ) -> None:
         self._text, self._check = text, check
         self.event_dim, self.is_discrete = event_dim, discrete
+        self.bounds, self.base = bounds, base
 
     def check(self, value: Tensor) -> Tensor:
         """Where ``value`` is in the set, bool; without the last ``event_dim`` dimensions."""
@@ -31,26 +45,51 @@ def interval(lower: Any, upper: Any) -> Constraint:
     return Constraint(
         f"Interval(lower_bound={_shown(lower)}, upper_bound={_shown(upper)})",
         lambda x: fn.logical_and(fn.ge(x, lower), fn.le(x, upper)),
+        bounds=(lower, upper),
     )
+
+
+def half_open_interval(lower: Any, upper: Any) -> Constraint:
+    """From ``lower``, with it, to below ``upper``."""
+    return Constraint(
+        f"HalfOpenInterval(lower_bound={_shown(lower)}, upper_bound={_shown(upper)})",
+        lambda x: fn.logical_and(fn.ge(x, lower), fn.lt(x, upper)),
+        bounds=(lower, upper),
+    )
+
+
+def less_than(upper: Any) -> Constraint:
+    """Below ``upper``."""
+    return Constraint(f"LessThan(upper_bound={_shown(upper)})", lambda x: fn.lt(x, upper), bounds=(None, upper))
 
 
 def greater_than(lower: Any) -> Constraint:
     """Above ``lower``."""
-    return Constraint(f"GreaterThan(lower_bound={_shown(lower)})", lambda x: fn.gt(x, lower))
+    return Constraint(f"GreaterThan(lower_bound={_shown(lower)})", lambda x: fn.gt(x, lower), bounds=(lower, None))
 
 
 def greater_than_eq(lower: Any) -> Constraint:
     """``lower`` and above."""
-    return Constraint(f"GreaterThanEq(lower_bound={_shown(lower)})", lambda x: fn.ge(x, lower))
+    return Constraint(f"GreaterThanEq(lower_bound={_shown(lower)})", lambda x: fn.ge(x, lower), bounds=(lower, None))
 
 
-def integer_interval(lower: int, upper: int) -> Constraint:
+def integer_interval(lower: int, upper: Any) -> Constraint:
     """The integers from ``lower`` to ``upper``, with both."""
     return Constraint(
-        f"IntegerInterval(lower_bound={lower}, upper_bound={upper})",
+        f"IntegerInterval(lower_bound={lower}, upper_bound={_shown(upper)})",
         lambda x: fn.logical_and(fn.eq(fn.floor(x), x), fn.logical_and(fn.ge(x, lower), fn.le(x, upper))),
         discrete=True,
+        bounds=(lower, upper),
     )
+
+
+def multinomial(upper: int) -> Constraint:
+    """Counts ``[*, K]`` that sum to ``upper`` at most."""
+
+    def check(x: Tensor) -> Tensor:
+        return fn.logical_and(fn.all(fn.ge(x, 0), -1), fn.le(fn.sum(x, -1), upper))
+
+    return Constraint(f"Multinomial(upper_bound={upper})", check, 1, True)
 
 
 def independent(base: Constraint, dims: int) -> Constraint:
@@ -62,7 +101,8 @@ def independent(base: Constraint, dims: int) -> Constraint:
             found = fn.all(found, -1)
         return found
 
-    return Constraint(f"IndependentConstraint({base!r}, {dims})", check, base.event_dim + dims, base.is_discrete)
+    text = f"IndependentConstraint({base!r}, {dims})"
+    return Constraint(text, check, base.event_dim + dims, base.is_discrete, base=base)
 
 
 def _shown(bound: Any) -> str:
@@ -85,7 +125,23 @@ def _is_symmetric(x: Tensor) -> Tensor:
     return fn.all(fn.all(fn.le(apart, fn.add(fn.mul(fn.abs(x), 1e-5), 1e-6)), -1), -1)
 
 
+def _is_whole(x: Tensor, lower: int) -> Tensor:
+    return fn.logical_and(fn.eq(fn.floor(x), x), fn.ge(x, lower))
+
+
+def is_dependent(constraint: Constraint) -> bool:
+    """Whether the constraint depends on other parameters, and so is not checked."""
+    return constraint is dependent
+
+
+def _everywhere(x: Tensor) -> Tensor:
+    return fn.ones_like(x, dtype="bool")
+
+
+dependent = Constraint("Dependent()", _everywhere)
 real = Constraint("Real()", lambda x: fn.eq(x, x))
+nonnegative_integer = Constraint("IntegerGreaterThan(lower_bound=0)", lambda x: _is_whole(x, 0), discrete=True)
+positive_integer = Constraint("IntegerGreaterThan(lower_bound=1)", lambda x: _is_whole(x, 1), discrete=True)
 real_vector = independent(real, 1)
 positive = greater_than(0.0)
 nonnegative = greater_than_eq(0.0)
@@ -93,6 +149,8 @@ unit_interval = interval(0.0, 1.0)
 boolean = Constraint("Boolean()", lambda x: fn.logical_or(fn.eq(x, 0), fn.eq(x, 1)), discrete=True)
 simplex = Constraint("Simplex()", _is_simplex, 1)
 lower_cholesky = Constraint("LowerCholesky()", _is_lower_cholesky, 2)
+lower_triangular = Constraint("LowerTriangular()", lambda x: fn.all(fn.all(fn.eq(fn.tril(x), x), -1), -1), 2)
+symmetric = Constraint("Symmetric()", _is_symmetric, 2)
 positive_definite = Constraint("PositiveDefinite()", _is_symmetric, 2)
 one_hot = Constraint(
     "OneHot()",

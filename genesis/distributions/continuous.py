@@ -11,14 +11,11 @@ import genesis.functions as fn
 from compiler.errors import ChoiceError
 from genesis.context import current_recording
 from genesis.distributions.constraints import Constraint
-from genesis.distributions.distribution import Distribution, Symmetric, broadcast
+from genesis.distributions.distribution import Distribution, Symmetric, broadcast, open_uniform
 from genesis.tensor import Tensor
 
-_TINY = 2.0**-25
-"""Half of the smallest uniform number above zero, which is drawn as zero."""
 
-
-class _LocationScale(Symmetric):
+class LocationScale(Symmetric):
     """What is known of a distribution around ``loc`` with a ``scale``."""
 
     has_rsample = True
@@ -30,7 +27,7 @@ class _LocationScale(Symmetric):
         super().__init__(self.loc.shape, (), validate_args)
 
 
-class Normal(_LocationScale):
+class Normal(LocationScale):
     """The normal distribution with mean ``loc`` and standard deviation ``scale``."""
 
     @property
@@ -204,7 +201,7 @@ class Exponential(Distribution):
         return fn.sub(1.0, fn.log(self.rate))
 
 
-class Laplace(_LocationScale):
+class Laplace(LocationScale):
     """``exp(-|x - loc| / scale) / (2 scale)``."""
 
     @property
@@ -216,8 +213,7 @@ class Laplace(_LocationScale):
         return fn.mul(self.scale, sqrt(2))
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        drawn = fn.rand(*self._extended(sample_shape), dtype=self.loc.dtype)
-        return self.icdf(fn.add(fn.mul(drawn, 1 - _TINY), _TINY / 2))
+        return self.icdf(open_uniform(self._extended(sample_shape), self.loc.dtype))
 
     def log_prob(self, value: Tensor) -> Tensor:
         self._validate_sample(value)

@@ -33,20 +33,23 @@ def _inside(probs: Tensor) -> Tensor:
     return fn.clamp(probs, eps, 1 - eps)
 
 
-class Bernoulli(Distribution):
-    """1 with probability ``probs``, else 0; ``logits`` are ``log(probs / (1 - probs))``."""
+class Odds(Distribution):
+    """A distribution with the probability of success ``probs``; ``logits`` are ``log(probs / (1 - probs))``."""
 
-    has_enumerate_support = True
     arg_constraints: ClassVar = {"probs": constraints.unit_interval, "logits": constraints.real}
-    support = constraints.boolean
 
-    def __init__(
-        self, probs: Probabilities = None, logits: Probabilities = None, validate_args: bool | None = None
-    ) -> None:
+    def _given(self, probs: Probabilities, logits: Probabilities, *others: Any) -> list[Tensor]:
+        """Take the one that is given; ``others`` in its shape."""
         _one_of(probs, logits)
-        (given,) = broadcast(logits if probs is None else probs)
+        given, *counts = broadcast(logits if probs is None else probs, *others)
         self.__dict__["logits" if probs is None else "probs"] = given
-        super().__init__(given.shape, (), validate_args)
+        return [to(x, dtype=given.dtype) for x in counts]
+
+    @property
+    def _param(self) -> Tensor:
+        """The one that was given."""
+        found: Tensor = self.__dict__["probs"] if "probs" in self.__dict__ else self.__dict__["logits"]
+        return found
 
     def __getattr__(self, name: str) -> Tensor:
         if name == "probs":
@@ -55,6 +58,23 @@ class Bernoulli(Distribution):
             inside = _inside(self.__dict__["probs"])
             return fn.sub(fn.log(inside), fn.log1p(fn.neg(inside)))
         raise AttributeError(name)
+
+    @property
+    def param_shape(self) -> Size:
+        return self._param.shape
+
+
+class Bernoulli(Odds):
+    """1 with probability ``probs``, else 0."""
+
+    has_enumerate_support = True
+    support = constraints.boolean
+
+    def __init__(
+        self, probs: Probabilities = None, logits: Probabilities = None, validate_args: bool | None = None
+    ) -> None:
+        self._given(probs, logits)
+        super().__init__(self._param.shape, (), validate_args)
 
     @property
     def mean(self) -> Tensor:
@@ -68,10 +88,6 @@ class Bernoulli(Distribution):
     @property
     def variance(self) -> Tensor:
         return fn.mul(self.probs, fn.sub(1.0, self.probs))
-
-    @property
-    def param_shape(self) -> Size:
-        return self._batch_shape
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         probs = self.probs.detach()
@@ -204,3 +220,15 @@ class OneHotCategorical(Distribution):
 
     def entropy(self) -> Tensor:
         return self._categorical.entropy()
+
+
+class OneHotCategoricalStraightThrough(OneHotCategorical):
+    """As :class:`OneHotCategorical`; gradients of samples reach the probabilities as if these were the samples.
+
+    Bengio, Léonard & Courville, "Estimating or propagating gradients through stochastic neurons", 2013.
+    """
+
+    has_rsample = True
+
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        return self.sample(sample_shape) + (self.probs - self.probs.detach())

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import genesis.functions as fn
 from compiler.errors import ChoiceError, UndefinedError
-from compiler.ir.types import defaults
+from compiler.ir.types import DType, defaults
 from compiler.ops.elementwise import broadcast_shapes
 from genesis.context import current_recording, grad_mode
 from genesis.distributions.constraints import Constraint
@@ -128,6 +128,8 @@ class Distribution:
         for name, value in self.__dict__.items():
             if isinstance(value, Tensor):
                 made.__dict__[name] = value.expand(*batch_shape, *value.shape[old:])
+            elif isinstance(value, Distribution):
+                made.__dict__[name] = value.expand((*batch_shape, *value.batch_shape[old:]))
         made._batch_shape = Size(batch_shape)
         return made
 
@@ -180,6 +182,20 @@ def broadcast(*values: Any) -> list[Tensor]:
     tensors = [v if isinstance(v, Tensor) else tensor(v, dtype=dtype) for v in values]
     shape = broadcast_shapes(*(t.shape for t in tensors))
     return [t if t.shape == shape else t.expand(*shape) for t in tensors]
+
+
+_TINY = 2.0**-25
+"""Half of the smallest uniform number above zero, which is drawn as zero."""
+
+
+def open_uniform(shape: Sequence[int], dtype: DType) -> Tensor:
+    """Uniform numbers between 0 and 1, without both."""
+    return fn.rand(*shape, dtype=dtype) * (1 - _TINY) + _TINY / 2
+
+
+def sum_last(x: Tensor, dims: int) -> Tensor:
+    """The sum over the last ``dims`` dimensions."""
+    return fn.sum(x, tuple(range(-dims, 0))) if dims else x
 
 
 class Symmetric(Distribution):

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from math import log, pi
 from typing import Any, ClassVar
 
+import numpy as np
+
 import genesis.distributions.constraints as constraints
 import genesis.functions as fn
+import genesis.nn.functional as F
 from compiler.errors import ChoiceError
 from genesis.distributions.distribution import Distribution, broadcast
+from genesis.functions.conversion import to
 from genesis.tensor import Tensor
 
 _BOOST, _TRIALS, _TINY = 6, 4, 2.0**-25
@@ -114,6 +118,14 @@ class Dirichlet(Distribution):
         return fn.div(self.concentration, self._total)
 
     @property
+    def mode(self) -> Tensor:
+        """For concentrations below 1, which have none inside: the corner of the largest."""
+        above = (self.concentration - 1).clamp(min=0.0)
+        inside = above / above.sum(-1, keepdim=True)
+        corner = to(F.one_hot(self.concentration.argmax(-1), self._event_shape[0]), dtype=inside.dtype)
+        return fn.where((self.concentration < 1).all(-1, keepdim=True), corner, inside)
+
+    @property
     def variance(self) -> Tensor:
         total, a = self._total, self.concentration
         return fn.div(fn.mul(a, fn.sub(total, a)), fn.mul(fn.square(total), fn.add(total, 1.0)))
@@ -154,6 +166,10 @@ class Beta(Distribution):
     @property
     def mean(self) -> Tensor:
         return fn.div(self.concentration1, fn.add(self.concentration1, self.concentration0))
+
+    @property
+    def mode(self) -> Tensor:
+        return self._dirichlet.mode[..., 0]
 
     @property
     def variance(self) -> Tensor:
@@ -217,3 +233,83 @@ class StudentT(Distribution):
         beta = fn.sub(fn.add(fn.lgamma(half), 0.5 * log(pi)), fn.lgamma(more))
         bent = fn.mul(more, fn.sub(fn.digamma(more), fn.digamma(half)))
         return fn.add(fn.add(fn.log(self.scale), bent), fn.add(fn.mul(fn.log(self.df), 0.5), beta))
+
+
+class InverseGamma(Distribution):
+    """One over a :class:`Gamma` number."""
+
+    has_rsample = True
+    arg_constraints: ClassVar = {"concentration": constraints.positive, "rate": constraints.positive}
+    support = constraints.positive
+
+    def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None) -> None:
+        self.concentration, self.rate = broadcast(concentration, rate)
+        super().__init__(self.concentration.shape, (), validate_args)
+
+    @property
+    def base_dist(self) -> Gamma:
+        """The distribution of the reciprocal."""
+        return Gamma(self.concentration, self.rate, validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        a = self.concentration
+        return fn.where(a > 1, self.rate / (a - 1), float("inf"))
+
+    @property
+    def mode(self) -> Tensor:
+        return self.rate / (self.concentration + 1)
+
+    @property
+    def variance(self) -> Tensor:
+        a = self.concentration
+        return fn.where(a > 2, fn.square(self.rate) / (fn.square(a - 1) * (a - 2)), float("inf"))
+
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        return self.base_dist.rsample(sample_shape).reciprocal()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        self._validate_sample(value)
+        return self.base_dist.log_prob(value.reciprocal()) - 2 * value.log()
+
+    def entropy(self) -> Tensor:
+        a = self.concentration
+        return a + self.rate.log() + a.lgamma() - (a + 1) * a.digamma()
+
+
+class FisherSnedecor(Distribution):
+    """The ratio of the means of ``df1`` and ``df2`` squares of standard normal numbers."""
+
+    has_rsample = True
+    arg_constraints: ClassVar = {"df1": constraints.positive, "df2": constraints.positive}
+    support = constraints.positive
+
+    def __init__(self, df1: Any, df2: Any, validate_args: bool | None = None) -> None:
+        self.df1, self.df2 = broadcast(df1, df2)
+        super().__init__(self.df1.shape, (), validate_args)
+
+    @property
+    def mean(self) -> Tensor:
+        return fn.where(self.df2 > 2, self.df2 / (self.df2 - 2), float("nan"))
+
+    @property
+    def mode(self) -> Tensor:
+        mode = (self.df1 - 2) / self.df1 * self.df2 / (self.df2 + 2)
+        return fn.where(self.df1 > 2, mode, float("nan"))
+
+    @property
+    def variance(self) -> Tensor:
+        a, b = self.df1, self.df2
+        found = 2 * fn.square(b) * (a + b - 2) / (a * fn.square(b - 2) * (b - 4))
+        return fn.where(b > 4, found, float("nan"))
+
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        above = _standard_gamma(self.df1 * 0.5, sample_shape) / self.df1
+        below = _standard_gamma(self.df2 * 0.5, sample_shape) / self.df2
+        return above / below.clamp(min=float(np.finfo(below.dtype.numpy).tiny))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        self._validate_sample(value)
+        a, b, ratio = self.df1 * 0.5, self.df2 * 0.5, self.df1 / self.df2
+        scale = (a + b).lgamma() - a.lgamma() - b.lgamma()
+        return scale + a * ratio.log() + (a - 1) * value.log() - (a + b) * (ratio * value).log1p()

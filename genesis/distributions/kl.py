@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log, pi
 from typing import Any
 
 import genesis.functions as fn
 from compiler.errors import UndefinedError
-from genesis.distributions.composed import Independent, sum_last
+from genesis.distributions.composed import Independent, TransformedDistribution
 from genesis.distributions.continuous import Exponential, Laplace, LogNormal, Normal, Uniform
+from genesis.distributions.counts import Binomial, Geometric, Poisson
 from genesis.distributions.discrete import Bernoulli, Categorical, OneHotCategorical
-from genesis.distributions.distribution import Distribution
+from genesis.distributions.distribution import Distribution, sum_last
 from genesis.distributions.gammas import Beta, Dirichlet, Gamma
 from genesis.distributions.multivariate_normal import MultivariateNormal, solve_lower
+from genesis.distributions.tails import EULER, Cauchy, Gumbel, HalfNormal, Pareto
 from genesis.tensor import Tensor
 
 Rule = Callable[[Any, Any], Tensor]
@@ -124,3 +127,70 @@ def _independent(p: Independent, q: Independent) -> Tensor:
     if p.reinterpreted_batch_ndims != q.reinterpreted_batch_ndims:
         raise UndefinedError("KL(p || q) of Independent distributions with other event dimensions")
     return sum_last(kl_divergence(p.base_dist, q.base_dist), p.reinterpreted_batch_ndims)
+
+
+@register_kl(Poisson, Poisson)
+def _poisson(p: Poisson, q: Poisson) -> Tensor:
+    return p.rate * (p.rate.log() - q.rate.log()) - (p.rate - q.rate)
+
+
+@register_kl(Geometric, Geometric)
+def _geometric(p: Geometric, q: Geometric) -> Tensor:
+    return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
+
+
+@register_kl(Binomial, Binomial)
+def _binomial(p: Binomial, q: Binomial) -> Tensor:
+    each = p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p()
+    result = fn.where(p.total_count > q.total_count, float("inf"), p.total_count * each)
+    return fn.where(p.total_count < q.total_count, float("nan"), result)
+
+
+@register_kl(Cauchy, Cauchy)
+def _cauchy(p: Cauchy, q: Cauchy) -> Tensor:
+    apart = fn.square(p.scale + q.scale) + fn.square(p.loc - q.loc)
+    return apart.log() - (4 * p.scale * q.scale).log()
+
+
+@register_kl(Gumbel, Gumbel)
+def _gumbel(p: Gumbel, q: Gumbel) -> Tensor:
+    ratio, apart = p.scale / q.scale, (q.loc - p.loc) / q.scale
+    return ratio * EULER - ratio.log() - apart + (apart + (ratio + 1).lgamma()).exp() - (1 + EULER)
+
+
+@register_kl(HalfNormal, HalfNormal)
+def _half_normal(p: HalfNormal, q: HalfNormal) -> Tensor:
+    return _normal(p.base_dist, q.base_dist)
+
+
+@register_kl(Pareto, Pareto)
+def _pareto(p: Pareto, q: Pareto) -> Tensor:
+    ratio = q.alpha / p.alpha
+    result = q.alpha * (p.scale / q.scale).log() - ratio.log() + ratio - 1
+    return fn.where(p.scale < q.scale, float("inf"), result)
+
+
+@register_kl(Laplace, Normal)
+def _laplace_normal(p: Laplace, q: Normal) -> Tensor:
+    ratio = fn.square(p.scale / q.scale)
+    return ratio - 0.5 * (ratio * (2 / pi)).log() + 0.5 * fn.square((p.loc - q.loc) / q.scale) - 1
+
+
+@register_kl(Uniform, Normal)
+def _uniform_normal(p: Uniform, q: Normal) -> Tensor:
+    width = p.high - p.low
+    spread = fn.square(width) / 12 + fn.square((p.high + p.low) / 2 - q.loc)
+    return q.scale.log() + 0.5 * log(2 * pi) - width.log() + 0.5 * spread / fn.square(q.scale)
+
+
+@register_kl(Exponential, Gamma)
+def _exponential_gamma(p: Exponential, q: Gamma) -> Tensor:
+    ratio, a = q.rate / p.rate, q.concentration
+    return ratio - a * ratio.log() + a.lgamma() + a * EULER - (1 + EULER)
+
+
+@register_kl(TransformedDistribution, TransformedDistribution)
+def _transformed(p: TransformedDistribution, q: TransformedDistribution) -> Tensor:
+    if [type(x) for x in p.transforms] != [type(x) for x in q.transforms] or p.event_shape != q.event_shape:
+        raise UndefinedError("KL(p || q) of distributions under transforms that differ")
+    return kl_divergence(p.base_dist, q.base_dist)

@@ -1,87 +1,304 @@
-"""Differentiable bijections."""
+"""Differentiable maps with inverses, and which of them gives values within a constraint."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from math import log, prod
+from typing import Any
+
+import numpy as np
+
+import genesis.distributions.constraints as constraints
 import genesis.functions as fn
 import genesis.nn.functional as F
-from genesis.distributions.constraints import Constraint, greater_than, interval, real
+from compiler.errors import ChoiceError, UndefinedError
+from genesis.distributions.constraints import Constraint, independent
+from genesis.distributions.distribution import Distribution, sum_last
+from genesis.distributions.transform import ComposeTransform as ComposeTransform
+from genesis.distributions.transform import IndependentTransform as IndependentTransform
+from genesis.distributions.transform import Transform as Transform
+from genesis.distributions.transform import identity_transform as identity_transform
 from genesis.tensor import Tensor
 
 
-class Transform:
-    """A differentiable bijection of each element."""
+class _Rising(Transform):
+    bijective = True
 
-    codomain: Constraint = real
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """``y``."""
-        raise NotImplementedError
-
-    def inv(self, y: Tensor) -> Tensor:
-        """``x``."""
-        raise NotImplementedError
-
-    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """``log |dy / dx|``."""
-        raise NotImplementedError
+    @property
+    def sign(self) -> Any:
+        return 1
 
 
-class ExpTransform(Transform):
+class ExpTransform(_Rising):
     """``exp(x)``."""
 
-    codomain = greater_than(0.0)
+    codomain = constraints.positive
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return fn.exp(x)
+    def _call(self, x: Tensor) -> Tensor:
+        return x.exp()
 
-    def inv(self, y: Tensor) -> Tensor:
-        return fn.log(y)
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y.log()
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return x
 
 
-class AffineTransform(Transform):
-    """``loc + scale * x``."""
+class PowerTransform(Transform):
+    """``x ** exponent`` of positive numbers."""
 
-    def __init__(self, loc: Tensor | float, scale: Tensor | float) -> None:
-        self.loc, self.scale = loc, scale
+    domain = codomain = constraints.positive
+    bijective = True
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return fn.add(fn.mul(x, self.scale), self.loc)
+    def __init__(self, exponent: Any, cache_size: int = 0) -> None:
+        super().__init__(cache_size)
+        self.exponent = exponent
 
-    def inv(self, y: Tensor) -> Tensor:
-        return fn.div(fn.sub(y, self.loc), self.scale)
+    @property
+    def sign(self) -> Any:
+        return self.exponent.sign() if isinstance(self.exponent, Tensor) else int(np.sign(self.exponent))
+
+    def _call(self, x: Tensor) -> Tensor:
+        return x**self.exponent
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y ** (1 / self.exponent)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        return fn.log(fn.abs(fn.mul(fn.ones_like(x), self.scale)))
+        return (self.exponent * y / x).abs().log()
 
 
-class SigmoidTransform(Transform):
+class AffineTransform(Transform):
+    """``loc + scale * x``; ``event_dim`` dimensions belong to one value."""
+
+    bijective = True
+
+    def __init__(self, loc: Tensor | float, scale: Tensor | float, event_dim: int = 0, cache_size: int = 0) -> None:
+        super().__init__(cache_size)
+        self.loc, self.scale, self._event_dim = loc, scale, event_dim
+        self.domain = self.codomain = independent(constraints.real, event_dim) if event_dim else constraints.real
+
+    @property
+    def sign(self) -> Any:
+        return self.scale.sign() if isinstance(self.scale, Tensor) else int(np.sign(self.scale))
+
+    def _call(self, x: Tensor) -> Tensor:
+        return x * self.scale + self.loc
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return (y - self.loc) / self.scale
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return sum_last((fn.ones_like(x) * self.scale).abs().log(), self._event_dim)
+
+
+class SigmoidTransform(_Rising):
     """``1 / (1 + exp(-x))``."""
 
-    codomain = interval(0.0, 1.0)
+    codomain = constraints.unit_interval
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return fn.sigmoid(x)
+    def _call(self, x: Tensor) -> Tensor:
+        return x.sigmoid()
 
-    def inv(self, y: Tensor) -> Tensor:
-        return fn.sub(fn.log(y), fn.log1p(fn.neg(y)))
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y.log() - (-y).log1p()
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        return fn.neg(fn.add(F.softplus(fn.neg(x)), F.softplus(x)))
+        return -F.softplus(-x) - F.softplus(x)
 
 
-class TanhTransform(Transform):
+class TanhTransform(_Rising):
     """``tanh(x)``."""
 
-    codomain = interval(-1.0, 1.0)
+    codomain = constraints.interval(-1.0, 1.0)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return fn.tanh(x)
+    def _call(self, x: Tensor) -> Tensor:
+        return x.tanh()
 
-    def inv(self, y: Tensor) -> Tensor:
-        return fn.atanh(y)
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y.atanh()
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        return fn.mul(fn.sub(fn.sub(0.6931471805599453, x), F.softplus(fn.mul(x, -2.0))), 2.0)
+        return (log(2.0) - x - F.softplus(x * -2.0)) * 2.0
+
+
+class SoftplusTransform(_Rising):
+    """``log(1 + exp(x))``."""
+
+    codomain = constraints.positive
+
+    def _call(self, x: Tensor) -> Tensor:
+        return F.softplus(x)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return (-fn.expm1(-y)).log() + y
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return -F.softplus(-x)
+
+
+class AbsTransform(Transform):
+    """``|x|``; the inverse gives the positive number."""
+
+    codomain = constraints.positive
+
+    def _call(self, x: Tensor) -> Tensor:
+        return x.abs()
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y
+
+
+class CumulativeDistributionTransform(_Rising):
+    """The distribution function of ``distribution``."""
+
+    codomain = constraints.unit_interval
+
+    def __init__(self, distribution: Distribution, cache_size: int = 0) -> None:
+        super().__init__(cache_size)
+        self.distribution, self.domain = distribution, distribution.support
+
+    def _call(self, x: Tensor) -> Tensor:
+        return self.distribution.cdf(x)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return self.distribution.icdf(y)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.distribution.log_prob(x)
+
+
+class SoftmaxTransform(Transform):
+    """Softmax of the last dimension; the inverse gives logarithms."""
+
+    domain = constraints.real_vector
+    codomain = constraints.simplex
+
+    def _call(self, x: Tensor) -> Tensor:
+        return fn.softmax(x, -1)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y.log()
+
+
+class StickBreakingTransform(Transform):
+    """``[*, K - 1]`` real numbers as ``[*, K]`` shares: each a part of what those before it left."""
+
+    domain = constraints.real_vector
+    codomain = constraints.simplex
+    bijective = True
+
+    @staticmethod
+    def _offset(x: Tensor) -> Tensor:
+        """The logarithm of how many shares follow."""
+        return fn.arange(x.shape[-1], 0, -1, dtype=x.dtype).log()
+
+    def _call(self, x: Tensor) -> Tensor:
+        z = (x - self._offset(x)).sigmoid()
+        left = (1 - z).cumprod(-1)
+        return F.pad(z, (0, 1), value=1) * F.pad(left, (1, 0), value=1)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        first = y[..., :-1]
+        left = (1 - first.cumsum(-1)).clamp(min=float(np.finfo(y.dtype.numpy).tiny))
+        return first.log() - left.log() + self._offset(first)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        x = x - self._offset(x)
+        return (F.logsigmoid(x) - x + y[..., :-1].log()).sum(-1)
+
+    def forward_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        return (*shape[:-1], shape[-1] + 1)
+
+    def inverse_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        return (*shape[:-1], shape[-1] - 1)
+
+
+class LowerCholeskyTransform(Transform):
+    """Square matrices as lower triangular ones with a positive diagonal."""
+
+    domain = independent(constraints.real, 2)
+    codomain = constraints.lower_cholesky
+
+    def _call(self, x: Tensor) -> Tensor:
+        return x.tril(-1) + fn.diag_embed(fn.diagonal(x, dim1=-2, dim2=-1).exp())
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y.tril(-1) + fn.diag_embed(fn.diagonal(y, dim1=-2, dim2=-1).log())
+
+
+class ReshapeTransform(Transform):
+    """Values of shape ``in_shape`` in shape ``out_shape``."""
+
+    bijective = True
+
+    def __init__(self, in_shape: Sequence[int], out_shape: Sequence[int], cache_size: int = 0) -> None:
+        if prod(in_shape) != prod(out_shape):
+            raise ChoiceError(f"in_shape {tuple(in_shape)} and out_shape {tuple(out_shape)} differ in numel")
+        super().__init__(cache_size)
+        self.in_shape, self.out_shape = tuple(in_shape), tuple(out_shape)
+        self.domain = independent(constraints.real, len(in_shape))
+        self.codomain = independent(constraints.real, len(out_shape))
+
+    def _call(self, x: Tensor) -> Tensor:
+        return x.reshape(self.forward_shape(x.shape))
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return y.reshape(self.inverse_shape(y.shape))
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        return fn.zeros(*x.shape[: x.ndim - len(self.in_shape)], dtype=x.dtype)
+
+    def forward_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        return (*shape[: len(shape) - len(self.in_shape)], *self.out_shape)
+
+    def inverse_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        return (*shape[: len(shape) - len(self.out_shape)], *self.in_shape)
+
+
+def transform_to(constraint: Constraint) -> Transform:
+    """A transform of real numbers to what meets ``constraint``; PyTorch's choice."""
+    return _chosen(constraint, _TO, "transform_to", transform_to)
+
+
+def biject_to(constraint: Constraint) -> Transform:
+    """A bijective transform of real numbers to what meets ``constraint``; PyTorch's choice."""
+    return _chosen(constraint, _BIJECTIVE, "biject_to", biject_to)
+
+
+def _chosen(
+    constraint: Constraint,
+    known: dict[Constraint, Callable[[], Transform]],
+    name: str,
+    inner: Callable[[Constraint], Transform],
+) -> Transform:
+    if constraint in known:
+        return known[constraint]()
+    if constraint.base is not None:
+        return IndependentTransform(inner(constraint.base), constraint.event_dim - constraint.base.event_dim)
+    lower, upper = constraint.bounds
+    if not constraint.is_discrete and lower is not None and upper is not None:
+        unit = SigmoidTransform()
+        is_unit = not isinstance(lower, Tensor) and (lower, upper) == (0, 1)
+        return unit if is_unit else ComposeTransform([unit, AffineTransform(lower, upper - lower)])
+    if not constraint.is_discrete and lower is not None:
+        is_zero = not isinstance(lower, Tensor) and lower == 0
+        return ExpTransform() if is_zero else ComposeTransform([ExpTransform(), AffineTransform(lower, 1)])
+    if not constraint.is_discrete and upper is not None:
+        return ComposeTransform([ExpTransform(), AffineTransform(upper, -1)])
+    raise UndefinedError(f"{name}: no transform gives values of {constraint!r}")
+
+
+def _identity() -> Transform:
+    return identity_transform
+
+
+_TO: dict[Constraint, Callable[[], Transform]] = {
+    constraints.real: _identity,
+    constraints.simplex: SoftmaxTransform,
+    constraints.lower_cholesky: LowerCholeskyTransform,
+}
+_BIJECTIVE: dict[Constraint, Callable[[], Transform]] = {
+    **_TO,
+    constraints.simplex: StickBreakingTransform,
+}

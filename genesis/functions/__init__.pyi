@@ -64,8 +64,10 @@ from genesis.functions.distances import cosine_similarity as cosine_similarity
 from genesis.functions.distances import pairwise_distance as pairwise_distance
 from genesis.functions.distances import pdist as pdist
 from genesis.functions.draws import bernoulli as bernoulli
+from genesis.functions.draws import binomial as binomial
 from genesis.functions.draws import multinomial as multinomial
 from genesis.functions.draws import normal as normal
+from genesis.functions.draws import poisson as poisson
 from genesis.functions.draws import randint_like as randint_like
 from genesis.functions.dropouts import alpha_dropout as alpha_dropout
 from genesis.functions.dropouts import dropout as dropout
@@ -239,6 +241,7 @@ from genesis.functions.products import matmul as matmul
 from genesis.functions.products import mm as mm
 from genesis.functions.products import mv as mv
 from genesis.functions.products import outer as outer
+from genesis.functions.queries import broadcast_shapes as broadcast_shapes
 from genesis.functions.queries import can_cast as can_cast
 from genesis.functions.queries import is_complex as is_complex
 from genesis.functions.queries import is_conj as is_conj
@@ -246,6 +249,8 @@ from genesis.functions.queries import is_floating_point as is_floating_point
 from genesis.functions.queries import is_inference as is_inference
 from genesis.functions.queries import is_inference_mode_enabled as is_inference_mode_enabled
 from genesis.functions.queries import is_nonzero as is_nonzero
+from genesis.functions.queries import is_same_size as is_same_size
+from genesis.functions.queries import is_signed as is_signed
 from genesis.functions.queries import is_storage as is_storage
 from genesis.functions.queries import promote_types as promote_types
 from genesis.functions.queries import result_type as result_type

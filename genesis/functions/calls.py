@@ -53,11 +53,10 @@ def checked(function: F, name: str = "") -> F:
             method = _method_of_another(called, args)
             if method is not None:
                 return method(*args[1:], **kwargs)
-            text, named = str(error), re.match(r"\w+\(", str(error))
-            if len(error.args) != 1 or (named and "\n  at " in text):
+            explained = with_call(error, called, args)
+            if explained is error:
                 raise
-            text = text if named else f"{_shown(called, args)}: {text}"
-            raise type(error)(text if "\n  at " in text else here(text)) from None
+            raise explained from None
         except UNNAMED:
             method = _method_of_another(called, args)
             if method is not None:
@@ -66,6 +65,15 @@ def checked(function: F, name: str = "") -> F:
             raise
 
     return call  # type: ignore[return-value]
+
+
+def with_call(error: GenesisError, called: str, args: tuple[Any, ...]) -> GenesisError:
+    """``error`` with the call, the types of its tensors and the user's line, as far as it does not say them."""
+    text, named = str(error), re.match(r"\w+\(", str(error))
+    if len(error.args) != 1 or (named and "\n  at " in text):
+        return error
+    text = text if named else f"{_shown(called, args)}: {text.removeprefix(f'{called}: ')}"
+    return type(error)(text if "\n  at " in text else here(text))
 
 
 def presetting(function: F, name: str, doc: str, **preset: Any) -> F:

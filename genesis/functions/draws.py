@@ -7,18 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import ArgumentError, OpError
+from compiler.errors import ArgumentError, OpError, TraceError
+from compiler.ir.location import user_location
 from compiler.ir.types import defaults, f32, f64, u8
 from compiler.ir.types import dtype as to_dtype
 from genesis.functions.conversion import copy_
-from genesis.functions.creation import draw, randint
-from genesis.functions.pointwise import cast, clamp, log1p, lt, maximum, mul
+from genesis.functions.creation import arange, draw, randint
+from genesis.functions.pointwise import cast, clamp, log1p, lt, maximum, mul, where, xlogy
 from genesis.functions.scans import cumsum
 from genesis.functions.searching import searchsorted
 from genesis.functions.shapes import as_sizes, expand
 from genesis.functions.sorting import topk
 from genesis.functions.table import api, function_only, method_only
 from genesis.random import Generator
+from genesis.scope import DATA_SHAPE
 from genesis.tensor import Tensor, tensor
 
 
@@ -55,6 +57,74 @@ def bernoulli_(input: Tensor, p: float | Tensor = 0.5, *, generator: Generator |
     if isinstance(p, Tensor):
         return copy_(input, lt(_uniform(input, generator), expand(p.detach(), *input.shape)))
     return copy_(input, bernoulli(input, p, generator=generator))
+
+
+_TRIALS = 16
+
+
+@function_only
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Counts of events of which ``input`` come on average, in its dtype.
+
+    Below 10 the number of steps of the distribution function under a uniform draw. Above, the first of 16 draws that
+    is accepted (Hörmann, "The transformed rejection method for generating Poisson random variables", 1993, algorithm
+    PTRS; one in four is refused at most, so that the mean, which stands where all are, comes once in 10^9).
+    """
+    if not input.dtype.is_floating_point:
+        raise OpError(f"poisson expects rates of a floating type, not {input._type}")
+    known = _known(input)
+    if known is not None and (known < 0).any():
+        raise OpError("invalid Poisson rate, expected rate to be non-negative")
+    rate = input.detach() if input.dtype is f64 else cast(input.detach(), f32)
+    low, high = clamp(rate, max=10.0), clamp(rate, min=10.0)
+    steps = arange(_STEPS, dtype=rate.dtype)
+    chances = (xlogy(steps, low.unsqueeze(-1)) - low.unsqueeze(-1) - (steps + 1).lgamma()).exp()
+    few = (_uniform(rate, generator).unsqueeze(-1) >= cumsum(chances, -1)).sum(-1)
+    b = high.sqrt() * 2.53 + 0.931
+    a = b * 0.02483 - 0.059
+    inverse = 1.1328 / (b - 3.4) + 1.1239
+    many = high.floor()
+    first, second = (_uniform(rate, generator, (_TRIALS, *rate.shape)) for _ in range(2))
+    for i in reversed(range(_TRIALS)):  # the first that is accepted is written last
+        u, v = first[i] - 0.5, second[i]
+        room = 0.5 - u.abs()
+        count = ((2 * a / room + b) * u + high + 0.43).floor()
+        inside = clamp(count, min=0)
+        bent = (v * inverse / (a / (room * room) + b)).log()
+        under = bent <= inside * high.log() - high - (inside + 1).lgamma()
+        refused = (count < 0).logical_or((room < 0.013).logical_and(v > room))
+        accepted = (room >= 0.07).logical_and(v <= 0.9277 - 3.6224 / (b - 2)).logical_or(under) & ~refused
+        many = where(accepted, count, many)
+    return cast(where(rate < 10, cast(few, rate.dtype), many), input.dtype)
+
+
+_STEPS = 48
+"""At a rate of 10, more events than these come once in 10^17."""
+
+
+@api(method=False, eager_only=DATA_SHAPE)
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """How many of ``count`` trials of probability ``prob`` succeed, in the dtype of ``count``; both broadcast.
+
+    Draws ``[*, max(count)]`` numbers, so that the counts must be known: not computed in a step that is being compiled.
+    """
+    known = _known(count)
+    if known is None:
+        raise TraceError(
+            "binomial draws as many numbers as the largest count, which does not exist while the step is being "
+            f"compiled\n  at {user_location()}\n  use distributions.Binomial(n, prob).sample() with n as an int"
+        )
+    if (known < 0).any():
+        raise OpError("binomial expects counts of 0 or more")
+    return successes(count, prob, int(known.max(initial=0)), generator)
+
+
+def successes(count: Tensor, prob: Tensor, most: int, generator: Generator | None = None) -> Tensor:
+    """:func:`binomial` for counts up to ``most``."""
+    chance = prob.detach()
+    like = count.detach() * chance
+    trials = _uniform(like, generator, (*like.shape, most)) < chance.unsqueeze(-1)
+    return cast((trials & (arange(most) < count.detach().unsqueeze(-1))).sum(-1), count.dtype)
 
 
 @method_only

@@ -26,6 +26,7 @@ from compiler.ops.layout import slice_length
 from genesis.functions.gathering import from_the_front
 from genesis.functions.pointwise import value_of
 from genesis.functions.shapes import permute
+from genesis.functions.table import method_only
 from genesis.strides import Strides, contiguous_strides, dense
 from genesis.tensor import Tensor, from_array, tensor, wrap
 from genesis.values import held
@@ -490,3 +491,18 @@ def _without_leading_ones(value: Value) -> Value:
     shape = value.shape
     ones = next((i for i, n in enumerate(shape) if n != 1), len(shape))
     return o.reshape(value, shape=shape[ones:]) if ones else value
+
+
+@method_only
+def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
+    """Set the elements whose indices are all equal; ``wrap`` starts again below them in a tall matrix."""
+    if input.ndim < 2:
+        raise OpError(f"dimensions must larger than 1, not {input._type}")
+    if input.ndim > 2 and len(set(input.shape)) > 1:
+        raise OpError(f"all dimensions of input must be of equal length, not {list(input.shape)}")
+    rows, columns = input.shape[:2]
+    row = np.arange(rows if wrap and input.ndim == 2 else min(input.shape))
+    column = row % (columns + 1) if input.ndim == 2 else row
+    places = [from_array(x[column < columns]) for x in (row, column)]
+    setitem(input, (places[0], *places[1:] * (input.ndim - 1)), fill_value)
+    return input

@@ -138,19 +138,19 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] | Tensor
     return reshape(matmul(left, right), [*(a.shape[d] for d in free[0]), *(b.shape[d] for d in free[1])])
 
 
-@api()
+@api(inplace=True)
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * (mat @ vec)``."""
     return _plus(input, matmul(mat, vec), beta, alpha)
 
 
-@api()
+@api(inplace=True)
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * outer(vec1, vec2)``."""
     return _plus(input, outer(vec1, vec2), beta, alpha)
 
 
-@api()
+@api(inplace=True)
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * sum(batch1 @ batch2)`` over the batch."""
     return _plus(input, sum(matmul(batch1, batch2), 0), beta, alpha)

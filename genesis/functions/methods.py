@@ -9,13 +9,13 @@ from weakref import ref
 
 import numpy as np
 
-from compiler.errors import ArgumentError, AutogradError, OpError, TraceError
+from compiler.errors import ArgumentError, AutogradError, DivisionError, OpError, TraceError
 from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from genesis.alias import continued
 from genesis.cells import Cell
 from genesis.context import current_recording
-from genesis.functions.calls import check_holds, checked
+from genesis.functions.calls import check_holds, checked, with_call
 from genesis.functions.differentiation import gradient, set_gradient
 from genesis.functions.elementary import bitwise_left_shift, bitwise_right_shift, positive
 from genesis.functions.indexing import getitem, setitem
@@ -89,7 +89,10 @@ def _operator(name: str, function: Callable[..., Tensor]) -> Callable[..., Tenso
 
     def method(self: Tensor, other: Any) -> Tensor:
         if isinstance(other, Tensor | int | float | np.ndarray | np.generic):
-            return function(self, other)
+            try:
+                return function(self, other)
+            except DivisionError as error:
+                raise with_call(error, function.__name__, (self, other)) from None
         if isinstance(other, list | tuple | dict | set | str | bytes | None) and not equality:
             raise ArgumentError(
                 here(

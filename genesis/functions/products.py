@@ -54,13 +54,13 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     return matmul(input, tensor)
 
 
-@api()
+@api(inplace=True)
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * (batch1 @ batch2)`` of batches of matrices."""
     return _added("baddbmm", 3, input, batch1, batch2, beta, alpha)
 
 
-@api()
+@api(inplace=True)
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * (mat1 @ mat2)`` of matrices."""
     return _added("addmm", 2, input, mat1, mat2, beta, alpha)

@@ -9,11 +9,13 @@ import numpy as np
 
 from compiler.errors import ArgumentError, AutogradError
 from compiler.ir.location import here
-from compiler.ir.types import DType, defaults, f32, promote
+from compiler.ir.types import DType, boolean, defaults, f32, promote, u8
 from compiler.ir.types import dtype as to_dtype
+from compiler.ops.elementwise import broadcast_shapes as broadcast
 from genesis.context import session
 from genesis.functions.table import api, function_only, method_only
 from genesis.scope import ANSWERED
+from genesis.size import Size
 from genesis.tensor import Tensor
 
 
@@ -21,6 +23,24 @@ from genesis.tensor import Tensor
 def is_floating_point(input: Tensor) -> bool:
     """Whether the elements are floats of any width."""
     return input.is_floating_point()
+
+
+@api()
+def is_signed(input: Tensor) -> bool:
+    """Whether elements may be negative."""
+    return input.dtype not in (u8, boolean)
+
+
+@api()
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether the shapes are equal."""
+    return input.shape == other.shape
+
+
+@function_only
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that tensors of ``shapes`` have together; raises RuntimeError where there is none."""
+    return Size(broadcast(*((s,) if isinstance(s, int) else tuple(s) for s in shapes)))
 
 
 @api()

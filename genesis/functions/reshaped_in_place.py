@@ -39,7 +39,7 @@ def squeeze_(input: Tensor, dim: Dim = None) -> Tensor:
     return _becomes(input, squeeze(input, dim))
 
 
-@method_only
+@api(function=False, alias=("swapaxes_", "swapdims_"))
 def transpose_(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """In place: two dimensions exchanged."""
     return _becomes(input, transpose(input, dim0, dim1))
@@ -49,6 +49,18 @@ def transpose_(input: Tensor, dim0: int, dim1: int) -> Tensor:
 def t_(input: Tensor) -> Tensor:
     """In place: a matrix transposed."""
     return _becomes(input, t(input))
+
+
+@method_only
+def detach_(input: Tensor) -> Tensor:
+    """In place: without a history; a leaf needs no gradient from now on. Other tensors keep theirs."""
+    return input.requires_grad_(False) if input.is_leaf else _becomes(input, input.detach())
+
+
+@api(function=False, eager_only=OF_MEMORY)
+def resize_as_(input: Tensor, other: Tensor, memory_format: Any = None) -> Tensor:
+    """In place, outside compiled steps: the shape of ``other``, as :meth:`resize_` gives it."""
+    return resize_(input, *other.shape)
 
 
 @api(function=False, eager_only=OF_MEMORY)

@@ -319,13 +319,13 @@ def _triangle(input: Tensor, keep: Op, diagonal: int) -> Tensor:
     return row_major(o.where(keep(o.sub(columns, rows), diagonal), input.value, nothing))
 
 
-@api()
+@api(inplace=True)
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of the last two dimensions; zero elsewhere."""
     return _triangle(input, o.le, diagonal)
 
 
-@api()
+@api(inplace=True)
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of the last two dimensions; zero elsewhere."""
     return _triangle(input, o.ge, diagonal)

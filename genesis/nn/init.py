@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import prod, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ from genesis.functions.conversion import normal_ as fill_normal
 from genesis.functions.conversion import uniform_ as fill_uniform
 from genesis.functions.creation import rand, randn
 from genesis.names import module_getattr
-from genesis.random import Generator
+from genesis.random import Generator, fork_rng
 from genesis.scope import AROUND
 from genesis.tensor import Tensor
 
@@ -37,7 +39,23 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
 
 
+_left_empty = ContextVar("left_empty", default=False)
+
+
+@contextmanager
+def left_empty() -> Iterator[None]:
+    """A context in which the functions here leave tensors as they are, and the default generator where it is."""
+    token = _left_empty.set(True)
+    try:
+        with fork_rng():
+            yield
+    finally:
+        _left_empty.reset(token)
+
+
 def _fill(filler: Callable[..., Tensor], tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    if _left_empty.get():
+        return tensor
     with grad_mode(False):
         return filler(tensor, *args, **kwargs)
 

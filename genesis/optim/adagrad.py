@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from compiler.ir.op import o
 from genesis.live import on_host
 from genesis.optim.optimizer import ParamGroup, check
 from genesis.optim.rule import Params, RuleOptimizer
-from genesis.tensor import from_array
+from genesis.optim.saving import number
 
 
 class Adagrad(RuleOptimizer):
@@ -56,7 +54,7 @@ class Adagrad(RuleOptimizer):
             },
         )
         with on_host():
-            count = from_array(np.zeros((), np.float32))
+            count = number(0.0)
             for group in self.param_groups:
                 for p in group["params"]:
                     self.state[p]["step"] = count

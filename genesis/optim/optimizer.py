@@ -36,7 +36,7 @@ from genesis.host import Numbers, Undo
 from genesis.identity import IdentityKey
 from genesis.live import LiveDict, changes, on_host, recording_of_step
 from genesis.misuse import UNNAMED, refuse
-from genesis.optim.saving import alike, restored
+from genesis.optim.saving import alike, number, restored
 from genesis.recording import Recording
 from genesis.replaced import Watched
 from genesis.tensor import Tensor, from_array
@@ -201,7 +201,10 @@ class Optimizer(metaclass=Watched):
     _load_state_dict_pre_hooks: OrderedDict[int, Any]
     _load_state_dict_post_hooks: OrderedDict[int, Any]
     numbers: ClassVar[tuple[str, ...]] = ("step",)
-    """What parameters remember that is one number f32[]. Those of a group that are always updated together share it."""
+    """What parameters remember that is one number, f32[] or f64[].
+
+    Those of a group that are always updated together share it.
+    """
 
     def __init__(self, params: Iterable[Tensor] | Iterable[dict[str, Any]], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor) or not isinstance(params, Iterable):
@@ -377,21 +380,21 @@ class Optimizer(metaclass=Watched):
         return value
 
     def _count(self, params: list[Tensor]) -> None:
-        """Add one to the step counters of ``params``, f32[]; a graph counts once for all that share one."""
+        """Add one to the step counters of ``params``; a graph counts once for all that share one."""
         for counter in self._shared(params, "step", 0.0):
             counter.write(o.count_step(counter.value))
 
     def _shared(self, params: Collection[Tensor], key: str, start: float) -> list[Tensor]:
-        """The distinct numbers f32[] that ``params`` remember under ``key``; new ones are ``start``.
+        """The distinct numbers that ``params`` remember under ``key``; new ones are ``start``.
 
         Parameters that have always been updated together share one. Those that part from the others get a copy.
         """
         with on_host():
             copies = self._assign(dict.fromkeys(params), key, start)
         recording = current_recording()
-        for number, copy in copies.items():
-            if isinstance(recording, Recording) and number._cell in recording.written:
-                copy.write(number.value)
+        for shared, copy in copies.items():
+            if isinstance(recording, Recording) and shared._cell in recording.written:
+                copy.write(shared.value)
         if copies:
             self._state_replaced()
         self._name_state()
@@ -403,14 +406,14 @@ class Optimizer(metaclass=Watched):
         copies: dict[Tensor, Tensor] = {}
         new: Tensor | None = None
         for p in sharers:
-            number = self.state[p].get(key)
-            if number is None:
-                number = new = from_array(np.full((), start, np.float32)) if new is None else new
-            elif number in others:
-                if number not in copies:
-                    copies[number] = from_array(np.array(number._cell.fetched().data))
-                number = copies[number]
-            self.state[p][key] = number
+            found = self.state[p].get(key)
+            if found is None:
+                found = new = number(start) if new is None else new
+            elif found in others:
+                if found not in copies:
+                    copies[found] = from_array(np.array(found._cell.fetched().data))
+                found = copies[found]
+            self.state[p][key] = found
         return copies
 
     def _state_replaced(self) -> None:

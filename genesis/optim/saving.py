@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from compiler.errors import ChoiceError
-from genesis.tensor import Tensor, tensor
+from compiler.ir.types import defaults, f64
+from genesis.tensor import Tensor, from_array, tensor
 
 States = dict[Any, dict[str, Any]]
 
@@ -26,6 +27,11 @@ class Keeper(Protocol):
 
     def shape_of(self, p: Tensor, key: str) -> tuple[int, ...]:
         """The shape of what is remembered of ``p`` under ``key``."""
+
+
+def number(value: float) -> Tensor:
+    """A number that parameters remember: f32[], or f64[] where this is the default dtype, as in PyTorch."""
+    return from_array(np.full((), value, np.float64 if defaults.float is f64 else np.float32))
 
 
 def restored(owner: Keeper, places: dict[Tensor, Any], saved: Mapping[Any, Any]) -> States:
@@ -51,7 +57,7 @@ def restored(owner: Keeper, places: dict[Tensor, Any], saved: Mapping[Any, Any])
                 )
             if key in owner.numbers:
                 sharers = (key, float(value), *(() if key == "step" else (groups[p], float(saved[place]["step"]))))
-                found = shared.setdefault(sharers, tensor(float(value)))
+                found = shared.setdefault(sharers, number(float(value)))
             else:
                 found = tensor(value, dtype=p.dtype)
             states.setdefault(p, {})[key] = found

@@ -13,6 +13,7 @@ from compiler.ir.op import o
 from compiler.ir.types import f64
 from genesis.eager import call_all
 from genesis.optim.optimizer import Optimizer, ParamGroup, check
+from genesis.optim.saving import number
 from genesis.tensor import Tensor, from_array
 
 
@@ -68,7 +69,7 @@ class SGD(Optimizer):
         if not group.is_on("momentum"):
             return
         if self._counts(group) and "step" not in state and "momentum_buffer" in state:
-            state["step"] = from_array(np.ones((), np.float32))
+            state["step"] = number(1.0)
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = from_array(np.zeros(p.shape, p.dtype.numpy))
 

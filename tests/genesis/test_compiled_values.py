@@ -101,8 +101,17 @@ def test_floats_without_an_integer_become_the_least() -> None:
     assert step(x)[1].tolist() == [INT_MIN, INT_MIN, INT_MIN, INT_MIN, INT_MIN, -1, 300, INT_MIN, INT_MIN]
 
 
-@pytest.mark.parametrize("divide", [lambda x, y: x // y, lambda x, y: x % y], ids=["quotient", "remainder"])
-def test_division_by_zero_raises_and_updates_nothing(divide: Callable[[Tensor, Tensor], Tensor]) -> None:
+@pytest.mark.parametrize(
+    ("divide", "name"),
+    [
+        (lambda x, y: x // y, "floor_divide"),
+        (lambda x, y: x % y, "remainder"),
+        (lambda x, y: x.clone().remainder_(y), "remainder"),
+        (genesis.floor_divide, "floor_divide"),
+    ],
+    ids=["quotient", "remainder", "in place", "function"],
+)
+def test_division_by_zero_raises_and_updates_nothing(divide: Callable[[Tensor, Tensor], Tensor], name: str) -> None:
     """As PyTorch does for tensors of integers."""
     weight = nn.Parameter(genesis.ones(3))
     optimizer = optim.SGD([weight], lr=1.0)
@@ -115,10 +124,11 @@ def test_division_by_zero_raises_and_updates_nothing(divide: Callable[[Tensor, T
         return x
 
     x, zero = genesis.tensor([5, 6, 7]), genesis.tensor([1, 0, 0])
-    with pytest.raises(ZeroDivisionError, match=r"division by zero \(element 1\)"):
+    message = rf"{name}\(i64\[3\], i64\[3\]\): integer division by zero \(element 1\)\n  at test_compiled_values.py"
+    with pytest.raises(ZeroDivisionError, match=message):
         divide(x, zero)
     place = r"(.|\n)*at test_compiled_values.py(.|\n)*nothing was updated"
-    with pytest.raises(DivisionError, match=r"division by zero \(element 1\)" + place):
+    with pytest.raises(DivisionError, match=rf"{name}: integer division by zero \(element 1\)" + place):
         step(x, zero)
     assert weight.tolist() == [1.0, 1.0, 1.0]
     step(x, genesis.tensor([1, 2, 3]))

@@ -97,3 +97,28 @@ def test_the_default_dtype_is_shown_by_no_note() -> None:
     assert "dtype" not in repr(genesis.tensor(0.5)) and "float32" in repr(genesis.ones(1, dtype=genesis.float32))
     genesis.set_default_tensor_type("torch.HalfTensor")
     assert genesis.zeros(1).dtype is genesis.float16
+
+
+@pytest.mark.parametrize("name", ["Adam", "NAdam", "ASGD", "SGD", "Adagrad", "Adafactor"])
+def test_numbers_of_optimizers_are_of_the_default_dtype(name: str) -> None:
+    """And a step that is compiled, or follows a loaded state, goes on with them."""
+    found = []
+    for library in (genesis, torch):
+        library.set_default_dtype(library.float64)
+        p = library.nn.Parameter(library.ones(2))
+        settings = {"momentum": 0.9, "dampening": 0.1} if name == "SGD" else {}
+        optimizer = getattr(library.optim, name)([p], lr=0.1, **settings)
+
+        def step() -> None:
+            p.grad = p.detach() * 0.5  # noqa: B023
+            optimizer.step()  # noqa: B023
+
+        for run in (step, genesis.compile(step, backend="interpret") if library is genesis else step):
+            run()
+            optimizer.load_state_dict(optimizer.state_dict())
+            step()
+        state = optimizer.state_dict()["state"][0]
+        numbers = {k: str(v.dtype).rpartition(".")[2] for k, v in state.items() if not v.ndim and name != "SGD"}
+        found.append((p.tolist(), numbers))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-12)
+    assert found[0][1] == found[1][1]

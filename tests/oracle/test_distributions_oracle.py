@@ -82,8 +82,67 @@ D: dict[str, Any] = {
         [real(2, 3)],
         np.exp(share(2, 3)),
     ),
+    "Poisson": (lambda d, a: d.Poisson(a), [positive(3) * 4], np.array([0, 2, 9], np.float32)),
+    "Geometric": (lambda d, a: d.Geometric(a), [share(3)], np.array([0, 2, 9], np.float32)),
+    "Geometric by logits": (lambda d, a: d.Geometric(logits=a), [real(3)], np.array([0, 2, 9], np.float32)),
+    "Binomial": (lambda d, a: d.Binomial(5, a), [share(3)], np.array([0, 2, 5], np.float32)),
+    "Binomial by logits": (lambda d, a: d.Binomial(5, logits=a), [real(3)], np.array([0, 2, 5], np.float32)),
+    "NegativeBinomial": (lambda d, a: d.NegativeBinomial(3.0, a), [share(3)], np.array([0, 2, 5], np.float32)),
+    "Multinomial": (lambda d, a: d.Multinomial(4, a), [positive(2, 3)], np.array([[1, 3, 0], [0, 0, 4]], np.float32)),
+    "Cauchy": (lambda d, a, b: d.Cauchy(a, b), [real(3), positive(3)], real(3)),
+    "HalfCauchy": (lambda d, a: d.HalfCauchy(a), [positive(3)], positive(3)),
+    "HalfNormal": (lambda d, a: d.HalfNormal(a), [positive(3)], positive(3)),
+    "Gumbel": (lambda d, a, b: d.Gumbel(a, b), [real(3), positive(3)], real(3)),
+    "Weibull": (lambda d, a, b: d.Weibull(a, b + 1), [positive(3), positive(3)], positive(3)),
+    "Pareto": (lambda d, a, b: d.Pareto(a, b + 2), [share(3) * 0.5, positive(3)], positive(3)),
+    "Kumaraswamy": (lambda d, a, b: d.Kumaraswamy(a + 1, b + 1), [positive(3), positive(3)], share(3)),
+    "InverseGamma": (lambda d, a, b: d.InverseGamma(a + 2, b), [positive(3), positive(3)], positive(3)),
+    "FisherSnedecor": (lambda d, a, b: d.FisherSnedecor(a + 2, b + 4), [positive(3), positive(3)], positive(3)),
+    "RelaxedBernoulli": (lambda d, a, b: d.RelaxedBernoulli(b, a), [share(3), share(1)], share(3)),
+    "RelaxedOneHotCategorical": (
+        lambda d, a, b: d.RelaxedOneHotCategorical(b, a),
+        [positive(2, 3), share(1)],
+        simplex(2, 3),
+    ),
+    "OneHotCategoricalStraightThrough": (
+        lambda d, a: d.OneHotCategoricalStraightThrough(a),
+        [positive(2, 3)],
+        np.eye(3, dtype=np.float32)[[2, 0]],
+    ),
+    "MixtureSameFamily": (
+        lambda d, a, b, c: d.MixtureSameFamily(d.Categorical(a), d.Normal(b, c)),
+        [positive(2, 3), real(2, 3), positive(3)],
+        real(2),
+    ),
+    "mixture of vectors": (
+        lambda d, a, b: d.MixtureSameFamily(d.Categorical(logits=a), d.Independent(d.Normal(b, 1.0), 1)),
+        [real(3), real(3, 2)],
+        real(5, 2),
+    ),
+    "sticks": (
+        lambda d, a, b: d.TransformedDistribution(d.Normal(a, b), d.transforms.StickBreakingTransform()),
+        [real(2, 3), positive(3)],
+        simplex(2, 4),
+    ),
+    "reshaped powers": (
+        lambda d, a: d.TransformedDistribution(
+            d.Exponential(a), [d.transforms.PowerTransform(2.0), d.transforms.ReshapeTransform((4,), (2, 2))]
+        ),
+        [positive(3, 4)],
+        positive(3, 2, 2),
+    ),
 }
 PARTS = ("mean", "variance", "stddev", "mode")
+WITHOUT: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ["squashed", "sigmoids", "RelaxedBernoulli", "RelaxedOneHotCategorical", "sticks", "reshaped powers"],
+        (*PARTS, "entropy"),
+    ),
+    **dict.fromkeys(["MixtureSameFamily", "mixture of vectors", "Multinomial"], ("mode", "entropy")),
+    **dict.fromkeys(["Poisson", "NegativeBinomial", "FisherSnedecor"], ("entropy",)),
+    **dict.fromkeys(["Uniform", "Kumaraswamy"], ("mode",)),
+}
+"""What PyTorch does not have; its mode of Kumaraswamy is never a number."""
 
 
 @pytest.mark.parametrize("name", D)
@@ -98,18 +157,16 @@ def test_densities_and_moments(name: str) -> None:
             assert (tuple(made.batch_shape), tuple(made.event_shape)) == known.pop()
         else:
             known.append((tuple(made.batch_shape), tuple(made.event_shape)))  # type: ignore[arg-type]
-        for part in PARTS:
-            if name != "squashed" and name != "sigmoids" and not (part == "mode" and name in ("Beta", "Dirichlet")):
-                with_mode = part != "mode" or name != "Uniform"
-                found += [getattr(made, part)] if with_mode else []
-        if name not in ("squashed", "sigmoids"):
-            found.append(made.entropy())
-        return found
+        found += [getattr(made, part) for part in PARTS if part not in WITHOUT.get(name, ())]
+        return found if "entropy" in WITHOUT.get(name, ()) else [*found, made.entropy()]
 
     agree(call, *parameters, rtol=2e-4, atol=2e-5)
 
 
-CDF = ("Normal", "LogNormal", "Uniform", "Exponential", "Laplace")
+CDF = (
+    "Normal", "LogNormal", "Uniform", "Exponential", "Laplace", "Cauchy", "HalfCauchy", "HalfNormal", "Gumbel",
+    "Weibull", "Pareto", "Kumaraswamy", "squashed",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CDF)
@@ -126,6 +183,7 @@ def test_distribution_functions(name: str) -> None:
 KL = [
     "Normal", "LogNormal", "Exponential", "Laplace", "Bernoulli", "Bernoulli by logits", "Categorical",
     "Categorical by logits", "OneHotCategorical", "Gamma", "Beta", "Dirichlet", "MultivariateNormal", "Independent",
+    "Poisson", "Geometric", "Binomial", "Cauchy", "Gumbel", "HalfNormal", "squashed",
 ]  # fmt: skip
 
 
@@ -151,6 +209,61 @@ def test_uniforms_diverge_where_one_leaves_the_other() -> None:
         same(got, want)
 
 
+PAIRS: dict[str, tuple[Any, list[np.ndarray]]] = {
+    "Laplace, Normal": (lambda d, a, b: (d.Laplace(a, b), d.Normal(0.3, b + 1)), [real(3), positive(3)]),
+    "Uniform, Normal": (lambda d, a, b: (d.Uniform(a - b, a + b), d.Normal(0.3, b)), [real(3), positive(3)]),
+    "Exponential, Gamma": (lambda d, a, b: (d.Exponential(a), d.Gamma(b, a + 1)), [positive(3), positive(3)]),
+    "Pareto": (lambda d, a, b: (d.Pareto(a + 1, b), d.Pareto(a, b + 1)), [positive(3), positive(3)]),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_divergences_of_two_families(name: str) -> None:
+    make, parameters = PAIRS[name]
+    agree(lambda lib, *given: lib.distributions.kl_divergence(*make(lib.distributions, *given)), *parameters, rtol=2e-4)
+
+
+TRANSFORMS: dict[str, tuple[Any, np.ndarray]] = {
+    "exp": (lambda t: t.ExpTransform(), real(3)),
+    "power": (lambda t: t.PowerTransform(1.7), positive(3)),
+    "affine": (lambda t: t.AffineTransform(0.5, -2.0, event_dim=1), real(2, 3)),
+    "sigmoid": (lambda t: t.SigmoidTransform(), real(3)),
+    "tanh": (lambda t: t.TanhTransform(cache_size=1), real(3)),
+    "softplus": (lambda t: t.SoftplusTransform(), real(3)),
+    "sticks": (lambda t: t.StickBreakingTransform(), real(2, 3)),
+    "inverse": (lambda t: t.ExpTransform().inv, positive(3)),
+    "vectors": (lambda t: t.IndependentTransform(t.ExpTransform(), 1), real(2, 3)),
+    "composed": (
+        lambda t: t.ComposeTransform([t.AffineTransform(1.0, 2.0), t.StickBreakingTransform(), t.ExpTransform()]),
+        real(2, 3),
+    ),
+    "to a simplex": (lambda t: t.biject_to(t.constraints.simplex), real(2, 3)),
+    "to an interval": (lambda t: t.transform_to(t.constraints.interval(-1.0, 3.0)), real(2)),
+    "to numbers below": (lambda t: t.transform_to(t.constraints.less_than(2.0)), real(2)),
+    "to positive vectors": (
+        lambda t: t.transform_to(t.constraints.independent(t.constraints.greater_than(1.0), 1)),
+        real(2, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms(name: str) -> None:
+    make, value = TRANSFORMS[name]
+
+    def call(lib: Any, x: Any) -> Any:
+        transform = make(lib.distributions)
+        y = transform(x)
+        known = (transform.bijective, transform.domain.event_dim, transform.codomain.event_dim)
+        assert transform.forward_shape(x.shape) == y.shape and transform.inverse_shape(y.shape) == x.shape
+        facts.append(known)
+        return y, transform.inv(y), transform.log_abs_det_jacobian(x, y), transform.inv.inv(x)
+
+    facts: list[Any] = []
+    agree(call, value, rtol=1e-4, atol=1e-5)
+    assert len({*facts}) == 1
+
+
 @pytest.mark.parametrize("name", D)
 def test_shapes_of_samples_and_wider_batches(name: str) -> None:
     make, parameters, _ = D[name]
@@ -161,6 +274,7 @@ def test_shapes_of_samples_and_wider_batches(name: str) -> None:
         assert not drawn.requires_grad
         shapes.append((tuple(drawn.shape), str(drawn.dtype).rpartition(".")[2], made.has_rsample))
         made.log_prob(drawn)
+        made.expand((2, *made.batch_shape)).log_prob(drawn)
     assert shapes[0] == shapes[1]
 
 

@@ -21,6 +21,21 @@ DRAWN: dict[str, Any] = {
     "Beta": lambda: d.Beta(t([0.5, 2.0]), t([0.5, 5.0])),
     "Dirichlet": lambda: d.Dirichlet(t([0.5, 2.0, 4.0])),
     "StudentT": lambda: d.StudentT(t([8.0]), 1.0, 2.0),
+    "Poisson": lambda: d.Poisson(t([0.0, 0.5, 9.0, 11.0, 300.0])),
+    "Geometric": lambda: d.Geometric(t([0.3, 0.8])),
+    "Binomial": lambda: d.Binomial(t([3.0, 12.0]), t([0.2, 0.7])),
+    "NegativeBinomial": lambda: d.NegativeBinomial(4.0, t([0.3, 0.6])),
+    "Multinomial": lambda: d.Multinomial(5, t([0.2, 0.5, 0.3])),
+    "HalfNormal": lambda: d.HalfNormal(t([0.5, 2.0])),
+    "Gumbel": lambda: d.Gumbel(t([0.5]), t([2.0])),
+    "Weibull": lambda: d.Weibull(t([0.5, 2.0]), t([1.0, 3.0])),
+    "Pareto": lambda: d.Pareto(t([1.0]), t([8.0])),
+    "Kumaraswamy": lambda: d.Kumaraswamy(t([0.5, 2.0]), t([3.0, 0.7])),
+    "InverseGamma": lambda: d.InverseGamma(t([9.0]), t([2.0])),
+    "FisherSnedecor": lambda: d.FisherSnedecor(t([6.0]), t([20.0])),
+    "MixtureSameFamily": lambda: d.MixtureSameFamily(
+        d.Categorical(t([0.3, 0.7])), d.Independent(d.Normal(t([[-2.0, 0.0], [3.0, 1.0]]), 0.5), 1)
+    ),
     "MultivariateNormal": lambda: d.MultivariateNormal(t([1.0, 2.0]), t([[2.0, 0.6], [0.6, 1.0]])),
 }
 
@@ -43,6 +58,18 @@ def test_gradients_of_gamma_numbers() -> None:
         x = d.Gamma(concentration, 2.0).rsample((40000,))
         first, second = (genesis.autograd.grad((x**k).mean(), concentration, retain_graph=True)[0] for k in (1, 2))
         np.testing.assert_allclose([first.item(), second.item()], [0.5, (2 * a + 1) / 4], rtol=0.08)
+
+
+def test_numbers_without_a_mean_have_their_median() -> None:
+    genesis.manual_seed(0)
+    for made, median in ((d.Cauchy(t(1.0), 2.0), 1.0), (d.HalfCauchy(t(2.0)), 2.0)):
+        np.testing.assert_allclose(np.median(made.sample((20000,)).numpy()), median, atol=0.1)
+
+
+def test_the_density_of_kumaraswamy_is_highest_at_its_mode() -> None:
+    made = d.Kumaraswamy(t([1.5, 3.0]), t([2.0, 1.5]))
+    best = made.log_prob(made.mode)
+    assert bool((best > made.log_prob(made.mode - 0.02)).all() and (best > made.log_prob(made.mode + 0.02)).all())
 
 
 def test_outcomes_come_as_often_as_they_should() -> None:
@@ -74,7 +101,22 @@ def loss_of_a_mixture(logits: Any, mean: Any) -> Any:
     return -d.MultivariateNormal(mean, covariance).log_prob(logits[:, :2]).sum()
 
 
-@pytest.mark.parametrize("loss", [loss_of_a_policy, loss_of_a_vae, loss_of_shares, loss_of_a_mixture])
+def loss_of_counts(logits: Any, mean: Any) -> Any:
+    counts = d.Poisson(mean.exp()).sample() + d.Binomial(5, logits=mean).sample()
+    relaxed = d.RelaxedOneHotCategorical(0.7, logits=logits).rsample()
+    mixture = d.MixtureSameFamily(d.Categorical(logits=logits), d.Gumbel(mean[:, :1].expand(4, 3), 1.0))
+    return d.Poisson(mean.exp()).log_prob(counts).sum() + (relaxed**2).sum() + mixture.log_prob(counts[:, 0]).sum()
+
+
+def loss_of_a_squashed_policy(logits: Any, mean: Any) -> Any:
+    squashed = d.TransformedDistribution(d.Normal(mean * 9, 1.0), d.transforms.TanhTransform(cache_size=1))
+    return squashed.log_prob(squashed.rsample()).sum() + logits.sum()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [loss_of_a_policy, loss_of_a_vae, loss_of_shares, loss_of_a_mixture, loss_of_counts, loss_of_a_squashed_policy],
+)
 def test_compiled_as_eager(loss: Any) -> None:
     rng = np.random.default_rng(1)
     arrays = [rng.standard_normal(shape).astype(np.float32) * 0.5 for shape in ((4, 3), (4, 2))]

@@ -74,3 +74,18 @@ def test_errors() -> None:
         init.calculate_gain("swish")
     with pytest.raises(ValueError, match="not a valid number"):
         init.calculate_gain("leaky_relu", True)
+
+
+def test_skip_init_draws_nothing_and_fills_nothing() -> None:
+    genesis.manual_seed(0)
+    want = genesis.rand(3)
+    genesis.manual_seed(0)
+    layers = [
+        nn.utils.skip_init(nn.Linear, 3, 2, bias=False),
+        nn.utils.skip_init(nn.MultiheadAttention, 4, 2),
+        nn.utils.skip_init(nn.LSTM, 3, 4),
+    ]
+    assert genesis.rand(3).tolist() == want.tolist()
+    layers[0].load_state_dict({"weight": genesis.ones(2, 3)})
+    assert layers[0](genesis.ones(3)).tolist() == [3.0, 3.0]
+    assert nn.init.ones_(genesis.zeros(2)).tolist() == [1.0, 1.0]
