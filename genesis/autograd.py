@@ -21,6 +21,9 @@ from genesis.gradients import accumulate
 from genesis.history import gradients, need_history, seed_for
 from genesis.misuse import explained
 from genesis.names import module_getattr
+from genesis.saved_hooks import disable_saved_tensors_hooks as disable_saved_tensors_hooks
+from genesis.saved_hooks import save_on_cpu as save_on_cpu
+from genesis.saved_hooks import saved_tensors_hooks as saved_tensors_hooks
 from genesis.scope import ANSWERED, eager_only
 from genesis.tensor import Tensor, from_array, wrap
 from genesis.values import held
@@ -330,19 +333,6 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
             return fn(ctx, *args)
 
     return backward
-
-
-class save_on_cpu(ContextDecorator):
-    """A context that changes nothing: what a backward pass needs is on the CPU."""
-
-    def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
-        pass
-
-    def __enter__(self) -> save_on_cpu:
-        return self
-
-    def __exit__(self, *exc: Any) -> None:
-        pass
 
 
 if not TYPE_CHECKING:

@@ -19,7 +19,7 @@ _ELSEWHERE: dict[str, str] = {
     "untyped_storage": "there are no storages; .numpy() shares memory",
     "clip_grad_norm": "use clip_grad_norm_",
 }
-_ABSENT = frozenset("saved_tensors_hooks apply_".split())
+_ABSENT = frozenset("apply_".split())
 INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(_ABSENT, "Genesis does not have it yet"),
     **_ELSEWHERE,

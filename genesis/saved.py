@@ -44,7 +44,7 @@ def check_saved(nodes: Sequence[Node], wrt: Sequence[Value]) -> None:
             check_ages(node.op.name, node.ages)
         suspects = [v for v in (*node.inputs, *node.outputs) if _changed(v, node)]
         if suspects:
-            saved = _saved(node, needed)
+            saved = saved_by(node, needed)
             for value in suspects:
                 if value in saved and not _made_the_next(node, value):
                     _refuse(node.op.name, held(value).place(), value.type, str(node.loc) if node.loc.file else "")
@@ -91,7 +91,7 @@ def _made_the_next(node: Node, value: Value) -> bool:
     return False
 
 
-def _saved(node: Node, needed: set[Value]) -> set[Value]:
+def saved_by(node: Node, needed: set[Value]) -> set[Value]:
     """The inputs and outputs of ``node`` that its gradient rule reads."""
     if OPS.get(node.op.name) is not node.op or node.op.is_structure:
         return set(node.inputs + node.outputs) if node.body is not None else set()
