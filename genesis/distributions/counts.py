@@ -10,12 +10,11 @@ import genesis.functions as fn
 import genesis.nn.functional as F
 from compiler.errors import ChoiceError, UndefinedError
 from genesis.distributions.constraints import Constraint
-from genesis.distributions.discrete import Categorical, Odds, Probabilities
+from genesis.distributions.discrete import Odds, OverOutcomes, Probabilities
 from genesis.distributions.distribution import Distribution, broadcast, open_uniform
 from genesis.distributions.gammas import Gamma
 from genesis.functions.conversion import to
 from genesis.functions.draws import successes
-from genesis.size import Size
 from genesis.tensor import Tensor
 
 
@@ -197,10 +196,8 @@ class NegativeBinomial(Odds):
         return shares + fn.where(n + value == 0, 0.0, ways)
 
 
-class Multinomial(Distribution):
+class Multinomial(OverOutcomes):
     """How often each of ``K`` outcomes comes in ``total_count`` draws, ``[*, K]``."""
-
-    arg_constraints: ClassVar = {"probs": constraints.simplex, "logits": constraints.real_vector}
 
     def __init__(
         self,
@@ -214,20 +211,7 @@ class Multinomial(Distribution):
         if total_count < 0:
             raise ChoiceError(f"Multinomial: total_count must be 0 or more, not {total_count}")
         self.total_count = total_count
-        self._categorical = Categorical(probs, logits, validate_args)
-        super().__init__(self._categorical.batch_shape, self._categorical.param_shape[-1:], validate_args)
-
-    @property
-    def probs(self) -> Tensor:
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Tensor:
-        return self._categorical.logits
-
-    @property
-    def param_shape(self) -> Size:
-        return self._categorical.param_shape
+        super().__init__(probs, logits, validate_args)
 
     @property
     def support(self) -> Constraint:

@@ -177,12 +177,10 @@ class Categorical(Distribution):
         return values.expand(self._num_events, *self._batch_shape) if expand else values
 
 
-class OneHotCategorical(Distribution):
-    """As :class:`Categorical`, with vectors ``[K]`` of zeros and a one as values."""
+class OverOutcomes(Distribution):
+    """A distribution of vectors ``[K]`` that has the parameters of a :class:`Categorical`."""
 
-    has_enumerate_support = True
     arg_constraints: ClassVar = {"probs": constraints.simplex, "logits": constraints.real_vector}
-    support = constraints.one_hot
 
     def __init__(
         self, probs: Tensor | None = None, logits: Tensor | None = None, validate_args: bool | None = None
@@ -192,11 +190,24 @@ class OneHotCategorical(Distribution):
 
     @property
     def probs(self) -> Tensor:
+        """The probabilities of the outcomes, ``[*, K]``."""
         return self._categorical.probs
 
     @property
     def logits(self) -> Tensor:
+        """The logarithms of ``probs``."""
         return self._categorical.logits
+
+    @property
+    def param_shape(self) -> Size:
+        return self._categorical.param_shape
+
+
+class OneHotCategorical(OverOutcomes):
+    """As :class:`Categorical`, with vectors ``[K]`` of zeros and a one as values."""
+
+    has_enumerate_support = True
+    support = constraints.one_hot
 
     @property
     def mean(self) -> Tensor:

@@ -13,13 +13,24 @@ from typing import Any, ClassVar
 import genesis.distributions.constraints as constraints
 import genesis.functions as fn
 from genesis.distributions.composed import TransformedDistribution
-from genesis.distributions.discrete import Categorical, Odds, Probabilities
+from genesis.distributions.discrete import Odds, OverOutcomes, Probabilities
 from genesis.distributions.distribution import Distribution, broadcast, open_uniform
 from genesis.distributions.transforms import ExpTransform, SigmoidTransform
 from genesis.tensor import Tensor
 
 
-class LogitRelaxedBernoulli(Odds):
+class _Tempered(Distribution):
+    """A distribution with a ``temperature`` that stays as it is in a larger batch."""
+
+    temperature: Any
+
+    def expand(self, batch_shape: Sequence[int]) -> Distribution:
+        made = super().expand(batch_shape)
+        made.__dict__["temperature"] = self.temperature
+        return made
+
+
+class LogitRelaxedBernoulli(_Tempered, Odds):
     """The logit of a :class:`RelaxedBernoulli` number."""
 
     has_rsample = True
@@ -36,11 +47,6 @@ class LogitRelaxedBernoulli(Odds):
         self._given(probs, logits)
         super().__init__(self._param.shape, (), validate_args)
 
-    def expand(self, batch_shape: Sequence[int]) -> Distribution:
-        made = super().expand(batch_shape)
-        made.__dict__["temperature"] = self.temperature
-        return made
-
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         u = open_uniform(self._extended(sample_shape), self._param.dtype)
         return (u.log() - (-u).log1p() + self.logits) / self.temperature
@@ -52,44 +58,10 @@ class LogitRelaxedBernoulli(Odds):
         return temperature.log() + apart - 2 * fn.logaddexp(apart, fn.zeros_like(apart))
 
 
-class RelaxedBernoulli(TransformedDistribution):
-    """Numbers from 0 to 1 that are near one of both ends at a low ``temperature``."""
-
-    arg_constraints: ClassVar = {"probs": constraints.unit_interval, "logits": constraints.real}
-    base_dist: LogitRelaxedBernoulli
-
-    def __init__(
-        self,
-        temperature: Any,
-        probs: Probabilities = None,
-        logits: Probabilities = None,
-        validate_args: bool | None = None,
-    ) -> None:
-        super().__init__(
-            LogitRelaxedBernoulli(temperature, probs, logits, validate_args), SigmoidTransform(), validate_args
-        )
-
-    @property
-    def temperature(self) -> Any:
-        """A number or a tensor, above 0."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        """``log(probs / (1 - probs))``."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The probability of numbers near 1."""
-        return self.base_dist.probs
-
-
-class ExpRelaxedCategorical(Distribution):
+class ExpRelaxedCategorical(_Tempered, OverOutcomes):
     """The logarithm of a :class:`RelaxedOneHotCategorical` vector."""
 
     has_rsample = True
-    arg_constraints: ClassVar = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.real_vector
 
     def __init__(
@@ -100,23 +72,7 @@ class ExpRelaxedCategorical(Distribution):
         validate_args: bool | None = None,
     ) -> None:
         self.temperature = temperature
-        self._categorical = Categorical(probs, logits, validate_args)
-        super().__init__(self._categorical.batch_shape, self._categorical.param_shape[-1:], validate_args)
-
-    @property
-    def logits(self) -> Tensor:
-        """The logarithms of ``probs``."""
-        return self._categorical.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities of the outcomes, ``[*, K]``."""
-        return self._categorical.probs
-
-    def expand(self, batch_shape: Sequence[int]) -> Distribution:
-        made = super().expand(batch_shape)
-        made.__dict__["temperature"] = self.temperature
-        return made
+        super().__init__(probs, logits, validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         u = open_uniform(self._extended(sample_shape), self.logits.dtype)
@@ -130,23 +86,10 @@ class ExpRelaxedCategorical(Distribution):
         return scores + lgamma(size) + temperature.log() * (size - 1)
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
-    """Shares ``[*, K]`` that are near one of the ``K`` ends at a low ``temperature``."""
+class _Relaxed(TransformedDistribution):
+    """The image of a distribution with a temperature."""
 
-    arg_constraints: ClassVar = {"probs": constraints.simplex, "logits": constraints.real_vector}
-    support = constraints.simplex
-    base_dist: ExpRelaxedCategorical
-
-    def __init__(
-        self,
-        temperature: Any,
-        probs: Tensor | None = None,
-        logits: Tensor | None = None,
-        validate_args: bool | None = None,
-    ) -> None:
-        super().__init__(
-            ExpRelaxedCategorical(temperature, probs, logits, validate_args), ExpTransform(), validate_args
-        )
+    base_dist: LogitRelaxedBernoulli | ExpRelaxedCategorical
 
     @property
     def temperature(self) -> Any:
@@ -155,10 +98,43 @@ class RelaxedOneHotCategorical(TransformedDistribution):
 
     @property
     def logits(self) -> Tensor:
-        """The logarithms of ``probs``."""
+        """The logits that were given, or belong to ``probs``."""
         return self.base_dist.logits
 
     @property
     def probs(self) -> Tensor:
-        """The probabilities of the outcomes, ``[*, K]``."""
+        """The probabilities of numbers near 1."""
         return self.base_dist.probs
+
+
+class RelaxedBernoulli(_Relaxed):
+    """Numbers from 0 to 1 that are near one of both ends at a low ``temperature``."""
+
+    arg_constraints: ClassVar = {"probs": constraints.unit_interval, "logits": constraints.real}
+
+    def __init__(
+        self,
+        temperature: Any,
+        probs: Probabilities = None,
+        logits: Probabilities = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        base = LogitRelaxedBernoulli(temperature, probs, logits, validate_args)
+        super().__init__(base, SigmoidTransform(), validate_args)
+
+
+class RelaxedOneHotCategorical(_Relaxed):
+    """Shares ``[*, K]`` that are near one of the ``K`` ends at a low ``temperature``."""
+
+    arg_constraints: ClassVar = {"probs": constraints.simplex, "logits": constraints.real_vector}
+    support = constraints.simplex
+
+    def __init__(
+        self,
+        temperature: Any,
+        probs: Tensor | None = None,
+        logits: Tensor | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        base = ExpRelaxedCategorical(temperature, probs, logits, validate_args)
+        super().__init__(base, ExpTransform(), validate_args)
