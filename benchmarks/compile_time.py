@@ -24,6 +24,7 @@ from compiler.codegen.c import unit
 from compiler.codegen.c.isa import isa_for
 from compiler.collector import without_collector
 from compiler.ir.verify import Typed, verify
+from compiler.naming import Names
 from compiler.pipeline import lowering
 from genesis.arguments import Sharing
 from genesis.guards.reachable import Reachable
@@ -83,15 +84,18 @@ def measure(layers: int, width: int) -> dict[str, float]:
         graph = clock.time("tracing", program.trace).stages.latest
         passes = lowering(unit.FEATURES)
         typed: Typed = {}
+        names = Names()
+        names.settle(graph)
         for name, run in passes:
             before, graph = graph, clock.time(name, partial(run, graph))
             if graph is not before:
                 clock.time("verify", partial(verify, graph, typed))
+                clock.time("names", partial(names.settle, graph))
         plan = clock.time("C emission", partial(unit.emit, graph, isa_for(compiler.features)))
         with tempfile.TemporaryDirectory() as folder:
             clock.time("gcc", partial(compiler.build, plan.source, Path(folder) / "step.so", march()))
     total = sum(clock.seconds.values())
-    clock.seconds["passes"] = sum(clock.seconds[name] for name, _ in passes) + clock.seconds["verify"]
+    clock.seconds["passes"] = sum(clock.seconds[name] for name in [*dict(passes), "verify", "names"])
     clock.seconds["everything"] = total
     return clock.seconds
 

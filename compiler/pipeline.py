@@ -15,6 +15,7 @@ from compiler.imports import import_whole
 from compiler.ir.graph import Graph
 from compiler.ir.replay import in_loops
 from compiler.ir.verify import Typed, verify
+from compiler.naming import Names
 from compiler.passes.autocast import autocast
 from compiler.passes.autodiff import autodiff
 from compiler.passes.cse import cse
@@ -100,6 +101,8 @@ class Stages:
     def __init__(self, traced: Graph) -> None:
         self.graphs: dict[str, Graph] = {"traced": traced}
         self.seconds: dict[str, float] = {}
+        self._names = Names()
+        self._names.settle(traced)
 
     @property
     def latest(self) -> Graph:
@@ -117,6 +120,8 @@ class Stages:
                     verify(graph, typed)
             except VerifyError as error:
                 raise VerifyError(f"after pass {name!r}: {error}\n{print_graph(graph)}") from None
+            if graph is not before:
+                self._names.settle(graph)
             self.graphs[name] = graph
         return self.latest
 

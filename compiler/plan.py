@@ -67,8 +67,8 @@ class Launch:
 
     ``flops``: floating-point operations; ``nbytes``: bytes of memory read and written, each once. ``loc``: where in the
     user's program it comes from, ``others`` too; ``compute``: the type of the operands of its products, "" where there
-    are none. On a GPU: ``grid`` programs with these places as ``arguments``. In C: ``nodes`` are the numbers, by
-    :func:`compiler.ir.graph.numbered`, of the nodes that it runs.
+    are none. ``values``: the names of its results in the IR. On a GPU: ``grid`` programs with these places as
+    ``arguments``. In C: ``nodes`` are the numbers, by :func:`compiler.ir.graph.numbered`, of the nodes that it runs.
     """
 
     kernel: str
@@ -83,6 +83,7 @@ class Launch:
     grid: tuple[int, int, int] = (1, 1, 1)
     arguments: tuple[Anywhere, ...] = ()
     nodes: tuple[int, ...] = ()
+    values: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:

@@ -5,6 +5,7 @@ Bytes are those of a machine with an endless cache: what a kernel reads of its o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
@@ -13,6 +14,9 @@ from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.location import UNKNOWN
 from compiler.ir.types import TensorType
 from compiler.plan import Launch
+
+_HELPERS = {"combine": "that join partial results", "pack": "that pack operands", "copy": "that copy"}
+"""What runs beside kernels, by the kind of the launch."""
 
 
 def launch(name: str, nodes: Sequence[Node], partials: Mapping[int, TensorType] = MappingProxyType({})) -> Launch:
@@ -44,23 +48,34 @@ def inside(nodes: Iterable[Node], times: int = 1) -> Iterator[tuple[Node, int]]:
         yield from [(inner, times)] if inner.body is None else inside([inner], times * inner.attrs["length"])
 
 
-def combine(name: str, op: str, partial: TensorType, results: Sequence[TensorType], node: Node) -> Launch:
-    """The run that joins the partial results of ``node``."""
-    nbytes = partial.nbytes + sum(t.nbytes for t in results)
-    return Launch(name, "combine", (op,), node.loc, partial.size, nbytes, node.phase)
+def combine(name: str, op: str, partial: TensorType, results: Sequence[Value], node: Node) -> Launch:
+    """The run that joins partial results to ``results``, those of ``node`` and of others of its kind."""
+    nbytes, names = partial.nbytes + sum(v.type.nbytes for v in results), tuple([v.name for v in results])
+    return Launch(name, "combine", (op,), node.loc, partial.size, nbytes, node.phase, values=names)
 
 
 def copy(value: Value) -> Launch:
     """The run that copies a value to a second place."""
     node, nbytes = value.producer, 2 * value.type.nbytes
     if node is None:
-        return Launch("memcpy", "copy", (), UNKNOWN, 0, nbytes)
-    return Launch("memcpy", "copy", (), node.loc, 0, nbytes, node.phase)
+        return Launch("memcpy", "copy", (), UNKNOWN, 0, nbytes, values=(value.name,))
+    return Launch("memcpy", "copy", (), node.loc, 0, nbytes, node.phase, values=(value.name,))
 
 
 def pack(name: str, product: Node, operand: Value, packed_bytes: int) -> Launch:
     """The run that packs an operand of a product."""
     return Launch(name, "pack", (), product.loc, 0, operand.type.nbytes + packed_bytes, product.phase)
+
+
+def runs_of(launches: Iterable[Launch]) -> str:
+    """How many kernels run, and how often; what joins their partial results, packs operands or copies stands apart."""
+    kinds, kernels = Counter[str](), set[str]()
+    for run in launches:
+        kind = run.kind if run.kind in _HELPERS else ""
+        kinds[kind] += 1
+        kernels.update({run.kernel} if not kind else ())
+    rest = [f"{kinds[kind]} {what}" for kind, what in _HELPERS.items() if kinds[kind]]
+    return ", ".join([f"{kinds['']} runs of {len(kernels)} kernels", *rest])
 
 
 def read(body: Graph) -> dict[Value, int]:

@@ -3,39 +3,58 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
+from compiler.codegen.comments import values
 from compiler.ir.graph import Graph
 from compiler.peak import peak
 from compiler.plan import Launch
-from compiler.text.diff import diff_texts, stage_texts
+from compiler.text.diff import diff_texts
+from compiler.text.printer import print_graph
+from compiler.work import runs_of
 from genesis.execution import Program
 from genesis.tables import Table
 
 SUMMARY = "SUMMARY.txt"
 
-_dumped: Counter[str] = Counter()
-"""How many programs of each name were written because of ``GENESIS_DUMP``."""
+INDEX = "INDEX.txt"
+
+_dumped: Counter[Path] = Counter()
+"""How many programs were written below each folder because of ``GENESIS_DUMP``."""
+_index: dict[Path, list[tuple[str, ...]]] = {}
+"""The rows of the index of each folder that they were written to."""
 
 _READING = """How to read this folder
-  NN_stage.gir is the step as text after a pass, NN_stage.diff what the pass changed. A value keeps its name from
-  stage to stage while its op stays. To follow a tensor, look for your line (# file.py:12 module) in 00_traced.gir,
-  then for the value's name in the diffs. The gradient of an op stands at the line of the op, as [grad linear], say,
-  not at the line of backward(). After fuse an op stands in the body of a kernel with the same line; the table above
-  says which function of the generated code that is, and its calls in the code name the line again."""
+  NN_stage.gir is the step as text after a pass, NN_stage.diff what the pass changed. To follow a tensor, look for your
+  line (# file.py:12 module) in 00_traced.gir and take the value's name: it is the same in every stage, in the table
+  above, and in the comments of the generated code. %5 is a result of your step as it was recorded, %grad_5 and
+  %grad_model_weight are gradients; the others are made by passes and called after what they serve: %linear_dot, or
+  %5_f16 for %5 in f16. %5_1 is %5 computed a second time, or what an op like clipping puts in its place. The gradient
+  of an op stands at the line of the op, as [grad linear], say, not at the line of backward(). A value that the table
+  lacks is never in memory: it stands in the body of a kernel, under fused in the last stage. Where the table has its
+  cast alone, %grad_model_weight_f16, whoever reads the value casts it back."""
 
 
 def write_where_asked(program: Program, name: str) -> None:
     """Write the ledger of a new program of the function ``name`` into a folder below ``$GENESIS_DUMP``, if that is set.
 
-    Functions of one name share a folder; their programs are numbered in the order in which they are compiled.
+    Functions of one name share a folder; their programs are numbered in the order in which they are compiled. An index
+    lists them all.
     """
     root = os.environ.get("GENESIS_DUMP")
     if root:
         name = name.replace("<locals>.", "").replace("<", "").replace(">", "")
-        _dumped[name] += 1
-        write(program, Path(root) / name / f"{_dumped[name]:02d}")
+        programs = Path(root) / name
+        _dumped[programs] += 1
+        folder = programs / f"{_dumped[programs]:02d}"
+        write(program, folder)
+        rows = _index.setdefault(Path(root), [])
+        rows.append((str(folder.relative_to(root)), f"{program.seconds:.2f}", _target(program), program.cause))
+        text = f"Programs in the order in which they were compiled\n{Table(('folder', 's', 'for', 'because'), rows)}\n"
+        (Path(root) / INDEX).write_text(text, encoding="utf-8")
 
 
 def write(program: Program, folder: Path) -> list[Path]:
@@ -56,7 +75,7 @@ def files(program: Program) -> dict[str, str]:
     """File name -> text: the summary, every stage, what each pass changed, and the generated code."""
     stages = program.stages()
     names = [f"{i:02d}_{stage}" for i, stage in enumerate(stages.graphs)]
-    texts = stage_texts(stages.graphs.values())
+    texts = [print_graph(graph) for graph in stages.graphs.values()]
     result = {SUMMARY: ""}
     diffs = [""]
     for i, (name, text) in enumerate(zip(names, texts, strict=True)):
@@ -70,14 +89,17 @@ def files(program: Program) -> dict[str, str]:
     return result | sources
 
 
+def _target(program: Program) -> str:
+    return program.plan.target if program.plan is not None else "the NumPy interpreter"
+
+
 def _title(program: Program) -> str:
     graph = program.traced.stages.graphs["traced"]
-    target = program.plan.target if program.plan is not None else "the NumPy interpreter"
     inputs = [f"  input {p.value.type}  {p.label}" for p in graph.params if p.kind == "input"]
     states = graph.inputs("state")
     return "\n".join(
         [
-            f"{graph.name}, compiled for {target} in {program.seconds:.2f} s",
+            f"{graph.name}, compiled for {_target(program)} in {program.seconds:.2f} s",
             f"  because {program.cause}",
             *inputs,
             f"  {len(states)} states of {sum(v.type.nbytes for v in states):,} bytes that live from call to call",
@@ -106,26 +128,36 @@ def _code(program: Program, sources: dict[str, str]) -> str:
     if plan is None:
         return "\n".join(["Generated code, which the interpreter does not need", *lines])
     launches = plan.launches
-    kernels = len({x.kernel for x in launches})
-    header = ("kernel", "phase", "flops", "bytes", "ops", "from")
+    file = next(name for name, text in sources.items() if text == plan.source)
+    lines_of = _definitions(plan.source)
+    header = ("kernel", "line", "values", "phase", "flops", "bytes", "ops", "from")
     return "\n".join(
         [
             "Generated code",
             *lines,
-            f"  {len(launches)} kernel runs of {kernels} kernels; temporaries take {plan.arena_bytes:,} bytes at most, "
+            f"  {runs_of(launches)}",
+            f"  temporaries take {plan.arena_bytes:,} bytes at most, "
             f"of which the forward pass keeps {plan.kept_bytes:,} for the backward pass",
             "",
-            "Kernel runs in order",
-            _indented(Table(header, [_row(x) for x in launches])),
+            f"Kernel runs in order; the line is that in {file} where the kernel starts",
+            _indented(Table(header, [_row(x, lines_of) for x in launches])),
         ]
     )
 
 
-def _row(launch: Launch) -> tuple[str, ...]:
+def _definitions(source: str) -> dict[str, int]:
+    """The line of each function of a C file or a Triton module."""
+    heads = ((re.match(r"(?:def|.*\bvoid) (\w+)\(", line), i) for i, line in enumerate(source.splitlines(), 1))
+    return {head[1]: i for head, i in reversed([(head, i) for head, i in heads if head])}
+
+
+def _row(launch: Launch, lines: Mapping[str, int]) -> tuple[str, ...]:
     ops = Counter(launch.ops)
     shown = [f"{n} {op}" if n > 1 else op for op, n in ops.most_common(4)] + ["..."] * (len(ops) > 4)
     place = launch.place + (f" and {len(launch.places) - 1} more" if len(launch.places) > 1 else "")
-    return launch.kernel, launch.phase, f"{launch.flops:,}", f"{launch.nbytes:,}", ", ".join(shown), place
+    line = str(lines.get(launch.kernel, ""))
+    named = values(launch.values)
+    return launch.kernel, line, named, launch.phase, f"{launch.flops:,}", f"{launch.nbytes:,}", ", ".join(shown), place
 
 
 def _indented(table: Table) -> str:

@@ -76,6 +76,7 @@ class Generator:
         start = recording.state[self.offset_cell]
         index = recording.drawn.get(self, 0)
         recording.drawn[self] = index + draws
+        recording.drew_at[self] = recording.builder.location()
         return seed, start, index
 
     def permutation(self, n: int) -> np.ndarray:
@@ -117,11 +118,17 @@ def advance_by(generator: Generator, draws: int) -> Value:
 
 
 def advance_recorded(recording: Any, times: int = 1) -> None:
-    """At the end of a recording: every generator's offset moves on by what the step drew, ``times`` over."""
+    """At the end of a recording: every generator's offset moves on by what the step drew, ``times`` over.
+
+    That stands at the line of the last draw.
+    """
+    before = recording.builder.place
     with grad_mode(False):
         for generator, draws in recording.drawn.items():
+            recording.builder.place = recording.drew_at[generator]
             start = recording.state[generator.offset_cell]
             generator.offset_cell.write(o.add(start, times * draws))
+    recording.builder.place = before
 
 
 def seed() -> int:

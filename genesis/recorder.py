@@ -24,7 +24,8 @@ class Recorder(GraphBuilder):
     """Records nodes, the user's line and module scope of each, and which values carry a gradient.
 
     A value computed under ``no_grad`` from one that needs a gradient is ``cut``; where recorded ops read it later, a
-    ``detach`` keeps the autodiff pass from differentiating through it.
+    ``detach`` keeps the autodiff pass from differentiating through it. ``place`` stands in for the line of the caller
+    once the function has returned.
     """
 
     makes = Recorded
@@ -34,10 +35,11 @@ class Recorder(GraphBuilder):
         super().__init__()
         self.grad_enabled = grad_enabled
         self.scopes: list[str] = []
+        self.place: Loc | None = None
         self._detached: dict[Value, TensorValue] = {}
 
     def location(self) -> Loc:
-        return user_location(self.scopes[-1] if self.scopes else "")
+        return self.place or user_location(self.scopes[-1] if self.scopes else "")
 
     def emit(self, call: Call) -> tuple[TensorValue, ...]:
         op = call.op

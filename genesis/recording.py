@@ -50,6 +50,7 @@ class Trace(ABC):
         current: the value each of those cells has now.
         host: numbers that are read from the host, and what is changed there.
         drawn: how many draws were taken from each generator.
+        drew_at: where the last of them was taken.
         module_names: the scope that each reachable module's ops are recorded under.
         hooks: what sees the gradient of a value, or of a cell of the outside.
         customs: for results of custom functions, the node (outside the graph) that their gradient goes back through.
@@ -68,6 +69,7 @@ class Trace(ABC):
         self.current: dict[Cell, TensorValue] = {}
         self.host = HostRecord(self.graph)
         self.drawn: dict[Any, int] = {}
+        self.drew_at: dict[Any, Loc] = {}
         self.module_names: dict[Any, str] = {}
         self.hooks: dict[Any, dict[float, Hook]] = {}
         self.customs: dict[Value, Node] = {}

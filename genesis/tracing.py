@@ -116,6 +116,8 @@ class Tracer:
                 with region, taken_down() as output:
                     result = self.function(*args, **kwargs)
                 recording.builder.autocast = None
+                nodes = recording.builder.nodes
+                recording.builder.place = nodes[-1].loc if nodes else None  # what ends the step stands at its last op
                 with grad_mode(False):
                     recording.host.finish()
             finally:

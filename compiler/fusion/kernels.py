@@ -9,6 +9,7 @@ from compiler.domain import inner_columns
 from compiler.fusion.placed import Placed
 from compiler.groups import Group
 from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.location import Loc
 from compiler.ir.op import OPS
 
 
@@ -24,7 +25,7 @@ def kernel(placed: Placed, group: Group, outputs: list[Value], new: dict[Value, 
         node = value.producer
         outside = placed.group.get(value)
         if node is None or (outside is not group and value in new):
-            inside[value] = body.add_param(value.type, "input", "", f"a{len(operands)}")
+            inside[value] = body.add_param(value.type, "input", "", new[value].name or f"a{len(operands)}")
             operands.append(new[value])
         elif node.op.reads == "memory":
             inside[value] = have(node.inputs[0])
@@ -44,9 +45,10 @@ def kernel(placed: Placed, group: Group, outputs: list[Value], new: dict[Value, 
     types = tuple([v.type for v in outputs])
     fused = Node(OPS["fused"], tuple(operands), types, attrs, body)
     main = group.anchor or (group.nodes[-1] if group.nodes else outputs[0].producer)
-    if main is not None:  # else it copies an input
-        fused.loc, fused.phase = main.loc, main.phase
-    new.update(zip(outputs, fused.outputs, strict=True))
+    fused.loc, fused.phase = (main.loc, main.phase) if main is not None else (Loc(note="input returned"), "forward")
+    for value, stored in zip(outputs, fused.outputs, strict=True):
+        new[value] = stored
+        stored.name = value.name
     return fused
 
 

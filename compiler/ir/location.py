@@ -31,7 +31,12 @@ class Loc:
         return replace(self, note=f"{self.note} {note}".strip())
 
     def __str__(self) -> str:
-        return " ".join(filter(None, (shown(self.file, self.line), self.scope, f"[{self.note}]" if self.note else "")))
+        place = shown(self.file, self.line) if self.file or not self.note else ""
+        return " ".join(filter(None, (place, self.within())))
+
+    def within(self) -> str:
+        """The module and the note."""
+        return " ".join(filter(None, (self.scope, f"[{self.note}]" if self.note else "")))
 
 
 UNKNOWN = Loc()

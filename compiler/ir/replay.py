@@ -50,8 +50,9 @@ def rewrite(
     """A graph in which ``rule(node, inputs)`` may replace each node by other values.
 
     ``rule`` runs inside a builder set to the node's location; it returns the values that stand for the node's outputs,
-    or None to keep the node. Inputs are already those of the new graph. Unchanged nodes are shared, not copied. A rule
-    that looks back is given the ``builder``, or the table ``new`` of what stands for the values of the old graph.
+    or None to keep the node. They get the outputs' names, unless they have some. Inputs are already those of the new
+    graph. Unchanged nodes are shared, not copied. A rule that looks back is given the ``builder``, or the table ``new``
+    of what stands for the values of the old graph.
     """
     builder = GraphBuilder() if builder is None else builder
     new = {} if new is None else new
@@ -69,7 +70,19 @@ def replay(builder: GraphBuilder, nodes: Iterable[Node], rule: Rewrite, new: dic
         if outputs is None:
             outputs = copy_node(builder, node, inputs)
         if outputs is not node.outputs:
-            new.update([(a, b) for a, b in zip(node.outputs, outputs, strict=True) if a is not b])
+            for old, made in zip(node.outputs, outputs, strict=True):
+                if old is not made:
+                    new[old] = made
+                    hand_on(old.name, made)
+
+
+def hand_on(name: str, value: Value) -> None:
+    """Call ``value`` by the ``name`` of what it stands for, unless it has one: what it repeats, if that is as new."""
+    while not value.name and (node := value.producer) is not None and (node.op.converts or node.op.keeps == "order"):
+        if node.inputs[0].name or node.inputs[0].type != value.type:
+            break
+        value = node.inputs[0]
+    value.name = value.name or name
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
 from compiler.ir.graph import Graph, Node, Param, Update, Value
 from compiler.ir.op import o
-from compiler.ir.replay import copy_node
+from compiler.ir.replay import copy_node, hand_on
 from compiler.ir.types import TensorType
 from compiler.micro_plan import SHARE, WHOLE, MicroPlan, Role, cone, draws_at_random
 from compiler.ops.contract import accumulator
@@ -211,6 +211,8 @@ class _Looped:
                 self.env[value] = as_type(o.div(total, float(self.count)) if mean else total, value.dtype)
             for value, stack in zip(stacked, results[carries:], strict=True):
                 self.env[value] = self._joined(value, stack)
+        for value in (*self.carried.values(), *self.joins):
+            hand_on(value.name, self.env[value])
 
     def _emit(self, node: Node) -> None:
         roles = self.plan.roles[node]

@@ -7,7 +7,8 @@ from functools import partial
 from compiler.ir.builder import GraphBuilder, constant
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import o
-from compiler.ir.replay import replay, rewrite
+from compiler.ir.replay import noted, replay, rewrite
+from compiler.naming import name_gradients
 from compiler.ops.loop import save_residuals
 from compiler.ops.vjp import pull_back
 
@@ -38,7 +39,7 @@ def autodiff(graph: Graph) -> Graph:
             return _gradients(builder, node, tuple([new.get(v, v) for v in node.inputs]))
         if node.op.kind == "loop":
             return builder.add(node.copy(inputs))  # its own: gradients let it return more
-        return node.op.expansion(*inputs, **node.attrs) if node.op.has_no_rule else None
+        return _expansion(node, inputs) if node.op.has_no_rule else None
 
     return rewrite(graph, rule, builder, new)
 
@@ -67,7 +68,12 @@ def _give_rules(builder: GraphBuilder, grad: Node, inputs: tuple[Value, ...], ne
 
 def _expanded(chosen: set[Node], node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
     """The expansion of a node that is one of ``chosen``."""
-    return node.op.expansion(*inputs, **node.attrs) if node in chosen else None
+    return _expansion(node, inputs) if node in chosen else None
+
+
+def _expansion(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    with noted(node.op.name):
+        return node.op.expansion(*inputs, **node.attrs)
 
 
 def _dependent(nodes: list[Node], sources: set[Value]) -> set[Value]:
@@ -98,5 +104,6 @@ def _gradients(builder: GraphBuilder, node: Node, inputs: tuple[Value, ...]) -> 
             builder.loc = builder.loc.noted(forward.op.name)
 
     pull_back(nodes, adjoints, dependent.__contains__, at)
+    name_gradients(adjoints)
     builder.at(node, "grad", "backward")
     return tuple([adjoints.get(v) or o.zeros(shape=v.shape, dtype=v.dtype) for v in sources])

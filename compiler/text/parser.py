@@ -155,9 +155,7 @@ class _Reader:
             node.phase = _PHASES[phase]
         graph.nodes.append(node)
         for token, value in zip(names, node.outputs):
-            name = self.define(values, token, value)
-            if not name.isdecimal():
-                value.name = name
+            value.name = self.define(values, token, value)
 
     def update(self, graph: Graph, values: dict[str, Value], state: Token, value: Token) -> None:
         graph.updates.append(Update(self.value(values, state), self.value(values, value)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import Any
 
 from compiler.errors import OpError
@@ -35,33 +36,23 @@ def print_graph(graph: Graph, located: bool = True, names: dict[Value, str] | No
 
 
 def value_names(graph: Graph) -> dict[Value, str]:
-    """What each value is called in the text: its own name, made unique, or the next free number.
-
-    Names that are numbers already are kept for inputs only.
-    """
+    """What each value is called in the text: its own name, made unique, or the next free number."""
     names: dict[Value, str] = {}
     taken: set[str] = set()
-
-    def name(value: Value, wanted: str) -> None:
-        unique, n = wanted, 1
-        while unique in taken:
-            unique, n = f"{wanted}_{n}", n + 1
-        taken.add(unique)
-        names[value] = unique
-
-    for param in graph.params:
-        if param.value.name:
-            name(param.value, param.value.name)
-    number = 0
+    counts: dict[str, int] = {}
+    nameless = []
     for value in _values(graph):
-        if value in names:
+        if not value.name:
+            nameless.append(value)
             continue
-        if value.name and not value.name.isdecimal():
-            name(value, value.name)
-            continue
-        while str(number) in taken:
-            number += 1
-        name(value, str(number))
+        name = value.name
+        while name in taken:
+            counts[value.name] = counts.get(value.name, 0) + 1
+            name = f"{value.name}_{counts[value.name]}"
+        taken.add(name)
+        names[value] = name
+    numbers = (str(n) for n in count() if str(n) not in taken)
+    names.update(zip(nameless, numbers, strict=False))
     return names
 
 

@@ -9,8 +9,7 @@ from typing import Any
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.location import Loc
 from compiler.peak import peak
-from compiler.text.diff import Names, stage_names
-from compiler.text.printer import print_graph
+from compiler.text.printer import print_graph, value_names
 from genesis.explore.places import Places
 
 
@@ -29,9 +28,9 @@ class Row:
     inside: bool = False
 
 
-def rows(graph: Graph, names: Names) -> list[Row]:
+def rows(graph: Graph) -> list[Row]:
     """The rows of ``graph`` in the order of its text; values in kernels and loops have no names here."""
-    found = [Row("graph")]
+    found, names = [Row("graph")], value_names(graph)
     made: dict[Value, int] = {}
 
     def block(graph: Graph, inside: bool) -> None:
@@ -92,9 +91,9 @@ def stage_records(graphs: Mapping[str, Graph], seconds: Mapping[str, float], lin
     ``reads`` counts back from the row that reads.
     """
     known: dict[str, int] = {}
-    for number, ((stage, graph), names) in enumerate(zip(graphs.items(), stage_names(graphs.values()), strict=True)):
-        found = rows(graph, names)
-        texts = print_graph(graph, located=False, names=names).splitlines()
+    for number, (stage, graph) in enumerate(graphs.items()):
+        found = rows(graph)
+        texts = print_graph(graph, located=False).splitlines()
         most = peak(graph)
         record: dict[str, Any] = {
             "name": stage,
@@ -113,8 +112,7 @@ def stage_records(graphs: Mapping[str, Graph], seconds: Mapping[str, float], lin
 
 def row_numbers(graph: Graph) -> dict[Node, int]:
     """The row of each node, in bodies too."""
-    empty: Names = {v: "" for node in graph.nodes for v in node.outputs} | {p.value: "" for p in graph.params}
-    return {row.node: i for i, row in enumerate(rows(graph, empty)) if row.node is not None}
+    return {row.node: i for i, row in enumerate(rows(graph)) if row.node is not None}
 
 
 def located(graph: Graph) -> Iterator[Loc]:

@@ -9,6 +9,7 @@ import pytest
 
 import genesis
 from compiler.interpret import interpret
+from compiler.pipeline import release
 from compiler.text.parser import parse_graph
 from genesis import nn, optim
 from runtime.toolchain import find_compiler
@@ -63,10 +64,35 @@ def test_the_summary_names_the_kernels_and_the_lines_they_come_from(tmp_path: Pa
     step(X, Y)
     step.dump(tmp_path)
     summary = (tmp_path / "SUMMARY.txt").read_text()
+    code = (tmp_path / "step.c").read_text()
+    lines = code.splitlines()
     for launch in step.plan.launches:
-        assert re.search(rf"^  {launch.kernel} .*{re.escape(launch.place)}", summary, re.MULTILINE), launch
-        assert f" {launch.kernel}(" in (tmp_path / "step.c").read_text()
+        first = rf"%{launch.values[0]}\b.*" if launch.values else ""
+        row = re.search(rf"^  {launch.kernel} +(\d+) +{first}{re.escape(launch.place)}", summary, re.MULTILINE)
+        assert row, launch
+        assert re.match(rf".*void {launch.kernel}\(", lines[int(row[1]) - 1])
+        assert launch.values and all(f"%{name}" in row[0] or " more " in row[0] for name in launch.values)
+    counts = re.search(r"\d+ runs of \d+ kernels.*", summary)
+    assert counts and f": {counts[0]}." in lines[0]
+    assert int(counts[0].split()[3]) == len(set(re.findall(r"^KERNEL void (\w+)", code, re.MULTILINE)))
     assert f"temporaries take {step.plan.arena_bytes:,} bytes" in summary
+
+
+@pytest.mark.skipif(find_compiler() is None, reason="needs a C compiler")
+def test_a_tensor_can_be_followed_from_the_line_to_the_loop(tmp_path: Path) -> None:
+    triton = bool(release("triton"))
+    step = trained(precision="bf16-mixed")
+    step(X, Y)
+    files = {path.name: path.read_text() for path in step.dump(tmp_path)}
+    stages = [text for name, text in files.items() if name.endswith(".gir")]
+    relu = re.search(r"%(\w+): bf16\[4,16\] = relu\(.*# (test_ledger.py:\d+) ", stages[0])
+    assert relu
+    assert all(f"%{relu[1]}: bf16[4,16] = " in text for text in stages)
+    comments = re.findall(r"/\* (\w+: [^/]*) \*/\n(?:/\*.*\n)?KERNEL", files["step.c"])
+    for name in (relu[1], "grad_0"):
+        assert any(f"%{name}" in text and relu[2] in text for text in comments), name
+        assert re.search(rf"^  k\d+_.*%{name}\b", files["SUMMARY.txt"], re.MULTILINE)
+        assert not triton or re.search(rf"^# .*%{name}\b", files["step_triton.py"], re.MULTILINE)
 
 
 def test_the_environment_asks_for_every_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +105,9 @@ def test_the_environment_asks_for_every_program(tmp_path: Path, monkeypatch: pyt
     assert (
         "because argument x changed (from f32[4,8] to f32[2,8]), and argument y changed (from i64[4] to i64[2])"
     ) in (second / "SUMMARY.txt").read_text().replace("int64", "i64").replace("float32", "f32")
+    index = (tmp_path / "INDEX.txt").read_text().splitlines()
+    assert [row.split()[0] for row in index[2:]] == ["trained.step/01", "trained.step/02"]
+    assert index[2].endswith("for the first time") and "argument x changed" in index[3]
 
 
 def test_a_compiled_function_says_what_it_is() -> None:

@@ -100,7 +100,7 @@ class Frame(schedule.Frame):
             f"for (long m = FROM({len(run)}, 1); m < TO({len(run)}, 1); m++)",
             f"  {combine}(0, 1, {partial} + {begin}, {end} - {begin}, 1, {table.pointer(0)});",
         ]
-        launch = work.combine(combine, sink.op, kind, [v.type for v in results], run[-1])
+        launch = work.combine(combine, sink.op, kind, results, run[-1])
         self._add(run, Access({part}, self.buffers(results)), launch, lines, table=table)
 
     def _table(self, name: str, rows: Sequence[Sequence[Value]]) -> Table:
@@ -213,7 +213,7 @@ class Frame(schedule.Frame):
             rest = f"{self.pointers.name(part)}, {kinds[sink.output].shape[0]}, {sink.width}, {out}"
             alone = sink.width <= 64
             line = f"{name}({_share(sink.width, 16, alone)}, {rest});"
-            launch = work.combine(name, sink.op, kinds[sink.output], [result.type], node)
+            launch = work.combine(name, sink.op, kinds[sink.output], [result], node)
             access = Access({part}, self.buffers([result]))
             self._add([node], access, launch, [line], alone)
 

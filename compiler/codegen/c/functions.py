@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import groupby
+from textwrap import wrap
 from types import MappingProxyType
 
 from compiler.codegen import kernel as analysis
@@ -22,10 +23,12 @@ from compiler.codegen.c.scatter import scatter_kernel
 from compiler.codegen.c.sort import sort_kernel
 from compiler.codegen.c.tiles import MicroKernels
 from compiler.codegen.c.writer import WIDTH, cut
+from compiler.codegen.comments import comment, origins
 from compiler.ir.graph import Node, Value
 from compiler.plan import Check
 
 Kernel = LoopKernel | TeamKernel
+_INDENTED = "\n   "
 
 _PLAIN = {"concat": concat_kernel, "sort": sort_kernel, "scan": scan_kernel, "scatter": scatter_kernel}
 """Kernels that nothing is fused to, by kind."""
@@ -35,7 +38,7 @@ class Functions:
     """What the kernels of a step need in their file; ``labels`` are the names of the graph's parameters.
 
     Attributes:
-        texts: the kernels.
+        users: the nodes that run each kernel, by its name.
         helpers: functions that join partial results, by name.
         micro_kernels: the register tiles of products.
         scratch: bytes of scratch memory of each kernel, for all threads together and per thread.
@@ -45,7 +48,8 @@ class Functions:
     def __init__(self, isa: Isa, labels: Mapping[Value, str] = MappingProxyType({})) -> None:
         self.isa, self.labels = isa, labels
         self.names: dict[str, str] = {}
-        self.texts: list[str] = []
+        self.users: dict[str, dict[Node, None]] = {}
+        self._texts: dict[str, tuple[str, Node, bool]] = {}
         self.helpers: dict[str, str] = {}
         self.micro_kernels: list[MicroKernels] = []
         self.scratch: set[tuple[int, int]] = set()
@@ -63,7 +67,12 @@ class Functions:
             found = self._new(node, aliases, fixed)
             if not found[0].checks:  # which say where in the user's program they stand
                 self._known[key] = found
+        self.users.setdefault(found[1], {})[node] = None
         return found
+
+    def texts(self) -> list[str]:
+        """The kernels, each under a comment that says what it computes, for which lines and values."""
+        return [_commented(*what, list(self.users[name])) for name, what in self._texts.items()]
 
     def _new(self, node: Node, aliases: dict[int, int], fixed: frozenset[int]) -> tuple[Kernel, str]:
         kernel = self._kernel(node, aliases, fixed)
@@ -95,17 +104,17 @@ class Functions:
         return _loop_kernel(node, aliases)
 
     def _function(self, text: str, node: Node, any_size: bool) -> str:
-        """Register the text of a node's kernel; kernels of one text are one function, and the first comments on it."""
+        """The name of the function with the text of a node's kernel; kernels of one text are one function."""
         if text not in self.names:
             self.names[text] = name = f"k{len(self.names)}_{naming.kernel_name(node)}"
             operands = naming.operand_names(node, self.labels, text)
             written = naming.with_names_of_elements(folded(naming.renamed(text, operands)), operands)
-            self.texts.append(_commented(_wrapped(written.replace("NAME", name)), node, any_size))
+            self._texts[name] = _wrapped(written.replace("NAME", name)), node, any_size
         return self.names[text]
 
 
-def _commented(text: str, node: Node, any_size: bool) -> str:
-    """``text`` under a comment that says which ops of which lines it computes."""
+def _commented(text: str, node: Node, any_size: bool, users: Sequence[Node]) -> str:
+    """``text`` under a comment that says which ops of which lines it computes; ``node`` is the first that runs it."""
     ops = [n.op.name for n in node.inner.nodes if not n.op.is_free]
     shown = " ".join(dict.fromkeys(ops))
     shapes, results = _listed(node.inner.inputs()), _listed(node.inner.outputs)
@@ -113,7 +122,8 @@ def _commented(text: str, node: Node, any_size: bool) -> str:
         shapes = re.sub(r"\[[\d,]+\]", "[n]", shapes)
         results = re.sub(r"\[[\d,]+\]", "[n]", results)
     types = f"{shapes} -> {results}".lstrip()
-    return f"/* {node.attrs['kind']}: {shown or 'copy'}\n   {types} */\n{text}"
+    lines = [f"{node.attrs['kind']}: {shown or 'copy'}", types, *map(comment, origins(users))]
+    return f"/* {_INDENTED.join(part for line in lines for part in wrap(line, WIDTH - 3))} */\n{text}"
 
 
 def _listed(values: Sequence[Value]) -> str:

@@ -13,7 +13,7 @@ from itertools import count
 from compiler.codegen.c import names
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import OPS
-from compiler.ops.structure import made_by
+from compiler.naming import composite, derived
 
 _TAKEN = frozenset(
     "auto break case char const continue default do double else enum extern float for goto if inline int long register "
@@ -29,7 +29,7 @@ _STORED = re.compile(r" *(\w+)\[[^]]*\] = (t\d+);")
 
 def kernel_name(node: Node) -> str:
     """What a kernel computes: the composites that its ops come from, or its kind and last op."""
-    found = [_composite(n) for n in node.inner.nodes if n.inputs and n.op.kind != "view"]
+    found = [composite(n) for n in node.inner.nodes if n.inputs and n.op.kind != "view"]
     ops = [n.op.name for n in node.inner.nodes if not n.op.is_free]
     ops = [name for name in ops if not OPS[name].converts] or ops
     kind = node.attrs["kind"]
@@ -37,12 +37,6 @@ def kernel_name(node: Node) -> str:
     if not composites:
         return "dot" if kind == "contract" else "_".join(dict.fromkeys((kind, ops[-1] if ops else "copy")))
     return "_".join(composites) + ("_backward" if node.phase == "backward" else "")
-
-
-def _composite(node: Node) -> str:
-    """The composite that a node was written as, or ""."""
-    words = [*node.loc.note.split(), node.op.name]
-    return next((w for w in words if w in OPS and OPS[w].expand is not None), "")
 
 
 def operand_names(node: Node, labels: Mapping[Value, str], text: str) -> dict[str, str]:
@@ -53,7 +47,7 @@ def operand_names(node: Node, labels: Mapping[Value, str], text: str) -> dict[st
     ``labels`` are the names of the graph's parameters. A value that a kernel of the forward pass makes is called after
     its composite, ``gelu``; a statistic on the way to it after its op, too: ``layer_norm_mean``, ``layer_norm_rsqrt``.
     """
-    updates = any(OPS[name].updates for n in node.inner.nodes if (name := _composite(n)))
+    updates = any(OPS[name].updates for n in node.inner.nodes if (name := composite(n)))
     roles = {names.operand(i): _roles(value, labels, updates) for i, value in enumerate(node.inputs)}
     written = {match[1] for match in _OPERAND.finditer(text)}
     found: dict[str, str] = {}
@@ -115,12 +109,11 @@ def _result(body: Graph, value: Value) -> str:
     """The composite that ``value`` is the result of; a smaller value on the way to it is called after its op, too."""
     while (node := value.producer) and node.op.converts:
         value = node.inputs[0]
-    composite = _composite(node) if node else ""
+    whole = composite(node) if node else ""
     largest = max(v.type.size for v in (*body.inputs(), *body.outputs))
-    if not node or not composite or value.type.size == largest or any(n.op.anchor for n in body.nodes):
-        return composite
-    is_mean = made_by(value, "div") and made_by(node.inputs[0], "sum")
-    return f"{composite}_{'mean' if is_mean else node.op.name}"
+    if not node or not whole or value.type.size == largest or any(n.op.anchor for n in body.nodes):
+        return whole
+    return derived(node)
 
 
 def renamed(text: str, operands: Mapping[str, str]) -> str:

@@ -67,11 +67,11 @@ class Pointers:
         assert rest % size == 0
         return f"{origin} + {count} * {step // size}"
 
-    def declaration(self, number: int, offset: int) -> str:
-        """The pointer to temporary ``number``, which starts ``offset`` bytes into the arena."""
+    def declaration(self, number: int, offset: int, values: str = "") -> str:
+        """The pointer to temporary ``number``, which starts ``offset`` bytes into the arena and holds ``values``."""
         kind = self.buffers.records[number].type
-        ctype = STORAGE[kind.dtype]
-        return f"{ctype} *const {self.name(number)} = ({ctype} *)(arena + {offset}); /* {kind} */"
+        ctype, held = STORAGE[kind.dtype], f"{values}: " if values else ""
+        return f"{ctype} *const {self.name(number)} = ({ctype} *)(arena + {offset}); /* {held}{kind} */"
 
 
 def _sum(i: str, ahead: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from compiler.codegen.c.tables import Table
 from compiler.codegen.c.writer import Writer, cut
-from compiler.codegen.comments import comment
+from compiler.codegen.comments import comment, made, values
 from compiler.ir.graph import Node
 from compiler.ir.location import UNKNOWN
 from compiler.places import Place
@@ -72,9 +72,11 @@ class StepWriter:
 
     def _call(self, call: Statements, number: int) -> None:
         out = self.out
-        if call.launch.place != self.place and call.launch.loc != UNKNOWN:
-            self.place = call.launch.place
-            out(f"/* {comment(self.place)} */")
+        results = values(call.launch.values or made(call.nodes))
+        place = f"{call.launch.place}: {results}" if results else call.launch.place
+        if place != self.place and call.launch.loc != UNKNOWN:
+            self.place = place
+            out(f"/* {comment(place)} */")
         for line in call.table.lines(self.slot) if call.table is not None else ():
             out(line)
         for line in call.lines:

@@ -12,6 +12,7 @@ from compiler.codegen.triton.flat import Flat
 from compiler.codegen.triton.task import Argument, Status, Table, Task
 from compiler.hazards import Access
 from compiler.ir.graph import Graph, Node, Value
+from compiler.ir.location import Loc
 from compiler.ir.op import OPS
 from compiler.placement import BodyPlacement, Memory, Move, Placement, Scratch, Step
 from compiler.places import Anywhere, Moving, Place
@@ -150,7 +151,7 @@ def copy_of(source: Memory, target: Memory, aligned: bool) -> Flat:
     body.outputs = [body.add_param(source.type, "input", "", "a0")]
     attrs = {"kind": "pointwise", "rows": 1, "columns": source.type.size}
     assert isinstance(source, Value)
-    return _writing(Node(OPS["fused"], (source,), (source.type,), attrs, body), target, aligned)
+    return _writing(Node(OPS["fused"], (source,), (source.type,), attrs, body, Loc(note="copy")), target, aligned)
 
 
 def _writing(node: Node, target: Memory, aligned: bool = True) -> Flat:

@@ -8,7 +8,7 @@ from copy import copy
 from functools import partial
 
 from compiler import schedule, work
-from compiler.codegen.comments import comment
+from compiler.codegen.comments import comment, made, origins
 from compiler.codegen.slots import slots
 from compiler.codegen.triton.attention import attention_tasks
 from compiler.codegen.triton.beside import launches_of
@@ -174,6 +174,7 @@ class _Module:
             work.compute(task.nodes),
             task.grid,
             item.places,
+            values=made(task.nodes),
         )
 
 
@@ -190,9 +191,8 @@ def _kernel(name: str, launches: Sequence[Bound]) -> Kernel:
 
 def _comment(tasks: list[Task]) -> str:
     """Where in the user's program a kernel comes from, and what it gets in its first launch."""
-    places = list(dict.fromkeys(place for task in tasks for place in task.places()))
-    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-    lines = textwrap.wrap("".join(c if c.isprintable() else "_" for c in f"{', '.join(places[:3])}{more}"), 116)
+    nodes = list(dict.fromkeys(node for task in tasks for node in task.nodes))
+    lines = [part for line in origins(nodes) for part in textwrap.wrap(comment(line), 116)]
     types = ", ".join(
         f"{a.name} {a.place.type}" for a in tasks[0].arguments if not isinstance(a.place, (Table, Status))
     )

@@ -177,10 +177,6 @@ class Task:
         inner = [n.op for n, _ in work.inside(self.nodes)]
         return tuple(dict.fromkeys(op.name for op in inner if not (op.is_free or op.checks)))
 
-    def places(self) -> tuple[str, ...]:
-        """Where in the user's program it comes from."""
-        return tuple(dict.fromkeys(str(n.loc) for n in self.nodes))
-
 
 def _function(name: str, parameters: Iterable[str], summary: str, text: list[str]) -> str:
     head = f"def {name}({', '.join(parameters)}):"

@@ -15,6 +15,7 @@ from compiler.ir.graph import Graph, Update, Value
 from compiler.ir.op import o
 from compiler.ir.types import TensorType, bf16, f16, f32, f64, i64
 from compiler.ir.verify import verify
+from compiler.naming import Names
 from compiler.text.parser import parse_graph
 from compiler.text.printer import print_graph
 from tests.samples import assert_same
@@ -34,6 +35,9 @@ def read(body: str) -> Graph:
 def before_and_after(before: Graph, name: str, after: Graph) -> str:
     """The text of a golden file."""
     verify(after)
+    names = Names()
+    names.settle(before)
+    names.settle(after)
     return f"# before\n{print_graph(before)}\n# after {name}\n{print_graph(after)}"
 
 

@@ -171,7 +171,7 @@ def test_values_go_by_their_names_made_unique_or_by_number() -> None:
     for value, name in zip(results, ("x", "9", "y"), strict=True):
         value.name = name
     graph.nodes = builder.nodes
-    assert list(value_names(graph).values()) == ["0", "x", "x_1", "1", "x_2", "2", "y"]
+    assert list(value_names(graph).values()) == ["0", "x", "x_1", "x_2", "9", "y", "1"]
     read_back(graph)
 
 

@@ -1,6 +1,5 @@
 """Stages as rows."""
 
-from compiler.text.diff import stage_names
 from compiler.text.parser import parse_graph
 from compiler.text.printer import print_graph
 from genesis.explore.places import Places
@@ -26,8 +25,7 @@ graph @g {
 
 def test_rows_are_those_of_the_text_with_what_they_read() -> None:
     graph = parse_graph(GRAPH)
-    names = dict(zip([*graph.inputs(), *(n.output for n in graph.nodes)], "xs01", strict=True))
-    found = rows(graph, names)
+    found = rows(graph)
     kinds = "graph input input op kernel input input op return end update return end"
     assert [row.kind for row in found] == kinds.split()
     assert [row.reads for row in found] == [[], [], [], [1, 2], [3, 1], [], [], [5, 6], [7], [], [2, 4], [3], []]
@@ -42,12 +40,10 @@ def test_every_stage_reads_as_its_text_and_equal_ones_are_kept_once() -> None:
     lines = Lines(places)
     records = list(stage_records(stages.graphs, stages.seconds, lines))
     table, located = lines.table(), places.table()
-    for record, (stage, graph), names in zip(
-        records, stages.graphs.items(), stage_names(stages.graphs.values()), strict=True
-    ):
+    for record, (stage, graph) in zip(records, stages.graphs.items(), strict=True):
         stored = records[record["same"]] if "same" in record else record
         assert record["name"] == stage
-        text = print_graph(graph, located=False, names=names)
+        text = print_graph(graph, located=False)
         assert [table["text"][line] for line in stored["lines"]] == text.splitlines()
     assert records[[r["name"] for r in records].index("last_steps")]["same"] == 1
     linear = [i for i in records[0]["lines"] if table["op"][i] == "linear"]
