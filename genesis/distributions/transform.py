@@ -38,7 +38,7 @@ class Transform:
     @property
     def sign(self) -> Any:
         """1 for a rising map of numbers, -1 for a falling one."""
-        raise UndefinedError(f"{type(self).__name__} has no sign")
+        raise self._lacks("sign")
 
     @property
     def inv(self) -> Transform:
@@ -64,15 +64,18 @@ class Transform:
             self._pair = x, y
         return x, y
 
+    def _lacks(self, what: str) -> UndefinedError:
+        return UndefinedError(f"{type(self).__name__} does not implement {what}")
+
     def _call(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        raise self._lacks("_call")
 
     def _inverse(self, y: Tensor) -> Tensor:
-        raise NotImplementedError
+        raise self._lacks("_inverse")
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         """``log |dy / dx|``, without the dimensions of one value."""
-        raise NotImplementedError
+        raise self._lacks("log_abs_det_jacobian")
 
     def forward_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape of ``y`` for an ``x`` of ``shape``."""

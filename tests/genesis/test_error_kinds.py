@@ -21,7 +21,6 @@ OF_A_PROTOCOL = {
     ("inspection.py", "NotImplementedError"),  # of a base class inside
     ("host_object.py", "NotImplementedError"),
     ("nn/lazy.py", "NotImplementedError"),
-    ("distributions/transforms.py", "NotImplementedError"),
     ("nn/utils/legacy_norms.py", "NotImplementedError"),
     ("distributions/discrete.py", "AttributeError"),  # of a property that is computed when it is asked for
     ("distributions/multivariate_normal.py", "AttributeError"),
