@@ -32,6 +32,9 @@ from runtime.devices.pool import get_pool
 from runtime.executor import Executor
 from runtime.toolchain import find_compiler
 
+DUMP = "GENESIS_DUMP"
+"""The variable of the environment that asks for the stages of every program, as files in the folder it names."""
+
 
 class Compiled:
     """The graph ``traced`` (with the decorator's passes on), compiled for the backend that ``options`` name.
@@ -40,11 +43,12 @@ class Compiled:
         target: the code generator; None where the interpreter runs the graph.
         plan: what was made of the graph for ``target``.
 
-    ``edit``: what a person changed. Raises DeviceError where the backend is missing.
+    ``edit``: what a person changed. ``keep``: the stages will be asked for. Raises DeviceError where the backend is
+    missing.
     """
 
-    def __init__(self, traced: Graph, options: Options, edit: Edit = UNCHANGED) -> None:
-        self.traced, self.options, self.edit = traced, options, edit
+    def __init__(self, traced: Graph, options: Options, edit: Edit = UNCHANGED, keep: bool = False) -> None:
+        self.traced, self.options, self.edit, self._keep = traced, options, edit, keep
         self._stages: Stages | None = None
         self.target = self._target()
         self.plan = self._cached_plan(self.target) if self.target is not None else None
@@ -101,7 +105,9 @@ class Compiled:
             with ThreadPoolExecutor() as threads:
                 if target.language == "c":
                     threads.submit(get_pool)  # its library is built while the passes run
-                return target.emit((self._stages or self.lowered(self.target)).latest).to_json().encode()
+                stages = self._stages or self.lowered(self.target)
+                self._stages = stages if self._keep else self._stages
+                return target.emit(stages.latest).to_json().encode()
 
         plan = Plan.from_json(cached_bytes(key, make).decode())
         return plan if self.edit.source is None else replace(plan, source=self.edit.source)
@@ -109,7 +115,7 @@ class Compiled:
     def stages(self) -> Stages:
         """The stages from ``traced`` on. The passes run again for it, and what they make is kept from then on.
 
-        Compiling keeps none of it: the graphs of all stages are many times the size of the plan.
+        Compiling keeps none of it unless asked: the graphs of all stages are many times the size of the plan.
         """
         if self._stages is None:
             self._stages = self.lowered(self.target)

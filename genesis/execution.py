@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from genesis.arguments import Sharing, array_of, check_arrays, put_entries, writ
 from genesis.border import Crossing
 from genesis.cells import Cell, moved, rebound
 from genesis.clock import Clock
-from genesis.compiled import Compiled, Interpreted
+from genesis.compiled import DUMP, Compiled, Interpreted
 from genesis.cost_report import does_not_fit, refuse_what_does_not_fit
 from genesis.edit import UNCHANGED, Edit, check_fits, edit
 from genesis.gradients import GradientStaysInside, accumulate, grad_type
@@ -117,7 +118,7 @@ class Program:
             graph = self.crossing.halves.forward
         fresh = traced.outputs + len(traced.effects.writes) if self.crossing is None else None
         places = {cell: k for k, cell in enumerate(traced.states)}
-        self.compiled = Compiled(graph, options, edit)
+        self.compiled = Compiled(graph, options, edit, keep=bool(os.environ.get(DUMP)))
         self.plan = self.compiled.plan
         if self.plan is not None:
             refuse_what_does_not_fit(traced, options, self.plan)

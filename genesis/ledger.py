@@ -15,6 +15,7 @@ from compiler.plan import Launch
 from compiler.text.diff import diff_texts
 from compiler.text.printer import print_graph
 from compiler.work import runs_of
+from genesis.compiled import DUMP
 from genesis.execution import Program
 from genesis.tables import Table
 
@@ -44,7 +45,7 @@ def write_where_asked(program: Program, name: str) -> None:
     Functions of one name share a folder; their programs are numbered in the order in which they are compiled. An index
     lists them all.
     """
-    root = os.environ.get("GENESIS_DUMP")
+    root = os.environ.get(DUMP)
     if root:
         name = name.replace("<locals>.", "").replace("<", "").replace(">", "")
         programs = Path(root) / name

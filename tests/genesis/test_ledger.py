@@ -12,6 +12,7 @@ from compiler.interpret import interpret
 from compiler.pipeline import release
 from compiler.text.parser import parse_graph
 from genesis import nn, optim
+from genesis.compiled import Compiled
 from runtime.toolchain import find_compiler
 
 
@@ -93,6 +94,16 @@ def test_a_tensor_can_be_followed_from_the_line_to_the_loop(tmp_path: Path) -> N
         assert any(f"%{name}" in text and relu[2] in text for text in comments), name
         assert re.search(rf"^  k\d+_.*%{name}\b", files["SUMMARY.txt"], re.MULTILINE)
         assert not triton or re.search(rf"^# .*%{name}\b", files["step_triton.py"], re.MULTILINE)
+
+
+@pytest.mark.skipif(find_compiler() is None, reason="needs a C compiler")
+def test_a_dump_by_the_environment_runs_the_passes_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = []
+    lowered = Compiled._lowered
+    monkeypatch.setattr(Compiled, "_lowered", lambda self: runs.append(self) or lowered(self))
+    monkeypatch.setenv("GENESIS_DUMP", str(tmp_path))
+    trained()(X, Y)
+    assert len(runs) == 1
 
 
 def test_the_environment_asks_for_every_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
