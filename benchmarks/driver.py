@@ -83,7 +83,7 @@ class Result:
 
 
 class Worker:
-    """A peer's process, from outside. What it prints goes to a file, and explains how it died."""
+    """A peer's process, from outside. Its output goes to a file, and explains how it died."""
 
     def __init__(self, task: Task, cache: Path) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115

@@ -1,4 +1,4 @@
-"""What the figures depend on: the processor, its instruction sets, and how busy it is."""
+"""The machine that the figures depend on: the processor, its instruction sets, and how busy it is."""
 
 from __future__ import annotations
 

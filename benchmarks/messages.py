@@ -1,4 +1,4 @@
-"""What the driver and a worker tell each other."""
+"""The messages between the driver and a worker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.models.model import Model
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker trains, with whom, and on which processors."""
+    """The model that a worker trains, with which library, and on which processors."""
 
     module: str
     model: Model

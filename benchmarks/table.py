@@ -21,7 +21,7 @@ COMPILER = "compile"
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one model in one precision. ``load`` is the machine's, before and after."""
+    """The measurements of one model in one precision. ``load`` is the machine's, before and after."""
 
     name: str
     description: str

@@ -1,4 +1,4 @@
-"""What autocast decided for each op of a step, and what became of the casts that it asked for."""
+"""The decisions of autocast for each op of a step, and the fate of the casts that it asked for."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Cast:
 
 @dataclass(frozen=True)
 class Decision:
-    """What autocast decided for an op.
+    """The decision of autocast for an op.
 
     rule: a key of :data:`RULES`. compute: the type that its floating operands are cast to; without a cast, the type
     that they have.
@@ -111,7 +111,7 @@ def _nodes(graph: Graph) -> Iterator[Node]:
 
 
 def _names(graph: Graph) -> Callable[[Value], str]:
-    """What people call a value of ``graph``."""
+    """The name of a value of ``graph`` for people."""
     labels = {p.value: p.label or p.value.name for p in graph.params}
     numbers = value_names(graph)
 
@@ -125,7 +125,7 @@ def _names(graph: Graph) -> Callable[[Value], str]:
 
 
 Fates = Mapping[str, tuple[Counter[Hashable], Counter[Hashable]]]
-"""For each stage the casts of autocast, by :func:`_key`, and those of them that a kernel does for itself alone."""
+"""For each stage the casts of autocast, by :func:`_key`, and the casts that a kernel does for itself alone."""
 
 
 def _casts(graph: Graph) -> tuple[Counter[Hashable], Counter[Hashable]]:
@@ -151,7 +151,7 @@ def _key(loc: Loc, value: Value, to: DType) -> Hashable:
 
 
 def _fate(key: Hashable, later: Fates) -> tuple[str, str]:
-    """What became of the cast ``key`` in the stages after ``autocast``, and why."""
+    """The fate of the cast ``key`` in the stages after ``autocast``, and why."""
     for name, (casts, _) in later.items():
         if not casts[key]:
             return "removed", f"{name}: {REASONS.get(name, 'another op takes its place')}"

@@ -1,4 +1,4 @@
-"""What a step will cost on a processor, before it runs there: time by a roofline, and memory.
+"""The cost of a step on a processor, before it runs there: time by a roofline, and memory.
 
 A kernel takes as long as its operations at the processor's peak, or as its bytes at the peak of the memory, whichever
 is longer, and no less than a launch (Williams, Waterman & Patterson, "Roofline: an insightful visual performance model
@@ -111,7 +111,7 @@ class MemoryCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a step costs on ``processor``: its kernel runs in order, and its memory. ``print`` it."""
+    """The cost of a step on ``processor``: its kernel runs in order, and its memory. ``print`` it."""
 
     name: str
     processor: Processor
@@ -188,7 +188,7 @@ def readers(graph: Graph) -> dict[Value, set[str]]:
 
 
 def role(value: Value, readers: set[str]) -> str:
-    """What a temporary is for: the optimizer, which counts as forward, reads what the backward pass has made."""
+    """The purpose of a temporary: the optimizer, which counts as forward, reads values of the backward pass."""
     made = value.producer.phase if value.producer is not None else "forward"
     if made == "backward" and "forward" in readers:
         return "gradients"

@@ -59,7 +59,7 @@ Read = tuple[Value, Index]
 
 
 def evaluated(starts: Iterable[Read], operand_place: Callable[[Node], Index]) -> Iterator[Read]:
-    """What a kernel evaluates to get ``starts``: these, what they are computed from, and so on, each once.
+    """The values that a kernel evaluates to get ``starts``: these, their operands, and so on, each once.
 
     ``operand_place`` says where a reduction reads its operand. Nothing is said of what a product is computed from.
     """
@@ -74,7 +74,7 @@ def evaluated(starts: Iterable[Read], operand_place: Callable[[Node], Index]) ->
 
 
 def _sources(node: Node | None, index: Index, operand_place: Callable[[Node], Index]) -> list[Read]:
-    """What element ``index`` of the result of ``node`` is computed from."""
+    """The elements that element ``index`` of the result of ``node`` is computed from."""
     if node is None or node.op.kind == "contract":
         return []
     if node.op.kind == "view":
@@ -90,7 +90,7 @@ def _sources(node: Node | None, index: Index, operand_place: Callable[[Node], In
 
 
 def looked_up(node: Node, index: Index) -> tuple[Index, Callable[[str], Index]]:
-    """Where element ``index`` of a lookup reads its second operand; and the first one, by the name of what it finds."""
+    """The places at which element ``index`` of a lookup reads its second operand, and by the name found, its first."""
     table, places = node.inputs
     axis, at = node.attrs.get("axis", 0), index
     rest = list(split(index, node.output.shape))
@@ -109,7 +109,7 @@ def _in_part(index: Index, shape: Shape, part: Shape) -> Index:
 
 
 def read_in_place(node: Node) -> frozenset[int]:
-    """The operands of a fused node, by number, of which it reads each element only where it writes that of a result.
+    """The operands of a fused node, by number, each element of which it reads only where it writes the same element.
 
     A result of an operand's size and type may then stand in the operand's memory. Other kernels than pointwise ones and
     products read elements again later.
@@ -127,7 +127,7 @@ def read_in_place(node: Node) -> frozenset[int]:
 
 
 def _results(body: Graph, element: Index) -> Iterator[Read]:
-    """What a kernel evaluates at its running element: results, operands of sums, and parts of concatenations."""
+    """The values that a kernel evaluates at its running element: results, operands of sums, parts of concatenations."""
     for value in body.outputs:
         concat, reduction = concat_of(value), reduction_of(value)
         parts = concat.inputs if concat is not None else [value] if reduction is None else reduction.inputs
@@ -168,5 +168,5 @@ def _walks(body: Graph, size: int, columns: int) -> bool:
 
 
 def _numbers(node: Node) -> bool:
-    """Whether the place of an element is a number in the text: that of a look-up, or of counting."""
+    """Whether the place of an element is a number in the text: a look-up's, or a counter's."""
     return node.op.is_lookup or (node.op.is_free and node.op.numbered)

@@ -1,4 +1,4 @@
-"""What the kernels of a target can do: the passes ask this, and never which target it is."""
+"""The abilities of a target's kernels: the passes ask for these, and never which target it is."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Groups:
             group.rank = rank
 
     def _closure(self, starts: Iterable[Group], along: str, limit: int, wanted: Group | None = None) -> set[Group]:
-        """``starts`` and what is reached from them along ``sources`` or ``readers``, up to the rank ``limit``.
+        """``starts`` and the nodes reached from them along ``sources`` or ``readers``, up to the rank ``limit``.
 
         Ends as soon as ``wanted`` is among it.
         """

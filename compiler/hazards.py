@@ -1,4 +1,4 @@
-"""Where the threads of a step must wait for each other."""
+"""Finds the points at which the threads of a step must wait for each other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def agreed(blocks: Iterable[Part]) -> dict[int, int]:
 
 
 class Hazards:
-    """What was read and written since the last barrier: by thread 0 alone, and by all threads together.
+    """The reads and writes since the last barrier: by thread 0 alone, and by all threads together.
 
     ``spans`` are the bytes of the arena that a buffer covers: two may share memory. ``evenly``: the number of
     threads is such that all shares of blocks are even.
@@ -50,7 +50,7 @@ class Hazards:
         self.restore((frozenset(),) * 4)
 
     def state(self) -> State:
-        """What there is, to come back to."""
+        """The state now, to come back to."""
         return tuple(frozenset(x) for past in (self.alone, self.together) for x in past)
 
     def restore(self, state: State) -> None:
@@ -71,13 +71,13 @@ class Hazards:
             past |= parts
 
     def _parts(self, call: Access) -> tuple[set[Part], set[Part]]:
-        """What ``call`` reads and writes."""
+        """The reads and writes of ``call``."""
         blocks = call.blocks if self.evenly else {}
         reads, writes = ({(n, blocks.get(n, 0)) for n in numbers} for numbers in (call.reads, call.writes))
         return reads, writes
 
     def _overlap(self, a: set[Part], b: set[Part]) -> bool:
-        """Whether two threads may touch the same bytes, the one those of ``a`` and the other those of ``b``."""
+        """Whether two threads may touch the same bytes, the one through ``a`` and the other through ``b``."""
         return any(self._meet(x, y) and not (p and p == q and self._apart(x, y) % p == 0) for x, p in a for y, q in b)
 
     def _meet(self, x: int, y: int) -> bool:

@@ -1,7 +1,7 @@
 """Late imports that Ctrl-C cannot stop halfway.
 
 A package that is interrupted while it is imported often cannot be imported again in the same process: Python forgets
-the package, but keeps those of its parts that were done.
+the package, but keeps its parts that were done.
 """
 
 from __future__ import annotations

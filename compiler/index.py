@@ -165,7 +165,7 @@ def join(coordinates: Sequence[Index], shape: Shape) -> Index:
 
 
 def broadcast(linear: Index, shape: Shape, source: Shape) -> Index:
-    """Where an element of ``shape`` reads an operand of shape ``source`` that broadcasts to it."""
+    """The place at which an element of ``shape`` reads an operand of shape ``source`` that broadcasts to it."""
     if source == shape or prod(source) == 1:
         return linear if source == shape else Index()
     if prod(source) == prod(shape):
@@ -175,7 +175,7 @@ def broadcast(linear: Index, shape: Shape, source: Shape) -> Index:
 
 
 def through_view(node: Node, linear: Index) -> Index:
-    """Where element ``linear`` of a view's result stands in the view's operand."""
+    """The place of element ``linear`` of a view's result in the view's operand."""
     source, shape = node.inputs[0].shape, node.output.shape
     if node.op.keeps == "order" or node.op.reads == "memory":
         return linear
@@ -232,7 +232,7 @@ def _bound(place: Index, size: int, step: int) -> Bound:
 
 
 def _through_slide(node: Node, linear: Index) -> Index:
-    """Where a slide reads, if its bounds hold: each coordinate that might leave the image is a variable within it."""
+    """The place that a slide reads, if its bounds hold: a coordinate that might leave the image is a variable in it."""
     source, shape = node.inputs[0].shape, node.output.shape
     bounds = slide_bounds(node, linear)
     inside = [
@@ -286,7 +286,7 @@ def refined(shapes: Sequence[Shape]) -> Shape | None:
 
 
 def place_in_concat(root: Value, part: Value, concat: Node, start: int) -> tuple[int, tuple[int, ...]] | None:
-    """Where ``root`` stands in the result of ``concat``, when the operand ``part`` shows it through views.
+    """The place of ``root`` in the result of ``concat``, when the operand ``part`` shows it through views.
 
     Returns the offset and one stride per dimension of ``root``, in elements; None when the views are no mere
     rearrangement of whole dimensions. ``start`` is where the operand begins along the axis.
@@ -329,7 +329,7 @@ def place_in_concat(root: Value, part: Value, concat: Node, start: int) -> tuple
 
 
 def concat_starts(concat: Node) -> list[int]:
-    """Where each operand begins along the axis."""
+    """The beginning of each operand along the axis."""
     starts, position = [], 0
     for value in concat.inputs:
         starts.append(position)

@@ -20,7 +20,7 @@ WRITERS = ("contract", "attention")
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Where a value is stored: in ``place``, from element ``offset`` on, with a stride for each of its dimensions."""
+    """The storage of a value: in ``place``, from element ``offset`` on, with a stride for each of its dimensions."""
 
     place: Value
     offset: int
@@ -126,7 +126,7 @@ def _chain(node: Node) -> list[Node] | None:
 
 
 def _parts(node: Node) -> list[Part]:
-    """What a mere copy or concatenation consists of, each part with its place in the result; [] for other nodes."""
+    """The parts of a mere copy or concatenation, each with its place in the result; [] for other nodes."""
     last = node.inner.outputs[0].producer if node.inner.outputs else None
     if len(node.outputs) != 1 or last is None or node.attrs.get("kind") not in ("pointwise", "concat"):
         return []

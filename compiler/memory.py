@@ -1,4 +1,4 @@
-"""Where temporaries stand in the arena."""
+"""The places of temporaries in the arena."""
 
 from __future__ import annotations
 

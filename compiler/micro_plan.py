@@ -1,6 +1,6 @@
 """Which part of a step can run in a loop over micro-batches, and how that part reads its operands.
 
-:class:`compiler.batch.Part` says how a value follows from micro-batches. Of the ways in which a node could read its
+:class:`compiler.batch.Part` says how a value follows from micro-batches. Among the ways in which a node could read its
 operands, the plan takes the cheapest one from which the result follows. The pass ``accumulate`` makes the loop.
 """
 
@@ -42,7 +42,7 @@ class _Unknown(Exception):
 
 
 class MicroPlan:
-    """How a step runs in a loop over micro-batches: what is computed where.
+    """How a step runs in a loop over micro-batches: the place at which each value is computed.
 
     Attributes:
         targets: the ``grad`` nodes that run in the loop.

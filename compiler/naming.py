@@ -72,7 +72,7 @@ class Names:
         return name
 
     def _made(self, value: Value) -> str:
-        """What a result is called that stands for no value of the stage before; "" gives it a number."""
+        """The name of a result that stands for no value of the stage before; "" gives it a number."""
         node = value.producer
         assert node is not None
         if node.op.kind == "grad":
@@ -103,7 +103,7 @@ def _composite(note: str, op: str) -> str:
 
 
 def derived(node: Node) -> str:
-    """What an op on the way to the result of a composite makes: ``layer_norm_mean``, ``layer_norm_rsqrt``."""
+    """The name of an op's result on the way to the result of a composite: ``layer_norm_mean``, ``layer_norm_rsqrt``."""
     is_mean = node.op.name == "div" and made_by(node.inputs[0], "sum")
     parts = composite(node), "mean" if is_mean else node.op.name
     return "_".join(dict.fromkeys(filter(None, parts)))

@@ -21,7 +21,7 @@ class Halves:
         forward: the results and updates; its last outputs are those residuals that are no result anyway.
         residuals: which outputs of ``forward`` the backward half reads.
         borrowed: which inputs of ``forward`` it reads, as places among its parameters.
-        backward: reads the residuals, then what is borrowed, then the seeds; returns the gradients.
+        backward: reads the residuals, then borrowed values, then the seeds; returns the gradients.
     """
 
     forward: Graph

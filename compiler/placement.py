@@ -1,4 +1,4 @@
-"""Where the values of a fused graph are: parameters, results, states overwritten in place, temporaries.
+"""The places of a fused graph's values: parameters, results, states overwritten in place, temporaries.
 
 No target is known here. A place is a buffer and a number of bytes; what moves in a loop says how. C spells places as
 pointers, Triton passes them to launches.
@@ -45,7 +45,7 @@ class Step(Protocol):
     @property
     def steps(self) -> Sequence[Step]: ...
     def streams(self, node: Node, operand: Value) -> bool:
-        """Whether ``node`` reads each element of ``operand`` only where it writes that of a result of its size."""
+        """Whether ``node`` reads each element of ``operand`` only where it writes the same element of a result."""
         ...
 
 
@@ -66,7 +66,7 @@ class Buffer:
 
 
 class Buffers:
-    """The buffers of a step, numbered from 0: those of its slots first."""
+    """The buffers of a step, numbered from 0: its slots' buffers first."""
 
     def __init__(self, graph: Graph) -> None:
         self.records = [Buffer(p.kind, i, p.value.type) for i, p in enumerate(graph.params)]
@@ -107,12 +107,12 @@ class Move:
 
 
 class Way(Enum):
-    """Where the carry of a loop lives, and the next one."""
+    """The places of a loop's carry, and of the next one."""
 
     HISTORY = auto()  # both in slices of one stack
     STACK = auto()  # the next one in its slice of a stacked result
     IN_PLACE = auto()  # the next one where the carry stands
-    TURNS = auto()  # in one of two buffers in turn, the last time in that of the loop's result
+    TURNS = auto()  # in one of two buffers in turn, the last time in the buffer of the loop's result
 
 
 class Placement:
@@ -195,7 +195,7 @@ class Placement:
         self.own[memory] = place.buffer
 
     def _life(self, memory: Memory, at: int) -> Lifetime:
-        """The life of what is made at ``at``."""
+        """The life of the value made at ``at``."""
         last = max(at, self.last_read.get(memory, at), self.last_write.get(memory, at))
         return Lifetime(self.times[at][0], self.times[last][1], memory.type.nbytes)
 
@@ -243,7 +243,7 @@ class Placement:
         return self.last_read.get(value) == at and not made_by_loop and not copied
 
     def _place_histories(self, loop: Node, at: int) -> None:
-        """Where a carry is stacked as iterations find it, one memory for that and for what they leave.
+        """If a carry is stacked as iterations find it: one memory for carries as found and as left.
 
         They are the same but for the first and the last: the memory has a slice more than there are iterations.
         """
@@ -430,7 +430,7 @@ def _checks(node: Node) -> bool:
 
 
 def _histories(loop: Node) -> Iterator[tuple[Value, Value | None]]:
-    """Stacks of carries as iterations find them, each with that of what the iterations leave, if there is one."""
+    """Stacks of carries as iterations find them, each with the stack of carries that they leave, if there is one."""
     parts = Parts.of(loop)
     stacks = dict(zip(parts.slices, parts.stacks, strict=True))
     made = {v for n in parts.body.nodes for v in n.outputs}

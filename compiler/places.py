@@ -19,7 +19,7 @@ class Place:
         return Place(self.buffer, self.offset + nbytes) if nbytes else self
 
     def at(self, iterations: Mapping[int, int]) -> Place:
-        """Where it is in these iterations of the loops around, by number of the loop."""
+        """The place in these iterations of the loops around, by number of the loop."""
         return self
 
     def fixed(self) -> frozenset[Place]:
@@ -49,7 +49,7 @@ class Moving:
         return Moving(self.loop, self.first.moved(nbytes), self.odd.moved(nbytes), self.even.moved(nbytes), self.stride)
 
     def at(self, iterations: Mapping[int, int]) -> Place:
-        """Where it is in these iterations of the loops around, by number of the loop."""
+        """The place in these iterations of the loops around, by number of the loop."""
         i = iterations[self.loop]
         place = self.first if i == 0 else self.odd if i % 2 else self.even
         return place.at(iterations).moved(i * self.stride)

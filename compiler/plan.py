@@ -27,7 +27,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Check:
-    """What a status code of the step means: ``what`` was outside ``[0, size)`` at ``place``, or, without a size, zero.
+    """The meaning of a step's status code: ``what`` was outside ``[0, size)`` at ``place``, or, without a size, zero.
 
     The step looks before it changes any state: a finding leaves them all as they were.
     """
@@ -42,7 +42,7 @@ class Check:
         return f"{self.what} {wrong} (element {element})\n  at {self.place}\n  nothing was updated by this call"
 
     def error(self, index: int | str, element: int) -> GenesisError:
-        """What a call raises for ``index`` found at ``element``."""
+        """The error of a call for ``index`` found at ``element``."""
         message = self.finding(index, element)
         return DivisionError(message) if self.size is None else OutOfRangeError(message)
 
@@ -54,7 +54,7 @@ UNTOUCHED = 2**63 - 1
 def read_word(word: int) -> tuple[str, int]:
     """The index that a status word of a GPU holds, signed, in its low half, and the element, in its high half.
 
-    What does not fit in 32 bits stands there as the number next to it that does.
+    A number that does not fit in 32 bits stands there as the nearest one that does.
     """
     index = (word & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
     beyond = {2**31 - 1: " (or more)", -(2**31): " (or less)"}.get(index, "")
@@ -188,11 +188,11 @@ class Plan:
 
     @property
     def launches(self) -> tuple[Launch, ...]:
-        """What runs, in order."""
+        """The launches, in order."""
         return tuple([launch for launch, _ in self.unrolled()])
 
     def unrolled(self) -> Iterator[tuple[Launch, dict[int, int]]]:
-        """What runs, in order, and in which iterations of the loops around, by number of the loop."""
+        """The launches, in order, and their iterations of the loops around, by number of the loop."""
         yield from _unrolled(self.steps, {})
 
     def scratch_bytes(self, threads: int) -> int:

@@ -100,11 +100,11 @@ class Frame:
 class Schedule:
     """A step's calls, with a barrier wherever one reads or overwrites what another thread may still be at.
 
-    ``buffers`` are the laid out memory of the step. Where a call may have found a bad index, the status is looked at
+    ``buffers`` are the laid out memory of the step. If a call may have found a bad index, the status is looked at
     before the next one that writes a state; no call in a loop does. ``ordered``: calls run strictly one behind the
     other. None waits then, and each that writes a state has to look for itself.
 
-    Where the number of threads divides ``even``, fewer barriers are needed in loops: those of ``waiting_evenly``.
+    If the number of threads divides ``even``, loops need fewer barriers: those of ``waiting_evenly``.
 
     Attributes:
         order: the number of each call.
@@ -150,7 +150,7 @@ class Schedule:
             hazards.add(item.access, item.alone)
 
     def _walk_around(self, loop: Repeat) -> None:
-        """Where shares are even, one barrier in front of a loop may do for all."""
+        """If shares are even, one barrier in front of a loop may do for all."""
         start, found = self._hazards.state(), set(self._found)
         if self._hazards.evenly:
             self._hazards.clear()

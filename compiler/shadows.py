@@ -1,7 +1,7 @@
 """Shadows: states rounded to 16 bits, which the device keeps from call to call beside the states themselves.
 
 Products read a shadow in place of a 32-bit state: half the bytes, and nothing to convert on the way to the tensor
-cores. The kernel that updates the state writes the shadow too. Where anybody else has changed the state, the runtime
+cores. The kernel that updates the state writes the shadow too. If anybody else has changed the state, the runtime
 makes the shadow again before the step runs; see :class:`compiler.plan.Plan`.
 """
 

@@ -12,7 +12,7 @@ from compiler.placement import Memory, Step
 
 @dataclass(eq=False)
 class Run:
-    """Nodes that run together: those of one table, every other one by itself. See :class:`compiler.placement.Step`."""
+    """Nodes that run together: a table's nodes, every other one by itself. See :class:`compiler.placement.Step`."""
 
     nodes: list[Node]
     _in_place: dict[Node, frozenset[int]] = field(default_factory=dict)

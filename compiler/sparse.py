@@ -1,6 +1,6 @@
 """Gradients of embeddings that have few rows: these rows alone, and where each row of the table is among them.
 
-Of a large vocabulary a step meets few words. The gradient of the table is not in memory; who reads it looks up rows.
+A step meets few words of a large vocabulary. The gradient of the table is not in memory; who reads it looks up rows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from compiler.ir.replay import copied, with_nodes
 from compiler.ir.types import TensorType, i32
 
 NOWHERE = -1
-"""Where a row of the table is that no index names."""
+"""The place of a row of the table that no index names."""
 
 LOOKING = ("pointwise", "full")
 """Kinds of kernels that may look up rows."""

@@ -82,9 +82,9 @@ class _Step(NamedTuple):
 
 
 class Tape:
-    """``graph``, which has no updates, as NumPy calls; results are those of the interpreter, bit for bit.
+    """``graph``, which has no updates, as NumPy calls; results equal the interpreter's, bit for bit.
 
-    What is computed twice there is computed once. A tape may run in several threads at once.
+    Calls that stand there twice are made once. A tape may run in several threads at once.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -144,7 +144,7 @@ class Tape:
         return run
 
     def spread(self, *arrays: np.ndarray) -> tuple[Any, ...]:
-        """The results for arrays as arguments: those of a kernel in a loop, say."""
+        """The results for arrays as arguments: a kernel's in a loop, say."""
         return tuple(self(arrays))
 
     def computes(self) -> list[Node]:
@@ -203,7 +203,7 @@ def _on_widened(reference: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Loop:
-    """A loop over ``body``; see :mod:`compiler.ops.loop`. ``types`` are those of its results."""
+    """A loop over ``body``; see :mod:`compiler.ops.loop`. ``types`` are the types of its results."""
 
     def __init__(self, body: Callable[[list[Any]], list[Any]], attrs: Attrs, types: Sequence[TensorType]) -> None:
         self.body, self.types = body, types

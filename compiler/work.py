@@ -1,6 +1,6 @@
 """How much work a kernel run is: floating-point operations, and bytes of memory that it must read and write.
 
-Bytes are those of a machine with an endless cache: what a kernel reads of its operands and writes, each element once.
+Bytes are counted as on a machine with an endless cache: a kernel reads and writes each element once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from compiler.ir.types import TensorType
 from compiler.plan import Launch
 
 _HELPERS = {"combine": "that join partial results", "pack": "that pack operands", "copy": "that copy"}
-"""What runs beside kernels, by the kind of the launch."""
+"""The work beside kernels, by the kind of the launch."""
 
 
 def launch(name: str, nodes: Sequence[Node], partials: Mapping[int, TensorType] = MappingProxyType({})) -> Launch:

@@ -5,7 +5,7 @@
 
 The network is Ronneberger et al.'s in the small ("U-Net", 2015): down twice, up twice, and on each level the way up
 sees what the way down saw. The noise is normal, as strong as half of full white. The figure is the ratio of full white
-to the error that is left, in decibels (PSNR), on pictures of other digits than those of the training. It reaches 17.0;
+to the error that is left, in decibels (PSNR), on pictures of digits that were not in the training. It reaches 17.0;
 with all the noise in them the pictures have 6.
 """
 

@@ -121,7 +121,7 @@ class Alias(Methods):
 
     @property
     def _grad_cell(self) -> Cell:
-        """The cell that collects the gradient: that of the storage, or of a view that was made a leaf."""
+        """The cell that collects the gradient: the storage's, or the cell of a view that was made a leaf."""
         for op, _, attrs in reversed(self._views):
             if op is as_leaf:
                 leaf: Cell = attrs["leaf"]
@@ -148,7 +148,7 @@ class Alias(Methods):
 def continued(old: TensorValue, new: TensorValue, seen: bool = False) -> TensorValue:
     """``new``, which takes the place of ``old``, with the history that ``old`` has, unless it has one of its own.
 
-    What autograd has ``seen`` gives no gradient to what was there before; what it has not is taken for ``old``.
+    A write that autograd has ``seen`` gives no gradient to the value before; another is taken for ``old``.
     """
     if not old.requires_grad or old.leaf is not None or new.requires_grad or new.type != old.type:
         return new

@@ -67,11 +67,11 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 def run(
     graph: Graph, given: Mapping[str, np.ndarray], random: int | None = None, calls: int = 1, backend: str = "auto"
 ) -> dict[str, np.ndarray]:
-    """What ``graph`` returns and its new states, by name.
+    """The results of ``graph`` and its new states, by name.
 
     given: arrays for its arguments, states and numbers, by name in the text or by label. Types of one kind, floats say,
         are converted; shapes are not.
-    random: a seed to draw from what is missing; without it that raises GenesisError.
+    random: a seed to draw missing values from; without it a missing value raises GenesisError.
     """
     places = {name: p for p in graph.params for name in (p.label, value_names(graph)[p.value]) if name}
     unknown = sorted(given.keys() - places.keys())

@@ -353,7 +353,7 @@ class GradScaler(metaclass=Watched):
             combined = o.maximum(combined, other)
         return combined
 
-    # What it is set to
+    # Its settings
 
     def get_scale(self) -> float:
         """The scale now; 1.0 when disabled. In a step that is being compiled a tensor, f64[]."""
@@ -391,7 +391,7 @@ class GradScaler(metaclass=Watched):
         return self._enabled
 
     def structure(self) -> tuple[bool, int, bool]:
-        """What compiled steps have baked in."""
+        """The settings that compiled steps have baked in."""
         return self._enabled, self._options.raw("growth_interval"), bool(self._progress)
 
     # Saving

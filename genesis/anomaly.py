@@ -1,4 +1,4 @@
-"""Where a NaN in the gradients comes from: ``genesis.autograd.detect_anomaly``."""
+"""Finds the origin of a NaN in the gradients: ``genesis.autograd.detect_anomaly``."""
 
 from __future__ import annotations
 

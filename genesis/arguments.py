@@ -1,6 +1,6 @@
 """The arguments of a call while it is recorded: what stands for them, and what the step does to them.
 
-A tensor argument becomes an input of the graph. Where the step writes it, or its gradient, the graph returns the new
+A tensor argument becomes an input of the graph. If the step writes it, or its gradient, the graph returns the new
 contents, and every call writes them back. A tensor that the step also reaches in another way (as a parameter, say) is
 no input: the recorded code gets the tensor itself, which is a state.
 """
@@ -41,7 +41,7 @@ Holder = Callable[[Sequence[Any]], Cell]
 
 @dataclass
 class Effects:
-    """What calls do to tensors of the caller, besides states.
+    """The effects of calls on tensors of the caller, besides states.
 
     ``writes``: where the contents ``values`` go. ``grads``: the gradients that the step leaves behind, by the cell that
     they belong to, as places among the tensors that leave; None clears a gradient. ``inner``: gradients of arguments
@@ -62,7 +62,7 @@ class Effects:
 
 
 class Sharing:
-    """What is known of how arguments of a function share storage with each other and with the rest of the program.
+    """The way in which a function's arguments share storage with each other and with the rest of the program.
 
     ``states``: cells that recordings reached other than as an argument; given as an argument, such a cell is a state.
     ``matters``: whether a recording wrote an argument, so that arguments with one cell must stand for one input.
@@ -73,7 +73,7 @@ class Sharing:
         self.matters = False
 
     def key(self, leaves: Sequence[Any]) -> tuple[Hashable, ...]:
-        """What a program depends on of how ``leaves`` share storage."""
+        """The part of how ``leaves`` share storage that a program depends on."""
         found: list[Hashable] = []
         first: dict[Cell, int] = {}
         for i, leaf in enumerate(leaves):
@@ -89,7 +89,7 @@ class Sharing:
 
 
 def _views(leaf: Tensor) -> tuple[Hashable, ...]:
-    """What a program depends on of the views that ``leaf`` shows its storage through."""
+    """The part of the views of ``leaf`` on its storage that a program depends on."""
     return tuple((IdentityKey(op), tuple(IdentityKey(x) for x in xs), repr(attrs)) for op, xs, attrs in leaf._views)
 
 
@@ -283,7 +283,7 @@ class Arguments:
         }
 
     def effects(self, leaving: Leaving) -> Effects:
-        """What the step did to arguments, and to gradients that it found."""
+        """The writes of the step to arguments, and to gradients that it found."""
         self._check_attributes()
         effects = Effects()
         for entry in self._given:

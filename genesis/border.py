@@ -47,7 +47,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Border:
-    """What was recorded about the gradients of results.
+    """The record about the gradients of results.
 
     Attributes:
         ended: the results that require a gradient but have none, and the error that says why.
@@ -76,7 +76,7 @@ class Border:
 def record_border(
     recording: Recording, results: Sequence[TensorValue], arguments: dict[Cell, Origin], refusal: str = ""
 ) -> tuple[Border | None, list[Value]]:
-    """Record the gradients of ``results`` with the ambient builder; returns them with what is known of them.
+    """Record the gradients of ``results`` with the ambient builder; returns them with their record.
 
     ``arguments``: how a call finds the arguments that collect a gradient. ``refusal``: why there can be no gradient.
     """
@@ -123,7 +123,7 @@ def _source(cell: Cell, recording: Recording, arguments: dict[Cell, Origin], mad
 
 
 class Crossing:
-    """What a program needs so that gradients cross its border: its backward half, for all its calls."""
+    """The backward half of a program, for all its calls, so that gradients cross its border."""
 
     def __init__(self, border: Border, joint: Graph, options: Options) -> None:
         """Cut ``joint``, whose last outputs are the gradients, in two."""
@@ -170,7 +170,7 @@ class Crossing:
     def run(self, given: tuple[bool, ...], inputs: list[Any], scalars: list[float]) -> list[np.ndarray | None]:
         """The gradients of all sources; None where no seed that is ``given`` reaches.
 
-        ``inputs``: those of the backward half, with something in place of the other seeds.
+        ``inputs``: the inputs of the backward half, with something in place of the other seeds.
         """
         with self._lock:
             program, used, returned = self._programs.get(given) or self._compile(given)
@@ -192,7 +192,7 @@ class Crossing:
 
 @dataclass(frozen=True)
 class _Call:
-    """What one call leaves for its backward pass.
+    """The values that one call leaves for its backward pass.
 
     ``residuals``: arrays of its own. ``states``, ``inputs`` and ``scalars``: what it was called with.
     """
@@ -247,7 +247,7 @@ class _Call:
         source: TensorValue | None,
         seeds: dict[Value, TensorValue | None],
     ) -> TensorValue:
-        """What an input of the graph of gradients was at the call."""
+        """The value of an input of the graph of gradients at the call."""
         if value in seeds:
             seed = seeds[value]
             return held(o.zeros(shape=value.shape, dtype=value.dtype)) if seed is None else seed

@@ -1,4 +1,4 @@
-"""What can be compiled: functions, methods, partial functions, callable objects, and modules."""
+"""Things that can be compiled: functions, methods, partial functions, callable objects, and modules."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def capture(arguments: argparse.Namespace) -> tuple[int, list[Captured]]:
     """Run a script; its exit code, and the programs of which a call succeeded, in the order of compilation.
 
-    The code is 1 where there is none. ``arguments`` are those of :func:`add_arguments`.
+    The code is 1 where there is none. ``arguments`` come from :func:`add_arguments`.
     """
     found: list[Captured] = []
     done: set[Program] = set()

@@ -42,7 +42,7 @@ class Place(ref["Cell"]):
 
 
 class Memory(Protocol):
-    """What a recording does with the cells that were there before it.
+    """The dealings of a recording with the cells that were there before it.
 
     ``inner``: arguments that were computed outside from what requires a gradient: they are no leaves.
     """
@@ -68,7 +68,7 @@ class Cell:
 
     ``home`` is the trace that a traced cell was made in, None for an eager one. ``bound`` counts the compiled programs
     that hold the address of its array. ``strides``: how PyTorch would have the elements in memory, None for row-major.
-    ``clock`` is that of the programs that write it, None as long as there is none.
+    ``clock`` belongs to the programs that write it, None as long as there is none.
     ``hooks`` see its gradient, None as long as there are none; ``filled`` are called when it has been added up.
     ``remote`` brings the contents home from a GPU, whose
     step owns them, for reading and writing; None where the array is up to date. ``shared``: the memory of the contents

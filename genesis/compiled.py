@@ -74,7 +74,7 @@ class Compiled:
         return None
 
     def start(self, fresh: int | None = None, written: Collection[int] = ()) -> Runner:
-        """What runs the graph.
+        """The executor of the graph.
 
         Only the first ``fresh`` results own their memory (all when None); ``written``: the places of the states that
         it changes.
@@ -196,4 +196,4 @@ class Interpreted:
 
 
 Runner = Executor | Interpreted | CudaExecutor
-"""What runs a compiled graph: ``bind`` it to its states, ``run`` it on inputs and scalars, ``close`` it."""
+"""Runs a compiled graph: ``bind`` it to its states, ``run`` it on inputs and scalars, ``close`` it."""

@@ -1,4 +1,4 @@
-"""What op calls mean right now: at once (eager) or into a graph (recording)."""
+"""The meaning of op calls right now: at once (eager) or into a graph (recording)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from genesis.tensor import Tensor, wrap
 
 
 class Context:
-    """What ``forward`` leaves for ``backward``, the ``ctx`` of :class:`Function`; any attribute may be set.
+    """The ``ctx`` of :class:`Function`, in which ``forward`` leaves things for ``backward``; any attribute may be set.
 
     Attributes:
         needs_input_grad: for each argument of ``forward``, whether its gradient is wanted.

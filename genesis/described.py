@@ -1,4 +1,4 @@
-"""What a tensor tells of itself: type, shape, place in memory."""
+"""The properties of a tensor: type, shape, place in memory."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from compiler.ir.types import Shape
 
 
 def place(shape: Shape, offset: int) -> tuple[int, int, int]:
-    """Of the diagonal ``offset`` above the main one: its length, and its first row and column."""
+    """Length, first row and first column of the diagonal ``offset`` above the main one."""
     rows, columns = shape[-2:]
     row, column = max(-offset, 0), max(offset, 0)
     return max(min(rows - row, columns - column), 0), row, column

@@ -31,7 +31,7 @@ class Taped(Node):
 
     ``times``: of the inputs that compiled programs overwrite, the clock and what it said. ``ages``: how old the cells
     were that a compiled call needs for its gradient. ``hooks``: by output, those that see its gradient; None as long as
-    there are none. ``known``: what is known of calls like it, None where its gradient is the user's.
+    there are none. ``known``: the record of calls like it, None if its gradient is the user's.
     """
 
     __slots__ = ("ages", "hooks", "known", "times")
@@ -80,7 +80,7 @@ def call_all(op: Op, calls: Sequence[tuple[Sequence[Any], dict[str, Any]]]) -> l
 
 
 class _Shown(NamedTuple):
-    """What is known of a view op on a layout: its checked call, and how the result stands in memory."""
+    """The record of a view op on a layout: its checked call, and how the result stands in memory."""
 
     known: Known | None
     type: TensorType
@@ -117,7 +117,7 @@ class EagerBuilder(Evaluator):
         return outputs[0] if len(outputs) == 1 else outputs
 
     def _known_call(self, op: Op, operands: Sequence[Any], attrs: dict[str, Any]) -> tuple[Call, Known | None]:
-        """The call, checked, and what is known of calls like it."""
+        """The call, checked, and the record of calls like it."""
         key = key_of(op, operands, attrs, self.autocast)
         try:
             known = _KNOWN.get(key)
@@ -180,7 +180,7 @@ class EagerBuilder(Evaluator):
         return node.outputs
 
     def view(self, op: Any, operands: Sequence[Any], attrs: dict[str, Any], value: TensorValue) -> TensorValue:
-        """What a view op, with its operands besides, shows of ``value``: with its strides."""
+        """The result of a view op on ``value``, with its operands besides: with its strides."""
         type = value.type
         key = op, type.dtype, type.shape, value.strides, *attrs.items()
         try:

@@ -18,7 +18,7 @@ SOURCES = {".c": "c", ".py": "triton"}
 
 @dataclass(frozen=True)
 class Edit:
-    """What stands in for a part of the way from a recording to a program.
+    """Stand-ins for parts of the way from a recording to a program.
 
     graph: runs in place of the recorded graph, None for that one.
     after: the pass whose result ``graph`` is; only those behind it run. "" runs all.

@@ -47,7 +47,7 @@ from runtime.profile import Profile, profile
 
 @dataclass(frozen=True)
 class Last:
-    """What the last call did. ``applied``: False when the step was skipped because a gradient overflowed.
+    """The outcome of the last call. ``applied``: False when the step was skipped because a gradient overflowed.
 
     ``loss_scale``: the scale the step ran with, ``grad_norm``: the norm before clipping, ``lr``: the learning rate of
     the first parameter group; None where the step has no such thing. ``skip_reason``: why it was skipped, in words;
@@ -63,9 +63,9 @@ class Last:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a step takes, in bytes.
+    """The memory of a step, in bytes.
 
-    ``arena``: all temporaries, at their peak; ``kept``: those of them that the forward pass leaves for the backward
+    ``arena``: all temporaries, at their peak; ``kept``: the part of them that the forward pass leaves for the backward
     pass; ``scratch``: what kernels pack and buffer in; ``states``: parameters, moments and what else lives from call to
     call; ``outputs``: what a call returns.
     """
@@ -238,7 +238,7 @@ class Program:
         return traced.result(tensors, given)
 
     def _does_not_fit(self, error: MemoryError) -> MemoryError:
-        """What to raise where the memory for the program was not given."""
+        """The error to raise if the memory for the program was not given."""
         return error if self.plan is None else does_not_fit(self.traced, self.options, self.plan, error)
 
     def _carry_out(
@@ -249,7 +249,7 @@ class Program:
         inputs: Sequence[np.ndarray],
         given: Sequence[Any],
     ) -> list[Tensor]:
-        """What a call does besides updating states and returning ``tensors``; returns the tensors that leave.
+        """The work of a call besides updating states and returning ``tensors``; returns the tensors that leave.
 
         ``given``: the containers among the arguments.
         """
@@ -295,7 +295,7 @@ class Program:
     ) -> tuple[Sequence[Any], list[np.ndarray], list[np.ndarray]]:
         """Run the executor on states, arguments and scalars.
 
-        Returns what is to be written back, the inputs, and the results.
+        Returns the values to write back, the inputs, and the results.
         """
         traced = self.traced
         for cell in traced.parted:

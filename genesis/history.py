@@ -39,7 +39,7 @@ SECOND_BACKWARD = (
 
 
 class Ended(Node):
-    """Where the way back ends with an error: the history behind it is gone, or cannot be."""
+    """A node at which the way back ends with an error: the history behind it is gone, or cannot be."""
 
     __slots__ = ("message",)
 
@@ -368,7 +368,7 @@ def _grad(root: Value, seed: Value | None, ends: Sequence[Value]) -> list[Value]
 
 
 def _weighed_sum(roots: Sequence[Value], seeds: Sequence[Value | None]) -> Value:
-    """A scalar whose gradient is that of all ``roots`` together."""
+    """A scalar whose gradient is the gradient of all ``roots`` together."""
     with grad_mode(True):
         parts = [
             o.sum(root if seed is None else o.mul(root, seed), axes=tuple(range(root.type.rank)))

@@ -1,4 +1,4 @@
-"""What a step does outside its graph: it reads numbers, runs Python before the launch and after it, in program order.
+"""The part of a step outside its graph: it reads numbers, runs Python before and after the launch, in program order.
 
 While a step is recorded, :class:`HostRecord` takes down the numbers that the step reads, each a run-time scalar (f64[])
 of the graph, and its *acts*: changes of hyper-parameters and calls of schedules. An act really happens during the
@@ -40,7 +40,7 @@ class Holder(Protocol):
     """An object with hyper-parameters: a group of an optimizer, the state of a parameter, a schedule."""
 
     def structure(self, asked: Collection[Hashable]) -> Any:
-        """What programs have baked in that looked at the keys ``asked``."""
+        """The values that programs have baked in that looked at the keys ``asked``."""
 
 
 class OtherDecision(Exception):
@@ -236,7 +236,7 @@ class HostRecord:
         return any(id(holder) in waiting for holder in holders)
 
     def expect(self, read: Callable[[], bool], holder: Holder) -> bool:
-        """What ``read`` finds; a program is right for calls that find the same."""
+        """The value that ``read`` finds; a program is right for calls that find the same."""
         found = read()
 
         def check(numbers: Numbers) -> Undo:
@@ -273,7 +273,7 @@ class HostRecord:
 
     @contextmanager
     def skipping(self, found_inf: Value) -> Iterator[None]:
-        """Calls in which ``found_inf`` (f32[]) is set take back, after the launch, what is done inside."""
+        """Calls in which ``found_inf`` (f32[]) is set take back, after the launch, the changes made inside."""
         start, acted, outside = len(self.before), self._acted, self._condition
         self.flush()
         self._acted, self._condition = [], self.result(found_inf)
@@ -320,7 +320,7 @@ class Reads:
 
 
 class HostProgram:
-    """What the calls of a program do on the host. ``acts_late``: whether :meth:`leave` does anything."""
+    """The acts of a program's calls on the host. ``acts_late``: whether :meth:`leave` does anything."""
 
     def __init__(self, record: HostRecord) -> None:
         self._after = record.after

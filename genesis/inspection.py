@@ -24,7 +24,7 @@ from runtime.profile import Profile
 
 
 class Inspected:
-    """What can be asked of a compiled function; ``_program`` is that of its last call, which most answers are about."""
+    """Questions to a compiled function; ``_program`` ran its last call, which most answers are about."""
 
     function: Callable[..., Any]
     _program: Program | None
@@ -40,7 +40,7 @@ class Inspected:
         raise NotImplementedError
 
     def _reachable(self) -> Reachable:
-        """What the function reached at its last call."""
+        """The objects that the function reached at its last call."""
         raise NotImplementedError
 
     def _latest(self) -> Program:
@@ -61,7 +61,7 @@ class Inspected:
         )
 
     def guards(self) -> Table:
-        """What a call compares with the last one: name, value, and the line that made it necessary; print it.
+        """The comparisons of a call with the last one: name, value, and the line that made it necessary; print it.
 
         Argument types and values, grad mode and autocast region, the modules, optimizers and scalers that the step
         reaches, and every global, closure variable, attribute and container that its code mentions.
@@ -76,7 +76,7 @@ class Inspected:
 
     @property
     def last(self) -> Last:
-        """What the last call did; see :class:`Last`."""
+        """The outcome of the last call; see :class:`Last`."""
         return self._latest().last()
 
     def profile(self, n: int = 20) -> Profile:
@@ -96,7 +96,7 @@ class Inspected:
         return self._latest().plan
 
     def memory(self) -> Memory:
-        """What the last call's program takes, in bytes; see :class:`Memory`."""
+        """The memory of the last call's program, in bytes; see :class:`Memory`."""
         return self._latest().memory()
 
     def graph(self, stage: str = "traced") -> Graph:
@@ -113,7 +113,7 @@ class Inspected:
         return self._latest().source(language)
 
     def explain_amp(self) -> AmpReport:
-        """What autocast did in the last call's program, as records and, printed, as a table.
+        """The decisions of autocast in the last call's program, as records and, printed, as a table.
 
         For every op that computes on floats: the rule that fired, the types of its operands, in which it runs and of
         its results, and each cast it needed: inserted, merged with another or removed again, and why. The rules are
@@ -128,7 +128,7 @@ class Inspected:
         what: a graph (``step.graph(stage)``, :func:`genesis.load_graph`), a ``.gir`` file of one, or a file of
             generated code: ``.c``, or ``.py`` for a step on a GPU.
         after: the pass whose result the graph is: only later passes run. Without it a graph of kernels is compiled as
-            it is, and any other goes through all passes, which leave what is done already.
+            it is, and any other goes through all passes, which leave finished work alone.
 
         The graph must have the inputs, updates and results of the step. Edited code must keep the entry point and the
         order of its arguments; nothing checks what it computes. A call that is compiled again, for another shape say,
@@ -150,7 +150,7 @@ class Inspected:
         language: "c" writes ``step.c`` and ``step.h``, a ``main.c`` that trains, threads, and a Makefile; ``make &&
             ./step`` goes on where the step stands, with the same results, bit for bit. "triton" writes a module of the
             kernels and ``launches.json``: buffers, grids and arguments in the order of the launches.
-        batches: the arguments of the calls to be made, by default those of the last one.
+        batches: the arguments of the calls to be made, by default the last call's.
 
         States, hyper-parameters (as they were in the last call) and inputs are written beside the code as raw numbers.
         A function without a backward pass exports as well. Raises UnsupportedError for a forward function whose

@@ -85,7 +85,7 @@ def save(
 
 
 def _stored(value: object) -> Any:
-    """What a PyTorch file has for a value of Genesis or NumPy; None where it has nothing."""
+    """The form of a value of Genesis or NumPy in a PyTorch file; None where it has none."""
     match value:
         case Tensor() if type(value) in (Tensor, Parameter):
             shown = storage_of(value)
@@ -102,7 +102,7 @@ def _stored(value: object) -> Any:
 
 
 def _advice(value: object) -> str:
-    """What to save instead."""
+    """The thing to save instead."""
     if hasattr(value, "state_dict"):
         return "save its state_dict(), and load that into a new one"
     if isinstance(value, np.ndarray):

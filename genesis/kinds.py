@@ -22,7 +22,7 @@ class TensorType(type):
         return isinstance(instance, Tensor) and instance.dtype is cls.dtype
 
     def __call__(cls, *data: Any) -> Tensor:
-        """Of sizes: zeros. Of one sequence, array or tensor: its numbers, in this dtype."""
+        """Zeros of the given sizes; or the numbers of one sequence, array or tensor, in this dtype."""
         if len(data) == 1 and not isinstance(data[0], int | Size):
             return tensor(data[0], dtype=cls.dtype)
         sizes = data[0] if len(data) == 1 and isinstance(data[0], Size) else data

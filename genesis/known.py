@@ -43,7 +43,7 @@ _FLOATS = float, np.floating
 
 
 class Known:
-    """What the check of a call found, and what computes calls like it.
+    """The outcome of the check of a call, and the program for calls like it.
 
     ``target``: the type that autocast brings operands to.
     """
@@ -76,7 +76,7 @@ class Known:
         return self.is_piece or bool(self._backs)
 
     def piece(self) -> Piece | None:
-        """What computes the call; None at the first, which may stay the only one."""
+        """The program for the call; None at the first, which may stay the only one."""
         if self._piece is None and self._has_pieces:
             self._runs += 1
             if self._runs > 1 or mode() == "native":
@@ -86,7 +86,7 @@ class Known:
         return self._piece
 
     def back(self, wanted: tuple[bool, ...], given: tuple[bool, ...]) -> Back | None:
-        """What computes the gradients of the ``wanted`` operands of those of the results that are ``given``.
+        """The program for the gradients of the ``wanted`` operands from those of the results that are ``given``.
 
         None at the first call, which may stay the only one.
         """

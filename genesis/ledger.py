@@ -1,4 +1,4 @@
-"""What the compiler did to a step, as a folder of files to read: ``step.dump(dir)``, ``GENESIS_DUMP=dir``."""
+"""A step's way through the compiler as a folder of files to read: ``step.dump(dir)``, ``GENESIS_DUMP=dir``."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _stages(graphs: dict[str, Graph], seconds: dict[str, float], diffs: list[str
         rows.append((f"{i:02d}", name, str(len(graph.nodes)), change, time, f"{most.nbytes:,}", place))
     header = ("", "stage", "ops", "lines", "ms", "peak bytes", "peak at")
     table = _indented(Table(header, rows))
-    return f"Stages; the peak is that of temporaries, the results of ops that are alive at once\n{table}"
+    return f"Stages; the peak counts temporaries, the results of ops that are alive at once\n{table}"
 
 
 def _code(program: Program, sources: dict[str, str]) -> str:

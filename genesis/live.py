@@ -66,8 +66,8 @@ def on_host() -> AbstractContextManager[EagerBuilder]:
 class LiveDict(WatchedDict):
     """A dict whose numbers, also in tuples and lists, are read at every call of a compiled step.
 
-    What a step bakes in of other values: bools, strings and None themselves, which object anything else is. ``exact``
-    names numbers that are baked in too, ``switches`` those of which a step bakes in whether they are zero.
+    A step bakes in other values: bools, strings and None themselves, of anything else which object it is. ``exact``
+    names numbers that are baked in too, ``switches`` numbers of which a step bakes in whether they are zero.
     """
 
     is_leaf = True
@@ -132,7 +132,7 @@ class LiveDict(WatchedDict):
             recording.host.look(self, _ALL)
 
     def raw(self, key: Any) -> Any:
-        """What stands there, whether a step is being recorded or not."""
+        """The value there, whether a step is being recorded or not."""
         return dict.__getitem__(self, key)
 
     def is_on(self, key: str) -> bool:
@@ -185,7 +185,7 @@ class LiveDict(WatchedDict):
             recording.host.set(partial(_set, self, key, _MISSING), self, key)
 
     def _converted(self, value: Any) -> Any:
-        """What is stored for ``value``."""
+        """The stored form of ``value``."""
         return value
 
     def _put(self, key: Any, value: Any) -> None:
@@ -215,7 +215,7 @@ class LiveDict(WatchedDict):
     # Guarding
 
     def structure(self, asked: Collection[Hashable] = ()) -> tuple[tuple[Hashable, Any], ...]:
-        """What compiled steps have baked in that looked at the keys ``asked``."""
+        """The values that compiled steps have baked in that looked at the keys ``asked``."""
         found = []
         for key, value in dict.items(self):
             token = _baked(value, key in self.exact, key in self.switches)
@@ -233,7 +233,7 @@ def _key(key: Any) -> Hashable:
 
 
 def _baked(value: Any, exact: bool = False, switch: bool = False) -> Any:
-    """What a step bakes in of a value; None for a number."""
+    """The part of a value that a step bakes in; None for a number."""
     if is_number(value):
         return value if exact else bool(value) if switch else None
     if isinstance(value, bool | str | None):
@@ -247,7 +247,7 @@ def _baked(value: Any, exact: bool = False, switch: bool = False) -> Any:
     return IdentityKey(value)
 
 
-# What a step sees
+# Inside a step
 
 
 def shown(
@@ -279,7 +279,7 @@ def _item(get: Callable[[], Any], i: int) -> Any:
 
 
 def _live(recording: Recording, holder: Holder, key: Hashable, label: str, read: Callable[[], float]) -> Tensor:
-    """What ``read`` finds at this place of the program in every call, as a rank-0 f64 tensor."""
+    """The number that ``read`` finds at this place of the program in every call, as a rank-0 f64 tensor."""
     value = recording.host.scalar(holder, key, label, read)
     with using(recording.builder):
         return wrap(value)
@@ -315,7 +315,7 @@ def saved(group: dict[str, Any]) -> Undo:
     return restore
 
 
-# What a call does
+# At a call
 
 
 def _set(holder: LiveDict, key: Any, value: Any, numbers: Numbers) -> Undo:

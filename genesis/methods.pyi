@@ -191,7 +191,7 @@ class Methods:
     def argsort(
         self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False
     ) -> Tensor:
-        """Where the elements of :func:`sort` were; int64."""
+        """The places at which the elements of :func:`sort` were; int64."""
     def argwhere(self) -> Tensor:
         """The indices of all elements that are not zero, one in a row. Eager only."""
     def as_strided(
@@ -791,7 +791,7 @@ class Methods:
     ) -> Tensor:
         """In place: 0 for NaN and the largest numbers for infinities, or the numbers that are given."""
     def nanmean(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
-        """The mean over ``dim`` of what is no NaN; NaN where there is nothing else."""
+        """The mean over ``dim`` of the elements that are no NaN; NaN if there is nothing else."""
     def nanmedian(self, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> Any:
         """:func:`median` of the elements that are no NaN."""
     def nanquantile(

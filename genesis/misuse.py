@@ -1,4 +1,4 @@
-"""What is wrong with the arguments of a call that failed: an error that names the callable, the argument and the line.
+"""Finds the wrong argument of a call that failed: an error that names the callable, the argument and the line.
 
 Nothing is checked before a call. Only one that failed is looked at, so a call that fits costs nothing more.
 """

@@ -27,7 +27,7 @@ from genesis.rate_test import first_number
 from genesis.states import TrainingState
 
 WINDOW = 50
-"""Calls whose median says what is usual."""
+"""Calls whose median is the usual value."""
 
 SKIPS = 3
 """Skipped steps in a row at which an alarm goes."""
@@ -39,7 +39,7 @@ class Record:
 
     call: its number, from 1. seconds: what it took. loss: the first number that the step returned. lr, loss_scale,
     grad_norm, applied: as in ``step.last``, None where the step has no such thing. update_ratio: the norm of the change
-    of all parameters over the norm of the parameters, in calls in which it is taken. alarm: what is unusual, "" where
+    of all parameters over the norm of the parameters, in calls in which it is taken. alarm: the unusual thing, "" where
     nothing is.
     """
 
@@ -123,7 +123,7 @@ class Monitor:
         return [p.detach().numpy().copy() for p in self._state.parameters]
 
     def _alarm(self, loss: float, norm: float | None, applied: bool, reason: str | None) -> str:
-        """What is unusual about a call, in words."""
+        """The unusual things about a call, in words."""
         self._skipped = 0 if applied else self._skipped + 1
         if self._skipped >= SKIPS:
             return f"{self._skipped} steps in a row were skipped: {reason}"

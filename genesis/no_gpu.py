@@ -1,4 +1,4 @@
-"""What ``genesis.cuda``, ``genesis.mps`` and ``genesis.xpu`` say alike: no eager tensor lives on a GPU."""
+"""The common answers of ``genesis.cuda``, ``genesis.mps`` and ``genesis.xpu``: no eager tensor lives on a GPU."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Numerics:
         self.reason = found
 
     def _explained(self, node: Node, inputs: Sequence[np.ndarray], numbers: Sequence[float]) -> str:
-        """What ``node`` made of what; the interpreter computes the call again."""
+        """The operands and results of ``node``; the interpreter computes the call again."""
         states = iter([self._before[c] if c in self._before else c.fetched().data for c in self.states])
         given, scalars = iter(inputs), iter(numbers)
         sources = {"state": states, "input": given, "scalar": (np.float64(x) for x in scalars)}

@@ -1,4 +1,4 @@
-"""What is said once: that a call has no effect here, and what has."""
+"""Warnings that come once: a call has no effect here, and another one has."""
 
 from __future__ import annotations
 

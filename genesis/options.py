@@ -21,9 +21,9 @@ _BACKENDS_OF_TORCH = ("inductor", "eager", "aot_eager", "cudagraphs", "onnxrt", 
 
 
 def without_torch(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of :func:`compile` without those of ``torch.compile``; says once which of these change nothing.
+    """The options of :func:`compile` without the options of ``torch.compile``; says once which of these change nothing.
 
-    ``fullgraph`` asks for what is always so, and ``backend="inductor"`` for the best backend there is.
+    ``fullgraph`` asks for something that always holds, and ``backend="inductor"`` for the best backend there is.
     """
     kept = {name: value for name, value in given.items() if name not in _OF_TORCH}
     ignored = {name: given[name] for name in ("mode", "dynamic", "options") if given.get(name) is not None}

@@ -1,4 +1,4 @@
-"""What a step prints and logs: taken down while the step is recorded, and shown at every call.
+"""The prints and logs of a step: taken down while the step is recorded, and shown at every call.
 
 An eager call prints at every call, a recording runs once. So text for ``sys.stdout`` and ``sys.stderr``, and records of
 ``logging``, are kept; each call shows them before its launch. Contents of tensors cannot be printed in a step, so the
@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, TextIO
 
 _OF_ITS_TIME = "args created msecs relativeCreated thread threadName process processName taskName".split()
-"""What a log record says of the moment and of the thread."""
+"""The attributes of a log record that tell the moment and the thread."""
 
 
 @dataclass(frozen=True)

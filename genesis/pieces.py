@@ -1,6 +1,6 @@
 """Pieces of eager work, done by NumPy until there is a native program for them.
 
-What takes NumPy many calls, or long (a composite, the gradient of an op, a convolution, a loop, an optimizer), is a
+Work that takes NumPy long (a composite, the gradient of an op, a convolution, a loop, an optimizer), is a
 piece. From its third run on, a background thread builds a program for it, which the cache keeps for other processes;
 until it is there NumPy goes on, so nothing ever waits. The results of both differ by rounding.
 
@@ -77,7 +77,7 @@ def is_slow(op: Op, types: Sequence[TensorType]) -> bool:
 
 
 class Piece:
-    """``graph``, a function of arrays without states. ``family``: what it has in common with those of other shapes.
+    """``graph``, a function of arrays without states. ``family``: the part common to graphs of other shapes.
 
     It may run in several threads at once.
     """
@@ -157,7 +157,7 @@ class Piece:
 
 
 class _Workshop:
-    """Where programs are built, one after the other, in a thread that starts with the first order."""
+    """Builds programs, one after the other, in a thread that starts with the first order."""
 
     def __init__(self) -> None:
         self._shapes: Counter[str] = Counter()
@@ -220,7 +220,7 @@ class _Workshop:
                 )
 
     def close(self) -> None:
-        """Build nothing more; return when what is being built is there, and leaves no unfinished files."""
+        """Build nothing more; return when the program being built is there, so that no unfinished files stay."""
         self._closed = True
         if self._at_work.acquire(timeout=10):
             self._at_work.release()

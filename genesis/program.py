@@ -47,11 +47,11 @@ from genesis.values import concrete
 MAX_PROGRAMS = MAX_RECOMPILES
 
 told: list[Callable[[CompiledFunction[..., Any], Program], None]] = []
-"""What is told of every program when it is compiled, and of the function that it is of."""
+"""Facts about every program when it is compiled, and about its function."""
 
 
 class _Reached(NamedTuple):
-    """What a function reaches, found when the clocks of modules and optimizers showed these times."""
+    """The objects that a function reaches, found when the clocks of modules and optimizers showed these times."""
 
     module_time: int
     optimizer_time: int
@@ -89,7 +89,7 @@ def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     precision: "fp32", "bf16-mixed" or "fp16-mixed"; opens an autocast region round the step.
     loss_scale: "dynamic", or a fixed number: scales the loss, skips steps that overflow.
     clip_grad_norm, clip_grad_value: clip gradients before the optimizer sees them.
-    accumulate: run forward and backward over this many micro-batches; the results are those of the whole batch.
+    accumulate: run forward and backward over this many micro-batches; the results equal the whole batch's.
     backend: "auto" (C where there is a compiler, else the NumPy interpreter), "c", "interpret" or "cuda".
     keep_grads: make ``.grad`` readable after a call.
     activation_memory: what the temporaries of a call may take: bytes, a text like "512MB" or "1GiB", or a float, the
@@ -125,7 +125,7 @@ def compile(function: Callable[..., Any] | None = None, **options: Any) -> Any:
 
 
 def _compile_in_place(module: Module, **options: Any) -> None:
-    """From now on calls of this module run compiled; the options are those of :func:`genesis.compile`."""
+    """From now on calls of this module run compiled; the options are as for :func:`genesis.compile`."""
     module.__dict__["_compiled_call"] = CompiledFunction(module.__call__, Options(**without_torch(options)))
 
 
@@ -170,7 +170,7 @@ class CompiledFunction(Inspected, Generic[P, R]):
         return {"scale": scale, "_growth_tracker": tracker}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict`, or that of a ``GradScaler``, returned; KeyError where it lacks a part."""
+        """Take over the result of :meth:`state_dict`, here or of a ``GradScaler``; KeyError if it lacks a part."""
         if self.options.loss_scale == "dynamic":
             numbers = state_dict["scale"], state_dict["_growth_tracker"]
             for cell, number in zip(self.scale_cells(), numbers, strict=True):
@@ -243,14 +243,14 @@ class CompiledFunction(Inspected, Generic[P, R]):
     # Choosing a program
 
     def _kinds(self, args: Any, kwargs: Any, given: list[Any]) -> tuple[Any, ...]:
-        """What a program depends on of its arguments, and of the modes it is called in."""
+        """The facts about its arguments, and about the modes it is called in, that a program depends on."""
         here = session()
         signatures = tuple([_signature(leaf) for leaf in given])
         modes = here.grad_enabled, here.autocast, defaults.float
         return structure((args, kwargs)), signatures, self._sharing.key(given), *modes
 
     def _remember(self, args: tuple[Any, ...], kwargs: dict[str, Any], program: Program) -> LastCall | None:
-        """What the next call is compared with, where one can be like this one at all."""
+        """The record that the next call is compared with, if one can be like this one at all."""
         current, effects = self._current, program.traced.effects
         if current is None or kwargs or effects.writes or effects.entries or not can_repeat(args):
             return None
@@ -286,7 +286,7 @@ class CompiledFunction(Inspected, Generic[P, R]):
         return tuple([grad_type(cell) for cell in self._watched])
 
     def _find(self, kinds: tuple[Any, ...], roots: list[Named], refused: list[Program]) -> Program | None:
-        """A program for these arguments and what is around, other than ``refused``."""
+        """A program for these arguments and surroundings, other than ``refused``."""
         if (kinds, self._guards(roots), self._grad_types(), 0) not in self.programs:
             self._reached.clear()  # something may have been exchanged for an object that reaches others
         key = (kinds, self._guards(roots), self._grad_types())
@@ -356,7 +356,7 @@ class CompiledFunction(Inspected, Generic[P, R]):
         return trace
 
     def _free_key(self, kinds: tuple[Any, ...], guards: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Where a new program belongs. Programs of equal guards took other branches on numbers, and are counted."""
+        """The slot of a new program. Programs of equal guards took other branches on numbers, and are counted."""
         for variant in itertools.count():
             key = kinds, guards, self._grad_types(), variant
             found = self.programs.get(key)
@@ -365,7 +365,7 @@ class CompiledFunction(Inspected, Generic[P, R]):
         return key
 
     def _check(self, program: Program, args: Any, kwargs: Any, given: Sequence[Any]) -> None:
-        """Record the call again, and raise TraceError unless its graph is that of ``program``."""
+        """Record the call again, and raise TraceError unless its graph equals the graph of ``program``."""
         current = self._current
         assert current is not None
         program.rehearse(given)
@@ -389,7 +389,7 @@ class CompiledFunction(Inspected, Generic[P, R]):
     # Inspecting
 
     def cost(self, *args: Any, device: str | Processor = "cpu", **kwargs: Any) -> CostReport:
-        """What a call takes on a processor, in time and memory, without running it; ``print`` it.
+        """The time and memory of a call on a processor, without running it; ``print`` it.
 
         args, kwargs: the arguments of the call, which is recorded and not run. Without them, of the last call.
         device: "cpu", which is this machine, "a100", "h100", "h200", "b200", "mi300x", or a
@@ -421,7 +421,7 @@ class CompiledFunction(Inspected, Generic[P, R]):
 
 
 def _variant(key: tuple[Any, ...]) -> dict[str, Any]:
-    """What tells apart programs of equal guards, by name."""
+    """The facts that tell apart programs of equal guards, by name."""
     return {"branches on numbers, and the state of optimizers": f"case {key[-1] + 1}"} if key[-1] else {}
 
 
@@ -431,7 +431,7 @@ def _is_root(leaf: Any) -> bool:
 
 
 def _signature(leaf: Any) -> Any:
-    """What a program depends on of an argument: type and shape of a tensor, a float's being one, any other value."""
+    """An argument as a program depends on it: type and shape of a tensor, a float's being one, any other value."""
     if isinstance(leaf, Tensor):
         kind = leaf._type
         strides = None if leaf.is_contiguous() else leaf.stride()

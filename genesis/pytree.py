@@ -22,7 +22,7 @@ from genesis.tensor import Tensor
 
 @dataclass(frozen=True)
 class Hole:
-    """Where a tensor belongs: number ``index`` among some tensors."""
+    """The place of a tensor: number ``index`` among some tensors."""
 
     index: int
 
@@ -148,7 +148,7 @@ def children(tree: Any, bare: bool = False) -> list[tuple[str, Any, Any]] | None
 
 
 def entries_of(container: Any) -> dict[Any, Any]:
-    """What a container holds now, by key."""
+    """The contents of a container now, by key."""
     if isinstance(container, list):
         return dict(enumerate(container))
     return dict(container) if isinstance(container, dict) else dict(vars(container))

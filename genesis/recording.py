@@ -43,19 +43,19 @@ class LateInput:
 
 
 class Trace(ABC):
-    """Op calls, tensor reads and tensor writes that go into a graph: those of a step, or of a loop's body.
+    """Op calls, tensor reads and tensor writes that go into a graph: a step's, or a loop's body's.
 
     Attributes:
         state: cells of the outside that are read or written, with their input value, in order of first use.
         current: the value each of those cells has now.
-        host: numbers that are read from the host, and what is changed there.
+        host: numbers that are read from the host, and changes made there.
         drawn: how many draws were taken from each generator.
         drew_at: where the last of them was taken.
         module_names: the scope that each reachable module's ops are recorded under.
         hooks: what sees the gradient of a value, or of a cell of the outside.
         customs: for results of custom functions, the node (outside the graph) that their gradient goes back through.
         shown: cells that show the memory of a NumPy array from outside, with their input value.
-        lent: cells whose memory became that of another one (``p.data = x``), and the user's line.
+        lent: cells that took the memory of another one (``p.data = x``), and the user's line.
         inner: arguments that were computed outside from what requires a gradient: they are no leaves.
         viewers: for each cell the tensors, by identity, made in the trace that show it through views.
         parted: cells of the outside that got other memory (``p.data = x``).
@@ -125,7 +125,7 @@ class Trace(ABC):
 
     @abstractmethod
     def read(self, cell: Cell) -> TensorValue:
-        """What a cell of the outside holds at this point."""
+        """The value of a cell of the outside at this point."""
 
     @abstractmethod
     def write(self, cell: Cell, value: Value) -> None:

@@ -1,6 +1,6 @@
 """Methods and functions of Genesis that someone replaced: ``nn.Linear.forward = mine``, ``F.relu = mine``.
 
-The eager call uses the new one at once. Programs depend on what is replaced, and nothing is looked at in a call for it:
+The eager call uses the new one at once. Programs depend on replaced functions, and a call looks at nothing for it:
 an assignment to a class or module of Genesis ticks the clock that guards watch.
 """
 
@@ -84,5 +84,5 @@ def watch() -> None:
 
 
 def replacements() -> list[tuple[str, Any]]:
-    """What stands in place of an attribute of Genesis, by name."""
+    """The stand-in of an attribute of Genesis, by name."""
     return [(f"{getattr(holder, '__name__', '')}.{name}", value) for (holder, name), value in _replaced.items()]

@@ -1,6 +1,6 @@
 """Tensors that leave a recorded step: its results, and gradients and entries of arguments that it leaves behind.
 
-A tensor that leaves is a view of a cell. Where the cell was there before the call (a state, an argument, a gradient),
+A tensor that leaves is a view of a cell. If the cell was there before the call (a state, an argument, a gradient),
 the caller gets a view of that very cell, as from an eager call; otherwise the graph returns the contents, once for all
 views of them.
 """

@@ -19,7 +19,7 @@ Batches = Callable[[int], Sequence[Any]] | Sequence[Sequence[Any]]
 
 @dataclass(frozen=True)
 class Resumed:
-    """What was found equal, bit for bit, in a run of ``calls`` calls and in one that was resumed after ``saved``."""
+    """The values found equal, bit for bit, in a run of ``calls`` calls and in one that was resumed after ``saved``."""
 
     calls: int
     saved: int
@@ -47,7 +47,7 @@ def verify_resume(
 ) -> Resumed:
     """Compare ``n + k`` calls of ``step`` with ``n``, saving, a new start, loading and ``k``: all state, bit for bit.
 
-    step: the training step, compiled or not. What it and ``after`` reach is found: modules, optimizers, scalers,
+    step: the training step, compiled or not. All that it and ``after`` reach is found: modules, optimizers, scalers,
         schedules, and other objects with ``state_dict()`` and ``load_state_dict()``.
     batches: the arguments of each call, as a sequence, or as a function of the number of the call.
     objects: what else has a ``state_dict()`` and belongs to the training.

@@ -1,4 +1,4 @@
-"""What a gradient rule needs of the forward pass, and whether it was written over since."""
+"""Values of the forward pass that a gradient rule needs, and whether they were written over since."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class saved_tensors_hooks(ContextDecorator):
     """Ops inside keep ``pack_hook(tensor)`` for their gradients, which compute with ``unpack_hook`` of that.
 
     Both get one argument; ``unpack_hook`` gives a tensor of the same shape and dtype. It concerns eager ops that have a
-    gradient rule, not what :class:`~genesis.autograd.Function` saves. Of nested ones the innermost counts. A compiled
+    gradient rule, not what :class:`~genesis.autograd.Function` saves. The innermost of nested ones counts. A compiled
     step decides itself what it keeps, and computes the rest again: TraceError inside of one.
     """
 
@@ -85,7 +85,7 @@ class saved_tensors_hooks(ContextDecorator):
 
 
 class save_on_cpu(saved_tensors_hooks):
-    """What eager ops keep for their gradients is on the CPU, so that nothing changes."""
+    """Eager ops keep everything for their gradients on the CPU, so that nothing changes."""
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
         super().__init__(lambda x: x, lambda x: x)

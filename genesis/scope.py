@@ -78,7 +78,7 @@ _MARK = "__eager_only__"
 
 
 def reason_of(thing: Any) -> str:
-    """Why ``thing`` has no place in a compiled step: its mark, or else that of the module around it; "" without one."""
+    """Why ``thing`` has no place in a compiled step: its mark, or else its module's mark; "" without one."""
     found = getattr(thing, _MARK, None)
     name = getattr(thing, "__name__" if isinstance(thing, ModuleType) else "__module__", None) or ""
     while found is None and name:

@@ -43,7 +43,7 @@ def set_default_dtype(d: Any) -> None:
 
 
 def set_default_tensor_type(t: Any) -> None:
-    """Set the default dtype to that of a type of tensors: ``genesis.DoubleTensor``, or its name."""
+    """Set the default dtype to the dtype of a type of tensors: ``genesis.DoubleTensor``, or its name."""
     set_default_dtype(dtype_named(t))
 
 

@@ -84,7 +84,7 @@ def _c(plan: Plan) -> dict[str, str]:
 
 
 def _header(plan: Plan) -> str:
-    """What the step takes, as C."""
+    """The step's arguments, as C."""
     slots = [f"  {{{_KINDS[s.kind]}, {_text(s.label)}, {_text(s.dtype)}, {_nbytes(s)}}}," for s in plan.slots]
     checks = [f"  {_text(f'{check.what} is wrong at {check.place}')}," for check in plan.checks]
     sizes = [f"({shared} + (threads) * {private})" for shared, private in plan.scratch] or ["0"]

@@ -68,7 +68,7 @@ def storage_of(x: Tensor) -> Shown:
 
 
 def _memory(cell: Cell) -> tuple[Hashable, np.ndarray, int]:
-    """What tells the storage from others, its elements in one dimension, and where those of ``cell`` begin."""
+    """The mark of the storage, its elements in one dimension, and the place at which the elements of ``cell`` begin."""
     array = cell.fetched().data
     if cell.shared is None or not array.size or strides_of(cell.shared.array) != cell.strides:
         return cell, _laid_out(array, cell.strides), 0

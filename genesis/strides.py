@@ -114,7 +114,7 @@ def after(op: Callable[..., Any], attrs: dict[str, Any], shape: Shape, strides: 
 
 
 def show(op: Callable[..., Any], operands: Sequence[Any], attrs: dict[str, Any], value: TensorValue) -> TensorValue:
-    """What one more view op, with its operands besides, shows of ``value``; the strides are set."""
+    """The result of one more view op on ``value``, with its operands besides; the strides are set."""
     shown = held(op(value, *operands, **attrs))
     shape, strides = after(op, attrs, value.shape, value.strides or contiguous_strides(value.shape))
     shown.strides = _unless_contiguous(shape, strides)

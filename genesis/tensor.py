@@ -92,7 +92,7 @@ class Tensor(PythonProtocol, metaclass=_TensorMeta):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """Python asks here for what is not there."""
+            """Python asks here for names that are not there."""
             if name.startswith("_"):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             raise missing("a Tensor", name, dir(Tensor))
@@ -109,7 +109,7 @@ def copied(input: Tensor) -> TensorValue:
 
 
 class Number(Tensor):
-    """A float argument or a hyper-parameter in a step that is being recorded, f64[], and what is computed from such.
+    """A float argument or a hyper-parameter in a step that is being recorded, f64[], and numbers computed from such.
 
     ``isinstance(x, float)`` holds, as in an eager call; ``type(x) is float`` does not, so that a step which asks for it
     is refused if it has a float argument. It leaves a step as a float.
@@ -181,7 +181,7 @@ def memory_of(source: Tensor, what: str) -> Shared:
 def on_memory(array: np.ndarray, holders: Holders | None = None) -> Tensor:
     """A tensor on the memory of ``array``: writing either changes both. Raises ValueError for negative strides.
 
-    ``holders`` are those of this memory so far; without them, somebody outside of Genesis holds it.
+    ``holders`` are the holders of this memory so far; without them, somebody outside of Genesis holds it.
     """
     result, strides = Tensor.__new__(Tensor), strides_of(array)
     result._start(Cell(concrete(array, TensorType(dtype(array.dtype), array.shape))), ())

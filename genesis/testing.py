@@ -18,7 +18,7 @@ __eager_only__ = AROUND
 __all__ = ["assert_close"]
 
 _TOLERANCES = {f16: (1e-3, 1e-5), bf16: (1.6e-2, 1e-5), f32: (1.3e-6, 1e-5), f64: (1e-7, 1e-7)}
-"""Relative and absolute, those of PyTorch: https://docs.pytorch.org/docs/stable/testing.html"""
+"""Relative and absolute, as in PyTorch: https://docs.pytorch.org/docs/stable/testing.html"""
 
 
 def assert_close(
@@ -37,7 +37,7 @@ def assert_close(
 ) -> None:
     """Check ``|actual - expected| <= atol + rtol * |expected|``, shapes, dtypes, and containers item by item.
 
-    Arguments are tensors, arrays, numbers, or sequences and mappings of them. The tolerances are those of PyTorch for
+    Arguments are tensors, arrays, numbers, or sequences and mappings of them. The tolerances are PyTorch's for
     the dtype, of two dtypes the larger ones, and exact for ints; ``rtol`` and ``atol`` are given together.
 
     Raises:

@@ -39,7 +39,7 @@ def _is_torch(name: str) -> bool:
 
 
 class Torch(ModuleType):
-    """The module ``torch``: that of Genesis, with a version that programs can compare."""
+    """The module ``torch``: Genesis's names, with a version that programs can compare."""
 
     def __init__(self) -> None:
         super().__init__("genesis", "Genesis in the place of PyTorch.")
@@ -102,7 +102,7 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def _module_for(name: str) -> ModuleType | None:
-    """What ``import <name>`` gives; None for what may be no module of PyTorch at all."""
+    """The module that ``import <name>`` gives; None for a name that may be no module of PyTorch at all."""
     if name == "torch":
         return Torch()
     _, _, rest = name.partition(".")

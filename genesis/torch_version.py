@@ -41,7 +41,7 @@ class TorchVersion(str):
 
 
 def _key(version: Any) -> _Key | None:
-    """The numbers without zeros at the end, whether it is a release, the local part; None for what is no version."""
+    """The numbers without zeros at the end, whether it is a release, the local part; None if it is no version."""
     text = ".".join(map(str, version)) if isinstance(version, tuple | list) else version
     if not isinstance(text, str):
         return None

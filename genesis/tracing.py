@@ -177,7 +177,7 @@ class Tracer:
         )
 
     def _border(self, results: list[Value]) -> tuple[Border | None, list[Value]]:
-        """What is known of the gradients of ``results``, and these gradients."""
+        """The record of the gradients of ``results``, and these gradients."""
         name, options = self.function.__qualname__, self.options
         setting = next((k for k in ("loss_scale", "clip_grad_norm", "clip_grad_value") if getattr(options, k)), None)
         setting = "accumulate" if options.accumulate > 1 else setting

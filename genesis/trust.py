@@ -23,7 +23,7 @@ def add(things: Iterable[Any]) -> None:
 
 
 def trusted() -> dict[str, Any]:
-    """What is trusted now, by module and name."""
+    """The functions that are trusted now, by module and name."""
     return dict(_TRUSTED)
 
 

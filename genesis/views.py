@@ -28,7 +28,7 @@ View = tuple[Callable[..., Value], tuple[Operand, ...], dict[str, Any]]
 
 
 def contents(value: Value) -> Value:
-    """What ``.data`` shows: no history, and writes that a backward pass does not know of."""
+    """The tensor behind ``.data``: no history, and writes that a backward pass does not know of."""
     result: Value = o.detach(value)
     return result
 

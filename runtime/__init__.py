@@ -1,1 +1,1 @@
-"""Genesis runtime: devices, caches and the executor. Of the compiler it knows only the plan it is handed."""
+"""Genesis runtime: devices, caches and the executor. It knows only the compiler's plan."""

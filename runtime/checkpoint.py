@@ -280,7 +280,7 @@ _TORCH = (
 
 
 def _at(path: tuple[str | int, ...]) -> str:
-    """Where in the tree: ``checkpoint['model']['fc.weight']``."""
+    """The place in the tree as Python writes it: ``checkpoint['model']['fc.weight']``."""
     return "checkpoint" + "".join(f"[{key!r}]" for key in path)
 
 

@@ -1,4 +1,4 @@
-"""What the executor sees of a device."""
+"""The interface of a device, as the executor sees it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Status:
-    """What a run ended with: ``code`` 0 is success; else the other three say what went wrong, and where."""
+    """The end of a run: ``code`` 0 is success; else the other three say what went wrong, and where."""
 
     code: int
     node: int

@@ -31,7 +31,7 @@ class Arenas(threading.local):
         self._address = self._block.ctypes.data
 
     def address(self, nbytes: int) -> int:
-        """Where ``nbytes`` of any contents are, until the next call in this thread."""
+        """The address of ``nbytes`` of any contents, until the next call in this thread."""
         if nbytes > self._block.nbytes:
             self._block = self._device.alloc(0)  # lets the old one go first
             self._block = self._device.alloc(nbytes)

@@ -1,6 +1,6 @@
 """Pickles, written opcode by opcode: names are written as text, so that a class need not be there to be named.
 
-Python's own pickler looks each name up, and needs PyTorch for PyTorch's. The opcodes are those of protocol 2:
+Python's own pickler looks each name up, and needs PyTorch for PyTorch's. The opcodes belong to protocol 2:
 https://docs.python.org/3/library/pickletools
 """
 
@@ -20,7 +20,7 @@ MAX_DEPTH = 200
 
 
 class Call(NamedTuple):
-    """What the call of ``function`` makes, when the pickle is read."""
+    """An object that the pickle makes, when it is read, by calling ``function``."""
 
     function: Global
     arguments: tuple[Any, ...]
@@ -28,7 +28,7 @@ class Call(NamedTuple):
 
 
 class Elsewhere(NamedTuple):
-    """What the pickle only refers to; ``place`` says where it is."""
+    """An object that the pickle only refers to; ``place`` says where it is."""
 
     place: tuple[Any, ...]
 

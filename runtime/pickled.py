@@ -37,10 +37,10 @@ class Builder(Protocol):
         """The value of ``name``, or ``name`` itself where it is only called."""
 
     def build(self, name: Global, arguments: tuple[Any, ...], bare: bool) -> Any:
-        """What the call of ``name`` makes; ``bare``: what its ``__new__`` makes, before any ``__init__``."""
+        """The object that a call of ``name`` makes; ``bare``: its ``__new__`` alone, without ``__init__``."""
 
     def fetch(self, place: Any) -> Any:
-        """What the pickle keeps elsewhere."""
+        """An object that the pickle keeps elsewhere."""
 
     def state(self, value: Any, attributes: Any) -> None:
         """Give ``value`` its attributes."""

@@ -1,4 +1,4 @@
-"""What this machine can do: its memory, and the peaks that NumPy reaches."""
+"""The limits of this machine: its memory, and the peaks that NumPy reaches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the time of a step goes: per kernel, per module and per source line."""
+"""Shows how a step spends its time: per kernel, per module and per source line."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def profile(executor: Executor, source: str, runs: int) -> Profile:
 def summary(plan: Plan, calls: np.ndarray, spent: np.ndarray) -> Profile:
     """The profile of ``calls``: f64[runs], and ``spent``: f64[runs, threads, launches, 2], both in seconds.
 
-    Of the runs the faster half counts: others were disturbed by something else on the machine.
+    Only the faster half of the runs counts: others were disturbed by something else on the machine.
     """
     faster = np.argsort(calls, kind="stable")[: (len(calls) + 1) // 2]
     seconds = spent[faster].sum(3).mean((0, 1)).tolist()

@@ -24,7 +24,7 @@ _KINDS |= {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 def special(path: str | os.PathLike[str]) -> str | None:
-    """What stands at ``path`` instead of a file, in words; None for a file, and where there is nothing."""
+    """The kind of thing at ``path`` that is no file, in words; None for a file, and where there is nothing."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:

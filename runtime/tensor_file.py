@@ -5,7 +5,7 @@
                       "__metadata__": {text: text}}
     data       the arrays, one behind the other; offsets count from here
 
-Neither reading nor writing holds more than one array beside those of the caller.
+Neither reading nor writing holds more than one array beside the caller's arrays.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def parse_json(text: bytes | str, name: str) -> Any:
 
 
 def json_kind(value: Any) -> str:
-    """What kind of JSON value this is, with its article."""
+    """The kind of a JSON value, with its article."""
     kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
     return kinds.get(type(value), "a number")
 

@@ -95,7 +95,7 @@ class CompilerStopped(DeviceError):
 class Compiler:
     """A C compiler that has answered, for one processor.
 
-    ``command`` starts it, ``identity`` changes when its files do, ``features`` are those of ``FEATURES`` it may use.
+    ``command`` starts it, ``identity`` changes when its files do, ``features`` are the ``FEATURES`` that it may use.
     """
 
     command: tuple[str, ...]
@@ -163,7 +163,7 @@ def find_compiler() -> Compiler | None:
 
 
 def cpu_features() -> frozenset[str]:
-    """What generated C may use, from ``FEATURES``; nothing where there is no compiler."""
+    """The ``FEATURES`` that generated C may use; none where there is no compiler."""
     compiler = find_compiler()
     return compiler.features if compiler else frozenset()
 
@@ -177,7 +177,7 @@ def processor_flag(family: Family, march: str) -> str:
 
 @functools.cache
 def processor_identity() -> str:
-    """What ``native`` means on this machine, so that machines of several kinds can share one cache folder."""
+    """The meaning of ``native`` on this machine, so that machines of several kinds can share one cache folder."""
     try:
         with open("/proc/cpuinfo", "rb", buffering=0) as file:
             first = file.read(8192).decode(errors="replace").split("\n\n")[0]
@@ -288,6 +288,6 @@ def _timeout() -> float:
 
 
 def _complaints(stderr: str) -> list[str]:
-    """The first lines that say what is wrong."""
+    """The first lines that tell the error."""
     lines = stderr.strip().splitlines()
     return ([line for line in lines if re.search(r"error|undefined", line, re.I)] or lines)[:5]

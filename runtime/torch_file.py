@@ -124,7 +124,7 @@ class _Reader:
         if kind != "storage" or not isinstance(storage, Global) or not isinstance(key, str):
             raise CheckpointError("it refers to something that is no storage")
         if storage.module != "torch" or storage.name not in DTYPES:
-            raise CheckpointError(f"it holds a {storage}; the element types here are those of {', '.join(DTYPES)}")
+            raise CheckpointError(f"it holds a {storage}; the element types here are {', '.join(DTYPES)}")
         dtype = DTYPES[storage.name]
         if key not in self.storages:
             data = self._mapped(f"data/{key}") if self.memory is not None else bytearray(self.member(f"data/{key}"))
@@ -156,7 +156,7 @@ class _Reader:
         return words.view(dtype)
 
     def build(self, function: Global, arguments: tuple[Any, ...], bare: bool) -> Any:
-        """What a call of ``function`` would make, for the names that files of tensors use, and those of the user."""
+        """The object that a call of ``function`` would make; knows the names in files of tensors, and the user's."""
         if str(function) in self.leaves.allowed:
             made = self.leaves.allowed[str(function)]
             return made.__new__(made, *arguments) if bare else made(*arguments)

@@ -49,5 +49,5 @@ def arm_program(plan: Plan, *flags: str, guard: int = 0) -> Executable:
 
 
 def arm_device(plan: Plan) -> PlanDevice:
-    """Where the plan runs in the emulator."""
+    """The plan's program for the emulator."""
     return PlanDevice(arm_program(plan))

@@ -9,7 +9,7 @@ CALLS = (Path(__file__).parent / "calls.txt").read_text().splitlines()
 
 
 def called(source: str, library: Any) -> Any:
-    """What a line gives with a library as ``t``; or the error."""
+    """The result of a line with a library as ``t``; or the error."""
     try:
         return eval(source, {"t": library, "np": np, "float": float, "int": int, "bool": bool})
     except Exception as error:

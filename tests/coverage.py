@@ -32,7 +32,7 @@ YES = "✓"
 
 
 def operands(t: Any) -> dict[str, Any]:
-    """What the lines may use, with the tensors of library ``t``."""
+    """The names that the lines may use, with the tensors of library ``t``."""
     rng = np.random.default_rng(0)
 
     def floats(*shape: int) -> Any:
@@ -149,7 +149,7 @@ def _leaves(thing: Any, t: Any) -> Iterator[Any]:
 
 
 class Facts(NamedTuple):
-    """What was found out about a name: a tick or a reason for each column."""
+    """The findings about a name: a tick or a reason for each column."""
 
     eager: str
     gradient: str
@@ -328,7 +328,7 @@ def _module(path: str) -> Any:
 
 
 def _names(module: Any, called: Sequence[str]) -> list[str]:
-    """What ``module`` gives to users, without modules, and what it imports from elsewhere if no line calls it."""
+    """The names that ``module`` gives to users, without modules, and without imported ones that no line calls."""
     listed = getattr(module, "__all__", None)
     names = [n for n in (dir(module) if listed is None else listed) if not n.startswith("_")]
     made = [(name, getattr(module, name)) for name in sorted(set(names))]
@@ -350,7 +350,7 @@ def _attribute(name: str, thing: Any) -> Facts:
 
 
 def _no_op(thing: Any) -> Facts:
-    """What is no op: by its mark, or by its kind."""
+    """The reason why a name is no op: its mark, or its kind."""
     kind = "a class" if inspect.isclass(thing) else "works on whole programs" if callable(thing) else "a value"
     reason = reason_of(thing) or kind
     return Facts(YES, reason, reason, reason, "no call" if kind == "a value" else "Python's")
@@ -377,7 +377,7 @@ def coverage_page() -> str:
         "",
         "Written by `pytest --update-golden tests/genesis/test_coverage.py`, which calls every name: it runs the",
         "lines of [tests/names.txt](../tests/names.txt), takes their gradients, compiles them with these gradients for",
-        "both targets, and calls them with an object of a foreign class. What consists of ops that became C and Triton",
+        "both targets, and calls them with an object of a foreign class. A name whose ops became C and Triton",
         "already, on operands of the same types, is not written again. A cell is a tick, or the reason why not.",
         "The last column says whether a test in tests/oracle compares the name with PyTorch.",
     ]

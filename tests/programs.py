@@ -98,7 +98,7 @@ class Executable:
         plan = self._plan
         slots = [prod(slot.shape) * dtype(slot.dtype).numpy.itemsize for slot in plan.slots]
         sizes = [size + self._guard for size in (*slots, plan.arena_bytes, plan.scratch_bytes(threads))]
-        places = args[: len(sizes)]  # behind them is only that of the times, which are not taken
+        places = args[: len(sizes)]  # behind them is only the place of the times, which are not taken
         memory = [(ctypes.c_uint8 * size).from_address(place) for place, size in zip(places, sizes, strict=True)]
         self.status = run(self._command, [np.ctypeslib.as_array(one) for one in memory], threads)
         return self.status.code

@@ -1,4 +1,4 @@
-"""Runs the examples of the documentation: every block marked ``python runnable``, those of one page in order."""
+"""Runs the examples of the documentation: every block marked ``python runnable``, one page's blocks in order."""
 
 import ast
 import re
@@ -45,7 +45,7 @@ def test_links_lead_somewhere(page: Path):
 
 
 def literals() -> str:
-    """Every string in the code, with … for what is filled in."""
+    """Every string in the code, with … for filled-in values."""
     found = []
     for path in (p for package in ("compiler", "runtime", "genesis") for p in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

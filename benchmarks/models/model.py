@@ -1,4 +1,4 @@
-"""What every model of the benchmark tells: its parameters, its data, and its forward pass in both dialects."""
+"""The interface of every model of the benchmark: its parameters, its data, and its forward pass in both dialects."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ LONG = 100  # ops of a body from which on it is evaluated from the bottom
 
 
 class Scope:
-    """A place where statements go, and what is known there. Names of the scope around it are known too.
+    """A place where statements go, and the names known there. Names of the scope around it are known too.
 
     ``inner`` are the loop variables that exist from this scope on.
     """
@@ -38,7 +38,7 @@ class Scope:
         raise NotImplementedError
 
     def find(self, key: object) -> str | None:
-        """What is known under ``key``, here or around."""
+        """The value under ``key``, here or around."""
         scope: Scope | None = self
         while scope is not None:
             if key in scope.known:
@@ -79,7 +79,7 @@ class Body:
         read = {value for value, _ in self.loaded}
         return [i for i, value in enumerate(self.graph.inputs()) if value in read]
 
-    # What a target says
+    # Left to the target
 
     def kind(self, dtype: DType) -> str:
         """The type of local variables that hold ``dtype``."""
@@ -312,11 +312,11 @@ class Body:
         if found is None or condition is None:
             text = self.index(distance)
             found = self.assign(scope, "at", text if step == 1 else f"{bracketed(text)} {self.divide} {step}", i64)
-            # Where the quotient is not whole, any near it does: the last test fails then.
+            # If the quotient is not whole, any number near it does: the last test fails then.
             tests = [f"{found} >= 0", f"{found} < {size}"] + [f"{found} * {step} == {text}"] * (abs(step) != 1)
             condition = self._condition(scope, tests)
             scope.known[key, "at"], scope.known[key, "inside"] = found, condition
-        # Of a single place too many blocks of places are made, all but one outside.
+        # For a single place too many blocks of places are made, all but one outside.
         return Index.of(Var(found, max(size, 2), "=", distance)), condition
 
 

@@ -8,7 +8,7 @@ from compiler.callers import shown
 from compiler.ir.graph import Node
 
 MOST = 4
-"""Of a list that may be long, how many are shown."""
+"""The number of items shown of a list that may be long."""
 
 
 def comment(text: str) -> str:

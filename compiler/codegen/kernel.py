@@ -1,4 +1,4 @@
-"""What a loop kernel does, apart from its text: its domain, its reductions, and where it reads and writes.
+"""A loop kernel apart from its text: its domain, its reductions, and the places it reads and writes.
 
 The domain of a fused node of kind pointwise, row, column or full is ``rows`` x ``columns``; ``r`` is the row. A kernel
 walks along its rows. Reductions *along* a row are read by what follows in the same kernel; those *over* the rows, its
@@ -118,7 +118,7 @@ class Kernel:
     # Places
 
     def element(self, at: Index | None = None) -> Index:
-        """The running element: that of the running column, or of column ``at``."""
+        """The running element: the running column's, or the element of column ``at``."""
         return Index.of(self.row) * self.columns + (Index.of(self.column) if at is None else at)
 
     def row_place(self, value: Value) -> Index:
@@ -134,7 +134,7 @@ class Kernel:
         return reduction.inputs[0].type.size == self.size and (self.columns > 1 or self.flat or self.kind != "row")
 
     def operand_place(self, node: Node, at: Index | None = None) -> Index:
-        """Where a reduction reads its operand, if column ``at`` (None: the running one) goes along the reduced axes."""
+        """The place at which a reduction reads its operand, if column ``at`` (None: the running one) is reduced."""
         shape, axes = node.inputs[0].shape, node.attrs["axes"]
         if not self.per_element(node):
             return self.row_place(node.inputs[0])
@@ -169,7 +169,7 @@ class Kernel:
         return level
 
     def passes(self) -> list[Pass]:
-        """What is done in one walk along a row each, in order."""
+        """The work of one walk along a row each, in order."""
         level = self.levels
         over = [v.producer for v in self.sinks if v.producer is not None and self.per_element(v.producer)]
         stages = {level[n.inputs[0]] for n in (*self.along, *over)} | {level[v] for v in self.stored.values()}
@@ -225,7 +225,7 @@ class Kernel:
         return stores and not lookups and all(index == here or v.type.size == 1 for v, index in self.reads)
 
     def own_rows(self) -> Touched:
-        """What threads that share out the rows, or the elements of a flat kernel, touch in their own rows only."""
+        """The values that threads touch in their own rows only, sharing out the rows or a flat kernel's elements."""
         return own_rows(self.body, self.column if self.flat else self.row, self.reads, self.writes())
 
 

@@ -1,1 +1,1 @@
-"""What the pass ``fuse`` does once nodes are placed in groups: recompute, order, assemble."""
+"""The second half of the pass ``fuse``, once nodes are placed in groups: recompute, order, assemble."""

@@ -12,7 +12,7 @@ def ordered(placed: Placed) -> list[Group]:
     """Groups, each after those it reads; those that check an index as early as they can.
 
     A product runs where it stands, whatever its kernel does with the result for later readers: what it reads need
-    not be kept. Where its epilogue waits for a later product, it runs after that.
+    not be kept. If its epilogue waits for a later product, it runs after that product.
     """
     position = {n: i for i, n in enumerate(placed.nodes)}
     ready = {g: 0 if g.anchor is None else position[g.anchor] for g in placed.groups}

@@ -29,7 +29,7 @@ class Placed:
         self.reshaped: set[Value] = set()
 
     def roots(self, value: Value) -> list[Value]:
-        """What a kernel loads to have ``value``."""
+        """The values that a kernel loads to have ``value``."""
         while value not in self.group and value not in self.reshaped and value.producer is not None:
             node = value.producer
             if not node.inputs:

@@ -10,7 +10,7 @@ from compiler.ir.types import TensorType
 
 
 def recompute(placed: Placed, stored: set[Value]) -> None:
-    """Take cheap values out of ``stored`` whose readers can compute them from what is in memory anyway."""
+    """Take cheap values out of ``stored`` whose readers can compute them from values that are in memory anyway."""
     readers: dict[Value, set[Group]] = {}
     fixed: set[Value] = set(placed.results)
     for group in placed.groups:
@@ -41,7 +41,7 @@ def recompute(placed: Placed, stored: set[Value]) -> None:
 
 
 def _cheap_sources(placed: Placed, value: Value, stored: set[Value], kind: TensorType, depth: int) -> set[Value] | None:
-    """What must be in memory to compute ``value`` by at most ``depth`` levels of cheap ops, or None.
+    """The values that must be in memory to compute ``value`` by at most ``depth`` levels of cheap ops, or None.
 
     That is what is there anyway, or takes at most half of the memory of a tensor of ``kind``.
     """
@@ -99,5 +99,5 @@ def _small(value: Value, size: int) -> bool:
 
 
 def _slides(value: Value) -> bool:
-    """Whether ``value`` reads what is behind it, which must be in memory, at places that may not exist."""
+    """Whether ``value`` reads its operand, which must be in memory, at places that may not exist."""
     return any(view.op.reads == "window" for view in view_chain(value)[1])

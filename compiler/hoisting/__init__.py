@@ -1,1 +1,1 @@
-"""What :mod:`compiler.passes.hoist` does with a loop: sort its values, compute some outside, record what is left."""
+"""What :mod:`compiler.passes.hoist` does with a loop: sort its values, compute some outside, record the rest."""

@@ -26,7 +26,7 @@ class Outside:
         self.stacks = dict(zip(values.sliced, sequences, strict=True))
 
     def _at(self, value: Value) -> Node:
-        """The node that makes ``value``; what is recorded next stands for it."""
+        """The node that makes ``value``; the ops recorded next stand for it."""
         assert value.producer is not None
         self._builder.at(value.producer, "hoist")
         return value.producer

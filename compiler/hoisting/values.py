@@ -19,7 +19,7 @@ class Values:
         separate: whether only what every iteration does alike is taken out.
         fixed: values that are the same in every iteration.
         along: values that depend on sequences and fixed values only, through ops that work on all iterations at once.
-        ready: those of ``along`` that are computed before the loop.
+        ready: values of ``along`` that are computed before the loop.
     """
 
     def __init__(self, node: Node) -> None:
@@ -101,7 +101,7 @@ def _works_on_all(node: Node, fixed: set[Value]) -> bool:
 
 
 def root_of(value: Value) -> Value:
-    """What ``value`` shows through views and casts from 16 bits."""
+    """The value that ``value`` shows through views and casts from 16 bits."""
     node = value.producer
     while node is not None and (node.op.kind == "view" or _widens(node)):
         value, node = node.inputs[0], node.inputs[0].producer

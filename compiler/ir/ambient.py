@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 
 class Builder(Protocol):
-    """What ops and their users ask of a builder; :class:`compiler.ir.builder.Builder` is the base of them all."""
+    """The interface of builders for ops; :class:`compiler.ir.builder.Builder` is the base of them all."""
 
     def call(self, op: Any, operands: Any, attrs: Any) -> Any: ...
 

@@ -13,7 +13,7 @@ from compiler.ir.types import DType, TensorType
 
 
 class Call(NamedTuple):
-    """A checked call of an op: what a node is made of. ``types`` are those of its outputs."""
+    """A checked call of an op, to make a node of. ``types`` are the types of its outputs."""
 
     op: Op
     inputs: tuple[Value, ...]
@@ -82,7 +82,7 @@ class GraphBuilder(Builder):
         self.phase: Phase = "forward"
 
     def at(self, node: Node, note: str = "", phase: Phase | None = None) -> None:
-        """Let what is recorded next stand for ``node``: at its place, with the note of a pass, and in its phase."""
+        """Let the ops recorded next stand for ``node``: at its place, with the note of a pass, and in its phase."""
         self.loc = node.loc.noted(note) if note else node.loc
         self.phase = phase or node.phase
 

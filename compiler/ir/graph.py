@@ -21,7 +21,7 @@ class Value:
     """One SSA value.
 
     ``producer`` is the node that makes it, None for inputs of a graph. ``number``: it is a Python number in the user's
-    program and promotes as such: a run-time scalar, or what is computed from scalars alone.
+    program and promotes as such: a run-time scalar, or a number computed from scalars alone.
     """
 
     __slots__ = ("__weakref__", "name", "number", "producer", "type")

@@ -1,4 +1,4 @@
-"""Where an op comes from: the user's file and line, the module scope, the note of the pass that made it; its phase."""
+"""The origin of an op: the user's file and line, the module scope, the note of the pass that made it; its phase."""
 
 from __future__ import annotations
 

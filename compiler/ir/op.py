@@ -44,10 +44,10 @@ REQUIRED: Any = object()
 KINDS = ("pointwise", "view", "reduce", "contract", "index", "random", "composite", "loop", "grad", "fused")
 
 Algebra = Literal["", "sum", "product", "quotient", "negative", "max", "min"]
-"""What an elementwise op does to numbers; ``sum`` is also a difference, ``max`` and ``min`` are also "or" and "and"."""
+"""The effect of an elementwise op; ``sum`` is also a difference, ``max`` and ``min`` also "or" and "and"."""
 
 Reads = Literal["place", "memory", "rows", "lookup", "window", "parts", "slice"]
-"""Where an op reads its operands for an element of its result.
+"""The places at which an op reads its operands for an element of its result.
 
 ``place``: at the same place, through broadcasting or the map of a view. ``memory``: there, after another kernel has
 stored it. ``rows``: in the row of a table, the first operand, that the second one says. ``lookup``: where the second
@@ -88,7 +88,7 @@ class Op:
     converts: the result is the operand in another type.
     keeps: of a view, whether it shows each element once (``"elements"``), and in the same order (``"order"``).
     start, join: of a reduction, scan or scatter, the number it starts with, and the op that joins two results. Without
-        a ``join``, a scatter writes over what is there. A scan of two operands multiplies its running result by the
+        a ``join``, a scatter writes over elements. A scan of two operands multiplies its running result by the
         first one before the second one joins.
     finds: of a reduction to the place of an extremum, the reduction to the extremum itself.
     gradient: of an op with an anchor, whether it is the gradient of the other one.

@@ -17,7 +17,7 @@ from compiler.ops.loss import check_reduction
 
 
 def class_axis(rank: int) -> int:
-    """Where the classes are in ``[C]``, ``[N, C]`` or ``[N, C, d1, ...]``."""
+    """The dimension of the classes in ``[C]``, ``[N, C]`` or ``[N, C, d1, ...]``."""
     return 0 if rank == 1 else 1
 
 
@@ -75,7 +75,7 @@ class _Classes:
         return self.o.sum(self.o.where(self.hit, values, 0), axes=(1,), keepdim=True)
 
     def total(self) -> Value:
-        """What the mean divides by: the weights of the rows that count."""
+        """The divisor of the mean: the weights of the rows that count."""
         return self.o.sum(self.scale, axes=(0, 1))
 
 
@@ -87,7 +87,7 @@ def _reduce_rows(o: OpSet, loss: Value, classes: _Classes, reduction: str, shape
 
 
 def _row_gradient(o: OpSet, g: Value, classes: _Classes, reduction: str, rows: int) -> Value:
-    """The gradient of each row's loss as a column, given that of the reduced loss."""
+    """The gradient of each row's loss as a column, given the gradient of the reduced loss."""
     if reduction == "none":
         return o.reshape(g, shape=(rows, 1))
     return o.reshape(o.div(g, classes.total()) if reduction == "mean" else g, shape=(1, 1))

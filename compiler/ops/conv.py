@@ -203,11 +203,11 @@ def _spread(
     )  # fmt: skip
 
 
-# What users call
+# Functions for users
 
 
 def _pairs(padding: Shape) -> tuple[Shape, Shape]:
-    """What stands before and after the image in each dimension, from ``(before, after, before, after, ...)``."""
+    """The padding before and after the image in each dimension, from ``(before, after, before, after, ...)``."""
     return padding[::2], padding[1::2]
 
 

@@ -20,7 +20,7 @@ Gradient = Callable[[OpSet, Node, Value], Sequence[Any]]
 """A rule for an op with one result: ``(o, node, output_grad) -> one gradient, function or None per input``."""
 
 DIVISION, EXPONENTIAL, SINE, POWER = 4, 6, 8, 12
-"""What an element costs, in additions: a quotient or root, an exponential or logarithm, a sine, a power or ``erf``."""
+"""The cost of an element, in additions: a quotient or root, an exponential or logarithm, a sine, a power or ``erf``."""
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
@@ -191,7 +191,7 @@ def _polynomial(x: np.ndarray, coefficients: Sequence[float]) -> np.ndarray:
 
 
 _BLOCK = 8192
-"""Of so many elements all temporaries stay in the cache."""
+"""Elements of a block whose temporaries all stay in the cache."""
 
 
 def _erf_f32(z: np.ndarray) -> np.ndarray:
@@ -387,7 +387,7 @@ def _floor_divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _remainder(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """What is left of ``x``, with the sign of ``y``; a zero has that of ``x``, as in PyTorch."""
+    """The remainder of ``x``, with the sign of ``y``; a zero has the sign of ``x``, as in PyTorch."""
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         rest = np.fmod(x, y)
     return np.where((rest != 0) & ((rest < 0) != (y < 0)), rest + y, rest)

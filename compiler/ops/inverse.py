@@ -14,7 +14,7 @@ from compiler.ops.activation import with_slope
 from compiler.ops.elementwise import FP32_ON_CUDA
 
 _TERMS = 12
-"""Of the series of atan up to 0.199: the first one left out is below 1e-18 of the sum."""
+"""Terms of the series of atan up to 0.199: the first one left out is below 1e-18 of the sum."""
 
 
 def arctangent(o: OpSet, x: Value) -> Value:

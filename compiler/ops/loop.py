@@ -109,7 +109,7 @@ def _returning(body: Graph, more: Sequence[Value]) -> Graph:
 def _vjp(o: OpSet, node: Node, *grads: Value | None) -> list[Value | None]:
     """A loop the other way round, over the slices that the forward loop saved.
 
-    What was not saved, the loop is run for again: eager, nothing knows of the gradient when the loop runs.
+    Values that were not saved are computed again: eager, nothing knows of the gradient when the loop runs.
     """
     parts = Parts.of(node)
     back = _Backward(parts, [g is not None for g in grads])
@@ -164,7 +164,7 @@ class _Backward:
         return [*self.next, *(after for _, after in self.totals.values()), *self.pieces.values()]
 
     def _read_forward(self, nodes: list[Node]) -> list[Value]:
-        """Give the backward body what it reads of an iteration; returns what is to be saved for that.
+        """Give the backward body the values that it reads of an iteration; returns those to be saved for that.
 
         Cheap values are computed again from those that are there.
         """
@@ -267,7 +267,7 @@ def _costs_nothing(value: Value) -> bool:
 
 
 def _missing(value: Value, there: set[Value], depth: int = 6) -> dict[Value, None]:
-    """What must be saved, beside what is ``there``, to compute ``value`` again from it."""
+    """The values to save, beside those that are ``there``, to compute ``value`` again."""
     if value in there:
         return {}
     node = value.producer
@@ -290,7 +290,7 @@ def _name(value: Value) -> str:
 
 
 def _infer(*types: TensorType, **attrs: Any) -> tuple[TensorType, ...]:
-    raise OpError("the results of a loop are those of its body")
+    raise OpError("the results of a loop are the results of its body")
 
 
 def _types(types: Sequence[TensorType], body: Graph, attrs: dict[str, Any]) -> tuple[TensorType, ...]:

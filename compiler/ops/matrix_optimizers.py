@@ -48,7 +48,7 @@ def _greater(o: OpSet, x: Value, y: Value) -> Value:
 
 
 def _root_mean_square(o: OpSet, x: Value) -> Value:
-    """Of all elements, f64[]."""
+    """The norm of all elements, f64[]."""
     total = o.sum(o.mul(x, x), axes=tuple(range(x.type.rank)))
     return o.div(o.sqrt(o.cast(total, to=f64)), sqrt(max(x.type.size, 1)))
 

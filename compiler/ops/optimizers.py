@@ -276,7 +276,7 @@ def _radam(
 ) -> tuple[Value, Value, Value]:
     """Liu et al., "On the variance of the adaptive learning rate and beyond", 2020.
 
-    Steps whose mean square is still too uncertain (a length of at most 5) are those of momentum alone.
+    Steps whose mean square is still too uncertain (a length of at most 5) use momentum alone.
     """
     p, g = _decayed(o, p, g, lr, weight_decay, decoupled, maximize)
     t = o.cast(step, to=f64)

@@ -65,7 +65,7 @@ def _over_tiles(o: OpSet, x: Value, window: Shape) -> Value:
 
 
 def place_type(window: Shape) -> DType:
-    """What counts the places of a window."""
+    """The operand that counts the places of a window."""
     return u8 if prod(window) <= 256 else i32
 
 
@@ -156,7 +156,7 @@ def _max_pool_vjp(o: OpSet, node: Any, g: Value | None, _: Value | None) -> tupl
 
 
 def _places(o: OpSet, shape: Shape, axes: Shape, window: Shape, to: DType) -> Value:
-    """The number, within its window, of each place of ``shape``, whose ``axes`` are those of the window."""
+    """The number, within its window, of each place of ``shape``, whose ``axes`` are the axes of the window."""
     lines = []
     for k, axis in enumerate(axes):
         step = prod(window[k + 1 :])
@@ -165,7 +165,7 @@ def _places(o: OpSet, shape: Shape, axes: Shape, window: Shape, to: DType) -> Va
 
 
 def _back_taps(o: OpSet, g: Value, window: Shape, image: Shape, geometry: dict[str, Any]) -> list[Value]:
-    """What each place of the window gave to each element of the image, ``[*lead, *image]`` each."""
+    """The part of each place of the window in each element of the image, ``[*lead, *image]`` each."""
     return list(
         taps(
             o, g, window, size=image, stride=geometry["base"], base=geometry["stride"],

@@ -277,7 +277,7 @@ def _polygamma(o: OpSet, x: Value, n: int) -> Value:
     value = _positive_digamma(o, a) if n == 0 else _positive_polygamma(o, a, n)
     cotangent = _series(o, o.div(o.cos(angle), o.sin(angle)), _cotangent_derivative(n))
     reflected = o.sub(o.mul(value, float((-1) ** n)), o.mul(cotangent, pi ** (n + 1)))
-    if n == 0:  # a pole has another sign on either side; on the pole only that of a zero is known
+    if n == 0:  # a pole has another sign on either side; on the pole only a zero's sign is known
         whole = o.logical_and(o.eq(x, o.floor(x)), o.lt(x, 0))
         reflected = o.where(o.eq(x, 0), o.neg(o.reciprocal(x)), o.where(whole, nan, reflected))
     else:

@@ -50,7 +50,7 @@ register(Op("grad", _infer_grad, "grad", attrs={"seed": False}, differentiable=F
 
 
 def _fused_infer(*types: TensorType, kind: str, **attrs: Any) -> tuple[TensorType, ...]:
-    raise OpError("the results of a fused node are those of its body")
+    raise OpError("the results of a fused node are the results of its body")
 
 
 def _fused_types(types: Sequence[TensorType], body: Graph, attrs: dict[str, Any]) -> tuple[TensorType, ...]:

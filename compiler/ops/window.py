@@ -82,7 +82,7 @@ register(
 )  # fmt: skip
 """``y[..., *w, *o] = x[..., *w, *p]`` with ``p = (o * stride + w * dilation - padding) / base`` in each dimension.
 
-Where ``p`` is no whole number inside the image, the result is ``fill``. ``base`` > 1 so puts zeros between the elements
+For a ``p`` that is no whole number in the image, it is ``fill``. ``base`` > 1 so puts zeros between the elements
 of the image. Solved for ``o`` instead of ``p`` the equation has the same form: the transpose of a slide is a slide.
 """
 
@@ -141,7 +141,7 @@ def taps(
 def fold(o: OpSet, g: Value, size: Shape, **geometry: Any) -> Value:
     """The transpose of :func:`windows`: ``[*lead, *window, *out]`` summed into images ``[*lead, *size]``.
 
-    Each element of the image gathers what saw it, so that the sums have one order. ``geometry`` is that of the windows.
+    Each element of the image gathers what saw it, so that the sums have one order. ``geometry`` describes the windows.
     """
     rank = len(size)
     lead = g.shape[: g.type.rank - 2 * rank]

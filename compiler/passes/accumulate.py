@@ -54,8 +54,8 @@ def accumulate(graph: Graph, count: int, split: Sequence[Value], draws: int) -> 
         return %1, reshape(%rows)
 
     The results are those of the whole batch. How a value is joined follows from how it depends on the batch
-    (:mod:`compiler.batch`): rows are put together, sums added, means averaged. What depends on a gradient, or does not
-    follow from micro-batches, is computed on the whole behind the loop. What a micro-batch needs of the whole batch is
+    (:mod:`compiler.batch`): rows are put together, sums added, means averaged. A value behind a gradient, or one that
+    does not follow from parts, is computed on the whole behind it. A value of the whole batch that a part needs is
     computed before it, if no gradient flows through it: the number of labels that count, say. Exceptions: a batch norm
     takes the statistics of each micro-batch, and its running statistics move once per micro-batch.
 

@@ -15,7 +15,7 @@ from compiler.ops.contract import accumulator
 from compiler.ops.elementwise import as_type
 
 Wanted = Literal["finite", "numbers"]
-"""What a result must be: finite, or where infinities are meant, no NaN."""
+"""The demand on a result: finite, or where infinities are meant, no NaN."""
 
 
 def check_numerics(graph: Graph, hold: bool) -> Graph:
@@ -75,7 +75,7 @@ def check_numerics(graph: Graph, hold: bool) -> Graph:
         bad = o.cast(o.any(found, axes=(0,)), to=f32) if hold else found
 
         def behind(value: Value) -> Value:
-            """What stands for an operand of an op that reads a state, too."""
+            """The stand-in for an operand of an op that reads a state, too."""
             if value in made and value not in gradients:
                 gradients[value] = o.where(o.ne(bad, 0.0), 0.0, value)
             return gradients.get(value) or new.get(value, value)

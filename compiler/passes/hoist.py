@@ -57,7 +57,7 @@ def hoist(graph: Graph) -> Graph:
     as a product reads them; products of a sequence with an invariant, as one product over all iterations, and what
     follows them elementwise; products that only a stacked result needs, or that are only added up. Sums over all
     iterations at once add in another order. Results, carries and operands that nobody needs are dropped. A sum over
-    rows is taken out where its operand is stacked anyway. Of a loop over micro-batches only ops on invariants come out.
+    rows is taken out where its operand is stacked anyway. Only ops on invariants leave a loop over micro-batches.
     """
     if not any(n.op.kind == "loop" for n in graph.nodes):
         return graph
@@ -93,7 +93,7 @@ class _Numbering(GraphBuilder):
         return found
 
 
-# What nobody needs
+# Values that nobody needs
 
 
 def _pruned(graph: Graph) -> Graph:
@@ -160,7 +160,7 @@ def _narrowed(node: Node, inputs: Sequence[Value], body: Graph, wanted: set[Valu
 
 
 def _hoisted(builder: GraphBuilder, node: Node, inputs: Sequence[Value]) -> list[Value]:
-    """Record a loop and what is taken out around it; returns the values that stand for the old results."""
+    """Record a loop and the ops taken out around it; returns the values that stand for the old results."""
     values = Values(node)
     parts, outside = values.parts, Outside(builder, values, inputs, node.attrs["length"])
     sums = {} if values.separate else values.sums()

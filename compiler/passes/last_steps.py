@@ -28,7 +28,7 @@ def last_steps(graph: Graph) -> Graph:
         %1: f32[2,1,4] = permute(%0) {dims=[1,0,2]}
         %2: f32[2,1,4] = slice(%1) {start=[0,0,0], stop=[2,1,4], step=[1,1,1]}
 
-    Where nothing else reads the stack there is none, and its gradient, zeros but for one step, is that of the carry.
+    If nothing else reads the stack there is none; its gradient, zeros but for one step, is the carry's gradient.
     """
     return rewrite(graph, _last)
 

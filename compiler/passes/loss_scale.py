@@ -16,7 +16,7 @@ from compiler.ir.types import f64
 
 @dataclass(frozen=True)
 class LossScale:
-    """Where the scale lives and how it moves. ``tracker`` None: the scale is static."""
+    """The state that holds the scale, and how it moves. ``tracker`` None: the scale is static."""
 
     scale: Value
     tracker: Value | None = None

@@ -1,4 +1,4 @@
-"""Rematerialisation: what the forward pass keeps for the backward pass, and what is computed a second time."""
+"""Rematerialisation: which values the forward pass keeps for the backward pass, and which are computed again."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Effort:
 
 
 PRICES = (inf, 1 / 64, 1 / 256, 0.0)
-"""What is tried for a budget, in this order; the last is any number of operations for a byte."""
+"""Prices tried for a budget, in this order; the last is any number of operations for a byte."""
 
 STRIDES = (2, 3, 4, 8)
-"""What is tried after that."""
+"""Prices tried after that."""
 
 
 def remat(
@@ -53,7 +53,7 @@ def remat(
     arena: Callable[[Graph], int] | None = None,
     keeps_operands: bool = False,
 ) -> Graph:
-    """Compute again for the backward pass what is cheaper to compute than to keep.
+    """Compute values again for the backward pass that are cheaper to compute than to keep.
 
     before::
 
@@ -77,7 +77,7 @@ def remat(
         %10: f32[4,8] = backward permute(%9) ...
         %11: f32[8,4] = backward cos(%8)
 
-    What the backward pass reads of the forward pass is a cut through it, between the inputs and the readers: values on
+    The values that the backward pass reads of the forward pass cut it, between inputs and readers: values on
     the cut are kept, what lies behind it is computed again, before its first reader. The cheapest cut, in bytes kept
     and operations repeated, is a minimum cut of a flow network (He & Yu, "Transformations for fast and
     memory-efficient training via min-cut optimization", 2023). ``reload`` keeps the readers of a kept value out of the
@@ -156,7 +156,7 @@ def _rematerialised(graph: Graph, efforts: Sequence[Effort], keeps_operands: boo
 class _Phase:
     """The way back of one forward pass, which ends at ``turn``, the position of its last product.
 
-    What is made after it is alive for a moment only, and is read where it is. ``start``: how many nodes of the
+    A value made after it is alive for a moment only, and is read where it is. ``start``: how many nodes of the
     forward pass belong to earlier phases.
     """
 
@@ -237,12 +237,12 @@ class _Phase:
         return again
 
     def _bytes(self, value: Value) -> float:
-        """What keeping ``value`` costs; what is in use until the turn is read again soon after it."""
+        """The cost of keeping ``value``; a value in use until the turn is read again soon after it."""
         held = value in self.held and self._effort(self.position[value]).price == inf
         return 0 if held or value in self.results else value.type.nbytes
 
     def _cost(self, node: Node) -> float:
-        """What computing ``node`` again costs, in bytes; infinite if that must not be."""
+        """The cost of computing ``node`` again, in bytes; infinite if that must not be."""
         if node.op.kind == "view":
             return 0
         fixed = node.op.checks or node.op.is_structure or self.checkpoints.intersection(node.outputs)
@@ -258,7 +258,7 @@ class _Phase:
     # Rebuilding
 
     def read(self, value: Value, nodes: list[Node], new: dict[Value, Value]) -> Value:
-        """What the backward pass reads for ``value``; appends to ``nodes`` what is not there yet."""
+        """The value that the backward pass reads for ``value``; appends to ``nodes`` those that are not there yet."""
         if not self._is_forward(value):
             return new.get(value, value)
         found = self.copies.get(value)
@@ -284,7 +284,7 @@ def _unloaded(value: Value) -> Value:
 
 
 def _seen_through_windows(node: Node) -> list[Value]:
-    """What ``node`` reads around its own place, and so of memory."""
+    """The operands that ``node`` reads around its own place, and so from memory."""
     chains = map(view_chain, node.inputs if node.op.kind != "view" else ())
     return [root for root, chain in chains if any(view.op.reads == "window" for view in chain)]
 

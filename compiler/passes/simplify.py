@@ -73,7 +73,7 @@ def _fold(node: Node, inputs: tuple[Value, ...]) -> Value | None:
 
 
 def _filled(node: Node, number: float) -> Value | None:
-    """``number`` everywhere: what has no elements, and what is made of no elements."""
+    """``number`` everywhere: tensors without elements, and results made of no elements."""
     if not node.inputs or node.op.name == "expand":
         return None
     return o.expand(o.constant(value=number, dtype=node.output.dtype), shape=node.output.shape)

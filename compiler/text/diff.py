@@ -1,4 +1,4 @@
-"""What a pass changed, as a unified diff of two texts in which a value keeps its name."""
+"""The changes of a pass, as a unified diff of two texts in which a value keeps its name."""
 
 from __future__ import annotations
 

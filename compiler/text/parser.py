@@ -230,7 +230,7 @@ class _Reader:
         return loc
 
     def name(self, place: Token, text: str) -> str:
-        """What ``text`` stands for, in quotes or not."""
+        """The value that ``text`` stands for, in quotes or not."""
         if not text.startswith('"'):
             return str(text)
         try:
@@ -264,7 +264,7 @@ class _Reader:
         """Raise the verifier's finding at the first statement that draws it."""
 
         def finding(count: int) -> Exception | None:
-            """What is wrong with the first ``count`` statements."""
+            """The error of the first ``count`` statements."""
             updates = graph.updates[: max(0, count - len(graph.nodes))]
             outputs = graph.outputs if count == len(statements) else []
             try:

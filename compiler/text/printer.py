@@ -36,7 +36,7 @@ def print_graph(graph: Graph, located: bool = True, names: dict[Value, str] | No
 
 
 def value_names(graph: Graph) -> dict[Value, str]:
-    """What each value is called in the text: its own name, made unique, or the next free number."""
+    """The name of each value in the text: its own name, made unique, or the next free number."""
     names: dict[Value, str] = {}
     taken: set[str] = set()
     counts: dict[str, int] = {}

@@ -12,7 +12,7 @@ from genesis.cost_report import amount
 from runtime.cache import cache_folder, cache_limit, entries
 
 KINDS = {".so": "built programs", ".bin": "plans and machine code", ".c": "code that did not compile"}
-"""What files of each suffix are."""
+"""The meaning of each suffix of files."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -188,7 +188,7 @@ def _before(parts: list[str], part: str) -> str:
 
 
 def _advice(parts: list[str]) -> str:
-    """What the error for the first part that is missing says."""
+    """The text of the error for the first part that is missing."""
     for count in range(1, len(parts) + 1):
         if _found(".".join(parts[:count])) is _ABSENT:
             owner = _found(".".join(parts[: count - 1]))

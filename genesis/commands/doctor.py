@@ -21,7 +21,7 @@ from runtime.cache import cache_folder, cache_limit
 from runtime.devices.pool import num_threads
 
 Finding = tuple[str, str, str]
-"""What was looked for, what was found, and what its absence costs; "" where nothing is missing."""
+"""A thing looked for, the finding, and the cost of its absence; "" where nothing is missing."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def findings() -> Iterator[Finding]:
-    """What there is, in the order in which it matters."""
+    """The findings, in the order in which they matter."""
     yield "genesis", f"{__version__}, Python {platform.python_version()} on {sys.platform} {platform.machine()}", ""
     yield from _c()
     yield "threads", f"{num_threads()} (GENESIS_NUM_THREADS, genesis.set_num_threads)", ""

@@ -68,7 +68,7 @@ class Independent(Distribution):
 
 
 class TransformedDistribution(Distribution):
-    """What ``transforms``, one after the other, make of ``base_distribution``."""
+    """The distribution of a sample of ``base_distribution`` after ``transforms``, one after the other."""
 
     def __init__(
         self,

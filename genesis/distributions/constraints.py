@@ -33,7 +33,7 @@ class Constraint:
         self.bounds, self.base = bounds, base
 
     def check(self, value: Tensor) -> Tensor:
-        """Where ``value`` is in the set, bool; without the last ``event_dim`` dimensions."""
+        """Whether ``value`` is in the set, bool; without the last ``event_dim`` dimensions."""
         return self._check(value)
 
     def __repr__(self) -> str:

@@ -16,7 +16,7 @@ from genesis.tensor import Tensor
 
 
 class LocationScale(Symmetric):
-    """What is known of a distribution around ``loc`` with a ``scale``."""
+    """The base of distributions around ``loc`` with a ``scale``."""
 
     has_rsample = True
     arg_constraints: ClassVar = {"loc": constraints.real, "scale": constraints.positive}

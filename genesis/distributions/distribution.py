@@ -64,7 +64,7 @@ class Distribution:
 
     @property
     def support(self) -> Constraint:
-        """Where values lie."""
+        """The set that values lie in."""
         raise self._lacks("support")
 
     @property

@@ -213,7 +213,7 @@ def rrelu(
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """A draw of the softmax of ``logits + g`` at temperature ``tau``; ``hard`` rounds it to one class.
 
-    ``g`` are Gumbel's noise. The gradient of a hard draw is that of the soft one. Jang, Gu & Poole, "Categorical
+    ``g`` are Gumbel's noise. A hard draw has the gradient of the soft one. Jang, Gu & Poole, "Categorical
     reparameterization with Gumbel-softmax", 2017. ``eps`` is not used, as in PyTorch.
     """
     uniform = sub(1, draw("uniform", tuple(logits.shape), None, None))  # in (0, 1]

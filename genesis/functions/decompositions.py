@@ -377,7 +377,7 @@ def pinv(A: Tensor, *, atol: Any = None, rtol: float | None = None, hermitian: b
 
 
 class LeastSquares(NamedTuple):
-    """The solution of a least-squares problem, what is left of it, and the rank and singular values of its matrix."""
+    """The solution of a least-squares problem, its residuals, and the rank and singular values of its matrix."""
 
     solution: Tensor
     residuals: Tensor
@@ -513,7 +513,7 @@ def last_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
 
 @decomposition
 def cond(A: Tensor, p: Any = None) -> Tensor:
-    """How much a solution with these matrices may magnify errors: the norm times that of the inverse. Eager only."""
+    """How much a solution with these matrices may magnify errors: the norm times the inverse's norm. Eager only."""
     if p in (None, 2):
         values = svdvals(A)
         return values[..., 0] / values[..., -1]

@@ -119,7 +119,7 @@ def _part(item: Any) -> _Part:
         try:
             return tuple([n if n is None else as_index(n) for n in (item.start, item.stop, item.step)])
         except TypeError:
-            return _bounds(item, 1)  # which says what is wrong
+            return _bounds(item, 1)  # which tells the error
     if isinstance(item, Tensor | np.ndarray):
         number = _is_number(item)
         return _Tensors(item.ndim if _is_mask(item) else 1, number, not number and not item.ndim)

@@ -52,7 +52,7 @@ def multi_head_attention_forward(
 
     Gives ``[L, N, E]`` and, with ``need_weights``, the weights ``[N, L, S]``; without a batch there is no ``N``.
     ``static_k`` and ``static_v [N * num_heads, S, E / num_heads]`` stand in the place of projected keys and values.
-    The masks are those of :class:`genesis.nn.MultiheadAttention`.
+    The masks are as for :class:`genesis.nn.MultiheadAttention`.
     """
     if query.shape[-1] != embed_dim_to_check:
         raise InvariantError(f"was expecting embedding dimension of {embed_dim_to_check}, but got {query.shape[-1]}")
@@ -105,7 +105,7 @@ def multi_head(
     causal: bool,
     static: tuple[Tensor | None, Tensor | None] = (None, None),
 ) -> tuple[Tensor, Tensor | None]:
-    """What the function and the layer have in common. ``extra``: one more key and value; ``zero``: one of zeros."""
+    """The common part of the function and the layer. ``extra``: one more key and value; ``zero``: one of zeros."""
     if causal and attn_mask is None:
         raise OpError("Need attn_mask if specifying the is_causal hint.")
     if {x.ndim for x in (query, key, value)} not in ({2}, {3}):
@@ -176,7 +176,7 @@ def _longer(x: Tensor, row: Tensor | None, heads: int, zero: bool) -> Tensor:
 def _mask(
     attn_mask: Tensor | None, key_padding_mask: Tensor | None, heads: int, dtype: DType, added: int
 ) -> Tensor | None:
-    """Both masks as one to add to the scores ``[(N,) heads, L, S + added]``; what is added may always be seen."""
+    """Both masks as one to add to the scores ``[(N,) heads, L, S + added]``; added keys may always be seen."""
     mask = None if attn_mask is None else pad(_additive(attn_mask, dtype), (0, added))
     if mask is not None and mask.ndim == 3 and mask.shape[0] != heads:
         mask = unflatten(mask, 0, (-1, heads))

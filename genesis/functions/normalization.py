@@ -173,7 +173,7 @@ def _per_channel(
 
 
 def _move(running: Tensor | None, statistic: Tensor, momentum: float | Tensor) -> None:
-    """Move running statistics, if they are kept, by ``momentum`` of the way to those of a batch."""
+    """Move running statistics, if they are kept, by ``momentum`` of the way to a batch's statistics."""
     if running is not None:
         with grad_mode(False):
             rest = mul(running, sub(1, momentum) if isinstance(momentum, Tensor) else 1 - momentum)

@@ -35,7 +35,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         return clone(input)
     image = input
     for axis, before, after in _per_axis(input, pad):
-        if mode == "circular":  # what is cropped is no part of the circle
+        if mode == "circular":  # a cropped part is no part of the circle
             input, before, after = _cropped(input, axis, before, after), max(before, 0), max(after, 0)
         low, high = max(before, 0), max(after, 0)
         pieces = _PIECES[mode](input, axis, low, high)

@@ -112,7 +112,7 @@ def max_pool3d(
 
 
 def _formatted(result: Any, input: Tensor, rank: int) -> Any:
-    """In three dimensions PyTorch's results are row-major, besides those of ``max_pool3d``."""
+    """In three dimensions PyTorch's results are row-major, except the results of ``max_pool3d``."""
     return formatted(result, input, rank=rank) if rank < 3 else result
 
 

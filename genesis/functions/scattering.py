@@ -53,7 +53,7 @@ def scatter(
 ) -> Tensor:
     """``input`` with ``src`` (or a number) written along ``dim`` at ``index``; of several for a place the last stays.
 
-    ``reduce`` "add" or "multiply" joins them with what is there. Of ``src`` only what ``index`` covers counts.
+    ``reduce`` "add" or "multiply" joins them with the elements there. Elements that ``index`` misses do not count.
     """
     given = value if src is None else src
     ops = {None: "scatter", "add": "scatter_add", "multiply": "scatter_prod"}

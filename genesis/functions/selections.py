@@ -126,7 +126,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements are in each of ``bins`` equal intervals from ``min`` to ``max``, both included.
 
-    Where both are equal, they are the least and the largest element; elements outside do not count.
+    If both are equal, they are the least and the largest element; elements outside do not count.
     """
     if as_index(bins) <= 0:
         raise OpError(f"bins must be > 0, but got {bins}")

@@ -247,7 +247,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def _stacked_strides(tensors: Sequence[Tensor], axis: int) -> Strides | None:
-    """In PyTorch a stack is a view of what is joined along ``axis``, where the tensors have such a dimension."""
+    """In PyTorch a stack is a view of the tensors joined along ``axis``, if they have such a dimension."""
     if axis == tensors[0].ndim or not all(map(is_image, tensors)):
         return None
     shape = tuple(tensors[0].shape)

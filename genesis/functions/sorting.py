@@ -48,7 +48,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
 
 @api()
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
-    """Where the elements of :func:`sort` were; int64."""
+    """The places at which the elements of :func:`sort` were; int64."""
     return sort(input, dim, descending).indices
 
 

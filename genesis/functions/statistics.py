@@ -61,7 +61,7 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any 
 
 @api()
 def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The mean over ``dim`` of what is no NaN; NaN where there is nothing else."""
+    """The mean over ``dim`` of the elements that are no NaN; NaN if there is nothing else."""
     if not input.dtype.is_floating_point and dtype is None:
         raise OpError(f"nanmean(): expected input to have floating point dtype, but got {input._type}")
     input = input if dtype is None else cast(input, to_dtype(dtype))

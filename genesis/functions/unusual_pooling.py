@@ -162,7 +162,7 @@ def max_unpool3d(
 
 
 def _starts(sample: Value, n: int, out: int, window: int) -> Value:
-    """Where the windows of one dimension begin: ``sample [N, C]`` gives i64 ``[N, C, out]``."""
+    """The beginnings of the windows of one dimension: ``sample [N, C]`` gives i64 ``[N, C, out]``."""
     shape = (*sample.shape, out)
     place = o.iota(shape=shape, axis=2)
     last = o.eq(place, out - 1)

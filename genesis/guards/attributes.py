@@ -1,4 +1,4 @@
-"""What a Python object is made of, as far as code that mentions some names may look at it."""
+"""The parts of a Python object, as far as code that mentions some names may look at it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def of_library(module: str | None) -> bool:
 
 
 def undecorated(thing: Any) -> Any:
-    """What a decorator made ``thing`` of; None where none did. Asks no ``__getattr__`` of the user's."""
+    """The thing that a decorator made ``thing`` of; else None. Asks no ``__getattr__`` of the user's."""
     try:
         found = object.__getattribute__(thing, "__dict__").get("__wrapped__")
     except AttributeError:

@@ -81,7 +81,7 @@ class Backup:
         self._silent = [Kept(name, read, write, read()) for name, read, write in _optimizers(reachable)]
 
     def changed(self) -> list[Kept]:
-        """What is no longer as it was."""
+        """The things that are no longer as they were."""
         return [kept for kept in self._kept if kept.has_changed()]
 
     def restore(self) -> None:

@@ -41,11 +41,11 @@ class HashedKey:
 
 
 def guard_key(thing: Any, above: tuple[int, ...] = (), inputs: Collection[int] = ()) -> Hashable:
-    """What a guard compares, at any size and depth.
+    """The key of an object that a guard compares, at any size and depth.
 
     A plain value with its type, a digest of an array, the keys of a container's items; of any other object its
     identity. ``above`` holds the identities of the containers round ``thing``: a container that contains itself is
-    compared by identity there. Of arrays whose identity is in ``inputs`` the contents do not count.
+    compared by identity there. The contents of arrays whose identity is in ``inputs`` do not count.
     """
     kind: Any = type(thing)
     if kind is int or kind is str or thing is None:

@@ -60,7 +60,7 @@ class Guard:
 class Reachable:
     """The objects reachable from a function's closure, globals, defaults and bound self, and from ``roots``.
 
-    The functions that it calls are followed. Of an object's attributes those count that the code mentions by name.
+    The functions that it calls are followed. Only those attributes of an object count that the code mentions by name.
     ``roots`` are arguments that are neither numbers nor tensors, by name.
 
     Attributes:
@@ -105,7 +105,7 @@ class Reachable:
     def values(self, inputs: Collection[int] = ()) -> tuple[Hashable, ...]:
         """The guard keys of all guarded objects, in the order of ``guards``.
 
-        Of arrays whose identity is in ``inputs`` the contents do not count.
+        The contents of arrays whose identity is in ``inputs`` do not count.
         """
         return tuple([guard_key(read(), (), inputs) for read in self._reads])
 
@@ -384,7 +384,7 @@ class Reachable:
     # Guarding
 
     def structure(self) -> dict[str, Hashable]:
-        """What a program depends on that changes only when the clocks of modules and optimizers tick.
+        """The things a program depends on that change only when the clocks of modules and optimizers tick.
 
         The modules themselves with their attributes, hooks, parameters and buffers; what optimizers bake in.
         """

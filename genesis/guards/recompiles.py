@@ -89,7 +89,7 @@ class Recompiles:
         return Table(("changed", "from", "to", "times", "how to avoid it"), rows, f"{self.function}: no recompilations")
 
     def _changes(self, signature: Signature) -> list[tuple[str, Hashable, Hashable]]:
-        """What differs from the most similar earlier signature, the latest of equals."""
+        """The differences from the most similar earlier signature, the latest of equals."""
         closest: list[tuple[str, Hashable, Hashable]] | None = None
         for earlier in reversed(self._signatures):
             names = {**earlier, **signature}

@@ -31,9 +31,9 @@ class _ArrayKind(NamedTuple):
 
 
 class LastCall:
-    """What the next call is compared with: arguments, modes, the clocks of modules and optimizers, what is around.
+    """The next call is compared with this: arguments, modes, the clocks of modules and optimizers, what is around.
 
-    Of a plain tensor or an array the type and shape count, of a float that it is one, of any other argument which
+    A plain tensor or an array counts by type and shape, a float by being one, any other argument by which
     object it is.
     """
 

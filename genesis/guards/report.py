@@ -1,4 +1,4 @@
-"""What guards look at and why programs were compiled, as tables to read."""
+"""Tables to read of the things that guards look at, and of the reasons why programs were compiled."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _ConvNd(Module):
-    """What all share; ``RANK`` is the number of dimensions of an image."""
+    """The base of all convolutions; ``RANK`` is the number of dimensions of an image."""
 
     RANK: int
 

@@ -1,4 +1,4 @@
-"""Hooks on the calls of modules, on what is registered in them, and on their gradients."""
+"""Hooks on the calls of modules, on registrations in them, and on their gradients."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class SDPBackend(Enum):
 def sdpa_kernel(backends: Any, set_priority: bool = False) -> Iterator[None]:
     """A context or decorator that changes nothing: each of these kernels computes the same, and the compiler chooses.
 
-    Raises TypeError for what is neither an SDPBackend nor a list of them.
+    Raises TypeError for an argument that is neither an SDPBackend nor a list of them.
     """
     given = [backends] if isinstance(backends, SDPBackend) else backends
     if not isinstance(given, list | tuple | set) or not all(isinstance(b, SDPBackend) for b in given):

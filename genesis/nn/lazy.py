@@ -43,7 +43,7 @@ class UninitializedParameter(Parameter):
 
 
 class _Lazy(Module):
-    """What all share: a hook before the first call, and one before a state dict is loaded."""
+    """The base of lazy modules: a hook before the first call, and one before a state dict is loaded."""
 
     becomes: Any
 

@@ -477,7 +477,7 @@ class Module(Hooked, Stateful, metaclass=Watched):
     # Printing
 
     def extra_repr(self) -> str:
-        """What the module's own line shows between the parentheses."""
+        """The text between the parentheses of the module's own line."""
         return ""
 
     def __repr__(self) -> str:

@@ -31,7 +31,7 @@ class DataParallel(Module):
         self.device_ids: list[Any] = []
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
-        """What ``module`` returns."""
+        """The results of ``module``."""
         return self.module(*inputs, **kwargs)
 
 
@@ -63,12 +63,12 @@ class DistributedDataParallel(Module):
         self.require_backward_grad_sync = True
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
-        """What ``module`` returns."""
+        """The results of ``module``."""
         return self.module(*inputs, **kwargs)
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
-        """A context in which gradients are those of this process, as they are outside."""
+        """A context in which gradients stay in this process, as they do outside."""
         before, self.require_backward_grad_sync = self.require_backward_grad_sync, False
         try:
             yield
@@ -84,7 +84,7 @@ def data_parallel(
     dim: int = 0,
     module_kwargs: dict[str, Any] | None = None,
 ) -> Any:
-    """What ``module`` returns for ``inputs``, a tuple of arguments or one."""
+    """The results of ``module`` for ``inputs``, a tuple of arguments or one."""
     _one_device("data_parallel", device_ids)
     return module(*(inputs if isinstance(inputs, tuple) else (inputs,)), **(module_kwargs or {}))
 

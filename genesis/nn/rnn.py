@@ -21,7 +21,7 @@ from genesis.nn.utils.rnn import PackedSequence
 from genesis.tensor import Tensor, wrap
 
 State = tuple[Tensor, ...]
-"""What goes from one step to the next, each ``[N, hidden_size]``; the first is the output, maybe ``[N, proj_size]``."""
+"""The carried states, each ``[N, hidden_size]``; the first is the output, maybe ``[N, proj_size]``."""
 
 Hidden = Callable[[Tensor], Tensor]
 """The projection of the hidden state."""

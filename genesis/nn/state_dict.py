@@ -45,7 +45,7 @@ def load_members(
 ) -> None:
     """Copy ``values`` into the members of one module, whose keys begin with ``prefix``; or ``put`` them in their place.
 
-    What is not there is added to ``missing``, another shape to ``errors``.
+    A name that is not there is added to ``missing``, another shape to ``errors``.
     """
     for name, member in members:
         key = prefix + name
@@ -134,7 +134,7 @@ class Stateful(metaclass=Watched):
             destination[prefix + EXTRA_STATE] = self.get_extra_state()
 
     def get_extra_state(self) -> Any:
-        """What else to keep in the state dict; a subclass may define it, and :meth:`set_extra_state`."""
+        """Extra state to keep in the state dict; a subclass may define it, and :meth:`set_extra_state`."""
         raise UndefinedError("Reached a code path in Module.get_extra_state() that should never be called.")
 
     def set_extra_state(self, state: Any) -> None:

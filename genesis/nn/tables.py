@@ -1,4 +1,4 @@
-"""What a module has registered."""
+"""The tables of things that a module has registered."""
 
 from __future__ import annotations
 

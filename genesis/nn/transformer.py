@@ -29,7 +29,7 @@ def _activation(given: Activation) -> Callable[[Tensor], Tensor]:
 
 
 class _Layer(Module):
-    """What both kinds of layers have: the network of each position, and where the norms stand.
+    """The base of both kinds of layers: the network of each position, and the places of the norms.
 
     ``attentions``: the names of the attentions; there is a norm and a dropout behind each, and behind the network.
     """
@@ -74,7 +74,7 @@ class TransformerEncoderLayer(_Layer):
     """Self-attention, then two linear layers, each added to its input: ``[S, N, d_model]`` to the same shape.
 
     With ``batch_first`` ``[N, S, d_model]``. ``norm_first``: the norms stand in front of the parts, not behind.
-    ``activation`` is ``"relu"``, ``"gelu"`` or a function. Masks are those of :class:`MultiheadAttention`.
+    ``activation`` is ``"relu"``, ``"gelu"`` or a function. Masks are as for :class:`MultiheadAttention`.
     """
 
     def __init__(

@@ -69,7 +69,7 @@ class _MaxUnpool(Module):
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """What ``MaxPool1d`` found, put back; zeros elsewhere."""
+    """The maxima that ``MaxPool1d`` found, put back in their places; zeros elsewhere."""
 
     rank = 1
 
@@ -78,7 +78,7 @@ class MaxUnpool1d(_MaxUnpool):
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """What ``MaxPool2d`` found, put back; zeros elsewhere."""
+    """The maxima that ``MaxPool2d`` found, put back in their places; zeros elsewhere."""
 
     rank = 2
 
@@ -87,7 +87,7 @@ class MaxUnpool2d(_MaxUnpool):
 
 
 class MaxUnpool3d(_MaxUnpool):
-    """What ``MaxPool3d`` found, put back; zeros elsewhere."""
+    """The maxima that ``MaxPool3d`` found, put back in their places; zeros elsewhere."""
 
     rank = 3
 

@@ -13,7 +13,7 @@ from genesis.tensor import Tensor
 class ASGD(RuleOptimizer):
     """Gradient descent at a falling rate, ``lr / (1 + lambd lr t) ** alpha``, and the mean of the parameters.
 
-    The mean, ``state[p]["ax"]``, is that of the steps behind ``t0``. ``lambd`` pulls towards zero. Source: Polyak &
+    The mean, ``state[p]["ax"]``, is over the steps behind ``t0``. ``lambd`` pulls towards zero. Source: Polyak &
     Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
     """
 
@@ -57,7 +57,7 @@ class ASGD(RuleOptimizer):
         return {"eta": float(group.raw("lr")), "mu": 1.0}.get(key, 0.0)
 
     def _advance(self, index: int, group: ParamGroup, dtype: DType, *numbers: Tensor) -> tuple[Value, ...]:
-        """Rate and share of this step; those of the next one are remembered."""
+        """Rate and share of this step; the next step's are remembered."""
         step, eta, mu = numbers
         now = (o.cast(eta.value, to=f64), o.cast(mu.value, to=f64))
         eta.write(o.asgd_rate(step.value, *(self._scalar(index, name) for name in ("lr", "lambd", "alpha"))))

@@ -227,7 +227,7 @@ def _strong_wolfe(line: _Line, start: _Point, step: float, size: float, limit: i
 
 
 def _lowest(a: _Point, b: _Point, least: float, most: float) -> float:
-    """Where the cubic through both points with their slopes is lowest, within bounds; the middle if it has no low."""
+    """The lowest point of the cubic through both points with their slopes, within bounds; else the middle."""
     a, b = (a, b) if a.step <= b.step else (b, a)
     with np.errstate(all="ignore"):
         width, fall = np.float64(b.step - a.step), np.float64(b.loss - a.loss)

@@ -106,7 +106,7 @@ class ParamGroup(LiveDict):
 
 
 class State(LiveDict):
-    """What an optimizer remembers: a dict per parameter, made when it is first looked at.
+    """The memory of an optimizer: a dict per parameter, made when it is first looked at.
 
     Numbers in these dicts are read at every call of a compiled step, as hyper-parameters are.
     """
@@ -183,7 +183,7 @@ _HOOKS = (
 
 
 class Optimizer(metaclass=Watched):
-    """What all optimizers have in common, and the base of those of users.
+    """The base of all optimizers, and of those of users.
 
     Attributes:
         param_groups: the groups, each with ``"params"`` and its hyper-parameters.
@@ -201,7 +201,7 @@ class Optimizer(metaclass=Watched):
     _load_state_dict_pre_hooks: OrderedDict[int, Any]
     _load_state_dict_post_hooks: OrderedDict[int, Any]
     numbers: ClassVar[tuple[str, ...]] = ("step",)
-    """What parameters remember that is one number, f32[] or f64[].
+    """The state of a parameter that is one number, f32[] or f64[].
 
     Those of a group that are always updated together share it.
     """
@@ -285,7 +285,7 @@ class Optimizer(metaclass=Watched):
             group._owner = ref(self)
 
     def structure(self, asked: Collection[Hashable] = ()) -> tuple[Any, ...]:
-        """What compiled steps have baked in. It changes only together with a tick of the clock ``changes``."""
+        """The settings that compiled steps have baked in. They change only with a tick of the clock ``changes``."""
         hooks = (*_STEP_PRE_HOOKS, *_STEP_POST_HOOKS, *self._step_pre_hooks, *self._step_post_hooks)
         return (self._generation, hooks, *((IdentityKey(group), group.structure()) for group in self.param_groups))
 
@@ -335,7 +335,7 @@ class Optimizer(metaclass=Watched):
         return type(self).step is Optimizer.step
 
     def shape_of(self, p: Tensor, key: str) -> tuple[int, ...]:
-        """The shape of what is remembered of ``p`` under ``key``."""
+        """The shape of the state of ``p`` under ``key``."""
         return () if key in self.numbers else tuple(p.shape)
 
     def _counts(self, group: ParamGroup) -> bool:

@@ -7,7 +7,7 @@ from genesis.optim.rule import Params, RuleOptimizer, check_common
 
 
 class RAdam(RuleOptimizer):
-    """Adam whose first steps, with too few squares to trust their mean, are those of momentum alone.
+    """Adam whose first steps, with too few squares to trust their mean, use momentum alone.
 
     ``weight_decay`` is added to the gradient, or with ``decoupled_weight_decay`` taken from the parameter. Source: Liu
     et al., "On the variance of the adaptive learning rate and beyond", 2020.

@@ -1,4 +1,4 @@
-"""What the optimizers have in common whose update is one op that knows how often a parameter was updated."""
+"""The base of optimizers whose update is one op that knows how often a parameter was updated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 class RuleOptimizer(Optimizer):
     """An optimizer whose op takes parameter, gradient, moments, step count and hyper-parameters, in this order.
 
-    A subclass names the ``op``, its ``scalars`` and ``moments``. Where these depend on a group, or on a parameter, it
+    A subclass names the ``op``, its ``scalars`` and ``moments``. If these depend on a group, or on a parameter, it
     says which ``_moments`` and ``_flags`` there are.
     """
 
@@ -28,7 +28,7 @@ class RuleOptimizer(Optimizer):
     scalars: ClassVar[tuple[str, ...]]
     """The hyper-parameters of the op, each a key of a group; ``"betas"`` stands for both of its numbers."""
     moments: ClassVar[tuple[str, ...]] = ()
-    """The names of what is remembered of a parameter, in the order of the op."""
+    """The names of a parameter's moments, in the order of the op."""
 
     def _moments(self, group: ParamGroup, p: Tensor) -> tuple[str, ...]:
         """The ``moments`` of one parameter."""

@@ -16,7 +16,7 @@ States = dict[Any, dict[str, Any]]
 
 
 class Keeper(Protocol):
-    """What loading wants to know of an optimizer."""
+    """The part of an optimizer that loading needs."""
 
     param_groups: list[Any]
     numbers: ClassVar[tuple[str, ...]]
@@ -26,7 +26,7 @@ class Keeper(Protocol):
         """Whether all that is remembered is a number that parameters share, or a tensor of :meth:`shape_of`."""
 
     def shape_of(self, p: Tensor, key: str) -> tuple[int, ...]:
-        """The shape of what is remembered of ``p`` under ``key``."""
+        """The shape of the state of ``p`` under ``key``."""
 
 
 def number(value: float) -> Tensor:

@@ -27,7 +27,7 @@ def checkpoint(
     early_stop: bool = True,
     **kwargs: Any,
 ) -> Any:
-    """What ``function(*args, **kwargs)`` returns; its values and gradients are those of PyTorch.
+    """The results of ``function(*args, **kwargs)``; their values and gradients are those of PyTorch.
 
     Says once that it saves no memory: ``genesis.compile(activation_memory=...)`` makes a step recompute what it must.
     """

@@ -110,7 +110,7 @@ class CudaDevice:
         self.driver.cuCtxSetCurrent(self._context)
 
     def close(self) -> None:
-        """Gives the context back. What stands on the GPU is closed first; a later use raises DeviceError."""
+        """Gives the context back. All memory on the GPU is freed first; a later use raises DeviceError."""
         if not self._closed:
             self._closed = True
             self.driver.cuDevicePrimaryCtxRelease_v2(self._device)
@@ -172,7 +172,7 @@ class CudaDevice:
         )
 
     def name(self) -> str:
-        """What its maker calls it."""
+        """The name that its maker gave it."""
         name = ctypes.create_string_buffer(256)
         self.driver.cuDeviceGetName(name, len(name), self._device)
         return name.value.decode()

@@ -87,7 +87,7 @@ class StateStore:
         return copy
 
     def shadow(self, copy: StateCopy, dtype: str, nbytes: int) -> ShadowCopy:
-        """What a state is in fewer bits, shared by all programs too; of no version when it is new."""
+        """A state in fewer bits, which all programs share too; it has no version when it is new."""
         if dtype not in copy.shadows:
             copy.shadows[dtype] = ShadowCopy(self._device.allocate(nbytes))
         return copy.shadows[dtype]

@@ -49,7 +49,7 @@ def load_library(source: str) -> ctypes.CDLL:
         return ctypes.CDLL(str(path))
     except OSError as error:
         raise CacheError(
-            f"a library that was just built cannot be loaded: {error}. Where its folder does not allow programs "
+            f"a library that was just built cannot be loaded: {error}. If its folder does not allow programs "
             "(a mount with noexec, say), set GENESIS_CACHE to another folder."
         ) from error
 

@@ -45,7 +45,7 @@ def test_a_line_of_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def spilling(model: Model, target: str, ops: frozenset[str] = frozenset()) -> list[str]:
-    """The kernels of a step that keep registers in memory, among those of launches that compute all of ``ops``."""
+    """The kernels of a step that keep registers in memory, among the launches that compute all of ``ops``."""
     step = program(model, target)
     wanted = {launch.kernel for launch in step.launches if ops <= set(launch.ops)}
     assert wanted

@@ -1,4 +1,4 @@
-"""The peak is measured where there is a compiler, and nothing is said of what is not known."""
+"""The peak is measured if there is a compiler; else the report says nothing of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What autocast decided, and the fate of each cast."""
+"""The decisions of autocast, and the fate of each cast."""
 
 import pytest
 

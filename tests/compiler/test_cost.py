@@ -1,4 +1,4 @@
-"""What a step costs, by the roofline of a processor, and its memory by purpose."""
+"""The cost of a step, by the roofline of a processor, and its memory by purpose."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def costed(processor: Processor, text: str = STEP) -> Cost:
         (2000, 1, "", (0.02, "compute")),
         (2000, 1, "f32", (2e-3, "compute")),
         (4000, 1, "bf16", (2e-3, "compute")),
-        (2000, 1, "f64", (0.02, "compute")),  # no peak is known: that of plain operations
+        (2000, 1, "f64", (0.02, "compute")),  # no peak is known: the peak of plain operations counts
         (1, 100, "", (0.01, "memory")),
         (0, 0, "", (1e-3, "launch")),
     ],

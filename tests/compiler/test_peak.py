@@ -1,4 +1,4 @@
-"""The peak of a graph: what is alive at once, views for nothing."""
+"""The peak of a graph: the bytes that are alive at once, views for nothing."""
 
 from compiler.peak import Peak, lifetimes, peak
 from compiler.text.parser import parse_graph

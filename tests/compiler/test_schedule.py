@@ -1,4 +1,4 @@
-"""Where threads wait for each other, and where the status is looked at."""
+"""Threads wait for each other at the right places, and the status is looked at in time."""
 
 import pytest
 

@@ -17,7 +17,7 @@ import pytest
 from runtime.toolchain import find_compiler
 
 ROOT = Path(__file__).parents[2]
-# Of a loss, relative: f32 sums in another order; 16-bit results one unit in the last place apart.
+# Relative to a loss: f32 sums in another order; 16-bit results one unit in the last place apart.
 TOLERANCE = {"f32": 1e-5, "f16": 2**-9, "bf16": 2**-7}
 
 pytestmark = pytest.mark.skipif(find_compiler() is None, reason="no C compiler")

@@ -43,7 +43,7 @@ void step(gen_pool *pool, int threads, void *const *args, long long *status) {
 
 
 def built(source: str, flags: Sequence[str]) -> list[str]:
-    """What starts the program of ``source``."""
+    """The command that starts the program of ``source``."""
     used = compiler()
     if used.family == "zig":
         pytest.skip("zig has no library of sanitizers")

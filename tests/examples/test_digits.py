@@ -20,7 +20,7 @@ def checkpoint(folder: Path, epoch: int) -> dict[str, Any]:
 
 
 def arrays(tree: Any) -> list[Any]:
-    """What a checkpoint holds, tensors as arrays, in order."""
+    """The contents of a checkpoint, tensors as arrays, in order."""
     if isinstance(tree, dict):
         return [x for key in tree for x in arrays(tree[key])]
     if isinstance(tree, list | tuple):

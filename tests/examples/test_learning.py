@@ -15,7 +15,7 @@ Example = Callable[[str], ModuleType]
 
 ROOT = Path(__file__).parents[2]
 
-# What the short form reaches at least (or at most), and what a model that has learnt nothing has.
+# The figure that the short form reaches at least (or at most), and the figure of a model that has learnt nothing.
 ACCURACY = {
     "train_cnn": (0.85, 0.1),
     "train_gcn": (0.9, 0.5),

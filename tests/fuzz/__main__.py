@@ -109,9 +109,9 @@ def available() -> tuple[str, ...]:
 
 
 def check(programs: list[Program], ways: Sequence[str]) -> list[Finding]:
-    """What differs among ``programs``, each reduced. Those of as many micro-batches run together.
+    """The programs that differ, each reduced. Those of as many micro-batches run together.
 
-    What fails or differs there runs alone again. A difference that shows together only is reported of the first
+    One that fails or differs there runs alone again. A difference that shows together only is reported of the first
     program, not reduced.
     """
     groups: dict[int, list[Program]] = {}

@@ -254,13 +254,13 @@ def text(program: Program, library: str = "genesis", main: bool = True) -> str:
 
 
 def _after(program: Program) -> list[str]:
-    """What follows each call on the host."""
+    """The code that follows each call on the host."""
     outside = program.scheduler and not program.scheduled_inside
     return [f"    scheduler.step({_metric(program, '1.0')})" if outside else "    pass"]
 
 
 def _metric(program: Program, loss: str) -> str:
-    """What the schedule's step takes; outside of the step the loss is taken not to improve."""
+    """The argument of the schedule's step; outside of the step the loss is taken not to improve."""
     return loss if program.scheduler.startswith("ReduceLROnPlateau") else ""
 
 

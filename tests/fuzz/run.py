@@ -16,13 +16,13 @@ from tests.fuzz.program import Program, text
 WAYS = ("eager", "compiled", "interpreted", "torch")
 
 TOLERANCE = {"float32": 2e-4, "float64": 1e-8, "halves": 4e-2}
-"""Of the largest element of a result, where errors are not amplified."""
+"""A part of the largest element of a result, where errors are not amplified."""
 
 LACKING = ("could not create a primitive", "not implemented for 'Half'", "not implemented for 'BFloat16'")
 """What PyTorch says of a program that it has no 16-bit kernel for, on this processor or at all."""
 
 REFUSED = "accumulate="
-"""What the error says of a step that cannot run in micro-batches."""
+"""Part of the error about a step that cannot run in micro-batches."""
 
 AMPLIFIED = 40.0
 """How often more than its inputs a program's results may be disturbed, for a difference to mean something."""

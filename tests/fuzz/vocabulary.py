@@ -1,4 +1,4 @@
-"""What a random step is made of: functions that draw one more statement over the values that are there."""
+"""The parts of a random step: functions that draw one more statement over the values that are there."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Given:
         self.scaler = GradScaler(init_scale=4.0)
 
     def run(self, make: Callable[[Given], Step], backend: str | None, **options: Any) -> list[np.ndarray]:
-        """The results of three steps, and what is left in the model."""
+        """The results of three steps, and the model's state after them."""
         step = make(self)
         if backend is not None:
             step = t.compile(step, backend=backend, **options)
@@ -175,7 +175,7 @@ def two_losses(given: Given) -> Step:
 
 
 def two_updates(given: Given) -> Step:
-    """The second loss is that of the updated weights, as in the training of adversaries."""
+    """The second loss uses the updated weights, as in the training of adversaries."""
 
     def step(x: Any, y: Any) -> Any:
         losses = []

@@ -1,4 +1,4 @@
-"""What ``import genesis`` gives, and what it costs."""
+"""The names that ``import genesis`` gives, and the cost of the import."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What a compiled step does to its arguments, and to tensors that share storage, is what the eager step does."""
+"""A compiled step does the same as the eager step to its arguments, and to tensors that share storage."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ USES = [
 
 
 def outcome(use: Callable[..., Any], compiled: bool, backend: str) -> list[np.ndarray]:
-    """What the parameters, statistics and gradients are after three rounds of ``use``."""
+    """The parameters, statistics and gradients after three rounds of ``use``."""
     tensors, model = network()
     genesis.manual_seed(1)
     forward = genesis.compile(lambda x: model(x), backend=backend) if compiled else model

@@ -1,4 +1,4 @@
-"""How much work it is to compile a step: numbers of what is built, which no machine changes. Nothing is timed."""
+"""The work of compiling a step, as counts of built things, which no machine changes. Nothing is timed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said about calls that cannot be meant so: the function, the types, the line, the way out."""
+"""The errors of calls that cannot be meant so name the function, the types, the line, the way out."""
 
 import re
 import warnings

@@ -1,4 +1,4 @@
-"""What ``genesis.compile`` takes: modules, methods, partial functions, callable objects."""
+"""``genesis.compile`` takes modules, methods, partial functions and callable objects."""
 
 from __future__ import annotations
 

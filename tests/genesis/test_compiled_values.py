@@ -172,7 +172,7 @@ def test_names_stay_names(name: str) -> None:
 
 @pytest.mark.parametrize("dtype", [genesis.float64, genesis.float32])
 def test_a_kernel_reads_an_operand_before_a_result_overwrites_it(dtype: Any) -> None:
-    """Of two results of one kernel, the second reads what the first one overwrites."""
+    """The second of a kernel's two results reads the memory that the first one overwrites."""
 
     def trained(compile: Any) -> list[np.ndarray]:
         rng = np.random.default_rng(0)

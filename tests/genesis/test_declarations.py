@@ -1,4 +1,4 @@
-"""The stubs and the page of the API are those of the tables of names; a name is written once."""
+"""The stubs and the page of the API follow the tables of names; a name is written once."""
 
 import subprocess
 import sys

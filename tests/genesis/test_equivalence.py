@@ -42,7 +42,7 @@ class Case:
 
     @property
     def free(self) -> float:
-        """What losses of runs left alone may differ by: the moves of every step stay in the parameters and add up."""
+        """The limit for losses of runs left alone: the moves of every step stay in the parameters and add up."""
         return 1e-3 if self.precision is None else 2 * _roundoff(self.precision) * sqrt(STEPS)
 
 
@@ -100,7 +100,7 @@ def runs() -> Iterator[Callable[[str], Compared]]:
 
 
 def relative(a: np.ndarray, b: np.ndarray) -> float:
-    """The norm of the difference over that of ``b``."""
+    """The norm of the difference over the norm of ``b``."""
     return float(np.linalg.norm(a.astype(np.float64) - b) / np.linalg.norm(b.astype(np.float64)))
 
 

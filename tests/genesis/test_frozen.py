@@ -1,4 +1,4 @@
-"""Parameters that a step freezes and thaws, compiled as eager: what is frozen gets no gradient."""
+"""Parameters that a step freezes and thaws, compiled as eager: a frozen parameter gets no gradient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What compiled functions are guarded by: whatever they refer to, however it is reached."""
+"""Compiled functions are guarded by everything that they refer to, however it is reached."""
 
 from __future__ import annotations
 

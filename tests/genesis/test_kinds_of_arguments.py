@@ -1,4 +1,4 @@
-"""What stands for an argument while a step is recorded answers as the argument does: its class, its attributes."""
+"""The stand-in for an argument in a recording answers as the argument does: its class, its attributes."""
 
 from __future__ import annotations
 

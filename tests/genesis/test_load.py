@@ -50,7 +50,7 @@ def test_a_gpu_is_no_place_for_eager_tensors() -> None:
 
 
 class Call:
-    """What pickles as a call of any function."""
+    """An object that pickles as a call of any function."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.call = function, arguments

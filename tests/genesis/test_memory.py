@@ -1,4 +1,4 @@
-"""What a compiled step takes, and ``activation_memory=``."""
+"""The memory of a compiled step, and ``activation_memory=``."""
 
 from __future__ import annotations
 

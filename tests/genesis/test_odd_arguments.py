@@ -29,7 +29,7 @@ TABLES = {"genesis": FUNCTIONS, "nn.functional": FUNCTIONAL, "Tensor": METHODS}
 
 
 def _usual(parameter: Parameter, make: Callable[[], genesis.Tensor]) -> Any:
-    """What an argument may well be."""
+    """Values that an argument may well have."""
     kind = str(parameter.annotation)
     if "Sequence[Tensor]" in kind or parameter.name == "tensors":
         return [make(), make()]

@@ -1,4 +1,4 @@
-"""What a step prints and logs is shown at every call, as by the eager step."""
+"""The prints and logs of a step are shown at every call, as by the eager step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans in the cache are those of this compiler: its files count with their contents, not with their times."""
+"""Plans in the cache belong to this compiler: its files count with their contents, not with their times."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a compiled step says about code that cannot be part of it, and about bad input; nothing is half done."""
+"""Errors about code that cannot be part of a compiled step, and about bad input; nothing is half done."""
 
 from __future__ import annotations
 

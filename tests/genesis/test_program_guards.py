@@ -1,4 +1,4 @@
-"""When a compiled function compiles anew, and when it does not. The interpreter runs the programs: no C is built."""
+"""When a compiled function compiles again, and when it does not. The interpreter runs the programs: no C is built."""
 
 from __future__ import annotations
 

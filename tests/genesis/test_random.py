@@ -1,4 +1,4 @@
-"""Random numbers: what is drawn depends on the seed and the order of draws alone."""
+"""Random numbers depend on the seed and the order of draws alone."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a compiled step returns: as new, or as old, as what the function itself returns."""
+"""The results of a compiled step are as new, or as old, as those of the function itself."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Callable[[Any]
     "array": (lambda: np.zeros(2), lambda r: operator.iadd(r, 1), lambda r: r.tolist()),
     "object": (Notes, lambda r: r.lines.append("a"), lambda r: r.lines),
 }
-"""What makes the result, a change to it, and what shows the change."""
+"""Code that makes the result, code that changes it, and code that shows the change."""
 
 
 @pytest.mark.parametrize("name", CHANGES)

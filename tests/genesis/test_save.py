@@ -1,4 +1,4 @@
-"""``genesis.save`` without PyTorch: what comes back from ``genesis.load``, and what is refused."""
+"""``genesis.save`` without PyTorch: the values that come back from ``genesis.load``, and the refused ones."""
 
 import io
 import os

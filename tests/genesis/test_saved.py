@@ -1,4 +1,4 @@
-"""What a backward pass needs must not have been written over: PyTorch's error, eager and in a step."""
+"""Values that a backward pass needs must not have been written over: PyTorch's error, eager and in a step."""
 
 from __future__ import annotations
 

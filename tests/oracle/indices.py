@@ -94,7 +94,7 @@ def can_be_recorded(index: Any) -> bool:
 
 
 def drawn_value(rng: Random, picked: Shape) -> np.ndarray:
-    """What may be assigned to a selection of shape ``picked``: a number, a row, a smaller or a longer shape."""
+    """Values that may be assigned to a selection of shape ``picked``: a number, a row, a smaller or a longer shape."""
     shape = {
         "number": (),
         "whole": picked,

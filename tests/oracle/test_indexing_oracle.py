@@ -85,7 +85,7 @@ def test_random_indices_read_and_write_what_torch_does(seed: int) -> None:
         got, want = _attempt(_written, genesis, array, index, value), _attempt(_written, torch, array, index, value)
         if "masked_fill_ only supports boolean masks" in str(want):
             continue  # torch takes byte masks everywhere but there
-        # Of several writes to one place the last one's value gets the gradient; torch leaves that undefined.
+        # If several writes go to one place, the last one's value gets the gradient; torch leaves that undefined.
         _compare(got, want, (array.shape, index, value.shape), gradients=np.unique(chosen).size == chosen.size)
 
 

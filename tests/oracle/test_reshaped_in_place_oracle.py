@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 
 def through_an_alias(x: Any) -> Any:
-    """What the first tensor reads after its view, reshaped in place, was written."""
+    """The numbers in the first tensor after its view, reshaped in place, was written."""
     view = x[0]
     view.unsqueeze_(1).mul_(2)
     return x

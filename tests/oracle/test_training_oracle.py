@@ -137,7 +137,7 @@ def test_losses_of_compiled_training_are_pytorchs(name: str) -> None:
     assert expected[-1] < 0.98 * expected[0], "there is something to agree on"
 
 
-# Loss scaling: where the gradients overflow, what is skipped, what the scale does
+# Loss scaling: overflow of the gradients, skipped updates, moves of the scale
 
 SCRIPT = [1.0, float("inf"), 1.0, 1.0, 1.0, float("nan"), float("inf"), 1.0, 1.0, 1.0, 1.0, -float("inf"), 1.0]
 

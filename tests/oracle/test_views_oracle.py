@@ -185,7 +185,7 @@ SAME_SHAPE = {
 
 @pytest.mark.parametrize("name", SAME_SHAPE)
 def test_a_view_of_all_is_another_tensor(name: str) -> None:
-    """What is done to the view as a Python object (its data, its flag) is not done to the tensor."""
+    """A change to the view as a Python object (its data, its flag) does not change the tensor."""
     found = []
     for lib in (genesis, torch):
         x = lib.zeros(2, 3)

@@ -201,7 +201,7 @@ def foreign_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
 
 
-POSIX = pytest.mark.skipif(os.name != "posix", reason="owners and modes are those of POSIX")
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX owners and modes")
 
 
 @POSIX

@@ -1,4 +1,4 @@
-"""Files replaced as a whole: what stands there before, and what is left behind."""
+"""Files replaced as a whole: the file before, and the file left behind."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from runtime.checkpoint import load_checkpoint, save_checkpoint
 from runtime.replace import replacing
 
 ROOT = Path(__file__).parents[2]
-POSIX = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes are those of POSIX")
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX modes, links and pipes")
 
 
 def test_a_link_keeps_pointing_at_the_file(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.samples.table import Draw, Rows, entry, special
 
 
 def unary_rows(d: Draw, floats: Callable[..., np.ndarray]) -> Rows:
-    """What every function of one operand is tried on."""
+    """Operands that every function of one operand is tried on."""
     yield "matrix", [floats(3, 5)]
     yield "rank0", [floats()]
     yield "ones", [floats(1, 1, 1)]

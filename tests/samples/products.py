@@ -75,7 +75,7 @@ def _(op: str, d: Draw) -> Rows:
 
 
 def _attention_results(q: np.ndarray, k: np.ndarray, v: np.ndarray, causal: bool) -> list[np.ndarray]:
-    """What attention returns, from its definition."""
+    """The result of attention, from its definition."""
     s = q.astype(np.float64) @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
     if causal:
         s = np.where(np.tri(*s.shape[-2:], dtype=bool), s, -inf)

@@ -77,7 +77,7 @@ KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.
     {ctype} *restrict o, float *restrict lse) {{
   float *const own = (float *)scratch + (long)tid * {buffers.size};
 {indented(buffers.lines, 1)}
-  /* Of a row: its largest score, what is subtracted from all, the sum of the exponentials. */
+  /* A row's largest score, the number subtracted from all, the sum of the exponentials. */
   float peaks[{folds}], shifts[{folds}], totals[{folds}];
   vf folded[{folds}] = {{{{0}}}}; /* a peak or a total in parts, one a lane */
   const int by_heads = {heads} % nt == 0 || {heads} >= 4 * nt;

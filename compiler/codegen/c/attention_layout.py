@@ -3,7 +3,7 @@
 No matrix of queries x keys is larger than a block of rows.
 
 O = dropout(softmax(scale Q K^T + mask)) V for every (batch, head). The forward pass keeps L = log sum exp of each row;
-the backward pass computes the probabilities again from it (Dao et al., "FlashAttention", 2022). Where the machine
+the backward pass computes the probabilities again from it (Dao et al., "FlashAttention", 2022). If the machine
 multiplies bf16, products of bf16 operands run on pairs of them with f32 sums, and the probabilities and the gradients
 of the scores are rounded to bf16 for the products they enter; all else is f32.
 """
@@ -39,7 +39,7 @@ _FETCHED = 1 << 17  # bytes of an operand's head up to which the next one is fet
 
 @dataclass(frozen=True)
 class Mask:
-    """What is added to the scores ("f32", "bf16", "f16") or which take part ("bool", a byte); strides (b, h, t, s)."""
+    """The numbers added to the scores ("f32", "bf16", "f16"), or whether each counts ("bool"); strides (b, h, t, s)."""
 
     dtype: str
     strides: Strides
@@ -209,7 +209,7 @@ class Layout(Factors):
     def score_tiles(self, products: list[tuple[str, str, str]], first: str, end: str) -> list[str]:
         """The loop over panels of keys that stores each (left side, keys, target) product up to key `end`.
 
-        Of the last panel only half is computed where that is enough, which counts where few keys are seen.
+        Only half of the last panel is computed if that is enough, which counts if few keys are seen.
         """
 
         def tiles(p: str, vectors: int) -> list[str]:

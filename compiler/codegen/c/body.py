@@ -67,7 +67,7 @@ class Body(body.Body):
         self.count = 0
 
     def target(self, i: int) -> str:
-        """Where result ``i`` is written."""
+        """The pointer that result ``i`` is written to."""
         return names.operand(self.aliases[i]) if i in self.aliases else names.result(i)
 
     def fresh(self, prefix: str) -> str:
@@ -117,11 +117,11 @@ class Body(body.Body):
         return f"gen_bounded(status, CHECK{number}, {operand}, {node.attrs['size']}, {index_text(linear)})"
 
     def stored(self, value: Value, expression: str) -> str:
-        """What is written to memory for ``expression``."""
+        """The text that is written to memory for ``expression``."""
         return f"f32_to_{value.dtype.short}({expression})" if value.dtype.is_half else expression
 
     def to_store(self, value: Value, linear: Index, scope: body.Scope) -> str:
-        """What is written to memory for element ``linear`` of ``value``; a 16-bit result is rounded there, once."""
+        """The text written to memory for element ``linear`` of ``value``; a 16-bit result is rounded there, once."""
         node = value.producer
         computed = node is not None and node.op.kind in ("pointwise", "random") and not is_constant(value)
         if not value.dtype.is_half or not computed or self.home(linear, scope).find((value, linear)) is not None:

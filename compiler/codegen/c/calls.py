@@ -224,7 +224,7 @@ def _share(total: int, grain: int, alone: bool) -> str:
 
 
 def _value(node: Node, operand: tuple[str, int]) -> Value:
-    """What an ("in", i) or ("out", i) of a kernel stands for."""
+    """The value that an ("in", i) or ("out", i) of a kernel stands for."""
     kind, i = operand
     return (node.inputs if kind == "in" else node.outputs)[i]
 

@@ -31,7 +31,7 @@ INLINE float f16_to_f32(f16 h) {
   return bits_float(float_bits(magnitude) | special | (h & 0x8000u) << 16);
 }
 
-/* The exponent of |x|, not under that of the smallest normal f16 and not over that of infinity. 2^13 times as much is
+/* The exponent of |x|, not under the exponent of the smallest normal f16 and not over the exponent of infinity. 2^13 times as much is
    a number whose last bit is the last bit of the f16 nearest to x. */
 INLINE uint32_t f16_exponent(uint32_t u) {
   u = u > 0x38800000u ? u : 0x38800000u;

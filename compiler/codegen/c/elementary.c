@@ -29,7 +29,7 @@ INLINE float gen_expf(float x) {
 }
 
 // 2^r = 1 + r P(r) on [-1/2, 1/2]; the coefficients of P are a minimax fit, relative error 9.1e-8.
-/* 2^x for x < 127.5; what is below 2^-126 becomes zero. */
+/* 2^x for x < 127.5; a result below 2^-126 becomes zero. */
 INLINE float exp2_flushed(float x) {
   const float round = 12583039.0f; /* 1.5 * 2^23 + 127: the last bits of the sum are a biased exponent */
   const float shifted = x + round;

@@ -1,4 +1,4 @@
-"""Makes a kernel read like one that a person wrote: no names for what is used once, no loops of one iteration.
+"""Makes a kernel read like one that a person wrote: no names for values used once, no loops of one iteration.
 
 The walk of a body gives every value a name. A name that is read once is replaced by its expression here, with the
 brackets that C needs. A name stays where folding would change the meaning or the speed: a value in front of a loop, a

@@ -35,7 +35,7 @@ _PLAIN = {"concat": concat_kernel, "sort": sort_kernel, "scan": scan_kernel, "sc
 
 
 class Functions:
-    """What the kernels of a step need in their file; ``labels`` are the names of the graph's parameters.
+    """The things that the kernels of a step need in their file; ``labels`` are the names of the graph's parameters.
 
     Attributes:
         users: the nodes that run each kernel, by its name.

@@ -117,14 +117,14 @@ class _Kernel:
             self.out(f"const long i = {row};")
 
     def _ahead(self, width: int) -> None:
-        """What comes before the epilogue of `width` neighbours."""
+        """The statements before the epilogue of `width` neighbours."""
         if self.spec.ahead:
             self.out(f"enum {{ width = {width} }};")
         for line in self.spec.ahead.splitlines():
             self.out(line)
 
     def _epilogue(self, stored: bool = False, lane: str = "") -> None:
-        """What happens to one element; `stored`: the result has it already; `lane`: its place in the totals."""
+        """The statements for one element; `stored`: the result has it already; `lane`: its place in the totals."""
         if self.spec.result and not stored:
             self.out(f"{self._result_element()} = acc;")
         for line in self.spec.epilogue.strip().splitlines():

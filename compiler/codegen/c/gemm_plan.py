@@ -1,4 +1,4 @@
-"""How a matrix product is computed, decided from its shapes: register tile, blocking, what is packed and by whom."""
+"""How a matrix product is computed, decided from its shapes: register tile, blocking, packed operands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.tiles import BYTES, Factors, MicroKernels, Pack, Tile, order_of
 from compiler.codegen.sizes import ceil_div, round_up
 
-# What was measured with AVX-512 on two cores:
+# Measured with AVX-512 on two cores:
 #
 #   tile          14 x 32 is best. In f32 8 x 48 equals it and 6 x 64 is close; in pairs of bf16 8 x 48 loses up to 20 %
 #   even shares   in pairs 12 x 32, where it divides the rows, gains 3 to 5 % of 384 rows and loses nothing of 1536
@@ -90,12 +90,12 @@ class GemmSpec:
 
     @property
     def all_totals(self) -> tuple[tuple[str, str], ...]:
-        """Those of everything, then those of columns."""
+        """The sums of everything, then the sums of columns."""
         return self.totals + self.column_totals
 
 
 class Plan(Factors):
-    """Everything decided from the shapes: tile, blocking, what is packed and by whom."""
+    """Everything decided from the shapes: tile, blocking, packed operands and who packs them."""
 
     def __init__(self, isa: Isa, spec: GemmSpec):
         super().__init__(spec.compute, isa)
@@ -152,7 +152,7 @@ class Plan(Factors):
         return next(rows for rows in range(self.isa.registers // 4, 0, -1) if self.isa.lanes % rows == 0)
 
     def _rows(self) -> int:
-        """Rows of the tile: those of the ISA, or fewer where they would leave a remainder, thin or of uneven shares."""
+        """Rows of the tile: the ISA's, or fewer where they would leave a remainder, thin or of uneven shares."""
         m, mr = self.m, self.isa.mr
         if self.packed and (shared := self._even_rows()):
             return shared
@@ -168,7 +168,7 @@ class Plan(Factors):
         return max(even, key=lambda rows: (sums[rows], -rows), default=mr)
 
     def _even_rows(self) -> int:
-        """Of the tiles that divide the rows, those of the largest, if there is one; up to one vector across."""
+        """The rows of the largest tile that divides the rows, if there is one; up to one vector across."""
         mr, tallest = self.isa.mr, self.isa.registers // 2
         sums = {rows: rows * self._vectors(rows, self.n) for rows in (*range(mr // 2, mr + 1), tallest)}
         even = [rows for rows in sums if self.m % rows == 0 and 2 * sums[rows] >= sums[mr]]
@@ -233,12 +233,12 @@ class Plan(Factors):
 
     @cached_property
     def squares(self) -> int:
-        """Of a transposed product, pieces as wide as a vector is long, which are turned over after the tiles."""
+        """Pieces of a transposed product as wide as a vector is long, which are turned over after the tiles."""
         return self.n // self.isa.lanes
 
     @cached_property
     def turned_panels(self) -> int:
-        """Of a transposed product, panels of rows of A."""
+        """Panels of rows of A of a transposed product."""
         return ceil_div(self.m, self.nr)
 
     # Shared functions
@@ -267,7 +267,7 @@ class Plan(Factors):
         """The tile of this size."""
         return Tile(rows, vectors, self.a_kind, self.fetches)
 
-    # What tiles fetch meanwhile: the rows of A that come next, where these are no further apart than k, and B in place
+    # Tiles fetch meanwhile: the rows of A that come next, where these are no further apart than k, and B in place
 
     @cached_property
     def fetches(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a kernel in C is: its text, and how the step calls it."""
+"""A kernel in C: its text, and how the step calls it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 // Prefetches, random words and sums.
 
-/* Brings a line of memory near that will be read soon. What is not there does no harm. */
+/* Brings a line of memory near that will be read soon. A line that is not there does no harm. */
 #define FETCH(place) __builtin_prefetch(place, 0, 2)
 
 INLINE void fetch_row(const void *row, long bytes) {

@@ -1,6 +1,6 @@
 """Names of kernels, and of what they read and write, after what the user wrote: ``layer_norm``, ``grad``, ``exp_avg``.
 
-Kernels of one text are one function, so that its names are those of the first node: the second layer's say the same.
+Kernels of one text are one function, so that its names come from the first node: the second layer's say the same.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STORED = re.compile(r" *(\w+)\[[^]]*\] = (t\d+);")
 
 
 def kernel_name(node: Node) -> str:
-    """What a kernel computes: the composites that its ops come from, or its kind and last op."""
+    """A name for the work of a kernel: the composites that its ops come from, or its kind and last op."""
     found = [composite(n) for n in node.inner.nodes if n.inputs and n.op.kind != "view"]
     ops = [n.op.name for n in node.inner.nodes if not n.op.is_free]
     ops = [name for name in ops if not OPS[name].converts] or ops
@@ -71,7 +71,7 @@ def _is_own(name: str) -> bool:
 
 
 def _roles(value: Value, labels: Mapping[Value, str], updates: bool) -> Iterator[str]:
-    """What a value may be called: ``weight`` or ``norm1_weight`` for ``0.norm1.weight``, ``lr`` for ``lr[0]``."""
+    """Names that a value may have: ``weight`` or ``norm1_weight`` for ``0.norm1.weight``, ``lr`` for ``lr[0]``."""
     label = labels.get(value, "")
     if not label:
         yield from _made(value)

@@ -12,7 +12,7 @@ from compiler.ir.types import DType
 
 
 def start_text(op: str, dtype: DType) -> str:
-    """What a reduction of ``dtype`` starts with."""
+    """The start of a reduction of ``dtype``."""
     return literal(OPS[op].neutral(dtype), dtype)
 
 
@@ -31,7 +31,7 @@ def _forgets_nan(op: str, dtype: DType) -> bool:
 
 @dataclass
 class VectorLoop:
-    """What a vector loop needs besides its body: clauses of the pragma, statements at the end of the body and after.
+    """The parts of a vector loop besides its body: clauses of the pragma, statements at the end of the body and after.
 
     ``before`` writes a statement in front of the loop.
     """

@@ -1,4 +1,4 @@
-"""Scatters: what is joined at places that an index tells, in its order, so that the result never varies."""
+"""Scatters: elements are joined at places that an index tells, in its order, so that the result never varies."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def claims(kernel: Kernel) -> bool:
 
 
 class Lanes(Scope):
-    """Statements for each row ``l`` of a block. What they name is an array if later loops over the rows read it."""
+    """Statements for each row ``l`` of a block. A name becomes an array if later loops over the rows read it."""
 
     def __init__(self, block: Writer, around: Scope) -> None:
         super().__init__(Writer(block.depth + 1), frozenset({"r"}), around)
@@ -104,7 +104,7 @@ class ShortRows(Loops):
         return self.finish(function)
 
     def declare(self, kept: Kept, rows: Scope) -> None:
-        """Declare the row buffers, and fill those of what lies in memory."""
+        """Declare the row buffers, and fill the buffers of values in memory."""
         assert isinstance(rows, Lanes)
         columns = self.kernel.columns
         rows.arrays += [f"{COMPUTE[v.dtype]} {buffer}[{columns}][{LANES}];" for v, buffer in kept.names.items()]

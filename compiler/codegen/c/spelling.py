@@ -66,7 +66,7 @@ ANY = {
 BOOLEAN = {
     "logical_and": "{0} & {1}", "logical_or": "{0} + {1} > 0", "logical_xor": "{0} != {1}", "logical_not": "!{0}",
 }  # fmt: skip
-"""Of operands that are 0 or 1; with | gcc does not vectorise choices of narrow integers."""
+"""Joins operands that are 0 or 1; with | gcc does not vectorise choices of narrow integers."""
 
 JOINS = {
     "add": ("{0} += {1};", "+"), "mul": ("{0} *= {1};", "*"),

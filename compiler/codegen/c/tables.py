@@ -13,9 +13,9 @@ from compiler.places import Place
 
 @dataclass(frozen=True)
 class Table:
-    """What stands where in memory for each of several tensors: ``places[m][k]`` for column k of tensor m.
+    """A table of the places in memory of several tensors: ``places[m][k]`` for column k of tensor m.
 
-    ``pointers`` are those of the first tensor, as C text.
+    ``pointers`` belong to the first tensor, as C text.
 
     A column of one place for all is no part of the table in C, which holds slots (an argument of the entry point and an
     offset in bytes) in static memory: a compiler takes long over pointers that are put together on the stack.

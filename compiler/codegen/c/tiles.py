@@ -18,7 +18,7 @@ BYTES = {"f32": 4, "bf16": 2, "f16": 2}
 
 
 class Factors:
-    """What a product multiplies: f32, f32 rounded to bf16, or pairs of bf16 where the machine multiplies these.
+    """The operands of a product: f32, f32 rounded to bf16, or pairs of bf16 where the machine multiplies these.
 
     Attributes:
         form: "f32", "rounded" or "pairs", of bf16; see :class:`Pack`.
@@ -37,7 +37,7 @@ class Factors:
 
 
 def order_of(along: int, across: int) -> str:
-    """What lies at distance one: neighbours across a panel's rows (along k), or down its columns."""
+    """The elements at distance one: neighbours across a panel's rows (along k), or down its columns."""
     return "rows" if across == 1 else "columns" if along == 1 else "strided"
 
 

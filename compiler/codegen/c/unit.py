@@ -158,7 +158,7 @@ class _Unit:
 
 
 def _several(call: Call, times: int, numbers: Mapping[Node, int]) -> Launch:
-    """The record of a call that is made several times; ``numbers`` are those of the nodes."""
+    """The record of a call that is made several times; ``numbers`` are the numbers of the nodes."""
     assert isinstance(call, Statements)
     launch, nodes = call.launch, tuple([numbers[node] for node in call.nodes])
     return replace(

@@ -28,7 +28,7 @@ SLACK = 64
 class Windows:
     """The windows that ``channels`` channels of an image of one group are seen through.
 
-    ``dtype`` is the image's; ``staged`` that of the stage: "f32", "rounded" (f32 rounded to bf16) or "bf16".
+    ``dtype`` is the image's; ``staged`` the stage's: "f32", "rounded" (f32 rounded to bf16) or "bf16".
     """
 
     channels: int
@@ -82,7 +82,7 @@ class Windows:
         return min(width, width // max(self.size[-1], 1) + 2)
 
     def stage_text(self, name: str) -> str:
-        """``NAME(stage, image, channels)``: what is inside the image; what is outside is zero from the beginning."""
+        """``NAME(stage, image, channels)``: the part inside the image; the part outside is zero from the beginning."""
         out = Writer()
         out("/* Copies channels of an image to where its windows look for them. */")
         kind, source = self.element, C_TYPE[self.dtype]
@@ -155,7 +155,7 @@ class Windows:
         return out.text()
 
     def _row_start(self) -> str:
-        """Where in the stage the row of place ``j`` begins, as the beginning of a sum."""
+        """The beginning of the row of place ``j`` in the stage, as the beginning of a sum."""
         inner, text = self.size[-1], ""
         for n, stride in reversed(list(zip(self.size, strides_of(self.extent), strict=True))[:-1]):
             index = f"j / {inner}" if inner * n == self.places else f"j / {inner} % {n}"

@@ -45,7 +45,7 @@ class Writer:
 
     @contextmanager
     def block(self, head: str = "") -> Iterator[None]:
-        """Braces behind ``head``, around what is written inside."""
+        """Braces behind ``head``, around the statements written inside."""
         self.open(head)
         yield
         self.close()

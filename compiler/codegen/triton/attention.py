@@ -75,7 +75,7 @@ class Block:
 def block(kind: str, half: bool, dropout: bool, queries: int, keys: int, depth: int, lanes: int = 32) -> Block:
     """Sizes of blocks as in the kernels of FlashAttention-2, less where the problem is small; a warp has ``lanes``.
 
-    What is held throughout is long, what is walked over short enough that nothing spills. Products of float32 run
+    The block held throughout is long, the block walked over so short that nothing spills. Products of float32 run
     outside the tensor cores and take more registers, and so do random numbers, and gradients of long heads. AMD's loads
     ahead of their use stay in registers too.
     """
@@ -113,7 +113,7 @@ class _Sum:
         self.combines: list[Combine] = []
 
     def argument(self, chunks: int) -> Argument:
-        """Where the sums of ``chunks`` blocks of rows go."""
+        """The memory for the sums of ``chunks`` blocks of rows."""
         if self.partial is None:
             self.partial = Scratch(TensorType(f32, (chunks, self.width)))
             self.combines.append(Combine("sum", self.partial, self.target, True, self.node))
@@ -228,7 +228,7 @@ class _Kernel:
     # Reading and writing
 
     def _address(self, operand: Operand, rows: str, depth: str) -> tuple[str, str]:
-        """Where a tile lies with ``rows`` down and the head along, and its mask."""
+        """The places of a tile with ``rows`` down and the head along, and its mask."""
         pointer, strides = operand
         indices = ((f"{rows}[:, None]", strides[0]), (f"{depth}[None, :]", strides[1]))
         terms = [index if stride == 1 else f"{index} * {stride}" for index, stride in indices]
@@ -446,7 +446,7 @@ class _Kernel:
         return [*self.inputs, *(Argument(f"a{k}", self.node.inputs[k]) for k in self.body.used)]
 
     def summary(self) -> str:
-        """What the kernel works on, in a sentence."""
+        """The operands of the kernel, in a sentence."""
         heads = f"{prod(self.lead)} heads, {self.T} queries of {self.D}, {self.S} keys"
         causal = ", causal" if self.attrs["causal"] else ""
         return f"{heads}{causal}; blocks of {self.block.queries} x {self.block.keys}."

@@ -99,7 +99,7 @@ def product_tasks(
 
 
 def _shared(spec: MatmulSpec, tile: Tile, dtype: DType) -> list[Argument]:
-    """What the programs that share a tile pass on: their partial sums, and how many of them have ended."""
+    """The memory shared by the programs of one tile: their partial sums, and how many of them have ended."""
     if tile.splits == 1:
         return []
     count, elements = parts(spec, tile)
@@ -115,7 +115,7 @@ def epilogue(
     windows: Windows,
     sums: TileSums | None = None,
 ) -> tuple[Body, list[str]]:
-    """What follows a product, on a block ``acc`` of its elements ``place``."""
+    """The statements that follow a product, on a block ``acc`` of its elements ``place``."""
     graph = node.inner
     body = Body(graph, masks)
     varying = names_in(place)

@@ -1,6 +1,6 @@
 """Factors of a matrix product: how a program finds its tile of one, and loads it step after step along k.
 
-A factor is strided, as views of a matrix are, or gathered: its elements stand anywhere, as those of windows of an image
+A factor is strided, as views of a matrix are, or gathered: its elements stand anywhere, as in windows of an image
 do, and the tile's load evaluates their places. No copy of such a factor is ever in memory.
 """
 
@@ -83,9 +83,9 @@ class Side:
 class Operand:
     """A strided factor: element type ("bf16", "fp16", "fp32") and strides in elements.
 
-    `strides` are one for each batch dimension, then those of (i, k) for the left factor, of (k, j) for the right one.
+    `strides` are one for each batch dimension, then (i, k) for the left factor, of (k, j) for the right one.
     `prologue` are statements on each loaded tile, `x` (BM, BK) of the left factor or `y` (BK, BN) of the right one,
-    with the indices `i` (BM, 1), `j` (1, BN), `start + k` (BK,) and, in a batch, `b`. What they leave is rounded to the
+    with the indices `i` (BM, 1), `j` (1, BN), `start + k` (BK,) and, in a batch, `b`. Their result is rounded to the
     compute type.
     """
 
@@ -101,7 +101,7 @@ class Operand:
         )
 
     def extent(self, sizes: tuple[int, ...]) -> int:
-        """Elements from the first to the last one of all; `sizes` are those of the strided dimensions."""
+        """Elements from the first to the last one of all; `sizes` belong to the strided dimensions."""
         return sum(size * abs(stride) for size, stride in zip(sizes, self.strides, strict=True))
 
     def _along_and_across(self, side: Side) -> tuple[int, int]:
@@ -241,7 +241,7 @@ Factor = Operand | Gathered
 
 
 def rounded(tile: str, factor: Factor, compute: str) -> list[str]:
-    """What is left to do with a loaded tile: the factor's prologue, and rounding to the compute type."""
+    """The rest of the work on a loaded tile: the factor's prologue, and rounding to the compute type."""
     rounding = [f"{tile} = {tile}.to({TYPES[compute]})"] if factor.prologue or factor.dtype != compute else []
     return [*factor.prologue, *rounding]
 

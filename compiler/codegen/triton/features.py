@@ -1,4 +1,4 @@
-"""What the Triton kernels can do, and which composites stay whole for them: those that a template computes."""
+"""The abilities of the Triton kernels, and which composites stay whole for them: those that a template computes."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Flat(Shareable):
         super().__init__(None, list(node.inputs), self.targets, [node])
 
     def _target(self, output: int) -> Memory:
-        """What the kernel writes: the output, or partial results of it."""
+        """The memory that the kernel writes: the output, or partial results of it."""
         value = self.node.outputs[output]
         if output not in self.sums or self.programs == 1:
             return value
@@ -67,7 +67,7 @@ class Flat(Shareable):
         self.combines.append(Combine(self.sums[output].op.name, partial, value, False, self.node))
         return partial
 
-    # What it is
+    # Its nature
 
     def fits(self) -> bool:
         """Whether everything is read and written at the running index, or is one number for all."""

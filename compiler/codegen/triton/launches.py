@@ -48,8 +48,8 @@ class Launches:
     Attributes:
         items: launches and loops of them.
         refresh: the launches that make shadows again.
-        records: the buffers. Status words and tables stand behind those of the placement.
-        tables: the entries of each table; where they move, those of all iterations behind each other.
+        records: the buffers. Status words and tables stand behind the placement's buffers.
+        tables: the entries of each table; where they move, the entries of all iterations behind each other.
         checks: what the status words mean.
         arena_bytes: the size of the arena.
     """

@@ -5,8 +5,8 @@
 Sizes and strides are written into the text, so Triton knows every alignment, and a mask stands only where a size is no
 multiple of its tile.
 
-Where there are fewer tiles than multiprocessors, several programs share a tile, each with a part of k. Each of them
-leaves its partial sums; the last one to end adds up those of all, always in the same order, and goes on. Only that
+If there are fewer tiles than multiprocessors, several programs share a tile, each with a part of k. Each of them
+leaves its partial sums; the last one to end adds up all of them, always in the same order, and goes on. Only that
 program knows that it is the last, from a count of the programs that have ended, which it sets back to zero.
 """
 
@@ -189,7 +189,7 @@ def numbers(tiles: int, batch: int) -> tuple[str, str]:
 
 
 def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
-    """What the kernel does in a sentence, and its statements."""
+    """The kernel's work in a sentence, and its statements."""
     rows, cols = bool(spec.m % tile.m), bool(spec.n % tile.n)
     large = _is_large(spec)
     first = "first" if tile.splits > 1 else ""

@@ -190,7 +190,7 @@ def _kernel(name: str, launches: Sequence[Bound]) -> Kernel:
 
 
 def _comment(tasks: list[Task]) -> str:
-    """Where in the user's program a kernel comes from, and what it gets in its first launch."""
+    """The origin of a kernel in the user's program, and its arguments in its first launch."""
     nodes = list(dict.fromkeys(node for task in tasks for node in task.nodes))
     lines = [part for line in origins(nodes) for part in textwrap.wrap(comment(line), 116)]
     types = ", ".join(

@@ -215,7 +215,7 @@ HELPERS = {name: inspect.getsource(thing.fn) for name, thing in list(globals().i
 
 
 def prelude(body: str) -> str:
-    """What stands before the kernels in `body`: the imports, then each helper that they or other helpers call."""
+    """The text before the kernels in `body`: the imports, then each helper that they or other helpers call."""
     needed: set[str] = set()
     unread = [body]
     while unread:

@@ -76,7 +76,7 @@ class _Scatter:
     def first_rows(self, compact: bool) -> None:
         """A program for each source row: the first of those that go to one row of the result adds them all up.
 
-        Where the result has more rows than the source, few of them are looked for; the others are zero already. A
+        If the result has more rows than the source, few of them are looked for; the others are zero already. A
         ``compact`` result has a row for each source row, and the number of the one that each row of the table is in.
         """
         index, count = self.scatter.inputs[0], self.scatter.inputs[0].type.size
@@ -175,5 +175,5 @@ class _Scatter:
 
 
 def _wide(elements: int) -> str:
-    """What makes the number of a program one of 64 bits, where places among so many elements need them."""
+    """The text that makes a program's number one of 64 bits, where places among so many elements need them."""
     return ".to(tl.int64)" if is_large(elements) else ""

@@ -1,6 +1,6 @@
 """How Triton spells types, indices, constants and every pointwise primitive.
 
-On a GPU quotients and square roots round correctly, and logarithms, sines and the error function are those of CUDA's
+On a GPU quotients and square roots round correctly, and logarithms, sines and the error function come from CUDA's
 library, within 2 ulp. Exponentials in float32 are powers of two of a rounded product: their relative error grows to
 ``|x| * 2**-24``, 5e-6 at the ends of the range. Sums run in an order of their own.
 """
@@ -44,7 +44,7 @@ FLOAT = {
 DOUBLE = FLOAT | {
     "div": "{0} / {1}", "sqrt": "tl.sqrt({0})", "rsqrt": "1.0 / tl.sqrt({0})", "reciprocal": "1.0 / {0}",
 }  # fmt: skip
-"""In float64 the plain operators round correctly, and those of float32 do not exist."""
+"""In float64 the plain operators round correctly, and the float32 ones do not exist."""
 
 INTEGER = {
     "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "neg": "-{0}", "abs": "tl.abs({0})",

@@ -40,7 +40,7 @@ class TileSums:
         return reduction_class(reduction.inputs[0].shape, reduction.attrs["axes"]) == "column"
 
     def _argument(self, number: int, reduction: Node) -> Argument:
-        """Where a sum goes: the result where one tile makes it, else partial results."""
+        """The target of a sum: the result if one tile makes it, else partial results."""
         target, by_column = self.node.outputs[number], self._by_column(reduction)
         chunks = self.batch * self.rows * (1 if by_column else self.columns)
         if chunks == 1 or _head(reduction) > 1:
@@ -77,7 +77,7 @@ class TileSums:
         scope(f"tl.store({where}, {sums}{mask})")
 
     def _chunk(self, by_column: bool) -> list[str]:
-        """How far into the partial results those of this program stand."""
+        """How far into the partial results this program's results stand."""
         if by_column:
             terms = [("row", 1, self.rows), ("b", self.rows, self.batch)]
             width = self.n

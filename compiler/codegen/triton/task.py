@@ -1,4 +1,4 @@
-"""What a template hands to the module: a kernel's text and one launch of it."""
+"""A template's result for the module: a kernel's text and one launch of it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def extra_arguments(body: Body) -> list[Argument]:
 
 @dataclass(frozen=True)
 class Part:
-    """What those programs of a launch do of which ``condition`` holds, or all others where it is empty.
+    """The work of those programs of a launch for which ``condition`` holds, or of all others if it is empty.
 
     ``names`` are its parameters, each with the kernel's argument for it; None stands for all of the kernel's own.
     """
@@ -142,7 +142,7 @@ class Task:
         return tuple((a.name, a.signature) for a in self.arguments)
 
     def source(self, name: str) -> str:
-        """The kernel as the text of a function, and that of a function for each of its parts."""
+        """The kernel as the text of a function, and the text of a function for each of its parts."""
         own = {a.name: a.name for a in self.arguments}
         lines, functions = list(self.text), []
         for i, part in enumerate(self.parts):
@@ -200,7 +200,7 @@ def task_of(
     stages: int = 3,
     streamed: frozenset[Storage] = frozenset(),
 ) -> Task:
-    """The launch of the kernel ``lines`` of ``node``, whose expressions are those of ``body``.
+    """The launch of the kernel ``lines`` of ``node``, whose expressions come from ``body``.
 
     ``inputs`` are read besides what the body reads, ``outputs`` are written, by default the node's own; ``shared`` are
     both.
@@ -213,14 +213,14 @@ def task_of(
 
 
 def memory(arguments: Sequence[Argument]) -> list[Memory]:
-    """What of the step's memory ``arguments`` pass."""
+    """The parts of the step's memory that ``arguments`` pass."""
     return [a.place for a in arguments if isinstance(a.place, (Value, Scratch))]
 
 
 def warps_for(elements: int, tensors: int = 0) -> int:
     """Warps of a program that holds ``elements`` of each of ``tensors`` at a time: eight elements a thread.
 
-    Of more than :data:`MOST_TENSORS`, as an optimizer updates them, a thread holds four elements each.
+    For more than :data:`MOST_TENSORS`, as an optimizer updates them, a thread holds four elements each.
     """
     threads = elements // (8 if tensors <= MOST_TENSORS else 4)
     return max(1, min(16, threads // 32))

@@ -255,7 +255,7 @@ class Tiles:
         after(f"tl.store({self._sink_place(sink, dtype)}, {text}{self.body.mask(['c']) if by_column else ''})")
 
     def _sink_place(self, sink: Sink, dtype: DType) -> str:
-        """Where the result of a chunk goes: the output if there is one chunk, else among the partial results."""
+        """The memory for a chunk's result: the output if there is one chunk, else a place among the partial results."""
         by_column = sink.width > 1
         column = ["c"] * by_column
         width = sink.width if by_column else self.blocks

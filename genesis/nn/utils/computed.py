@@ -31,7 +31,7 @@ def _computed(module: Module) -> dict[str, property]:
 
 
 def _plain(module: Module) -> type[Module]:
-    """The class of a module without what is computed."""
+    """The class of a module without its computed attributes."""
     kind: type[Module] = getattr(type(module), "_plain_class", type(module))
     return kind
 

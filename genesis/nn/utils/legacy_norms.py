@@ -24,7 +24,7 @@ class _Norm:
         self.name = name
 
     def weight(self, module: Any) -> Tensor:
-        """What the parameter is now."""
+        """The parameter's value now."""
         raise NotImplementedError
 
     def __call__(self, module: Any, args: Any) -> None:

@@ -109,7 +109,7 @@ class ParametrizationList(ModuleList):
 
 
 def _inverted(modules: Sequence[Module], value: Any) -> Any:
-    """What the first parametrization starts from to give ``value``; one without ``right_inverse`` is the identity."""
+    """The start of the first parametrization that gives ``value``; one without ``right_inverse`` is the identity."""
     for module in reversed(modules):
         if hasattr(module, "right_inverse"):
             try:
@@ -212,7 +212,7 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
 def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
     """``module.tensor_name`` is a parameter or buffer again; returns ``module``.
 
-    It keeps its value of now, or with ``leave_parametrized=False`` takes that of ``original``, which ValueError refuses
+    It keeps its value of now, or with ``leave_parametrized=False`` takes ``original``'s, which ValueError refuses
     where there are several originals.
     """
     if not is_parametrized(module, tensor_name):

@@ -1,4 +1,4 @@
-"""What all schedules share: how rates are written, steps counted, state saved."""
+"""The base of all schedules: how rates are written, steps counted, state saved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from genesis.tensor import Tensor, from_array
 
 
 class Schedulable(Protocol):
-    """What a schedule needs of an optimizer."""
+    """The part of an optimizer that a schedule needs."""
 
     param_groups: list[dict[str, Any]]
     _step_count: int

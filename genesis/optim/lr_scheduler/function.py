@@ -61,7 +61,7 @@ class MultiplicativeLR(_FunctionLR):
 
 
 def state_of(function: Callable[..., float] | None) -> dict[str, Any] | None:
-    """What a callable object remembers; a plain function remembers nothing that could be saved."""
+    """The attributes of a callable object; a plain function has none that could be saved."""
     if function is None or isinstance(function, FunctionType):
         return None
     return dict(getattr(function, "__dict__", {}))

@@ -63,7 +63,7 @@ def _stack(samples: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def gather(dataset: object, indices: Sequence[int]) -> list[Tensor] | None:
-    """What ``default_collate`` makes of these samples, where one indexing gives it; None elsewhere."""
+    """The result of ``default_collate`` for these samples, if one indexing gives it; else None."""
     if type(dataset) is Subset:
         return gather(dataset.dataset, [dataset.indices[i] for i in indices])
     if type(dataset) is TensorDataset:

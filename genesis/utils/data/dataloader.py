@@ -127,7 +127,7 @@ class DataLoader(Generic[T_co]):
         return Source(self.dataset, self.collate_fn, batched, self.batch_size, self.drop_last)
 
     def _orders(self) -> Iterator[Any]:
-        """What to fetch for each batch: a list of indices, or one index."""
+        """The samples to fetch for each batch: a list of indices, or one index."""
         return iter(self.batch_sampler if self.batch_sampler is not None else self.sampler)  # type: ignore[arg-type]
 
     def _iterate_ahead(self) -> Iterator[Any]:
@@ -167,7 +167,7 @@ class DataLoader(Generic[T_co]):
         return [Worker(setup, self.multiprocessing_context) for setup in setups]
 
     def _seed(self, draw: bool) -> int:
-        """Where the workers' seeds begin; drawn from the generator for those that have random numbers of their own."""
+        """The first of the workers' seeds; drawn from the generator if workers have random numbers of their own."""
         generator = self.generator if isinstance(self.generator, Generator) else default_generator
         return int(generator.random(1)[0] * 2**53) if draw else generator.initial_seed()
 

@@ -10,7 +10,7 @@ from genesis.random import default_generator
 
 
 class Shuffler(Protocol):
-    """What samplers need of a generator; NumPy's have it, too."""
+    """The part of a generator that samplers need; NumPy's have it, too."""
 
     def permutation(self, n: int) -> np.ndarray:
         """The integers 0 .. n-1 in random order."""

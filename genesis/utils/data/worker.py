@@ -65,7 +65,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker is given once. ``own_process``: it has random generators of its own, which it seeds."""
+    """The settings of a worker, given once. ``own_process``: it has random generators of its own, which it seeds."""
 
     info: WorkerInfo
     source: Source
@@ -117,7 +117,7 @@ class Worker:
 
 
 def result_of(worker: Worker, future: Future[Any], timeout: float) -> Any:
-    """What a worker made. Raises RuntimeError for a process that died, and after ``timeout`` seconds (0: never)."""
+    """A result of a worker. Raises RuntimeError for a process that died, and after ``timeout`` seconds (0: never)."""
     try:
         return future.result(timeout or None)
     except Late:
@@ -129,7 +129,7 @@ def result_of(worker: Worker, future: Future[Any], timeout: float) -> Any:
         ) from None
 
 
-# What runs in the worker
+# In the worker
 
 
 def _keep(setup: Setup) -> None:

@@ -1,4 +1,4 @@
-"""What is known of a loop kernel before it has a text."""
+"""A loop kernel is analysed before it has a text."""
 
 import pytest
 

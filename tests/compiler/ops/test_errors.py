@@ -1,4 +1,4 @@
-"""What the records say about calls they do not accept. The messages are in golden/ops/errors.txt."""
+"""Errors of the records about calls that they do not accept. The messages are in golden/ops/errors.txt."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Composites: the expansion means what the reference says, and 16-bit results are those of f32, rounded once."""
+"""Composites: the expansion means what the reference says, and 16-bit results are f32 results, rounded once."""
 
 import numpy as np
 

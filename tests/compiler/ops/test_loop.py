@@ -25,7 +25,7 @@ def test_a_loop_is_its_iterations(name: str, reverse: bool) -> None:
 
 
 def test_slices_belong_together_in_both_directions() -> None:
-    """Counting down, slice t is that of the sequence's slice t, and the last carry that of slice 0."""
+    """Counting down, slice t follows from the sequence's slice t, and the last carry from slice 0."""
     xs = np.arange(24, dtype=np.float32).reshape(3, 2, 4)
     graph = loop_graph("nested", reverse=True)
     _, stack = interpret(graph, [xs, np.zeros(4, np.float32), np.zeros(4, np.float32)])[0]

@@ -24,7 +24,7 @@ BLAS = ("linear", "matmul")
 """NumPy's products of a batch and of its flattened rows add in orders that BLAS chooses."""
 
 Results = tuple[list[np.ndarray], list[np.ndarray]]
-"""What ``interpret`` gives: outputs and updates."""
+"""The results of ``interpret``: outputs and updates."""
 
 
 def read(body: str) -> Graph:

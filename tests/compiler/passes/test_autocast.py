@@ -32,7 +32,7 @@ def test_golden(golden: Callable[[str, str], None]) -> None:
 
 
 def region(low: DType, device: str, make: Callable[[], object], *types: TensorType) -> Graph:
-    """What ``make`` records in an autocast region."""
+    """The graph that ``make`` records in an autocast region."""
     graph = Graph("step")
     params = [graph.add_param(t, "input", "", "x") for t in types]
     with using(GraphBuilder()) as builder:

@@ -1,4 +1,4 @@
-"""Kernels: what is grouped, and that grouping changes nothing."""
+"""Kernels: which ops are grouped, and that grouping changes nothing."""
 
 from collections.abc import Callable
 
@@ -61,7 +61,7 @@ def test_a_product_sums_up_its_elements_where_its_kernel_can() -> None:
 
 
 def test_a_tall_product_sums_up_its_columns() -> None:
-    """The gradient of a bias reads no gradient, nor does that of a norm's weight store what it adds up."""
+    """The gradient of a bias reads no gradient, and the gradient of a norm's weight does not store its terms."""
     text = """
       input %x: f32[2,ROWS,8]
       input %w: f32[8,16]

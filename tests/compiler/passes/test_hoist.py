@@ -97,7 +97,7 @@ def test_a_transposed_weight_is_laid_out_before_the_loop_where_that_helps(
 
 @pytest.mark.parametrize(("rows", "more"), [(FEW + 1, ""), (FEW, ""), (FEW + 1, "%0")])
 def test_what_rounds_a_weight_for_products_of_many_rows_stays_with_them(rows: int, more: str) -> None:
-    """They pack it once. Where something else reads it as well, it is rounded before the loop."""
+    """They pack it once. If something else reads it as well, it is rounded before the loop."""
     after = check(
         read(f"""
         input %h0: f32[{rows},2]

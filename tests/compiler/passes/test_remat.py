@@ -103,7 +103,7 @@ def test_the_meaning_stays(low: DType) -> None:
 
 
 def test_one_value_of_an_activation_is_kept() -> None:
-    """What went into it; of the last block, whose product is the last, also what came out."""
+    """The inputs of each block; for the last block, whose product is the last, also its output."""
     graph = remat(network(4))
     place = {v: i for i, n in enumerate(graph.nodes) for v in n.outputs}
     first = next(i for i, n in enumerate(graph.nodes) if n.phase == "backward")

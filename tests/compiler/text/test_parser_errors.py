@@ -1,4 +1,4 @@
-"""What the parser says about texts that are no graphs. The messages are in golden/text/errors.txt."""
+"""Errors of the parser about texts that are no graphs. The messages are in golden/text/errors.txt."""
 
 from collections.abc import Callable
 

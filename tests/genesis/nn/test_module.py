@@ -293,7 +293,7 @@ def test_repr() -> None:
     )
 
 
-# What compiled programs rely on
+# Compiled programs rely on this
 
 
 CHANGES: dict[str, Any] = {

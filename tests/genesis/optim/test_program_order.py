@@ -1,4 +1,4 @@
-"""Hyper-parameters in a compiled step: what is read and written, in program order, is what eager calls do."""
+"""A compiled step reads and writes hyper-parameters in program order, as eager calls do."""
 
 import warnings
 from collections.abc import Callable

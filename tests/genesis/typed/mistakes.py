@@ -1,4 +1,4 @@
-"""What mypy finds in a user's program; the comments say what it calls each mistake."""
+"""Mistakes in a user's program that mypy finds; the comments say what it calls each one."""
 
 import genesis
 from genesis import Tensor, nn

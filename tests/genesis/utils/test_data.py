@@ -366,7 +366,7 @@ HELD = threading.Event()
 
 
 class Places(Squares):
-    """Where a sample was made, and a random number there."""
+    """The process and thread that made a sample, and a random number there."""
 
     def __getitem__(self, index: int) -> tuple[int, int, int, float]:
         info = get_worker_info()

@@ -237,7 +237,7 @@ SHADOWED = replace(
 
 
 def launched(driver, step: CudaExecutor) -> int:
-    """Graphs that a run of a step launches: its own, and one that makes its shadows anew if need be."""
+    """Graphs that a run of a step launches: its own, and one that makes its shadows again if need be."""
     driver.calls()
     step.run([array(1, 1, 1)], [0.0])
     return sum(call.startswith("cuGraphLaunch") for call in driver.calls())

@@ -49,7 +49,7 @@ class Draw:
         return self.rng.choice([v for v in self.values if v.type.rank >= rank] or self.values)
 
     def extend(self) -> None:
-        """One more op on what is there; what does not fit is drawn again."""
+        """One more op on the values so far; an op that does not fit is drawn again."""
         kind, x = self.rng.choice(self.kinds), self.other(rank=1)
         try:
             found = kind(x)

@@ -84,7 +84,7 @@ def run(
     program: Program | None = None,
     spent: np.ndarray | None = None,
 ) -> tuple[list[np.ndarray], list[int]]:
-    """Every buffer after one call (states, scalars and inputs too), and the status. What is not written is NaN.
+    """Every buffer after one call (states, scalars and inputs too), and the status. Memory that is not written is NaN.
 
     ``program``: the plan as somebody else loaded it; ``spent``: where a timed plan writes its seconds.
     """

@@ -260,7 +260,7 @@ def test_column_totals(isa: Isa) -> None:
 
 @pytest.mark.parametrize(("compute", "m", "rows"), [("bf16", 384, 12), ("bf16", 1024, 14), ("f32", 1024, 8)])
 def test_rows_of_tiles(compute: str, m: int, rows: int) -> None:
-    """Deep products divide their rows evenly; those of bf16 pairs only if the tile stays as wide."""
+    """Deep products divide their rows evenly; products of bf16 pairs only if the tile stays as wide."""
     tiles = Plan(ISAS["avx512bf16"], case(m, 96, 256, "TN", compute=compute).spec).tiles
     assert max(tile.rows for tile in tiles) == rows
 
@@ -277,7 +277,7 @@ def test_a_repeated_product_divides_its_rows_evenly(m: int, rows: int, group: in
 
 
 def test_row_panels_are_packed_some_at_a_time() -> None:
-    """Where threads share B, so many that they stay in a cache, and that every thread has several times as many."""
+    """If threads share B: so many that they stay in a cache, and that every thread has several times as many."""
     isa = ISAS["avx512bf16"]
     assert Plan(isa, case(1536, 384, 1024, "TN").spec).group == 7
     assert Plan(isa, case(130, 300, 200, "TN").spec).group == 2

@@ -15,7 +15,7 @@ from tests.compiler.passes.graphs import draw_inputs, read
 
 
 def assert_compiles_to_the_same(text: str) -> None:
-    """Every output is that of the interpreter, to the last bit, on 16 and 32-bit floats of few digits."""
+    """Every output equals the interpreter's, to the last bit, on 16 and 32-bit floats of few digits."""
     graph = read(text)
     plan = unit.emit(Stages(graph).run(lowering(unit.FEATURES)), native())
     given = [np.round(x) for x in draw_inputs(graph)]

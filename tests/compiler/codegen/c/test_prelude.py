@@ -167,7 +167,7 @@ def check_philox(lib: ctypes.CDLL) -> None:
 
 
 def check_folds(lib: ctypes.CDLL, lanes: int) -> None:
-    """Peaks of what is seen of several rows, and totals: whole numbers, which have no rounding."""
+    """Peaks over several rows, and totals: whole numbers, which have no rounding."""
     x = np.random.default_rng(3).integers(-99, 99, (lanes, lanes)).astype(np.float32)
     for seen in (-3, 0, 1, lanes - 1, lanes, lanes + 7):
         peaks, totals = np.empty(lanes, np.float32), np.empty(lanes, np.float32)

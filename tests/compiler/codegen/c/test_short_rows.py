@@ -56,7 +56,7 @@ def case(text: str, gradients: bool, **sizes: int | str) -> tuple[Graph, Plan]:
     graph = written(text, **sizes)
     graph = with_gradients(graph) if gradients else graph
     lowered = fused(graph)
-    assert short(lowered), "a kernel of this kind is what is tested"
+    assert short(lowered), "the test needs a kernel of this kind"
     return graph, unit.emit(lowered, native())
 
 

@@ -88,7 +88,7 @@ def tolerance(case: Case, want: np.ndarray) -> np.ndarray:
 
 
 def different(case: Case, got: np.ndarray, want: np.ndarray) -> np.ndarray:
-    """Where two results differ: in the sign of zero too, and in that they are NaN."""
+    """The places where two results differ: in the sign of zero too, and in that they are NaN."""
     if want.dtype.kind in "biu":
         return got != want
     a, b = got.astype(np.float64), want.astype(np.float64)

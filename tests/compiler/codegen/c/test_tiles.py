@@ -18,7 +18,7 @@ from tests.compiler.codegen.c.harness import zig
 
 PROCESSOR = {"avx512bf16": "cooperlake", "avx512": "skylake-avx512", "avx2": "haswell"}
 
-# Of each architecture: a comment, multiply and add, a vector register and the stack in one line, a jump to its target.
+# For each architecture: a comment, multiply and add, a vector register and the stack in one line, a jump to its target.
 COMMENT = {"x86": "#", "arm": "//"}
 MULTIPLY = {"x86": r"vfmadd\d+ps|vdpbf16ps", "arm": r"fmla"}
 SPILL = {"x86": r"[xyz]mm.*%r[sb]p\)|%r[sb]p\).*[xyz]mm", "arm": r"\b[qv]\d+.*\[(sp|x29)"}

@@ -43,7 +43,7 @@ def assert_close(got: np.ndarray, want: np.ndarray, what: str) -> None:
 
 
 class Table:
-    """The samples as one graph of fused nodes; those of one op are next to each other."""
+    """The samples as one graph of fused nodes; samples of one op are next to each other."""
 
     def __init__(self, isa: Isa, load: Callable[[Plan], Program | None] = lambda plan: None) -> None:
         self.entries: list[tuple[Sample, Graph, list[np.ndarray]]] = []
@@ -169,7 +169,7 @@ def kernels(table: Table) -> Iterator[str]:
 
 
 def doubled(text: str) -> list[str]:
-    """What stands in two pairs of brackets."""
+    """The text in two pairs of brackets."""
     opened: list[int] = []
     pairs: set[tuple[int, int]] = set()
     for i, letter in enumerate(text):

@@ -1,4 +1,4 @@
-"""What launches say of their work: floating-point operations, and bytes read and written."""
+"""Launches tell their work: floating-point operations, and bytes read and written."""
 
 import pytest
 
@@ -26,7 +26,7 @@ ATTENTION = """\
   return %y, %s"""
 
 KERNELS = {
-    "a product, and what is fused behind it": (
+    "a product, and the ops fused behind it": (
         """\
   input %x: f32[8,4]
   input %w: bf16[4,6]
@@ -46,7 +46,7 @@ KERNELS = {
   return %1""",
         [("pointwise", 2 * 32, 4 * (32 + 4 + 32))],
     ),
-    "of a slice, what is in it": (
+    "a slice counts its own bytes": (
         """\
   input %x: f32[8,10]
   %0: f32[8,2] = slice(%x) {start=[0,4], stop=[8,6], step=[1,1]}

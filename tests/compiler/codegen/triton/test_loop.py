@@ -36,7 +36,7 @@ def program(graph: Graph, target: str = "sm_80") -> Plan:
 
 
 def check(worker, graph: Graph) -> Plan:
-    """Run a graph under the interpreter; its outputs are those of the definition."""
+    """Run a graph under the interpreter; its outputs equal the definition's."""
     made = program(graph)
     arrays = draw_inputs(graph)
     results = worker.submit(run_program, made, arrays).result()
@@ -215,7 +215,7 @@ def beside(old: str = "", new: str = "", x: int = 3, h: int = 6) -> Graph:
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_rows_in_two_programs(worker, reverse: bool) -> None:
-    """Of twenty rows, blocks of sixteen; nine places along k and six columns are no power of two either."""
+    """Twenty rows, in blocks of sixteen; nine places along k and six columns are no power of two either."""
     graph = beside("sequences=1", "sequences=1, reverse=true") if reverse else beside()
     made = program(graph)
     assert made.steps == made.launches

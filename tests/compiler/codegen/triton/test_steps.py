@@ -58,7 +58,7 @@ def test_a_step_changes_its_states_as_the_interpreter_does(worker, name: str) ->
 
 
 def test_micro_batches_are_iterations(worker) -> None:
-    """The draws of a micro-batch lie behind those of the one before."""
+    """The draws of a micro-batch lie behind the draws of the one before."""
     graph, arrays = record(*mlp(batch=8))
     made = accumulate(graph, 2, graph.inputs("input"), draws=1)
     fused = lowered(made)
@@ -73,7 +73,7 @@ def test_micro_batches_are_iterations(worker) -> None:
 
 
 def failure(program: Plan, arrays: list[np.ndarray]) -> tuple[str, list[np.ndarray]]:
-    """What a run complains of, and the arrays afterwards."""
+    """The error of a run, and the arrays afterwards."""
     with pytest.raises(IndexError) as error:
         run_program(program, arrays)
     return str(error.value), arrays
