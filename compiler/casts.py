@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
+from compiler.errors import UnsupportedError
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.location import Loc
 from compiler.ir.op import castable
@@ -65,9 +66,14 @@ class Decision:
 def decisions(graphs: Mapping[str, Graph]) -> list[Decision]:
     """The decisions for the ops of a step that compute on floats and carry a gradient, in order.
 
-    ``graphs``: its stages in order, of which "autocast" is one.
+    ``graphs``: its stages in order, of which "autocast" is one. Raises UnsupportedError where it is none.
     """
     names = list(graphs)
+    if "autocast" not in graphs:
+        raise UnsupportedError(
+            "autocast decided nothing on this graph, which was edited behind that pass: its casts are those of the "
+            "text; read the decisions of the step before the edit, or edit an earlier stage"
+        )
     here = names.index("autocast")
     recorded, later = graphs[names[here - 1]], {name: _casts(graphs[name]) for name in names[here:]}
     called = _names(recorded)

@@ -81,7 +81,7 @@ def program(item: Captured, runs: int, places: Places, device: str | None = None
         "least": cost.seconds,
         "measured": _whole(found) if isinstance(found, Profile) else {"why": found},
         "memory": memory(fused, cost.memory, rows, places),
-        "amp": [_decision(d, places) for d in decisions(graphs.graphs)],
+        "amp": [_decision(d, places) for d in decisions(graphs.graphs)] if "autocast" in graphs.graphs else [],
         "code": [_code(plan, language), *([_triton(done, places)] if language == "c" else [])],
     }
 
