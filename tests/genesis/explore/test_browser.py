@@ -13,6 +13,7 @@ from runtime.toolchain import find_compiler
 from tests.genesis.explore.recorded import trained
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.select import Select  # noqa: E402
@@ -64,8 +65,16 @@ def press(browser: Any, *keys: str) -> None:
 
 
 def choose(browser: Any, pane: int, text: str) -> None:
-    rows = browser.find_elements(By.CSS_SELECTOR, f".pane:nth-child({pane}) .row")
-    next(row for row in rows if text in row.text).click()
+    """Click the first row in view that has ``text``; a pane draws its rows again while it scrolls."""
+    place = f".pane:nth-child({pane}) .row"
+
+    def clicked(browser: Any) -> bool:
+        row = next((row for row in browser.find_elements(By.CSS_SELECTOR, place) if text in row.text), None)
+        if row is not None:
+            row.click()
+        return row is not None
+
+    WebDriverWait(browser, 10, ignored_exceptions=[StaleElementReferenceException]).until(clicked)
 
 
 def option(browser: Any, label: str, text: str) -> None:
