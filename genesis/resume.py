@@ -50,16 +50,19 @@ def verify_resume(
     step: the training step, compiled or not. All that it and ``after`` reach is found: modules, optimizers, scalers,
         schedules, and other objects with ``state_dict()`` and ``load_state_dict()``.
     batches: the arguments of each call, as a sequence, or as a function of the number of the call.
-    objects: what else has a ``state_dict()`` and belongs to the training.
+    objects: others with a ``state_dict()`` that belong to the training.
     after: called with the number of the call after each, for ``scheduler.step()``.
     save, load: the program's own, given a path. Without them everything is saved, and the state of the generator.
 
     Between saving and loading everything is as before the first call, as in a new process: what ``save`` leaves out
     shows. At the end, too, everything is as it was before. Raises ResumeError, an AssertionError, that names the first
-    difference; ChoiceError where ``n`` or ``k`` is not positive, or only one of ``save`` and ``load`` is given.
+    difference; ChoiceError if ``n`` or ``k`` is not positive, if there are fewer batches, or if only
+    one of ``save`` and ``load`` is given.
     """
     if n < 1 or k < 1:
         raise ChoiceError(f"verify_resume(n={n}, k={k}): both are numbers of calls, at least 1")
+    if not callable(batches) and len(batches) < n + k:
+        raise ChoiceError(f"verify_resume(n={n}, k={k}) makes {n + k} calls; there are {len(batches)} batches")
     if (save is None) != (load is None):
         raise ChoiceError("verify_resume() takes save= and load= together: the one reads what the other wrote")
     training = TrainingState(step, objects, after)

@@ -157,5 +157,7 @@ def test_wrong_arguments_are_refused() -> None:
     training = Training()
     with pytest.raises(ChoiceError, match="both are numbers of calls, at least 1"):
         genesis.verify_resume(training.step, 0, 1, batch)
+    with pytest.raises(ChoiceError, match="makes 4 calls; there are 1 batches"):
+        genesis.verify_resume(training.step, 3, 1, [batch(0)])
     with pytest.raises(ChoiceError, match="takes save= and load= together"):
         genesis.verify_resume(training.step, 1, 1, batch, save=print)
