@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -135,9 +135,12 @@ class Update:
 
 
 class Graph:
-    """Inputs, ordered nodes, state updates and outputs."""
+    """Inputs, ordered nodes, state updates and outputs. ``str`` gives its text."""
 
     __slots__ = ("_taken", "name", "nodes", "outputs", "params", "updates")
+
+    text: ClassVar[Callable[[Graph], str]] = repr
+    """:func:`compiler.text.printer.print_graph`, which sets itself here, as it imports this module."""
 
     def __init__(
         self,
@@ -183,6 +186,9 @@ class Graph:
     def copy(self) -> Graph:
         """A graph of the same nodes, to which inputs and outputs can be added."""
         return Graph(self.name, list(self.params), list(self.nodes), list(self.updates), list(self.outputs))
+
+    def __str__(self) -> str:
+        return Graph.text(self)
 
     def __repr__(self) -> str:
         return f"<graph @{self.name}: {len(self.nodes)} nodes>"

@@ -37,6 +37,16 @@ def test_every_stage_can_be_entered_again(backend: str, stage: str, tmp_path: Pa
     assert step(X, Y).item() == pytest.approx(other(X, Y).item(), rel=1e-5)
 
 
+def test_a_graph_prints_itself(tmp_path: Path) -> None:
+    step = seeded(backend="interpret")
+    step(X, Y)
+    text = str(step.graph("autodiff"))
+    assert "= linear(%x, %" in text and f"{Path(__file__).parent.name}/test_ledger.py" in text
+    (tmp_path / "edited.gir").write_text(text)
+    assert str(genesis.load_graph(tmp_path / "edited.gir")) == text
+    assert repr(step.graph()).startswith("<graph @step: ")
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_edit_changes_what_the_step_computes_and_training_goes_on(backend: str, tmp_path: Path) -> None:
     weight = nn.Parameter(genesis.ones(3))
