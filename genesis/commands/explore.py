@@ -17,7 +17,7 @@ from genesis.explore.page import page
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", type=Path, help="the page to write (default: the script's name with .html)")
+    _add_output(parser, None)
     parser.add_argument(
         "--device",
         choices=["cpu", *PROCESSORS],
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """The exit code of the script; 1 where it calls no compiled function."""
+    _take_output(arguments)
     code, programs = captured.capture(arguments)
     if programs:
         name = arguments.script.rpartition(".")[2] if arguments.module else Path(arguments.script).stem
@@ -37,3 +38,23 @@ def run(arguments: argparse.Namespace) -> int:
         output.write_text(text, encoding="utf-8")
         print(f"genesis: wrote {output}, {len(text) / 1e6:.1f} MB", file=sys.stderr)
     return code
+
+
+def _add_output(parser: argparse.ArgumentParser, default: Path | None) -> None:
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=default,
+        help="the page to write (default: the script's name with .html); may stand behind SCRIPT, too",
+    )
+
+
+def _take_output(arguments: argparse.Namespace) -> None:
+    """Take ``-o`` out of the script's arguments, up to a ``--``, which goes as well."""
+    words = arguments.args
+    end = words.index("--") if "--" in words else len(words)
+    behind = argparse.ArgumentParser("genesis explore", add_help=False, allow_abbrev=False)
+    _add_output(behind, arguments.output)
+    found, left = behind.parse_known_args(words[:end])
+    arguments.output, arguments.args = found.output, [*left, *words[end + 1 :]]

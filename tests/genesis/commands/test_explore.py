@@ -53,6 +53,12 @@ def test_a_script_ends_after_so_many_calls(folder: Path) -> None:
     assert (folder / "out.html").exists() and not (folder / "train.html").exists()
 
 
+def test_the_page_may_be_named_behind_the_script(folder: Path) -> None:
+    done = run("explore", "--steps", "2", "train.py", "-o", "out.html", "--lr", "1", "--", "-o", cwd=folder)
+    assert done.returncode == 0 and done.stdout.split() == ["4", "2.0"], done.stderr
+    assert (folder / "out.html").exists() and not (folder / "train.html").exists()
+
+
 def test_what_a_script_did_before_an_error_is_shown(folder: Path) -> None:
     (folder / "train.py").write_text(f"{SCRIPT}\nnever_done(torch.ones(1))\n")
     done = run("explore", "train.py", cwd=folder)
