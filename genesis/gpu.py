@@ -10,6 +10,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
+from compiler.errors import DeviceError
 from compiler.imports import import_whole
 from compiler.pipeline import release
 from compiler.plan import Plan
@@ -49,7 +50,11 @@ def _machine_code(plan: Plan, device: CudaDevice) -> bytes:
     """The kernels of ``plan`` as machine code, and the version of the assembler, as JSON."""
     aot = import_whole("runtime.triton.aot")  # needs triton
     device.check_version(aot.ptxas_version())
-    compiled = import_whole("runtime.triton.parallel").compile_program(plan)
+    try:
+        compiled = import_whole("runtime.triton.parallel").compile_program(plan)
+    except Exception as error:  # Triton's, its assembler's, or that of a file that a user edited
+        problem = f"{type(error).__name__}: {error}"
+        raise DeviceError(f"Triton does not compile the kernels of the step for {plan.target}: {problem}") from error
     images = [
         asdict(
             KernelImage(

@@ -49,7 +49,7 @@ def compile_program(program: Plan, processes: int | None = None) -> list[Compile
 
 def _longest_first(program: Plan) -> list[int]:
     """The numbers of the kernels, the longest text first, so that no process waits long for another."""
-    start = {kernel.name: program.source.index(f"def {kernel.name}(") for kernel in program.kernels}
+    start = {kernel.name: program.source.find(f"def {kernel.name}(") for kernel in program.kernels}
     ends = sorted([*start.values(), len(program.source)])
     length = {name: ends[ends.index(place) + 1] - place for name, place in start.items()}
     return sorted(range(len(program.kernels)), key=lambda i: -length[program.kernels[i].name])

@@ -92,6 +92,33 @@ def test_a_step_compiled_before_comes_from_the_cache(
     gpu.gpu.cache_clear()
 
 
+def test_an_edited_file_runs_in_place_of_the_generated(driver: Any, tmp_path: Path) -> None:
+    gpu.gpu.cache_clear()
+    step = genesis.compile(lambda x: x * 3.0 + 1.0, backend="cuda")
+    x = np.ones(64, np.float32)
+    step(x)
+    step.dump(tmp_path)
+    driver.calls()
+    file = tmp_path / "step_triton.py"
+    text = file.read_text()
+    file.write_text(text.replace("3.0", "5.0"))
+    step.replace(file)
+    step(x)
+    calls = driver.calls()
+    assert "cuModuleGetFunction flat_mul_add" in calls and any(c.startswith("cuModuleLoadData") for c in calls)
+    assert step.source("triton") == file.read_text() != text
+    for wrong, problem in ("3.0)", "SyntaxError: unmatched"), ("tl.nothing", "has no attribute 'nothing'"):
+        file.write_text(text.replace("3.0", wrong))
+        with pytest.raises(DeviceError, match=rf"Triton does not compile .* for sm_90: (.|\n)*{problem}"):
+            step.replace(file)
+            step(x)
+    file.write_text(text.replace("def flat_mul_add", "def other"))
+    with pytest.raises(DeviceError, match="flat_mul_add"):
+        step.replace(file)
+        step(x)
+    gpu.gpu.cache_clear()
+
+
 def test_memory_of_a_step(step: Any) -> None:
     step(np.ones((16, 16), np.float32))
     memory = step.memory()
