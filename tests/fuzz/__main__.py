@@ -77,7 +77,8 @@ def drawing(seed: int, having: str = "") -> Iterator[Program]:
 def own_cache() -> Iterator[None]:
     """A cache folder for this campaign only: no program comes twice, and the user's folder would fill up."""
     before = os.environ.get("GENESIS_CACHE")
-    with tempfile.TemporaryDirectory() as folder:
+    # A program for eager ops may still be in the making, in the background, when the folder is removed.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.environ["GENESIS_CACHE"] = folder
         try:
             yield
