@@ -36,7 +36,7 @@ lib.cat([{0}[:0], {0}], 0) | {0}[:0].sum() + {0} | {0}.mean() * {0} | lib.ones_l
 lib.full_like({0}, 0.5) + {0}
 {0}.reshape(-1).view_as({0}) | {0}.flatten().reshape({0}.shape) | {0}.unsqueeze(0).squeeze(0)
 {0}[None, ..., None][0, ..., 0]
-{0} * lib.arange({0}.shape[-1]).to({0}.dtype) | {0} + lib.linspace(0, 1, {0}.shape[-1]).to({0}.dtype)
+{0} * lib.arange({0}.shape[-1]).to({0}.dtype) | {0} + lib.linspace(0, 1, {0}.shape[-1], dtype=lib.float64).to({0}.dtype)
 {0} * ({0} > 0).sum().to({0}.dtype) * 0.05 | {0} + {0}.argmax(0).to({0}.dtype) * 0.1 | {0} * {0}.double().to({0}.dtype)
 lib.roll({0}, 1, 0) | lib.roll({0}, 1) | {0}.movedim(0, -1).tanh().movedim(-1, 0) | lib.atan({0}) | lib.asinh({0})
 lib.acosh({0}.abs() + 1.5) | lib.atanh({0}.tanh() * 0.8) | lib.asin({0}.tanh() * 0.8) | lib.acos({0}.tanh() * 0.8)
@@ -54,7 +54,8 @@ lib.ldexp({0}, {0}.new_ones(()))
 lib.cummin({0}, -1).values | lib.diff({0}, dim=0, prepend={0}[:1]) | lib.tanh({0}).prod(0, keepdim=True) + {0}
 lib.sort({0}, dim=0, stable=True).values | lib.sort({0}, dim=-1, descending=True, stable=True).values * {0}
 {0} * {0}.detach().topk(1, 0).values | {0} + {0}.detach().median() | {0}.masked_scatter({0} > 0, {0}.flip(0))
-{0} + lib.bucketize({0}.detach(), lib.linspace(-1, 1, 5).to({0}.dtype)).to({0}.dtype) * 0.1 | {0} - lib.nansum({0}, 0)
+{0} + lib.bucketize({0}.detach(), lib.linspace(-1, 1, 5, dtype=lib.float64).to({0}.dtype)).to({0}.dtype) * 0.1
+{0} - lib.nansum({0}, 0)
 lib.frac({0}) + {0} | {0} * 2 - lib.fmod({0}, 0.7) | lib.aminmax({0}, dim=0, keepdim=True).max * {0}
 {0}.diag_embed().sum(-1)
 lib.heaviside({0}.detach(), lib.tensor(0.5).to({0}.dtype)) * {0} | lib.float_power({0}.abs() + 0.1, 1.5).to({0}.dtype)
@@ -126,6 +127,10 @@ HALVES = """
 {0}.to(lib.bfloat16).float() | {0}.to(lib.float16).tanh().float() | ({0}.bfloat16() * 1.5).to(lib.float32)
 """
 """Functions of one value that compute in 16 bits."""
+
+
+FRACTIONS = "lib.linspace({}, 1, {}, dtype=lib.float64).to({{0}}.dtype)"
+"""So many numbers up to 1, computed in float64: PyTorch's last place in float32 depends on the width of vectors."""
 
 
 def choices(table: str) -> list[str]:
@@ -568,7 +573,7 @@ class Draft:
         targets = (x.shape[0], *x.shape[2:])
         if rng.random() < 0.5:
             i = self.indices(x.shape[1], *targets)
-            weight = f", weight=lib.linspace(0.5, 1, {x.shape[1]}).to({{0}}.dtype)"
+            weight = f", weight={FRACTIONS.format(0.5, x.shape[1])}"
             more = rng.choice(["", ", ignore_index=1", weight, weight + ", ignore_index=0"])
             function = rng.choice(["cross_entropy", "cross_entropy", "nll_loss"])
             if function == "cross_entropy":
@@ -577,7 +582,11 @@ class Draft:
             return self.add(code, [x, i], targets if how == "none" else ())
         if rng.random() < 0.15:
             more = rng.choice(
-                ["", ", label_smoothing=0.1", f", weight=lib.linspace(0.5, 1, {x.shape[1]}).to({{0}}.dtype)"]
+                [
+                    "",
+                    ", label_smoothing=0.1",
+                    f", weight={FRACTIONS.format(0.5, x.shape[1])}",
+                ]
             )
             code = f'F.cross_entropy({{0}}, {{0}}.detach().softmax(1), reduction="{how}"{more}){scale}'
             return self.add(code, [x], targets if how == "none" else ())
@@ -634,7 +643,7 @@ class Draft:
                 f"is_causal={causal}",
                 f"is_causal={causal}, scale=0.5",
                 f"attn_mask=lib.ones({n}, {n}).tril().bool()",
-                f"attn_mask=lib.linspace(-1, 1, {n}).to({{0}}.dtype).expand({n}, {n})",
+                f"attn_mask={FRACTIONS.format(-1, n)}.expand({n}, {n})",
             ]
         )
         return self.add(f"F.scaled_dot_product_attention({{0}}, {{1}}, {{0}}, {mask})", [x, y], x.shape)
@@ -665,7 +674,7 @@ class Draft:
             [
                 "",
                 f", attn_mask=lib.ones({length}, {length}).triu(1).bool()",
-                f", attn_mask=lib.linspace(-1, 1, {length}).to({{0}}.dtype).expand({length}, {length})",
+                f", attn_mask={FRACTIONS.format(-1, length)}.expand({length}, {length})",
                 f", key_padding_mask=(lib.arange({length}) > 0).logical_not().expand({batch}, {length})",
             ]
         )  # the last one keeps a key of each row, if there are several
