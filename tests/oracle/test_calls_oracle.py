@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 LOOKS = re.compile(
     r"one_hot\(t.tensor\(\[0,1\]\)\)|view\(t\.|view\(dtype|nn\.[A-Z]|binary_cross_entropy\(|requires_grad|\[t\.tensor\("
-    r"|0,4,t\.tensor|0,0\), [2']|bincount"
+    r"|0,4,t\.tensor|0,0\), [2']|bincount|binomial"
 )
 """Calls that need contents, make parameters or reinterpret bits: refused in a step."""
 

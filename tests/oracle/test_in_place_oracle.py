@@ -28,6 +28,14 @@ def test_in_place_forms_are_those_of_pytorch(name: str) -> None:
         "index_copy_": (0, "order", (5,)), "index_fill_": (0, "index", 2.0), "masked_scatter_": ("mask", (5,)),
         "index_reduce_": (0, "index", (5,), "prod"), "index_put_": ("places", (5,)), "put_": ("order", (5,)),
     }  # fmt: skip
+    rest |= {
+        "addmm_": ((3, 4), (4, 5)), "addbmm_": ((2, 3, 4), (2, 4, 5)), "baddbmm_": ((2, 3, 4), (2, 4, 5)),
+        "addmv_": ((3, 4), (4,)), "addr_": ((3,), (4,)),
+    }  # fmt: skip
+    shapes = {
+        "addmm_": (3, 5), "addbmm_": (3, 5), "baddbmm_": (2, 3, 5), "addmv_": (3,), "addr_": (3, 4),
+        "tril_": (3, 4), "triu_": (3, 4), "renorm_": (5, 1),
+    }  # fmt: skip
     binary = inspect.signature(getattr(genesis.Tensor, name)).parameters
     operands = rest.get(name, ((5,),) if "other" in binary else ())
     results = []
@@ -43,11 +51,9 @@ def test_in_place_forms_are_those_of_pytorch(name: str) -> None:
             special.get(x, x) if isinstance(x, str) else lib.tensor(array(i, *x)) if isinstance(x, tuple) else x
             for i, x in enumerate(operands, 1)
         ]
-        x = lib.tensor(np.abs(array(0, 5)) + 0.1)
+        x = lib.tensor(np.abs(array(0, *shapes.get(name, (5,)))) + 0.1)
         if whole:
             x, given = (x * 5).long(), [(a * 3).abs().long() for a in given]
-        if name == "renorm_":
-            x = x[:, None]
         if name == "float_power_":
             x, given = x.double(), [1.5]
         alias = x.view(-1)
