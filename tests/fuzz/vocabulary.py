@@ -485,7 +485,8 @@ class Draft:
             padding = rng.choice(["zeros", "border", "reflection"])
             place = f'F.grid_sample({{0}}, {grid}.to({{0}}.dtype), padding_mode="{padding}", align_corners=False)'
             found += [(place, (*lead, 3, 4)), (f'F.interpolate({{0}}, {size}, mode="bicubic")', (*lead, *size))]
-            found.append((f'F.interpolate({{0}}, {size}, mode="bilinear", antialias=True)', (*lead, *size)))
+            if size[-1] > 1:  # PyTorch 2.13 is wrong for images of width 1
+                found.append((f'F.interpolate({{0}}, {size}, mode="bilinear", antialias=True)', (*lead, *size)))
             if shape[1] % 4 == 0:
                 found.append(("F.pixel_shuffle({0}, 2)", (shape[0], shape[1] // 4, 2 * image[0], 2 * image[1])))
         code, result = rng.choice(found)
