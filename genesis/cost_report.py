@@ -153,10 +153,10 @@ def does_not_fit(traced: Traced, options: Options, plan: Plan, cause: MemoryErro
     kind, where, device = MemoryBudgetError, "this machine", processor_named("cpu")
     if not plan.target.startswith("c/"):
         kind, where, device = OutOfMemoryError, "the GPU", _this_gpu()
-    temporaries = plan.arena_bytes + plan.scratch_bytes(plan.threads or num_threads())
+    needed, temporaries = amount(_needed(plan), "B"), amount(_temporaries(plan), "B")
     why = "" if cause is None else f"\n  {str(cause) or type(cause).__name__}: other programs may hold a part of it"
     return kind(
-        f"{plan.name} does not fit: it takes {amount(_needed(plan), 'B')}, {amount(temporaries, 'B')} of that for "
+        f"{plan.name} does not fit: it takes {needed}, {temporaries} of that for "
         f"temporaries, and {where} has {amount(device.memory, 'B')}{why}\n  make the batch smaller, cut it with "
         f"accumulate=, or compute more a second time with activation_memory=\n\n{cost_of(traced, options, device, ())}"
     )
@@ -165,7 +165,11 @@ def does_not_fit(traced: Traced, options: Options, plan: Plan, cause: MemoryErro
 def _needed(plan: Plan) -> int:
     """Bytes of everything that a run of ``plan`` touches."""
     slots = sum(TensorType(dtype(s.dtype), s.shape).nbytes for s in plan.slots)
-    return slots + plan.arena_bytes + plan.scratch_bytes(plan.threads or num_threads())
+    return slots + _temporaries(plan)
+
+
+def _temporaries(plan: Plan) -> int:
+    return plan.arena_bytes + plan.scratch_bytes(plan.threads or num_threads())
 
 
 def _this_gpu() -> Processor:

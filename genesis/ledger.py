@@ -140,7 +140,7 @@ def _code(program: Program, sources: dict[str, str]) -> str:
             f"  temporaries take {plan.arena_bytes:,} bytes at most, "
             f"of which the forward pass keeps {plan.kept_bytes:,} for the backward pass",
             "",
-            f"Kernel runs in order; the line is that in {file} where the kernel starts",
+            f"Kernel runs in order; a kernel starts at the line of {file}",
             _indented(Table(header, [_row(x, lines_of) for x in launches])),
         ]
     )

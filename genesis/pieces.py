@@ -1,8 +1,8 @@
 """Pieces of eager work, done by NumPy until there is a native program for them.
 
-Work that takes NumPy long (a composite, the gradient of an op, a convolution, a loop, an optimizer), is a
-piece. From its third run on, a background thread builds a program for it, which the cache keeps for other processes;
-until it is there NumPy goes on, so nothing ever waits. The results of both differ by rounding.
+Work that takes NumPy long (a composite, the gradient of an op, a convolution, a loop, an optimizer) is a piece.
+From its third run on, a background thread builds a program for it, which the cache keeps for other processes; until it
+is there NumPy goes on, so nothing ever waits. The results of both differ by rounding.
 
 Environment: ``GENESIS_EAGER``: ``auto`` (the default), ``numpy`` (no programs), ``native`` (wait for a program at the
 first run of a piece: every run of a script then gives the same numbers).
@@ -39,9 +39,10 @@ RUNS = 2
 """After how many runs a program is asked for."""
 
 SHAPES = 24
-"""For how many shapes of the operands of one op there are programs: a text that grows gives new ones at every token.
+"""Shapes of the operands of one op that get a program each: a text that grows gives new ones at every token.
 
-Behind that, elementwise pieces share one program for all shapes."""
+Behind that, elementwise pieces share one program for all shapes.
+"""
 
 COSTLY = 1 << 12
 """From how many elements on a function such as erf takes NumPy long."""

@@ -140,7 +140,7 @@ class Graph:
     __slots__ = ("_taken", "name", "nodes", "outputs", "params", "updates")
 
     text: ClassVar[Callable[[Graph], str]] = repr
-    """:func:`compiler.text.printer.print_graph`, which sets itself here, as it imports this module."""
+    """:func:`compiler.text.printer.print_graph`; ``compiler.text`` sets it, as it imports this module."""
 
     def __init__(
         self,

@@ -42,10 +42,11 @@ def check_numerics(graph: Graph, hold: bool) -> Graph:
         %10: bool[2] = isnan(%9)
         %11: bool[] = any(%10) {axes=[0]}
         %12: f32[] = cast(%11) {to=f32}
-        %13: f32[4] = skip_if(%12, %0, 0)
-        %14: f32[4] = sgd_update(%w, %13, %lr)
-        %15: f32[4] = skip_if(%12, %w, %14)
-        update %w = %15
+        %13: bool[] = ne(%12, 0)
+        %14: f32[4] = where(%13, 0, %0)
+        %15: f32[4] = sgd_update(%w, %14, %lr)
+        %16: f32[4] = skip_if(%12, %w, %15)
+        update %w = %16
         return %0, %10
 
     Zero times an infinity or a NaN is no number, nor is a sum with one: kernels add up what they make without storing

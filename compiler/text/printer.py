@@ -179,6 +179,3 @@ class _Printer:
         if loc.note:
             parts.append(f"[{_bare(loc.note, _NOTE)}]")
         return " ".join(parts)
-
-
-Graph.text = print_graph

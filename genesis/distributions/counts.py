@@ -54,12 +54,6 @@ class Geometric(Odds):
 
     support = constraints.nonnegative_integer
 
-    def __init__(
-        self, probs: Probabilities = None, logits: Probabilities = None, validate_args: bool | None = None
-    ) -> None:
-        self._given(probs, logits)
-        super().__init__(self._param.shape, (), validate_args)
-
     @property
     def mean(self) -> Tensor:
         return self.probs.reciprocal() - 1
@@ -103,7 +97,7 @@ class Binomial(Odds):
     ) -> None:
         (self.total_count,) = self._given(probs, logits, total_count)
         self._most = total_count if isinstance(total_count, int) else None
-        super().__init__(self._param.shape, (), validate_args)
+        Distribution.__init__(self, self._param.shape, (), validate_args)
 
     @property
     def support(self) -> Constraint:
@@ -170,7 +164,7 @@ class NegativeBinomial(Odds):
         validate_args: bool | None = None,
     ) -> None:
         (self.total_count,) = self._given(probs, logits, total_count)
-        super().__init__(self._param.shape, (), validate_args)
+        Distribution.__init__(self, self._param.shape, (), validate_args)
 
     @property
     def mean(self) -> Tensor:

@@ -38,6 +38,12 @@ class Odds(Distribution):
 
     arg_constraints: ClassVar = {"probs": constraints.unit_interval, "logits": constraints.real}
 
+    def __init__(
+        self, probs: Probabilities = None, logits: Probabilities = None, validate_args: bool | None = None
+    ) -> None:
+        self._given(probs, logits)
+        super().__init__(self._param.shape, (), validate_args)
+
     def _given(self, probs: Probabilities, logits: Probabilities, *others: Any) -> list[Tensor]:
         """Take the one that is given; ``others`` in its shape."""
         _one_of(probs, logits)
@@ -69,12 +75,6 @@ class Bernoulli(Odds):
 
     has_enumerate_support = True
     support = constraints.boolean
-
-    def __init__(
-        self, probs: Probabilities = None, logits: Probabilities = None, validate_args: bool | None = None
-    ) -> None:
-        self._given(probs, logits)
-        super().__init__(self._param.shape, (), validate_args)
 
     @property
     def mean(self) -> Tensor:

@@ -44,8 +44,7 @@ class LogitRelaxedBernoulli(_Tempered, Odds):
         validate_args: bool | None = None,
     ) -> None:
         self.temperature = temperature
-        self._given(probs, logits)
-        super().__init__(self._param.shape, (), validate_args)
+        super().__init__(probs, logits, validate_args)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         u = open_uniform(self._extended(sample_shape), self._param.dtype)

@@ -2,7 +2,7 @@
 
 Every function takes tensors or numbers, records ops through the one op set, and wraps the result. Names, arguments
 and errors are PyTorch's; shapes broadcast and dtypes promote as there. A decorator gives a function its names
-(``table.py``); here are those of ``genesis``, and ``__init__.pyi`` beside it lists them for editors and mypy.
+(``table.py``); here are the top level's, and ``__init__.pyi`` beside it lists them for editors and mypy.
 """
 
 from genesis.functions import (  # noqa: F401  # each family enters its functions into the tables
