@@ -61,6 +61,11 @@ class Program:
         return "2.0**127" in self.scaler and self.dtype == "float32"
 
     @property
+    def signs(self) -> bool:
+        """Whether the optimizer reads signs of gradients only: where a tail of GELU ends, rounding decides them."""
+        return self.optimizer.startswith("Rprop")
+
+    @property
     def halves(self) -> bool:
         """Whether something is computed in 16 bits."""
         return bool(self.autocast) or any("float16" in s.code for s in self.statements)
