@@ -61,9 +61,9 @@ class Program:
         return "2.0**127" in self.scaler and self.dtype == "float32"
 
     @property
-    def signs(self) -> bool:
-        """Whether the optimizer reads signs of gradients only: where a tail of GELU ends, rounding decides them."""
-        return self.optimizer.startswith("Rprop")
+    def scale_free(self) -> bool:
+        """Whether a gradient of 0 but for rounding moves its parameter as far as any other gradient."""
+        return self.optimizer.startswith(("Rprop", "Adafactor"))
 
     @property
     def halves(self) -> bool:

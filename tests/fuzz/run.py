@@ -204,7 +204,7 @@ def differences(program: Program, ways: Sequence[str], given: dict[str, Trace] |
     traces = dict(given or {})
     eager = traces.get("eager") or trace(program, "eager")
     for way in ways:
-        if way == "eager" or (way == "torch" and (program.random or program.overflows or program.signs)):
+        if way == "eager" or (way == "torch" and (program.random or program.overflows or program.scale_free)):
             continue
         other = traces.get(way) or trace(program, way)
         if way == "torch" and any(said in str(other.error) for said in LACKING):
