@@ -88,6 +88,7 @@ from genesis.memory_format import preserve_format as preserve_format
 from genesis.memory_format import strided as strided
 from genesis.monitoring import monitor as monitor
 from genesis.names import module_getattr
+from genesis.names import refuse_imports as _refuse_imports
 from genesis.printing import set_printoptions as set_printoptions
 from genesis.program import compile as compile
 from genesis.random import Generator as Generator
@@ -185,4 +186,5 @@ __all__ = [
 if not typing.TYPE_CHECKING:
     __getattr__ = module_getattr("genesis", globals())
 
+_refuse_imports()
 _watch()

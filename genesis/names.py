@@ -3,50 +3,34 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from dis import opmap
+from importlib.abc import MetaPathFinder
 from types import FrameType, ModuleType
 from typing import Any
 
 from compiler.errors import GenesisError, MissingImportError, MissingNameError
 from compiler.ir.location import here
-from genesis.scope import OUT_OF_SCOPE
-
-_ELSEWHERE: dict[str, str] = {
-    "from_pretrained": "load the arrays, then module.load_state_dict",
-    "storage": "there are no storages; .numpy() shares memory",
-    "untyped_storage": "there are no storages; .numpy() shares memory",
-    "clip_grad_norm": "use clip_grad_norm_",
-}
-_ABSENT = frozenset("apply_".split())
-INSTEAD: Mapping[str, str] = {
-    **dict.fromkeys(_ABSENT, "Genesis does not have it yet"),
-    **_ELSEWHERE,
-    **OUT_OF_SCOPE,
-}
-"""Names of PyTorch that Genesis does not have, and the way out."""
-
+from genesis.absent import advice, out_of_scope
 
 told: list[Callable[[str], None]] = []
 """Are called with the message about each name that is missing."""
 
 
-def missing(owner: str, name: str, known: Iterable[str]) -> MissingNameError:
-    """The error for ``owner.name``, with the way out or the names that are near."""
-    error = MissingNameError(here(_said(owner, name, known)))
+def missing(owner: str, path: str, known: Iterable[str], way_out: str = "") -> MissingNameError:
+    """The error for ``torch.nn.X`` at ``path``, with the way out or the names that are near, of ``known``."""
+    name = path.rpartition(".")[2]
+    found = way_out or advice(path) or _near(name, [k for k in known if not k.startswith("_")])
+    error = MissingNameError(here(f"{owner} has no attribute {name!r}" + (f"; {found}" if found else "")))
     for tell in told:
         tell(str(error))
     return error
 
 
-def _said(owner: str, name: str, known: Iterable[str]) -> str:
-    advice = INSTEAD.get(name)
-    if advice is None:
-        public = [k for k in known if not k.startswith("_")]
-        near = [k for k in public if k.lower() == name.lower()] or get_close_matches(name, public, n=3)
-        advice = f"did you mean {' or '.join(near)}?" if near else ""
-    return f"{owner} has no attribute {name!r}" + (f"; {advice}" if advice else "")
+def _near(name: str, known: Sequence[str]) -> str:
+    near = [k for k in known if k.lower() == name.lower()] or get_close_matches(name, known, n=3)
+    return f"did you mean {' or '.join(near)}?" if near else ""
 
 
 def module_getattr(module: str, space: Mapping[str, Any]) -> Callable[[str], Any]:
@@ -58,16 +42,41 @@ def module_getattr(module: str, space: Mapping[str, Any]) -> Callable[[str], Any
     def __getattr__(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        known = (k for k, v in space.items() if not isinstance(v, ModuleType))
-        raise missing_in_module(module, name, known, sys._getframe(1))
+        raise missing_in_module(module, name, names_in(space), sys._getframe(1))
 
     return __getattr__
 
 
-def missing_in_module(module: str, name: str, known: Iterable[str], frame: FrameType) -> GenesisError:
+def names_in(space: Mapping[str, Any]) -> list[str]:
+    """The names of a module that are no modules."""
+    return [name for name, thing in space.items() if not isinstance(thing, ModuleType)]
+
+
+def missing_in_module(
+    module: str, name: str, known: Iterable[str], frame: FrameType, way_out: str = ""
+) -> GenesisError:
     """The error for ``module.name``, or for ``from module import name`` where ``frame`` is at that."""
-    error = missing(f"module {module!r}", name, known)
+    error = missing(f"module {module!r}", path_of(f"{module}.{name}"), known, way_out)
     return MissingImportError(str(error), name=module) if _imports(frame) else error
+
+
+def path_of(name: str) -> str:
+    """``torch.nn.X`` for ``genesis.nn.X``."""
+    return ".".join(["torch", *name.split(".")[1:]])
+
+
+class _Refused(MetaPathFinder):
+    """Comes last: an import of a module that is out of scope is an error that says so."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+        reason = out_of_scope(path_of(fullname)) if fullname.startswith("genesis.") else None
+        if reason:
+            raise MissingImportError(here(f"there is no module {fullname!r}; {reason}"), name=fullname)
+
+
+def refuse_imports() -> None:
+    """From now on ``import genesis.fx`` says why there is none."""
+    sys.meta_path.append(_Refused())
 
 
 def _imports(frame: FrameType) -> bool:

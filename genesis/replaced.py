@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from genesis.cells import changes
+from genesis.names import missing_in_module, names_in
 
 if TYPE_CHECKING:
     _Meta = ABCMeta
@@ -48,7 +49,12 @@ def _found(cls: type, name: str) -> Any:
 
 
 class WatchedModule(ModuleType):
-    """A module that notices when an attribute of its is replaced."""
+    """A module that notices when an attribute of its is replaced, and says what to use for one that is missing."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise missing_in_module(self.__name__, name, names_in(vars(self)), sys._getframe(1))
 
     def __setattr__(self, name: str, value: Any) -> None:
         before = vars(self).get(name, _MISSING)

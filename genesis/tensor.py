@@ -95,7 +95,7 @@ class Tensor(PythonProtocol, metaclass=_TensorMeta):
             """Python asks here for names that are not there."""
             if name.startswith("_"):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            raise missing("a Tensor", name, dir(Tensor))
+            raise missing("a Tensor", f"torch.Tensor.{name}", dir(Tensor))
 
 
 def copied(input: Tensor) -> TensorValue:

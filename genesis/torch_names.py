@@ -10,18 +10,17 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from genesis.names import missing_in_module
+from compiler.errors import MissingImportError
+from genesis.absent import out_of_scope
+from genesis.names import missing_in_module, names_in, path_of
 from genesis.torch_version import TorchVersion
 from genesis.version import __version__
 
 VERSION = "2.13.0"
 """The version of PyTorch whose names and meanings Genesis follows."""
 
-_OTHER_MODULES = frozenset(
-    "_C _dynamo _inductor _prims fft func futures linalg masked monitor overrides package signal special ao export fx "
-    "nested onnx quantization sparse library".split()
-)
-"""Modules of PyTorch that Genesis may not have; to import one is no error as long as nothing of it is used."""
+_OTHER_MODULES = frozenset("_C _dynamo _inductor _prims monitor".split())
+"""Modules of PyTorch that Genesis lacks, beside those out of scope; to import one is no error if nothing is used."""
 
 
 def install() -> None:
@@ -57,8 +56,7 @@ class Torch(ModuleType):
             return space[name]
         if name.startswith("__"):
             raise AttributeError(name)
-        known = (key for key, value in space.items() if not isinstance(value, ModuleType))
-        raise missing_in_module("torch", name, known, sys._getframe(1))
+        raise missing_in_module("torch", name, names_in(space), sys._getframe(1))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("__"):
@@ -71,16 +69,17 @@ class Torch(ModuleType):
 
 
 class Absent(ModuleType):
-    """A module of PyTorch that Genesis does not have: each of its names is an error."""
+    """A module of PyTorch that Genesis does not have: each of its names is an error, with the reason."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, "A part of PyTorch that Genesis does not have.")
+        self._reason = reason
         self.__path__: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise missing_in_module(self.__name__, name, (), sys._getframe(1))
+        raise missing_in_module(self.__name__, name, (), sys._getframe(1), self._reason)
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -108,9 +107,10 @@ def _module_for(name: str) -> ModuleType | None:
     _, _, rest = name.partition(".")
     try:
         found = importlib.import_module(f"genesis.{rest}")
-    except ModuleNotFoundError as error:
+    except (ModuleNotFoundError, MissingImportError) as error:
         if error.name is None or not error.name.startswith("genesis."):
             raise
-        return Absent(name) if rest in _OTHER_MODULES else None
+        reason = out_of_scope(path_of(error.name)) or ""
+        return Absent(name, reason) if reason or rest in _OTHER_MODULES else None
     vars(found).setdefault("__path__", [])  # Python imports a part of a package only
     return found

@@ -11,15 +11,18 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
+import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from compiler.errors import GenesisError
-from genesis.names import INSTEAD
-from genesis.scope import OUT_OF_SCOPE, reason_of
+import numpy as np
+
+from genesis.absent import advice, out_of_scope
+from genesis.scope import reason_of
 from genesis.tensor import Tensor
 
 COMPILED, EAGER, MISSING, OUT = "compiled", "eager only", "missing", "out of scope"
@@ -69,7 +72,7 @@ def _report(tree: ast.AST, problems: bool) -> Iterator[str]:
     for use in methods(tree):
         guessed.setdefault(use.name, use.line)
     for name, line in guessed.items():
-        yield f"{line:5d}  {f'.{name}':<44} perhaps a missing method of tensors: {INSTEAD[name]}"
+        yield f"{line:5d}  {f'.{name}':<44} perhaps a missing method of tensors: {_method(name)}"
     shown = ", ".join(f"{totals[kind]} {kind}" for kind in (COMPILED, EAGER, MISSING, OUT))
     yield f"{len(first)} names of torch: {shown}" + (f"; {len(guessed)} guessed" if guessed else "")
 
@@ -146,7 +149,17 @@ def uses(tree: ast.AST) -> list[Use]:
 
 def methods(tree: ast.AST) -> list[Use]:
     """Attributes of other objects that are named as a method of PyTorch's tensors that Genesis does not have."""
-    return [use for use in _visited(tree).others if use.name in INSTEAD and not hasattr(Tensor, use.name)]
+    return [use for use in _visited(tree).others if _method(use.name) and not hasattr(Tensor, use.name)]
+
+
+_COMMON = str, dict, list, Path, np.ndarray, logging.Logger
+"""Classes whose methods scripts call as well: a method of theirs is no sign of a tensor."""
+
+
+def _method(name: str) -> str | None:
+    """The advice on a method of tensors."""
+    common = advice(name) is None and any(hasattr(kind, name) for kind in _COMMON)
+    return None if common else advice(f"torch.Tensor.{name}")
 
 
 _ABSENT = object()
@@ -174,29 +187,20 @@ def _status(name: str) -> tuple[str, str]:
     """Whether a name is there, and a note."""
     found = _found(name)
     if found is not _ABSENT:
-        reason = reason_of(found)
-        return (EAGER, reason) if reason else (COMPILED, "")
+        mark = reason_of(found)
+        return (EAGER, mark) if mark else (COMPILED, "")
     parts = name.split(".")
-    out = next((part for part in parts if part in OUT_OF_SCOPE and _found(_before(parts, part)) is _ABSENT), None)
-    if out is not None:
-        return OUT, OUT_OF_SCOPE[out]
-    return MISSING, _advice(parts)
+    count = next(n for n in range(1, len(parts) + 1) if _found(".".join(parts[:n])) is _ABSENT)
+    reason = out_of_scope(f"torch.{'.'.join(parts[:count])}")
+    if reason:
+        return OUT, reason
+    return MISSING, _text(_found(".".join(parts[: count - 1])), parts[count - 1])
 
 
-def _before(parts: list[str], part: str) -> str:
-    return ".".join(parts[: parts.index(part) + 1])
-
-
-def _advice(parts: list[str]) -> str:
-    """The text of the error for the first part that is missing."""
-    for count in range(1, len(parts) + 1):
-        if _found(".".join(parts[:count])) is _ABSENT:
-            owner = _found(".".join(parts[: count - 1]))
-            try:
-                getattr(owner, parts[count - 1])
-            except GenesisError as error:
-                _, _, advice = str(error).partition("\n")[0].partition("; ")
-                return advice
-            except AttributeError:
-                return ""
+def _text(owner: Any, name: str) -> str:
+    """The advice in the error for a name that is missing."""
+    try:
+        getattr(owner, name)
+    except AttributeError as error:
+        return str(error).partition("\n")[0].partition("; ")[2]
     return ""

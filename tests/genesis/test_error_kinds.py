@@ -29,6 +29,7 @@ OF_A_PROTOCOL = {
     ("torch_names.py", "AttributeError"),
     ("neighbours.py", "ImportError"),  # of an import that cannot go on
     ("names.py", "AttributeError"),  # names with underscores, which Python itself looks for
+    ("replaced.py", "AttributeError"),
     ("tensor.py", "AttributeError"),
     ("host.py", "LookupError"),  # caught by the caller
 }
