@@ -141,7 +141,21 @@ def get_rank(group: Any = None) -> int:
     return 0
 
 
-get_node_local_rank = get_group_rank = get_global_rank = get_rank
+def get_node_local_rank(fallback_rank: int | None = None) -> int:
+    """0. Raises ValueError without a group."""
+    return get_rank()
+
+
+def get_global_rank(group: Any, group_rank: int) -> int:
+    """0, the only rank. Raises ValueError without a group, and for another rank."""
+    if group_rank:
+        raise ChoiceError(f"the only process of the group has rank 0, not {group_rank}")
+    return get_rank(group)
+
+
+def get_group_rank(group: Any, global_rank: int) -> int:
+    """0, the only rank. Raises ValueError without a group, and for another rank."""
+    return get_global_rank(group, global_rank)
 
 
 def get_world_size(group: Any = None) -> int:

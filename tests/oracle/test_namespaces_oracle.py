@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import genesis
+from tests.coverage import OF_GENESIS
 
 torch = pytest.importorskip("torch")
 importlib.import_module("torch.utils.benchmark")
@@ -141,7 +142,113 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "timer": lambda t: t.utils.benchmark.Timer("x + 1", globals={"x": 1}).timeit(3).number_per_run,
     "multiprocessing": lambda t: t.multiprocessing.get_context("spawn").get_start_method(),
     "typename": lambda t: (t.typename(t.ones(1))[-11:], t.typename(3)),
+    "get_arch_list is_bf16_supported": lambda t: (t.cuda.get_arch_list(), t.cuda.is_bf16_supported()),
+    "memory": lambda t: [
+        getattr(t.cuda, name)() for name in "max_memory_allocated max_memory_reserved memory_reserved seed_all".split()
+    ],
+    "memory_stats": lambda t: dict(t.cuda.memory_stats()),
+    "cuda.stream": lambda t: _inside(t.cuda.stream(None), int),
+    "refused": lambda t: [_refuses(call) for call in _of_a_gpu(t)],
+    "threads": lambda t: (
+        t.get_num_threads() > 0,
+        t.set_num_threads(t.get_num_threads()),
+        t.get_num_interop_threads() > 0,
+    ),
+    "set_num_interop_threads": lambda t: t.set_num_interop_threads(1),
+    "settings": lambda t: (
+        t.set_flush_denormal(False) in (True, False),
+        t.set_default_device("cpu"),
+        t.is_deterministic_algorithms_warn_only_enabled(),
+        isinstance(t.channels_last_3d, t.memory_format),
+        str(t.get_autocast_gpu_dtype()).rpartition(".")[2],
+    ),
+    "default_generator": lambda t: (
+        t.default_generator is t.random.default_generator,
+        (t.manual_seed(3), t.default_generator.initial_seed())[1],
+    ),
+    "LinAlgError": lambda t: _raises(t.linalg.LinAlgError, lambda: t.linalg.inv(t.zeros(2, 2))),
+    "UninitializedParameter": lambda t: isinstance(t.nn.LazyLinear(2).weight, t.nn.UninitializedParameter),
+    "ParametrizationList": lambda t: _parametrized(t),
+    "SparseAdam": lambda t: _refuses(lambda: _dense_step(t)),
+    "detect_anomaly": lambda t: _inside(t.autograd.detect_anomaly(), int),
+    "identity_transform": lambda t: t.distributions.identity_transform(t.ones(2)).tolist(),
+    "register_kl": lambda t: _registered(t),
+    "WorkerInfo get_worker_info": lambda t: t.utils.data.get_worker_info(),
+    "script export Final": lambda t: (t.jit.script(_twice)(2), t.jit.export(_twice)(2), t.jit.Final is not None),
+    "get_extra_state set_extra_state": lambda t: [
+        _raises(RuntimeError, call) for call in (t.nn.ReLU().get_extra_state, lambda: t.nn.ReLU().set_extra_state(1))
+    ],
+    "register_backward_hook": lambda t: _hooked(t),
 }
+
+
+def _of_a_gpu(t: Any) -> list[Callable[[], Any]]:
+    """Calls that need a GPU."""
+    names = "Event Stream get_device_capability get_device_name get_device_properties synchronize".split()
+    return [getattr(t.cuda, name) for name in names] + [lambda: t.cuda.set_device(0)]
+
+
+ON_A_GPU_ONLY = "ipc_collect memory_summary reset_max_memory_allocated reset_max_memory_cached reset_peak_memory_stats"
+"""Functions that do nothing in Genesis, and of which PyTorch without CUDA has only the names."""
+
+
+def test_functions_of_memory_do_nothing() -> None:
+    for name in ON_A_GPU_ONLY.split():
+        assert _refuses(getattr(torch.cuda, name)) and not _refuses(getattr(genesis.cuda, name))
+
+
+def test_names_of_genesis_alone_are_not_in_pytorch() -> None:
+    spaces = torch, torch.nn.init, torch.optim.lr_scheduler, torch.utils.data, torch.random
+    assert not [name for name in OF_GENESIS for space in spaces if callable(getattr(space, name, None))]
+
+
+def _refuses(call: Callable[[], Any]) -> bool:
+    return _raises(Exception, call)
+
+
+def _raises(kind: type[Exception], call: Callable[[], Any]) -> bool:
+    try:
+        call()
+    except kind:
+        return True
+    return False
+
+
+def _dense_step(t: Any) -> None:
+    w = t.nn.Parameter(t.ones(1))
+    optimizer = t.optim.SparseAdam([w])
+    (w * 2).sum().backward()
+    optimizer.step()
+
+
+def _twice(x: int) -> int:
+    return 2 * x
+
+
+def _parametrized(t: Any) -> Any:
+    parametrize = t.nn.utils.parametrize
+    double = type("Doubled", (t.nn.Module,), {"forward": lambda self, x: x * 2})
+    source, other = t.nn.Linear(2, 1), t.nn.Linear(2, 1)
+    parametrize.register_parametrization(source, "weight", double())
+    parametrize.transfer_parametrizations_and_params(source, other)
+    found = other.parametrizations.weight
+    return isinstance(found, parametrize.ParametrizationList), (other.weight == source.weight).all().item()
+
+
+def _registered(t: Any) -> Any:
+    class Own(t.distributions.Normal):  # type: ignore[misc]
+        pass
+
+    t.distributions.register_kl(Own, Own)(lambda p, q: p.loc - q.loc)
+    one, three = (Own(t.tensor(x), t.tensor(1.0)) for x in (1.0, 3.0))
+    return t.distributions.kl_divergence(three, one).item()
+
+
+def _hooked(t: Any) -> Any:
+    layer, seen = t.nn.ReLU(), []
+    layer.register_backward_hook(lambda module, into, out: seen.append((len(into), out[0].tolist())))
+    layer(t.ones(2, requires_grad=True)).sum().backward()
+    return seen
 
 
 def _dtypes(t: Any) -> list[Any]:
@@ -219,10 +326,30 @@ def _calls(lib: Any) -> list[Any]:
     dist.barrier()
     out = lib.zeros(3)
     dist.all_gather_single(out, x)
+    dist.all_gather_into_tensor(out, x)
+    lists = [["a"], [None]]
+    dist.broadcast_object_list(lists[0], src=0)
+    dist.gather_object("b", lists[1], dst=0)
+    group = dist.new_group([0])
+    outcome += [
+        lists,
+        dist.get_global_rank(group, 0),
+        dist.get_group_rank(group, 0),
+        isinstance(group, dist.ProcessGroup),
+    ]
+    for scatter in (dist.reduce_scatter_single, dist.reduce_scatter_tensor):
+        into_one = lib.zeros(3)
+        scatter(into_one, x)
+        outcome.append(into_one.tolist())
+    dist.reduce_scatter(into[0], [x])
+    dist.reduce(x, dst=0)
+    answers = "is_gloo_available is_mpi_available is_nccl_available is_ucc_available is_torchelastic_launched"
+    outcome += [getattr(dist, name)() in (True, False) for name in answers.split()]
+    outcome.append(dist.get_node_local_rank(fallback_rank=0))
     objects: list[Any] = [None]
     dist.all_gather_object(objects, {"a": 1})
     work = dist.all_reduce(x, async_op=True)
-    outcome += [into[0].tolist(), x.tolist(), out.tolist(), objects, work.wait()]
+    outcome += [into[0].tolist(), x.tolist(), out.tolist(), objects, work.wait(), isinstance(work, dist.Work)]
     lib.manual_seed(0)
     model = lib.nn.parallel.DistributedDataParallel(lib.nn.Linear(3, 1))
     with model.no_sync():
@@ -231,6 +358,7 @@ def _calls(lib: Any) -> list[Any]:
     return [*outcome, list(model.state_dict()), model.module.weight.grad.tolist()]
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated:FutureWarning")
 def test_a_group_of_one_process(tmp_path: Any) -> None:
     found = []
     for lib in (genesis, torch):

@@ -27,6 +27,7 @@ CASES: dict[str, Any] = {
     "unsqueeze_": lambda t, x: ((x * 1).unsqueeze_(0), (x * 1).unsqueeze_(-1).exp()),
     "squeeze_": lambda t, x: ((x * 1).unsqueeze(1).squeeze_(1), (x * 1)[None, :, None].squeeze_()),
     "transpose_": lambda t, x: (x * 1).transpose_(0, 1) * 2,
+    "swapaxes_ swapdims_": lambda t, x: ((x * 1).swapaxes_(0, 1) * 2, (x * 1).swapdims_(-1, 0)),
     "t_": lambda t, x: (x * 1).t_(),
     "an alias": lambda t, x: through_an_alias(x * 1),
     "a write behind it": lambda t, x: written_then_turned(x),
