@@ -17,11 +17,9 @@ from compiler.errors import AutogradError
 from compiler.ir.builder import Call, constant
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import Op, o
-from compiler.ir.replay import in_loops
 from compiler.ops.structure import made_by
 from compiler.ops.vjp import pull_back
-from compiler.passes.autocast import autocast
-from compiler.passes.autodiff import autodiff
+from compiler.passes.autodiff import differentiated
 from genesis.anomaly import Anomalies, check
 from genesis.cells import Hook, changes
 from genesis.context import current_recording, grad_mode, session
@@ -221,7 +219,8 @@ def gradients(
     with grad_mode(create_graph):
         found = back(roots, seeds, wrt, nodes)
     if not (retain or create_graph):
-        _free([node for node in nodes if node.op.kind != "view"])
+        needed = reached_from(wrt, nodes)
+        _free([n for n in nodes if n.op.kind != "view" and not needed.isdisjoint(n.inputs)])
     return [found.get(v) for v in wrt]
 
 
@@ -334,7 +333,7 @@ def _reached(adjoints: Grads) -> Grads:
     recording = current_recording()
     assert recording is not None
     graph = Graph("", recording.graph.params, list(recording.builder.nodes), [], list(adjoints.values()))
-    expanded = in_loops(autodiff)(in_loops(autocast)(graph)).outputs
+    expanded = differentiated(graph).outputs
     there = [made_by(v, "zeros") is None for v in expanded]
     return {v: g for (v, g), found in zip(adjoints.items(), there, strict=True) if found}
 
@@ -346,10 +345,11 @@ def _customs() -> set[Node]:
 
 def _cuts(nodes: Sequence[Node], wrt: Sequence[Value]) -> Iterator[Value]:
     """Values where the gradient must be seen whole before it goes on."""
+    yield from wrt
     customs = _customs()
     for node in nodes:
         for value in node.outputs:
-            if value in wrt or node in customs or any(_hooks(value)):
+            if node in customs or any(_hooks(value)):
                 yield value
         if node in customs:
             yield from node.inputs

@@ -96,10 +96,9 @@ class Parts:
 
 def save_residuals(node: Node) -> None:
     """Let the loop ``node``, which nobody shares, also return what its gradient reads of each iteration."""
-    parts = Parts.of(node)
-    missing = _Backward(parts, [v.dtype.is_floating_point for v in node.outputs]).missing
-    node.body = _returning(parts.body, missing)
-    node.outputs += tuple([Value(stacked(v.type, node.attrs["length"]), "", node) for v in missing])
+    back = _Backward(Parts.of(node), [v.dtype.is_floating_point for v in node.outputs])
+    node.body = _returning(back.parts.body, back.missing)
+    node.outputs += tuple([Value(stacked(v.type, node.attrs["length"]), "", node) for v in back.missing])
 
 
 def _returning(body: Graph, more: Sequence[Value]) -> Graph:
@@ -111,9 +110,8 @@ def _vjp(o: OpSet, node: Node, *grads: Value | None) -> list[Value | None]:
 
     Values that were not saved are computed again: eager, nothing knows of the gradient when the loop runs.
     """
-    parts = Parts.of(node)
-    back = _Backward(parts, [g is not None for g in grads])
-    stacks = dict(zip(parts.slices, parts.stacks, strict=True))
+    back = _Backward(Parts.of(node), [g is not None for g in grads])
+    stacks = dict(zip(back.parts.slices, back.parts.stacks, strict=True))
     if back.missing:
         again = {key: node.attrs[key] for key in ATTRS}
         results = loop(node.inputs, _returning(back.parts.body, back.missing), **again)

@@ -7,10 +7,11 @@ from functools import partial
 from compiler.ir.builder import GraphBuilder, constant
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import o
-from compiler.ir.replay import noted, replay, rewrite
+from compiler.ir.replay import in_loops, live_nodes, noted, replay, rewrite
 from compiler.naming import name_gradients
 from compiler.ops.loop import save_residuals
 from compiler.ops.vjp import pull_back
+from compiler.passes.autocast import autocast
 
 
 def autodiff(graph: Graph) -> Graph:
@@ -42,6 +43,11 @@ def autodiff(graph: Graph) -> Graph:
         return _expansion(node, inputs) if node.op.has_no_rule else None
 
     return rewrite(graph, rule, builder, new)
+
+
+def differentiated(graph: Graph) -> Graph:
+    """``graph`` and its loops with the casts of autocast regions and without ``grad`` nodes."""
+    return in_loops(autodiff)(in_loops(autocast)(graph))
 
 
 def _give_rules(builder: GraphBuilder, grad: Node, inputs: tuple[Value, ...], new: dict[Value, Value]) -> None:
@@ -89,7 +95,8 @@ def _gradients(builder: GraphBuilder, node: Node, inputs: tuple[Value, ...]) -> 
     loss, *rest = inputs
     sources = rest[1:] if node.attrs["seed"] else rest
     leaves = set(sources)
-    nodes = [n for n in builder.nodes if not leaves.intersection(n.outputs)]
+    behind = [n for n in builder.nodes if not leaves.intersection(n.outputs)]
+    nodes = live_nodes(Graph("", nodes=behind, outputs=[loss]))
     dependent = _dependent(nodes, leaves)
     for inner in nodes:
         if inner.op.kind == "loop" and any(v in dependent for v in inner.outputs):

@@ -10,17 +10,16 @@ from compiler.ir.ambient import using
 from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.op import o
-from compiler.ir.replay import in_loops
 from compiler.ir.types import TensorType
 from compiler.ops.loop import loop
-from compiler.passes.autocast import autocast
+from compiler.passes.autodiff import differentiated
 from genesis.context import current_recording
 from genesis.functions.table import function_only
 from genesis.loop_body import BodyTrace
 from genesis.pytree import map_leaves, structure
 from genesis.random import advance_by
 from genesis.tensor import Tensor, tensor, wrap
-from genesis.values import TensorValue
+from genesis.values import TensorValue, held
 
 __all__ = ["scan"]
 
@@ -62,6 +61,7 @@ def scan(
             )
         last, after = _flat(result[0])
         pattern, ys = _flat(result[1])
+        ends = [held(o.detach(v)) if v.cut else v for v in (*after, *ys)]
     _check_carry(first, start, last, after)
     if recording.customs or recording.hooks:
         raise UnsupportedError(f"scan: custom autograd functions and hooks in the body\n  at {user_location()}")
@@ -69,16 +69,19 @@ def scan(
     captured = {inner: recording.outside[cell] for cell, inner in recording.state.items() if inner not in draws}
     order = {p.value: p for p in graph.params}
     graph.params = [order[v] for v in (*inputs, *draws, *captured)]
-    graph.nodes, graph.outputs = builder.nodes, [*after, *ys]
+    graph.nodes, graph.outputs = builder.nodes, [*ends]
     eager = current_recording() is None
     results = loop(
         [*start, *sequences, *draws.values(), *captured.values()],
-        in_loops(autocast)(graph) if eager else graph,
+        differentiated(graph) if eager else graph,
         length,
         len(start),
         len(sequences) + len(draws),
         reverse,
     )
+    for value, end in zip(map(held, results), ends, strict=True):
+        if value.requires_grad and not end.requires_grad:
+            value.requires_grad, value.cut = False, True
     made = [wrap(v) for v in results]
     return _filled(first, made[: len(start)]), _filled(pattern, made[len(start) :])
 

@@ -409,3 +409,22 @@ def test_adversaries_train_in_one_step() -> None:
         return results + [p.detach().numpy() for p in (*maker.parameters(), *critic.parameters())]
 
     assert_same(train(), train(accumulate=4))
+
+
+def test_a_gradient_behind_the_loop_leaves_it_alone() -> None:
+    """A gradient that is taken of the whole, of a parameter that the micro-batches read too."""
+    w = nn.Parameter(t.linspace(0.1, 1.0, 9).reshape(1, 1, 3, 3))
+    optimizer = optim.SGD([w], lr=0.1)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        (g,) = t.autograd.grad(w.tanh().sum(), w, create_graph=True)
+        y = F.conv2d(x.expand(4, 3, 5, 5), w.expand(6, 1, 3, 3), stride=3, padding=1, dilation=2, groups=3)
+        loss = (y * y).mean() + (w * g).square().mean()
+        loss.backward()
+        return loss, y, w * g
+
+    x = t.linspace(-1, 1, 100).reshape(4, 1, 5, 5)
+    wanted = [*_leaves(step(x)), w.grad.numpy().copy()]
+    for got, want in zip([*_leaves(t.compile(step, accumulate=2, keep_grads=True)(x)), w.grad.numpy()], wanted):
+        np.testing.assert_allclose(got, want, 1e-5, 1e-6)

@@ -426,6 +426,26 @@ def test_backward_needs_a_scalar() -> None:
         genesis.ones(2, requires_grad=True).exp().backward()
 
 
+@pytest.mark.parametrize("run", [lambda f: f, genesis.compile], ids=["eager", "compiled"])
+def test_a_gradient_uses_up_only_what_it_goes_through(run: Any) -> None:
+    def through(x: Any) -> Any:
+        h, k = (x * 2).sin(), (x * 3).sin()
+        (g,) = genesis.autograd.grad((h.cos() * k).sum(), h)
+        return g, *genesis.autograd.grad(h.sum(), x), *genesis.autograd.grad(k.sum(), x)
+
+    def twice(x: Any) -> Any:
+        h = (x * 2).sin()
+        c = h.cos()
+        genesis.autograd.grad((c * h).sum(), h)
+        return genesis.autograd.grad(c.sum(), h)
+
+    x = genesis.tensor([0.5], requires_grad=True)
+    wanted = [-np.sin(np.sin(1.0)) * np.sin(1.5), 2 * np.cos(1.0), 3 * np.cos(1.5)]
+    np.testing.assert_allclose([g.item() for g in run(through)(x)], wanted, 1e-5)
+    with pytest.raises(AutogradError, match="a second time"):
+        run(twice)(x)
+
+
 def test_backward_twice_needs_retain_graph() -> None:
     x = genesis.ones(1, requires_grad=True)
     y = (x * x).sum()

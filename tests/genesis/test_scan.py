@@ -246,3 +246,40 @@ def test_a_gradient_of_a_gradient_beside_a_loop_under_autocast(backend: str) -> 
         return x.grad + 0
 
     np.testing.assert_allclose(genesis.compile(step, backend=backend)().numpy(), step().numpy(), atol=1e-2)
+
+
+def _steep(c: Any) -> Any:
+    return genesis.fmin(c.sin(), c).square().sum()
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["of the carry", "of a value made inside"])
+@pytest.mark.parametrize("second", [True, False], ids=["with a gradient of its own", "without"])
+def test_a_body_takes_gradients(runs: Runner, inside: bool, second: bool) -> None:
+    """``autograd.grad`` in a body is that of the same loop in Python, and so is the gradient through it."""
+
+    def cell(h: Any, x: Any) -> tuple[Any, Any]:
+        c = h if inside else h + x
+        (g,) = genesis.autograd.grad(_steep(c), c, create_graph=second)
+        return h * x - 0.1 * g, g
+
+    def whole(start: Any, x: Any) -> Any:
+        h, ys = genesis.scan(cell, start * 1, x)
+        return h.sum() + (ys * ys).sum()
+
+    def unrolled(start: Any, x: Any) -> Any:
+        h, total = start * 1, 0.0
+        for i in range(4):
+            h, y = cell(h, x[i])
+            total = total + (y * y).sum()
+        return h.sum() + total
+
+    def with_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
+        def step(start: Any, x: Any) -> Any:
+            result = f(start, x)
+            return result, *genesis.autograd.grad(result, (start, x), allow_unused=True)
+
+        return step
+
+    start, x = (genesis.tensor(array(*shape), requires_grad=True) for shape in ((3,), (4, 3)))
+    for got, want in zip(runs(with_gradient(whole))(start, x), with_gradient(unrolled)(start, x), strict=True):
+        np.testing.assert_allclose(got.detach().numpy(), want.detach().numpy(), 1e-5, 1e-5)
