@@ -67,6 +67,13 @@ DIFFERENTIATION = ("autocast", "last_steps", "autodiff")
 """The passes after which a graph has no ``grad`` nodes any more."""
 
 
+def differentiated(graph: Graph) -> Graph:
+    """``graph`` and its loops with the casts of autocast regions and without ``grad`` nodes."""
+    for name in DIFFERENTIATION:
+        graph = PASSES[name](graph)
+    return graph
+
+
 def lowering(features: Features = PLAIN, budget: float | None = None, emit: Emit | None = None) -> list[Named]:
     """The passes from a recorded step to fused kernels, for a target with ``features``.
 

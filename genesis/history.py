@@ -19,7 +19,7 @@ from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import Op, o
 from compiler.ops.structure import made_by
 from compiler.ops.vjp import pull_back
-from compiler.passes.autodiff import differentiated
+from compiler.pipeline import differentiated
 from genesis.anomaly import Anomalies, check
 from genesis.cells import Hook, changes
 from genesis.context import current_recording, grad_mode, session

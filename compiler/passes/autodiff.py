@@ -7,11 +7,10 @@ from functools import partial
 from compiler.ir.builder import GraphBuilder, constant
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import o
-from compiler.ir.replay import in_loops, live_nodes, noted, replay, rewrite
+from compiler.ir.replay import live_nodes, noted, replay, rewrite
 from compiler.naming import name_gradients
 from compiler.ops.loop import save_residuals
 from compiler.ops.vjp import pull_back
-from compiler.passes.autocast import autocast
 
 
 def autodiff(graph: Graph) -> Graph:
@@ -43,11 +42,6 @@ def autodiff(graph: Graph) -> Graph:
         return _expansion(node, inputs) if node.op.has_no_rule else None
 
     return rewrite(graph, rule, builder, new)
-
-
-def differentiated(graph: Graph) -> Graph:
-    """``graph`` and its loops with the casts of autocast regions and without ``grad`` nodes."""
-    return in_loops(autodiff)(in_loops(autocast)(graph))
 
 
 def _give_rules(builder: GraphBuilder, grad: Node, inputs: tuple[Value, ...], new: dict[Value, Value]) -> None:

@@ -12,7 +12,7 @@ from compiler.ir.location import user_location
 from compiler.ir.op import o
 from compiler.ir.types import TensorType
 from compiler.ops.loop import loop
-from compiler.passes.autodiff import differentiated
+from compiler.pipeline import differentiated
 from genesis.context import current_recording
 from genesis.functions.table import function_only
 from genesis.loop_body import BodyTrace
