@@ -83,7 +83,9 @@ class Alias(Methods):
     def _check_parted(self) -> None:
         """Raise TraceError for a view from outside of what got other memory in the step."""
         recording, viewers = current_recording(), self._cell.viewers
-        if recording is not None and viewers and self._cell in recording.parted and viewers.get(id(self)) is self:
+        if recording is None or viewers is None or self._cell not in recording.parted:
+            return
+        if any(tensor is self for tensor in viewers.alive()):
             raise TraceError(
                 f"a view, made outside the step, of {self._cell.label or 'a tensor'}, whose .data was assigned in the "
                 f"step\n  at {user_location()}\n  the view keeps the old memory, which the step does not have; use "
@@ -95,15 +97,19 @@ class Alias(Methods):
 
         Behind ``detach`` and under ``no_grad`` autograd does not know: a tensor with a history keeps the one it has.
         """
-        unseen = any(op is contents for op, _, _ in self._views)
-        tracks = session().grad_enabled and not unseen and not any(op is o.detach for op, _, _ in self._views)
+        ops = [op for op, _, _ in self._views]
+        unseen = contents in ops
+        tracks = session().grad_enabled and not unseen and o.detach not in ops
         if tracks:
             self._check_writable()
         old = self._cell.read()
         if self._cell.shared is not None and self._views and self._shown is not None:
             self._shown.data = np.array(self._shown.data)  # what a backward pass saved stays what it was
-        with grad_mode(tracks):
-            new = held(put(old, self._views, value if tracks else o.detach(value)))
+        if tracks and not self._views:
+            new = held(put(old, (), value))
+        else:
+            with grad_mode(tracks):
+                new = held(put(old, self._views, value if tracks else o.detach(value)))
         self._cell.write(continued(old, new, seen=tracks), unseen)
         return self
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol
-from weakref import WeakValueDictionary, ref
+from weakref import ref
 
 import numpy as np
 
@@ -39,6 +39,27 @@ class Place(ref["Cell"]):
     def overwrite(self, value: Value) -> None:
         """``value`` takes the place."""
         self.changed, self.following = not self.shared, ref(value)
+
+
+class Viewers:
+    """The tensors that show a cell through views, as long as they live."""
+
+    __slots__ = ("_most", "_refs")
+
+    def __init__(self) -> None:
+        self._refs: dict[int, ref[Any]] = {}  # without callbacks, which cost more than making a view
+        self._most = 16
+
+    def add(self, tensor: Any) -> None:
+        self._refs[id(tensor)] = ref(tensor)
+        if len(self._refs) > self._most:
+            for key, found in list(self._refs.items()):
+                if found() is None:
+                    del self._refs[key]
+            self._most = 16 + 2 * len(self._refs)
+
+    def alive(self) -> list[Any]:
+        return [tensor for found in list(self._refs.values()) if (tensor := found()) is not None]
 
 
 class Memory(Protocol):
@@ -72,8 +93,7 @@ class Cell:
     ``hooks`` see its gradient, None as long as there are none; ``filled`` are called when it has been added up.
     ``remote`` brings the contents home from a GPU, whose
     step owns them, for reading and writing; None where the array is up to date. ``shared``: the memory of the contents
-    where others hold it, too; in-place ops write it. ``viewers``: the tensors made at once, by identity, that show it
-    through views.
+    where others hold it, too; in-place ops write it. ``viewers``: the tensors made at once that show it through views.
     """
 
     requires_grad = False
@@ -84,7 +104,7 @@ class Cell:
     hooks: dict[float, Hook] | None = None
     filled: dict[int, Callable[[], None]] | None = None
     shared: Shared | None = None
-    viewers: WeakValueDictionary[int, Any] | None = None
+    viewers: Viewers | None = None
 
     def __init__(self, value: TensorValue, home: Memory | None = None, requires_grad: bool = False) -> None:
         self.value = value
@@ -177,12 +197,12 @@ class Cell:
     def viewed(self, tensor: Any) -> None:
         """``tensor`` shows the contents through views."""
         if self.viewers is None:
-            self.viewers = WeakValueDictionary()
-        self.viewers[id(tensor)] = tensor
+            self.viewers = Viewers()
+        self.viewers.add(tensor)
 
     def part(self) -> None:
         """Leave the memory to the views and the arrays that show it, as ``.data =`` does; go on with a copy of it."""
-        viewers = list((self.viewers or {}).values())
+        viewers = [] if self.viewers is None else self.viewers.alive()
         if not viewers and (self.shared is None or self.shared.is_alone(self)):
             return
         value = self.fetched()

@@ -110,9 +110,9 @@ _NUMBERS: dict[Any, Value] = {}
 def _typed(operand: Any, dtype: DType) -> Value:
     """:func:`as_type`, which makes one constant of a number for all calls."""
     kind = operand.__class__
-    if (kind is not int and kind is not float) or operand == 0 or operand != operand:
+    if (kind is not int and kind is not float) or operand != operand:
         return as_type(operand, dtype)
-    key = kind, operand, dtype
+    key = kind, operand or repr(operand), dtype  # 0.0 and -0.0 are equal
     found = _NUMBERS.get(key)
     if found is None:
         if len(_NUMBERS) >= MOST:

@@ -69,12 +69,12 @@ def mode() -> str:
 
 
 def is_slow(op: Op, types: Sequence[TensorType]) -> bool:
-    """Whether NumPy takes long for the one op: products of 16-bit floats, whatever moves windows, long series."""
+    """Whether NumPy takes long for the one op: products of 16-bit floats, draws, what moves windows, long series."""
     product = op.anchor == "contract" or op.kind == "composite"
     if product and any(t.dtype.is_half for t in types):
         return True
     costly = op.cost >= POWER and max((t.size for t in types), default=0) >= COSTLY
-    return costly or op.anchor not in (None, "contract") or op.reads == "window"
+    return costly or op.anchor not in (None, "contract", "concat") or op.reads == "window" or op.kind == "random"
 
 
 class Piece:

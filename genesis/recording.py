@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
-from weakref import ReferenceType, WeakValueDictionary
+from weakref import ReferenceType
 
 from compiler.errors import TraceError
 from compiler.ir.graph import Graph, Node, Update, Value
 from compiler.ir.location import Loc
 from compiler.ir.op import o
 from compiler.ir.types import TensorType
-from genesis.cells import Cell, Hook, Place
+from genesis.cells import Cell, Hook, Place, Viewers
 from genesis.host import HostRecord
 from genesis.recorder import Recorder
 from genesis.values import TensorValue, held
@@ -57,7 +57,7 @@ class Trace(ABC):
         shown: cells that show the memory of a NumPy array from outside, with their input value.
         lent: cells that took the memory of another one (``p.data = x``), and the user's line.
         inner: arguments that were computed outside from what requires a gradient: they are no leaves.
-        viewers: for each cell the tensors, by identity, made in the trace that show it through views.
+        viewers: for each cell the tensors made in the trace that show it through views.
         parted: cells of the outside that got other memory (``p.data = x``).
         freed: nodes that a backward pass went through without ``retain_graph``; no other may.
     """
@@ -76,7 +76,7 @@ class Trace(ABC):
         self.inner: set[Cell] = set()
         self.freed: set[Node] = set()
         self.shown: list[tuple[Cell, TensorValue]] = []
-        self.viewers: dict[Cell, WeakValueDictionary[int, Any]] = {}
+        self.viewers: dict[Cell, Viewers] = {}
         self.parted: dict[Cell, None] = {}
         self.lent: list[tuple[ReferenceType[Cell], Loc]] = []
 
@@ -97,11 +97,11 @@ class Trace(ABC):
 
     def viewed(self, tensor: Any, cell: Cell) -> None:
         """``tensor`` shows the contents of ``cell`` through views."""
-        self.viewers.setdefault(cell, WeakValueDictionary())[id(tensor)] = tensor
+        self.viewers.setdefault(cell, Viewers()).add(tensor)
 
     def part(self, cell: Cell) -> None:
         """Leave the memory of ``cell``, which gets another one, to the views that were made of it in the trace."""
-        viewers = list(self.viewers.pop(cell, {}).values())
+        viewers = self.viewers.pop(cell, Viewers()).alive()
         if viewers:
             old = Cell(cell.read(), self)
             old.strides = cell.strides

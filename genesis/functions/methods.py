@@ -83,17 +83,21 @@ def _swapped(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda self, other: function(other, self)
 
 
+_OPERANDS = Tensor | int | float | np.ndarray | np.generic
+_NO_OPERANDS = list | tuple | dict | set | str | bytes | None
+
+
 def _operator(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A binary operator that leaves operands it does not know to the other side, unless they are Python's own."""
     equality = name in ("eq", "ne")
 
     def method(self: Tensor, other: Any) -> Tensor:
-        if isinstance(other, Tensor | int | float | np.ndarray | np.generic):
+        if isinstance(other, _OPERANDS):
             try:
                 return function(self, other)
             except DivisionError as error:
                 raise with_call(error, function.__name__, (self, other)) from None
-        if isinstance(other, list | tuple | dict | set | str | bytes | None) and not equality:
+        if isinstance(other, _NO_OPERANDS) and not equality:
             raise ArgumentError(
                 here(
                     f"unsupported operand types for __{name}__: {self._type} Tensor and {type(other).__name__}",

@@ -22,13 +22,17 @@ Dim = int | Sequence[int] | None
 _ADVICE: dict[type, str] = dict.fromkeys((list, tuple), "genesis.tensor(...) makes a tensor of it")
 
 
+_NUMBERS = bool | int | float
+_ARRAYS = np.ndarray | np.generic
+
+
 def value_of(x: Any) -> Any:
     """The IR operand for a tensor, a number, or anything NumPy understands as an array."""
     if isinstance(x, Tensor):
         return x.value
-    if isinstance(x, bool | int | float):
+    if isinstance(x, _NUMBERS):
         return x
-    if isinstance(x, np.ndarray | np.generic):
+    if isinstance(x, _ARRAYS):
         return tensor(x).value
     raise ArgumentError(here(f"expected a Tensor or a number, not {type(x).__name__}", _ADVICE.get(type(x), "")))
 

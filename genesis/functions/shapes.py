@@ -9,6 +9,7 @@ from operator import index as as_index
 from typing import Any
 
 from compiler.errors import ArgumentError, AxisError, ChoiceError, IndexingError, OpError
+from compiler.ir.graph import Value
 from compiler.ir.location import here, user_location
 from compiler.ir.op import Op, o
 from compiler.ir.types import boolean
@@ -209,15 +210,18 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors joined along ``dim``. One of shape ``[0]`` fits to all, as in PyTorch."""
     if isinstance(tensors, Tensor):
         raise ArgumentError(here("cat(): argument 'tensors' must be a sequence of Tensors, not a Tensor"))
-    values = [x.value for x in _tensors(tensors)]
+    values: list[Value] = [x.value for x in _tensors(tensors)]
     if not values:
         raise ChoiceError(here("cat(): expected a non-empty list of Tensors"))
     for i, v in enumerate(values):
         if not v.type.rank:
             raise OpError(here(f"zero-dimensional tensor (at position {i}) cannot be concatenated", "use stack"))
-    filled = [v for v in promoted(values) if v.shape != (0,)] or values
-    result = wrap(o.concat(*filled, axis=normalize_axis(dim, filled[0].type.rank)))
-    return formatted(result, *(x for x in tensors if x.shape != (0,)))
+    joined = tensors
+    if any(v.type.shape == (0,) for v in values):
+        joined = [x for x in tensors if x.shape != (0,)]
+        values = [v for v in promoted(values) if v.shape != (0,)] or values
+    result = wrap(o.concat(*values, axis=normalize_axis(dim, values[0].type.rank)))
+    return formatted(result, *joined)
 
 
 def _tensors(given: Sequence[Any]) -> Sequence[Tensor]:

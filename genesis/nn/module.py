@@ -99,10 +99,10 @@ class Module(Hooked, Stateful, metaclass=Watched):
     # Attributes
 
     def __getattr__(self, name: str) -> Any:
+        own = self.__dict__
         for table in ("_parameters", "_buffers", "_modules"):
-            found = self.__dict__.get(table, {})
-            if name in found:
-                return found[name]
+            if table in own and name in own[table]:
+                return own[table][name]
         raise MissingNameError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
