@@ -55,6 +55,7 @@ from genesis.amp import is_autocast_enabled as is_autocast_enabled
 from genesis.autograd import Variable as Variable
 from genesis.autograd import enable_grad as enable_grad
 from genesis.autograd import inference_mode as inference_mode
+from genesis.autograd import is_anomaly_enabled as is_anomaly_enabled
 from genesis.autograd import is_grad_enabled as is_grad_enabled
 from genesis.autograd import no_grad as no_grad
 from genesis.autograd import set_grad_enabled as set_grad_enabled

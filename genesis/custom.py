@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from compiler.errors import AutogradError, UndefinedError
@@ -10,7 +10,9 @@ from compiler.ir.graph import Value
 from compiler.ir.op import o
 from genesis.context import grad_mode, session
 from genesis.history import custom
+from genesis.saved_hooks import innermost
 from genesis.tensor import Tensor, wrap
+from genesis.values import held
 
 
 class Context:
@@ -23,6 +25,7 @@ class Context:
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
         self._saved: list[tuple[Tensor | None, Value | None]] = []
+        self._packed: list[Callable[[], Value] | None] | None = None
         self._constant: tuple[Tensor, ...] = ()
         self._materialize = True
 
@@ -32,7 +35,12 @@ class Context:
 
     @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
-        """What :meth:`save_for_backward` kept; raises RuntimeError for one that was written in place since."""
+        """What :meth:`save_for_backward` kept; raises RuntimeError for one that was written in place since.
+
+        Where :class:`~genesis.autograd.graph.saved_tensors_hooks` packed them, what comes out of these.
+        """
+        if self._packed is not None:
+            return tuple(None if unpacked is None else wrap(unpacked()) for unpacked in self._packed)
         for tensor, value in self._saved:
             if tensor is not None and tensor.value is not value:
                 raise AutogradError(
@@ -50,10 +58,14 @@ class Context:
         self._materialize = value
 
     def _exchange(self, made: dict[int, Tensor]) -> None:
-        """Saved results of ``forward`` become those that have a history."""
+        """Saved results of ``forward`` become those that have a history; hooks pack all that is saved."""
         for i, (tensor, _) in enumerate(self._saved):
             if id(tensor) in made:
                 self._saved[i] = made[id(tensor)], made[id(tensor)].value
+        hooks = innermost()
+        if hooks is not None:
+            self._packed = [None if value is None else hooks.packed(held(value)) for _, value in self._saved]
+            self._saved = []
 
 
 class Function:

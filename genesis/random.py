@@ -9,20 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import TraceError
+from compiler.errors import ArgumentError, TraceError
 from compiler.ir.graph import Value
-from compiler.ir.location import user_location
+from compiler.ir.location import here, user_location
 from compiler.ir.op import o
-from compiler.ir.types import TensorType, i64
+from compiler.ir.types import TensorType, i64, u8
 from compiler.ops.random import philox
 from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode
 from genesis.scope import AROUND
+from genesis.tensor import Tensor, from_array
 from genesis.values import TensorValue, concrete
 
 __eager_only__ = AROUND
 
 _SCALAR = TensorType(i64, ())
+_STATE = 16
+"""Bytes of the state of a generator."""
 
 
 def _number(value: int) -> TensorValue:
@@ -54,14 +57,27 @@ class Generator:
     def initial_seed(self) -> int:
         return int(self.seed_cell.value.data)
 
-    def get_state(self) -> tuple[int, int]:
-        """(seed, offset)."""
+    def position(self) -> tuple[int, int]:
+        """(seed, offset): the key of the draws, and how many there were."""
         return int(self.seed_cell.fetched().data), int(self.offset_cell.fetched().data)
 
-    def set_state(self, state: tuple[int, int]) -> None:
+    def get_state(self) -> Tensor:
+        """The seed and the offset as bytes, uint8[16]."""
+        return from_array(np.array(self.position(), "<i8").view(np.uint8))
+
+    def set_state(self, new_state: Tensor) -> Generator:
+        """Go on from a state of :meth:`get_state`; raises ArgumentError for anything else."""
+        if not isinstance(new_state, Tensor) or new_state.dtype is not u8 or new_state.shape != (_STATE,):
+            given = new_state._type if isinstance(new_state, Tensor) else type(new_state).__name__
+            raise ArgumentError(here(f"expected the state of a generator, a tensor u8[{_STATE}], but got {given}"))
+        seed, offset = np.array(new_state.tolist(), np.uint8).view("<i8").tolist()
+        self._move(seed, offset)
+        return self
+
+    def _move(self, seed: int, offset: int) -> None:
         _only_outside("set_state")
-        self.seed_cell.write(_number(state[0]))
-        self.offset_cell.write(_number(state[1]))
+        self.seed_cell.write(_number(seed))
+        self.offset_cell.write(_number(offset))
 
     def reserve(self, draws: int = 1) -> tuple[Value, Value, int]:
         """(seed, offset, index) for an op that takes ``draws`` draws; they are never given out again."""
@@ -81,14 +97,14 @@ class Generator:
 
     def permutation(self, n: int) -> np.ndarray:
         """A random permutation of ``range(n)``, int64."""
-        seed, offset = self.get_state()
-        self.set_state((seed, offset + 1))
+        seed, offset = self.position()
+        self._move(seed, offset + 1)
         return np.argsort(philox(seed, offset, n), kind="stable").astype(np.int64)
 
     def random(self, count: int) -> np.ndarray:
         """``count`` numbers in [0, 1), f64 with 53 random bits."""
-        seed, offset = self.get_state()
-        self.set_state((seed, offset + 1))
+        seed, offset = self.position()
+        self._move(seed, offset + 1)
         high, low = philox(seed, offset, 2 * count).reshape(2, count)
         return (high.astype(np.float64) * 2**21 + (low >> np.uint32(11))) * 2.0**-53
 
@@ -101,14 +117,14 @@ def manual_seed(seed: int) -> Generator:
     return default_generator.manual_seed(seed)
 
 
-def get_rng_state() -> Any:
-    """The default generator's (seed, offset)."""
+def get_rng_state() -> Tensor:
+    """The state of the default generator, uint8[16]."""
     return default_generator.get_state()
 
 
-def set_rng_state(state: Any) -> None:
-    """Bring the default generator back to a state from :func:`get_rng_state`."""
-    default_generator.set_state(tuple(state))
+def set_rng_state(new_state: Tensor) -> None:
+    """Bring the default generator back to a state from :func:`get_rng_state`; ArgumentError for another tensor."""
+    default_generator.set_state(new_state)
 
 
 def advance_by(generator: Generator, draws: int) -> Value:

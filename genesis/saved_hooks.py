@@ -27,7 +27,7 @@ class saved_tensors_hooks(ContextDecorator):
     """Ops inside keep ``pack_hook(tensor)`` for their gradients, which compute with ``unpack_hook`` of that.
 
     Both get one argument; ``unpack_hook`` gives a tensor of the same shape and dtype. It concerns eager ops that have a
-    gradient rule, not what :class:`~genesis.autograd.Function` saves. The innermost of nested ones counts. A compiled
+    gradient rule, and what a :class:`~genesis.autograd.Function` saves. The innermost of nested ones counts. A compiled
     step decides itself what it keeps, and computes the rest again: TraceError inside of one.
     """
 
@@ -54,24 +54,29 @@ class saved_tensors_hooks(ContextDecorator):
         outputs = EagerBuilder.emit(self._builder, call, known)
         node = outputs[0].producer if outputs else None
         if isinstance(node, Taped) and node.op is call.op and call.op.vjp is not None:
-            with _without_hooks(self._builder):
-                self._pack(node)
+            self._pack(node)
         return outputs
 
     def _pack(self, node: Taped) -> None:
         """Keep what the hook gives, and let the gradient of ``node`` read that."""
         op, inputs, outputs, attrs, body = node.op, node.inputs, node.outputs, node.attrs, node.body
         saved = saved_by(node, {v for v in inputs if v.requires_grad})
-        packed = {v: self.pack_hook(wrap(o.detach(v))) for v in (*inputs, *outputs) if v in saved}
+        packed = {v: self.packed(v) for v in (*inputs, *outputs) if v in saved}
 
         def pull(o: OpSet, _: Node, *grads: Value | None) -> Any:
-            known = {value: self._unpacked(value, kept) for value, kept in packed.items()}
+            known = {value: unpacked() for value, unpacked in packed.items()}
             stand_in = Node(op, tuple([known.get(v, v) for v in inputs]), (), attrs, body)
             stand_in.outputs = tuple([known.get(v, v) for v in outputs])
             assert op.vjp is not None
             return op.vjp(o, stand_in, *grads)
 
         node.op, node.known = replace(op, vjp=pull), None
+
+    def packed(self, value: TensorValue) -> Callable[[], Value]:
+        """The way to get ``value`` back from what the hook keeps of it."""
+        with _without_hooks(self._builder):
+            kept = self.pack_hook(wrap(o.detach(value)))
+        return lambda: self._unpacked(value, kept)
 
     def _unpacked(self, value: TensorValue, kept: Any) -> Value:
         with grad_mode(False):
@@ -82,6 +87,12 @@ class saved_tensors_hooks(ContextDecorator):
         if not (session().grad_enabled and value.requires_grad):
             return tensor.value
         return custom("unpack", [value], [tensor.value], lambda grads: grads)[0]
+
+
+def innermost() -> saved_tensors_hooks | None:
+    """The hooks that count now."""
+    emit = vars(session()).get("emit")
+    return None if emit is None else emit.__self__
 
 
 class save_on_cpu(saved_tensors_hooks):

@@ -16,7 +16,7 @@ from genesis.nn.module import Module
 from genesis.optim.optimizer import Optimizer
 from genesis.program import CompiledFunction
 from genesis.pytree import leaves
-from genesis.random import get_rng_state, set_rng_state
+from genesis.random import default_generator, get_rng_state, set_rng_state
 from genesis.tensor import Tensor
 
 
@@ -83,7 +83,9 @@ class TrainingState:
         found: dict[str, Any] = {}
         for name, thing in self.objects.items():
             found |= {f"{name}{path}": leaf for path, leaf in plain(thing.state_dict()).items()}
-        return found | {f"the random generator{path}": leaf for path, leaf in plain(get_rng_state()).items()}
+        return found | {
+            f"the random generator{path}": leaf for path, leaf in plain(default_generator.position()).items()
+        }
 
 
 def plain(tree: Any) -> dict[str, Any]:

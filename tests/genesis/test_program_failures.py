@@ -21,7 +21,7 @@ def _everything(model: nn.Module, optimizer: optim.Optimizer, *others: Any) -> l
     groups = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
     arrays = [x.detach().numpy().tolist() for x in (*model.parameters(), *state)]
     grads = [None if p._cell.grad is None else id(p._cell.grad) for p in model.parameters()]
-    return [arrays, groups, grads, t.get_rng_state(), *[np.array(x).tolist() for x in others]]
+    return [arrays, groups, grads, t.get_rng_state().tolist(), *[np.array(x).tolist() for x in others]]
 
 
 @pytest.mark.parametrize("backend", ["auto", "interpret"])

@@ -1,9 +1,12 @@
 """Random numbers depend on the seed and the order of draws alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import genesis
+from compiler.errors import ArgumentError
 from genesis.random import Generator
 from tests.genesis.recorded import Recorded
 
@@ -76,12 +79,27 @@ def test_state_goes_back() -> None:
     np.testing.assert_array_equal(genesis.randn(4).numpy(), a)
 
 
+def test_the_state_is_bytes_that_files_keep(tmp_path: Path) -> None:
+    genesis.manual_seed(-3)
+    genesis.rand(5)
+    state = genesis.get_rng_state()
+    assert state.dtype is genesis.uint8 and state.shape == (16,)
+    genesis.save({"rng": state}, tmp_path / "state.pt")
+    a = genesis.randn(4).tolist()
+    genesis.set_rng_state(genesis.load(tmp_path / "state.pt")["rng"])
+    assert genesis.randn(4).tolist() == a
+    assert Generator().set_state(state).get_state().tolist() == state.tolist()
+    for wrong in ((3, 5), state[:8], state.long()):
+        with pytest.raises(ArgumentError, match=r"a tensor u8\[16\], but got"):
+            genesis.set_rng_state(wrong)  # type: ignore[arg-type]
+
+
 def test_generators_are_separate() -> None:
     one, two = Generator(5), Generator().manual_seed(5)
     assert two.initial_seed() == 5
-    before = genesis.get_rng_state()
+    before = genesis.get_rng_state().tolist()
     np.testing.assert_array_equal(genesis.rand(3, generator=one).numpy(), genesis.rand(3, generator=two).numpy())
-    assert genesis.get_rng_state() == before
+    assert genesis.get_rng_state().tolist() == before
     assert (genesis.randperm(20, generator=one).numpy() == genesis.randperm(20, generator=two).numpy()).all()
 
 
@@ -109,7 +127,7 @@ def test_a_recorded_step_draws_what_eager_draws_and_goes_on() -> None:
         eager.append(out.numpy().copy())
     genesis.manual_seed(11)
     recorded = Recorded(step)
-    start = genesis.get_rng_state()
+    start = genesis.default_generator.position()
     recorded()
     np.testing.assert_array_equal(out.numpy(), eager[0])
     assert start == (11, 0)

@@ -34,9 +34,9 @@ def training(**options: Any) -> tuple[Any, nn.Module, optim.Optimizer]:
 def test_the_suggestion_lies_where_the_loss_falls_and_the_state_is_put_back() -> None:
     step, model, optimizer = training()
     step(X, Y)
-    before = str(model.state_dict()), str(optimizer.state_dict()), genesis.get_rng_state()
+    before = str(model.state_dict()), str(optimizer.state_dict()), genesis.get_rng_state().tolist()
     found = genesis.lr_finder(step, [(X, Y)] * 200, start=1e-4, stop=100.0, calls=120)
-    assert (str(model.state_dict()), str(optimizer.state_dict()), genesis.get_rng_state()) == before
+    assert (str(model.state_dict()), str(optimizer.state_dict()), genesis.get_rng_state().tolist()) == before
     assert step.compiles == 1
     assert found.suggestion is not None and 1e-3 < found.suggestion < 1.0
     assert len(found.rates) < 120  # it ends where the loss explodes

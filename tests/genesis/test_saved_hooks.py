@@ -74,6 +74,36 @@ def test_the_innermost_hooks_count_and_end() -> None:
     assert seen == ["outer", "inner", "outer"]
 
 
+def test_what_a_function_saves_is_packed() -> None:
+    class Power(genesis.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor, n: int) -> Tensor:
+            y = x**n
+            ctx.save_for_backward(x, None, y)
+            ctx.n = n
+            return y
+
+        @staticmethod
+        def backward(ctx: Any, g: Tensor) -> Any:
+            x, nothing, y = ctx.saved_tensors
+            assert nothing is None
+            return g * ctx.n * y / x, None
+
+    def packed(x: Tensor) -> list[Any]:
+        kept.append(x.tolist())
+        return kept[-1]
+
+    kept: list[Any] = []
+    x = genesis.tensor([1.0, 2.0], requires_grad=True)
+    with saved_tensors_hooks(packed, lambda numbers: genesis.tensor(numbers) * 2):
+        y = Power.apply(x, 3)
+    assert kept == [[1.0, 2.0], [1.0, 8.0]]
+    (first,) = grad(y.sum(), x, create_graph=True)
+    assert first.tolist() == [3.0, 12.0]  # the factors 2 divide out
+    (second,) = grad(first.sum(), x)
+    assert second.shape == (2,) and kept == [[1.0, 2.0], [1.0, 8.0]]
+
+
 def test_refusals() -> None:
     x = genesis.tensor([1.0, 2.0], requires_grad=True)
     wrong: Any = (lambda t: t[0], lambda t: 3)

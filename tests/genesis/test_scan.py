@@ -127,12 +127,12 @@ def test_draws_are_those_of_the_iterations(runs: Runner, reverse: bool) -> None:
     genesis.manual_seed(4)
     expected = [genesis.rand(2).numpy(), *((genesis.rand(2) + genesis.randn(2) * 2).numpy() for _ in range(3))]
     expected.append(genesis.rand(2).numpy())
-    state = genesis.get_rng_state()
+    state = genesis.get_rng_state().tolist()
     genesis.manual_seed(4)
     first, ys, last = runs(drawing)(genesis.full((3, 1), 2.0))
     order = ys.numpy()[::-1] if reverse else ys.numpy()
     np.testing.assert_allclose(np.stack([first.numpy(), *order, last.numpy()]), np.stack(expected), 1e-5, 1e-6)
-    assert genesis.get_rng_state() == state
+    assert genesis.get_rng_state().tolist() == state
 
 
 def test_autocast_reaches_the_body(runs: Runner) -> None:
