@@ -80,6 +80,21 @@ FUNC: dict[str, Any] = {
     "hessian": lambda f, x, y: f.hessian(lambda x: (x**3).sum())(x),
     "vmap": lambda f, x, y: f.vmap(lambda a, b: (a * b).sum(), in_dims=(0, None))(x, y),
     "vmap of columns": lambda f, x, y: f.vmap(lambda a: (a * 2, a.sum()), in_dims=1, out_dims=(1, 0))(x),
+    "vmap of trees": lambda f, x, y: f.vmap(
+        lambda d, a: {"s": d["u"] * d["v"], "t": (a.sum(),)}, in_dims=({"u": 0, "v": None}, 0)
+    )({"u": x, "v": y}, x),
+    "gradients by a dict inside": lambda f, x, y: f.grad(
+        lambda p: ((p["a"] - f.grad(lambda q: (q["a"] ** 3).sum())(p)["a"]) ** 2).sum()
+    )({"a": x}),
+    "a gradient of what is around it": lambda f, x, y: f.grad(
+        lambda w: f.vmap(f.grad(lambda a: (a**2 * w).sum()))(x).square().sum()
+    )(y),
+    "vjp of a dict": lambda f, x, y: f.vjp(lambda p: (p["a"] * p["b"], p["b"]), {"a": x, "b": y})[1]((x, y)),
+    "jvp of a dict": lambda f, x, y: f.jvp(lambda p: p["a"] * p["b"], ({"a": x, "b": y},), ({"a": x, "b": y},)),
+    "jacrev of trees": lambda f, x, y: f.jacrev(
+        lambda a, p: ({"s": a * p["b"]}, a.sum()), argnums=(0, 1), has_aux=True
+    )(x, {"b": y}),
+    "hessian of a dict": lambda f, x, y: f.hessian(lambda p: (p["a"] ** 2 * p["b"]).sum())({"a": y, "b": y * 2}),
     "gradients of samples": lambda f, x, y: f.vmap(f.grad(lambda w, a: ((w * a).sum()) ** 2), in_dims=(None, 0))(y, x),
 }
 
@@ -100,9 +115,48 @@ def test_calls_with_other_parameters() -> None:
     both(call)
 
 
+def test_results_have_the_history_of_what_is_outside() -> None:
+    """And none of what the functions themselves differentiate by."""
+
+    def call(lib: Any, functional: Any, made: Any, x: Any, y: Any) -> Any:
+        y.requires_grad_()
+        found = []
+        for f in (lambda x: x**3, lambda x: x**3 * y, lambda x: x**2 + y):
+            value, pull = made.vjp(f, x)
+            found += [value, pull(x)[0], *made.jvp(f, (x,), (x,)), made.jacrev(f)(x)]
+            found += made.grad_and_value(lambda x, f=f: f(x).sum())(x)
+            found += [made.hessian(lambda x, f=f: f(x).sum())(x)]
+            found += made.grad(lambda x, f=f: (f(x).sum(), f(x)), has_aux=True)(x)
+            with lib.no_grad():
+                found.append(made.grad(lambda x, f=f: f(x).sum())(x))
+        made.grad(lambda x: (x**3 * y).sum())(x).sum().backward()
+        return [x.requires_grad for x in found], y.grad
+
+    both(call)
+
+
+def test_calls_with_parameters_of_several_models_and_shared_ones() -> None:
+    def call(lib: Any, functional: Any, made: Any, x: Any, y: Any) -> Any:
+        models = [lib.nn.BatchNorm1d(3).eval() for _ in range(2)]
+        with lib.no_grad():
+            models[1].weight.mul_(2)
+        table, buffers = made.stack_module_state(models)
+        several = made.vmap(lambda p, b: made.functional_call(models[0], (p, b), (x,)))(table, buffers)
+        tied = lib.nn.Sequential(lib.nn.Linear(3, 3, bias=False), lib.nn.Linear(3, 3, bias=False))
+        tied[1].weight = tied[0].weight
+        weights = {name: lib.ones(3, 3) for name, _ in tied.named_parameters()}
+        return several, made.functional_call(tied, weights, (x,)), table["weight"].requires_grad
+
+    both(call)
+
+
 def test_compiled_as_eager() -> None:
     def step(x: Any) -> Any:
-        return func.grad(lambda x: (x**3).sum())(x), derivatives.hvp(lambda x: (x**3).sum(), x, x)[1]
+        inner = func.grad(lambda p: (p["x"] ** 3).sum())
+        return (
+            func.grad(lambda p: (p["x"] * inner(p)["x"]).sum())({"x": x})["x"],
+            derivatives.hvp(lambda x: (x**3).sum(), x, x)[1],
+        )
 
     x = genesis.tensor(X)
     for got, want in zip(genesis.compile(step)(x), step(x), strict=True):
