@@ -18,7 +18,7 @@ from compiler.text.printer import print_graph
 from genesis.cells import Cell
 from genesis.guards.backup import Backup, Kept, line_that_changes
 from genesis.guards.keys import guard_key
-from genesis.guards.reachable import PLAIN, Reachable
+from genesis.guards.reachable import PLAIN, STREAMS, Reachable
 from genesis.output import muted
 from genesis.pytree import leaves
 from genesis.tracing import Traced
@@ -97,6 +97,11 @@ def _recorded_without_change(reach: Reach, trace: Trace) -> Traced | None:
 def _refuse_iterators(name: str, reachable: Reachable) -> None:
     for path, thing, place in reachable.iterators:
         kind = type(thing).__name__
+        if isinstance(thing, STREAMS):
+            raise TraceError(
+                f"{name} uses {path}, an open file ({kind}); a compiled step would read and write it only when it is "
+                f"compiled\n{_at(place)}  use it outside, and return from the step what is to be written"
+            )
         raise TraceError(
             f"{name} reads {path}, a {kind}, which is used up by reading it; a compiled step would read it only when "
             f"it is compiled\n{_at(place)}  call next() outside and pass the result as an argument"

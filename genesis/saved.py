@@ -13,8 +13,7 @@ from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import OPS, Op, o
 from compiler.ir.replay import live_nodes
 from compiler.ir.types import TensorType
-from compiler.passes.autocast import autocast
-from compiler.passes.autodiff import autodiff
+from compiler.pipeline import differentiated
 from genesis.cells import Cell
 from genesis.eager import Taped
 from genesis.values import held
@@ -124,7 +123,7 @@ def _reads(
                 found = o.grad(value, seed, *sources, seed=True)
                 gradients += found if isinstance(found, tuple) else [found]
     graph.nodes, graph.outputs = builder.nodes, [*node.outputs, *gradients]
-    taken = autodiff(autocast(graph))
+    taken = differentiated(graph)
     results, gradients = taken.outputs[: len(node.outputs)], taken.outputs[len(node.outputs) :]
     back = live_nodes(Graph("", [], taken.nodes, [], gradients))
     read = {v for n in back if n.phase == "backward" for v in n.inputs}.union(gradients)

@@ -27,6 +27,7 @@ from genesis.guards.reachable import Reachable
 from genesis.host import HostProgram
 from genesis.options import PRECISIONS, Options
 from genesis.output import Output, taken_down
+from genesis.outside import staying_inside
 from genesis.random import advance_recorded
 from genesis.recording import LateInput, Recording
 from genesis.results import Exit, Leaving, filled, returns_arguments
@@ -113,7 +114,7 @@ class Tracer:
         with using(recording.builder):
             region = autocast(dtype=low) if low is not None else nullcontext()
             try:
-                with region, taken_down() as output:
+                with region, taken_down() as output, staying_inside(self.function.__name__):
                     result = self.function(*args, **kwargs)
                 recording.builder.autocast = None
                 nodes = recording.builder.nodes

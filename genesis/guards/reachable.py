@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import random
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from io import IOBase, StringIO
 from operator import attrgetter, itemgetter, methodcaller
 from types import CellType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
@@ -40,6 +42,7 @@ from genesis.optim.optimizer import Optimizer
 from genesis.tensor import Tensor
 
 PLAIN = (int, float, str, bool, type(None), bytes, complex, np.generic)
+STREAMS = (IOBase, type(csv.writer(StringIO())))
 GENERATORS = (random.Random, np.random.Generator, np.random.RandomState, np.random.BitGenerator)
 
 Named = tuple[str, Any]
@@ -264,7 +267,7 @@ class Reachable:
             self._visit(f"{name}()", thing(), thing, place)
         elif isinstance(thing, attrgetter | methodcaller | itemgetter):
             self._add_names(strings(thing.__reduce__()), place)
-        elif hasattr(type(thing), "__next__") and of_library(type(thing).__module__):
+        elif isinstance(thing, STREAMS) or (hasattr(type(thing), "__next__") and of_library(type(thing).__module__)):
             self.iterators.append((name, thing, place))
         elif isinstance(thing, type):
             if not of_library(thing.__module__):

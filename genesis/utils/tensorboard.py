@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from compiler.errors import ArgumentError, MissingNameError
+from compiler.errors import ArgumentError, MissingNameError, TraceError
+from compiler.ir.location import here
+from genesis.context import current_recording
 from genesis.pytree import map_leaves
 from genesis.tensor import Tensor
 
@@ -37,7 +39,7 @@ class SummaryWriter:
             raise ModuleNotFoundError(
                 "SummaryWriter needs the package tensorboardX: pip install tensorboardX"
             ) from error
-        self._writer = tensorboardX.SummaryWriter(
+        self._events = tensorboardX.SummaryWriter(
             logdir=None if log_dir is None else str(log_dir),
             comment=comment,
             purge_step=purge_step,
@@ -45,7 +47,14 @@ class SummaryWriter:
             flush_secs=flush_secs,
             filename_suffix=filename_suffix,
         )
-        self.log_dir = self._writer.logdir
+        self.log_dir = self._events.logdir
+
+    @property
+    def _writer(self) -> Any:
+        if current_recording() is not None:
+            advice = "return the numbers from the step and write them outside; genesis.monitor does both"
+            raise TraceError(here("SummaryWriter in a step that is being compiled", advice))
+        return self._events
 
     def add_scalar(
         self,
