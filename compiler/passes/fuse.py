@@ -487,12 +487,13 @@ class _Fusion(Placed):
             for value in dict.fromkeys(home.anchor.inputs):
                 root, chain = view_chain(value)
                 group = self.group.get(root)
-                if value in self.group or value in self.reshaped or (value.producer is None and not chain):
+                if value in self.reshaped or (not chain and (value in self.group or value.producer is None)):
                     continue
-                plain = all(v.op.keeps == "order" for v in chain)
+                plain = value not in self.group and all(v.op.keeps == "order" for v in chain)
                 takes = group is not None and (group.anchor is None or group.anchor.op.is_product)
                 if group is not None and takes and plain and root not in group.sinks:
-                    aliases.setdefault(group, []).append(value)
+                    if value not in aliases.setdefault(group, []):
+                        aliases[group].append(value)
                     self.reshaped.add(value)
                 else:
                     self._copy(value, home)

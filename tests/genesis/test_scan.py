@@ -283,3 +283,19 @@ def test_a_body_takes_gradients(runs: Runner, inside: bool, second: bool) -> Non
     start, x = (genesis.tensor(array(*shape), requires_grad=True) for shape in ((3,), (4, 3)))
     for got, want in zip(runs(with_gradient(whole))(start, x), with_gradient(unrolled)(start, x), strict=True):
         np.testing.assert_allclose(got.detach().numpy(), want.detach().numpy(), 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3,)], ids=["expanded", "reshaped"])
+def test_what_a_loop_starts_from_may_be_a_result(runs: Runner, shape: tuple[int, ...]) -> None:
+    def sums(x: Any) -> Any:
+        start = x.sum(0, keepdim=True).expand(1, 3).reshape(shape)
+        last, _ = genesis.scan(lambda c, y: (c + y, None), start, x)
+        return last, start
+
+    x = array(4, 1) * np.ones(3, np.float32)
+    last, start = runs(sums)(genesis.tensor(x))
+    np.testing.assert_allclose(start.numpy(), x.sum(0).reshape(shape), 1e-5)
+    np.testing.assert_allclose(last.numpy(), 2 * x.sum(0).reshape(shape), 1e-5)
+    column = genesis.tensor(x[:, :1])
+    last, start = runs(sums)(column)
+    np.testing.assert_allclose(last.numpy(), 2 * x.sum(0).reshape(shape), 1e-5)
