@@ -17,6 +17,8 @@ from genesis.anomaly import Anomalies
 from genesis.context import current_recording, session
 from genesis.context import grad_mode as _grad_mode
 from genesis.custom import Context, Function
+from genesis.functions.creation import zeros_like
+from genesis.functions.shapes import stack
 from genesis.gradients import accumulate
 from genesis.history import gradients, need_history, seed_for
 from genesis.misuse import explained
@@ -202,10 +204,16 @@ def backward(
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
 ) -> None:
-    """Add the gradients of ``tensors``, weighed by ``grad_tensors``, to the ``.grad`` of every leaf they depend on."""
+    """Add the gradients of ``tensors``, weighed by ``grad_tensors``, to the ``.grad`` of every leaf they depend on.
+
+    With ``inputs``, to those leaves only. ``grad_variables`` is the old name of ``grad_tensors``.
+    """
     roots = _several(tensors)
-    accumulate(roots, _several(grad_tensors, len(roots)), retain_graph, create_graph)
+    weights = grad_tensors if grad_variables is None else grad_variables
+    accumulate(roots, _several(weights, len(roots)), retain_graph, create_graph, inputs)
 
 
 def grad(
@@ -214,13 +222,40 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of ``outputs``, weighed by ``grad_outputs`` and summed, with respect to each of ``inputs``.
 
     ``create_graph`` makes them differentiable. Raises RuntimeError for an input that no output depends on;
-    with ``allow_unused`` its gradient is None.
+    with ``allow_unused`` its gradient is None, with ``materialize_grads`` zeros. ``is_grads_batched``: the weights have
+    one more dimension in front, and so have the gradients, one backward pass for each of its entries. ``only_inputs``
+    changes nothing.
     """
+    if materialize_grads and allow_unused is False:
+        raise AutogradError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: False."
+        )
+    unused = materialize_grads or bool(allow_unused)
+    if is_grads_batched:
+        several = _several(grad_outputs)
+        rows = [
+            grad(outputs, inputs, [w[i] for w in several], True, create_graph, True, unused, False, materialize_grads)
+            for i in range(len(several[0]))
+        ]
+        with _grad_mode(create_graph):
+            return tuple([None if c[0] is None else stack(c) for c in zip(*rows, strict=True)])
+    found = _gradients(outputs, inputs, grad_outputs, retain_graph, create_graph, unused)
+    if materialize_grads:
+        return tuple([zeros_like(x) if g is None else g for g, x in zip(found, _several(inputs), strict=True)])
+    return found
+
+
+def _gradients(
+    outputs: Tensors, inputs: Tensors, grad_outputs: Any, retain_graph: bool | None, create_graph: bool, unused: bool
+) -> tuple[Tensor | None, ...]:
     roots, wanted = [t.value for t in _several(outputs)], [t.value for t in _several(inputs)]
     weights = _several(grad_outputs, len(roots))
     seeds = [
@@ -234,7 +269,7 @@ def grad(
     flat = [v for place in places for v in place]
     retain = create_graph if retain_graph is None else retain_graph
     found = dict(zip(flat, gradients(roots, seeds, flat, create_graph, retain), strict=True))
-    return tuple(_sum_of([found[v] for v in place], create_graph, allow_unused) for place in places)
+    return tuple(_sum_of([found[v] for v in place], create_graph, unused) for place in places)
 
 
 def _sum_of(parts: Sequence[Value | None], create_graph: bool, allow_unused: bool) -> Tensor | None:

@@ -58,11 +58,18 @@ def set_grad(cell: Cell, grad: Tensor | None) -> None:
 
 
 def accumulate(
-    roots: Sequence[Tensor], weights: Sequence[Tensor | None], retain_graph: bool | None, create_graph: bool
+    roots: Sequence[Tensor],
+    weights: Sequence[Tensor | None],
+    retain_graph: bool | None,
+    create_graph: bool,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
-    """Add the gradients of ``roots``, weighed, to the ``.grad`` of every leaf."""
+    """Add the gradients of ``roots``, weighed, to the ``.grad`` of every leaf, or of the leaves ``inputs``."""
     values = [root.value for root in roots]
     _, leaves = need_history(values)
+    if inputs is not None:
+        wanted = _leaves_of((inputs,) if isinstance(inputs, Tensor) else inputs)
+        leaves = [leaf for leaf in leaves if held(leaf).leaf in wanted]
     seeds = [
         seed_for(v, None if w is None else w.value, i) for i, (v, w) in enumerate(zip(values, weights, strict=True))
     ]
@@ -70,6 +77,19 @@ def accumulate(
     for leaf, g in zip(leaves, gradients(values, seeds, leaves, create_graph, retain), strict=True):
         if g is not None:
             accumulate_grad(held(leaf).leaf, g)
+
+
+def _leaves_of(inputs: Sequence[Tensor]) -> list[Cell]:
+    if not inputs:
+        raise AutogradError("'inputs' argument to 'backward' cannot be empty.")
+    for i, x in enumerate(inputs):
+        if not x.requires_grad:
+            raise AutogradError("One of the differentiated Tensors does not require grad")
+        if not x.is_leaf:
+            raise AutogradError(
+                f"backward(): input {i} is not a leaf; genesis.autograd.grad returns gradients of any tensor"
+            )
+    return [x._grad_cell for x in inputs]
 
 
 def accumulate_grad(cell: Cell, g: Value) -> None:

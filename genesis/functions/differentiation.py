@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from weakref import ref
 
 from compiler.errors import AutogradError
@@ -17,15 +17,20 @@ from genesis.tensor import Tensor, wrap
 
 @method_only
 def backward(
-    input: Tensor, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False
+    input: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """Add the gradient of this tensor with respect to every leaf it depends on to the leaf's ``.grad``.
 
+    With ``inputs``, with respect to those leaves only.
     ``gradient`` weighs the elements of a tensor that is not a scalar. Raises RuntimeError when nothing requires a
     gradient, when the output is not a scalar and ``gradient`` is missing, or on a second pass without
     ``retain_graph``.
     """
-    accumulate([input], [gradient], retain_graph, create_graph)
+    accumulate([input], [gradient], retain_graph, create_graph, inputs)
 
 
 @method_only

@@ -104,19 +104,34 @@ def _warn_of_broadcasting(input: Tensor, target: Tensor) -> None:
         )
 
 
+def _weighed(losses: Tensor, weight: Tensor, input: Tensor) -> Tensor:
+    if weight.shape != input.shape:
+        raise OpError(f"Weights and input must have the same size: {list(weight.shape)} and {list(input.shape)}")
+    return mul(losses, weight)
+
+
+def _weighted_mean(losses: Tensor, weight: Tensor, input: Tensor, reduction: str) -> Tensor:
+    found = _weighed(losses, weight, input)
+    return div(sum(found), sum(weight)) if reduction == "mean" else reduced(found, reduction)
+
+
 @functional_only
-def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
-    """``(input - target)²``."""
+def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+    """``(input - target)²``; the mean with ``weight``, of the input's shape, is over the sum of the weights."""
     check_reduction(reduction)
     _warn_of_broadcasting(input, target)
+    if weight is not None:
+        return _weighted_mean(mse_loss(input, target, reduction="none"), weight, input, reduction)
     return wrap(o.mse_loss(input.value, target.value, reduction=reduction))
 
 
 @functional_only
-def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
-    """``|input - target|``."""
+def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+    """``|input - target|``; ``weight`` as of :func:`mse_loss`."""
     check_reduction(reduction)
     _warn_of_broadcasting(input, target)
+    if weight is not None:
+        return _weighted_mean(l1_loss(input, target, reduction="none"), weight, input, reduction)
     return wrap(o.l1_loss(input.value, target.value, reduction=reduction))
 
 
@@ -131,12 +146,17 @@ def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", be
 
 
 @functional_only
-def huber_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
-    """``d² / 2`` for ``d = |input - target| < delta``, else ``delta (d - delta / 2)``."""
+def huber_loss(
+    input: Tensor, target: Tensor, *, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
+) -> Tensor:
+    """``d² / 2`` for ``d = |input - target| < delta``, else ``delta (d - delta / 2)``, times ``weight``."""
     if delta <= 0:
         raise OpError("huber_loss does not support non-positive values for delta.")
     check_reduction(reduction)
     _warn_of_broadcasting(input, target)
+    if weight is not None:
+        found = _weighed(huber_loss(input, target, reduction="none", delta=delta), weight, input)
+        return reduced(found, reduction)
     return wrap(o.huber_loss(input.value, target.value, reduction=reduction, delta=float(delta)))
 
 

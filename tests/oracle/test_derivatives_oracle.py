@@ -163,7 +163,26 @@ def test_compiled_as_eager() -> None:
         np.testing.assert_allclose(got.numpy(), want.numpy(), 1e-5)
 
 
+def test_options_of_grad_and_backward() -> None:
+    def call(lib: Any, functional: Any, made: Any, x: Any, y: Any) -> Any:
+        x.requires_grad_(), y.requires_grad_()
+        out = x.sin() * y
+        several = lib.stack([x.detach(), x.detach() * 2])
+        options = {"retain_graph": True, "only_inputs": True, "create_graph": True}
+        found = [*lib.autograd.grad(out, (x, y), several, is_grads_batched=True, **options)]
+        other = x.detach().requires_grad_()
+        found += lib.autograd.grad(out, (other, y), x, materialize_grads=True, **options)
+        out.sum().backward(inputs=[y], retain_graph=True)
+        found += [y.grad.clone(), lib.tensor(float(x.grad is None))]
+        lib.autograd.backward(out.sum(), inputs=x)
+        return [*found, x.grad, y.grad]
+
+    both(call)
+
+
 ERRORS: dict[str, Any] = {
+    "inputs of none": lambda f, x: (x.requires_grad_() * 2).sum().backward(inputs=[]),
+    "inputs without gradient": lambda f, x: (x.clone().requires_grad_() * x).sum().backward(inputs=[x]),
     "no vector": lambda f, x: f.vjp(lambda x: x * 2, x),
     "another shape": lambda f, x: f.jvp(lambda x: x * 2, x, x[0]),
     "no scalar": lambda f, x: f.hessian(lambda x: x * 2, x),

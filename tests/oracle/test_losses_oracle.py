@@ -24,6 +24,16 @@ COUNTS = RNG.integers(0, 6, (6, 5)).astype(np.float32)
 POSITIVE = (RNG.random((6, 5)) + 0.2).astype(np.float32)
 
 FUNCTIONS: dict[str, tuple[Any, ...]] = {
+    "weighted losses of elements": (
+        lambda f, x, y, w: tuple(
+            loss(x, y, reduction=kind, weight=w)
+            for loss in (f.mse_loss, f.l1_loss, f.huber_loss)
+            for kind in ("none", "mean", "sum")
+        ),
+        X,
+        X,
+        POSITIVE,
+    ),
     "margin_ranking_loss": (lambda f, x, y, t: f.margin_ranking_loss(x, y, t, 0.3), 6, 6, SIGNS),
     "hinge_embedding_loss": (lambda f, x, t: f.hinge_embedding_loss(x, t.detach(), 0.4, reduction="none"), X, GRID),
     "cosine_embedding_loss": (lambda f, x, y, t: f.cosine_embedding_loss(x, y, t, 0.1), X, X, SIGNS),
