@@ -62,6 +62,8 @@ _PARTS: dict[str, tuple[str, dict[str, str]]] = {
             "view_as_complex_copy view_as_real_copy real imag conj conj_physical conj_physical_ resolve_conj "
             "resolve_neg is_neg ComplexFloatTensor ComplexDoubleTensor ComplexFloatStorage ComplexDoubleStorage",
             "torch.linalg": "eig eigvals",
+            "torch": "eig",
+            "torch.Tensor": "eig",
         },
     ),
     "several processes on one training are": (
@@ -197,6 +199,10 @@ _PARTS: dict[str, tuple[str, dict[str, str]]] = {
             "substitute_in_graph wrap_numpy",
         },
     ),
+    "decompositions and eigensolvers that NumPy does not have are": (
+        "linalg.lu_factor, linalg.cholesky and linalg.eigh decompose",
+        {"torch.linalg": "ldl_factor ldl_factor_ex ldl_solve", "torch": "lobpcg"},
+    ),
     "dual numbers of forward derivatives are": (
         "genesis.func.jvp and genesis.func.jacfwd give forward derivatives",
         {"torch.autograd": "forward_ad"},
@@ -239,6 +245,11 @@ OUT_OF_SCOPE: Mapping[str, str] = {
 INSTEAD: Mapping[str, str] = {
     "from_pretrained": "load the arrays, then module.load_state_dict",
     "clip_grad_norm": "use clip_grad_norm_",
+    **{f"{space}.{name}": f"use linalg.{name}" for name in ("lstsq", "solve") for space in ("torch", "torch.Tensor")},
+    **{f"{space}.symeig": "use linalg.eigh" for space in ("torch", "torch.Tensor")},
+    "torch.matrix_rank": "use linalg.matrix_rank",
+    "torch.frobenius_norm": "use linalg.norm",
+    "torch.nuclear_norm": "use linalg.matrix_norm(x, 'nuc')",
 }
 """Names for which Genesis has another one, as above."""
 

@@ -30,20 +30,40 @@ from genesis.functions.decompositions import full_svd as svd
 from genesis.functions.decompositions import last_cross as cross
 from genesis.functions.decompositions import last_diagonal as diagonal
 from genesis.functions.decompositions import matrix_or_vector_norm as norm
+from genesis.functions.factors import (
+    cholesky_ex,
+    householder_product,
+    inv_ex,
+    lu,
+    lu_factor,
+    lu_factor_ex,
+    solve_ex,
+    tensorinv,
+    tensorsolve,
+)
+from genesis.functions.factors import factored_solve as lu_solve
+from genesis.functions.factors import vandermonde as vander
 from genesis.functions.products import matmul
 from genesis.names import module_getattr
 
 __all__ = [
     "LinAlgError",
     "cholesky",
+    "cholesky_ex",
     "cond",
     "cross",
     "det",
     "diagonal",
     "eigh",
     "eigvalsh",
+    "householder_product",
     "inv",
+    "inv_ex",
     "lstsq",
+    "lu",
+    "lu_factor",
+    "lu_factor_ex",
+    "lu_solve",
     "matmul",
     "matrix_exp",
     "matrix_norm",
@@ -55,9 +75,13 @@ __all__ = [
     "qr",
     "slogdet",
     "solve",
+    "solve_ex",
     "solve_triangular",
     "svd",
     "svdvals",
+    "tensorinv",
+    "tensorsolve",
+    "vander",
     "vecdot",
     "vector_norm",
 ]

@@ -23,6 +23,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     einstein,
     elementary,
     embeddings,
+    factors,
     gathering,
     joining,
     likelihoods,

@@ -36,7 +36,7 @@ decomposition = api(function=False, method=False, eager_only=DECOMPOSED)
 """``genesis.linalg.f`` alone, outside compiled steps."""
 
 
-def _matrices(name: str, input: Tensor, square: bool = False) -> np.ndarray:
+def matrices(name: str, input: Tensor, square: bool = False) -> np.ndarray:
     """The contents of a matrix or a batch of them, of float32 or float64."""
     if input.dtype not in (f32, f64):
         raise OpError(f"linalg.{name}: Expected a tensor of float32 or float64, not {input._type}")
@@ -59,7 +59,7 @@ def _computed(name: str, function: Callable[..., Any], *arrays: np.ndarray, **op
 
 def _kept(ctx: Any, name: str, compute: Callable[..., Any], a: Tensor) -> Tensor:
     """The one result of square matrices, which the gradient is made of."""
-    (result,) = _computed(name, compute, _matrices(name, a, square=True))
+    (result,) = _computed(name, compute, matrices(name, a, square=True))
     ctx.save_for_backward(result)
     return result
 
@@ -94,7 +94,7 @@ def inverse(input: Tensor) -> Tensor:
 class _Solve(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        left, right = _matrices("solve", a, square=True), _matrices("solve", b)
+        left, right = matrices("solve", a, square=True), matrices("solve", b)
         if left.shape[-1] != right.shape[-2]:
             raise OpError(f"linalg.solve: Incompatible shapes of A and B: {a._type} and {b._type}")
         (result,) = _computed("solve", np.linalg.solve, left, right)
@@ -138,7 +138,7 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
 class _LogDeterminant(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> tuple[Tensor, Tensor]:
-        array = _matrices("slogdet", a, square=True)
+        array = matrices("slogdet", a, square=True)
         sign, logarithm = _computed("slogdet", lambda x: tuple(np.linalg.slogdet(x)), array)
         ctx.save_for_backward(a)
         ctx.mark_non_differentiable(sign)
@@ -153,7 +153,7 @@ class _LogDeterminant(Function):
 class _Determinant(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
-        (result,) = _computed("det", np.linalg.det, _matrices("det", a, square=True))
+        (result,) = _computed("det", np.linalg.det, matrices("det", a, square=True))
         ctx.save_for_backward(a, result)
         return result
 
@@ -231,7 +231,7 @@ class Eigen(NamedTuple):
 class _Eigen(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, lower: bool) -> tuple[Tensor, Tensor]:
-        array = _matrices("eigh", a, square=True)
+        array = matrices("eigh", a, square=True)
         values, vectors = _computed("eigh", lambda x: tuple(np.linalg.eigh(x, "L" if lower else "U")), array)
         ctx.save_for_backward(values, vectors)
         return values, vectors
@@ -274,7 +274,7 @@ class Svd(NamedTuple):
 class _Svd(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, full: bool) -> tuple[Tensor, ...]:
-        array = _matrices("svd", a)
+        array = matrices("svd", a)
         results = _computed("svd", lambda x: tuple(np.linalg.svd(x, full_matrices=full)), array)
         ctx.save_for_backward(*results)
         ctx.square = results[0].shape[-1] == results[2].shape[-2]
@@ -330,7 +330,7 @@ class Qr(NamedTuple):
 class _Qr(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, mode: Any) -> tuple[Tensor, ...]:
-        results = _computed("qr", lambda x: tuple(np.linalg.qr(x, mode)), _matrices("qr", a))
+        results = _computed("qr", lambda x: tuple(np.linalg.qr(x, mode)), matrices("qr", a))
         ctx.save_for_backward(*results)
         return results
 
@@ -356,7 +356,7 @@ def qr(A: Tensor, mode: str = "reduced") -> Qr:
 class _PseudoInverse(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, rtol: float) -> Tensor:
-        (result,) = _computed("pinv", lambda x: np.linalg.pinv(x, rtol), _matrices("pinv", a))
+        (result,) = _computed("pinv", lambda x: np.linalg.pinv(x, rtol), matrices("pinv", a))
         ctx.save_for_backward(a, result)
         return result
 
@@ -429,7 +429,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
 @api(eager_only=DECOMPOSED)
 def matrix_exp(input: Tensor) -> Tensor:
     """The exponential of square matrices: a Taylor series of ``input / 2**s``, squared ``s`` times. Eager only."""
-    size = float(np.abs(_matrices("matrix_exp", input, square=True)).sum(-1).max(initial=0))
+    size = float(np.abs(matrices("matrix_exp", input, square=True)).sum(-1).max(initial=0))
     squarings = max(0, int(np.ceil(np.log2(max(size, 1e-30)))) + 1)
     small = input / 2.0**squarings
     one = eye(input.shape[-1], dtype=input.dtype)

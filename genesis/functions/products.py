@@ -78,7 +78,7 @@ def _added(name: str, rank: int, input: Tensor, a: Tensor, b: Tensor, beta: floa
     return result
 
 
-@api()
+@api(alias=("ger",))
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Outer product of two vectors."""
     _check_ranks("outer", (1, 1), input, vec2)

@@ -42,6 +42,32 @@ CASES: dict[str, tuple[Any, ...]] = {
         ),
         SQUARE, (3, 2),
     ),
+    "lu": (lambda t, x, y: (*t.linalg.lu(x)[1:], *t.linalg.lu(y)[1:]), SQUARE[::-1].copy(), BATCH),
+    "lu of other sizes": (lambda t, x, y: (*t.linalg.lu(x.detach()), *t.linalg.lu_factor(y.detach())), TALL, WIDE),
+    "lu_factor_ex": (lambda t, x: (*t.linalg.lu_factor_ex(x.detach()), *t.lu(x.detach(), get_infos=True)), SINGULAR),
+    "lu_solve": (
+        lambda t, x, b: tuple(
+            t.linalg.lu_solve(*t.linalg.lu_factor(x), b, left=left, adjoint=adjoint)
+            for left in (True, False) for adjoint in (True, False)
+        ),
+        BATCH, (2, 3, 3),
+    ),
+    "inv_ex": (lambda t, x: tuple(t.linalg.inv_ex(x)), BATCH),
+    "inv_ex of singular": (lambda t, x: t.linalg.inv_ex(x.detach()).info > 0, np.stack([SINGULAR, SQUARE])),
+    "solve_ex": (lambda t, x, b: tuple(t.linalg.solve_ex(x, b, left=False)), SQUARE, (2, 3)),
+    "cholesky_ex": (lambda t, x: tuple(t.linalg.cholesky_ex(x, upper=True)), POSITIVE),
+    "cholesky_ex of others": (
+        lambda t, x: (t.linalg.cholesky_ex(x.detach()).info, t.linalg.cholesky_ex(x)[0][1]),
+        np.stack([np.diag([1, -1, 2]).astype(np.float32), POSITIVE[0]]),
+    ),
+    "householder_product": (lambda t, a, tau: t.linalg.householder_product(a, tau), TALL, (3,)),
+    "ormqr": (lambda t, a, b: t.ormqr(*t.geqrf(a.detach()), b, False, True), TALL, (2, 5)),
+    "tensorinv": (lambda t, x: t.linalg.tensorinv(x, ind=1), (6, 2, 3)),
+    "tensorsolve": (lambda t, x, b: t.linalg.tensorsolve(x, b, dims=(0,)), (6, 2, 3), (2, 3)),
+    "vander": (lambda t, x: (t.linalg.vander(x), t.vander(x[0].detach(), 2)), (2, 3)),
+    "triangular_solve": (lambda t, x, b: t.triangular_solve(b, x, False, True)[0], SQUARE, (3, 2)),
+    "cholesky_inverse": (lambda t, x: t.cholesky_inverse(t.linalg.cholesky(x)), POSITIVE),
+    "pca_lowrank": (lambda t, x: t.pca_lowrank(x.detach(), 3)[1], TALL),
     "cholesky": (lambda t, a: (t.linalg.cholesky(a), t.linalg.cholesky(a, upper=True)), POSITIVE),
     "cholesky_solve": (lambda t, a, b: t.cholesky_solve(b, t.linalg.cholesky(a)), POSITIVE[0], (3, 2)),
     "eigh": (lambda t, a: (t.linalg.eigh(a)[0], fixed(t.linalg.eigh(a)[1])), POSITIVE),
@@ -73,6 +99,7 @@ CASES: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated:UserWarning")
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_what_torch_computes(name: str) -> None:
     call, *shapes = CASES[name]
