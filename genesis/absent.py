@@ -178,7 +178,8 @@ _PARTS: dict[str, tuple[str, dict[str, str]]] = {
             "profiler_allow_cudagraph_cupti_lazy_reinit_cuda12 return_types thread_safe_generator slice_inverse "
             "hash_tensor compiled_with_cxx11_abi has_lapack has_mkl has_openmp has_spectral",
             "torch.random": "thread_safe_generator",
-            "torch.Tensor": "hash_tensor slice_inverse name output_nr grad_dtype module_load volatile reinforce",
+            "torch.Tensor": "index resize resize_as record_stream hash_tensor slice_inverse "
+            "name output_nr grad_dtype module_load volatile reinforce",
             "torch.nn": "factory_kwargs common_types Container",
             "torch.nn.attention": "WARN_FOR_UNFUSED_KERNELS activate_flash_attention_impl "
             "current_flash_attention_impl list_flash_attention_impls register_flash_attention_impl "

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.errors import ArgumentError, ChoiceError, OpError, UnsupportedError
+from compiler.errors import ArgumentError, AutogradError, ChoiceError, OpError, UnsupportedError
 from compiler.ir.location import here
 from compiler.ir.op import o
 from compiler.ir.types import DType, f32, f64
@@ -15,13 +15,14 @@ from compiler.ops.elementwise import broadcast_shapes
 from genesis.bits import BITS, bits_attrs
 from genesis.context import current_recording
 from genesis.device import Device, on_cpu
-from genesis.functions.creation import draw
+from genesis.functions.creation import draw, zeros
 from genesis.functions.indexing import as_operand
 from genesis.functions.pointwise import add, cast, mul
-from genesis.functions.shapes import view
+from genesis.functions.shapes import narrow, view
 from genesis.functions.table import api, function_only, method_only
 from genesis.random import Generator
-from genesis.scope import ANSWERED, OF_MEMORY
+from genesis.scope import ANSWERED, BY_NUMPY, OF_MEMORY
+from genesis.size import Size
 from genesis.tensor import Tensor, copied, from_array, on_memory, row_major, tensor, wrap
 from genesis.values import held
 
@@ -197,7 +198,7 @@ def copy_(input: Tensor, source: Any) -> Tensor:
     return input.write(spread)
 
 
-@method_only
+@api()
 def fill_(input: Tensor, value: Any) -> Tensor:
     """Set every element to a number."""
     if isinstance(value, Tensor) and value.ndim:
@@ -205,10 +206,48 @@ def fill_(input: Tensor, value: Any) -> Tensor:
     return copy_(input, value)
 
 
-@method_only
+@api()
 def zero_(input: Tensor) -> Tensor:
     """Set every element to zero."""
     return copy_(input, 0)
+
+
+@api()
+def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """A copy of ``length`` elements from ``start`` along ``dim``."""
+    return clone(narrow(input, dim, start, length))
+
+
+def _of_each(name: str, count: int) -> None:
+    """The methods that call a function of Python for each element."""
+
+    def method(input: Tensor, *others: Any) -> Tensor:
+        tensors, function = (input, *others[:-1]), others[-1]
+        if len(others) != count or not callable(function):
+            raise ArgumentError(f"{name}() takes {count - 1} tensors and a function, not {others}")
+        if input.requires_grad:
+            raise AutogradError(
+                f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
+            )
+        rows = np.broadcast_arrays(*(t._array(f"{name}()", "use functions of genesis") for t in tensors))
+        found = [function(*numbers) for numbers in zip(*(row.ravel().tolist() for row in rows), strict=True)]
+        return copy_(input, from_array(np.array(found, input.dtype.numpy).reshape(rows[0].shape)))
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Write what a function of Python gives for the elements, of {count} tensors. Eager only."
+    api(function=False, eager_only=BY_NUMPY)(method)
+
+
+for _name, _count in (("apply_", 1), ("map_", 2), ("map2_", 3)):
+    _of_each(_name, _count)
+
+
+@method_only
+def new(input: Tensor, *data: Any) -> Tensor:
+    """Zeros of the given sizes, or the numbers of a sequence or a tensor, in the dtype of ``input``."""
+    if len(data) == 1 and not isinstance(data[0], int | Size):
+        return tensor(data[0], dtype=input.dtype)
+    return zeros(*(data or (0,)), dtype=input.dtype)
 
 
 @method_only

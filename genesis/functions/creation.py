@@ -252,6 +252,26 @@ def arange(
     return _leaf(wrap(line if line.dtype is to else o.cast(line, to=to)), requires_grad)
 
 
+@api(method=False, name="range")
+def inclusive_range(
+    start: float = 0,
+    end: float | None = None,
+    step: float = 1,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """``start, start + step, ...`` up to ``end`` and with it; of the default dtype. ``arange`` is what Python means."""
+    first, last = (0, start) if end is None else (start, end)
+    if not step or (last - first) / step < 0:
+        raise OpError(here(f"range({first}, {last}, {step}): upper bound and lower bound inconsistent with step sign"))
+    count = int((last - first) / step) + 1
+    line = arange(first, first + step * (count - 0.5), step, dtype=dtype or defaults.float, device=device)
+    return _leaf(line, requires_grad)
+
+
 @function_only
 def linspace(
     start: float,

@@ -65,6 +65,13 @@ def sgn(input: Tensor) -> Tensor:
     return sign(input)
 
 
+@api()
+def angle(input: Tensor) -> Tensor:
+    """Pi of negative numbers, 0 of others; NaN of NaN."""
+    floats = mul(input, 1.0)
+    return where(lt(floats, 0), math.pi, where(isnan(floats), floats, mul(sign(floats), 0.0)))
+
+
 @api(overwrites=True)
 def deg2rad(input: Tensor) -> Tensor:
     """Degrees as radians."""

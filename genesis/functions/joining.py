@@ -129,7 +129,7 @@ def dsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> tuple[Ten
     return _cut("dsplit", input, indices_or_sections, 2, 3)
 
 
-@api()
+@api(alias=("unsafe_split_with_sizes",))
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of parts of these sizes."""
     return split(input, list(split_sizes), dim)

@@ -23,7 +23,7 @@ from genesis.functions.products import dot, matmul, outer
 from genesis.functions.rearranging import diagonal, movedim
 from genesis.functions.reductions import mean, norm, sum
 from genesis.functions.shapes import cat, expand, permute, reshape, transpose, unsqueeze
-from genesis.functions.table import api, function_only
+from genesis.functions.table import api, function_only, method_only
 from genesis.strided import strided_of
 from genesis.tensor import Tensor, from_array, tensor, wrap
 
@@ -297,6 +297,48 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
         )
     steps = tuple(stride)
     return input.view_as_op(strided_of, shape=tuple(size), strides=steps, offset=storage_offset, memory=steps)
+
+
+@api()
+def as_strided_scatter(
+    input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int = 0
+) -> Tensor:
+    """A copy of ``input`` in which :func:`as_strided` of the same arguments shows ``src``."""
+    found = input.clone()
+    as_strided(found, size, stride, storage_offset).copy_(src)
+    return found
+
+
+@function_only
+def empty_strided(
+    size: Sequence[int],
+    stride: Sequence[int],
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """Zeros of ``size`` with these strides."""
+    last = builtins.sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if 0 not in size else -1
+    made = as_strided(zeros(last + 1, dtype=dtype, device=device), size, stride)
+    return made.requires_grad_() if requires_grad else made
+
+
+@method_only
+def new_empty_strided(
+    input: Tensor,
+    size: Sequence[int],
+    stride: Sequence[int],
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """Zeros of ``size`` with these strides, of ``input``'s dtype unless ``dtype`` says otherwise."""
+    return empty_strided(size, stride, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 @function_only

@@ -51,13 +51,13 @@ def t_(input: Tensor) -> Tensor:
     return _becomes(input, t(input))
 
 
-@method_only
+@api()
 def detach_(input: Tensor) -> Tensor:
     """In place: without a history; a leaf needs no gradient from now on. Other tensors keep theirs."""
     return input.requires_grad_(False) if input.is_leaf else _becomes(input, input.detach())
 
 
-@api(function=False, eager_only=OF_MEMORY)
+@api(eager_only=OF_MEMORY)
 def resize_as_(input: Tensor, other: Tensor, memory_format: Any = None) -> Tensor:
     """In place, outside compiled steps: the shape of ``other``, as :meth:`resize_` gives it."""
     return resize_(input, *other.shape)

@@ -10,7 +10,7 @@ from compiler.ir.types import boolean
 from compiler.ir.types import dtype as to_dtype
 from compiler.ops.reduce import normalize_axis
 from genesis.functions.gathering import gather
-from genesis.functions.pointwise import logical_xor, mul, sub
+from genesis.functions.pointwise import add, div, logical_xor, mul, sub
 from genesis.functions.reductions import ValuesIndices
 from genesis.functions.shapes import cat, narrow, reshape
 from genesis.functions.table import api, function_only
@@ -88,6 +88,49 @@ def diff(
         last, first = narrow(input, axis, min(1, input.shape[axis]), count), narrow(input, axis, 0, count)
         input = logical_xor(last, first) if input.dtype is boolean else sub(last, first)
     return input
+
+
+@api(method=False)
+def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
+    """The slopes along each dimension in ``dim`` or all, by differences of second order.
+
+    ``spacing`` is a number or the places along the dimension, a tensor; or a list of such, one a dimension. At the ends
+    the order is ``edge_order``, 1 or 2. Source: the documentation of ``numpy.gradient``.
+    """
+    axes = range(input.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
+    axes = [normalize_axis(axis, input.ndim) for axis in axes]
+    given = list(spacing) if isinstance(spacing, list | tuple) else [spacing] * len(axes)
+    if len(given) != len(axes):
+        raise OpError(f"gradient expects a spacing for each of {len(axes)} dimensions, not {len(given)}")
+    if edge_order not in (1, 2):
+        raise OpError(f"gradient only supports edge_order=1 and edge_order=2, not {edge_order}")
+    return tuple(_slopes(input, axis, gap, edge_order) for axis, gap in zip(axes, given, strict=True))
+
+
+def _slopes(y: Tensor, axis: int, spacing: Any, edge_order: int) -> Tensor:
+    count = y.shape[axis]
+    if count < edge_order + 1:
+        raise OpError(f"gradient expects each dimension size to be at least edge_order+1, but {y._type} has {count}")
+    gaps = reshape(diff(spacing), -1, *[1] * (y.ndim - axis - 1)) if isinstance(spacing, Tensor) else None
+    steps = div(diff(y, dim=axis), spacing if gaps is None else gaps)
+
+    def step(i: int, length: int = 1) -> Tensor:
+        return narrow(steps, axis, i, length)
+
+    def share(i: int, j: int, length: int = 1) -> Any:
+        """The part that gap ``i`` has of the gaps ``i`` and ``j``."""
+        if gaps is None:
+            return 0.5
+        one, other = narrow(gaps, 0, i, length), narrow(gaps, 0, j, length)
+        return div(one, add(one, other))
+
+    inside, last = count - 2, count - 2
+    left = share(1, 0, inside)
+    inner = add(mul(step(0, inside), left), mul(step(1, inside), sub(1, left)))
+    ends = [step(0), step(last)]
+    if edge_order == 2:
+        ends = [add(step(i), mul(sub(step(i), step(j)), share(i, j))) for i, j in ((0, 1), (last, last - 1))]
+    return cat([ends[0], inner, ends[1]], axis)
 
 
 @api(method=False, alias=("trapz",))

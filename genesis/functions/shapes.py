@@ -259,13 +259,13 @@ def _stacked_strides(tensors: Sequence[Tensor], axis: int) -> Strides | None:
     return *strides[:axis], strides[axis] * shape[axis], *strides[axis:]
 
 
-@api(function=False, name="split")
+@api(function=False, name="split", alias=("unsafe_split",))
 def _split_method(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of a size, or of the sizes given, along ``dim``."""
     return split(input, split_size, dim)
 
 
-@function_only
+@api(method=False, alias=("unsafe_split",))
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of a size (the last may be smaller), or of the sizes given; views."""
     axis, n = _cut("split", tensor, dim)
@@ -296,7 +296,7 @@ def _cut(name: str, input: Tensor, dim: int) -> tuple[int, int]:
     return axis, input.shape[axis]
 
 
-@api()
+@api(alias=("unsafe_chunk",))
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` views of equal size, the last may be smaller; of an empty tensor ``chunks`` empty ones."""
     axis, n = _cut("chunk", input, dim)
