@@ -16,8 +16,10 @@ import genesis.neighbours  # finds foreign packages of the same names first
 
 # isort: split
 
+from compiler.errors import DeviceError as AcceleratorError
 from compiler.errors import GenesisError as GenesisError
 from compiler.errors import GenesisWarning as GenesisWarning
+from compiler.errors import OutOfMemoryError as OutOfMemoryError
 from compiler.ir import types as _types
 from compiler.ops import all as _all  # makes the ops known
 from genesis import accelerator as accelerator
@@ -106,6 +108,7 @@ from genesis.resume import verify_resume as verify_resume
 from genesis.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from genesis.settings import get_default_device as get_default_device
 from genesis.settings import get_default_dtype as get_default_dtype
+from genesis.settings import get_deterministic_debug_mode as get_deterministic_debug_mode
 from genesis.settings import get_float32_matmul_precision as get_float32_matmul_precision
 from genesis.settings import get_num_interop_threads as get_num_interop_threads
 from genesis.settings import (
@@ -115,6 +118,7 @@ from genesis.settings import is_warn_always_enabled as is_warn_always_enabled
 from genesis.settings import set_default_device as set_default_device
 from genesis.settings import set_default_dtype as set_default_dtype
 from genesis.settings import set_default_tensor_type as set_default_tensor_type
+from genesis.settings import set_deterministic_debug_mode as set_deterministic_debug_mode
 from genesis.settings import set_float32_matmul_precision as set_float32_matmul_precision
 from genesis.settings import set_flush_denormal as set_flush_denormal
 from genesis.settings import set_num_interop_threads as set_num_interop_threads
@@ -129,6 +133,7 @@ from runtime.devices.pool import set_num_threads as set_num_threads
 __version__ = version.__version__
 
 get_num_threads = num_threads
+newaxis = None
 
 dtype = _types.DType
 bfloat16 = _types.bf16

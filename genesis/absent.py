@@ -111,8 +111,8 @@ _PARTS: dict[str, tuple[str, dict[str, str]]] = {
     "storages of tensors are": (
         "tensors share memory by views, by .numpy() and by p.data = other",
         {
-            "torch": "BFloat16Storage BoolStorage ByteStorage CharStorage DoubleStorage FloatStorage HalfStorage "
-            "IntStorage LongStorage ShortStorage Storage StorageBase TypedStorage UntypedStorage from_file",
+            "torch": "storage BFloat16Storage BoolStorage ByteStorage CharStorage DoubleStorage FloatStorage "
+            "HalfStorage IntStorage LongStorage ShortStorage Storage StorageBase TypedStorage UntypedStorage from_file",
             "torch.Tensor": "storage untyped_storage storage_type set_ is_set_to const_data_ptr",
         },
     ),
@@ -121,7 +121,8 @@ _PARTS: dict[str, tuple[str, dict[str, str]]] = {
         {
             ANYWHERE: "mtia ipu maia is_ipu is_maia is_mtia is_xla is_vulkan_available",
             "torch": "get_autocast_ipu_dtype get_autocast_xla_dtype is_autocast_ipu_enabled is_autocast_xla_enabled "
-            "set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled",
+            "set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled "
+            "Event Stream",
             "torch.Tensor": "xpu",
             "torch.utils": "backend_registration generate_methods_for_privateuse1_backend rename_privateuse1_backend",
         },
@@ -189,15 +190,16 @@ _PARTS: dict[str, tuple[str, dict[str, str]]] = {
             "region_activation_memory_budget set_override_stale_capture_stream "
             "set_warn_on_accumulate_grad_stream_mismatch",
             "torch.func": "debug_unwrap",
-            "torch.utils": "backcompat cmake_prefix_path cpp_backtrace get_cpp_backtrace set_module weak hooks "
-            "collect_env",
+            "torch.utils": "swap_tensors backcompat cmake_prefix_path cpp_backtrace get_cpp_backtrace set_module weak "
+            "hooks collect_env",
             "torch.utils.checkpoint": "CheckpointFunction DefaultDeviceType check_backward_validity detach_variable "
             "fx_traceback get_device_states set_device_states",
             "torch.compiler": "CacheInfo config get_default_backend keep_portable_guards_unsafe "
             "keep_tensor_guards_unsafe load_cache_artifacts load_compiled_function nested_compile_region "
             "save_cache_artifacts set_default_backend set_enable_guard_collectives skip_all_guards_unsafe "
             "skip_guard_on_all_nn_modules_unsafe skip_guard_on_globals_unsafe skip_guard_on_inbuilt_nn_modules_unsafe "
-            "substitute_in_graph wrap_numpy",
+            "substitute_in_graph wrap_numpy "
+            "assume_constant_result list_backends set_stance",
         },
     ),
     "decompositions and eigensolvers that NumPy does not have are": (
@@ -223,6 +225,25 @@ _PARTS: dict[str, tuple[str, dict[str, str]]] = {
             "MemRecordsAcc OUT_OF_MEMORY_EVENT_NAME emit_itt emit_nvtx load_nvprof parse_nvprof_trace",
         },
     ),
+    "settings of autocast that outlast a block are": (
+        "use autocast(device_type, dtype=..., enabled=...) around the code",
+        {
+            "torch": "clear_autocast_cache is_autocast_cache_enabled set_autocast_cache_enabled set_autocast_cpu_dtype "
+            "set_autocast_cpu_enabled set_autocast_dtype set_autocast_enabled set_autocast_gpu_dtype",
+        },
+    ),
+    "plans that choose op by op what is computed again are": (
+        "genesis.compile(activation_memory='1GiB') chooses what a step computes again",
+        {
+            "torch.utils.checkpoint": "CheckpointError CheckpointPolicy SAC_IGNORED_OPS SelectiveCheckpointContext "
+            "create_selective_checkpoint_contexts",
+            "torch.nn": "LinearCrossEntropyOptions",
+        },
+    ),
+    "hooks on several tensors at once, and saved tensors that may be written, are": (
+        "use x.register_hook on each tensor, and .clone() before a write",
+        {"torch.autograd.graph": "register_multi_grad_hook allow_mutation_on_saved_tensors"},
+    ),
     "loops and branches whose course depends on data are": (
         "genesis.scan loops a fixed number of times, and genesis.where chooses between two results",
         {"torch": "cond while_loop"},
@@ -244,6 +265,27 @@ OUT_OF_SCOPE: Mapping[str, str] = {
 """Names that will not be there, and the way out: ``spmm``, or with the one namespace, ``torch.Tensor.values``."""
 
 INSTEAD: Mapping[str, str] = {
+    "torch.dropout_": "use nn.functional.dropout(x, p, inplace=True)",
+    "torch.alpha_dropout_": "use nn.functional.alpha_dropout(x, p, inplace=True)",
+    "torch.feature_alpha_dropout_": "use nn.functional.feature_alpha_dropout(x, p, inplace=True)",
+    "torch.adaptive_max_pool1d": "use nn.functional.adaptive_max_pool1d(x, size, return_indices=True)",
+    "torch.as_strided_": "use as_strided, a view",
+    "torch.Tensor.as_strided_": "use as_strided, a view",
+    "torch.empty_permuted": "use empty(...).permute(...)",
+    "torch.histogramdd": "use histogram of each dimension, or numpy.histogramdd of x.numpy()",
+    "torch.get_device_module": "use genesis.cpu or genesis.cuda",
+    "torch.get_autocast_cpu_dtype": "use get_autocast_dtype('cpu')",
+    "torch.is_autocast_cpu_enabled": "use is_autocast_enabled('cpu')",
+    "torch.set_anomaly_enabled": "use autograd.set_detect_anomaly",
+    "torch.is_anomaly_check_nan_enabled": "use is_anomaly_enabled: NaN is what it looks for",
+    "torch.Tensor.dim_order": "use .stride()",
+    "torch.Tensor.retains_grad": "call .retain_grad(); it has an effect once",
+    "torch.distributions.constraint_registry": "use distributions.transform_to and distributions.biject_to",
+    "torch.utils.deterministic": "fresh memory is zero always",
+    "torch.optim.swap_in_optimizer_params_and_state": "use optimizer.load_state_dict",
+    "torch.quasirandom": "use scipy.stats.qmc.Sobol, and from_numpy",
+    "torch.signal": "use hann_window and its siblings",
+    "torch.func.rearrange": "use reshape and permute",
     "from_pretrained": "load the arrays, then module.load_state_dict",
     "clip_grad_norm": "use clip_grad_norm_",
     **{f"{space}.{name}": f"use linalg.{name}" for name in ("lstsq", "solve") for space in ("torch", "torch.Tensor")},

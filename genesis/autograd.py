@@ -17,7 +17,7 @@ from genesis.anomaly import Anomalies
 from genesis.context import current_recording, session
 from genesis.context import grad_mode as _grad_mode
 from genesis.custom import Context, Function
-from genesis.functions.creation import zeros_like
+from genesis.functions.creation import randn_like, zeros_like
 from genesis.functions.shapes import stack
 from genesis.gradients import accumulate
 from genesis.history import gradients, need_history, seed_for
@@ -38,12 +38,14 @@ __all__ = [
     "enable_grad",
     "grad",
     "gradcheck",
+    "gradgradcheck",
     "inference_mode",
     "is_anomaly_enabled",
     "is_grad_enabled",
     "no_grad",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]
 
 
@@ -313,6 +315,47 @@ def gradcheck(
                     f"numerical: {slopes}\nanalytical: {exact}"
                 )
     return True
+
+
+def gradgradcheck(
+    func: Callable[..., Any],
+    inputs: Tensors,
+    grad_outputs: Tensors | None = None,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+) -> bool:
+    """:func:`gradcheck` of the gradients of ``func`` by ``inputs``, weighted by ``grad_outputs`` or normal numbers."""
+    given = _several(inputs)
+    outputs = [y for y in _several(func(*given)) if y.requires_grad]
+    seeds = [randn_like(y) for y in outputs] if grad_outputs is None else _several(grad_outputs)
+
+    def slopes(*args: Tensor) -> tuple[Tensor, ...]:
+        with _grad_mode(True):
+            leaves = [
+                a.detach().requires_grad_() if x.requires_grad and not a.requires_grad else a
+                for a, x in zip(args, given, strict=True)
+            ]
+            results = [y for y in _several(func(*leaves)) if y.requires_grad]
+            wanted = [x for x in leaves if x.requires_grad]
+            found = grad(results, wanted, seeds, create_graph=True, allow_unused=True)
+        return tuple(g for g in found if g is not None)
+
+    return gradcheck(slopes, given, eps, atol, rtol, raise_exception)
+
+
+class set_multithreading_enabled(ContextDecorator):
+    """Accept either ``mode``: a backward pass runs in one thread, a compiled one in all."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: Any) -> None:
+        pass
 
 
 def _jacobian(y: Tensor, x: Tensor) -> np.ndarray:

@@ -14,18 +14,22 @@ from genesis.autograd import grad as _grad
 from genesis.context import grad_mode, session
 from genesis.history import history
 from genesis.misuse import explained
+from genesis.nn.batchnorm import _BatchNorm
 from genesis.nn.module import Module
 from genesis.pytree import leaves, map_leaves
 from genesis.tensor import Tensor
 
 __all__ = [
     "functional_call",
+    "functionalize",
     "grad",
     "grad_and_value",
     "hessian",
     "jacfwd",
     "jacrev",
     "jvp",
+    "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",
@@ -336,3 +340,31 @@ def functional_call(
         for path in new:
             table, name = tables[path]
             table[name] = held[path]  # type: ignore[assignment]
+
+
+@explained
+def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """``func(*primals)``, and a function from tangents to the products with the Jacobian there."""
+
+    def product(*tangents: Any) -> Any:
+        return jvp(func, primals, tangents)[1]
+
+    return func(*primals), product
+
+
+@explained
+def functionalize(func: Callable[..., Any], *, remove: str = "mutations") -> Callable[..., Any]:
+    """``func`` as it is: a compiled step holds no mutations. Raises ValueError for a ``remove`` that PyTorch lacks."""
+    if remove not in ("mutations", "mutations_and_views"):
+        raise ChoiceError(f"functionalize: remove={remove!r}; choose 'mutations' or 'mutations_and_views'")
+    return func
+
+
+@explained
+def replace_all_batch_norm_modules_(root: Module) -> Module:
+    """Take the running statistics from every batch norm in ``root``, which is returned: they use those of the batch."""
+    for module in root.modules():
+        if isinstance(module, _BatchNorm) and module.track_running_stats:
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

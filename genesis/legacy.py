@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from genesis import amp, autograd, cuda, derivatives, distributions, nn, profiler, utils
+from genesis import amp, autograd, cuda, derivatives, distributions, func, nn, profiler, utils
 from genesis.cuda import amp as cuda_amp
 from genesis.kinds import ON_GPU
 from genesis.names import missing_in_module
@@ -61,6 +61,9 @@ _PATHS: dict[str, tuple[ModuleType, ...]] = {
     "nn.parallel.data_parallel": (nn.parallel,),
     "nn.utils.clip_grad": (clip_grad,),
     "nn.utils.convert_parameters": (convert_parameters,),
+    "nn.utils.stateless": (func,),
+    "nn.utils.init": (nn.utils.building,),
+    "utils.dlpack": (sys.modules["genesis.functions"],),
     "autograd.anomaly_mode": (autograd,),
     "autograd.function": (autograd,),
     "autograd.functional": (derivatives,),

@@ -34,7 +34,6 @@ from genesis.functions.factors import (
     cholesky_ex,
     householder_product,
     inv_ex,
-    lu,
     lu_factor,
     lu_factor_ex,
     solve_ex,
@@ -42,6 +41,7 @@ from genesis.functions.factors import (
     tensorsolve,
 )
 from genesis.functions.factors import factored_solve as lu_solve
+from genesis.functions.factors import permuted_lu as lu
 from genesis.functions.factors import vandermonde as vander
 from genesis.functions.products import matmul
 from genesis.names import module_getattr

@@ -6,7 +6,8 @@ import builtins
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
-from genesis.functions.decompositions import SignLogDeterminant
+from genesis.functions.decompositions import Qr, SignLogDeterminant
+from genesis.functions.factors import Reflections, TriangularSolution
 from genesis.functions.pointwise import Dim
 from genesis.functions.rearranging import Dims
 from genesis.functions.reductions import ValuesIndices
@@ -154,8 +155,12 @@ class Methods:
         """``amin`` over ``dim`` (an int, several, or None for all)."""
     def aminmax(self, *, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> MinMax:
         """The least and the largest of all elements, or of those along ``dim``."""
+    def angle(self) -> Tensor:
+        """Pi of negative numbers, 0 of others; NaN of NaN."""
     def any(self, dim: Dim = None, keepdim: builtins.bool = False, *, dtype: Any = None) -> Tensor:
         """``any`` over ``dim`` (an int, several, or None for all)."""
+    def apply_(self, *others: Any) -> Tensor:
+        """Write what a function of Python gives for each element. Eager only."""
     def arccos(self) -> Tensor:
         """``acos`` of each element; integers count as float32 where the result is a fraction."""
     def arccos_(self) -> Tensor:
@@ -198,6 +203,14 @@ class Methods:
         self, size: Sequence[builtins.int], stride: Sequence[builtins.int], storage_offset: builtins.int = 0
     ) -> Tensor:
         """A view of a contiguous tensor: element ``i`` is its element ``storage_offset + sum(i * stride)``."""
+    def as_strided_scatter(
+        self,
+        src: Tensor,
+        size: Sequence[builtins.int],
+        stride: Sequence[builtins.int],
+        storage_offset: builtins.int = 0,
+    ) -> Tensor:
+        """A copy of ``input`` in which :func:`as_strided` of the same arguments shows ``src``."""
     def asin(self) -> Tensor:
         """``asin`` of each element; integers count as float32 where the result is a fraction."""
     def asin_(self) -> Tensor:
@@ -288,6 +301,8 @@ class Methods:
         """In int8."""
     def cholesky(self, upper: builtins.bool = False) -> Tensor:
         """The lower triangular ``L`` with ``L L^T = input``, or its transpose. Eager only; raises if there is none."""
+    def cholesky_inverse(self, upper: builtins.bool = False) -> Tensor:
+        """The inverse of the matrix that has the factor ``L`` by :func:`cholesky`. Eager only."""
     def cholesky_solve(self, L: Tensor, upper: builtins.bool = False) -> Tensor:
         """``X`` with ``L L^T X = input``, of a factor by :func:`cholesky`. Eager only."""
     def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
@@ -495,6 +510,10 @@ class Methods:
         """In place: ``ge`` of each element; operands broadcast and promote."""
     def geometric_(self, p: builtins.float, *, generator: Generator | None = None) -> Tensor:
         """Fill with the numbers of trials, 1 or more, until one of probability ``p`` succeeds."""
+    def geqrf(self) -> Reflections:
+        """The QR decomposition as LAPACK keeps it; without gradients. Eager only."""
+    def ger(self, vec2: Tensor) -> Tensor:
+        """Outer product of two vectors."""
     def get_device(self) -> builtins.int:
         """-1: the tensor is on the CPU."""
     @property
@@ -543,6 +562,14 @@ class Methods:
         """``i0`` of each element; integers count as float32 where the result is a fraction."""
     def i0_(self) -> Tensor:
         """In place: ``i0`` of each element; integers count as float32 where the result is a fraction."""
+    def igamma(self, other: Tensor) -> Tensor:
+        """The share of the gamma function of ``input`` that lies below ``other``; a gradient for ``other``. Eager only."""
+    def igamma_(self, other: Tensor) -> Tensor:
+        """In place: The share of the gamma function of ``input`` that lies below ``other``; a gradient for ``other``. Eager only."""
+    def igammac(self, other: Tensor) -> Tensor:
+        """``1 - igamma(input, other)``, as exact for small values. Eager only."""
+    def igammac_(self, other: Tensor) -> Tensor:
+        """In place: ``1 - igamma(input, other)``, as exact for small values. Eager only."""
     def index_add(self, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: builtins.float = 1) -> Tensor:
         """``input`` with the slices of ``source``, times ``alpha``, added along ``dim`` at ``index``."""
     def index_add_(self, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: builtins.float = 1) -> Tensor:
@@ -701,12 +728,20 @@ class Methods:
         """``lt`` of each element; operands broadcast and promote."""
     def lt_(self, other: Any) -> Tensor:
         """In place: ``lt`` of each element; operands broadcast and promote."""
+    def lu(self, pivot: builtins.bool = True, get_infos: builtins.bool = False) -> tuple[Tensor, ...]:
+        """:func:`linalg.lu_factor`, with ``get_infos`` :func:`linalg.lu_factor_ex`. Eager only."""
+    def lu_solve(self, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
+        """``X`` with ``A X = b``, of the factors of ``A``; :func:`linalg.lu_solve`. Eager only."""
     @property
     def mH(self) -> Tensor:
         """The last two dimensions exchanged."""
     @property
     def mT(self) -> Tensor:
         """The last two dimensions exchanged."""
+    def map2_(self, *others: Any) -> Tensor:
+        """Write what a function of Python gives for each element and of 2 other tensors. Eager only."""
+    def map_(self, *others: Any) -> Tensor:
+        """Write what a function of Python gives for each element and of 1 other tensors. Eager only."""
     def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
         """``value`` where ``mask`` is true."""
     def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
@@ -803,6 +838,8 @@ class Methods:
         """The sum over ``dim``, a NaN counting as 0."""
     def narrow(self, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
         """``length`` elements from ``start`` along ``dim``."""
+    def narrow_copy(self, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
+        """A copy of ``length`` elements from ``start`` along ``dim``."""
     def ne(self, other: Any) -> Tensor:
         """``ne`` of each element; operands broadcast and promote."""
     def ne_(self, other: Any) -> Tensor:
@@ -815,6 +852,8 @@ class Methods:
         """``neg`` of each element; integers count as float32 where the result is a fraction."""
     def negative_(self) -> Tensor:
         """In place: ``neg`` of each element; integers count as float32 where the result is a fraction."""
+    def new(self, *data: Any) -> Tensor:
+        """Zeros of the given sizes, or the numbers of a sequence or a tensor, in the dtype of ``input``."""
     def new_empty(
         self,
         *size: Any,
@@ -825,6 +864,17 @@ class Methods:
         pin_memory: builtins.bool = False,
     ) -> Tensor:
         """Zeros of ``size``, of ``input``'s dtype unless ``dtype`` says otherwise."""
+    def new_empty_strided(
+        self,
+        size: Sequence[builtins.int],
+        stride: Sequence[builtins.int],
+        dtype: Any = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: builtins.bool = False,
+        pin_memory: builtins.bool = False,
+    ) -> Tensor:
+        """Zeros of ``size`` with these strides, of ``input``'s dtype unless ``dtype`` says otherwise."""
     def new_full(
         self,
         size: Sequence[builtins.int],
@@ -873,6 +923,8 @@ class Methods:
         """In place: The next number from ``input`` towards ``other``; not in a compiled step."""
     def nonzero(self, *, as_tuple: builtins.bool = False) -> Any:
         """The indices of all elements that are not zero, one in a row; or one tensor for each dimension. Eager only."""
+    def nonzero_static(self, *, size: builtins.int, fill_value: builtins.int = -1) -> Tensor:
+        """The indices of the first ``size`` elements that are not zero, one in a row; rows behind them ``fill_value``."""
     def norm(self, p: Any = "fro", dim: Dim = None, keepdim: builtins.bool = False, dtype: Any = None) -> Tensor:
         """Vector norm of order ``p`` ("fro" is 2) over ``dim`` or all elements."""
     def normal_(
@@ -883,12 +935,18 @@ class Methods:
         """``ne`` of each element; operands broadcast and promote."""
     def not_equal_(self, other: Any) -> Tensor:
         """In place: ``ne`` of each element; operands broadcast and promote."""
+    def orgqr(self, tau: Tensor) -> Tensor:
+        """:func:`linalg.householder_product`."""
+    def ormqr(self, tau: Tensor, other: Tensor, left: builtins.bool = True, transpose: builtins.bool = False) -> Tensor:
+        """The product of the reflections of :func:`geqrf`, or its transpose, with ``other`` behind it, or before it."""
     def outer(self, vec2: Tensor) -> Tensor:
         """Outer product of two vectors."""
     def permute(self, *dims: Any) -> Tensor:
         """The dimensions in another order."""
     def pin_memory(self, device: Any = None) -> Tensor:
         """The tensor itself: no copy to a GPU waits for it."""
+    def pinverse(self, rcond: builtins.float = 1e-15) -> Tensor:
+        """:func:`linalg.pinv` with singular values below ``rcond`` times the largest as 0. Eager only."""
     def polygamma(self, n: builtins.int) -> Tensor:
         """The ``n``-th derivative of :func:`digamma`; raises OpError for a negative ``n``."""
     def polygamma_(self, n: builtins.int) -> Tensor:
@@ -907,6 +965,8 @@ class Methods:
         """``input`` with ``source`` written (added) at ``index`` of it as a vector; negative indices count from the end."""
     def put_(self, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:
         """In place: ``input`` with ``source`` written (added) at ``index`` of it as a vector; negative indices count from the end."""
+    def qr(self, some: builtins.bool = True) -> Qr:
+        """:func:`linalg.qr`, complete unless ``some``. Eager only."""
     def quantile(
         self, q: Any, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: str = "linear"
     ) -> Tensor:
@@ -1133,6 +1193,14 @@ class Methods:
         """Two dimensions exchanged."""
     def transpose_(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """In place: two dimensions exchanged."""
+    def triangular_solve(
+        self,
+        A: Tensor,
+        upper: builtins.bool = True,
+        transpose: builtins.bool = False,
+        unitriangular: builtins.bool = False,
+    ) -> TriangularSolution:
+        """:func:`linalg.solve_triangular` of ``A``, or of its transpose, and a copy of ``A``. Eager only."""
     def tril(self, diagonal: builtins.int = 0) -> Tensor:
         """The lower triangle of the last two dimensions; zero elsewhere."""
     def tril_(self, diagonal: builtins.int = 0) -> Tensor:
@@ -1176,6 +1244,14 @@ class Methods:
         dim: builtins.int | None = None,
     ) -> Any:
         """The elements, or slices along ``dim``, without those that equal the one before them. Eager only."""
+    def unsafe_chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """At most ``chunks`` views of equal size, the last may be smaller; of an empty tensor ``chunks`` empty ones."""
+    def unsafe_split(
+        self, split_size: builtins.int | Sequence[builtins.int], dim: builtins.int = 0
+    ) -> tuple[Tensor, ...]:
+        """Pieces of a size, or of the sizes given, along ``dim``."""
+    def unsafe_split_with_sizes(self, split_sizes: Sequence[builtins.int], dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """Views of parts of these sizes."""
     def unsqueeze(self, dim: builtins.int) -> Tensor:
         """A new dimension of size 1 at ``dim``."""
     def unsqueeze_(self, dim: builtins.int) -> Tensor:

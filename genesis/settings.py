@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.errors import ArgumentError, ChoiceError
+from compiler.errors import ArgumentError, ChoiceError, MisuseError
 from compiler.ir.location import here
 from compiler.ir.types import DType, defaults, dtype
 from genesis.cells import changes
@@ -91,6 +91,23 @@ def are_deterministic_algorithms_enabled() -> bool:
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
     """What :func:`use_deterministic_algorithms` set as ``warn_only``."""
     return bool(_state["warn_only"])
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """:func:`use_deterministic_algorithms` by a word or its number: "default" 0, "warn" 1, "error" 2.
+
+    Raises RuntimeError for another one.
+    """
+    words = "default", "warn", "error"
+    number = words.index(debug_mode) if debug_mode in words else debug_mode
+    if number not in (0, 1, 2):
+        raise MisuseError(f"debug_mode={debug_mode!r}; choose one of 'default', 'warn', 'error', 0, 1, 2")
+    use_deterministic_algorithms(number != 0, warn_only=number == 1)
+
+
+def get_deterministic_debug_mode() -> int:
+    """The number that :func:`set_deterministic_debug_mode` takes."""
+    return 0 if not _state["deterministic"] else 1 if _state["warn_only"] else 2
 
 
 def set_warn_always(b: bool) -> None:

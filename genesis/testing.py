@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compiler.errors import InvariantError, MisuseError
-from compiler.ir.types import DType, bf16, f16, f32, f64
+from compiler.ir.types import DType, bf16, f16, f32, f64, u8
+from compiler.ir.types import dtype as to_dtype
+from genesis.functions.creation import rand
+from genesis.functions.queries import finfo
 from genesis.names import module_getattr
 from genesis.scope import AROUND
 from genesis.tensor import Tensor, tensor
 
 __eager_only__ = AROUND
 
-__all__ = ["assert_close"]
+__all__ = [
+    "assert_allclose",
+    "assert_close",
+    "make_tensor",
+]
 
 _TOLERANCES = {f16: (1e-3, 1e-5), bf16: (1.6e-2, 1e-5), f32: (1.3e-6, 1e-5), f64: (1e-7, 1e-7)}
 """Relative and absolute, as in PyTorch: https://docs.pytorch.org/docs/stable/testing.html"""
@@ -50,6 +57,54 @@ def assert_close(
     found = _difference(actual, expected, tolerances, equal_nan, check_dtype, check_stride, "")
     if found is not None:
         raise InvariantError(msg(found) if callable(msg) else msg if msg is not None else found)
+
+
+def assert_allclose(
+    actual: Any,
+    expected: Any,
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = True,
+    msg: str = "",
+) -> None:
+    """:func:`assert_close` by its old name; dtypes may differ, and NaN equals NaN."""
+    assert_close(
+        actual,
+        expected,
+        rtol=rtol,
+        atol=atol,
+        equal_nan=equal_nan,
+        check_dtype=False,
+        msg=msg or None,
+    )
+
+
+def make_tensor(
+    *shape: Any,
+    dtype: DType,
+    device: Any = "cpu",
+    low: float | None = None,
+    high: float | None = None,
+    requires_grad: bool = False,
+    noncontiguous: bool = False,
+    exclude_zero: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """Uniform numbers of ``[low, high)``: -9 to 9 unless told otherwise, 0 to 9 of uint8, False and True of bool.
+
+    ``noncontiguous``: every second element of a larger tensor. ``exclude_zero``: the least positive number for 0.
+    """
+    sizes = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+    kind = to_dtype(dtype)
+    least, most = {"bool": (0, 2), "int": (0 if kind is u8 else -9, 10)}.get(kind.kind, (-9, 9))
+    start, end = least if low is None else low, most if high is None else high
+    spread = (*sizes[:-1], 2 * sizes[-1]) if noncontiguous and sizes else sizes
+    numbers = rand(*spread, dtype=f64, device=device) * (end - start) + start
+    made = numbers.to(kind) if kind.is_floating_point else numbers.floor().to(kind)
+    if exclude_zero:
+        made = made.masked_fill(made == 0, finfo(kind).tiny if kind.is_floating_point else 1)
+    made = made[..., ::2] if spread != sizes else made
+    return made.requires_grad_() if requires_grad else made
 
 
 def _difference(

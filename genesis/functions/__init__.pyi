@@ -23,11 +23,15 @@ from genesis.functions.conversion import asarray as asarray
 from genesis.functions.conversion import clone as clone
 from genesis.functions.conversion import detach as detach
 from genesis.functions.conversion import equal as equal
+from genesis.functions.conversion import fill_ as fill_
 from genesis.functions.conversion import from_dlpack as from_dlpack
 from genesis.functions.conversion import from_numpy as from_numpy
 from genesis.functions.conversion import frombuffer as frombuffer
 from genesis.functions.conversion import is_tensor as is_tensor
+from genesis.functions.conversion import narrow_copy as narrow_copy
 from genesis.functions.conversion import numel as numel
+from genesis.functions.conversion import to_dlpack as to_dlpack
+from genesis.functions.conversion import zero_ as zero_
 from genesis.functions.convolution import conv1d as conv1d
 from genesis.functions.convolution import conv2d as conv2d
 from genesis.functions.convolution import conv3d as conv3d
@@ -49,6 +53,7 @@ from genesis.functions.creation import randint as randint
 from genesis.functions.creation import randn as randn
 from genesis.functions.creation import randn_like as randn_like
 from genesis.functions.creation import randperm as randperm
+from genesis.functions.creation import range as range
 from genesis.functions.creation import zeros as zeros
 from genesis.functions.creation import zeros_like as zeros_like
 from genesis.functions.decompositions import cholesky as cholesky
@@ -73,6 +78,7 @@ from genesis.functions.dropouts import alpha_dropout as alpha_dropout
 from genesis.functions.dropouts import dropout as dropout
 from genesis.functions.dropouts import feature_alpha_dropout as feature_alpha_dropout
 from genesis.functions.einstein import einsum as einsum
+from genesis.functions.elementary import angle as angle
 from genesis.functions.elementary import bitwise_left_shift as bitwise_left_shift
 from genesis.functions.elementary import bitwise_right_shift as bitwise_right_shift
 from genesis.functions.elementary import clamp_max as clamp_max
@@ -99,10 +105,28 @@ from genesis.functions.elementary import rad2deg as rad2deg
 from genesis.functions.elementary import rsub as rsub
 from genesis.functions.elementary import sgn as sgn
 from genesis.functions.elementary import signbit as signbit
+from genesis.functions.factors import chain_matmul as chain_matmul
+from genesis.functions.factors import cholesky_inverse as cholesky_inverse
+from genesis.functions.factors import geqrf as geqrf
+from genesis.functions.factors import lu as lu
+from genesis.functions.factors import lu_solve as lu_solve
+from genesis.functions.factors import lu_unpack as lu_unpack
+from genesis.functions.factors import orgqr as orgqr
+from genesis.functions.factors import ormqr as ormqr
+from genesis.functions.factors import pca_lowrank as pca_lowrank
+from genesis.functions.factors import pinverse as pinverse
+from genesis.functions.factors import qr as qr
+from genesis.functions.factors import svd_lowrank as svd_lowrank
+from genesis.functions.factors import triangular_solve as triangular_solve
+from genesis.functions.factors import vander as vander
+from genesis.functions.flat_indices import nonzero_static as nonzero_static
+from genesis.functions.flat_indices import unravel_index as unravel_index
 from genesis.functions.gathering import gather as gather
 from genesis.functions.gathering import index_select as index_select
 from genesis.functions.gathering import take as take
 from genesis.functions.gathering import take_along_dim as take_along_dim
+from genesis.functions.incomplete_gamma import igamma as igamma
+from genesis.functions.incomplete_gamma import igammac as igammac
 from genesis.functions.joining import atleast_1d as atleast_1d
 from genesis.functions.joining import atleast_2d as atleast_2d
 from genesis.functions.joining import atleast_3d as atleast_3d
@@ -126,6 +150,7 @@ from genesis.functions.matrices import addmv as addmv
 from genesis.functions.matrices import addr as addr
 from genesis.functions.matrices import adjoint as adjoint
 from genesis.functions.matrices import as_strided as as_strided
+from genesis.functions.matrices import as_strided_scatter as as_strided_scatter
 from genesis.functions.matrices import block_diag as block_diag
 from genesis.functions.matrices import cdist as cdist
 from genesis.functions.matrices import combinations as combinations
@@ -136,6 +161,7 @@ from genesis.functions.matrices import diag as diag
 from genesis.functions.matrices import diag_embed as diag_embed
 from genesis.functions.matrices import diagflat as diagflat
 from genesis.functions.matrices import dist as dist
+from genesis.functions.matrices import empty_strided as empty_strided
 from genesis.functions.matrices import fill as fill
 from genesis.functions.matrices import inner as inner
 from genesis.functions.matrices import kron as kron
@@ -243,6 +269,7 @@ from genesis.functions.products import mv as mv
 from genesis.functions.products import outer as outer
 from genesis.functions.queries import broadcast_shapes as broadcast_shapes
 from genesis.functions.queries import can_cast as can_cast
+from genesis.functions.queries import get_device as get_device
 from genesis.functions.queries import is_complex as is_complex
 from genesis.functions.queries import is_conj as is_conj
 from genesis.functions.queries import is_floating_point as is_floating_point
@@ -283,12 +310,15 @@ from genesis.functions.reductions import var as var
 from genesis.functions.resampling import channel_shuffle as channel_shuffle
 from genesis.functions.resampling import pixel_shuffle as pixel_shuffle
 from genesis.functions.resampling import pixel_unshuffle as pixel_unshuffle
+from genesis.functions.reshaped_in_place import detach_ as detach_
+from genesis.functions.reshaped_in_place import resize_as_ as resize_as_
 from genesis.functions.scans import cummax as cummax
 from genesis.functions.scans import cummin as cummin
 from genesis.functions.scans import cumprod as cumprod
 from genesis.functions.scans import cumsum as cumsum
 from genesis.functions.scans import cumulative_trapezoid as cumulative_trapezoid
 from genesis.functions.scans import diff as diff
+from genesis.functions.scans import gradient as gradient
 from genesis.functions.scans import logcumsumexp as logcumsumexp
 from genesis.functions.scans import trapezoid as trapezoid
 from genesis.functions.scattering import diagonal_scatter as diagonal_scatter
@@ -364,6 +394,7 @@ abs_ = _Methods.abs_
 absolute = abs
 acos_ = _Methods.acos_
 acosh_ = _Methods.acosh_
+addmv_ = _Methods.addmv_
 arccos = acos
 arccos_ = _Methods.arccos_
 arccosh = acosh
@@ -403,6 +434,7 @@ fix_ = _Methods.fix_
 floor_ = _Methods.floor_
 frac_ = _Methods.frac_
 gcd_ = _Methods.gcd_
+ger = outer
 greater = gt
 greater_equal = ge
 i0_ = _Methods.i0_
@@ -441,4 +473,7 @@ tan_ = _Methods.tan_
 tanh_ = _Methods.tanh_
 trapz = trapezoid
 trunc_ = _Methods.trunc_
+unsafe_chunk = chunk
+unsafe_split = split
+unsafe_split_with_sizes = split_with_sizes
 xlogy_ = _Methods.xlogy_

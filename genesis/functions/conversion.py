@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,12 @@ def from_dlpack(ext_tensor: DLPack) -> Tensor:
     """A tensor on the memory of another library's CPU tensor, by the DLPack protocol."""
     array = np.from_dlpack(ext_tensor)
     return on_memory(array) if array.flags.writeable else from_array(array)
+
+
+@api(method=False, eager_only=OF_MEMORY)
+def to_dlpack(tensor: Tensor) -> Any:
+    """What ``from_dlpack`` of any library takes, once; it shares the memory."""
+    return tensor.__dlpack__()
 
 
 @function_only
@@ -218,8 +225,8 @@ def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     return clone(narrow(input, dim, start, length))
 
 
-def _of_each(name: str, count: int) -> None:
-    """The methods that call a function of Python for each element."""
+def _of_each(name: str, count: int) -> Callable[..., Tensor]:
+    """The method that calls a function of Python for each element."""
 
     def method(input: Tensor, *others: Any) -> Tensor:
         tensors, function = (input, *others[:-1]), others[-1]
@@ -234,12 +241,14 @@ def _of_each(name: str, count: int) -> None:
         return copy_(input, from_array(np.array(found, input.dtype.numpy).reshape(rows[0].shape)))
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"Write what a function of Python gives for the elements, of {count} tensors. Eager only."
-    api(function=False, eager_only=BY_NUMPY)(method)
+    also = f" and of {count - 1} other tensors" if count > 1 else ""
+    method.__doc__ = f"Write what a function of Python gives for each element{also}. Eager only."
+    return api(function=False, eager_only=BY_NUMPY)(method)
 
 
-for _name, _count in (("apply_", 1), ("map_", 2), ("map2_", 3)):
-    _of_each(_name, _count)
+apply_ = _of_each("apply_", 1)
+map_ = _of_each("map_", 2)
+map2_ = _of_each("map2_", 3)
 
 
 @method_only

@@ -252,8 +252,8 @@ def arange(
     return _leaf(wrap(line if line.dtype is to else o.cast(line, to=to)), requires_grad)
 
 
-@api(method=False, name="range")
-def inclusive_range(
+@function_only
+def range(
     start: float = 0,
     end: float | None = None,
     step: float = 1,

@@ -23,17 +23,11 @@ from genesis.functions.products import matmul
 from genesis.functions.rearranging import diagonal
 from genesis.functions.reductions import amax, amin, norm, sum
 from genesis.functions.shapes import squeeze, tril, triu, unsqueeze
-from genesis.functions.table import api
+from genesis.functions.table import api, decomposition, linalg
 from genesis.scope import DECOMPOSED
 from genesis.tensor import Tensor, copied, from_array, wrap
 
 _ADVICE = "decompositions run on the CPU, outside compiled steps: compute it there and pass the result in"
-
-linalg = api(function=False, method=False)
-"""``genesis.linalg.f`` alone."""
-
-decomposition = api(function=False, method=False, eager_only=DECOMPOSED)
-"""``genesis.linalg.f`` alone, outside compiled steps."""
 
 
 def matrices(name: str, input: Tensor, square: bool = False) -> np.ndarray:

@@ -21,22 +21,20 @@ from genesis.functions.creation import eye, ones, randn
 from genesis.functions.decompositions import (
     Qr,
     cholesky,
-    decomposition,
     full_svd,
     inv,
-    linalg,
     matrices,
     pinv,
-    qr,
     solve,
     solve_triangular,
 )
+from genesis.functions.decompositions import qr as reduced_qr
 from genesis.functions.pointwise import where
 from genesis.functions.products import matmul
 from genesis.functions.reductions import mean
 from genesis.functions.scans import cumprod
 from genesis.functions.shapes import cat, expand, flip, permute, reshape, tril, triu, unsqueeze
-from genesis.functions.table import api, function_only
+from genesis.functions.table import api, decomposition, function_only, linalg
 from genesis.scope import DECOMPOSED
 from genesis.tensor import Tensor, from_array
 
@@ -144,8 +142,8 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     return LuFactorsInfo(*factors, _told("lu_factor_ex", info, check_errors))
 
 
-@decomposition
-def lu(A: Tensor, *, pivot: bool = True) -> Lu:
+@api(function=False, method=False, name="lu", eager_only=DECOMPOSED)
+def permuted_lu(A: Tensor, *, pivot: bool = True) -> Lu:
     """``A = P L U``; ``P`` is empty without ``pivot``. Gradients for square matrices. Eager only."""
     return lu_unpack(*lu_factor(A, pivot=pivot), unpack_pivots=pivot)
 
@@ -181,8 +179,8 @@ def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     return factored_solve(LU_data, LU_pivots, b)
 
 
-@api(name="lu", eager_only=DECOMPOSED)
-def packed_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> tuple[Tensor, ...]:
+@api(eager_only=DECOMPOSED)
+def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> tuple[Tensor, ...]:
     """:func:`linalg.lu_factor`, with ``get_infos`` :func:`linalg.lu_factor_ex`. Eager only."""
     return lu_factor_ex(A, pivot=pivot) if get_infos else lu_factor(A, pivot=pivot)
 
@@ -391,10 +389,10 @@ def triangular_solve(
     return TriangularSolution(solve_triangular(matrix, b, upper=side, unitriangular=unitriangular), A.clone())
 
 
-@api(name="qr", eager_only=DECOMPOSED)
-def old_qr(input: Tensor, some: bool = True) -> Qr:
+@api(eager_only=DECOMPOSED)
+def qr(input: Tensor, some: bool = True) -> Qr:
     """:func:`linalg.qr`, complete unless ``some``. Eager only."""
-    return qr(input, "reduced" if some else "complete")
+    return reduced_qr(input, "reduced" if some else "complete")
 
 
 @api(method=False, eager_only=DECOMPOSED)
@@ -404,9 +402,9 @@ def svd_lowrank(
     """``U``, ``S``, ``V`` of the ``q`` largest singular values of ``A - M``, nearly: of a random part. Eager only."""
     a = A if M is None else A - M
     rank, rounds = 6 if q is None else q, 2 if niter is None else niter
-    basis = qr(matmul(a, randn(a.shape[-1], rank, dtype=a.dtype))).Q
+    basis = reduced_qr(matmul(a, randn(a.shape[-1], rank, dtype=a.dtype))).Q
     for _ in builtins.range(rounds):
-        basis = qr(matmul(a, qr(matmul(a.mT, basis)).Q)).Q
+        basis = reduced_qr(matmul(a, reduced_qr(matmul(a.mT, basis)).Q)).Q
     u, s, vh = full_svd(matmul(basis.mT, a), False)
     return matmul(basis, u), s, vh.mT
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 from compiler.errors import ChoiceError, GenesisWarning, OpError
 from compiler.ir.op import o
 from genesis.context import current_recording, session
 from genesis.functions.pointwise import add, div, ge, le, logical_and, mul, neg
 from genesis.functions.precision import full_precision
+from genesis.functions.products import linear
 from genesis.functions.reductions import all, log_softmax, mean, sum
 from genesis.functions.shapes import reshape
 from genesis.functions.table import functional_only
@@ -77,6 +79,35 @@ def _soft_cross_entropy(
         target = mul(target, reshape(weight, classes, *(1 for _ in input.shape[axis + 1 :])))
     losses = neg(sum(mul(log_softmax(input, axis), target), axis))
     return reduced(losses, reduction)
+
+
+@functional_only
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> Tensor:
+    """:func:`cross_entropy` of ``linear(input, linear_weight, linear_bias)``: ``[N, I]`` by ``[C, ..., I]``.
+
+    ``options`` of PyTorch cut the logits in parts to save memory; nothing here depends on them.
+    """
+    bias = None if linear_bias is None else linear_bias.reshape(-1)
+    logits = linear(input, linear_weight.reshape(-1, linear_weight.shape[-1]), bias)
+    return cross_entropy(
+        logits.reshape(*input.shape[:-1], *linear_weight.shape[:-1]),
+        target,
+        weight,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )
 
 
 @functional_only

@@ -172,7 +172,7 @@ def is_pinned(input: Tensor, device: Any = None) -> bool:
     return False
 
 
-@method_only
+@api()
 def get_device(input: Tensor) -> int:
     """-1: the tensor is on the CPU."""
     return -1

@@ -83,6 +83,12 @@ method_only = api(function=False)
 everywhere = api(method=False, functional=True)
 """``genesis.f`` and ``nn.functional.f``."""
 
+linalg = api(function=False, method=False)
+"""``genesis.linalg.f`` alone."""
+
+decomposition = api(function=False, method=False, eager_only=scope.DECOMPOSED)
+"""``genesis.linalg.f`` alone, outside compiled steps."""
+
 functional_only = api(function=False, method=False, functional=True)
 """``nn.functional.f``."""
 

@@ -254,3 +254,25 @@ def fractional_max_pool3d(
 ) -> Any:
     """The largest elements of windows of ``[N, C, D, H, W]`` whose distances are drawn."""
     return _fractional(3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
+
+
+def _with_indices(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that always returns indices, too."""
+
+    def both(
+        input: Tensor,
+        kernel_size: Size,
+        output_size: Size | None = None,
+        output_ratio: float | Sequence[float] | None = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> Any:
+        return function(input, kernel_size, output_size, output_ratio, True, _random_samples)
+
+    both.__name__ = both.__qualname__ = f"{function.__name__}_with_indices"
+    both.__doc__ = f":func:`{function.__name__}` and the places of the elements."
+    return functional_only(both)
+
+
+fractional_max_pool2d_with_indices = _with_indices(fractional_max_pool2d)
+fractional_max_pool3d_with_indices = _with_indices(fractional_max_pool3d)

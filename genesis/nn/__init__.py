@@ -65,6 +65,7 @@ from genesis.nn.lazy import (
     LazyInstanceNorm2d,
     LazyInstanceNorm3d,
     LazyLinear,
+    UninitializedBuffer,
     UninitializedParameter,
 )
 from genesis.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
@@ -76,6 +77,7 @@ from genesis.nn.loss import (
     HuberLoss,
     KLDivLoss,
     L1Loss,
+    LinearCrossEntropyLoss,
     MSELoss,
     NLLLoss,
     NLLLoss2d,
@@ -95,7 +97,7 @@ from genesis.nn.margins import (
     TripletMarginWithDistanceLoss,
 )
 from genesis.nn.module import Module
-from genesis.nn.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
+from genesis.nn.normalization import CrossMapLRN2d, GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from genesis.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -128,7 +130,7 @@ from genesis.nn.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
-from genesis.nn.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from genesis.nn.rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell, RNNCellBase
 from genesis.nn.sparse import Embedding
 from genesis.nn.transformer import (
     Transformer,
@@ -202,6 +204,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "CrossMapLRN2d",
     "DataParallel",
     "Dropout",
     "Dropout1d",
@@ -249,6 +252,7 @@ __all__ = [
     "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
@@ -279,7 +283,9 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNBase",
     "RNNCell",
+    "RNNCellBase",
     "RReLU",
     "ReLU",
     "ReLU6",
@@ -313,6 +319,7 @@ __all__ = [
     "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
+    "UninitializedBuffer",
     "UninitializedParameter",
     "Upsample",
     "UpsamplingBilinear2d",

@@ -68,6 +68,7 @@ from genesis.functions.losses import cross_entropy as cross_entropy
 from genesis.functions.losses import huber_loss as huber_loss
 from genesis.functions.losses import kl_div as kl_div
 from genesis.functions.losses import l1_loss as l1_loss
+from genesis.functions.losses import linear_cross_entropy as linear_cross_entropy
 from genesis.functions.losses import mse_loss as mse_loss
 from genesis.functions.losses import nll_loss as nll_loss
 from genesis.functions.losses import smooth_l1_loss as smooth_l1_loss
@@ -119,7 +120,9 @@ from genesis.functions.resampling import upsample as upsample
 from genesis.functions.resampling import upsample_bilinear as upsample_bilinear
 from genesis.functions.resampling import upsample_nearest as upsample_nearest
 from genesis.functions.unusual_pooling import fractional_max_pool2d as fractional_max_pool2d
+from genesis.functions.unusual_pooling import fractional_max_pool2d_with_indices as fractional_max_pool2d_with_indices
 from genesis.functions.unusual_pooling import fractional_max_pool3d as fractional_max_pool3d
+from genesis.functions.unusual_pooling import fractional_max_pool3d_with_indices as fractional_max_pool3d_with_indices
 from genesis.functions.unusual_pooling import lp_pool1d as lp_pool1d
 from genesis.functions.unusual_pooling import lp_pool2d as lp_pool2d
 from genesis.functions.unusual_pooling import lp_pool3d as lp_pool3d

@@ -205,5 +205,10 @@ def _standard_normal(shape: tuple[int, int], generator: Generator | None) -> np.
     return randn(*shape, generator=generator).numpy().astype(np.float64)
 
 
+for _name in (
+    "constant dirac eye kaiming_normal kaiming_uniform normal orthogonal sparse uniform xavier_normal xavier_uniform"
+).split():
+    globals()[_name] = globals()[f"{_name}_"]  # the old names
+
 if not TYPE_CHECKING:
     __getattr__ = module_getattr("genesis.nn.init", globals())

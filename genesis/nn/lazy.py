@@ -9,7 +9,7 @@ from compiler.ir.location import here
 from genesis.context import current_recording
 from genesis.functions.convolution import Size
 from genesis.functions.creation import empty, ones, zeros
-from genesis.members import Parameter
+from genesis.members import Buffer, Parameter
 from genesis.nn.batchnorm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -40,6 +40,29 @@ class UninitializedParameter(Parameter):
 
     def __repr__(self) -> str:
         return "<UninitializedParameter>"
+
+
+class UninitializedBuffer(Buffer):
+    """A buffer whose shape is not known yet."""
+
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> UninitializedBuffer:
+        return super().__new__(cls)  # type: ignore[return-value]
+
+    def __init__(
+        self, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> None:
+        super().__init__(empty(0, dtype=dtype, device=device), persistent=persistent)
+        self.requires_grad_(requires_grad)
+
+    def materialize(self, shape: tuple[int, ...]) -> None:
+        """Become an ordinary buffer of ``shape``."""
+        self.data = empty(*shape, dtype=self.dtype)
+        self.__class__ = Buffer  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "<UninitializedBuffer>"
 
 
 class _Lazy(Module):

@@ -71,7 +71,7 @@ def _mode(nonlinearity: str) -> str:
     return mode
 
 
-class _Recurrent(Module):
+class RNNBase(Module):
     """Layers over whole sequences."""
 
     def __init__(
@@ -233,7 +233,7 @@ def _suffix(layer: int, direction: int) -> str:
     return f"_l{layer}{'_reverse' if direction else ''}"
 
 
-class RNN(_Recurrent):
+class RNN(RNNBase):
     """Elman network: ``h = tanh(W_ih x + b_ih + W_hh h + b_hh)``, or ``relu`` by ``nonlinearity``.
 
     ``[T, N, input_size]`` (``[N, T, ...]`` with ``batch_first``, ``[T, ...]`` unbatched) and the first hidden state
@@ -265,7 +265,7 @@ class RNN(_Recurrent):
         return output, h
 
 
-class LSTM(_Recurrent):
+class LSTM(RNNBase):
     """Long short-term memory; gates i, f, g, o in the rows of the weights.
 
     As :class:`RNN`, with a pair ``(h, c)`` of states. ``dropout`` acts on what goes from a layer to the next.
@@ -282,7 +282,7 @@ class LSTM(_Recurrent):
         return output, (h, c)
 
 
-class GRU(_Recurrent):
+class GRU(RNNBase):
     """Gated recurrent unit; gates r, z, n in the rows of the weights. Arguments and shapes as :class:`RNN`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -295,7 +295,7 @@ class GRU(_Recurrent):
         return output, h
 
 
-class _Cell(Module):
+class RNNCellBase(Module):
     """One step of a layer."""
 
     def __init__(self, mode: str, input_size: int, hidden_size: int, bias: bool, device: Any, dtype: Any) -> None:
@@ -332,7 +332,7 @@ class _Cell(Module):
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
 
 
-class RNNCell(_Cell):
+class RNNCell(RNNCellBase):
     """One step of :class:`RNN`: ``[N, input_size]`` and ``[N, hidden_size]`` to the next hidden state."""
 
     def __init__(
@@ -352,7 +352,7 @@ class RNNCell(_Cell):
         return h
 
 
-class LSTMCell(_Cell):
+class LSTMCell(RNNCellBase):
     """One step of :class:`LSTM`: ``[N, input_size]`` and a pair of ``[N, hidden_size]`` to the next ``(h, c)``."""
 
     def __init__(
@@ -365,7 +365,7 @@ class LSTMCell(_Cell):
         return h, c
 
 
-class GRUCell(_Cell):
+class GRUCell(RNNCellBase):
     """One step of :class:`GRU`: ``[N, input_size]`` and ``[N, hidden_size]`` to the next hidden state."""
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from compiler.errors import ChoiceError
@@ -12,7 +13,13 @@ from genesis.once import say_once
 
 __eager_only__ = ""
 
-__all__ = ["checkpoint", "checkpoint_sequential"]
+__all__ = [
+    "checkpoint",
+    "checkpoint_sequential",
+    "noop_context_fn",
+    "set_checkpoint_debug_enabled",
+    "set_checkpoint_early_stop",
+]
 
 
 @explained
@@ -43,6 +50,21 @@ def checkpoint_sequential(
     if segments < 1:
         raise ChoiceError(f"checkpoint_sequential() takes at least one segment, not {segments}")
     return checkpoint(_in_turn, list(functions), input)
+
+
+def noop_context_fn() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Two contexts that change nothing."""
+    return nullcontext(), nullcontext()
+
+
+def set_checkpoint_early_stop(enable: bool) -> AbstractContextManager[None]:
+    """A context that changes nothing: nothing is computed again here."""
+    return nullcontext()
+
+
+def set_checkpoint_debug_enabled(enabled: bool | None) -> AbstractContextManager[None]:
+    """A context that changes nothing: nothing is computed again here."""
+    return nullcontext()
 
 
 def _in_turn(functions: Sequence[Callable[..., Any]], input: Any) -> Any:

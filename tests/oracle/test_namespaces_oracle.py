@@ -178,6 +178,52 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "get_extra_state set_extra_state": lambda t: [
         _raises(RuntimeError, call) for call in (t.nn.ReLU().get_extra_state, lambda: t.nn.ReLU().set_extra_state(1))
     ],
+    "new exceptions": lambda t: [issubclass(e, RuntimeError) for e in (t.OutOfMemoryError, t.AcceleratorError)],
+    "newaxis": lambda t: t.ones(2)[t.newaxis].tolist(),
+    "get_deterministic_debug_mode": lambda t: [
+        (t.set_deterministic_debug_mode(mode), t.get_deterministic_debug_mode())[1] for mode in ("warn", 2, "default")
+    ],
+    "set_multithreading_enabled": lambda t: _inside(t.autograd.set_multithreading_enabled(False), int),
+    "gradgradcheck": lambda t: t.autograd.gradgradcheck(
+        lambda x, y: x.sin() * y, [t.ones(2, dtype=t.float64, requires_grad=True) for _ in range(2)]
+    ),
+    "UninitializedBuffer": lambda t: _buffer(t),
+    "RNNBase RNNCellBase": lambda t: (
+        isinstance(t.nn.GRU(2, 3), t.nn.RNNBase),
+        isinstance(t.nn.GRUCell(2, 3), t.nn.RNNCellBase),
+    ),
+    "assert_allclose": lambda t: _raises(AssertionError, lambda: t.testing.assert_allclose(t.ones(2), t.zeros(2))),
+    "make_tensor": lambda t: [
+        (list(x.shape), str(x.dtype).rpartition(".")[2], x.is_contiguous(), (x != 0).all().item(), x.max().item() < 6)
+        for x in (
+            t.testing.make_tensor((9, 4), dtype=t.float32, device="cpu", low=2, high=5, noncontiguous=True),
+            t.testing.make_tensor(9, 9, dtype=t.int64, device="cpu", low=-2, high=3, exclude_zero=True),
+        )
+    ],
+    "noop_context_fn set_checkpoint_early_stop set_checkpoint_debug_enabled": lambda t: (
+        len(t.utils.checkpoint.noop_context_fn()),
+        _inside(t.utils.checkpoint.set_checkpoint_early_stop(False), int),
+        _inside(t.utils.checkpoint.set_checkpoint_debug_enabled(True), int),
+    ),
+    "old names in nn.init": lambda t: [
+        getattr(t.nn.init, name)(t.empty(2, 3), *args).tolist()
+        for name, args in (("constant", (3.0,)), ("eye", ()), ("uniform", (1, 1)), ("normal", (2.0, 0)))
+    ],
+    "dirac kaiming_normal kaiming_uniform sparse xavier_normal xavier_uniform": lambda t: [
+        getattr(t.nn.init, name)(t.empty(4, 2, 3), *args).abs().max().item() < 3
+        for name, args in (("dirac", ()), ("xavier_normal", ()), ("xavier_uniform", (1.0,)), ("kaiming_normal", (1.0,)))
+    ],
+    "unsafe_chunk unsafe_split unsafe_split_with_sizes": lambda t: [
+        [part.tolist() for part in parts]
+        for x in (t.arange(6),)
+        for parts in (
+            t.unsafe_chunk(x, 4),
+            t.unsafe_split(x, 4),
+            x.unsafe_split(4),
+            t.unsafe_split_with_sizes(x, [1, 5]),
+        )
+    ],
+    "ger": lambda t: (t.ger(t.arange(2), t.arange(3)).tolist(), t.arange(2).ger(t.arange(2)).tolist()),
     "register_backward_hook": lambda t: _hooked(t),
 }
 
@@ -212,6 +258,13 @@ def _raises(kind: type[Exception], call: Callable[[], Any]) -> bool:
     except kind:
         return True
     return False
+
+
+def _buffer(t: Any) -> Any:
+    buffer = t.nn.UninitializedBuffer()
+    made = isinstance(buffer, t.Tensor)
+    buffer.materialize((2, 3))
+    return made, list(buffer.shape), isinstance(buffer, t.nn.UninitializedBuffer)
 
 
 def _dense_step(t: Any) -> None:
