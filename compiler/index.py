@@ -285,49 +285,6 @@ def refined(shapes: Sequence[Shape]) -> Shape | None:
     return tuple(reversed(dims)) or (1,)
 
 
-def place_in_concat(root: Value, part: Value, concat: Node, start: int) -> tuple[int, tuple[int, ...]] | None:
-    """The place of ``root`` in the result of ``concat``, when the operand ``part`` shows it through views.
-
-    Returns the offset and one stride per dimension of ``root``, in elements; None when the views are no mere
-    rearrangement of whole dimensions. ``start`` is where the operand begins along the axis.
-    """
-    shapes = []
-    value = part
-    while value is not root:
-        shapes.append(value.shape)
-        node = value.producer
-        if node is None or not node.op.keeps:
-            return None
-        if node.op.keeps == "elements":
-            break
-        value = node.inputs[0]
-    common = refined(shapes or [root.shape])
-    if common is None:
-        return None
-    variables = [Var(f"d{i}", n) for i, n in enumerate(common)]
-    linear = join([Index.of(v) for v in variables], common)
-    coordinates = list(split(linear, part.shape))
-    axis = concat.attrs["axis"]
-    coordinates[axis] = coordinates[axis].shifted(start)
-    target = join(coordinates, concat.output.shape)
-    value = part
-    while value is not root:
-        node = value.producer
-        if node is None or not node.op.keeps:
-            return None
-        linear = through_view(node, linear)
-        value = node.inputs[0]
-    if not (linear.affine and target.affine):
-        return None
-    strides = []
-    for size, step in zip(root.shape, strides_of(root.shape), strict=True):
-        match = next((v for v in variables if v.size == size and linear.coefficient(v) == step), None)
-        if match is None and size > 1:
-            return None
-        strides.append(target.coefficient(match) if match is not None else 0)
-    return target.constant, tuple(strides)
-
-
 def concat_starts(concat: Node) -> list[int]:
     """The beginning of each operand along the axis."""
     starts, position = [], 0

@@ -15,15 +15,14 @@ from compiler.index import (
     Index,
     Var,
     broadcast,
-    concat_starts,
     matrix_strides,
-    place_in_concat,
     strides_of,
     through_view,
     view_chain,
 )
 from compiler.ir.graph import Graph, Node, Update, Value
 from compiler.ir.types import TensorType, bf16, f32
+from compiler.layout import pieces
 
 ROW_LIMIT = 4096
 """A reduction of everything that keeps its dimensions, one row, is usable in its kernel up to this many elements."""
@@ -182,11 +181,11 @@ class _Fusion(Placed):
             return False
         if set(roots) != set(group.anchor.outputs) or len(roots) != len(group.anchor.outputs) or len(group.nodes) > 1:
             return False
-        starts = concat_starts(concat)
-        for part, root, start in zip(concat.inputs, roots, starts, strict=True):
-            alone = root not in self.results and self._only_read_through(root, part)
-            if not alone or place_in_concat(root, part, concat, start) is None:
-                return False
+        alone = all(
+            root not in self.results and self._only_read_through(root, part) for part, root in zip(concat.inputs, roots)
+        )
+        if not alone or pieces(concat.output) is None:
+            return False
         self._join(group, concat, position)
         return True
 
@@ -243,11 +242,11 @@ class _Fusion(Placed):
             return None
         if group.anchor is None or group.anchor.op.anchor != "attention" or reduction.output.type.size != columns:
             return None
-        for part, start in zip(packing.inputs, concat_starts(packing), strict=True):
-            place = place_in_concat(view_chain(part)[0], part, packing, start)
-            if place is None or place[0] >= columns or place[1][-2] % columns or place[1][-1] != 1:
-                return None
-        return group
+        places = pieces(value)
+        inside = places is not None and all(
+            offset < columns and not strides[-2] % columns and strides[-1] == 1 for _, offset, strides in places
+        )
+        return group if inside else None
 
     def _linked(self, value: Value, shape: tuple[int, ...]) -> Group | None:
         """The group whose kernel could compute a node of ``shape`` reading ``value`` in the same place."""

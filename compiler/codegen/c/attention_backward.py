@@ -15,10 +15,10 @@ from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.tiles import C_TYPE, address, times
 
 
-def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
+def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> tuple[str, int]:
     """`void NAME(pool, tid, nt, scratch, q, k, v, [mask,] [seed, offset,] delta, lse, do_, dq, dk, dv)`.
 
-    Called as the forward kernel is; threads share out the heads.
+    Called as the forward kernel is; threads share out the heads. The number is as there.
     """
     f = spec.forward
     layout = Layout(isa, f)
@@ -71,9 +71,9 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> str:
         unseen = [f"memset({rows} + {f.queries * width}, 0, {size});" for rows in ("dk_rows", "dv_rows")]
     skip = "s > t0 ? s - t0 : 0" if f.causal else "0"
     scale = f" * {float_text(f.scale)}"
-    return f"""\
+    text = f"""\
 {title(f, "attention gradient")}
-KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
+KERNEL void NAME(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
     const float *delta, const float *lse, const {ctype} *do_,
     {ctype} *restrict dq, {ctype} *restrict dk, {ctype} *restrict dv) {{
   float *const own = (float *)scratch + (long)tid * {buffers.size};
@@ -121,7 +121,8 @@ KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.
 {indented([layout.store("dv_head", "dv_rows", str(f.keys), spec.dv)], 2)}
   }}
 }}
-""".replace("\n\n", "\n")
+"""
+    return text.replace("\n\n", "\n"), 4 * buffers.size
 
 
 def _score_gradient(layout: Layout, spec: AttentionGradSpec) -> list[str]:

@@ -8,11 +8,12 @@ from compiler.codegen.c.tiles import C_TYPE, address
 from compiler.codegen.sizes import ceil_div
 
 
-def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
+def forward_kernel(isa: Isa, spec: AttentionSpec) -> tuple[str, int]:
     """`void NAME(pool, tid, nt, scratch, q, k, v, [mask,] [seed, offset,] o, lse)`; lse is f32 [B,H,T], row-major.
 
     All nt threads call it. It ends without a barrier; as for a matrix product the caller waits before scratch or
-    outputs are used again. Threads share out the heads, or blocks of queries where heads are few.
+    outputs are used again. Threads share out the heads, or blocks of queries where heads are few. The number is the
+    bytes of 64-byte aligned scratch for each thread.
     """
     layout = Layout(isa, spec)
     buffers = layout.forward_buffers()
@@ -71,9 +72,9 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> str:
             "for (long j = 0; j < limit; j += 2 * LANES) vstore(pairs + j / 2, (vf)row_pairs_f32(row + j));",
         ]
     logarithm = f"shifts[r]{unit} + gen_logf(totals[r])"
-    return f"""\
+    text = f"""\
 {title(spec, "attention")}
-KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
+KERNEL void NAME(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
     {ctype} *restrict o, float *restrict lse) {{
   float *const own = (float *)scratch + (long)tid * {buffers.size};
 {indented(buffers.lines, 1)}
@@ -117,7 +118,8 @@ KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch, {layout.
     }}
   }}
 }}
-""".replace("\n\n", "\n")
+"""
+    return text.replace("\n\n", "\n"), 4 * buffers.size
 
 
 def _guarded(spec: AttentionSpec, nothing: str, value: str) -> str:

@@ -19,7 +19,6 @@ from compiler.codegen.c.tiles import (
     FROM_F32,
     TO_F32,
     Factors,
-    MicroKernels,
     Pack,
     Tile,
     address,
@@ -53,7 +52,6 @@ class AttentionSpec:
     A row without any key that takes part is 0, its log-sum-exp -inf. With `causal`, query t sees keys s <= t.
     """
 
-    name: str
     batch: int
     heads: int
     queries: int
@@ -70,38 +68,17 @@ class AttentionSpec:
     dropout: float = 0.0
     draw: int = 0
 
-    def micro_kernels(self, isa: Isa) -> MicroKernels:
-        """The shared functions that the kernel calls."""
-        layout = Layout(isa, self)
-        packs = frozenset({layout.pack_left(self.q), layout.pack_keys(self.k), layout.pack_right(self.v)})
-        return MicroKernels(layout.forward_tiles(), packs)
-
 
 @dataclass(frozen=True)
 class AttentionGradSpec:
     """Gradients dq, dk, dv from do, for the attention of `forward`; strides as there. `delta` is O . dO."""
 
-    name: str
     forward: AttentionSpec
     delta: Strides
     do: Strides
     dq: Strides
     dk: Strides
     dv: Strides
-
-    def micro_kernels(self, isa: Isa) -> MicroKernels:
-        """The shared functions that the kernel calls."""
-        layout, q, k, v = Layout(isa, self.forward), self.forward.q, self.forward.k, self.forward.v
-        packs = {layout.pack_left(s) for s in (q, self.do)} | {layout.pack_keys(s) for s in (k, v)}
-        packs |= {layout.pack_right(s) for s in (q, k, self.do)}
-        return MicroKernels(layout.backward_tiles(), frozenset(packs))
-
-
-def scratch_bytes(isa: Isa, spec: AttentionSpec | AttentionGradSpec, threads: int) -> int:
-    """Bytes of 64-byte aligned scratch the kernel needs when at most `threads` threads run it."""
-    if isinstance(spec, AttentionSpec):
-        return threads * Layout(isa, spec).forward_buffers().bytes
-    return threads * Layout(isa, spec.forward).backward_buffers().bytes
 
 
 class Buffers:
@@ -115,11 +92,7 @@ class Buffers:
         cast = "" if element == "float" else f"({element} *)"
         place = _column("own", self.size)
         self.lines.append(f"{element} *const {name} = {cast}{f'({place})' if cast and self.size else place};")
-        self.size += ceil_div(size, 16) * 16
-
-    @property
-    def bytes(self) -> int:
-        return 4 * self.size
+        self.size += round_up(size, 16)
 
 
 class Layout(Factors):
@@ -156,54 +129,32 @@ class Layout(Factors):
 
     # Packs
 
-    def _pack(self, width: int, across: int, along: int) -> Pack:
-        """The function for panels of an operand with these strides across the panel and along k."""
-        return Pack(width, self.spec.dtype, order_of(across, along), self.form if self.pairs else "f32")
-
-    def pack_left(self, strides: Strides) -> Pack:
-        return self._pack(self.mr, strides[2], strides[3]) if self.pairs else self.pack_right(strides)
-
-    def pack_keys(self, strides: Strides) -> Pack:
-        return self._pack(self.nr, strides[2], strides[3])
-
-    def pack_right(self, strides: Strides) -> Pack:
-        return self._pack(self.width, strides[3], strides[2])
+    def _pack(
+        self, width: int, target: str, apart: int, rows: str, k: str, source: str, strides: tuple[int, int]
+    ) -> str:
+        """The call that packs an operand, whose strides are across a panel and along k, to panels ``apart``."""
+        return Pack(order_of(*strides), self.spec.dtype, self.form, width).call(target, apart, rows, k, source, strides)
 
     def left(self, target: str, rows: str, source: str, strides: Strides) -> str:
         """The call that packs rows of D as a left side."""
         if not self.pairs:
             return self.right(target, rows, source, strides)
-        pack, dim = self.pack_left(strides), str(self.spec.dim)
-        return pack.call(target, self.left_panel, rows, dim, source, strides[2:])
+        return self._pack(self.mr, target, self.left_panel, rows, str(self.spec.dim), source, strides[2:])
 
     def keys(self, target: str, source: str, strides: Strides) -> str:
         """The call that packs the keys' rows of D as columns of a right side."""
         keys, dim = str(self.spec.keys), str(self.spec.dim)
-        return self.pack_keys(strides).call(target, self.key_panel, keys, dim, source, strides[2:])
+        return self._pack(self.nr, target, self.key_panel, keys, dim, source, strides[2:])
 
     def right(self, target: str, rows: str, source: str, strides: Strides) -> str:
         """The call that packs rows of D as rows of a right side."""
-        dim = str(self.spec.dim)
-        return self.pack_right(strides).call(target, 0, dim, rows, source, (strides[3], strides[2]))
+        return self._pack(self.width, target, 0, str(self.spec.dim), rows, source, (strides[3], strides[2]))
 
     # Tiles
 
-    def _tile_rows(self, length: int) -> set[int]:
-        return ({self.mr} if length >= self.mr else set()) | ({length % self.mr} if length % self.mr else set())
-
-    def forward_tiles(self) -> frozenset[Tile]:
-        rows = self._tile_rows(self.spec.queries)
-        vectors = {self.nr // self.isa.lanes} | ({1} if self.half_panel else set())
-        scores = {Tile(r, v, self.left_kind) for r in rows for v in vectors}
-        return frozenset(scores | {Tile(r, v, self.rows_kind) for r in rows for _, v in self.tiles_across()})
-
-    def backward_tiles(self) -> frozenset[Tile]:
-        keys = self._tile_rows(self.spec.keys)
-        return self.forward_tiles() | {Tile(r, v, self.columns_kind) for r in keys for _, v in self.tiles_across()}
-
     def _calls(self, length: int, rows: str, kind: str, calls: list[tuple[int, str]]) -> list[str]:
         """Calls of tiles (vectors, arguments) with as many rows as `rows` says, one of those that `length` leaves."""
-        choices = sorted(self._tile_rows(length), reverse=True)
+        choices = [n for n in (self.mr * (length >= self.mr), length % self.mr) if n]
         return by_rows(rows, choices, lambda r: [f"{Tile(r, v, kind).name}({arguments});" for v, arguments in calls])
 
     def score_tiles(self, products: list[tuple[str, str, str]], first: str, end: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from compiler import schedule, work
 from compiler.codegen.c.functions import Functions, Kernel
-from compiler.codegen.c.kernels import LoopKernel, TeamKernel
+from compiler.codegen.c.kernels import LoopKernel, Operand, TeamKernel
 from compiler.codegen.c.pointers import Pointers
 from compiler.codegen.c.statements import Statements
 from compiler.codegen.c.tables import Pieces, Shares, Table
@@ -40,10 +40,7 @@ class Frame(schedule.Frame):
             self._table_call(number, run, [k for k, _ in kernels if isinstance(k, LoopKernel)], names.pop())
             return
         for node, (kernel, name) in zip(run, kernels, strict=True):
-            if isinstance(kernel, TeamKernel):
-                self._team_call(number, node, kernel, name)
-            else:
-                self._loop_call(number, node, kernel, name)
+            self._call(number, node, kernel, name)
 
     def _kernel(self, node: Node) -> tuple[Kernel, str]:
         fixed = frozenset(i for i, v in enumerate(node.inputs) if v in self.placement.fixed)
@@ -85,7 +82,7 @@ class Frame(schedule.Frame):
         if first.single:
             lines = [f"for (long m = FROM({len(run)}, 1); m < TO({len(run)}, 1); m++)", f"  {name}({arguments});"]
         lines = lines if first.single else [*cut.arrays(), *lines]
-        self._add(run, self._access(run, first, partials), work.launch(name, run, kinds), lines, table=table)
+        self._add(run, self._access(run, partials), work.launch(name, run, kinds), lines, table=table)
         if pieces:
             for sink in first.sinks:
                 self._table_combine(sink, partials[sink.output], kinds[sink.output], run, pieces)
@@ -113,34 +110,48 @@ class Frame(schedule.Frame):
         pointer = self.pointers.pointer(self.places[value], value.type)
         return f"{pointer} + {offset}" if offset else pointer
 
-    def _operand(self, node: Node, what: tuple[str, int], partials: Mapping[int, int], offset: int = 0) -> str:
-        kind, i = what
-        if kind in ("in", "out"):
-            return self._pointer(_value(node, what), offset)
-        if kind == "partial":
+    def _operand(self, node: Node, operand: Operand, partials: Mapping[int, int]) -> str:
+        """The argument for a parameter; a kernel that leaves no ``partials`` has one chunk."""
+        kind, i, offset = operand
+        if kind == "partial" and i in partials:
             return self.pointers.name(partials[i])
-        return kind
+        if kind == "chunk" and not partials:
+            return "0"
+        return kind if kind in ("chunk", "status") else self._pointer(_value(node, operand), offset)
 
-    def _team_call(self, i: int, node: Node, kernel: TeamKernel, name: str) -> None:
-        kinds = _partial_types(kernel)
+    def _call(self, i: int, node: Node, kernel: Kernel, name: str) -> None:
+        """One kernel on its own. Where a single chunk makes a sum in its own type, it stores the result itself."""
+        looped, alone = isinstance(kernel, LoopKernel), False
+        whole = looped and kernel.chunks == 1 and all(s.partial is s.dtype for s in kernel.sinks)
+        kinds = {} if whole else _partial_types(kernel)
         partials = self._partials(i, kinds)
-        arguments = [self._operand(node, (kind, k), partials, offset) for kind, k, offset in kernel.pointers]
-        access = self._access([node], kernel, partials)
-        if kernel.packed_bytes:
-            packed = self._pack(i, node, kernel, name, arguments[1])
-            arguments[1] = self.pointers.name(packed)
-            access.reads.add(packed)
-        if kernel.shared or kernel.private:
-            access.writes.add(SCRATCH)
+        arguments = [self._operand(node, x, partials) for x in kernel.operands]
+        access = self._access([node], partials)
+        if isinstance(kernel, TeamKernel):
+            if kernel.packed_bytes:
+                packed = self._pack(i, node, kernel, name, arguments[1])
+                arguments[1] = self.pointers.name(packed)
+                access.reads.add(packed)
+            if kernel.shared or kernel.private:
+                access.writes.add(SCRATCH)
+            lines = [f"{name}(pool, tid, nt, scratch, {', '.join(arguments)});"]
+        elif kinds:
+            ranges = f"chunk * {kernel.chunk}, LEAST({kernel.total}, (chunk + 1) * {kernel.chunk})"
+            ranges = ranges if kernel.chunk > 1 else "chunk, chunk + 1"
+            loop = f"for (long chunk = FROM({kernel.chunks}, 1); chunk < TO({kernel.chunks}, 1); chunk++)"
+            lines = [loop, f"  {name}({', '.join([ranges, *arguments])});"]
+        else:
+            alone = whole or kernel.total <= kernel.grain
+            share = [] if kernel.single else [_share(kernel.total, kernel.grain, alone)]
+            lines = [f"{name}({', '.join([*share, *arguments])});"]
         self._own_rows(node, kernel, access)
-        line = f"{name}(pool, tid, nt, scratch, {', '.join(arguments)});"
-        self._add([node], access, work.launch(name, [node], kinds), [line], checked=bool(kernel.checks))
+        self._add([node], access, work.launch(name, [node], kinds), lines, alone, bool(kernel.checks))
         self._combine(node, kernel, kinds, partials)
 
     def _pack(self, i: int, node: Node, kernel: TeamKernel, name: str, operand: str) -> int:
         """Pack an operand of a product in front of the loop; returns the buffer that it is packed to."""
         packed = self._temporary("packed", TensorType(f32, (kernel.packed_bytes // 4,)), i)
-        value = node.inputs[kernel.pointers[1][1]]
+        value = _value(node, kernel.operands[1])
         line = f"{name}_pack(tid, nt, {operand}, {self.pointers.name(packed)});"
         launch = work.pack(f"{name}_pack", node, value, kernel.packed_bytes)
         self.front.append(
@@ -148,50 +159,22 @@ class Frame(schedule.Frame):
         )
         return packed
 
-    def _access(self, run: Sequence[Node], kernel: Kernel, partials: Mapping[int, int]) -> Access:
-        """The values that nodes of one kernel read and write: partial results in place of the results of its sinks."""
-        sinks = self.buffers([n.outputs[s.output] for n in run for s in kernel.sinks])
+    def _access(self, run: Sequence[Node], partials: Mapping[int, int]) -> Access:
+        """The values that nodes of one kernel read and write: partial results in place of the results that they join."""
+        sinks = self.buffers([n.outputs[i] for n in run for i in partials])
         writes = self.buffers([v for n in run for v in n.outputs]) - sinks
         return Access(self.buffers([v for n in run for v in n.inputs]), writes | set(partials.values()))
 
     def _own_rows(self, node: Node, kernel: Kernel, access: Access) -> None:
         """In a loop: say of which buffers threads that share out a kernel evenly touch rows of their own only."""
-        operands = [("in", i) for i in range(len(node.inputs))] + [("out", i) for i in range(len(node.outputs))]
-        values = [(_value(node, x), x in kernel.own_rows) for x in operands]
-        blocks = agreed((buffer, v.type.nbytes * own) for v, own in values for buffer in self.buffers([v]))
+        values = [(v, (kind, i)) for kind, vs in (("in", node.inputs), ("out", node.outputs)) for i, v in enumerate(vs)]
+        own = [(v, v.type.nbytes * (x in kernel.own_rows)) for v, x in values]
+        blocks = agreed((buffer, nbytes) for v, nbytes in own for buffer in self.buffers([v]))
         if not isinstance(self.placement, BodyPlacement) or kernel.even < 2 or not blocks:
             return
         if isinstance(kernel, TeamKernel) and not kernel.shared:
             blocks[SCRATCH] = kernel.private
         access.blocks, access.even = blocks, kernel.even
-
-    def _loop_call(self, i: int, node: Node, kernel: LoopKernel, name: str) -> None:
-        checked = bool(kernel.checks)
-        if kernel.chunks == 1 and all(s.partial is s.dtype for s in kernel.sinks):
-            direct = [("out", k) if kind == "partial" else (kind, k) for kind, k in kernel.operands]
-            arguments = ", ".join("0" if x[0] == "chunk" else self._operand(node, x, {}) for x in direct)
-            line = f"{name}(0, {kernel.total}, {arguments});"
-            access = Access(self.buffers(node.inputs), self.buffers(node.outputs))
-            self._add([node], access, work.launch(name, [node]), [line], alone=True, checked=checked)
-            return
-        kinds = _partial_types(kernel)
-        partials = self._partials(i, kinds)
-        launch = work.launch(name, [node], kinds)
-        arguments = ", ".join(self._operand(node, x, partials) for x in kernel.operands)
-        access = self._access([node], kernel, partials)
-        if kernel.sinks:
-            ranges = f"chunk * {kernel.chunk}, LEAST({kernel.total}, (chunk + 1) * {kernel.chunk})"
-            ranges = ranges if kernel.chunk > 1 else "chunk, chunk + 1"
-            loop = f"for (long chunk = FROM({kernel.chunks}, 1); chunk < TO({kernel.chunks}, 1); chunk++)"
-            self._add([node], access, launch, [loop, f"  {name}({ranges}, {arguments});"], checked=checked)
-            self._combine(node, kernel, kinds, partials)
-            return
-        alone = kernel.total <= kernel.grain
-        share = "" if kernel.single else f"{_share(kernel.total, kernel.grain, alone)}, "
-        line = f"{name}({share}{arguments});"
-        if not alone:
-            self._own_rows(node, kernel, access)
-        self._add([node], access, launch, [line], alone, checked)
 
     def _partials(self, i: int, kinds: Mapping[int, TensorType]) -> dict[int, int]:
         """The buffers of the partial results that stand for outputs."""
@@ -205,7 +188,7 @@ class Frame(schedule.Frame):
     def _combine(
         self, node: Node, kernel: Kernel, kinds: Mapping[int, TensorType], partials: Mapping[int, int]
     ) -> None:
-        for sink in kernel.sinks:
+        for sink in kernel.sinks if partials else ():
             name = self.functions.combine(sink)
             result = node.outputs[sink.output]
             out = self._pointer(result)
@@ -223,9 +206,9 @@ def _share(total: int, grain: int, alone: bool) -> str:
     return f"0, {total}" if alone else f"FROM({total}, {grain}), TO({total}, {grain})"
 
 
-def _value(node: Node, operand: tuple[str, int]) -> Value:
-    """The value that an ("in", i) or ("out", i) of a kernel stands for."""
-    kind, i = operand
+def _value(node: Node, operand: Operand) -> Value:
+    """The value whose memory a kernel gets for ``operand``."""
+    kind, i, _ = operand
     return (node.inputs if kind == "in" else node.outputs)[i]
 
 

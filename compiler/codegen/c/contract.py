@@ -64,7 +64,7 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], fixed: frozen
     factors = [Operand(root.dtype.short, strides) for root, _, strides in roots]
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
     spec = GemmSpec(
-        "NAME", tuple(batch), m, n, k, factors[0], factors[1], compute, ", ".join(parameters), out.text(),
+        tuple(batch), m, n, k, factors[0], factors[1], compute, ", ".join(parameters), out.text(),
         "" if result is None else names.result(result), totals, column_totals, ahead.text(), tuple(streams),
         first[1][1] in fixed,
     )  # fmt: skip
@@ -76,9 +76,8 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], fixed: frozen
             touched -= {first[0][:2]}
     text = (gemm.pack_kernel(plan) + "\n" if plan.packed_bytes else "") + gemm.gemm_kernel(plan)
     sinks = [Sink(i, "sum", f32, n, plan.row_parts) if i in by_column else Sink(i, "sum", f32, 1) for i in sums]
-    pointers = [*first, *((kind, i, 0) for kind, i in operands)]
     return TeamKernel(
-        text, pointers, plan.micro_kernels, plan.shared_bytes, plan.private_bytes, body.checks, touched,
+        text, [*first, *operands], plan.shared_bytes, plan.private_bytes, body.checks, touched,
         plan.even, sinks, plan.parts, plan.packed_bytes,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import TeamKernel, parameters_of
-from compiler.codegen.c.tiles import C_TYPE, Factors, MicroKernels, Pack, Tile, by_rows, own_scratch
+from compiler.codegen.c.tiles import C_TYPE, Factors, Pack, Tile, by_rows, own_scratch
 from compiler.codegen.c.windows import Windows
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.indices import index_text
@@ -75,20 +75,7 @@ class _Plan(Factors):
     def last_vectors(self) -> int:
         return ceil_div(self.columns % self.nr or self.nr, self.isa.lanes)
 
-    @property
-    def tiles(self) -> frozenset[Tile]:
-        """Full and last tiles in both directions."""
-        rows = {self.rows % self.mr or self.mr} | ({self.mr} if self.row_panels > 1 else set())
-        vectors = {self.last_vectors} | ({self.nv} if self.column_panels > 1 else set())
-        return frozenset(Tile(r, v, self.tile_kind) for r in rows for v in vectors)
-
-    tile_kind = "columns"
-    pack: Pack
-
-    @property
-    def micro_kernels(self) -> MicroKernels:
-        """The shared functions that the kernel calls."""
-        return MicroKernels(self.tiles, frozenset({self.pack}))
+    tile_kind: str
 
     @property
     def stage_bytes(self) -> int:
@@ -145,7 +132,7 @@ class _Forward(_Plan):
         super().__init__(isa, op, params, epilogue)
         self.cut(self.channels, self.windows.places)
         self.tile_kind = "pairs" if self.pairs else "columns"
-        self.pack = Pack(self.mr, self.other, "rows", self.form)
+        self.pack = Pack("rows", self.other, self.form, self.mr)
         self.k = self.windows.depth
         self.weight_panel = round_up(self.depth(self.k) * self.mr, 16) + 16
         self.ldb = self.nr + (isa.lanes if self.windows.size[-1] % isa.lanes else 0)
@@ -253,7 +240,7 @@ class _Gradient(_Plan):
         super().__init__(isa, op, params, epilogue)
         self.cut(self.windows.depth, self.channels)
         self.tile_kind = "row_pairs" if self.pairs else "rows"
-        self.pack = Pack(self.nr, self.other, "rows", self.form)
+        self.pack = Pack("rows", self.other, self.form, self.nr)
         places = self.windows.places
         self.strip = min(_STRIP, places)
         enough = ceil_div(self.images * places, _ENOUGH)
@@ -404,8 +391,7 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int]) -> TeamKer
     plan = (_Gradient if gradient else _Forward)(isa, op, ", ".join(parameters), out.text())
     first = [("in", params.index(root), offset) for root, offset in roots]
     shared, private = plan.shared_bytes, plan.private_bytes
-    pointers = [*first, *((kind, i, 0) for kind, i in operands)]
-    return TeamKernel(plan.text(), pointers, plan.micro_kernels, shared, private, body.checks)
+    return TeamKernel(plan.text(), [*first, *operands], shared, private, body.checks)
 
 
 def _memory(value: Value) -> tuple[Value, int]:

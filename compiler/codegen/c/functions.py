@@ -21,7 +21,6 @@ from compiler.codegen.c.reduction import combine_text
 from compiler.codegen.c.scan import scan_kernel
 from compiler.codegen.c.scatter import scatter_kernel
 from compiler.codegen.c.sort import sort_kernel
-from compiler.codegen.c.tiles import MicroKernels
 from compiler.codegen.c.writer import WIDTH, cut
 from compiler.codegen.comments import comment, origins
 from compiler.ir.graph import Node, Value
@@ -40,7 +39,6 @@ class Functions:
     Attributes:
         users: the nodes that run each kernel, by its name.
         helpers: functions that join partial results, by name.
-        micro_kernels: the register tiles of products.
         scratch: bytes of scratch memory of each kernel, for all threads together and per thread.
         checks: what the status codes mean.
     """
@@ -51,7 +49,6 @@ class Functions:
         self.users: dict[str, dict[Node, None]] = {}
         self._texts: dict[str, tuple[str, Node, bool]] = {}
         self.helpers: dict[str, str] = {}
-        self.micro_kernels: list[MicroKernels] = []
         self.scratch: set[tuple[int, int]] = set()
         self.checks: list[Check] = []
         self._known: dict[Hashable, tuple[Kernel, str]] = {}
@@ -80,7 +77,6 @@ class Functions:
         text = re.sub(r"\bCHECK(\d+)", lambda number: str(base + int(number[1])), kernel.text)
         self.checks += [Check(c.attrs["what"], c.attrs.get("size"), str(c.loc)) for c in kernel.checks]
         if isinstance(kernel, TeamKernel):
-            self.micro_kernels.append(kernel.micro_kernels)
             self.scratch.add((kernel.shared, kernel.private))
         any_size = isinstance(kernel, LoopKernel) and kernel.flat
         return kernel, self._function(text, node, any_size)

@@ -6,25 +6,13 @@ goes to a small buffer, from which a plain loop, which the compiler vectorises, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from math import prod
 
 from compiler.codegen.c.gemm_plan import Plan
-from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import C_TYPE, TO_F32, MicroKernels, Tile, address, by_rows, own_scratch, transpose
+from compiler.codegen.c.tiles import C_TYPE, TO_F32, Tile, address, by_rows, own_scratch
 from compiler.codegen.c.writer import Writer
 
 _ALIGN = 64
-
-
-def micro_kernels(isa: Isa, wanted: Iterable[MicroKernels]) -> list[str]:
-    """The shared static functions of a file: the tiles and packing functions that its kernels want, each once."""
-    wanted = list(wanted)
-    packs = sorted({pack for one in wanted for pack in one.packs})
-    tiles = sorted({tile for one in wanted for tile in one.tiles})
-    transposes = any(one.transpose for one in wanted) or any(pack.order == "rows" for pack in packs)
-    texts = [transpose(isa)] if transposes else []
-    return texts + [*dict.fromkeys(pack.text(isa) for pack in packs)] + [tile.text(isa) for tile in tiles]
 
 
 def gemm_kernel(plan: Plan) -> str:
@@ -56,7 +44,7 @@ class _Kernel:
             f"/* [{dims}{spec.m},{spec.n}] = [{dims}{spec.m},{spec.k}] {spec.a.dtype}"
             f" x [{dims}{spec.k},{spec.n}] {spec.b.dtype}, operands in {spec.compute} */"
         )
-        out(f"KERNEL void {spec.name}(gen_pool *pool, int tid, int nt, char *scratch,")
+        out("KERNEL void NAME(gen_pool *pool, int tid, int nt, char *scratch,")
         params = f", {spec.params}" if spec.params else ""
         b = "void *packed" if plan.packed else f"{C_TYPE[spec.b.dtype]} *b"
         with out.block(f"    const {C_TYPE[spec.a.dtype]} *a, const {b}{params})"):
@@ -67,9 +55,9 @@ class _Kernel:
 
     def pack_text(self) -> str:
         plan, out = self.plan, self.out
-        out(f"/* B of {self.spec.name}, [{plan.k},{plan.n}] {self.spec.b.dtype}, in panels of {plan.nr} columns. */")
+        out(f"/* B of NAME, [{plan.k},{plan.n}] {self.spec.b.dtype}, in panels of {plan.nr} columns. */")
         b = f"const {C_TYPE[self.spec.b.dtype]} *b"
-        with out.block(f"KERNEL void {self.spec.name}_pack(int tid, int nt, {b}, void *packed)"):
+        with out.block(f"KERNEL void NAME_pack(int tid, int nt, {b}, void *packed)"):
             out(f"{plan.element} *const packed_b = packed;")
             self._share(plan.block_panels, f"{plan.column_panels}L")
             self._pack_own("packed_b", "0")

@@ -7,7 +7,7 @@ from functools import cached_property
 from math import prod
 
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.tiles import BYTES, Factors, MicroKernels, Pack, Tile, order_of
+from compiler.codegen.c.tiles import BYTES, Factors, Pack, Tile, order_of
 from compiler.codegen.sizes import ceil_div, round_up
 
 # Measured with AVX-512 on two cores:
@@ -71,7 +71,6 @@ class GemmSpec:
     B as the function of ``gemm.pack_kernel`` has laid it out.
     """
 
-    name: str
     batch: tuple[int, ...]
     m: int
     n: int
@@ -244,28 +243,15 @@ class Plan(Factors):
     # Shared functions
 
     @cached_property
-    def a_kind(self) -> str:
-        return "pairs" if self.pairs else self.a_order if self.direct_a else "columns"
-
-    @cached_property
     def last_vectors(self) -> int:
         """Vectors of the last column tile: fewer than the others where few tiles make the waste count."""
         last = self.n % self.nr
         return self.nv if self.direct_b or last == 0 or self.column_panels > 8 else ceil_div(last, self.isa.lanes)
 
-    @cached_property
-    def tiles(self) -> frozenset[Tile]:
-        if self.empty or self.thin:
-            return frozenset()
-        if self.turned:
-            return frozenset({Tile(self.mr, self.nv, "rows")})
-        rows = {min(self.mr, self.m), self.m % self.mr or self.mr}
-        vectors = {self.last_vectors} if self.n < self.nr else {self.nv, self.last_vectors}
-        return frozenset(self.tile(r, v) for r in rows for v in vectors)
-
     def tile(self, rows: int, vectors: int) -> Tile:
         """The tile of this size."""
-        return Tile(rows, vectors, self.a_kind, self.fetches)
+        a = "pairs" if self.pairs else self.a_order if self.direct_a else "columns"
+        return Tile(rows, vectors, a, self.fetches)
 
     # Tiles fetch meanwhile: the rows of A that come next, where these are no further apart than k, and B in place
 
@@ -276,10 +262,10 @@ class Plan(Factors):
     @cached_property
     def a_apart(self) -> int:
         """Bytes between the lines of A that a tile fetches at one step along k and the next; 0: none."""
-        size, step = BYTES[self.spec.a.dtype], self.k_per_step
+        size = BYTES[self.spec.a.dtype] * (2 if self.pairs else 1)
         if self.a_order == "columns":
-            return step * size * self.a_strides[1]
-        return round_up(step * size * self.mr, LINE) if self.a_strides == (self.k, 1) else 0
+            return size * self.a_strides[1]
+        return round_up(size * self.mr, LINE) if self.a_strides == (self.k, 1) else 0
 
     @cached_property
     def across(self) -> int:
@@ -287,29 +273,12 @@ class Plan(Factors):
         return self.a_apart // 2 if self.pairs and self.a_order == "columns" else LINE
 
     @cached_property
-    def k_per_step(self) -> int:
-        return 2 if self.pairs else 1
-
-    @cached_property
     def pack_a(self) -> Pack:
-        return Pack(self.nr if self.turned else self.mr, self.spec.a.dtype, self.a_order, self.form)
+        return Pack(self.a_order, self.spec.a.dtype, self.form, self.nr if self.turned else self.mr)
 
     @cached_property
     def pack_b(self) -> Pack:
-        return Pack(self.nr, self.spec.b.dtype, self.b_order, self.form)
-
-    @cached_property
-    def packs(self) -> frozenset[Pack]:
-        if self.empty or self.thin:
-            return frozenset()
-        if self.turned:
-            return frozenset({self.pack_a})
-        return frozenset(([] if self.direct_a else [self.pack_a]) + ([] if self.direct_b else [self.pack_b]))
-
-    @property
-    def micro_kernels(self) -> MicroKernels:
-        """The shared functions that the kernel calls."""
-        return MicroKernels(self.tiles, self.packs, self.turned)
+        return Pack(self.b_order, self.spec.b.dtype, self.form, self.nr)
 
     # Scratch, in elements of four bytes: [blocks of B, partial sums] [thread: its own B and partial sums, a panel of A]
 

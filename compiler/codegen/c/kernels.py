@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from compiler.codegen.c import names
 from compiler.codegen.c.body import Body
 from compiler.codegen.c.spelling import COMPUTE, STORAGE
-from compiler.codegen.c.tiles import MicroKernels
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.kernel import Sink, Touched
 from compiler.codegen.sizes import ceil_div
 from compiler.ir.graph import Node
 
-Operand = tuple[str, int]
-"""A parameter of a kernel: ("in", i), ("out", i), ("partial", i), or "chunk" and "status" with 0."""
+Operand = tuple[str, int, int]
+"""A parameter of a kernel: "in", "out" or "partial", its number, from which element on; or "chunk" or "status", 0, 0.
+"""
 
 
 @dataclass
@@ -55,17 +55,15 @@ class LoopKernel:
 
 @dataclass
 class TeamKernel:
-    """A kernel that all threads call with ``pool, tid, nt, scratch``; ``pointers`` are its memory operands in order.
+    """A kernel that all threads call with ``pool, tid, nt, scratch``, followed by ``operands``.
 
-    Each pointer is ("in", i, element offset), ("out", i, element offset) or ("partial", i, 0). ``sinks`` have one
-    partial result for each of ``chunks``. ``own_rows`` as in :class:`LoopKernel`. If the number of threads divides
-    ``even``, all get equal shares of the rows. With ``packed_bytes``, the kernel takes the second operand as
-    ``NAME_pack(tid, nt, operand, packed)``, also in ``text``, has laid it out.
+    ``sinks`` have one partial result for each of ``chunks``. ``own_rows`` as in :class:`LoopKernel`. If the number of
+    threads divides ``even``, all get equal shares of the rows. With ``packed_bytes``, the kernel takes the second
+    operand as ``NAME_pack(tid, nt, operand, packed)``, also in ``text``, has laid it out.
     """
 
     text: str
-    pointers: list[tuple[str, int, int]]
-    micro_kernels: MicroKernels
+    operands: list[Operand]
     shared: int
     private: int
     checks: list[Node] = field(default_factory=list)
@@ -97,12 +95,12 @@ def parameters_of(
     for i, value in enumerate(body.graph.inputs()):
         if i not in skip:
             constant = "" if i in body.aliases.values() else "const "
-            found.append((f"{constant}{STORAGE[value.dtype]} *restrict {names.operand(i)}", ("in", i)))
+            found.append((f"{constant}{STORAGE[value.dtype]} *restrict {names.operand(i)}", ("in", i, 0)))
     for i, value in enumerate(body.graph.outputs):
         if i in sinks:
-            found.append((f"{COMPUTE[value.dtype]} *restrict {names.partial(i)}", ("partial", i)))
+            found.append((f"{COMPUTE[value.dtype]} *restrict {names.partial(i)}", ("partial", i, 0)))
         elif i not in body.aliases:
-            found.append((f"{STORAGE[value.dtype]} *restrict {names.result(i)}", ("out", i)))
-    found += [("long chunk", ("chunk", 0))] * chunked
-    found += [("long long *status", ("status", 0))] * bool(body.checks)
+            found.append((f"{STORAGE[value.dtype]} *restrict {names.result(i)}", ("out", i, 0)))
+    found += [("long chunk", ("chunk", 0, 0))] * chunked
+    found += [("long long *status", ("status", 0, 0))] * bool(body.checks)
     return [text for text, _ in found], [operand for _, operand in found]

@@ -66,7 +66,7 @@ def sort_kernel(node: Node) -> LoopKernel:
     if sort.attrs["descending"]:
         less, more = more, less
     parameters, operands = parameters_of(body)
-    inputs = [(text, names.operand(i)) for text, (kind, i) in zip(parameters, operands, strict=True) if kind == "in"]
+    inputs = [(text, names.operand(i)) for text, (kind, i, _) in zip(parameters, operands, strict=True) if kind == "in"]
     text = _TEXT.format(
         inputs="".join(f", {text}" for text, _ in inputs),
         passed="".join(f", {name}" for _, name in inputs),

@@ -5,6 +5,7 @@ A panel of width W holds a block of a matrix as [k][W] f32, or as [ceil(k / 2)][
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,10 @@ C_TYPE = {"f32": "float", "bf16": "bf16", "f16": "f16"}
 TO_F32 = {"f32": "{}", "bf16": "bf16_to_f32({})", "f16": "f16_to_f32({})"}
 FROM_F32 = {"f32": "{}", "bf16": "f32_to_bf16({})", "f16": "f32_to_f16({})"}
 BYTES = {"f32": 4, "bf16": 2, "f16": 2}
+
+_TILE = re.compile(r"\btile_(\d+)x(\d+)_(\w+?)(_ahead)?\(")
+_PACK = re.compile(r"\bpack_([a-z]+)_(\w+?)_(f32|rounded|pairs)(?:_(\d+))?\(")
+"""Calls of functions that are named after their kind; see :class:`Tile` and :class:`Pack`."""
 
 
 class Factors:
@@ -136,10 +141,10 @@ class Pack:
     has `width` * k elements, or half as many pairs, and room for one more vector.
     """
 
-    width: int
-    dtype: str
     order: str
+    dtype: str
     form: str
+    width: int
 
     @property
     def by_squares(self) -> bool:
@@ -298,13 +303,12 @@ def by_rows(rows: str, choices: Sequence[int], call: Callable[[int], list[str]])
     return [f"if ({rows} == {first}) {{", *texts[0], "} else {", *texts[1], "}"]
 
 
-@dataclass(frozen=True)
-class MicroKernels:
-    """Shared functions that a kernel calls: register tiles, packing functions, perhaps a transpose."""
-
-    tiles: frozenset[Tile]
-    packs: frozenset[Pack]
-    transpose: bool = False
+def shared_functions(isa: Isa, text: str) -> list[str]:
+    """The packing functions and tiles that ``text`` calls, each once, and the transpose that these or it need."""
+    packs = sorted({Pack(*words, int(width or 0)) for *words, width in set(_PACK.findall(text))})
+    tiles = sorted({Tile(int(rows), int(n), a, bool(ahead)) for rows, n, a, ahead in set(_TILE.findall(text))})
+    texts = [function.text(isa) for function in (*packs, *tiles)]
+    return [transpose(isa)] * ("transpose(" in "".join([text, *texts])) + texts
 
 
 def transpose(isa: Isa) -> str:

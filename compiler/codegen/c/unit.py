@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
-from compiler.codegen.c import convolution, gemm, helpers
+from compiler.codegen.c import convolution, helpers
 from compiler.codegen.c.calls import Frame
 from compiler.codegen.c.functions import Functions
 from compiler.codegen.c.isa import Isa
@@ -17,6 +17,7 @@ from compiler.codegen.c.pointers import Pointers
 from compiler.codegen.c.prelude import prelude
 from compiler.codegen.c.spelling import STORAGE
 from compiler.codegen.c.statements import Statements, StepWriter
+from compiler.codegen.c.tiles import shared_functions
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.comments import comment, made, values
 from compiler.codegen.slots import slots
@@ -94,7 +95,7 @@ class _Unit:
 
     def _source(self) -> str:
         functions, kernels = self.functions, self.functions.texts()
-        tiles = gemm.micro_kernels(self.isa, functions.micro_kernels)
+        tiles = shared_functions(self.isa, "".join(kernels))
         shared = "\n".join([*tiles, *(functions.helpers[name] for name in sorted(functions.helpers))])
         pieces = [
             f"/* {comment(self.graph.name)}, {self.isa.name}: {runs_of(x.launch for x in self._statements())}.\n"

@@ -7,10 +7,10 @@ import pytest
 
 from compiler.codegen.c.attention_backward import backward_kernel
 from compiler.codegen.c.attention_forward import forward_kernel
-from compiler.codegen.c.attention_layout import AttentionGradSpec, AttentionSpec, Mask, scratch_bytes
-from compiler.codegen.c.gemm import micro_kernels
+from compiler.codegen.c.attention_layout import AttentionGradSpec, AttentionSpec, Mask
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.codegen.c.prelude import prelude
+from compiler.codegen.c.tiles import shared_functions
 from tests.compiler.codegen.c.harness import NUMPY, POOL, build, call, element_strides, entry, isas, strided, zig
 from tests.compiler.codegen.c.reference import philox_uniforms
 
@@ -52,18 +52,17 @@ class Case:
         self.do = strided(RNG, (batch, heads, queries, dim), order, dtype)
         self.lse = np.zeros((batch, heads, queries), np.float32)
         self.delta = np.zeros((batch, queries, heads, 1), np.float32).transpose(0, 2, 1, 3)
-        self.mask, self.shape = mask, shape
+        self.name, self.mask, self.shape = name, mask, shape
         spec_mask = None
         if mask is not None:
             names = {np.dtype(bool): "bool", **{v: k for k, v in NUMPY.items()}}
             spec_mask = Mask(names[mask.dtype], element_strides(mask))
         self.spec = AttentionSpec(
-            name, batch, heads, queries, keys, dim, dtype,
+            batch, heads, queries, keys, dim, dtype,
             *(element_strides(x) for x in (self.q, self.k, self.v, self.o)),
             scale=scale, causal=causal, mask=spec_mask, dropout=dropout,
         )  # fmt: skip
         self.grad = AttentionGradSpec(
-            name + "_grad",
             self.spec,
             *(element_strides(x) for x in (self.delta, self.do, self.dq, self.dk, self.dv)),
         )
@@ -75,9 +74,9 @@ class Case:
 
     def run(self, library: object, nt: int) -> list[np.ndarray]:
         """Copies of o, lse, dq, dk, dv."""
-        call(library, self.spec.name, nt, *self.inputs, self.o, self.lse)
+        call(library, self.name, nt, *self.inputs, self.o, self.lse)
         np.sum(self.o.astype(np.float32) * self.do.astype(np.float32), -1, keepdims=True, out=self.delta)
-        call(library, self.grad.name, nt, *self.inputs, self.delta, self.lse, self.do, self.dq, self.dk, self.dv)
+        call(library, f"{self.name}_grad", nt, *self.inputs, self.delta, self.lse, self.do, self.dq, self.dk, self.dv)
         return [np.array(x) for x in (self.o, self.lse, self.dq, self.dk, self.dv)]
 
     def expected(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -122,12 +121,12 @@ class Case:
 
 
 def unit(isa: Isa, cases: list[Case]) -> str:
-    specs = [spec for case in cases for spec in (case.spec, case.grad)]
-    text = "#include <stdlib.h>\n" + POOL + "\n".join(micro_kernels(isa, [spec.micro_kernels(isa) for spec in specs]))
+    kernels = ""
     for case in cases:
-        arguments = len(case.inputs)
-        text += forward_kernel(isa, case.spec) + entry(case.spec.name, arguments + 2, scratch_bytes(isa, case.spec, 3))
-        text += backward_kernel(isa, case.grad) + entry(case.grad.name, arguments + 6, scratch_bytes(isa, case.grad, 3))
+        forward, backward = forward_kernel(isa, case.spec), backward_kernel(isa, case.grad)
+        for name, (text, scratch), results in ((case.name, forward, 2), (f"{case.name}_grad", backward, 6)):
+            kernels += text.replace("NAME", name) + entry(name, len(case.inputs) + results, 3 * scratch)
+    text = "\n".join(["#include <stdlib.h>\n" + POOL, *shared_functions(isa, kernels), kernels])
     return prelude(isa, text) + text
 
 

@@ -8,10 +8,11 @@ from math import prod
 import numpy as np
 import pytest
 
-from compiler.codegen.c.gemm import gemm_kernel, micro_kernels
+from compiler.codegen.c.gemm import gemm_kernel
 from compiler.codegen.c.gemm_plan import GemmSpec, Operand, Plan
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.codegen.c.prelude import prelude
+from compiler.codegen.c.tiles import shared_functions
 from tests.compiler.codegen.c.harness import NUMPY, POOL, build, call, element_strides, entry, isas, strided, zig
 
 RNG = np.random.default_rng(7)
@@ -32,9 +33,6 @@ class Case:
         return a.astype(np.float64) @ b.astype(np.float64)
 
 
-_names = iter(f"product{i}" for i in range(10_000))
-
-
 def case(
     m: int,
     n: int,
@@ -51,27 +49,29 @@ def case(
     b = strided(RNG, (*batch, k, n), orders[layout[1]], dtypes[1], gap)
     index = "".join(f"b{i} * {prod(batch[i + 1 :]) * m * n} + " for i in range(len(batch)))
     spec = GemmSpec(
-        next(_names), batch, m, n, k, Operand(dtypes[0], element_strides(a)), Operand(dtypes[1], element_strides(b)),
+        batch, m, n, k, Operand(dtypes[0], element_strides(a)), Operand(dtypes[1], element_strides(b)),
         compute, "float *restrict c", f"c[{index}i * {n} + j] = acc;",
     )  # fmt: skip
     return Case(spec, a, b)
 
 
 def unit(isa: Isa, specs: list[GemmSpec], pointers: int = 3) -> str:
-    plans = [Plan(isa, spec) for spec in specs]
-    text = "#include <stdlib.h>\n" + POOL + "\n".join(micro_kernels(isa, [plan.micro_kernels for plan in plans]))
-    for plan in plans:
-        text += gemm_kernel(plan) + entry(plan.spec.name, pointers, plan.shared_bytes + 3 * plan.private_bytes)
+    """The kernels ``product0``, ``product1``, ... of ``specs``."""
+    kernels = ""
+    for i, plan in enumerate(Plan(isa, spec) for spec in specs):
+        kernels += gemm_kernel(plan).replace("NAME", f"product{i}")
+        kernels += entry(f"product{i}", pointers, plan.shared_bytes + 3 * plan.private_bytes)
+    text = "\n".join(["#include <stdlib.h>\n" + POOL, *shared_functions(isa, kernels), kernels])
     return prelude(isa, text) + text
 
 
 def check(isa: Isa, cases: list[Case], compiler: tuple[str, ...] = ("gcc",)) -> None:
     library = build(unit(isa, [c.spec for c in cases]), isa, compiler)
-    for c in cases:
+    for i, c in enumerate(cases):
         results = []
         for nt in (1, 2, 3):
             out = np.full((*c.spec.batch, c.spec.m, c.spec.n), np.nan, np.float32)
-            call(library, c.spec.name, nt, c.a, c.b, out)
+            call(library, f"product{i}", nt, c.a, c.b, out)
             results.append(out)
         for other in results[1:]:
             assert results[0].tobytes() == other.tobytes(), (c.spec, "the number of threads changes the result")
@@ -144,7 +144,7 @@ def test_strided() -> None:
     base = case(45, 54, 40).spec
     apart = Case(replace(base, a=Operand("f32", element_strides(a)), b=Operand("f32", element_strides(b))), a, b)
     row = np.broadcast_to(wide[0, :40], (45, 40))
-    same = Case(replace(base, name=next(_names), a=Operand("f32", element_strides(row)), b=apart.spec.b), row, b)
+    same = Case(replace(base, a=Operand("f32", element_strides(row)), b=apart.spec.b), row, b)
     many = case(45, 54, 40, "NT", batch=(6,))
     shared = np.broadcast_to(many.b[:1], many.b.shape)
     many = Case(replace(many.spec, b=Operand("f32", element_strides(shared))), many.a, shared)
@@ -182,7 +182,7 @@ turned[j * {m} + i] = x;
     bias, start = RNG.standard_normal(n).astype(np.float32), RNG.standard_normal((m, n)).astype(np.float32)
     total, half, turned = start.copy(), np.zeros((m, n), NUMPY["bf16"]), np.zeros((n, m), np.float32)
     library = build(unit(isa, [spec], 6), isa)
-    call(library, spec.name, 2, product.a, product.b, bias, total, half, turned)
+    call(library, "product0", 2, product.a, product.b, bias, total, half, turned)
     x = product.expected() + bias
     tolerance = 1e-5 * k**0.5
     np.testing.assert_allclose(turned.T, x, atol=tolerance)
@@ -212,12 +212,12 @@ def test_totals(isa: Isa) -> None:
         for c in cases
     ]
     library = build(unit(isa, specs, 5), isa)
-    for c, spec in zip(cases, specs, strict=True):
+    for i, (c, spec) in enumerate(zip(cases, specs, strict=True)):
         found = []
         for nt in (1, 2, 3):
             out = np.full((*spec.batch, spec.m, spec.n), np.nan, np.float32)
             plain, squares = np.full((2, Plan(isa, spec).parts), np.nan, np.float32)
-            call(library, spec.name, nt, c.a, c.b, out, plain, squares)
+            call(library, f"product{i}", nt, c.a, c.b, out, plain, squares)
             found.append((out, plain, squares))
         assert all(x.tobytes() == y.tobytes() for other in found[1:] for x, y in zip(found[0], other, strict=True))
         out, plain, squares = found[0]
@@ -242,12 +242,12 @@ def test_column_totals(isa: Isa) -> None:
         for c in cases
     ]
     library = build(unit(isa, specs, 5), isa)
-    for c, spec in zip(cases, specs, strict=True):
+    for i, (c, spec) in enumerate(zip(cases, specs, strict=True)):
         found = []
         for nt in (1, 2, 3):
             total = np.full(Plan(isa, spec).parts, np.nan, np.float32)
             columns, squares = np.full((2, Plan(isa, spec).row_parts, spec.n), np.nan, np.float32)
-            call(library, spec.name, nt, c.a, c.b, total, columns, squares)
+            call(library, f"product{i}", nt, c.a, c.b, total, columns, squares)
             found.append((total, columns, squares))
         assert all(x.tobytes() == y.tobytes() for other in found[1:] for x, y in zip(found[0], other, strict=True))
         total, columns, squares = found[0]
@@ -261,8 +261,7 @@ def test_column_totals(isa: Isa) -> None:
 @pytest.mark.parametrize(("compute", "m", "rows"), [("bf16", 384, 12), ("bf16", 1024, 14), ("f32", 1024, 8)])
 def test_rows_of_tiles(compute: str, m: int, rows: int) -> None:
     """Deep products divide their rows evenly; products of bf16 pairs only if the tile stays as wide."""
-    tiles = Plan(ISAS["avx512bf16"], case(m, 96, 256, "TN", compute=compute).spec).tiles
-    assert max(tile.rows for tile in tiles) == rows
+    assert Plan(ISAS["avx512bf16"], case(m, 96, 256, "TN", compute=compute).spec).mr == rows
 
 
 @pytest.mark.parametrize(
@@ -286,8 +285,7 @@ def test_row_panels_are_packed_some_at_a_time() -> None:
 
 
 def test_deep_tiles_fetch_what_comes_next() -> None:
-    tiles = [Plan(ISAS["avx512"], case(64, 512, k).spec).tiles for k in (64, 256)]
-    assert [all(tile.ahead for tile in found) for found in tiles] == [False, True]
+    assert [Plan(ISAS["avx512"], case(64, 512, k).spec).fetches for k in (64, 256)] == [False, True]
 
 
 def test_threads_choose_between_rows_and_columns_only_where_there_is_a_choice() -> None:
@@ -301,5 +299,5 @@ def test_threads_choose_between_rows_and_columns_only_where_there_is_a_choice() 
 def test_tiles_are_shared() -> None:
     """Two layers of one shape family need one set of tiles, and only the remainders their shapes have."""
     isa = ISAS["avx512"]
-    text = "".join(micro_kernels(isa, [Plan(isa, case(56, 64, k).spec).micro_kernels for k in (128, 256)]))
-    assert text.count("NOINLINE void tile_") == 1
+    kernels = "".join(gemm_kernel(Plan(isa, case(56, 64, k).spec)) for k in (128, 256))
+    assert "".join(shared_functions(isa, kernels)).count("NOINLINE void tile_") == 1
