@@ -8,8 +8,7 @@ from compiler.codegen.c.attention_backward import backward_kernel
 from compiler.codegen.c.attention_forward import forward_kernel
 from compiler.codegen.c.attention_layout import AttentionGradSpec, AttentionSpec, Mask, Strides
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.kernels import TeamKernel
-from compiler.index import matrix_strides
+from compiler.codegen.c.kernels import TeamKernel, window_of
 from compiler.ir.graph import Node, Value
 from compiler.layout import pieces
 from compiler.ops.contract import attention_scale
@@ -18,13 +17,8 @@ from compiler.ops.contract import attention_scale
 def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
     """Attention, forward or backward, on the flash-style templates."""
     graph = node.inner
-    params = graph.inputs()
     op = next(n for n in graph.nodes if n.op.anchor == "attention")
-    windows = []
-    for value in op.inputs:
-        window = matrix_strides(value)
-        assert window is not None, "fuse copies operands that are no strided window"
-        windows.append((("in", params.index(window[0]), window[1]), _four(value, window[2])))
+    windows = [(operand, _four(v, strides)) for v in op.inputs for operand, _, strides in [window_of(graph, v)]]
     outs = {}
     for i, value in enumerate(graph.outputs):
         parts = pieces(value)

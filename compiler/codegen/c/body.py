@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from compiler.codegen import body
-from compiler.codegen.c import names
 from compiler.codegen.c.spelling import COMPUTE, NARROW, STORAGE, literal, spell
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.indices import bracketed, index_text
@@ -68,7 +67,7 @@ class Body(body.Body):
 
     def target(self, i: int) -> str:
         """The pointer that result ``i`` is written to."""
-        return names.operand(self.aliases[i]) if i in self.aliases else names.result(i)
+        return f"a{self.aliases[i]}" if i in self.aliases else f"o{i}"
 
     def fresh(self, prefix: str) -> str:
         """The next number behind a reduction's name, ``u`` for uniforms, ``in`` for conditions, ``t`` for the rest."""

@@ -160,7 +160,7 @@ class Frame(schedule.Frame):
         return packed
 
     def _access(self, run: Sequence[Node], partials: Mapping[int, int]) -> Access:
-        """The values that nodes of one kernel read and write: partial results in place of the results that they join."""
+        """The values that nodes of one kernel read and write: partial results in place of those they join to."""
         sinks = self.buffers([n.outputs[i] for n in run for i in partials])
         writes = self.buffers([v for n in run for v in n.outputs]) - sinks
         return Access(self.buffers([v for n in run for v in n.inputs]), writes | set(partials.values()))

@@ -5,7 +5,6 @@ There are no partial results, and the order of a sum is the same for any range.
 
 from __future__ import annotations
 
-from compiler.codegen.c import names
 from compiler.codegen.c.body import Scope
 from compiler.codegen.c.kernels import LoopKernel, range_kernel
 from compiler.codegen.c.loops import Loops
@@ -36,7 +35,7 @@ class ColumnSums(Loops):
         for value, sink in kernel.sinks.items():
             assert value.producer is not None
             term = self.body.value(value.producer.inputs[0], self.element, inner)
-            joins.append(join_text(sink.op, sink.dtype, f"{names.total(sink.output)}[c - from]", term))
+            joins.append(join_text(sink.op, sink.dtype, f"s{sink.output}[c - from]", term))
         joins += self.stores({i: v for i, v in enumerate(kernel.outputs) if not kernel.is_sink(v)}, inner)
         with out.block(f"for (long from = begin; from < end; from += {BLOCK})"):
             out(f"const long to = from + {BLOCK} < end ? from + {BLOCK} : end;")
@@ -52,6 +51,6 @@ class ColumnSums(Loops):
                     for line in joins:
                         out(line)
             for value, sink in kernel.sinks.items():
-                stored = self.body.stored(value, f"{names.total(sink.output)}[c - from]")
-                out(f"for (long c = from; c < to; c++) {names.result(sink.output)}[c] = {stored};")
+                stored = self.body.stored(value, f"s{sink.output}[c - from]")
+                out(f"for (long c = from; c < to; c++) o{sink.output}[c] = {stored};")
         return range_kernel(self.body, out, kernel.columns, 16)

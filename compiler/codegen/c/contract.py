@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from math import prod
 
-from compiler.codegen.c import gemm, names
+from compiler.codegen.c import gemm
 from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.gemm_plan import GemmSpec, Operand, Plan
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.kernels import LoopKernel, TeamKernel, parameters_of, range_kernel
+from compiler.codegen.c.kernels import LoopKernel, TeamKernel, parameters_of, range_kernel, window_of
 from compiler.codegen.c.spelling import COMPUTE
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.indices import index_text
 from compiler.codegen.kernel import Sink, Touched, own_rows
 from compiler.domain import reduction_of
-from compiler.index import Index, Var, join, matrix_strides, split
+from compiler.index import Index, Var, join, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import bf16, f16, f32
 
@@ -25,12 +25,7 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], fixed: frozen
     dot = next(n for n in graph.nodes if n.op.kind == "contract")
     if dot.inputs[0].dtype not in (f32, bf16, f16):
         return _plain_product(node, dot, aliases)
-    params = graph.inputs()
-    windows = [matrix_strides(v, casts=True) for v in dot.inputs]
-    roots = []
-    for window in windows:
-        assert window is not None, "fuse copies operands that are no strided window"
-        roots.append(window)
+    (left, root, strides), (right, other, across) = (window_of(graph, v, casts=True) for v in dot.inputs)
     *batch, m, k = dot.inputs[0].shape
     n = dot.inputs[1].shape[-1]
     body = Body(graph, aliases)
@@ -47,7 +42,7 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], fixed: frozen
     body.run = Run(place, first_place, "j - j0", "width", Scope(ahead))
     body.know_sum(dot, place, inner)
     sums = {i: found.inputs[0] for i, v in enumerate(graph.outputs) if (found := reduction_of(v)) is not None}
-    terms = {i: (names.partial(i), body.value(value, place, inner)) for i, value in sums.items()}
+    terms = {i: (f"part{i}", body.value(value, place, inner)) for i, value in sums.items()}
     by_column = {i for i in sums if graph.outputs[i].type.size > 1}
     totals = tuple(term for i, term in terms.items() if i not in by_column)
     column_totals = tuple(term for i, term in terms.items() if i in by_column)
@@ -56,28 +51,25 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], fixed: frozen
     for i, text in texts.items():
         if i != result:
             out(f"{body.target(i)}[{index_text(place)}] = {text};")
-    streams = [(names.operand(i), v.dtype.itemsize) for i, v in enumerate(params) if (v, place) in body.loaded]
-    streams += [(names.result(i), graph.outputs[i].dtype.itemsize) for i in texts if i not in aliases]
-    skip = set(range(len(params))).difference(body.used)
-    parameters, operands = parameters_of(body, skip, sums)
-    first = [("in", params.index(root), offset) for root, offset, _ in roots]
-    factors = [Operand(root.dtype.short, strides) for root, _, strides in roots]
+    streams = [(f"a{i}", v.dtype.itemsize) for i, v in enumerate(graph.inputs()) if (v, place) in body.loaded]
+    streams += [(f"o{i}", graph.outputs[i].dtype.itemsize) for i in texts if i not in aliases]
+    parameters, operands = parameters_of(body, sums)
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
     spec = GemmSpec(
-        tuple(batch), m, n, k, factors[0], factors[1], compute, ", ".join(parameters), out.text(),
-        "" if result is None else names.result(result), totals, column_totals, ahead.text(), tuple(streams),
-        first[1][1] in fixed,
+        tuple(batch), m, n, k, Operand(root.dtype.short, strides), Operand(other.dtype.short, across), compute,
+        ", ".join(parameters), out.text(), "" if result is None else f"o{result}", totals, column_totals, ahead.text(),
+        tuple(streams), right[1] in fixed,
     )  # fmt: skip
     plan = Plan(isa, spec)
     touched: Touched = frozenset()
     if prod(batch) == 1:
-        touched = own_rows(graph, Var("i", m), body.loaded, [(i, place) for i in texts]) - {first[1][:2]}
-        if not _row_by_row(*roots[0], m, k):
-            touched -= {first[0][:2]}
+        touched = own_rows(graph, Var("i", m), body.loaded, [(i, place) for i in texts]) - {right[:2]}
+        if not _row_by_row(root, left[2], strides, m, k):
+            touched -= {left[:2]}
     text = (gemm.pack_kernel(plan) + "\n" if plan.packed_bytes else "") + gemm.gemm_kernel(plan)
     sinks = [Sink(i, "sum", f32, n, plan.row_parts) if i in by_column else Sink(i, "sum", f32, 1) for i in sums]
     return TeamKernel(
-        text, [*first, *operands], plan.shared_bytes, plan.private_bytes, body.checks, touched,
+        text, [left, right, *operands], plan.shared_bytes, plan.private_bytes, body.checks, touched,
         plan.even, sinks, plan.parts, plan.packed_bytes,
     )  # fmt: skip
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.isa import Isa
-from compiler.codegen.c.kernels import TeamKernel, parameters_of
+from compiler.codegen.c.kernels import TeamKernel, parameters_of, window_of
 from compiler.codegen.c.tiles import C_TYPE, Factors, Pack, Tile, by_rows, own_scratch
 from compiler.codegen.c.windows import Windows
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.indices import index_text
 from compiler.codegen.sizes import ceil_div, round_up
-from compiler.index import Index, Var, join, matrix_strides
-from compiler.ir.graph import Node, Value
+from compiler.index import Index, Var, join
+from compiler.ir.graph import Node
 from compiler.ir.types import bf16
 
 _BLOCK_BYTES = 1 << 19  # of panels that a thread fills before it runs the weights over them
@@ -373,7 +373,6 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int]) -> TeamKer
     graph = node.inner
     op = next(n for n in graph.nodes if n.op.anchor == "convolution")
     gradient = op.op.gradient
-    params = graph.inputs()
     body = Body(graph, aliases)
     shape = op.output.shape
     flat = (shape[0], prod(shape[1:])) if gradient else (*shape[:2], prod(shape[2:]))
@@ -385,16 +384,8 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int]) -> TeamKer
     texts = [body.to_store(value, place, inner) for value in graph.outputs]
     for i, text in enumerate(texts):
         out(f"{body.target(i)}[{index_text(place)}] = {text};")
-    skip = set(range(len(params))).difference(body.used)
-    parameters, operands = parameters_of(body, skip)
-    roots = [_memory(v) for v in op.inputs[:2]]
+    parameters, operands = parameters_of(body)
     plan = (_Gradient if gradient else _Forward)(isa, op, ", ".join(parameters), out.text())
-    first = [("in", params.index(root), offset) for root, offset in roots]
+    first = [window_of(graph, v)[0] for v in op.inputs[:2]]
     shared, private = plan.shared_bytes, plan.private_bytes
     return TeamKernel(plan.text(), [*first, *operands], shared, private, body.checks)
-
-
-def _memory(value: Value) -> tuple[Value, int]:
-    window = matrix_strides(value)
-    assert window is not None, "fuse copies operands that do not lie as they are"
-    return window[0], window[1]

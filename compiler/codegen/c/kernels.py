@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from compiler.codegen.c import names
 from compiler.codegen.c.body import Body
 from compiler.codegen.c.spelling import COMPUTE, STORAGE
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.kernel import Sink, Touched
 from compiler.codegen.sizes import ceil_div
-from compiler.ir.graph import Node
+from compiler.index import matrix_strides
+from compiler.ir.graph import Graph, Node, Value
 
 Operand = tuple[str, int, int]
 """A parameter of a kernel: "in", "out" or "partial", its number, from which element on; or "chunk" or "status", 0, 0.
@@ -74,6 +74,14 @@ class TeamKernel:
     packed_bytes: int = 0
 
 
+def window_of(graph: Graph, value: Value, casts: bool = False) -> tuple[Operand, Value, tuple[int, ...]]:
+    """The memory that a template reads ``value`` from, seen through ``casts``: operand, input of ``graph``, strides."""
+    found = matrix_strides(value, casts)
+    assert found is not None, "fuse copies operands that are no strided window"
+    root, offset, strides = found
+    return ("in", graph.inputs().index(root), offset), root, strides
+
+
 def range_kernel(body: Body, inside: Writer, total: int, grain: int = 1) -> LoopKernel:
     """The kernel whose statements are ``inside``, over a range of ``total``, with the expressions of ``body``."""
     parameters, operands = parameters_of(body)
@@ -83,24 +91,22 @@ def range_kernel(body: Body, inside: Writer, total: int, grain: int = 1) -> Loop
     return LoopKernel(out.text(), operands, total, grain, checks=body.checks)
 
 
-def parameters_of(
-    body: Body, skip: Collection[int] = (), sinks: Collection[int] = (), chunked: bool = False
-) -> tuple[list[str], list[Operand]]:
-    """Parameters for what the kernel of ``body`` reads and writes, as text and as operands.
+def parameters_of(body: Body, sinks: Collection[int] = (), chunked: bool = False) -> tuple[list[str], list[Operand]]:
+    """Parameters for what the expressions of ``body`` read and the kernel writes, as text and as operands.
 
-    ``skip``: inputs that the kernel does not read. ``sinks``: outputs of which it leaves partial results, those of one
-    chunk at a time if it is ``chunked``. It has a status if it checks anything.
+    ``sinks``: outputs of which it leaves partial results, those of one chunk at a time if it is ``chunked``. It has a
+    status if it checks anything.
     """
     found: list[tuple[str, Operand]] = []
-    for i, value in enumerate(body.graph.inputs()):
-        if i not in skip:
-            constant = "" if i in body.aliases.values() else "const "
-            found.append((f"{constant}{STORAGE[value.dtype]} *restrict {names.operand(i)}", ("in", i, 0)))
+    params = body.graph.inputs()
+    for i in body.used:
+        constant = "" if i in body.aliases.values() else "const "
+        found.append((f"{constant}{STORAGE[params[i].dtype]} *restrict a{i}", ("in", i, 0)))
     for i, value in enumerate(body.graph.outputs):
         if i in sinks:
-            found.append((f"{COMPUTE[value.dtype]} *restrict {names.partial(i)}", ("partial", i, 0)))
+            found.append((f"{COMPUTE[value.dtype]} *restrict part{i}", ("partial", i, 0)))
         elif i not in body.aliases:
-            found.append((f"{STORAGE[value.dtype]} *restrict {names.result(i)}", ("out", i, 0)))
+            found.append((f"{STORAGE[value.dtype]} *restrict o{i}", ("out", i, 0)))
     found += [("long chunk", ("chunk", 0, 0))] * chunked
     found += [("long long *status", ("status", 0, 0))] * bool(body.checks)
     return [text for text, _ in found], [operand for _, operand in found]

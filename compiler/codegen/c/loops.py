@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
-from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Run, Scope
 from compiler.codegen.c.kernels import LoopKernel, parameters_of
 from compiler.codegen.c.reduction import VectorLoop, join_text, start_text
@@ -127,7 +126,7 @@ class Loops:
 
     def add_row(self, sink: Sink, term: str, rows: Scope) -> None:
         """Add what a row gives to a sum over the rows."""
-        rows(join_text(sink.op, sink.dtype, names.total(sink.output), term))
+        rows(join_text(sink.op, sink.dtype, f"s{sink.output}", term))
 
     def _row_buffers(self, passes: list[Pass]) -> dict[Value, str]:
         """Expensive values that more than one pass over the row needs.
@@ -216,12 +215,10 @@ class Loops:
 
     def _add(self, sink: Sink, term: str, loop: VectorLoop) -> None:
         """Add an element to a sum over the rows."""
-        total = names.total(sink.output)
+        total = f"s{sink.output}"
         if sink.width > 1:
             loop.joins.append(join_text(sink.op, sink.dtype, f"{total}[{index_text(self.at)}]", term))
             return
-        if self.at is self.places[0]:
-            loop.start(sink.op, sink.dtype, total)
         loop.join(sink.op, sink.dtype, total, term)
 
     def _reduce(self, node: Node, inner: Scope, rows: Scope, loop: VectorLoop, started: str | None) -> str:
@@ -240,10 +237,9 @@ class Loops:
             return name
         if started is None:
             rows(f"{COMPUTE[result]} {name} = {start_text(op, result)};")
-            loop.start(op, result, name)
-            if result.is_half:
-                loop.after.append(f"{name} = round_{result.short}({name});")
         loop.join(op, result, name, term)
+        if started is None and result.is_half:
+            loop.after.append(f"{name} = round_{result.short}({name});")
         return name
 
     def stores(self, stored: dict[int, Value], scope: Scope) -> list[str]:
@@ -263,7 +259,7 @@ class Loops:
     def finish(self, inside: Writer) -> LoopKernel:
         """The kernel whose statements are ``inside``, between the first and the last words on partial results."""
         kernel, sinks = self.kernel, {s.output: s for s in self.kernel.sinks.values()}
-        parameters, operands = parameters_of(self.body, (), sinks, bool(sinks))
+        parameters, operands = parameters_of(self.body, sinks, bool(sinks))
         out = Writer()
         domain = [] if kernel.single else ["long begin", "long end"]
         out.open(f"KERNEL void NAME({', '.join(domain + parameters)})")
@@ -272,12 +268,12 @@ class Loops:
             if sink.width == 1:
                 out(f"{kind} s{i} = {start};")
             else:
-                out(f"{kind} *restrict const s{i} = {names.partial(i)} + chunk * {sink.width};")
+                out(f"{kind} *restrict const s{i} = part{i} + chunk * {sink.width};")
                 out(f"for (long c = 0; c < {sink.width}; c++) s{i}[c] = {start};")
         out.extend(inside)
         for i, sink in sinks.items():
             if sink.width == 1:
-                out(f"{names.partial(i)}[chunk] = s{i};")
+                out(f"part{i}[chunk] = s{i};")
         out.close()
         chunk = 0
         if sinks:

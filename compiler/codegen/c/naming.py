@@ -1,6 +1,14 @@
-"""Names of kernels, and of what they read and write, after what the user wrote: ``layer_norm``, ``grad``, ``exp_avg``.
+"""Names in generated C, by family, so that none can hide another; and those after what the user wrote.
 
-Kernels of one text are one function, so that its names come from the first node: the second layer's say the same.
+A kernel is called with ``a0, a1, ...`` (what it reads), ``o0, ...`` (what it writes) and ``part0, ...`` (partial
+results, by the number of the result). Inside, ``t1, in2, u3`` are values in the order they were first needed, ``sum4``
+and ``amax5`` reductions of a row, and ``s0, ...`` the running totals of the results. Coordinates of loops have one
+letter, in products ``b0, ...`` for the batch. Templates name their own variables otherwise: none is one of these and a
+number, which a test has the C compiler look for (``-Wshadow``). In the step, ``s0_weight`` is a parameter of the graph,
+``out0`` a result, ``x0`` a temporary.
+
+Kernels, and what they read and write, then get names like ``layer_norm``, ``grad``, ``exp_avg``. Kernels of one
+text are one function, so that its names come from the first node: the second layer's say the same.
 """
 
 from __future__ import annotations
@@ -10,7 +18,6 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import count
 
-from compiler.codegen.c import names
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.op import OPS
 from compiler.naming import composite, derived
@@ -48,13 +55,13 @@ def operand_names(node: Node, labels: Mapping[Value, str], text: str) -> dict[st
     its composite, ``gelu``; a statistic on the way to it after its op, too: ``layer_norm_mean``, ``layer_norm_rsqrt``.
     """
     updates = any(OPS[name].updates for n in node.inner.nodes if (name := composite(n)))
-    roles = {names.operand(i): _roles(value, labels, updates) for i, value in enumerate(node.inputs)}
+    roles = {f"a{i}": _roles(value, labels, updates) for i, value in enumerate(node.inputs)}
     written = {match[1] for match in _OPERAND.finditer(text)}
     found: dict[str, str] = {}
     for i, value in enumerate(node.outputs):
-        whole, total = names.result(i), names.total(i)
+        whole, total = f"o{i}", f"s{i}"
         roles |= {whole: _made(value), total: _made(value, "_total" if whole in written else "")}
-        roles[names.partial(i)] = _parts(found, total, value)
+        roles[f"part{i}"] = _parts(found, total, value)
     for place in (place for place in roles if place in written):
         for role in roles[place]:
             name = role.lower() if role.isupper() else role  # macros are in capitals
@@ -65,7 +72,7 @@ def operand_names(node: Node, labels: Mapping[Value, str], text: str) -> dict[st
 
 
 def _is_own(name: str) -> bool:
-    """Whether ``name`` is one of those that kernels give themselves; see :mod:`compiler.codegen.c.names`."""
+    """Whether ``name`` is one of those that kernels give themselves; see above."""
     total = re.fullmatch(r"([a-z_]+)\d+", name)
     return bool(_OWN.fullmatch(name)) or bool(total and total[1] in OPS and OPS[total[1]].kind == "reduce")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from compiler.codegen.c import names
+import re
+
 from compiler.codegen.c.spelling import STORAGE
 from compiler.ir.graph import Graph
 from compiler.ir.types import TensorType
@@ -20,7 +21,7 @@ class Pointers:
 
     def __init__(self, graph: Graph, buffers: Buffers) -> None:
         self.buffers = buffers
-        self.names = {i: names.parameter(p.value.name, i) for i, p in enumerate(graph.params)}
+        self.names = {i: f"s{i}_{re.sub(r'[^A-Za-z0-9_]', '_', p.value.name)}" for i, p in enumerate(graph.params)}
         self.names |= {len(graph.params) + i: f"out{i}" for i in range(len(graph.outputs))}
         self.locals: dict[int, list[str]] = {}
         self._slots = len(self.names)

@@ -41,19 +41,23 @@ class VectorLoop:
     joins: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
 
-    def start(self, op: str, dtype: DType, total: str) -> None:
-        """Prepare to join terms to ``total``. Vector max and min forget a NaN, which goes into a flag."""
-        self.clauses.append(f"reduction({JOINS[OPS[op].join][1]}:{total})")
-        if _forgets_nan(op, dtype):
-            self.before(f"int nan_{total} = 0;")
-            self.clauses.append(f"reduction(|:nan_{total})")
-            self.after.append(f"if (nan_{total}) {total} = NAN;")
-
     def join(self, op: str, dtype: DType, total: str, term: str) -> None:
-        """Join ``term`` to ``total`` in the loop."""
-        self.joins.append(JOINS[OPS[op].join][0].format(total, term))
+        """Join ``term`` to ``total`` in the loop. Vector max and min forget a NaN, which goes into a flag."""
+        join, clause = JOINS[OPS[op].join]
+        self._reduce(clause, total)
+        self.joins.append(join.format(total, term))
         if _forgets_nan(op, dtype):
+            if self._reduce("|", f"nan_{total}"):
+                self.before(f"int nan_{total} = 0;")
+                self.after.append(f"if (nan_{total}) {total} = NAN;")
             self.joins.append(f"nan_{total} |= {term} != {term};")
+
+    def _reduce(self, clause: str, total: str) -> bool:
+        """Let vectors have a ``total`` in each lane; False if they have."""
+        text = f"reduction({clause}:{total})"
+        new = text not in self.clauses
+        self.clauses += [text] * new
+        return new
 
     @property
     def pragma(self) -> str:

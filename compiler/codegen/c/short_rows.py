@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from compiler.codegen.c import names
 from compiler.codegen.c.body import Scope
 from compiler.codegen.c.kernels import LoopKernel
 from compiler.codegen.c.loops import Kept, Loops
@@ -125,8 +124,7 @@ class ShortRows(Loops):
 
     def add_row(self, sink: Sink, term: str, rows: Scope) -> None:
         assert isinstance(rows, Lanes)
-        rows.loop.start(sink.op, sink.dtype, names.total(sink.output))
-        rows.loop.join(sink.op, sink.dtype, names.total(sink.output), term)
+        rows.loop.join(sink.op, sink.dtype, f"s{sink.output}", term)
 
     def columns_work(self, rows: Scope, each: Pass, kept: Kept) -> None:
         """One pass over the columns, for all rows of the block at each."""
@@ -144,15 +142,13 @@ class ShortRows(Loops):
             lanes.joins.append(join_text(op, dtype, totals[node], term))
         for node in each.sums:
             sink = kernel.sinks[node.output]
-            op, dtype, total = sink.op, sink.dtype, names.total(sink.output)
+            op, dtype, total = sink.op, sink.dtype, f"s{sink.output}"
             term = self.body.value(node.inputs[0], self.element, inner)
             if sink.width > 1:
                 start(f"{COMPUTE[dtype]} lanes_{total} = {start_text(op, dtype)};")
-                lanes.start(op, dtype, f"lanes_{total}")
                 lanes.join(op, dtype, f"lanes_{total}", term)
                 lanes.after.append(join_text(op, dtype, f"{total}[c]", f"lanes_{total}"))
                 continue
-            block.start(op, dtype, total)
             block.join(op, dtype, total, term)
         lanes.clauses += block.clauses
         lanes.joins += [*block.joins, *self.stores(each.stored, inner), *self.keep(kept, set(kept.filled), inner)]

@@ -6,7 +6,6 @@ most elements of a long row cost one comparison.
 
 from __future__ import annotations
 
-from compiler.codegen.c import names
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.kernels import LoopKernel, parameters_of
 from compiler.codegen.c.writer import Writer
@@ -66,7 +65,7 @@ def sort_kernel(node: Node) -> LoopKernel:
     if sort.attrs["descending"]:
         less, more = more, less
     parameters, operands = parameters_of(body)
-    inputs = [(text, names.operand(i)) for text, (kind, i, _) in zip(parameters, operands, strict=True) if kind == "in"]
+    inputs = [(text, f"a{i}") for text, (kind, i, _) in zip(parameters, operands, strict=True) if kind == "in"]
     text = _TEXT.format(
         inputs="".join(f", {text}" for text, _ in inputs),
         passed="".join(f", {name}" for _, name in inputs),

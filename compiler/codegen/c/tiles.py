@@ -305,9 +305,9 @@ def by_rows(rows: str, choices: Sequence[int], call: Callable[[int], list[str]])
 
 def shared_functions(isa: Isa, text: str) -> list[str]:
     """The packing functions and tiles that ``text`` calls, each once, and the transpose that these or it need."""
-    packs = sorted({Pack(*words, int(width or 0)) for *words, width in set(_PACK.findall(text))})
-    tiles = sorted({Tile(int(rows), int(n), a, bool(ahead)) for rows, n, a, ahead in set(_TILE.findall(text))})
-    texts = [function.text(isa) for function in (*packs, *tiles)]
+    packs = sorted(Pack(order, kind, form, int(width or 0)) for order, kind, form, width in set(_PACK.findall(text)))
+    tiles = sorted(Tile(int(rows), int(n), a, bool(ahead)) for rows, n, a, ahead in set(_TILE.findall(text)))
+    texts = [*(pack.text(isa) for pack in packs), *(tile.text(isa) for tile in tiles)]
     return [transpose(isa)] * ("transpose(" in "".join([text, *texts])) + texts
 
 
