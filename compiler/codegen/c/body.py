@@ -17,16 +17,12 @@ from compiler.ir.types import DType, f64, i64
 from compiler.ops.structure import is_constant
 
 
-class Scope(body.Scope):
+class Scope(Writer, body.Scope):
     """A place where C statements go."""
 
-    def __init__(self, out: Writer, inner: frozenset[str] = frozenset(), around: body.Scope | None = None) -> None:
-        super().__init__(inner, around)
-        self.out = out
-
-    def __call__(self, *lines: str) -> None:
-        for line in lines:
-            self.out(line)
+    def __init__(self, inner: str = "", around: body.Scope | None = None) -> None:
+        Writer.__init__(self)
+        body.Scope.__init__(self, frozenset(inner), around)
 
     def define(self, kind: str, name: str, text: str) -> str:
         """Give an expression of the C type ``kind`` a name here; returns how it is spelled."""

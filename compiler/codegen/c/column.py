@@ -25,12 +25,12 @@ class ColumnSums(Loops):
     """Writes the kernel of a node that :func:`claims` accepts."""
 
     def write(self) -> LoopKernel:
-        kernel, out = self.kernel, Writer(1)
+        kernel, out = self.kernel, Writer()
         for sink in kernel.sinks.values():
             out(f"{COMPUTE[sink.dtype]} s{sink.output}[{BLOCK}];")
-        around = Scope(Writer(2))
-        rows = Scope(Writer(3), frozenset({"r"}), around)
-        inner = Scope(Writer(4), frozenset({"c"}), rows)
+        around = Scope()
+        rows = Scope("r", around)
+        inner = Scope("c", rows)
         joins = []
         for value, sink in kernel.sinks.items():
             assert value.producer is not None
@@ -42,14 +42,12 @@ class ColumnSums(Loops):
             for sink in kernel.sinks.values():
                 start = start_text(sink.op, sink.dtype)
                 out(f"for (long c = from; c < to; c++) s{sink.output}[c - from] = {start};")
-            out.extend(around.out)
+            out(*around.lines)
             with out.block(f"for (long r = 0; r < {kernel.rows}; r++)"):
-                out.extend(rows.out)
+                out(*rows.lines)
                 out("#pragma omp simd")
                 with out.block("for (long c = from; c < to; c++)"):
-                    out.extend(inner.out)
-                    for line in joins:
-                        out(line)
+                    out(*inner.lines, *joins)
             for value, sink in kernel.sinks.items():
                 stored = self.body.stored(value, f"s{sink.output}[c - from]")
                 out(f"for (long c = from; c < to; c++) o{sink.output}[c] = {stored};")

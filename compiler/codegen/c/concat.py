@@ -17,7 +17,7 @@ def concat_kernel(node: Node) -> LoopKernel:
     """``concat``: each part copied to its place; ``slice_scatter``: the base copied, then the part over it."""
     join_node, body = only_op(node), Body(node.inner)
     value = join_node.output
-    out = Writer(2)
+    out = Writer()
     if join_node.op.reads == "parts":
         axis = join_node.attrs["axis"]
         rows = prod(value.shape[:axis])
@@ -33,9 +33,9 @@ def concat_kernel(node: Node) -> LoopKernel:
         width = prod(value.shape[1:])
         _copy_row(body, out, value, base, rows, width, Index.of(Var("r", rows)) * width, 0)
         _scatter_row(body, out, join_node, part, width)
-    text = Writer(1)
+    text = Writer()
     with text.block("for (long r = begin; r < end; r++)"):
-        text.extend(out)
+        text(*out.lines)
     return range_kernel(body, text, rows)
 
 
@@ -44,16 +44,16 @@ def _copy_row(
 ) -> None:
     if not columns:
         return
-    outer = Scope(Writer(2), frozenset({"r"}))
-    inner = Scope(Writer(3), frozenset({"c"}), outer)
+    outer = Scope("r")
+    inner = Scope("c", outer)
     linear = Index.of(Var("r", rows)) * columns + Index.of(Var("c", columns))
     text = body.to_store(part, linear, inner)
-    inner.out(f"o0[{index_text((row + Index.of(Var('c', columns))).shifted(start))}] = {text};")
+    inner(f"o0[{index_text((row + Index.of(Var('c', columns))).shifted(start))}] = {text};")
     with out.block():
-        out.extend(outer.out)
+        out(*outer.lines)
         out("#pragma omp simd")
         with out.block(f"for (long c = 0; c < {columns}; c++)"):
-            out.extend(inner.out)
+            out(*inner.lines)
 
 
 def _scatter_row(body: Body, out: Writer, scatter: Node, part: Value, width: int) -> None:
@@ -62,16 +62,16 @@ def _scatter_row(body: Body, out: Writer, scatter: Node, part: Value, width: int
     if not part.type.size:
         return
     columns = prod(part.shape[1:])
-    outer = Scope(Writer(3), frozenset({"q"}))
-    inner = Scope(Writer(4), frozenset({"c"}), outer)
+    outer = Scope("q")
+    inner = Scope("c", outer)
     column = Var("c", columns)
     text = body.value(part, Index.of(Var("q", part.shape[0])) * columns + Index.of(column), inner)
     coordinates = split(Index.of(column), part.shape[1:])
     moved = [(c * s).shifted(a) for c, a, s in zip(coordinates, start[1:], step[1:], strict=True)]
     place = join(moved, scatter.output.shape[1:])
-    inner.out(f"o0[r * {width} + {index_text(place)}] = {body.stored(scatter.output, text)};")
+    inner(f"o0[r * {width} + {index_text(place)}] = {body.stored(scatter.output, text)};")
     out(f"const long q = (r - {start[0]}) / {step[0]};")
     with out.block(f"if (q >= 0 && q < {part.shape[0]} && q * {step[0]} + {start[0]} == r)"):
-        out.extend(outer.out)
+        out(*outer.lines)
         with out.block(f"for (long c = 0; c < {columns}; c++)"):
-            out.extend(inner.out)
+            out(*inner.lines)

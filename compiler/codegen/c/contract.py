@@ -37,9 +37,8 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], fixed: frozen
         )
         for j in ("j", "j0")
     )
-    out, ahead = Writer(), Writer()
-    inner = Scope(out)
-    body.run = Run(place, first_place, "j - j0", "width", Scope(ahead))
+    inner, ahead = Scope(), Scope()
+    body.run = Run(place, first_place, "j - j0", "width", ahead)
     body.know_sum(dot, place, inner)
     sums = {i: found.inputs[0] for i, v in enumerate(graph.outputs) if (found := reduction_of(v)) is not None}
     terms = {i: (f"part{i}", body.value(value, place, inner)) for i, value in sums.items()}
@@ -50,15 +49,15 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], fixed: frozen
     result = next((i for i, text in texts.items() if text == "acc" and i not in aliases), None)
     for i, text in texts.items():
         if i != result:
-            out(f"{body.target(i)}[{index_text(place)}] = {text};")
+            inner(f"{body.target(i)}[{index_text(place)}] = {text};")
     streams = [(f"a{i}", v.dtype.itemsize) for i, v in enumerate(graph.inputs()) if (v, place) in body.loaded]
     streams += [(f"o{i}", graph.outputs[i].dtype.itemsize) for i in texts if i not in aliases]
     parameters, operands = parameters_of(body, sums)
     compute = "bf16" if dot.inputs[0].dtype is bf16 else "f32"
     spec = GemmSpec(
         tuple(batch), m, n, k, Operand(root.dtype.short, strides), Operand(other.dtype.short, across), compute,
-        ", ".join(parameters), out.text(), "" if result is None else f"o{result}", totals, column_totals, ahead.text(),
-        tuple(streams), right[1] in fixed,
+        ", ".join(parameters), inner.text(), "" if result is None else f"o{result}", totals, column_totals,
+        ahead.text(), tuple(streams), right[1] in fixed,
     )  # fmt: skip
     plan = Plan(isa, spec)
     touched: Touched = frozenset()
@@ -89,20 +88,20 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int]) -> LoopKernel
     rows = prod(batch) * m
     row, column, inner = Var("r", rows), Var("c", n), Var("k", k)
     lead = split(Index.of(row), (*batch, m))
-    scope = Scope(Writer(3), frozenset({"r", "c", "k"}))
+    scope = Scope("rck")
     a = body.value(dot.inputs[0], join([*lead, Index.of(inner)], dot.inputs[0].shape), scope)
     b = body.value(dot.inputs[1], join([*lead[:-1], Index.of(inner), Index.of(column)], dot.inputs[1].shape), scope)
-    scope.out(f"acc += {a} * {b};")
+    scope(f"acc += {a} * {b};")
     place = Index.of(row) * n + Index.of(column)
-    after = Scope(Writer(3), frozenset({"r", "c"}))
+    after = Scope("rc")
     after.known[dot.output, place] = "acc"
     texts = [body.to_store(value, place, after) for value in graph.outputs]  # a result may overwrite an operand
     for i, text in enumerate(texts):
-        after.out(f"{body.target(i)}[{index_text(place)}] = {text};")
-    out = Writer(1)
+        after(f"{body.target(i)}[{index_text(place)}] = {text};")
+    out = Writer()
     with out.block("for (long r = begin; r < end; r++)"), out.block(f"for (long c = 0; c < {n}; c++)"):
         out(f"{COMPUTE[dot.output.dtype]} acc = 0;")
         with out.block(f"for (long k = 0; k < {k}; k++)"):
-            out.extend(scope.out)
-        out.extend(after.out)
+            out(*scope.lines)
+        out(*after.lines)
     return range_kernel(body, out, rows)

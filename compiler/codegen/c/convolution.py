@@ -105,16 +105,14 @@ class _Plan(Factors):
         out(f"char *const own = {own_scratch('char', shared, private)};")
         out("int *const at = (int *)own;")
         out(f"{windows.element} *const stage = ({windows.element} *)(own + {self.at_bytes});")
-        for line in windows.at_lines():
-            out(line)
+        out(*windows.at_lines())
         out(f"memset(stage, 0, {windows.stage_elements * (2 if self.pairs else 4)});")
 
     def tile(self, out: Writer, vectors: int, arguments: str) -> None:
         """The call of the tile of row panel ``p``."""
         last = self.rows % self.mr
         choices = [self.mr, last] if last and self.row_panels > 1 else [self.mr]
-        for line in by_rows("rows", choices, lambda r: [f"{Tile(r, vectors, self.tile_kind).name}({arguments});"]):
-            out(line)
+        out(*by_rows("rows", choices, lambda r: [f"{Tile(r, vectors, self.tile_kind).name}({arguments});"]))
 
     def row_count(self) -> str:
         last = self.rows % self.mr
@@ -223,8 +221,7 @@ class _Forward(_Plan):
                 with out.block(f"for (long col = 0; col < {width}; ++col)"):
                     out("const long j = j0 + col;")
                     out(f"float acc = tile[row * {self.nr} + col];")
-                    for line in self.epilogue.strip().splitlines():
-                        out(line)
+                    out(*self.epilogue.strip().splitlines())
         if len(widths) > 1:
             out.close()
 
@@ -345,8 +342,7 @@ class _Gradient(_Plan):
                 if self.chunks > 1:
                     loop = f"for (long chunk = 1; chunk < {self.chunks}; ++chunk)"
                     out(f"{loop} acc += sums[chunk * {self.partial}L + col];")
-                for line in self.epilogue.strip().splitlines():
-                    out(line)
+                out(*self.epilogue.strip().splitlines())
 
 
 def claims(inputs: Any, attrs: dict[str, Any], gradient: bool) -> bool:
@@ -378,14 +374,13 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int]) -> TeamKer
     flat = (shape[0], prod(shape[1:])) if gradient else (*shape[:2], prod(shape[2:]))
     coordinates = ("i", "j") if gradient else ("n", "i", "j")
     place = join([Index.of(Var(x, size)) for x, size in zip(coordinates, flat, strict=True)], flat)
-    out = Writer()
-    inner = Scope(out)
+    inner = Scope()
     body.know_sum(op, place, inner)
     texts = [body.to_store(value, place, inner) for value in graph.outputs]
     for i, text in enumerate(texts):
-        out(f"{body.target(i)}[{index_text(place)}] = {text};")
+        inner(f"{body.target(i)}[{index_text(place)}] = {text};")
     parameters, operands = parameters_of(body)
-    plan = (_Gradient if gradient else _Forward)(isa, op, ", ".join(parameters), out.text())
+    plan = (_Gradient if gradient else _Forward)(isa, op, ", ".join(parameters), inner.text())
     first = [window_of(graph, v)[0] for v in op.inputs[:2]]
     shared, private = plan.shared_bytes, plan.private_bytes
     return TeamKernel(plan.text(), [*first, *operands], shared, private, body.checks)

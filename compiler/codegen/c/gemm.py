@@ -108,15 +108,13 @@ class _Kernel:
         """The statements before the epilogue of `width` neighbours."""
         if self.spec.ahead:
             self.out(f"enum {{ width = {width} }};")
-        for line in self.spec.ahead.splitlines():
-            self.out(line)
+        self.out(*self.spec.ahead.splitlines())
 
     def _epilogue(self, stored: bool = False, lane: str = "") -> None:
         """The statements for one element; `stored`: the result has it already; `lane`: its place in the totals."""
         if self.spec.result and not stored:
             self.out(f"{self._result_element()} = acc;")
-        for line in self.spec.epilogue.strip().splitlines():
-            self.out(line)
+        self.out(*self.spec.epilogue.strip().splitlines())
         for k, (_, term) in enumerate(self.spec.all_totals):
             self.out(f"total{k}{lane} += {term};")
 
@@ -373,8 +371,7 @@ class _Kernel:
         arguments = f"({depth}, {a}, {lda}, {b}, {ldb}, {c}, {ldc}, {add}{fetched});"
         full, rest = min(plan.mr, plan.m), plan.m % plan.mr
         choices = [full, rest] if rest and plan.m > plan.mr else [full]
-        for line in by_rows("rows", choices, lambda rows: [f"{plan.tile(rows, vectors).name}{arguments}"]):
-            out(line)
+        out(*by_rows("rows", choices, lambda rows: [f"{plan.tile(rows, vectors).name}{arguments}"]))
         if plan.split_k:
             out(f"if (k0 + depth < {plan.k}) continue;")
         if stored and not spec.epilogue.strip() and not spec.all_totals:

@@ -87,7 +87,7 @@ def range_kernel(body: Body, inside: Writer, total: int, grain: int = 1) -> Loop
     parameters, operands = parameters_of(body)
     out = Writer()
     with out.block(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})"):
-        out.extend(inside)
+        out(*inside.lines)
     return LoopKernel(out.text(), operands, total, grain, checks=body.checks)
 
 

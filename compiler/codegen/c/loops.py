@@ -89,15 +89,13 @@ class Loops:
 
     def write(self) -> LoopKernel:
         """Write the kernel."""
-        kernel, function = self.kernel, Writer(1)
-        top = Scope(function)
-        rows = top if kernel.rows == 1 else Scope(Writer(2), frozenset({"r"}), top)
+        kernel, top = self.kernel, Scope()
+        rows = top if kernel.rows == 1 else Scope("r", top)
         self.row_work(rows)
         if rows is not top:
-            function.open("for (long r = begin; r < end; r++)")
-            function.extend(rows.out)
-            function.close()
-        return self.finish(function)
+            with top.block("for (long r = begin; r < end; r++)"):
+                top(*rows.lines)
+        return self.finish(top)
 
     def row_work(self, rows: Scope) -> None:
         """Everything that is done for a row."""
@@ -153,10 +151,10 @@ class Loops:
 
     def columns_work(self, rows: Scope, each: Pass, kept: Kept) -> None:
         """One pass over the columns."""
-        kernel, out = self.kernel, rows.out
+        kernel = self.kernel
         nested = self.outer.size > 1
-        outer = Scope(Writer(out.depth + 1), frozenset({self.outer.name}), rows) if nested else rows
-        inner = Scope(Writer(out.depth + 1 + nested), frozenset({self.column.name}), outer)
+        outer = Scope(self.outer.name, rows) if nested else rows
+        inner = Scope(self.column.name, outer)
         loop = VectorLoop(rows)
         results: dict[Node, str] = {}
         known = set(kept.filled)
@@ -175,21 +173,18 @@ class Loops:
             loop.joins += self.keep(kept, known, inner)
         if nested:
             y = self.outer.name
-            out.open(f"for (long {y} = 0; {y} < {self.outer.size}; {y}++)")
-            out.extend(outer.out)
+            rows.open(f"for (long {y} = 0; {y} < {self.outer.size}; {y}++)")
+            rows(*outer.lines)
         if kernel.flat and len(each.stored) > 1 and not loop.clauses and self._four_bytes(each.stored):
             loop.clauses.append(SHORT_VECTORS)
         if kernel.columns > 1 and not any(n.op.finds for n in each.reductions):
-            out(loop.pragma)
+            rows(loop.pragma)
         start, stop = ("begin", "end") if kernel.flat and not kernel.single else ("0", str(self.column.size))
         c = self.column.name
-        out.open(f"for (long {c} = {start}; {c} < {stop}; {c}++)")
-        out.extend(inner.out)
-        for line in loop.joins:
-            out(line)
-        out.close()
+        with rows.block(f"for (long {c} = {start}; {c} < {stop}; {c}++)"):
+            rows(*inner.lines, *loop.joins)
         if nested:
-            out.close()
+            rows.close()
         rows(*loop.after)
         for node, name in results.items():
             rows.known[node.output, kernel.row_place(node.output)] = name
@@ -270,7 +265,7 @@ class Loops:
             else:
                 out(f"{kind} *restrict const s{i} = part{i} + chunk * {sink.width};")
                 out(f"for (long c = 0; c < {sink.width}; c++) s{i}[c] = {start};")
-        out.extend(inside)
+        out(*inside.lines)
         for i, sink in sinks.items():
             if sink.width == 1:
                 out(f"part{i}[chunk] = s{i};")

@@ -29,15 +29,15 @@ def scan_kernel(node: Node) -> LoopKernel:
     width = min(LANES, inner)
     blocks = ceil_div(inner, max(width, 1))
 
-    each = Scope(Writer(4), frozenset({"c", "n"}))
+    each = Scope("cn")
     row = (Index.of(Var("r", outer)) * length + Index.of(Var("n", length))) * inner
     place = row + Index.of(Var("c", inner))
     *factors, term = [body.value(v, place, each) for v in scan.inputs]
     running = " * ".join(["h[j]", *factors])
-    each.out(f"h[j] = {spell(op.join, wide, [running, term])};")
-    each.out(f"o0[{index_text(place)}] = {body.stored(value, 'h[j]')};")
+    each(f"h[j] = {spell(op.join, wide, [running, term])};")
+    each(f"o0[{index_text(place)}] = {body.stored(value, 'h[j]')};")
 
-    out = Writer(1)
+    out = Writer()
     with out.block("for (long b = begin; b < end; b++)"):
         out(f"const long r = b / {blocks}, first = b % {blocks} * {width};")
         out(f"const long lanes = {inner} - first < {width} ? {inner} - first : {width};")
@@ -45,5 +45,5 @@ def scan_kernel(node: Node) -> LoopKernel:
         out(f"for (long j = 0; j < lanes; j++) h[j] = {literal(op.neutral(wide), wide)};")
         with out.block(f"for (long n = 0; n < {length}; n++)"), out.block("for (long j = 0; j < lanes; j++)"):
             out("const long c = first + j;")
-            out.extend(each.out)
+            out(*each.lines)
     return range_kernel(body, out, outer * blocks)

@@ -31,20 +31,20 @@ def _scatter_rows(body: Body, scatter: Node) -> tuple[Writer, int]:
     index, source = scatter.inputs
     rows, count = scatter.attrs["rows"], index.type.size
     width = source.type.size // count if count else 1
-    out = Writer(1)
+    out = Writer()
     out(f"for (long r = 0; r < {rows}; r++)")
     out(f"  for (long c = begin; c < end; c++) o0[r * {width} + c] = 0;")
-    outer = Scope(Writer(2), frozenset({"n"}))
-    inner = Scope(Writer(3), frozenset({"c"}), outer)
+    outer = Scope("n")
+    inner = Scope("c", outer)
     n, c = Var("n", count), Var("c", width)
     target = body.value(index, Index.of(n), outer)
     text = body.value(source, Index.of(n) * width + Index.of(c), inner)
     with out.block(f"for (long n = 0; n < {count}; n++)"):
-        out.extend(outer.out)
+        out(*outer.lines)
         out(f"{STORAGE[scatter.output.dtype]} *restrict row = o0 + {bracketed(target)} * {width};")
         out("#pragma omp simd")
         with out.block("for (long c = begin; c < end; c++)"):
-            out.extend(inner.out)
+            out(*inner.lines)
             out(f"row[c] += {text};")
     return out, width
 
@@ -53,14 +53,14 @@ def _scatter_along(body: Body, scatter: Node) -> tuple[Writer, int]:
     """One thread: the base copied, then every source element joined to, or written over, its place."""
     base, index, source = scatter.inputs
     axis = scatter.attrs["axis"]
-    out = Writer(1)
-    copy = Scope(Writer(2), frozenset({"i"}))
+    out = Writer()
+    copy = Scope("i")
     i = Var("i", base.type.size)
     text = body.value(base, Index.of(i), copy)
     with out.block(f"for (long i = 0; i < {base.type.size}; i++)"):
-        out.extend(copy.out)
+        out(*copy.lines)
         out(f"o0[i] = {body.stored(scatter.output, text)};")
-    add = Scope(Writer(2), frozenset({"n"}))
+    add = Scope("n")
     n = Index.of(Var("n", source.type.size))
     target = body.value(index, n, add)
     value = body.value(source, n, add)
@@ -69,7 +69,7 @@ def _scatter_along(body: Body, scatter: Node) -> tuple[Writer, int]:
     width = prod(base.shape[axis + 1 :])
     place, dtype = f"o0[{index_text(join(coordinates, base.shape))} + {bracketed(target)} * {width}]", base.dtype
     with out.block(f"for (long n = 0; n < {source.type.size}; n++)"):
-        out.extend(add.out)
+        out(*add.lines)
         if scatter.op.join == "add" and dtype is not boolean:
             out(f"{place} += {value};")
         else:

@@ -35,8 +35,8 @@ class Lanes(Scope):
     """Statements for each row ``l`` of a block. A name becomes an array if later loops over the rows read it."""
 
     def __init__(self, block: Writer, around: Scope) -> None:
-        super().__init__(Writer(block.depth + 1), frozenset({"r"}), around)
-        self.block = block
+        super().__init__("r", around)
+        self.out = block
         self.arrays: list[str] = []
         self.named: list[tuple[str, str, int]] = []  # type, name, number of the loop
         self.ends: list[int] = []
@@ -49,16 +49,15 @@ class Lanes(Scope):
 
     def flush(self) -> None:
         """Write the loop over the rows that the statements so far make."""
-        for line in self.loop.joins:
-            self.out(line)
-        if self.out.lines:
-            write_loop(self.block, self.loop, self.out.lines)
-        self.out, self.loop = Writer(self.block.depth + 1), VectorLoop(self.block)
-        self.ends.append(len(self.block.lines))
+        self(*self.loop.joins)
+        if self.lines:
+            write_loop(self.out, self.loop, self.lines)
+        self.lines, self.loop = [], VectorLoop(self.out)
+        self.ends.append(len(self.out.lines))
 
     def settle(self) -> None:
         """Declare the arrays; a name that only the loop reads that sets it becomes a variable there."""
-        lines, starts = self.block.lines, [0, *self.ends]
+        lines, starts = self.out.lines, [0, *self.ends]
         for kind, name, loop in self.named:
             element = f"{name}[l]"
             found = [i for i, line in enumerate(lines) if element in line]
@@ -71,15 +70,14 @@ class Lanes(Scope):
 
 
 def write_loop(out: Writer, loop: VectorLoop, lines: Sequence[str]) -> None:
-    """A loop over the rows of a block, around indented lines, and what follows it."""
+    """A loop over the rows of a block, around ``lines``, and what follows it."""
     out(loop.pragma)
     out.open("for (long l = 0; l < lanes; l++)")
     if any(re.search(r"\br\b", line) for line in lines):
         out("const long r = from + l;")
-    out.lines += lines
+    out(*lines)
     out.close()
-    for line in loop.after:
-        out(line)
+    out(*loop.after)
 
 
 class ShortRows(Loops):
@@ -88,18 +86,15 @@ class ShortRows(Loops):
     grain = LANES
 
     def write(self) -> LoopKernel:
-        function, block = Writer(1), Writer(2)
-        rows = Lanes(block, Scope(function))
+        function, block = Scope(), Writer()
+        rows = Lanes(block, function)
         self.row_work(rows)
         rows.flush()
         rows.settle()
-        function.open(f"for (long from = begin; from < end; from += {LANES})")
         whole = self.kernel.rows % LANES == 0
-        function(f"const long lanes = {LANES if whole else f'end - from < {LANES} ? end - from : {LANES}'};")
-        for array in rows.arrays:
-            function(array)
-        function.extend(block)
-        function.close()
+        with function.block(f"for (long from = begin; from < end; from += {LANES})"):
+            function(f"const long lanes = {LANES if whole else f'end - from < {LANES} ? end - from : {LANES}'};")
+            function(*rows.arrays, *block.lines)
         return self.finish(function)
 
     def declare(self, kept: Kept, rows: Scope) -> None:
@@ -109,10 +104,10 @@ class ShortRows(Loops):
         rows.arrays += [f"{COMPUTE[v.dtype]} {buffer}[{columns}][{LANES}];" for v, buffer in kept.names.items()]
         turned = [v for v in kept.names if v.producer is None]
         if turned:
-            inner = Scope(Writer(4), frozenset({"c"}), rows)
+            inner = Scope("c", rows)
             for v in turned:
                 inner(f"{self.kept_place(kept.names[v])} = {self.body.value(v, self.element, inner)};")
-            self._walk(rows, inner, VectorLoop(rows.block))
+            self._walk(rows, inner, VectorLoop(rows.out))
         kept.filled.update(turned)
 
     def kept_place(self, buffer: str) -> str:
@@ -129,9 +124,9 @@ class ShortRows(Loops):
     def columns_work(self, rows: Scope, each: Pass, kept: Kept) -> None:
         """One pass over the columns, for all rows of the block at each."""
         assert isinstance(rows, Lanes)
-        kernel, inner = self.kernel, Scope(Writer(4), frozenset({"c"}), rows)
-        start = Writer(3)
-        lanes, block = VectorLoop(start), VectorLoop(rows.block)
+        kernel, inner = self.kernel, Scope("c", rows)
+        start = Writer()
+        lanes, block = VectorLoop(start), VectorLoop(rows.out)
         for value in kept.filled:
             inner.known[value, self.element] = self.kept_place(kept.names[value])
         totals: dict[Node, str] = {}
@@ -153,8 +148,7 @@ class ShortRows(Loops):
         lanes.clauses += block.clauses
         lanes.joins += [*block.joins, *self.stores(each.stored, inner), *self.keep(kept, set(kept.filled), inner)]
         self._walk(rows, inner, lanes, start)
-        for line in block.after:
-            rows.block(line)
+        rows.out(*block.after)
         for node, name in totals.items():
             if node.output.dtype.is_half:
                 rows(f"{name} = round_{node.output.dtype.short}({name});")
@@ -162,11 +156,11 @@ class ShortRows(Loops):
 
     def _walk(self, rows: Lanes, inner: Scope, loop: VectorLoop, start: Writer | None = None) -> None:
         """A loop over the columns, and in it ``loop`` over the rows, behind the statements of ``start``."""
-        block = rows.block
+        block = rows.out
         rows.flush()
         block.open(f"for (long c = 0; c < {self.kernel.columns}; c++)")
         if start is not None:
-            block.extend(start)
+            block(*start.lines)
         inner(*loop.joins)
-        write_loop(block, loop, inner.out.lines)
+        write_loop(block, loop, inner.lines)
         block.close()

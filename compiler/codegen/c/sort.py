@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from compiler.codegen.c.body import Body, Scope
 from compiler.codegen.c.kernels import LoopKernel, parameters_of
-from compiler.codegen.c.writer import Writer
 from compiler.codegen.kernel import only_op
 from compiler.index import Index, Var
 from compiler.ir.graph import Node
@@ -55,7 +54,7 @@ def sort_kernel(node: Node) -> LoopKernel:
     (x,), count = sort.inputs, sort.attrs["count"]
     length = x.shape[-1]
     rows = x.type.size // length if count else 0
-    scope = Scope(Writer(1), frozenset({"a", "b"}))
+    scope = Scope("ab")
     row = Index.of(Var("r", rows)) * length
     first, second = (body.value(x, row + Index.of(Var(place, length)), scope) for place in "ab")
     less, more = (f"{p} < {q}" for p, q in ((first, second), (second, first)))
@@ -70,7 +69,7 @@ def sort_kernel(node: Node) -> LoopKernel:
         inputs="".join(f", {text}" for text, _ in inputs),
         passed="".join(f", {name}" for _, name in inputs),
         parameters=", ".join(parameters),
-        loads="\n".join(scope.out.lines),
+        loads="\n".join(f"  {line}" for line in scope.lines),
         less=less,
         more=more,
         count=count,

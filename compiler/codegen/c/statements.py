@@ -59,8 +59,7 @@ class StepWriter:
             if isinstance(item, Repeat):
                 i = f"i{item.number}"
                 with out.block(f"for (long {i} = 0; {i} < {item.length}; {i}++)"):
-                    for line in self.locals.get(item.number, ()):
-                        out(line)
+                    out(*self.locals.get(item.number, ()))
                     *_, last = calls(item.items)
                     before = self.schedule.order[last]
                     self._items(item.items, before)
@@ -77,8 +76,7 @@ class StepWriter:
         if place != self.place and call.launch.loc != UNKNOWN:
             self.place = place
             out(f"/* {comment(place)} */")
-        for line in call.table.lines(self.slot) if call.table is not None else ():
-            out(line)
+        out(*call.table.lines(self.slot) if call.table is not None else ())
         for line in call.lines:
             first, *more = cut(f"if (tid == 0) {line}" if call.alone else line)
             out(first)

@@ -117,7 +117,7 @@ class _Unit:
         out("  void *const *args;")
         out("  long long *status;")
         out("} Frame;")
-        out()
+        out("")
         out("/* Thread tid of nt runs its share of every kernel. */")
         with out.block(f"{'PLAIN ' if len(self.items) > LONG else ''}static void run(int tid, int nt, void *context)"):
             out("const Frame *frame = context;")
@@ -142,7 +142,7 @@ class _Unit:
                     f"double (*const spent)[2] = (double (*)[2])args[{end + 2}] + tid * {len(list(calls(self.items)))};"
                 )
             out("(void)tid, (void)nt, (void)pool, (void)status, (void)arena, (void)scratch;")
-            out()
+            out("")
 
             def slot(place: Place) -> str:
                 buffer = self.buffers[place.buffer]
@@ -151,7 +151,7 @@ class _Unit:
 
             schedule = Schedule(self.items, self.buffers, FEATURES.ordered)
             StepWriter(out, schedule, slot, self.pointers.locals, self.timed).write()
-        out()
+        out("")
         with out.block("void step(gen_pool *pool, int threads, void *const *args, long long *status)"):
             out("Frame frame = {pool, args, status};")
             out("pool->run(pool, threads, run, &frame);")

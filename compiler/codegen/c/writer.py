@@ -23,12 +23,12 @@ def cut(line: str, width: int = WIDTH) -> list[str]:
 class Writer:
     """Lines with braces that indent."""
 
-    def __init__(self, depth: int = 0) -> None:
+    def __init__(self) -> None:
         self.lines: list[str] = []
-        self.depth = depth
+        self.depth = 0
 
-    def __call__(self, line: str = "") -> None:
-        self.lines.append("  " * self.depth + line if line and not line.startswith("#") else line)
+    def __call__(self, *lines: str) -> None:
+        self.lines += ["  " * self.depth + line if line and not line.startswith("#") else line for line in lines]
 
     def open(self, head: str) -> None:
         self(f"{head} {{" if head else "{")
@@ -49,9 +49,6 @@ class Writer:
         self.open(head)
         yield
         self.close()
-
-    def extend(self, other: Writer) -> None:
-        self.lines += other.lines
 
     def text(self) -> str:
         return "".join(f"{line}\n" for line in self.lines)
