@@ -44,10 +44,8 @@ class ColumnSums(Loops):
                 out(f"for (long c = from; c < to; c++) s{sink.output}[c - from] = {start};")
             out(*around.lines)
             with out.block(f"for (long r = 0; r < {kernel.rows}; r++)"):
-                out(*rows.lines)
-                out("#pragma omp simd")
-                with out.block("for (long c = from; c < to; c++)"):
-                    out(*inner.lines, *joins)
+                out(*rows.lines, "#pragma omp simd")
+                out.nest("for (long c = from; c < to; c++)", [*inner.lines, *joins])
             for value, sink in kernel.sinks.items():
                 stored = self.body.stored(value, f"s{sink.output}[c - from]")
                 out(f"for (long c = from; c < to; c++) o{sink.output}[c] = {stored};")

@@ -9,51 +9,34 @@ from compiler.codegen.c.kernels import LoopKernel, range_kernel
 from compiler.codegen.c.writer import Writer
 from compiler.codegen.indices import index_text
 from compiler.codegen.kernel import only_op
-from compiler.index import Index, Var, join, split
+from compiler.index import Index, Var, concat_starts, join, split
 from compiler.ir.graph import Node, Value
 
 
 def concat_kernel(node: Node) -> LoopKernel:
     """``concat``: each part copied to its place; ``slice_scatter``: the base copied, then the part over it."""
-    join_node, body = only_op(node), Body(node.inner)
-    value = join_node.output
+    joined, body, rows = only_op(node), Body(node.inner), Writer()
+    whole, shape = joined.op.reads == "parts", joined.output.shape
+    axis = joined.attrs["axis"] if whole else 1
+    row, width = Index.of(Var("r", prod(shape[:axis]))), prod(shape[axis:])
+    copied = zip(joined.inputs, concat_starts(joined), strict=True) if whole else [(joined.inputs[0], 0)]
+    for part, start in copied:
+        columns = prod(part.shape[axis:])
+        if not columns:
+            continue
+        outer = Scope("r")
+        inner, column = Scope("c", outer), Index.of(Var("c", columns))
+        text = body.to_store(part, row * columns + column, inner)
+        place = (row * width + column).shifted(start * prod(shape[axis + 1 :]))
+        inner(f"o0[{index_text(place)}] = {text};")
+        with rows.block():
+            rows(*outer.lines, "#pragma omp simd")
+            rows.nest(f"for (long c = 0; c < {columns}; c++)", inner.lines)
+    if not whole:
+        _scatter_row(body, rows, joined, joined.inputs[1], width)
     out = Writer()
-    if join_node.op.reads == "parts":
-        axis = join_node.attrs["axis"]
-        rows = prod(value.shape[:axis])
-        width = prod(value.shape[axis:])
-        start = 0
-        for part in join_node.inputs:
-            columns = prod(part.shape[axis:])
-            _copy_row(body, out, value, part, rows, columns, Index.of(Var("r", rows)) * width, start)
-            start += columns
-    else:
-        base, part = join_node.inputs
-        rows = value.shape[0]
-        width = prod(value.shape[1:])
-        _copy_row(body, out, value, base, rows, width, Index.of(Var("r", rows)) * width, 0)
-        _scatter_row(body, out, join_node, part, width)
-    text = Writer()
-    with text.block("for (long r = begin; r < end; r++)"):
-        text(*out.lines)
-    return range_kernel(body, text, rows)
-
-
-def _copy_row(
-    body: Body, out: Writer, value: Value, part: Value, rows: int, columns: int, row: Index, start: int
-) -> None:
-    if not columns:
-        return
-    outer = Scope("r")
-    inner = Scope("c", outer)
-    linear = Index.of(Var("r", rows)) * columns + Index.of(Var("c", columns))
-    text = body.to_store(part, linear, inner)
-    inner(f"o0[{index_text((row + Index.of(Var('c', columns))).shifted(start))}] = {text};")
-    with out.block():
-        out(*outer.lines)
-        out("#pragma omp simd")
-        with out.block(f"for (long c = 0; c < {columns}; c++)"):
-            out(*inner.lines)
+    out.nest("for (long r = begin; r < end; r++)", rows.lines)
+    return range_kernel(body, out, prod(shape[:axis]))
 
 
 def _scatter_row(body: Body, out: Writer, scatter: Node, part: Value, width: int) -> None:
@@ -73,5 +56,4 @@ def _scatter_row(body: Body, out: Writer, scatter: Node, part: Value, width: int
     out(f"const long q = (r - {start[0]}) / {step[0]};")
     with out.block(f"if (q >= 0 && q < {part.shape[0]} && q * {step[0]} + {start[0]} == r)"):
         out(*outer.lines)
-        with out.block(f"for (long c = 0; c < {columns}; c++)"):
-            out(*inner.lines)
+        out.nest(f"for (long c = 0; c < {columns}; c++)", inner.lines)

@@ -101,7 +101,6 @@ def _plain_product(node: Node, dot: Node, aliases: dict[int, int]) -> LoopKernel
     out = Writer()
     with out.block("for (long r = begin; r < end; r++)"), out.block(f"for (long c = 0; c < {n}; c++)"):
         out(f"{COMPUTE[dot.output.dtype]} acc = 0;")
-        with out.block(f"for (long k = 0; k < {k}; k++)"):
-            out(*scope.lines)
+        out.nest(f"for (long k = 0; k < {k}; k++)", scope.lines)
         out(*after.lines)
     return range_kernel(body, out, rows)

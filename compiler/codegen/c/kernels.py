@@ -86,8 +86,7 @@ def range_kernel(body: Body, inside: Writer, total: int, grain: int = 1) -> Loop
     """The kernel whose statements are ``inside``, over a range of ``total``, with the expressions of ``body``."""
     parameters, operands = parameters_of(body)
     out = Writer()
-    with out.block(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})"):
-        out(*inside.lines)
+    out.nest(f"KERNEL void NAME(long begin, long end, {', '.join(parameters)})", inside.lines)
     return LoopKernel(out.text(), operands, total, grain, checks=body.checks)
 
 

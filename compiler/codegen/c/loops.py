@@ -93,8 +93,7 @@ class Loops:
         rows = top if kernel.rows == 1 else Scope("r", top)
         self.row_work(rows)
         if rows is not top:
-            with top.block("for (long r = begin; r < end; r++)"):
-                top(*rows.lines)
+            top.nest("for (long r = begin; r < end; r++)", rows.lines)
         return self.finish(top)
 
     def row_work(self, rows: Scope) -> None:
@@ -181,8 +180,7 @@ class Loops:
             rows(loop.pragma)
         start, stop = ("begin", "end") if kernel.flat and not kernel.single else ("0", str(self.column.size))
         c = self.column.name
-        with rows.block(f"for (long {c} = {start}; {c} < {stop}; {c}++)"):
-            rows(*inner.lines, *loop.joins)
+        rows.nest(f"for (long {c} = {start}; {c} < {stop}; {c}++)", [*inner.lines, *loop.joins])
         if nested:
             rows.close()
         rows(*loop.after)

@@ -75,7 +75,7 @@ def combine_text(op: str, dtype: DType) -> tuple[str, str]:
     head = f"    long chunks, long width, {STORAGE[dtype]} *restrict out)"
     with out.block(head), out.block("for (long c = begin; c < end; c++)"):
         out(f"{kind} total = {start_text(op, dtype)};")
-        with out.block("for (long chunk = 0; chunk < chunks; chunk++)"):
-            out(join_text(op, dtype, "total", "partial[chunk * width + c]"))
+        join = join_text(op, dtype, "total", "partial[chunk * width + c]")
+        out.nest("for (long chunk = 0; chunk < chunks; chunk++)", [join])
         out("out[c] = total;" if not dtype.is_half else f"out[c] = f32_to_{dtype.short}(total);")
     return name, out.text()

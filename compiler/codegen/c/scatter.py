@@ -43,9 +43,7 @@ def _scatter_rows(body: Body, scatter: Node) -> tuple[Writer, int]:
         out(*outer.lines)
         out(f"{STORAGE[scatter.output.dtype]} *restrict row = o0 + {bracketed(target)} * {width};")
         out("#pragma omp simd")
-        with out.block("for (long c = begin; c < end; c++)"):
-            out(*inner.lines)
-            out(f"row[c] += {text};")
+        out.nest("for (long c = begin; c < end; c++)", [*inner.lines, f"row[c] += {text};"])
     return out, width
 
 
@@ -57,9 +55,8 @@ def _scatter_along(body: Body, scatter: Node) -> tuple[Writer, int]:
     copy = Scope("i")
     i = Var("i", base.type.size)
     text = body.value(base, Index.of(i), copy)
-    with out.block(f"for (long i = 0; i < {base.type.size}; i++)"):
-        out(*copy.lines)
-        out(f"o0[i] = {body.stored(scatter.output, text)};")
+    copy(f"o0[i] = {body.stored(scatter.output, text)};")
+    out.nest(f"for (long i = 0; i < {base.type.size}; i++)", copy.lines)
     add = Scope("n")
     n = Index.of(Var("n", source.type.size))
     target = body.value(index, n, add)

@@ -72,11 +72,8 @@ class Lanes(Scope):
 def write_loop(out: Writer, loop: VectorLoop, lines: Sequence[str]) -> None:
     """A loop over the rows of a block, around ``lines``, and what follows it."""
     out(loop.pragma)
-    out.open("for (long l = 0; l < lanes; l++)")
-    if any(re.search(r"\br\b", line) for line in lines):
-        out("const long r = from + l;")
-    out(*lines)
-    out.close()
+    row = ["const long r = from + l;"] * any(re.search(r"\br\b", line) for line in lines)
+    out.nest("for (long l = 0; l < lanes; l++)", [*row, *lines])
     out(*loop.after)
 
 

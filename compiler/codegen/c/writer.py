@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 WIDTH = 110
@@ -49,6 +49,11 @@ class Writer:
         self.open(head)
         yield
         self.close()
+
+    def nest(self, head: str, lines: Iterable[str]) -> None:
+        """``lines`` in braces behind ``head``."""
+        with self.block(head):
+            self(*lines)
 
     def text(self) -> str:
         return "".join(f"{line}\n" for line in self.lines)
