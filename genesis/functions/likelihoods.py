@@ -12,7 +12,7 @@ from genesis.context import current_recording
 from genesis.functions.activations import logsigmoid, softplus
 from genesis.functions.conversion import detach
 from genesis.functions.creation import full_like
-from genesis.functions.losses import check_reduction, reduced
+from genesis.functions.losses import check_reduction, old_reduction, reduced
 from genesis.functions.pointwise import add, clamp, div, exp, gt, log, lt, mul, neg, square, sub, where
 from genesis.functions.precision import full_precision
 from genesis.functions.reductions import any, mean
@@ -22,6 +22,7 @@ from genesis.tensor import Tensor
 
 
 @functional_only
+@old_reduction
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -81,6 +82,7 @@ def gaussian_nll_loss(
 
 
 @functional_only
+@old_reduction
 def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """``log(1 + exp(-target * input))`` for targets 1 and -1."""
     input, target = full_precision(input, target)
@@ -88,6 +90,7 @@ def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") 
 
 
 @functional_only
+@old_reduction
 def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from functools import wraps
 from typing import Any
 
 from compiler.errors import ChoiceError, GenesisWarning, OpError
 from compiler.ir.op import o
 from genesis.context import current_recording, session
+from genesis.functions.calls import F
 from genesis.functions.pointwise import add, div, ge, le, logical_and, mul, neg
 from genesis.functions.precision import full_precision
 from genesis.functions.products import linear
@@ -22,6 +24,25 @@ def check_reduction(reduction: str) -> None:
         raise ChoiceError(f"{reduction} is not a valid value for reduction; there are none, mean and sum")
 
 
+def old_reduction(f: F) -> F:
+    """``f``, a loss or the constructor of one, that also takes PyTorch's older ``size_average`` and ``reduce``.
+
+    ``reduce=False`` is ``reduction="none"``, ``size_average=False`` is ``"sum"``; a given ``reduction`` gives way.
+    """
+
+    @wraps(f)
+    def call(*args: Any, size_average: bool | None = None, reduce: bool | None = None, **kwargs: Any) -> Any:
+        if size_average is not None or reduce is not None:
+            meant = "none" if reduce is False else "sum" if size_average is False else "mean"
+            warnings.warn(
+                f"size_average and reduce are deprecated; write reduction={meant!r}", GenesisWarning, stacklevel=3
+            )
+            kwargs["reduction"] = meant
+        return f(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
 def reduced(loss: Tensor, reduction: str) -> Tensor:
     check_reduction(reduction)
     if reduction == "none":
@@ -30,6 +51,7 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
 
 
 @functional_only
+@old_reduction
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -111,6 +133,7 @@ def linear_cross_entropy(
 
 
 @functional_only
+@old_reduction
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -147,6 +170,7 @@ def _weighted_mean(losses: Tensor, weight: Tensor, input: Tensor, reduction: str
 
 
 @functional_only
+@old_reduction
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """``(input - target)²``; the mean with ``weight``, of the input's shape, is over the sum of the weights."""
     check_reduction(reduction)
@@ -157,6 +181,7 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", weight: 
 
 
 @functional_only
+@old_reduction
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """``|input - target|``; ``weight`` as of :func:`mse_loss`."""
     check_reduction(reduction)
@@ -167,6 +192,7 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", weight: T
 
 
 @functional_only
+@old_reduction
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """``d² / (2 beta)`` for ``d = |input - target| < beta``, else ``d - beta / 2``."""
     if beta < 0:
@@ -192,6 +218,7 @@ def huber_loss(
 
 
 @functional_only
+@old_reduction
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -222,6 +249,7 @@ _UNSAFE_TO_AUTOCAST = (
 
 
 @functional_only
+@old_reduction
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
@@ -245,6 +273,7 @@ def binary_cross_entropy(
 
 
 @functional_only
+@old_reduction
 def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """``target (log target - input)`` for log-probabilities ``input``; ``"batchmean"`` divides by the first size."""
     batchmean = reduction == "batchmean"

@@ -12,7 +12,7 @@ from compiler.ir.op import o
 from genesis.functions.distances import pairwise_distance
 from genesis.functions.elementary import clamp_min
 from genesis.functions.gathering import gather
-from genesis.functions.losses import reduced
+from genesis.functions.losses import old_reduction, reduced
 from genesis.functions.pointwise import add, div, eq, logical_and, minimum, mul, ne, neg, sqrt, sub, where
 from genesis.functions.precision import full_precision
 from genesis.functions.reductions import any, sum
@@ -22,6 +22,7 @@ from genesis.tensor import Tensor, wrap
 
 
 @functional_only
+@old_reduction
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, *, reduction: str = "mean"
 ) -> Tensor:
@@ -36,6 +37,7 @@ def margin_ranking_loss(
 
 
 @functional_only
+@old_reduction
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, *, reduction: str = "mean") -> Tensor:
     """The distance ``input`` itself where ``target`` is 1, ``max(0, margin - input)`` where it is -1."""
     input, target = full_precision(input, target)
@@ -45,6 +47,7 @@ def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, *, 
 
 
 @functional_only
+@old_reduction
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, *, reduction: str = "mean"
 ) -> Tensor:
@@ -80,6 +83,7 @@ def _rows(name: str, input: Tensor, target_rank: int, target: Tensor) -> Tensor:
 
 
 @functional_only
+@old_reduction
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -112,6 +116,7 @@ def multi_margin_loss(
 
 
 @functional_only
+@old_reduction
 def multilabel_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """``sum(max(0, 1 - x[y] + x[j])) / C`` over the right classes ``y`` and the other ones ``j``.
 
@@ -135,6 +140,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "m
 
 
 @functional_only
+@old_reduction
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,

@@ -7,12 +7,19 @@ from math import prod
 from typing import Any
 
 import genesis.nn.functional as F
+from genesis.functions.losses import old_reduction
 from genesis.nn.linear import Linear
 from genesis.nn.module import Module
 from genesis.tensor import Tensor
 
 
 class Loss(Module):
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "__init__" in vars(cls):
+            setattr(cls, "__init__", old_reduction(cls.__init__))  # noqa: B010  # mypy takes no assignment here
+
+    @old_reduction
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__()
         self.reduction = reduction

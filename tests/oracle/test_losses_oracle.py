@@ -176,3 +176,25 @@ ERRORS: dict[str, tuple[Any, ...]] = {
 def test_it_raises_as_torch_does(name: str) -> None:
     call, *shapes = ERRORS[name]
     both_raise(lambda t, *x: call(t.nn.functional, *x), *shapes)
+
+
+OLDER = [{"size_average": False}, {"reduce": False}, {"size_average": True}, {"size_average": False, "reduce": True}]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("older", OLDER, ids=str)
+@pytest.mark.parametrize("name", ["MSELoss", "CrossEntropyLoss", "NLLLoss", "MultiMarginLoss"])
+def test_older_reductions(name: str, older: dict[str, bool]) -> None:
+    """``size_average`` and ``reduce`` mean what they mean to PyTorch, given to a module or to a function."""
+    target = POSITIVE if name == "MSELoss" else LABELS
+    function = {"MSELoss": "mse_loss", "CrossEntropyLoss": "cross_entropy", "NLLLoss": "nll_loss"}
+    found: dict[Any, list[Any]] = {}
+    for t in (genesis, torch):
+        x, y = t.tensor(COUNTS), t.tensor(target)
+        found[t] = [getattr(t.nn, name)(**older)(x, y)]
+        if name in function:
+            found[t].append(getattr(t.nn.functional, function[name])(x, y, **older))
+    for a, b in zip(found[genesis], found[torch], strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), 1e-5, 1e-6)
+    with pytest.warns(UserWarning, match="reduction="):
+        getattr(genesis.nn, name)(**older)
