@@ -64,6 +64,8 @@ from genesis.autograd import set_grad_enabled as set_grad_enabled
 from genesis.device import Device as Device
 from genesis.device import device as device
 from genesis.edit import load_graph as load_graph
+from genesis.fft import istft as istft
+from genesis.fft import stft as stft
 from genesis.func import vmap as vmap
 from genesis.functions import *
 from genesis.functions.queries import finfo as finfo

@@ -225,6 +225,14 @@ _PARTS: dict[str, tuple[str, dict[str, str]]] = {
             "MemRecordsAcc OUT_OF_MEMORY_EVENT_NAME emit_itt emit_nvtx load_nvprof parse_nvprof_trace",
         },
     ),
+    "masks of pruned weights are": (
+        "nn.utils.parametrize.register_parametrization with a module that multiplies by a mask",
+        {"torch.nn.utils": "prune"},
+    ),
+    "tensors with a mask of their own are": (
+        "give the mask to genesis.where, masked_fill or scaled_dot_product_attention",
+        {"torch": "masked"},
+    ),
     "settings of autocast that outlast a block are": (
         "use autocast(device_type, dtype=..., enabled=...) around the code",
         {
@@ -248,10 +256,14 @@ _PARTS: dict[str, tuple[str, dict[str, str]]] = {
         "genesis.scan loops a fixed number of times, and genesis.where chooses between two results",
         {"torch": "cond while_loop"},
     ),
-    "functions of iterations on the CPU that carry no gradient in PyTorch are": (
+    "special functions that carry no gradient in PyTorch are": (
         "compute them by scipy.special on x.numpy() outside of the step",
         {
-            "torch.special": "airy_ai bessel_y0 bessel_y1 modified_bessel_k0 modified_bessel_k1 "
+            "torch.special": "chebyshev_polynomial_t chebyshev_polynomial_u chebyshev_polynomial_v "
+            "chebyshev_polynomial_w hermite_polynomial_h hermite_polynomial_he laguerre_polynomial_l "
+            "legendre_polynomial_p shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u "
+            "shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w airy_ai bessel_j0 bessel_j1 bessel_y0 "
+            "bessel_y1 modified_bessel_k0 modified_bessel_k1 "
             "scaled_modified_bessel_k0 scaled_modified_bessel_k1",
         },
     ),
@@ -273,6 +285,10 @@ INSTEAD: Mapping[str, str] = {
     "torch.Tensor.as_strided_": "use as_strided, a view",
     "torch.empty_permuted": "use empty(...).permute(...)",
     "torch.histogramdd": "use histogram of each dimension, or numpy.histogramdd of x.numpy()",
+    "torch.Tensor.stft": "use genesis.stft",
+    "torch.Tensor.istft": "use genesis.istft, of what genesis.stft gives",
+    "torch.nn.utils.convert_conv2d_weight_memory_format": "use model.to(memory_format=...)",
+    "torch.nn.utils.convert_conv3d_weight_memory_format": "use model.to(memory_format=...)",
     "torch.get_device_module": "use genesis.cpu or genesis.cuda",
     "torch.get_autocast_cpu_dtype": "use get_autocast_dtype('cpu')",
     "torch.is_autocast_cpu_enabled": "use is_autocast_enabled('cpu')",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import genesis.functions as fn
+import genesis.nn.functional as F
 from compiler.errors import ArgumentError, OpError
 from compiler.ir.location import here
 from compiler.ir.types import DType, defaults
@@ -300,6 +301,101 @@ def ifftshift(input: Input, dim: int | Sequence[int] | None = None) -> Any:
 def _shifted(x: Any, dim: int | Sequence[int] | None, shift: Any) -> Any:
     axes = range(x.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
     return x.roll([shift(x.shape[axis]) for axis in axes], list(axes)) if x.ndim and prod(x.shape) else x
+
+
+# Of pieces of a signal
+
+
+def _frame(name: str, window: Tensor | None, n_fft: int, win_length: int, hop_length: int, kind: DType) -> Tensor:
+    """The window with zeros around it, ``[n_fft]``; raises RuntimeError for lengths that do not fit."""
+    if not 0 < win_length <= n_fft or hop_length <= 0:
+        raise OpError(here(f"{name}: expected 0 < win_length <= n_fft={n_fft} and hop_length > 0"))
+    if window is not None and tuple(window.shape) != (win_length,):
+        raise OpError(here(f"{name}: expected a window of {win_length} elements, not {tuple(window.shape)}"))
+    given = fn.ones(win_length, dtype=kind) if window is None else window
+    before = (n_fft - win_length) // 2
+    parts = [fn.zeros(before, dtype=given.dtype), given, fn.zeros(n_fft - win_length - before, dtype=given.dtype)]
+    return fn.cat(parts) if win_length < n_fft else given
+
+
+@explained
+def stft(
+    input: Tensor,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Tensor | None = None,
+    center: bool = True,
+    pad_mode: str = "reflect",
+    normalized: bool = False,
+    onesided: bool | None = None,
+    return_complex: bool | None = None,
+    align_to_window: bool | None = None,
+) -> Any:
+    """The spectra ``[*, n_fft // 2 + 1, T]`` of pieces of a signal ``[*, L]`` that are ``hop_length`` apart.
+
+    ``center`` pads the signal by half of ``n_fft`` at both ends; all ``n_fft`` frequencies unless ``onesided``.
+    A :class:`ComplexTensor` with ``return_complex``, else its parts in a last dimension of size 2.
+    Raises RuntimeError where lengths do not fit, and for a complex ``input``.
+    """
+    if return_complex is None:
+        raise OpError(here("stft requires the return_complex parameter be given for real inputs"))
+    x = _checked("stft", input, True)
+    hop, length = n_fft // 4 if hop_length is None else hop_length, n_fft if win_length is None else win_length
+    frame = _frame("stft", window, n_fft, length, hop, _kind(x))
+    rows = x.reshape(-1, x.shape[-1])
+    if center:
+        rows = F.pad(rows.unsqueeze(1), (n_fft // 2, n_fft // 2), pad_mode).squeeze(1)
+    if not 0 < n_fft <= rows.shape[-1]:
+        raise OpError(here(f"stft: expected 0 < n_fft <= {rows.shape[-1]}, but got n_fft={n_fft}"))
+    pieces = rows.unfold(-1, n_fft, hop) * frame
+    found = rfft(pieces) if onesided is not False else fft(pieces)
+    found = found.transpose(-2, -1).reshape(*x.shape[:-1], found.shape[-1], found.shape[-2])
+    found = found * n_fft**-0.5 if normalized else found
+    return found if return_complex else fn.stack([found.real, found.imag], -1)
+
+
+@explained
+def istft(
+    input: ComplexTensor,
+    n_fft: int,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: Tensor | None = None,
+    center: bool = True,
+    normalized: bool = False,
+    onesided: bool | None = None,
+    length: int | None = None,
+    return_complex: bool = False,
+) -> Tensor:
+    """The signal ``[*, L]`` of its :func:`stft`: the pieces are added up and divided by the squares of the window.
+
+    ``length`` cuts it or puts zeros behind it. Raises RuntimeError where the frequencies are not those of ``n_fft``.
+    """
+    if not isinstance(input, ComplexTensor):
+        raise OpError(here("istft requires a complex-valued input tensor, as genesis.stft gives it"))
+    if return_complex:
+        raise OpError(here("istft gives real signals: return_complex=True is not there"))
+    hop, size = n_fft // 4 if hop_length is None else hop_length, n_fft if win_length is None else win_length
+    frame = _frame("istft", window, n_fft, size, hop, input.real.dtype)
+    half = input.shape[-2] == n_fft // 2 + 1 if onesided is None else onesided
+    wanted = n_fft // 2 + 1 if half else n_fft
+    if input.ndim < 2 or input.shape[-2] != wanted:
+        raise OpError(here(f"istft: expected {wanted} frequencies of n_fft={n_fft}, but got {tuple(input.shape)}"))
+    spectra = input.reshape(-1, *input.shape[-2:]).transpose(-2, -1)
+    spectra = spectra * n_fft**0.5 if normalized else spectra
+    pieces = (irfft(spectra, n_fft) if half else ifft(spectra).real) * frame
+    count = pieces.shape[1]
+    places = tensor((np.arange(count)[:, None] * hop + np.arange(n_fft)).reshape(-1))
+    blank = fn.zeros(pieces.shape[0], n_fft + hop * (count - 1), dtype=pieces.dtype)
+    signal = fn.index_add(blank, 1, places, pieces.reshape(pieces.shape[0], -1))
+    weight = fn.index_add(blank[:1], 1, places, fn.square(frame).expand(count, n_fft).reshape(1, -1))
+    start = n_fft // 2 if center else 0
+    rest = signal.shape[-1] - start
+    kept = rest - (n_fft // 2 if center else 0) if length is None else min(length, rest)
+    found = signal.narrow(1, start, kept) / weight.narrow(1, start, kept)
+    found = found if length is None or length == kept else _padded(found, length, 1)
+    return found.reshape(*input.shape[:-2], found.shape[-1])
 
 
 if not TYPE_CHECKING:

@@ -45,8 +45,11 @@ _FILES = (
     "normalization padding pixelshuffle pooling rnn sparse transformer upsampling utils"
 ).split()
 _DISTRIBUTIONS = (
-    "bernoulli beta categorical chi2 dirichlet exponential gamma independent laplace log_normal normal "
-    "one_hot_categorical studentT transformed_distribution uniform"
+    "bernoulli beta binomial categorical cauchy chi2 continuous_bernoulli dirichlet exp_family exponential "
+    "fishersnedecor gamma generalized_pareto geometric gumbel half_cauchy half_normal independent inverse_gamma "
+    "kumaraswamy laplace lkj_cholesky log_normal logistic_normal lowrank_multivariate_normal mixture_same_family "
+    "multinomial negative_binomial normal one_hot_categorical pareto poisson relaxed_bernoulli relaxed_categorical "
+    "studentT transformed_distribution uniform von_mises weibull wishart"
 ).split()
 _PATHS: dict[str, tuple[ModuleType, ...]] = {
     "functional": (sys.modules["genesis.functions"], nn.functional),

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from genesis.functions.calls import checked
 from genesis.functions.elementary import logit
+from genesis.functions.incomplete_gamma import igamma as gammainc
+from genesis.functions.incomplete_gamma import igammac as gammaincc
 from genesis.functions.pointwise import erf, erfc, erfinv, exp2, expm1, i0, log1p, round, sinc, xlogy
 from genesis.functions.pointwise import lgamma as gammaln
 from genesis.functions.pointwise import sigmoid as expit
@@ -19,12 +21,15 @@ from genesis.functions.special import (
     ndtr,
     ndtri,
     polygamma,
+    spherical_bessel_j0,
     xlog1py,
+    zeta,
 )
 from genesis.functions.special import mvlgamma as multigammaln
 from genesis.names import module_getattr
 
 psi = digamma
+modified_bessel_i0, modified_bessel_i1 = i0, i1
 
 __all__ = [
     "digamma",
@@ -36,6 +41,8 @@ __all__ = [
     "exp2",
     "expit",
     "expm1",
+    "gammainc",
+    "gammaincc",
     "gammaln",
     "i0",
     "i0e",
@@ -46,6 +53,8 @@ __all__ = [
     "log_softmax",
     "logit",
     "logsumexp",
+    "modified_bessel_i0",
+    "modified_bessel_i1",
     "multigammaln",
     "ndtr",
     "ndtri",
@@ -54,8 +63,10 @@ __all__ = [
     "round",
     "sinc",
     "softmax",
+    "spherical_bessel_j0",
     "xlog1py",
     "xlogy",
+    "zeta",
 ]
 
 for _name in __all__:

@@ -10,8 +10,28 @@ from typing import Any
 
 from compiler.errors import OpError
 from compiler.ir.op import Op, o
+from compiler.ir.types import defaults, f64
+from compiler.ops.elementwise import promoted
 from genesis.functions.calls import checked
-from genesis.functions.pointwise import Unary, add, lgamma, sub, value_of
+from genesis.functions.pointwise import (
+    Unary,
+    add,
+    eq,
+    floor,
+    gt,
+    le,
+    lgamma,
+    logical_and,
+    logical_not,
+    logical_or,
+    mul,
+    neg,
+    pow,
+    sinc,
+    sub,
+    value_of,
+    where,
+)
 from genesis.functions.table import api
 from genesis.tensor import Tensor, wrap
 
@@ -74,3 +94,40 @@ entr = _special_only(o.entr)
 def xlog1py(input: Any, other: Any) -> Tensor:
     """``input * log(1 + other)``, 0 where ``input`` is 0 and ``other`` no NaN."""
     return wrap(o.xlog1py(value_of(input), value_of(other)))
+
+
+@checked
+def spherical_bessel_j0(input: Any) -> Tensor:
+    """``sin(x) / x``, 1 at 0."""
+    return sinc(mul(input, 1 / math.pi))
+
+
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
+_DIRECT = 9
+
+
+@checked
+def zeta(input: Any, other: Any) -> Tensor:
+    """``sum((k + other) ** -input)`` over ``k = 0, 1, ...`` for ``input > 1``; the two broadcast.
+
+    By the sum of nine terms and the Euler-Maclaurin formula for the others (NIST Digital Library of Mathematical
+    Functions, 25.11.5). NaN for ``input < 1``, and inf at the poles: ``input = 1``, and ``other = 0, -1, ...``.
+    """
+    a, b = promoted([value_of(input), value_of(other)])
+    kind = a.dtype if a.dtype.is_floating_point else defaults.float
+    s, q = (wrap(o.cast(x, to=f64)) for x in (a, b))
+    pole = logical_and(le(q, 0), eq(floor(q), q))
+    inside = logical_and(gt(s, 1), logical_or(gt(q, 0), logical_and(eq(floor(s), s), logical_not(pole))))
+    power, start = where(inside, s, 2.0), where(inside, q, 1.0)
+    total = sum([pow(add(start, k), neg(power)) for k in range(1, _DIRECT)], pow(start, neg(power)))
+    rest = add(start, _DIRECT)
+    last = pow(rest, neg(power))
+    total = total + last * (rest / (power - 1) + 0.5)
+    factor, scale = power / rest, 2.0
+    for j, number in enumerate(_BERNOULLI):
+        total = total + last * factor * (number / scale)
+        factor = factor * ((power + 2 * j + 1) / rest) * ((power + 2 * j + 2) / rest)
+        scale *= (2 * j + 3) * (2 * j + 4)
+    infinite = logical_or(eq(s, 1), logical_and(gt(s, 1), pole))
+    found = where(inside, total, where(infinite, math.inf, math.nan))
+    return wrap(o.cast(found.value, to=kind))

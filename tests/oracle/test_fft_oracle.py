@@ -37,6 +37,11 @@ def test_norms_sizes_and_dimensions(name: str, dim: int, n: int | None, norm: st
 
 
 CALLS = {
+    "stft": lambda t, x: t.stft(x.reshape(2, -1), 4, 2, normalized=True, return_complex=True),
+    "stft of whole pieces": lambda t, x: t.stft(
+        x[0], 4, 1, 3, x[0, 0, :3].detach(), False, onesided=False, return_complex=True
+    ),
+    "istft": lambda t, x: t.istft(t.stft(x[0], 4, 2, window=t.ones(4) / 2, return_complex=True) * 2, 4, 2, length=5),
     "fft2": lambda t, x: t.fft.fft2(x),
     "ifft2": lambda t, x: t.fft.ifft2(x, norm="ortho"),
     "rfft2": lambda t, x: t.fft.rfft2(x),
@@ -67,6 +72,7 @@ CALLS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*window:UserWarning")
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call(name: str) -> None:
     agree(lambda t, x: parts(CALLS[name](t, x)), (2, 4, 5), rtol=1e-4, atol=3e-5)

@@ -224,6 +224,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
         )
     ],
     "ger": lambda t: (t.ger(t.arange(2), t.arange(3)).tolist(), t.arange(2).ger(t.arange(2)).tolist()),
+    "istft": lambda t: list(t.istft(t.stft(t.ones(20), 8, return_complex=True), 8).shape),
     "register_backward_hook": lambda t: _hooked(t),
 }
 
