@@ -138,8 +138,8 @@ def _refusal(name: str, kept: Kept, subject: str, place: Any) -> str:
     return (
         f"{name} changes {subject}; a compiled step runs its Python only when it is compiled, "
         f"so that would happen once, not at every call\n{_at(place)}"
-        "  return the value from the step and store it outside; keep what lives from call to call in a tensor "
-        "(register_buffer) that ops update"
+        "  return the value from the step and store it outside, or put back what was there when it has been read; keep "
+        "what lives from call to call in a tensor (register_buffer) that ops update"
     )
 
 

@@ -370,6 +370,32 @@ def test_a_changed_attribute_inside_a_step_is_refused() -> None:
     assert net.calls == 1
 
 
+def test_a_loss_left_on_a_module_may_be_taken_back_within_the_step() -> None:
+    class Routed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.aux = nn.Parameter(genesis.ones(2)), None
+
+        def forward(self, x: Any) -> Any:
+            self.aux = self.weight.square().sum()
+            return x * self.weight
+
+    net = Routed()
+
+    def step(x: Any) -> Any:
+        loss = net(x).sum() + net.aux
+        net.aux = None
+        loss.backward()
+        return loss
+
+    compiled = genesis.compile(step)
+    assert compiled(genesis.ones(2)).item() == step(genesis.ones(2)).item() == 4
+    kept = genesis.compile(lambda x: net(x))
+    with pytest.raises(TraceError, match=r"changes net.aux; .*\n.*\n.* or put back what was there when"):
+        kept(genesis.ones(2))
+    assert net.aux is None
+
+
 REFUSED: dict[str, Any] = {
     "a parameter": lambda self: setattr(self, "weight", nn.Parameter(genesis.ones(1))),
     "a buffer of another shape": lambda self: setattr(self, "seen", genesis.ones(2)),
