@@ -14,6 +14,7 @@ from compiler.errors import GenesisError
 from compiler.ir.types import TensorType, dtype
 from compiler.plan import Plan, Slot
 from runtime.device import Device, Program, pointers
+from runtime.devices.cpu import ALIGNMENT
 from runtime.devices.pool import num_threads
 
 SMALL = 1024
@@ -22,20 +23,34 @@ SMALL_INPUT = 16384
 """Bytes of an input up to which copying it in is quicker than asking NumPy for its address."""
 
 
+PERIOD = 4096
+"""Runs after which a block that none of them half filled gets smaller."""
+
+
 class Arenas(threading.local):
-    """Memory for temporaries: one block for each thread, as large as the largest program that ran there needs."""
+    """Memory for temporaries: one block for each thread, as large as the programs need that ran there lately."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._block = device.alloc(0)
-        self._address = self._block.ctypes.data
+        self._take(0)
+
+    def _take(self, nbytes: int) -> None:
+        self._block = self._device.alloc(0)  # lets the old one go first
+        self._block = self._device.alloc(nbytes)
+        self._size, self._address = nbytes, self._block.ctypes.data
+        self._runs = self._most = 0
 
     def address(self, nbytes: int) -> int:
         """The address of ``nbytes`` of any contents, until the next call in this thread."""
-        if nbytes > self._block.nbytes:
-            self._block = self._device.alloc(0)  # lets the old one go first
-            self._block = self._device.alloc(nbytes)
-            self._address = self._block.ctypes.data
+        self._runs += 1
+        if nbytes > self._most:
+            self._most = nbytes
+        if nbytes > self._size:
+            self._take(nbytes)
+        elif self._runs >= PERIOD:
+            if 2 * self._most < self._size:
+                self._take(self._most)
+            self._runs = self._most = 0
         return self._address
 
 
@@ -72,7 +87,8 @@ class Executor:
         self._numbers_given: tuple[float, ...] | None = None
         for k, i in enumerate(self._scalars):
             self._args[i] = addressof(self._numbers) + k * sizeof(c_double)
-        self._arena = device.alloc(plan.arena_bytes)
+        self._arena = self._scratch = device.alloc(plan.arena_bytes)
+        self._arena_bytes = -(-plan.arena_bytes // ALIGNMENT) * ALIGNMENT
         self._args[len(plan.slots)] = self._arena.ctypes.data
         for i, array in outputs:
             self._args[i] = array.ctypes.data
@@ -87,9 +103,9 @@ class Executor:
         self._given: list[np.ndarray | None] = [None] * len(inputs)
 
     def share(self, arenas: Arenas) -> None:
-        """Have no temporaries of its own from now on, but those of the thread that runs it."""
+        """Have no temporaries and no scratch memory of its own from now on, but those of the thread that runs it."""
         self._arenas = arenas
-        self._arena = self.device.alloc(0)
+        self._arena = self._scratch = self.device.alloc(0)
 
     def _room(self, slot: Slot) -> np.ndarray | None:
         """Memory for a small input; None for one that stays where it is."""
@@ -130,17 +146,22 @@ class Executor:
 
     def _use_threads(self, threads: int) -> None:
         self.threads = threads
-        self._scratch = self.device.alloc(self.plan.scratch_bytes(threads))
-        self._args[len(self.plan.slots) + 1] = self._scratch.ctypes.data
+        scratch = self.plan.scratch_bytes(threads)
+        self._shared_bytes = self._arena_bytes + scratch
+        if self._arenas is None:
+            self._scratch = self.device.alloc(scratch)
+            self._args[len(self.plan.slots) + 1] = self._scratch.ctypes.data
 
     def run(self, inputs: Sequence[np.ndarray], scalars: Sequence[float]) -> list[np.ndarray]:
         """One call of the step."""
         args = self._args
-        if self._arenas is not None:
-            args[len(self.plan.slots)] = self._arenas.address(self.plan.arena_bytes)
         threads = self.plan.threads or num_threads()
         if threads != self.threads:
             self._use_threads(threads)
+        if self._arenas is not None:
+            slots = len(self.plan.slots)
+            args[slots] = start = self._arenas.address(self._shared_bytes)
+            args[slots + 1] = start + self._arena_bytes
         if scalars is not self._numbers_given:  # a tuple never changes
             self._numbers[:] = [*scalars]
             self._numbers_given = scalars if type(scalars) is tuple else None

@@ -11,8 +11,9 @@ import pytest
 
 from compiler.plan import Check, Plan, Slot
 from runtime.device import Status
+from runtime.devices.cpu import CpuDevice
 from runtime.devices.pool import num_threads, set_num_threads
-from runtime.executor import SMALL_INPUT, Executor
+from runtime.executor import PERIOD, SMALL_INPUT, Arenas, Executor
 
 Body = Callable[[list[np.ndarray], int], Status | None]
 
@@ -213,3 +214,13 @@ def test_a_wrong_number_of_states_is_refused() -> None:
     executor, _ = made()
     with pytest.raises(ValueError):
         executor.bind([np.zeros(3, np.float32)])
+
+
+def test_memory_that_no_program_needs_any_more_is_given_back() -> None:
+    arenas = Arenas(CpuDevice())
+    for nbytes in (1 << 20, 100):
+        arenas.address(nbytes)
+    assert arenas._block.nbytes == 1 << 20
+    for _ in range(2 * PERIOD):
+        arenas.address(100)
+    assert arenas._block.nbytes == 100
