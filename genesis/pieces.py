@@ -14,8 +14,9 @@ import atexit
 import os
 import threading
 import warnings
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
 from weakref import WeakSet, finalize
 
@@ -24,13 +25,14 @@ import numpy as np
 from compiler.errors import ChoiceError, DivisionError, GenesisWarning
 from compiler.ir.graph import Graph
 from compiler.ir.op import Op
-from compiler.ir.types import TensorType
+from compiler.ir.types import Shape, TensorType
 from compiler.ops.elementwise import POWER
 from compiler.tape import Tape
 from compiler.text.printer import print_graph
 from genesis.blocks import block_of, in_blocks
 from genesis.compiled import Compiled
 from genesis.options import Options
+from genesis.rows import Rows, rows_between
 from runtime.devices.cpu import CpuDevice
 from runtime.executor import Arenas, Executor
 from runtime.toolchain import find_compiler
@@ -44,8 +46,14 @@ SHAPES = 24
 Behind that, elementwise pieces share one program for all shapes.
 """
 
+ALIKE = 3
+"""Of these, how many may differ in the number of rows only. Behind that, some programs serve all."""
+
 COSTLY = 1 << 12
 """From how many elements on a function such as erf takes NumPy long."""
+
+FACTOR = 1 << 10
+"""From how many elements of each factor on a program multiplies faster than BLAS, which is slow to transpose one."""
 
 CALLS, LARGE = 3, 1 << 14
 """From how many NumPy calls on a program is worth building; one less for tensors of so many elements."""
@@ -69,22 +77,29 @@ def mode() -> str:
 
 
 def is_slow(op: Op, types: Sequence[TensorType]) -> bool:
-    """Whether NumPy takes long for the one op: products of 16-bit floats, draws, what moves windows, long series."""
+    """Whether NumPy takes long for the one op: products, draws, what moves windows, long series, functions of many."""
     product = op.anchor == "contract" or op.kind == "composite"
     if product and any(t.dtype.is_half for t in types):
+        return True
+    factors = [t.size for t in types if t.rank > 1] if op.autocast.get("cpu") == "lower" else []  # of a matrix product
+    if factors and min(factors) > FACTOR:
         return True
     costly = op.cost >= POWER and max((t.size for t in types), default=0) >= COSTLY
     return costly or op.anchor not in (None, "contract", "concat") or op.reads == "window" or op.kind == "random"
 
 
+Program = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]
+
+
 class Piece:
     """``graph``, a function of arrays without states. ``family``: the part common to graphs of other shapes.
 
+    ``is_shared``: other pieces run by it.
     It may run in several threads at once.
     """
 
-    def __init__(self, graph: Graph, family: str) -> None:
-        self.graph, self.family = graph, family
+    def __init__(self, graph: Graph, family: str, is_shared: bool = False) -> None:
+        self.graph, self.family, self.is_shared = graph, family, is_shared
         self.tape = Tape(graph)
         self._runs = 0
         self._lock = threading.Lock()
@@ -95,7 +110,8 @@ class Piece:
         self._results = [(v in inputs, inputs[v] if v in inputs else made[v]) for v in graph.outputs]
         self._direct = self._computed == graph.outputs
         self._is_worth = self._computes_enough()
-        self._blocks: Piece | None = None
+        self.shapes = [v.shape for v in graph.inputs()]
+        self._instead: Program | None = None
         _PIECES.add(self)
 
     def _computes_enough(self) -> bool:
@@ -116,7 +132,12 @@ class Piece:
             self._runs = run  # which an interrupted build is none of
         executor = self._executor
         if executor is None:
-            return self.tape(arrays) if self._blocks is None else self._in_blocks(self._blocks, arrays)
+            if self._instead is None:
+                return self.tape(arrays)
+            try:
+                return self._instead(arrays)
+            except (DivisionError, IndexError):  # the element is counted in other shapes
+                return self.tape(arrays)
         with self._lock:
             try:
                 results = executor.run(arrays, ())
@@ -138,14 +159,19 @@ class Piece:
         """Let one program serve this shape and others, where the piece is elementwise."""
         block = block_of(self.tape.graph)
         if block is not None:
-            key = print_graph(block, located=False)
-            self._blocks = _BLOCKS.get(key) or _BLOCKS.setdefault(key, Piece(block, f"{self.family} in blocks"))
+            types = [v.type for v in self.graph.outputs]
+            shared = _shared(block, f"{self.family} in blocks")
+            self._instead = lambda arrays: in_blocks(shared, arrays, types)
 
-    def _in_blocks(self, block: Piece, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
-        try:
-            return in_blocks(block, arrays, [v.type for v in self.graph.outputs])
-        except (DivisionError, IndexError):  # the element is counted from the start of the block
-            return self.tape(arrays)
+    def run_in_rows(self, others: Sequence[Sequence[Shape]]) -> bool:
+        """Let one program serve this number of rows and those close to it; whether it can, and ``others`` are many."""
+        alike = Counter(rows_between(self.shapes, shapes) for shapes in others)
+        axes = next((axes for axes, count in alike.items() if axes is not None and count >= ALIKE), None)
+        rows = None if axes is None else Rows(self.graph, self.tape.graph, axes)
+        if rows is None or rows.graph is None:
+            return False
+        self._instead = partial(rows.run, _shared(rows.graph, f"{self.family} in rows"))
+        return True
 
     @property
     def is_native(self) -> bool:
@@ -161,7 +187,7 @@ class _Workshop:
     """Builds programs, one after the other, in a thread that starts with the first order."""
 
     def __init__(self) -> None:
-        self._shapes: Counter[str] = Counter()
+        self._shapes: defaultdict[str, list[Sequence[Shape]]] = defaultdict(list)
         self._closed = self._has_failed = False
         self._said: Warning | None = None
         self.forget_threads()
@@ -177,10 +203,13 @@ class _Workshop:
         how = mode()
         if self._closed or how == "numpy" or (how == "native") is not (run == 1):
             return
-        self._shapes[piece.family] += 1
-        if self._shapes[piece.family] > SHAPES:
+        shapes = self._shapes[piece.family]
+        if not piece.is_shared and piece.run_in_rows(shapes):
+            return
+        if len(shapes) >= SHAPES:
             piece.run_in_blocks()
             return
+        shapes.append(piece.shapes)
         if how == "native":
             self._build(piece)
             return
@@ -229,8 +258,14 @@ class _Workshop:
 
 _ARENAS = Arenas(CpuDevice())
 _PIECES: WeakSet[Piece] = WeakSet()
-_BLOCKS: dict[str, Piece] = {}
-"""Elementwise pieces for one block, by their text; for all threads."""
+_SHARED: dict[str, Piece] = {}
+"""Pieces for a block, or for more rows, by their text; for all threads."""
+
+
+def _shared(graph: Graph, family: str) -> Piece:
+    key = print_graph(graph, located=False)
+    return _SHARED.get(key) or _SHARED.setdefault(key, Piece(graph, family, True))
+
 
 _WORKSHOP = _Workshop()
 finalize(_WORKSHOP, int)  # registers what removes temporary folders at the end, which then comes after:

@@ -274,11 +274,20 @@ def test_programs_are_for_some_shapes_only(made: list[Piece], monkeypatch: pytes
 
 
 @needs_compiler
+def test_pieces_that_compute_each_row_alone_share_programs(made: list[Piece], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "_SHARED", {})
+    x = drawn(40, 8).detach()
+    for n in range(3, 40):
+        np.testing.assert_allclose(F.softmax(x[:n], 1).numpy(), F.softmax(x, 1).numpy()[:n], rtol=1e-5, atol=1e-7)
+    assert [piece.shapes[0][0] for piece in made if piece.is_native] == [3, 40, 4, 8, 16, 24, 32, 40]
+
+
+@needs_compiler
 def test_elementwise_pieces_of_further_shapes_share_a_program(
     made: list[Piece], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pieces, "SHAPES", 1)
-    monkeypatch.setattr(pieces, "_BLOCKS", {})
+    monkeypatch.setattr(pieces, "_SHARED", {})
     for n in (3, 4, 3000):
         x = drawn(n, 8).detach()
         monkeypatch.setenv("GENESIS_EAGER", "numpy")
@@ -288,7 +297,7 @@ def test_elementwise_pieces_of_further_shapes_share_a_program(
         np.testing.assert_allclose(F.gelu(x).numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
     (block,) = [piece for piece in made if piece.family.endswith("in blocks")]
     assert block.is_native
-    assert block in pieces._BLOCKS.values()
+    assert block in pieces._SHARED.values()
 
 
 @needs_compiler
