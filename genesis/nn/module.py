@@ -130,8 +130,10 @@ class Module(Hooked, Stateful, metaclass=Watched):
         elif name in self._buffers:
             self._set_buffer(name, value)
         else:
-            if not isinstance(value, Tensor):
-                self._refuse_while_recording(name, self.__dict__.get(name, self), value)
+            old = self.__dict__.get(name, self)
+            # A tensor may come and go: the audit of the recording looks at what is there at its end.
+            if not isinstance(value, Tensor) and not isinstance(old, Tensor):
+                self._refuse_while_recording(name, old, value)
             object.__setattr__(self, name, value)
         changes.tick()
 
@@ -165,14 +167,11 @@ class Module(Hooked, Stateful, metaclass=Watched):
         """A changed attribute would be written once, when the step is traced, and never again.
 
         ``old`` is the module itself where there was nothing: a module made inside the step is still being filled.
-        What the step itself put there may go: the audit of the recording looks at what is there at its end.
         """
         recording = current_recording()
         if recording is None or new is old or (isinstance(new, SIMPLE) and type(new) is type(old) and new == old):
             return
         if (old is self or old is None) and self not in recording.module_names:
-            return
-        if isinstance(old, Tensor) and old._cell.home is recording:
             return
         raise TraceError(
             f"{type(self).__name__}.{name} is changed inside a step that is being compiled; "
