@@ -59,11 +59,12 @@ class _GradMode(ContextDecorator):
     enabled = True
 
     def __enter__(self) -> None:
-        self._open = _grad_mode(self.enabled)
-        self._open.__enter__()
+        here = session()
+        self._left, here.grad_enabled = (here, here.grad_enabled), self.enabled
 
     def __exit__(self, *exc: Any) -> None:
-        self._open.__exit__(*exc)
+        here, enabled = self._left
+        here.grad_enabled = enabled
 
     def _recreate_cm(self) -> _GradMode:
         return type(self)()

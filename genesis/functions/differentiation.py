@@ -7,6 +7,7 @@ from weakref import ref
 
 from compiler.errors import AutogradError
 from compiler.ir.graph import Value
+from compiler.ir.location import here
 from compiler.ir.op import o
 from genesis.functions.table import method_only
 from genesis.gradients import GradientStaysInside, accumulate, grad_of, set_grad
@@ -93,7 +94,9 @@ def gradient(input: Tensor) -> Tensor | None:
 
 
 def set_gradient(input: Tensor, grad: Tensor | None) -> None:
-    """``t.grad = grad``."""
+    """``t.grad = grad``. Raises RuntimeError unless it has the tensor's shape and dtype."""
+    if isinstance(grad, Tensor) and grad._type != input._type:
+        raise AutogradError(here(f"attempting to assign a gradient {grad._type} to a tensor {input._type}"))
     if input._retains:
         input._kept = grad
     else:

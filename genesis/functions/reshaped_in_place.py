@@ -53,7 +53,12 @@ def t_(input: Tensor) -> Tensor:
 
 @api()
 def detach_(input: Tensor) -> Tensor:
-    """In place: without a history; a leaf needs no gradient from now on. Other tensors keep theirs."""
+    """In place: without a history; a leaf needs no gradient from now on. Other tensors keep theirs.
+
+    Raises RuntimeError for a view.
+    """
+    if input._views and input.requires_grad:
+        raise AutogradError(here("Can't detach views in-place.", "use detach() instead"))
     return input.requires_grad_(False) if input.is_leaf else _becomes(input, input.detach())
 
 

@@ -91,7 +91,10 @@ def _selected(input: Tensor, index: Value, axis: int, keepdim: bool) -> ValuesIn
 
 @api()
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The element in the middle, the lower one of two: of all, or those along ``dim`` with its place. NaN beats all."""
+    """The element in the middle, the lower one of two: of all, or those along ``dim`` with its place. NaN beats all.
+
+    The gradient of the median of all is shared out among the elements that are equal to it, as in PyTorch.
+    """
     return _middle(input, dim, keepdim, skip=False)
 
 
@@ -104,7 +107,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
 def _middle(input: Tensor, dim: int | None, keepdim: bool, skip: bool) -> Any:
     if dim is None or not input.ndim:
         found = _middle(reshape(input, -1), 0, False, skip)
-        return found.values if dim is None else found
+        return found if dim is not None else _shared_out(reshape(input, -1).value, found.values)
     axis, x = normalize_axis(dim, input.ndim), input.value
     n = x.shape[axis]
     if not n:
@@ -117,6 +120,14 @@ def _middle(input: Tensor, dim: int | None, keepdim: bool, skip: bool) -> Any:
         place = o.maximum(lower, 0) if skip else o.where(o.lt(numbers, n), numbers, lower)
         middle = o.gather(order, place, axis=axis)
     return _selected(input, middle, axis, keepdim)
+
+
+def _shared_out(x: Value, middle: Tensor) -> Tensor:
+    """``middle``, an element of the vector ``x``, with a gradient for all that are equal to it."""
+    if not x.dtype.is_floating_point:
+        return middle
+    equal = o.logical_or(o.eq(x, middle.value), o.logical_and(o.isnan(x), o.isnan(middle.value)))
+    return wrap(o.amax(o.where(equal, x, float("-inf")), axes=(0,)))
 
 
 @api()
