@@ -22,7 +22,7 @@ from genesis.pytree import leaves
 from runtime import exported
 from runtime.devices import pool
 from runtime.devices.pool import num_threads
-from runtime.toolchain import FAMILY_FLAGS, FLAGS, LIBRARIES, find_compiler, march, processor_flag
+from runtime.toolchain import LIBRARIES, find_compiler, flags, march
 
 _KINDS = {"state": "STATE", "scalar": "SCALAR", "input": "INPUT", "output": "OUTPUT"}
 
@@ -69,14 +69,14 @@ def _inputs(program: Program, batch: Sequence[Any]) -> list[np.ndarray]:
 def _c(plan: Plan) -> dict[str, str]:
     compiler = find_compiler()
     family = compiler.family if compiler is not None else "gcc"
-    flags = [*FLAGS, *FAMILY_FLAGS[family], processor_flag(family, march())]
+    words = [flag for flag in flags(family, march()) if flag != "-fPIC"]
     return {
         "step.c": plan.source,
         "step.h": _header(plan),
         "main.c": (Path(exported.__file__).parent / "main.c").read_text(encoding="utf-8"),
         "pool.c": (Path(pool.__file__).parent / "pool.c").read_text(encoding="utf-8"),
         "Makefile": (
-            f"CC ?= cc\nCFLAGS = {' '.join(flag for flag in flags if flag != '-fPIC')}\n\n"
+            f"CC ?= cc\nCFLAGS = {' '.join(words)}\n\n"
             f"step: main.c step.c pool.c step.h\n\t$(CC) $(CFLAGS) main.c step.c pool.c -o $@ {' '.join(LIBRARIES)}\n\n"
             "clean:\n\trm -f step\n"
         ),

@@ -2,6 +2,7 @@
 
 Environment: ``GENESIS_CC`` and ``CC`` name a compiler (``GENESIS_CC=none``: act as if there were none),
 ``GENESIS_MARCH`` the processor to build for (the value of ``-march``, on ARM of ``-mcpu``; by default ``native``),
+``GENESIS_CFLAGS`` more flags, behind Genesis's own,
 ``GENESIS_CC_TIMEOUT`` the seconds after which a compiler that has not answered is stopped (by default 600).
 """
 
@@ -105,7 +106,7 @@ class Compiler:
     features: frozenset[str]
 
     def flags(self, march: str) -> tuple[str, ...]:
-        return (*FLAGS, *FAMILY_FLAGS[self.family], processor_flag(self.family, march))
+        return flags(self.family, march)
 
     def build(self, source: str, out: Path, march: str) -> None:
         """Build the shared library ``out`` from one C file, whose parts, if any, are compiled at the same time.
@@ -134,6 +135,12 @@ class Compiler:
 def march() -> str:
     """The processor to build for: ``GENESIS_MARCH``, else ``native``."""
     return os.environ.get("GENESIS_MARCH") or "native"
+
+
+def flags(family: Family, march: str) -> tuple[str, ...]:
+    """The flags of every build, with the words of ``GENESIS_CFLAGS`` behind them."""
+    more = _words("GENESIS_CFLAGS", os.environ.get("GENESIS_CFLAGS", ""))
+    return (*FLAGS, *FAMILY_FLAGS[family], processor_flag(family, march), *more)
 
 
 def find_compiler() -> Compiler | None:

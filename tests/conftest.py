@@ -8,8 +8,17 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from runtime.cache import writable_folder
+
 # Many tests want eager results that equal interpreted ones bit for bit; tests/genesis/test_pieces.py is about others.
 os.environ.setdefault("GENESIS_EAGER", "numpy")
+
+# The C compiler takes a third of its time. Tests about what it makes of a program by default ask for `optimized`.
+os.environ.setdefault("GENESIS_CFLAGS", "-O0")
+
+# Every child process would compile the sources of Genesis again.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(writable_folder() / "bytecode"))
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -52,6 +61,12 @@ def shares_a_fixture(item: pytest.Item) -> bool:
     """Whether it reads what its module makes once, a compiled library as a rule: one process then makes it."""
     fixtures: dict[str, Any] = item._fixtureinfo.name2fixturedefs
     return any(made[-1].scope == "module" for made in fixtures.values())
+
+
+@pytest.fixture
+def optimized(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C is compiled with the flags that users have."""
+    monkeypatch.delenv("GENESIS_CFLAGS")
 
 
 @pytest.fixture

@@ -26,3 +26,9 @@ def example() -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+@pytest.fixture(autouse=True)
+def flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps are so large that they must be optimised a little, but not as they are by default."""
+    monkeypatch.setenv("GENESIS_CFLAGS", "-O1")

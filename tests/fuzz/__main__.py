@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from itertools import count as count_from
 from itertools import islice
 
-from runtime import toolchain
 from tests.fuzz.generate import generate
 from tests.fuzz.program import Program, text
 from tests.fuzz.reduce import reduced
@@ -37,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.print:
         print(text(next(drawing(options.seed, options.having))))
         return 0
-    with own_cache(), optimized(options.optimize):
+    with own_cache(), variable("GENESIS_CFLAGS", f"-O{options.optimize}"):
         return campaign(options)
 
 
@@ -76,27 +75,22 @@ def drawing(seed: int, having: str = "") -> Iterator[Program]:
 @contextmanager
 def own_cache() -> Iterator[None]:
     """A cache folder for this campaign only: no program comes twice, and the user's folder would fill up."""
-    before = os.environ.get("GENESIS_CACHE")
     # A program for eager ops may still be in the making, in the background, when the folder is removed.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        os.environ["GENESIS_CACHE"] = folder
-        try:
-            yield
-        finally:
-            del os.environ["GENESIS_CACHE"]
-            if before is not None:
-                os.environ["GENESIS_CACHE"] = before
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, variable("GENESIS_CACHE", folder):
+        yield
 
 
 @contextmanager
-def optimized(level: int) -> Iterator[None]:
-    """C compiled with ``-O<level>``."""
-    before = toolchain.FLAGS
-    toolchain.FLAGS = tuple(f"-O{level}" if flag.startswith("-O") else flag for flag in before)
+def variable(name: str, text: str) -> Iterator[None]:
+    """A variable of the environment."""
+    before = os.environ.get(name)
+    os.environ[name] = text
     try:
         yield
     finally:
-        toolchain.FLAGS = before
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def available() -> tuple[str, ...]:

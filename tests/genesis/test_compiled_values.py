@@ -62,6 +62,7 @@ def test_windows_over_constants_read_the_padding() -> None:
     assert_compiled_is_eager(step, X33)
 
 
+@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize("size", [1.0, 1e4, 1e8])
 @pytest.mark.parametrize("masked", [False, True])
 def test_attention_of_large_scores(size: float, masked: bool) -> None:

@@ -14,6 +14,8 @@ import pytest
 import genesis
 from tests.end_to_end.training import Run, digits_run, gpt_run
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 STEPS = 50
 
 

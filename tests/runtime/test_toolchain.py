@@ -34,7 +34,7 @@ def installed() -> list[str]:
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENESIS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", ZIG_CACHE)  # filling it takes seconds
-    for name in ("GENESIS_CC", "GENESIS_MARCH", "GENESIS_CC_TIMEOUT", "CC"):
+    for name in ("GENESIS_CC", "GENESIS_CFLAGS", "GENESIS_MARCH", "GENESIS_CC_TIMEOUT", "CC"):
         monkeypatch.delenv(name, raising=False)
     toolchain._probe.cache_clear()
 
@@ -76,6 +76,14 @@ def test_a_named_compiler_that_does_not_work(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("GENESIS_CC", str(program(tmp_path / "broken", "echo 'math.h: no such file' >&2; exit 1")))
     with pytest.raises(DeviceError, match=r"broken cannot be used with .*: math\.h: no such file"):
         find_compiler()
+
+
+def test_flags_of_the_user_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENESIS_CFLAGS", "-O1 '-DA=\"b c\"'")
+    assert toolchain.flags("gcc", "native")[-2:] == ("-O1", '-DA="b c"')
+    monkeypatch.setenv("GENESIS_CFLAGS", "-O1 '")
+    with pytest.raises(DeviceError, match=r"^GENESIS_CFLAGS=.* is no command line"):
+        toolchain.flags("gcc", "native")
 
 
 @pytest.mark.parametrize("variable", ["GENESIS_CC", "CC"])

@@ -65,7 +65,7 @@ void lanes(uint64_t seed, uint64_t offset, uint64_t first, long n, uint32_t *w) 
 
 
 def library(isa: Isa, compiler: tuple[str, ...] = ("gcc",)) -> ctypes.CDLL:
-    return build(prelude(isa, loops()) + loops(), isa, compiler)
+    return build(prelude(isa, loops()) + loops(), isa, compiler, level=3)
 
 
 def apply(lib: ctypes.CDLL, name: str, x: np.ndarray, result: type) -> np.ndarray:
