@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, overload
 
 from compiler.errors import IndexingError
@@ -113,9 +114,11 @@ class Described(Alias):
         return self._is_whole() or is_contiguous(*self._layout())
 
     def shows_as(self, shape: tuple[int, ...]) -> bool:
-        """Whether a view, without a copy, can show the elements in ``shape``."""
+        """Whether a view, without a copy, can show the elements in ``shape``; True where their numbers differ."""
         value = self.value
-        return value.strides is None or reshaped(value.shape, value.strides, shape) is not None
+        if value.strides is None or prod(shape) != value.type.size:
+            return True
+        return reshaped(value.shape, value.strides, shape) is not None
 
     def _is_whole(self) -> bool:
         """Whether the tensor shows contiguous storage as it is."""

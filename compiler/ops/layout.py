@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any, Literal
 
@@ -96,6 +97,7 @@ def _infer_slice(x: TensorType, start: tuple[int, ...], stop: tuple[int, ...], s
     return TensorType(x.dtype, tuple(shape))
 
 
+@lru_cache(4096)
 def slice_index(start: tuple[int, ...], stop: tuple[int, ...], step: tuple[int, ...]) -> tuple[slice, ...]:
     """The Python slices; a negative step that runs past index 0 stops at None."""
     return tuple(slice(a, b if b >= 0 else None, s) for a, b, s in zip(start, stop, step, strict=True))

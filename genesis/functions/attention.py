@@ -40,14 +40,17 @@ def scaled_dot_product_attention(
             "Expected attn_mask dtype to be bool or float or to match query dtype, "
             f"but got attn_mask.dtype: {attn_mask.dtype!r} and  query.dtype: {query.dtype!r} instead."
         )
-    if min(query.ndim, key.ndim, value.ndim) < 2:
+    q, k, v = query.shape, key.shape, value.shape
+    if min(len(q), len(k), len(v)) < 2:
         raise OpError("scaled_dot_product_attention takes at least 2-D tensors: query, key and value")
     check_probability(dropout_p)
     if enable_gqa:
         key, value = _repeat_heads(key, query.shape[-3]), _repeat_heads(value, query.shape[-3])
-    batch = broadcast_shapes(*(x.shape[:-2] for x in (query, key, value)))
-    query, key, value = (x if x.shape[:-2] == batch else expand(x, *batch, *x.shape[-2:]) for x in (query, key, value))
-    if not key.shape[-2]:  # nothing to attend to
+    if enable_gqa or not q[:-2] == k[:-2] == v[:-2]:
+        batch = broadcast_shapes(*(x.shape[:-2] for x in (query, key, value)))
+        same = [x if x.shape[:-2] == batch else expand(x, *batch, *x.shape[-2:]) for x in (query, key, value)]
+        query, key, value = same
+    if not k[-2]:  # nothing to attend to
         return matmul(matmul(query, transpose(key, -2, -1)), value)
     if attn_mask is not None and attn_mask.requires_grad:
         return _attention_with_trained_mask(query, key, value, attn_mask, dropout_p, is_causal, scale)
@@ -56,10 +59,9 @@ def scaled_dot_product_attention(
     if dropout_p:
         seed, offset, index = default_generator.reserve()
         rest = (*rest, seed, offset)
+    operands = query.value, key.value, value.value
     out, _ = o.scaled_dot_product_attention(
-        query.value,
-        key.value,
-        value.value,
+        *operands,
         *rest,
         scale=None if scale is None else float(scale),
         causal=is_causal,
@@ -68,8 +70,8 @@ def scaled_dot_product_attention(
         index=index,
     )
     result = wrap(out)
-    if query.ndim == 4 and not dropout_p and all(x.stride(-1) == 1 for x in (query, key, value)):
-        result._cell.strides = kept(query.shape, query.value.strides)  # as PyTorch's flash attention
+    if len(q) == 4 and not dropout_p and all(x.strides is None or x.strides[-1] == 1 for x in operands):
+        result._cell.strides = kept(operands[0].shape, operands[0].strides)  # as PyTorch's flash attention
     return result
 
 

@@ -54,13 +54,16 @@ def _in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tenso
 
     @wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        result = function(self, *args, **kwargs).value
-        if tuple(result.shape) != self.shape:
+        result, own = function(self, *args, **kwargs).value, self._type
+        dtype, shape = own.dtype, own.shape
+        if result.shape != shape:
             raise AutogradError(
-                here(f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result.shape)}")
+                here(f"output with shape {list(shape)} doesn't match the broadcast shape {list(result.shape)}")
             )
-        check_holds(self.dtype, result.dtype)
-        return self.write(o.cast(result, to=self.dtype) if result.dtype is not self.dtype else result)
+        if result.dtype is dtype:
+            return self.write(result)
+        check_holds(dtype, result.dtype)
+        return self.write(o.cast(result, to=dtype))
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In place: {function.__doc__}"

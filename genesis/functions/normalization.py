@@ -28,12 +28,12 @@ def _check_normalized(
     if not shape:
         raise OpError("Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element")
     for name, parameter in zip(("weight", "bias"), affine):
-        if parameter is not None and tuple(parameter.shape) != shape:
+        if parameter is not None and parameter.shape != shape:
             raise OpError(
                 f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
                 f"{list(parameter.shape)} and normalized_shape = {list(shape)}"
             )
-    if tuple(input.shape[-len(shape) :]) != shape:
+    if input.shape[-len(shape) :] != shape:
         wanted = ", ".join(["*", *map(str, shape)])
         raise OpError(
             f"Given normalized_shape={list(shape)}, expected input with shape [{wanted}], "

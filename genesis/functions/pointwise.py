@@ -28,6 +28,8 @@ _ARRAYS = np.ndarray | np.generic
 
 def value_of(x: Any) -> Any:
     """The IR operand for a tensor, a number, or anything NumPy understands as an array."""
+    if type(x) is int or type(x) is float:
+        return x
     if isinstance(x, Tensor):
         return x.value
     if isinstance(x, _NUMBERS):
@@ -205,7 +207,7 @@ def bitwise_not(input: Tensor) -> Tensor:
 def _scaled(x: Any, factor: Any) -> Any:
     """``factor * x``; ``factor`` is a number, or a tensor of one element."""
     value = value_of(x)
-    if isinstance(factor, Tensor):
+    if type(factor) is not int and isinstance(factor, Tensor):
         return o.mul(value, factor.value)
     return value if factor == 1 else o.mul(value, factor)
 

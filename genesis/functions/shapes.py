@@ -49,7 +49,7 @@ def _inferred(input: Tensor, shape: tuple[Any, ...]) -> tuple[int, ...]:
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape; one size may be -1. A view where strides allow one, else a copy."""
     sizes = _inferred(input, shape)
-    if prod(sizes) != input.numel() or input.shows_as(sizes):
+    if input.shows_as(sizes):
         return input.view_as_op(o.reshape, shape=sizes)
     return wrap(o.reshape(copied(input), shape=sizes))
 
@@ -57,7 +57,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 def view(input: Tensor, *shape: Any) -> Tensor:
     """:func:`reshape` that never copies; an error where it would have to."""
     sizes = _inferred(input, shape)
-    if prod(sizes) == input.numel() and not input.shows_as(sizes):
+    if not input.shows_as(sizes):
         raise OpError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             f"contiguous subspaces): {list(input.shape)} with strides {list(input.stride())} as {list(sizes)}. "
@@ -285,7 +285,7 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
         if sum(sizes) != n:
             raise OpError(here(f"split_with_sizes expects split_sizes to sum exactly to {n}, but got {sizes}"))
     starts = accumulate(sizes[:-1], initial=0) if sizes else ()
-    return tuple(narrow(tensor, axis, start, size) for start, size in zip(starts, sizes, strict=True))
+    return tuple([_slice(tensor, axis, start, start + size, 1) for start, size in zip(starts, sizes, strict=True)])
 
 
 def _cut(name: str, input: Tensor, dim: int) -> tuple[int, int]:
