@@ -399,6 +399,7 @@ def _rprop(
     last: Value,
     size: Value,
     step: Value,
+    lr: Value,
     low: Value,
     high: Value,
     smallest: Value,
@@ -407,8 +408,9 @@ def _rprop(
 ) -> tuple[Value, Value, Value]:
     """Riedmiller & Braun, "The RPROP algorithm", 1993. ``last``: the last gradient; ``size``: of each element's step.
 
-    An element whose gradient has turned waits for one step.
+    The first step has sizes ``lr``. An element whose gradient has turned waits for one step.
     """
+    size = o.where(o.eq(step, 1.0), lr, size)
     g = o.neg(g) if maximize else g
     agreement = o.mul(g, last)
     turned = o.lt(agreement, 0.0)
@@ -418,7 +420,7 @@ def _rprop(
     return o.sub(p, o.mul(o.sign(g), size)), g, size
 
 
-rule("rprop_update", _rprop, lambda **_: 2, lambda **_: 4)
+rule("rprop_update", _rprop, lambda **_: 2, lambda **_: 5)
 
 
 training_op("count_step", lambda step: step, lambda o, step: o.add(step, 1), updates=True)

@@ -53,13 +53,13 @@ class ASGD(RuleOptimizer):
         )
 
     def _start(self, group: ParamGroup, key: str) -> float:
-        """The first step has the rate of its time."""
-        return {"eta": float(group.raw("lr")), "mu": 1.0}.get(key, 0.0)
+        return 1.0 if key == "mu" else 0.0
 
     def _advance(self, index: int, group: ParamGroup, dtype: DType, *numbers: Tensor) -> tuple[Value, ...]:
-        """Rate and share of this step; the next step's are remembered."""
+        """Rate and share of this step, the first at the rate of its time; the next step's are remembered."""
         step, eta, mu = numbers
-        now = (o.cast(eta.value, to=f64), o.cast(mu.value, to=f64))
+        rate = o.where(o.eq(step.value, 1.0), self._scalar(index, "lr"), o.cast(eta.value, to=f64))
+        now = (rate, o.cast(mu.value, to=f64))
         eta.write(o.asgd_rate(step.value, *(self._scalar(index, name) for name in ("lr", "lambd", "alpha"))))
         mu.write(o.asgd_share(step.value, self._scalar(index, "t0")))
         return now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.ir.op import o
-from genesis.optim.optimizer import ParamGroup, check
+from genesis.optim.optimizer import check
 from genesis.optim.rule import Params, RuleOptimizer
 
 
@@ -15,7 +15,7 @@ class Rprop(RuleOptimizer):
     """
 
     op = o.rprop_update
-    scalars = ("etas", "step_sizes")
+    scalars = ("lr", "etas", "step_sizes")
     moments = ("prev", "step_size")
 
     def __init__(
@@ -44,7 +44,3 @@ class Rprop(RuleOptimizer):
                 "capturable": capturable,
             },
         )
-
-    def _start(self, group: ParamGroup, key: str) -> float:
-        """Sizes start from the rate, which is not read later."""
-        return float(group.raw("lr")) if key == "step_size" else 0.0
