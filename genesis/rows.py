@@ -23,6 +23,8 @@ COPIED = 4
 
 def rows_between(shapes: Sequence[Shape], others: Sequence[Shape]) -> Axes | None:
     """The dimensions in which operands of ``shapes`` differ from ``others``, all by one number of rows; else None."""
+    if [len(shape) for shape in shapes] != [len(other) for other in others]:
+        return None
     axes: list[int | None] = []
     numbers = set()
     for shape, other in zip(shapes, others, strict=True):

@@ -18,8 +18,13 @@ WAYS = ("eager", "compiled", "interpreted", "torch")
 TOLERANCE = {"float32": 2e-4, "float64": 1e-8, "halves": 4e-2}
 """A part of the largest element of a result, where errors are not amplified."""
 
-LACKING = ("could not create a primitive", "not implemented for 'Half'", "not implemented for 'BFloat16'")
-"""What PyTorch says of a program that it has no 16-bit kernel for, on this processor or at all."""
+LACKING = (
+    "could not create a primitive",
+    "not implemented for 'Half'",
+    "not implemented for 'BFloat16'",
+    "grad_input must be contiguous",
+)
+"""What PyTorch says of a program that it has no kernel for: in 16 bits, on this processor, for these strides."""
 
 REFUSED = "accumulate="
 """Part of the error about a step that cannot run in micro-batches."""

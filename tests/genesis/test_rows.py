@@ -38,6 +38,7 @@ def test_the_dimension_that_differs() -> None:
     assert rows_between([(7, 8), (7, 1)], [(5, 8), (5, 1)]) == (0, 0)
     assert rows_between([(7, 8), (6, 1)], [(5, 8), (5, 1)]) is None
     assert rows_between([(7, 8)], [(5, 9)]) is None and rows_between([(7, 8)], [(7, 8)]) is None
+    assert rows_between([(7, 8), weight], [(7, 8)]) is None and rows_between([(7, 8)], [(7,)]) is None
 
 
 def test_numbers_of_rows_that_are_close_are_one() -> None:

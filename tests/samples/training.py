@@ -226,7 +226,7 @@ def _(op: str, d: Draw) -> Rows:
 
 @entry("rprop_update", halves=False)
 def _(op: str, d: Draw) -> Rows:
-    yield from _rule(d, 2, [scalar(0.5), scalar(1.2), scalar(1e-6), scalar(50.0)])
+    yield from _rule(d, 2, [scalar(0.01), scalar(0.5), scalar(1.2), scalar(1e-6), scalar(50.0)])
 
 
 @entry("count_step", halves=False)

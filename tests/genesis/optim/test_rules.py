@@ -8,6 +8,7 @@ import pytest
 
 import genesis
 from genesis import optim
+from genesis.amp import GradScaler
 
 RULES: list[tuple[str, dict[str, Any]]] = [
     ("RMSprop", {"weight_decay": 0.1}),
@@ -58,6 +59,35 @@ def test_a_compiled_step_does_what_the_eager_one_does(name: str, options: dict[s
     source = step.source()
     if name != "Adafactor":  # whose rates need sums over each parameter first
         assert len(re.findall(r"static const Slot place", source)) == 1, "one loop over a table updates all parameters"
+
+
+@each_rule
+def test_the_first_step_may_be_skipped(name: str, options: dict[str, Any]) -> None:
+    """The scaler skips it, the schedule moves on: what a state starts from is that of the first step that is taken."""
+
+    def trained(backend: str | None) -> list[np.ndarray]:
+        leaves = parameters()
+        optimizer = getattr(optim, name)(leaves, **options)
+        scheduler = optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+        scaler = GradScaler("cpu", init_scale=2.0**127, backoff_factor=2.0**-120)
+
+        def step() -> None:
+            optimizer.zero_grad()
+            scaler.scale(sum((p * p * 9).sum() for p in leaves)).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            scheduler.step()
+
+        run = step if backend is None else genesis.compile(step, backend=backend)
+        for _ in range(4):
+            run()
+        assert scaler.get_scale() == 128.0
+        return [p.detach().numpy() for p in leaves]
+
+    with pytest.warns(UserWarning, match="before `optimizer.step"):
+        eager = trained(None)
+    for a, b in zip(eager, trained("interpret"), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-5, atol=1e-6)
 
 
 @each_rule
