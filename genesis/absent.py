@@ -296,6 +296,8 @@ INSTEAD: Mapping[str, str] = {
     "torch.is_anomaly_check_nan_enabled": "use is_anomaly_enabled: NaN is what it looks for",
     "torch.Tensor.dim_order": "use .stride()",
     "torch.Tensor.retains_grad": "call .retain_grad(); it has an effect once",
+    "torch.distributions.ExponentialFamily": "subclass distributions.Distribution, and write entropy()",
+    "torch.distributions.constraints.MixtureSameFamilyConstraint": "it is the support of MixtureSameFamily",
     "torch.distributions.constraint_registry": "use distributions.transform_to and distributions.biject_to",
     "torch.utils.deterministic": "fresh memory is zero always",
     "torch.optim.swap_in_optimizer_params_and_state": "use optimizer.load_state_dict",

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import genesis.distributions.constraints as constraints
 import genesis.distributions.kl as kl
 import genesis.distributions.transforms as transforms
+import genesis.distributions.utils as utils
+from genesis.distributions.bounded import ContinuousBernoulli, GeneralizedPareto, LogisticNormal, VonMises
 from genesis.distributions.composed import Independent, TransformedDistribution
 from genesis.distributions.continuous import Exponential, Laplace, LogNormal, Normal, Uniform
 from genesis.distributions.counts import Binomial, Geometric, Multinomial, NegativeBinomial, Poisson
@@ -12,23 +14,28 @@ from genesis.distributions.discrete import Bernoulli, Categorical, OneHotCategor
 from genesis.distributions.distribution import Distribution
 from genesis.distributions.gammas import Beta, Chi2, Dirichlet, FisherSnedecor, Gamma, InverseGamma, StudentT
 from genesis.distributions.kl import kl_divergence, register_kl
+from genesis.distributions.matrices import LKJCholesky, Wishart
 from genesis.distributions.mixtures import MixtureSameFamily
-from genesis.distributions.multivariate_normal import MultivariateNormal
+from genesis.distributions.multivariate_normal import LowRankMultivariateNormal, MultivariateNormal
 from genesis.distributions.relaxed import RelaxedBernoulli, RelaxedOneHotCategorical
 from genesis.distributions.tails import Cauchy, Gumbel, HalfCauchy, HalfNormal, Kumaraswamy, Pareto, Weibull
 from genesis.distributions.transforms import (
     AbsTransform,
     AffineTransform,
+    CatTransform,
     ComposeTransform,
+    CorrCholeskyTransform,
     CumulativeDistributionTransform,
     ExpTransform,
     IndependentTransform,
     LowerCholeskyTransform,
+    PositiveDefiniteTransform,
     PowerTransform,
     ReshapeTransform,
     SigmoidTransform,
     SoftmaxTransform,
     SoftplusTransform,
+    StackTransform,
     StickBreakingTransform,
     TanhTransform,
     Transform,
@@ -44,10 +51,13 @@ __all__ = [
     "Bernoulli",
     "Beta",
     "Binomial",
+    "CatTransform",
     "Categorical",
     "Cauchy",
     "Chi2",
     "ComposeTransform",
+    "ContinuousBernoulli",
+    "CorrCholeskyTransform",
     "CumulativeDistributionTransform",
     "Dirichlet",
     "Distribution",
@@ -55,6 +65,7 @@ __all__ = [
     "Exponential",
     "FisherSnedecor",
     "Gamma",
+    "GeneralizedPareto",
     "Geometric",
     "Gumbel",
     "HalfCauchy",
@@ -63,8 +74,11 @@ __all__ = [
     "IndependentTransform",
     "InverseGamma",
     "Kumaraswamy",
+    "LKJCholesky",
     "Laplace",
     "LogNormal",
+    "LogisticNormal",
+    "LowRankMultivariateNormal",
     "LowerCholeskyTransform",
     "MixtureSameFamily",
     "Multinomial",
@@ -75,6 +89,7 @@ __all__ = [
     "OneHotCategoricalStraightThrough",
     "Pareto",
     "Poisson",
+    "PositiveDefiniteTransform",
     "PowerTransform",
     "RelaxedBernoulli",
     "RelaxedOneHotCategorical",
@@ -82,13 +97,16 @@ __all__ = [
     "SigmoidTransform",
     "SoftmaxTransform",
     "SoftplusTransform",
+    "StackTransform",
     "StickBreakingTransform",
     "StudentT",
     "TanhTransform",
     "Transform",
     "TransformedDistribution",
     "Uniform",
+    "VonMises",
     "Weibull",
+    "Wishart",
     "biject_to",
     "constraints",
     "identity_transform",
@@ -97,6 +115,7 @@ __all__ = [
     "register_kl",
     "transform_to",
     "transforms",
+    "utils",
 ]
 
 if not TYPE_CHECKING:

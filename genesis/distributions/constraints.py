@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 import genesis.functions as fn
 from genesis.tensor import Tensor
@@ -129,6 +131,36 @@ def _is_whole(x: Tensor, lower: int) -> Tensor:
     return fn.logical_and(fn.eq(fn.floor(x), x), fn.ge(x, lower))
 
 
+def _is_corr_cholesky(x: Tensor) -> Tensor:
+    near = float(np.finfo(x.dtype.numpy).eps) * x.shape[-1] * 10
+    unit = fn.le(fn.abs(fn.sub(fn.norm(x, 2, -1), 1.0)), near)
+    return fn.logical_and(_is_lower_cholesky(x), fn.all(unit, -1))
+
+
+def cat(cseq: Sequence[Constraint], dim: int = 0, lengths: Sequence[int] | None = None) -> Constraint:
+    """The constraints ``cseq`` of parts along ``dim``, of ``lengths`` or 1 each."""
+    sizes = [1] * len(cseq) if lengths is None else list(lengths)
+
+    def check(x: Tensor) -> Tensor:
+        return fn.cat([c.check(part) for c, part in zip(cseq, x.split(sizes, dim), strict=True)], dim)
+
+    return _several("cat", cseq, check)
+
+
+def stack(cseq: Sequence[Constraint], dim: int = 0) -> Constraint:
+    """The constraints ``cseq`` of slices along ``dim``."""
+
+    def check(x: Tensor) -> Tensor:
+        return fn.stack([c.check(part) for c, part in zip(cseq, x.unbind(dim), strict=True)], dim)
+
+    return _several("stack", cseq, check, int(dim + max(c.event_dim for c in cseq) >= 0 > dim))
+
+
+def _several(name: str, cseq: Sequence[Constraint], check: Callable[[Tensor], Tensor], more: int = 0) -> Constraint:
+    dims = max(c.event_dim for c in cseq) + more
+    return Constraint(f"{name}({list(cseq)})", check, dims, any(c.is_discrete for c in cseq))
+
+
 def is_dependent(constraint: Constraint) -> bool:
     """Whether the constraint depends on other parameters, and so is not checked."""
     return constraint is dependent
@@ -158,3 +190,17 @@ one_hot = Constraint(
     1,
     True,
 )
+
+corr_cholesky = Constraint("CorrCholesky()", _is_corr_cholesky, 2)
+square = Constraint("Square()", lambda x: fn.ones(x.shape[:-2], dtype="bool"), 2)
+positive_semidefinite = Constraint("PositiveSemidefinite()", _is_symmetric, 2)
+
+
+class dependent_property(property):
+    """A property of a distribution that gives its constraint; used as ``@dependent_property`` or with arguments."""
+
+    def __init__(self, fn: Any = None, *, is_discrete: Any = None, event_dim: Any = None) -> None:
+        super().__init__(fn)
+
+    def __call__(self, fn: Callable[[Any], Any]) -> dependent_property:
+        return type(self)(fn)

@@ -8,16 +8,18 @@ from typing import Any
 
 import genesis.functions as fn
 from compiler.errors import UndefinedError
+from genesis.distributions.bounded import ContinuousBernoulli
 from genesis.distributions.composed import Independent, TransformedDistribution
 from genesis.distributions.continuous import Exponential, Laplace, LogNormal, Normal, Uniform
 from genesis.distributions.counts import Binomial, Geometric, Poisson
 from genesis.distributions.discrete import Bernoulli, Categorical, OneHotCategorical
 from genesis.distributions.distribution import Distribution, sum_last
 from genesis.distributions.gammas import Beta, Dirichlet, Gamma
-from genesis.distributions.multivariate_normal import MultivariateNormal, solve_lower
+from genesis.distributions.multivariate_normal import LowRankMultivariateNormal, MultivariateNormal
 from genesis.distributions.tails import EULER, Cauchy, Gumbel, HalfNormal, Pareto
 from genesis.tensor import Tensor
 
+AnyNormal = MultivariateNormal | LowRankMultivariateNormal
 Rule = Callable[[Any, Any], Tensor]
 _RULES: dict[tuple[type, type], Rule] = {}
 
@@ -113,13 +115,22 @@ def _beta(p: Beta, q: Beta) -> Tensor:
     return _dirichlet(p._dirichlet, q._dirichlet)
 
 
-@register_kl(MultivariateNormal, MultivariateNormal)
-def _multivariate_normal(p: MultivariateNormal, q: MultivariateNormal) -> Tensor:
-    mine, other = p._lower, q._lower
-    logs = fn.sub(q._half_log_det(other), p._half_log_det(mine))
-    spread = fn.sum(fn.square(solve_lower(other, mine)), (-2, -1))
-    apart = fn.sum(fn.square(solve_lower(other, fn.unsqueeze(fn.sub(q.loc, p.loc), -1))), (-2, -1))
-    return fn.add(logs, fn.mul(fn.sub(fn.add(spread, apart), float(p.event_shape[0])), 0.5))
+def _normal_vectors(p: AnyNormal, q: AnyNormal) -> Tensor:
+    size = float(p.event_shape[0])
+    apart = fn.unsqueeze(fn.sub(q.loc, p.loc), -1)
+    squares = fn.add(q.square_of(p.columns), q.square_of(apart))
+    return fn.mul(fn.sub(fn.add(fn.sub(q.log_det, p.log_det), squares), size), 0.5)
+
+
+for _p in (MultivariateNormal, LowRankMultivariateNormal):
+    for _q in (MultivariateNormal, LowRankMultivariateNormal):
+        register_kl(_p, _q)(_normal_vectors)
+
+
+@register_kl(ContinuousBernoulli, ContinuousBernoulli)
+def _continuous_bernoulli(p: ContinuousBernoulli, q: ContinuousBernoulli) -> Tensor:
+    mine, other = (d.log_norm + (-d.probs).log1p() for d in (p, q))
+    return p.mean * (p.logits - q.logits) + mine - other
 
 
 @register_kl(Independent, Independent)

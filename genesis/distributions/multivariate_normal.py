@@ -11,36 +11,8 @@ import genesis.functions as fn
 from compiler.errors import ChoiceError
 from compiler.ops.elementwise import broadcast_shapes
 from genesis.distributions.distribution import Symmetric
+from genesis.distributions.triangles import cholesky, solve_lower
 from genesis.tensor import Tensor
-
-
-def cholesky(matrix: Tensor) -> Tensor:
-    """The lower triangular ``L [*, n, n]`` with ``L Lᵀ = matrix``, column by column; for a few dozen columns."""
-    matrix = fn.mul(fn.add(matrix, fn.transpose(matrix, -2, -1)), 0.5)  # its gradient is symmetric
-    size = matrix.shape[-1]
-    columns: list[Tensor] = []
-    for j in range(size):
-        column = fn.narrow(fn.select(matrix, -1, j), -1, j, size - j)
-        for i, before in enumerate(columns):
-            own = fn.narrow(before, -1, j - i, size - j)
-            column = fn.sub(column, fn.mul(own, fn.narrow(own, -1, 0, 1)))
-        columns.append(fn.div(column, fn.sqrt(fn.narrow(column, -1, 0, 1))))
-    padded = [
-        fn.cat([fn.zeros(*c.shape[:-1], size - c.shape[-1], dtype=c.dtype), c], -1) if c.shape[-1] < size else c
-        for c in columns
-    ]
-    return fn.stack(padded, -1)
-
-
-def solve_lower(lower: Tensor, right: Tensor) -> Tensor:
-    """``x`` with ``lower x = right``, row by row: ``lower [*, n, n]``, ``right [*, n, m]``; the batches broadcast."""
-    rows: list[Tensor] = []
-    for i in range(lower.shape[-1]):
-        row = fn.select(right, -2, i)
-        for j, x in enumerate(rows):
-            row = fn.sub(row, fn.mul(fn.unsqueeze(lower[..., i, j], -1), x))
-        rows.append(fn.div(row, fn.unsqueeze(lower[..., i, i], -1)))
-    return fn.stack(rows, -2)
 
 
 class MultivariateNormal(Symmetric):
@@ -117,6 +89,20 @@ class MultivariateNormal(Symmetric):
         noise = fn.randn(*self._extended(sample_shape), 1, dtype=self.loc.dtype)
         return fn.add(self.loc, fn.squeeze(fn.matmul(self._lower, noise), -1))
 
+    @property
+    def columns(self) -> Tensor:
+        """A matrix whose product with its transpose is the covariance."""
+        return self._lower
+
+    def square_of(self, apart: Tensor) -> Tensor:
+        """``apartᵀ precision apart`` of columns ``[*, n, m]``, added up over these."""
+        return fn.sum(fn.square(solve_lower(self._lower, apart)), (-2, -1))
+
+    @property
+    def log_det(self) -> Tensor:
+        """The logarithm of the determinant of the covariance."""
+        return fn.mul(self._half_log_det(self._lower), 2.0)
+
     def _half_log_det(self, lower: Tensor) -> Tensor:
         return fn.sum(fn.log(fn.diagonal(lower, dim1=-2, dim2=-1)), -1)
 
@@ -130,3 +116,94 @@ class MultivariateNormal(Symmetric):
     def entropy(self) -> Tensor:
         half = self._half_log_det(self._lower)
         return fn.add(half, 0.5 * self._event_shape[0] * (1 + log(2 * pi)))
+
+
+class LowRankMultivariateNormal(Symmetric):
+    """Vectors ``[n]`` with mean ``loc`` and covariance ``cov_factor cov_factorᵀ + diag(cov_diag)``.
+
+    The factor is ``[n, r]``. By the formulas of Woodbury and of Sylvester only matrices ``[r, r]`` are decomposed.
+    """
+
+    has_rsample = True
+    arg_constraints: ClassVar = {
+        "loc": constraints.real_vector,
+        "cov_factor": constraints.independent(constraints.real, 2),
+        "cov_diag": constraints.independent(constraints.positive, 1),
+    }
+    support = constraints.real_vector
+
+    def __init__(self, loc: Tensor, cov_factor: Tensor, cov_diag: Tensor, validate_args: bool | None = None) -> None:
+        if loc.ndim < 1:
+            raise ChoiceError("loc must be at least one-dimensional.")
+        size = loc.shape[-1]
+        if cov_factor.ndim < 2 or cov_factor.shape[-2] != size:
+            raise ChoiceError(f"cov_factor must be a batch of matrices with shape {size} x m")
+        if cov_diag.shape[-1:] != (size,):
+            raise ChoiceError(f"cov_diag must be a batch of vectors with shape {(size,)}")
+        batch = broadcast_shapes(loc.shape[:-1], cov_factor.shape[:-2], cov_diag.shape[:-1])
+        self.loc = loc.expand(*batch, size)
+        self.cov_factor = cov_factor.expand(*batch, *cov_factor.shape[-2:])
+        self.cov_diag = cov_diag.expand(*batch, size)
+        super().__init__(batch, (size,), validate_args)
+
+    @property
+    def _scaled(self) -> Tensor:
+        """The factor divided by the variances of the diagonal."""
+        return fn.div(self.cov_factor, fn.unsqueeze(self.cov_diag, -1))
+
+    @property
+    def _capacitance(self) -> Tensor:
+        """The Cholesky factor of ``1 + cov_factorᵀ diag(1 / cov_diag) cov_factor``."""
+        one = fn.eye(self.cov_factor.shape[-1], dtype=self.loc.dtype)
+        return cholesky(fn.add(fn.matmul(self.cov_factor.mT, self._scaled), one))
+
+    @property
+    def variance(self) -> Tensor:
+        return fn.add(fn.sum(fn.square(self.cov_factor), -1), self.cov_diag)
+
+    @property
+    def columns(self) -> Tensor:
+        """A matrix whose product with its transpose is the covariance."""
+        return fn.cat([self.cov_factor, fn.diag_embed(fn.sqrt(self.cov_diag))], -1)
+
+    @property
+    def covariance_matrix(self) -> Tensor:
+        """``[*, n, n]``."""
+        return fn.add(fn.matmul(self.cov_factor, self.cov_factor.mT), fn.diag_embed(self.cov_diag))
+
+    @property
+    def scale_tril(self) -> Tensor:
+        """The Cholesky factor of :attr:`covariance_matrix`."""
+        return cholesky(self.covariance_matrix)
+
+    @property
+    def precision_matrix(self) -> Tensor:
+        """The inverse of :attr:`covariance_matrix`."""
+        inner = solve_lower(self._capacitance, self._scaled.mT)
+        return fn.sub(fn.diag_embed(fn.reciprocal(self.cov_diag)), fn.matmul(inner.mT, inner))
+
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        shape = self._extended(sample_shape)
+        few = fn.randn(*shape[:-1], self.cov_factor.shape[-1], 1, dtype=self.loc.dtype)
+        own = fn.mul(fn.sqrt(self.cov_diag), fn.randn(*shape, dtype=self.loc.dtype))
+        return fn.add(fn.add(self.loc, fn.squeeze(fn.matmul(self.cov_factor, few), -1)), own)
+
+    def square_of(self, apart: Tensor) -> Tensor:
+        """``apartᵀ precision apart`` of columns ``[*, n, m]``, added up over these."""
+        inner = solve_lower(self._capacitance, fn.matmul(self._scaled.mT, apart))
+        plain = fn.div(fn.square(apart), fn.unsqueeze(self.cov_diag, -1))
+        return fn.sub(fn.sum(plain, (-2, -1)), fn.sum(fn.square(inner), (-2, -1)))
+
+    @property
+    def log_det(self) -> Tensor:
+        """The logarithm of the determinant of the covariance."""
+        diagonal = fn.diagonal(self._capacitance, dim1=-2, dim2=-1)
+        return fn.add(fn.mul(fn.sum(fn.log(diagonal), -1), 2.0), fn.sum(fn.log(self.cov_diag), -1))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        self._validate_sample(value)
+        square = self.square_of(fn.unsqueeze(fn.sub(value, self.loc), -1))
+        return fn.mul(fn.add(fn.add(square, self.log_det), self._event_shape[0] * log(2 * pi)), -0.5)
+
+    def entropy(self) -> Tensor:
+        return fn.mul(fn.add(self.log_det, self._event_shape[0] * (1 + log(2 * pi))), 0.5)

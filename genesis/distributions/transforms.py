@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import log, prod
+from math import isqrt, log, prod
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from genesis.distributions.transform import ComposeTransform as ComposeTransform
 from genesis.distributions.transform import IndependentTransform as IndependentTransform
 from genesis.distributions.transform import Transform as Transform
 from genesis.distributions.transform import identity_transform as identity_transform
+from genesis.distributions.triangles import cholesky
+from genesis.distributions.utils import tril_matrix_to_vec, vec_to_tril_matrix
 from genesis.tensor import Tensor
 
 
@@ -256,6 +258,115 @@ class ReshapeTransform(Transform):
         return (*shape[: len(shape) - len(self.out_shape)], *self.in_shape)
 
 
+class PositiveDefiniteTransform(Transform):
+    """Square matrices as positive definite ones: the product of :class:`LowerCholeskyTransform` with its transpose."""
+
+    domain = independent(constraints.real, 2)
+    codomain = constraints.positive_definite
+
+    def _call(self, x: Tensor) -> Tensor:
+        lower = LowerCholeskyTransform()(x)
+        return fn.matmul(lower, fn.transpose(lower, -2, -1))
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return LowerCholeskyTransform().invert(cholesky(y))
+
+
+class CorrCholeskyTransform(Transform):
+    """``[*, D (D - 1) / 2]`` real numbers as the Cholesky factor ``[*, D, D]`` of a matrix of correlations.
+
+    The rows below the diagonal are signed shares of a unit vector: each what ``tanh`` takes of the rest (Stan Reference
+    Manual, "Cholesky factors of correlation matrices").
+    """
+
+    domain = constraints.real_vector
+    codomain = constraints.corr_cholesky
+    bijective = True
+
+    def _call(self, x: Tensor) -> Tensor:
+        most = 1 - float(np.finfo(x.dtype.numpy).eps)
+        r = vec_to_tril_matrix(x.tanh().clamp(-most, most), -1)
+        left = (1 - r * r).sqrt().cumprod(-1)
+        return (r + fn.eye(r.shape[-1], dtype=r.dtype)) * F.pad(left[..., :-1], (1, 0), value=1)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        left = F.pad((1 - (y * y).cumsum(-1))[..., :-1], (1, 0), value=1)
+        return (tril_matrix_to_vec(y, -1) / tril_matrix_to_vec(left, -1).sqrt()).atanh()
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        left = tril_matrix_to_vec(1 - (y * y).cumsum(-1), -2)
+        return 0.5 * left.log().sum(-1) - 2 * (x + F.softplus(x * -2.0) - log(2.0)).sum(-1)
+
+    def forward_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        size = (1 + isqrt(1 + 8 * shape[-1])) // 2
+        if size * (size - 1) // 2 != shape[-1]:
+            raise ChoiceError(f"Input is not a flattened lower-diagonal number: {shape[-1]}")
+        return (*shape[:-1], size, size)
+
+    def inverse_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        if shape[-2] != shape[-1]:
+            raise ChoiceError(f"Input is not square: {tuple(shape)}")
+        return (*shape[:-2], shape[-1] * (shape[-1] - 1) // 2)
+
+
+class CatTransform(Transform):
+    """The transforms ``tseq`` of parts along ``dim``, of ``lengths`` or 1 each."""
+
+    def __init__(
+        self, tseq: Sequence[Transform], dim: int = 0, lengths: Sequence[int] | None = None, cache_size: int = 0
+    ) -> None:
+        super().__init__(cache_size)
+        self.transforms, self.dim = list(tseq), dim
+        self.lengths = [1] * len(self.transforms) if lengths is None else list(lengths)
+        if len(self.lengths) != len(self.transforms):
+            raise ChoiceError(f"{len(self.transforms)} transforms and {len(self.lengths)} lengths")
+        self.domain = constraints.cat([t.domain for t in self.transforms], dim, self.lengths)
+        self.codomain = constraints.cat([t.codomain for t in self.transforms], dim, self.lengths)
+        self.bijective = all(t.bijective for t in self.transforms)
+
+    def _parts(self, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
+        return list(zip(*(x.split(self.lengths, self.dim) for x in tensors), strict=True))
+
+    def _call(self, x: Tensor) -> Tensor:
+        return fn.cat([t(part) for t, (part,) in zip(self.transforms, self._parts(x), strict=True)], self.dim)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return fn.cat([t.invert(part) for t, (part,) in zip(self.transforms, self._parts(y), strict=True)], self.dim)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        dims = max(t.domain.event_dim for t in self.transforms)
+        terms = [
+            sum_last(t.log_abs_det_jacobian(*pair), dims - t.domain.event_dim)
+            for t, pair in zip(self.transforms, self._parts(x, y), strict=True)
+        ]
+        axis = (self.dim - x.ndim if self.dim >= 0 else self.dim) + dims
+        return fn.cat(terms, axis) if axis < 0 else sum(terms[1:], terms[0])
+
+
+class StackTransform(Transform):
+    """The transforms of slices along ``dim``, one each."""
+
+    def __init__(self, tseq: Sequence[Transform], dim: int = 0, cache_size: int = 0) -> None:
+        super().__init__(cache_size)
+        self.transforms, self.dim = list(tseq), dim
+        self.domain = constraints.stack([t.domain for t in self.transforms], dim)
+        self.codomain = constraints.stack([t.codomain for t in self.transforms], dim)
+        self.bijective = all(t.bijective for t in self.transforms)
+
+    def _slices(self, x: Tensor) -> list[tuple[Transform, Tensor]]:
+        return list(zip(self.transforms, x.unbind(self.dim), strict=True))
+
+    def _call(self, x: Tensor) -> Tensor:
+        return fn.stack([t(part) for t, part in self._slices(x)], self.dim)
+
+    def _inverse(self, y: Tensor) -> Tensor:
+        return fn.stack([t.invert(part) for t, part in self._slices(y)], self.dim)
+
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+        pairs = zip(self._slices(x), y.unbind(self.dim), strict=True)
+        return fn.stack([t.log_abs_det_jacobian(a, b) for (t, a), b in pairs], self.dim)
+
+
 def transform_to(constraint: Constraint) -> Transform:
     """A transform of real numbers to what meets ``constraint``; PyTorch's choice."""
     return _chosen(constraint, _TO, "transform_to", transform_to)
@@ -297,6 +408,9 @@ _TO: dict[Constraint, Callable[[], Transform]] = {
     constraints.real: _identity,
     constraints.simplex: SoftmaxTransform,
     constraints.lower_cholesky: LowerCholeskyTransform,
+    constraints.positive_definite: PositiveDefiniteTransform,
+    constraints.positive_semidefinite: PositiveDefiniteTransform,
+    constraints.corr_cholesky: CorrCholeskyTransform,
 }
 _BIJECTIVE: dict[Constraint, Callable[[], Transform]] = {
     **_TO,

@@ -39,6 +39,8 @@ def definite(*shape: int) -> np.ndarray:
     return factor @ factor.swapaxes(-1, -2)
 
 
+CORRELATED = lower(3, 3)
+CORRELATED /= np.linalg.norm(CORRELATED, axis=-1, keepdims=True)
 D: dict[str, Any] = {
     "Normal": (lambda d, a, b: d.Normal(a, b), [real(3), positive(2, 1)], real(2, 3)),
     "Normal of a number": (lambda d, a: d.Normal(a, 2.0), [real(3)], real(3)),
@@ -119,6 +121,23 @@ D: dict[str, Any] = {
         [real(3), real(3, 2)],
         real(5, 2),
     ),
+    "LogisticNormal": (lambda d, a, b: d.LogisticNormal(a, b), [real(2, 3), positive(3)], simplex(2, 4)),
+    "ContinuousBernoulli": (lambda d, a: d.ContinuousBernoulli(a), [np.float32([0.2, 0.5, 0.9])], share(2, 3)),
+    "ContinuousBernoulli by logits": (lambda d, a: d.ContinuousBernoulli(logits=a), [real(3)], share(3)),
+    "GeneralizedPareto": (
+        lambda d, a, b: d.GeneralizedPareto(-a, b, a * 0.1),
+        [positive(3), positive(3)],
+        share(3),
+    ),
+    "VonMises": (lambda d, a, b: d.VonMises(a, b), [real(3), positive(3)], real(3)),
+    "LowRankMultivariateNormal": (
+        lambda d, a, b, c: d.LowRankMultivariateNormal(a, b, c),
+        [real(2, 4), real(4, 2), positive(4)],
+        real(2, 4),
+    ),
+    "Wishart": (lambda d, a, b: d.Wishart(a + 5, b), [positive(2), definite(3, 3)], definite(2, 3, 3)),
+    "Wishart by precision": (lambda d, a: d.Wishart(6.5, precision_matrix=a), [definite(3, 3)], definite(2, 3, 3)),
+    "LKJCholesky": (lambda d, a: d.LKJCholesky(3, a), [positive(2)], CORRELATED),
     "sticks": (
         lambda d, a, b: d.TransformedDistribution(d.Normal(a, b), d.transforms.StickBreakingTransform()),
         [real(2, 3), positive(3)],
@@ -140,7 +159,9 @@ WITHOUT: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(["MixtureSameFamily", "mixture of vectors", "Multinomial"], ("mode", "entropy")),
     **dict.fromkeys(["Poisson", "NegativeBinomial", "FisherSnedecor"], ("entropy",)),
-    **dict.fromkeys(["Uniform", "Kumaraswamy"], ("mode",)),
+    **dict.fromkeys(["Uniform", "Kumaraswamy", "ContinuousBernoulli", "ContinuousBernoulli by logits"], ("mode",)),
+    "VonMises": ("entropy",),
+    **dict.fromkeys(["LogisticNormal", "LKJCholesky"], (*PARTS, "entropy")),
 }
 """What PyTorch does not have; its mode of Kumaraswamy is never a number."""
 
@@ -165,7 +186,7 @@ def test_densities_and_moments(name: str) -> None:
 
 CDF = (
     "Normal", "LogNormal", "Uniform", "Exponential", "Laplace", "Cauchy", "HalfCauchy", "HalfNormal", "Gumbel",
-    "Weibull", "Pareto", "Kumaraswamy", "squashed",
+    "Weibull", "Pareto", "Kumaraswamy", "squashed", "ContinuousBernoulli", "GeneralizedPareto",
 )  # fmt: skip
 
 
@@ -183,7 +204,8 @@ def test_distribution_functions(name: str) -> None:
 KL = [
     "Normal", "LogNormal", "Exponential", "Laplace", "Bernoulli", "Bernoulli by logits", "Categorical",
     "Categorical by logits", "OneHotCategorical", "Gamma", "Beta", "Dirichlet", "MultivariateNormal", "Independent",
-    "Poisson", "Geometric", "Binomial", "Cauchy", "Gumbel", "HalfNormal", "squashed",
+    "Poisson", "Geometric", "Binomial", "Cauchy", "Gumbel", "HalfNormal", "squashed", "ContinuousBernoulli by logits",
+    "LowRankMultivariateNormal",
 ]  # fmt: skip
 
 
@@ -213,6 +235,14 @@ PAIRS: dict[str, tuple[Any, list[np.ndarray]]] = {
     "Laplace, Normal": (lambda d, a, b: (d.Laplace(a, b), d.Normal(0.3, b + 1)), [real(3), positive(3)]),
     "Uniform, Normal": (lambda d, a, b: (d.Uniform(a - b, a + b), d.Normal(0.3, b)), [real(3), positive(3)]),
     "Exponential, Gamma": (lambda d, a, b: (d.Exponential(a), d.Gamma(b, a + 1)), [positive(3), positive(3)]),
+    "vectors": (
+        lambda d, a, b, c: (d.MultivariateNormal(a, c), d.LowRankMultivariateNormal(a * 2, b, a * a + 1)),
+        [real(2, 3), real(3, 2), definite(3, 3)],
+    ),
+    "vectors of few factors": (
+        lambda d, a, b, c: (d.LowRankMultivariateNormal(a * 2, b, a * a + 1), d.MultivariateNormal(a, c)),
+        [real(3), real(3, 2), definite(3, 3)],
+    ),
     "Pareto": (lambda d, a, b: (d.Pareto(a + 1, b), d.Pareto(a, b + 1)), [positive(3), positive(3)]),
 }
 
@@ -237,6 +267,9 @@ TRANSFORMS: dict[str, tuple[Any, np.ndarray]] = {
         lambda t: t.ComposeTransform([t.AffineTransform(1.0, 2.0), t.StickBreakingTransform(), t.ExpTransform()]),
         real(2, 3),
     ),
+    "correlations": (lambda t: t.CorrCholeskyTransform(), real(2, 6)),
+    "parts": (lambda t: t.CatTransform([t.ExpTransform(), t.AffineTransform(1.0, 2.0)], -1, [1, 2]), real(2, 3)),
+    "slices": (lambda t: t.StackTransform([t.ExpTransform(), t.AffineTransform(1.0, 2.0)], 1), real(3, 2)),
     "to a simplex": (lambda t: t.biject_to(t.constraints.simplex), real(2, 3)),
     "to an interval": (lambda t: t.transform_to(t.constraints.interval(-1.0, 3.0)), real(2)),
     "to numbers below": (lambda t: t.transform_to(t.constraints.less_than(2.0)), real(2)),
@@ -264,6 +297,7 @@ def test_transforms(name: str) -> None:
     assert len({*facts}) == 1
 
 
+@pytest.mark.filterwarnings("ignore:Singular sample:UserWarning")
 @pytest.mark.parametrize("name", D)
 def test_shapes_of_samples_and_wider_batches(name: str) -> None:
     make, parameters, _ = D[name]
@@ -308,3 +342,58 @@ def test_unchecked_and_printed() -> None:
         d = lib.distributions
         assert repr(d.Normal(0.0, 1.0)) == "Normal(loc: 0.0, scale: 1.0)"
         d.Normal(0.0, -1.0, validate_args=False)
+
+
+PLAIN: dict[str, Any] = {
+    "triangles": lambda lib, u, x: (
+        u.tril_matrix_to_vec(x, -1),
+        u.tril_matrix_to_vec(x, 1),
+        u.vec_to_tril_matrix(x, 0),
+    ),
+    "below": lambda lib, u, x: u.vec_to_tril_matrix(x, -1),
+    "logits": lambda lib, u, x: (u.logits_to_probs(x), u.logits_to_probs(x, True)),
+    "probs": lambda lib, u, x: (u.probs_to_logits(x.sigmoid()), u.probs_to_logits(x.sigmoid(), is_binary=True)),
+    "broadcast_all clamp_probs": lambda lib, u, x: (*u.broadcast_all(x[0, 0], 2.0), u.clamp_probs(x.sigmoid())),
+    "PositiveDefiniteTransform": lambda lib, u, x: lib.distributions.PositiveDefiniteTransform()(x[:, :3]),
+    "to correlations": lambda lib, u, x: lib.distributions.transform_to(lib.distributions.constraints.corr_cholesky)(x),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_helpers_of_writers_of_distributions(name: str) -> None:
+    agree(lambda lib, x: PLAIN[name](lib, lib.distributions.utils, x), (2, 3, 3), rtol=1e-4, atol=1e-5)
+
+
+def test_constraints_of_parts() -> None:
+    def checked(lib: Any) -> list[Any]:
+        c = lib.distributions.constraints
+        x = lib.tensor([[1.0, -1.0], [-1.0, 2.0], [3.0, 1.0]])
+        made = (
+            c.cat([c.positive, c.real], 0, [2, 1]),
+            c.stack([c.real, c.positive], 1),
+            c.stack([c.real, c.positive], -1),
+        )
+        corner = lib.tensor([[1.0, 0.0], [0.6, 0.8]])
+        known = [c.corr_cholesky.check(corner), c.corr_cholesky.check(corner * 2), c.square.check(corner)]
+        return [m.check(x).tolist() for m in made] + [k.item() for k in known]
+
+    assert checked(genesis) == checked(torch)
+
+
+def test_properties_of_distributions_of_users() -> None:
+    def made(lib: Any) -> list[Any]:
+        class Own(lib.distributions.Normal):  # type: ignore[misc]
+            @lib.distributions.constraints.dependent_property(is_discrete=False, event_dim=0)
+            def support(self) -> Any:
+                return lib.distributions.constraints.real
+
+            @lib.distributions.utils.lazy_property
+            def twice(self) -> Any:
+                calls.append(1)
+                return self.loc * 2
+
+        calls: list[int] = []
+        own = Own(1.0, 2.0)
+        return [own.log_prob(lib.tensor(0.0)).item(), own.twice.item(), own.twice.item(), len(calls)]
+
+    np.testing.assert_allclose(made(genesis), made(torch), rtol=1e-6)

@@ -33,6 +33,10 @@ DRAWN: dict[str, Any] = {
     "Kumaraswamy": lambda: d.Kumaraswamy(t([0.5, 2.0]), t([3.0, 0.7])),
     "InverseGamma": lambda: d.InverseGamma(t([9.0]), t([2.0])),
     "FisherSnedecor": lambda: d.FisherSnedecor(t([6.0]), t([20.0])),
+    "ContinuousBernoulli": lambda: d.ContinuousBernoulli(t([0.2, 0.5, 0.9])),
+    "GeneralizedPareto": lambda: d.GeneralizedPareto(t([0.5, 0.5]), 2.0, t([-0.5, 0.1])),
+    "LowRankMultivariateNormal": lambda: d.LowRankMultivariateNormal(t([1.0, 2.0]), t([[1.0], [0.5]]), t([1.0, 0.5])),
+    "Wishart": lambda: d.Wishart(t(4.5), t([[2.0, 0.6], [0.6, 1.0]])),
     "MixtureSameFamily": lambda: d.MixtureSameFamily(
         d.Categorical(t([0.3, 0.7])), d.Independent(d.Normal(t([[-2.0, 0.0], [3.0, 1.0]]), 0.5), 1)
     ),
@@ -48,6 +52,18 @@ def test_moments_of_samples(name: str) -> None:
     mean, variance = made.mean.numpy(), made.variance.numpy()
     np.testing.assert_allclose(drawn.mean(0), mean, atol=6 * np.sqrt(variance.max() / 20000))
     np.testing.assert_allclose(drawn.var(0), variance, rtol=0.12)
+
+
+def test_angles_and_correlations_spread_as_they_should() -> None:
+    """E cos(x - loc) is 1 less the variance; correlations of n variables have the variance 1 / (2 a + n - 1)."""
+    genesis.manual_seed(0)
+    made = d.VonMises(t([0.5, 3.0]), t([0.2, 5.0]))
+    drawn = made.sample((20000,))
+    np.testing.assert_allclose((drawn - made.loc).cos().mean(0).tolist(), (1 - made.variance).tolist(), atol=0.03)
+    np.testing.assert_allclose((drawn - made.loc).sin().mean(0).tolist(), [0, 0], atol=0.03)
+    factor = d.LKJCholesky(3, 1.5).sample((20000,))
+    found = (factor @ factor.mT).var(0).numpy()
+    np.testing.assert_allclose(found[np.tril_indices(3, -1)], [0.2] * 3, rtol=0.05)
 
 
 def test_gradients_of_gamma_numbers() -> None:
