@@ -64,7 +64,8 @@ def save(
     ``obj`` is a tree of tensors, parameters, numbers, strings, bytes, dtypes, devices, shapes, and plain containers of
     them: lists, tuples, sets, dicts, ``OrderedDict``, ``Counter``. Tensors that show one storage do so when they are
     read; the whole storage is written, of ``x[:2]`` as well (``x[:2].clone()`` has one of its own). NumPy's numbers
-    become Python's. ``pickle_module`` and ``pickle_protocol`` change nothing.
+    become Python's; an array of numbers stays one, and PyTorch reads it with ``weights_only=False`` only.
+    ``pickle_module`` and ``pickle_protocol`` change nothing.
 
     Raises:
         UnsavableError: (a TypeError) before anything is written, for an object that could only be read by executing
@@ -98,6 +99,8 @@ def _stored(value: object) -> Any:
             return torch_writer.dtype(value.numpy.name)
         case np.bool_() | np.integer() | np.floating():
             return value.item()
+        case np.ndarray() if type(value) is np.ndarray:
+            return torch_writer.array(value)
     return None
 
 
@@ -106,7 +109,7 @@ def _advice(value: object) -> str:
     if hasattr(value, "state_dict"):
         return "save its state_dict(), and load that into a new one"
     if isinstance(value, np.ndarray):
-        return "save genesis.from_numpy(array)"
+        return "save numbers: an array of integers, floats or booleans"
     for kind in (dict, list, tuple, set, str, int, float):
         if isinstance(value, kind):
             return f"save {kind.__name__}(...) of it"

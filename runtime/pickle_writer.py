@@ -20,11 +20,11 @@ MAX_DEPTH = 200
 
 
 class Call(NamedTuple):
-    """An object that the pickle makes, when it is read, by calling ``function``."""
+    """An object that the pickle makes, when it is read, by calling ``function``; then it gets its state."""
 
     function: Global
     arguments: tuple[Any, ...]
-    attributes: dict[str, Any] | None = None
+    state: dict[str, Any] | tuple[Any, ...] | None = None
 
 
 class Elsewhere(NamedTuple):
@@ -98,7 +98,7 @@ class _Writer:
             attributes = {key: item for key, item in vars(value).items() if key == "_metadata"}
             self._call(value, Call(_ORDERED, ()), path)
             self._pairs(value, path)
-            self._attributes(attributes, path)
+            self._state(attributes, path)
         elif kind is Counter:
             self._call(value, Call(_COUNTER, (dict(value),)), path)
         elif kind is set:
@@ -125,11 +125,11 @@ class _Writer:
         self._name(call.function)
         self._tuple(call.arguments, path)
         self._push(value, pickle.REDUCE)
-        self._attributes(call.attributes or {}, path)
+        self._state(call.state, path)
 
-    def _attributes(self, attributes: dict[str, Any], path: tuple[object, ...]) -> None:
-        if attributes:
-            self.write(attributes, path)
+    def _state(self, state: dict[str, Any] | tuple[Any, ...] | None, path: tuple[object, ...]) -> None:
+        if state:
+            self.write(state, path)
             self.parts.append(pickle.BUILD)
 
     def _tuple(self, items: tuple[Any, ...], path: tuple[object, ...]) -> None:

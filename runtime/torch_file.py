@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
+from math import prod
 from mmap import mmap
 from typing import IO, Any, NamedTuple
 
@@ -48,14 +49,25 @@ _CALLED = {
     "torch.device",
     "collections.OrderedDict",
     "collections.Counter",
+    "builtins.bytes",
     "builtins.set",
     "_codecs.encode",
     "numpy.dtype",
     "numpy._core.multiarray.scalar",
     "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray._reconstruct",
+    "numpy.core.multiarray._reconstruct",
+    "numpy.ndarray",
 }
 _ELEMENTS = {dtype.name for dtype in DTYPES.values()}
 _NUMBERS = "?bhilqBHILQefd"
+
+
+class _Storage(NamedTuple):
+    """The elements of a storage; a pickle refers to one and cannot make one."""
+
+    data: np.ndarray
+    key: str
 
 
 class Stored(NamedTuple):
@@ -118,7 +130,7 @@ class _Reader:
     def member(self, name: str) -> bytes:
         return self.archive.read(self.folder + name)
 
-    def fetch(self, place: Any) -> tuple[np.ndarray, str]:
+    def fetch(self, place: Any) -> _Storage:
         """The storage with the id ``("storage", type, key, location, numel)``, and its key."""
         kind, storage, key, location, numel = place
         if kind != "storage" or not isinstance(storage, Global) or not isinstance(key, str):
@@ -133,7 +145,7 @@ class _Reader:
         array = self.storages[key]
         if array.dtype != dtype or array.size != numel:
             raise CheckpointError(f"storage {key!r} is {array.dtype}[{array.size}], not {dtype}[{numel}]")
-        return array, key
+        return _Storage(array, key)
 
     def _mapped(self, name: str) -> memoryview:
         """The data of a member, which follow its header, its name and its extra field."""
@@ -161,7 +173,7 @@ class _Reader:
             made = self.leaves.allowed[str(function)]
             return made.__new__(made, *arguments) if bare else made(*arguments)
         match str(function), arguments:
-            case "torch._utils._rebuild_tensor_v2", ((np.ndarray() as data, str(key)), offset, size, stride, grad, *_):
+            case "torch._utils._rebuild_tensor_v2", (_Storage(data, key), offset, size, stride, grad, *_):
                 return self.leaves.tensor(Stored(_view(data, offset, size, stride), key, bool(grad)))
             case "torch._utils._rebuild_parameter", (tensor, bool(grad), *_):
                 return self.leaves.parameter(tensor, grad)
@@ -175,12 +187,19 @@ class _Reader:
                 return Counter(counts)
             case "builtins.set", (list(items),) if all(isinstance(item, str | int | float) for item in items):
                 return set(items)
+            case "builtins.bytes", ():
+                return b""
             case "_codecs.encode", (str(text), "latin1"):
                 return text.encode("latin1")
             case "numpy.dtype", (str(kind), *_):
                 return _number_type(kind)
             case "numpy._core.multiarray.scalar" | "numpy.core.multiarray.scalar", (np.dtype() as kind, bytes(data)):
                 return np.frombuffer(data, kind, 1)[0]
+            case (
+                "numpy._core.multiarray._reconstruct" | "numpy.core.multiarray._reconstruct",
+                (Global("numpy", "ndarray"), (0,), bytes()),
+            ):
+                return np.empty(0, np.int8)  # its contents follow as its state
         raise CheckpointError(f"it calls {function} with other arguments than torch.save writes")
 
     def name(self, name: Global) -> Any:
@@ -201,12 +220,19 @@ class _Reader:
         )
 
     def state(self, value: Any, attributes: Any) -> None:
-        """Give an ordered dict its ``_metadata`` (versions of modules); a NumPy dtype has its byte order."""
+        """Give an ordered dict its ``_metadata`` (versions of modules) and an array its contents.
+
+        A NumPy dtype has its byte order.
+        """
         match value, attributes:
             case OrderedDict(), {"_metadata": dict(metadata), **rest} if not rest:
                 value._metadata = metadata  # type: ignore[attr-defined]
             case np.dtype(), (_, "<" | "|", *_):
                 pass
+            case np.ndarray(), (1, tuple(shape), np.dtype() as kind, bool(columns), bytes(data)):
+                if not all(type(n) is int and n >= 0 for n in shape) or prod(shape) * kind.itemsize != len(data):
+                    raise CheckpointError(f"an array of {kind} has the shape {shape} and {len(data)} bytes")
+                value.__setstate__((1, shape, kind, columns, data))  # type: ignore[arg-type]
             case _ if type(value) in self.leaves.allowed.values():
                 _restore(value, attributes)
             case _:

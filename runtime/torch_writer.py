@@ -59,6 +59,18 @@ def dtype(name: str) -> Global:
     return Global("torch", name)
 
 
+def array(numbers: np.ndarray) -> Call | None:
+    """A NumPy array, as NumPy pickles it; None for one of objects, text or other types."""
+    if numbers.dtype.kind not in "biuf" or numbers.dtype.str[1:] == "f16":
+        return None
+    little = np.ascontiguousarray(numbers, numbers.dtype.newbyteorder("<")).reshape(numbers.shape)
+    order = little.dtype.str[0] if little.dtype.itemsize == 1 else "<"
+    kind = Call(Global("numpy", "dtype"), (little.dtype.str[1:], False, True), (3, order, None, None, None, -1, -1, 0))
+    empty = Global("numpy", "ndarray"), (0,), b"b"
+    state = 1, little.shape, kind, False, little.tobytes()
+    return Call(Global("numpy._core.multiarray", "_reconstruct"), empty, state)
+
+
 def save(file: IO[bytes], tree: object, encode: Callable[[object], Any], advice: Callable[[object], str]) -> None:
     """Write ``tree``; ``encode`` makes :class:`Shown`, and what the functions above make, of the caller's kinds.
 

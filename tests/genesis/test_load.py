@@ -89,6 +89,18 @@ def test_a_view_stays_in_its_storage(offset: int, size: tuple[int, ...], stride:
         torch_file._view(np.arange(4), offset, size, stride)
 
 
+def test_an_array_has_as_many_bytes_as_its_shape_says_and_is_no_storage() -> None:
+    whole = pickle.dumps(np.arange(3, dtype=np.uint8), 2)
+    assert genesis.load(archive(whole)).tolist() == [0, 1, 2]
+    with pytest.raises(CheckpointError, match="an array of uint8 has the shape"):
+        genesis.load(archive(whole.replace(b"K\x03\x85", b"K\x04\x85")))
+    tensor = (
+        b"ctorch._utils\n_rebuild_tensor_v2\n(" + whole[2:-1] + b"X\x01\x00\x00\x00k\x86K\x00K\x03\x85K\x01\x85\x89NtR."
+    )
+    with pytest.raises(CheckpointError, match=r"_rebuild_tensor_v2 with other arguments"):
+        genesis.load(archive(b"\x80\x02" + tensor))
+
+
 def test_bytes_in_the_other_order_are_turned() -> None:
     file = archive(b"N.", byteorder=b"big")
     with zipfile.ZipFile(file) as opened:

@@ -40,7 +40,7 @@ class _Config(dict):
     [
         (nn.Linear(2, 2), r"genesis\.nn\.linear\.Linear.*save its state_dict\(\)"),
         (optim.SGD([genesis.ones(1)], 0.1), r"save its state_dict\(\)"),
-        (np.ones(2), r"genesis\.from_numpy\(array\)"),
+        (np.array(["text"]), r"an array of integers, floats or booleans"),
         (Namespace(lr=1), r"vars\(x\)"),
         (defaultdict(list), r"save dict\(\.\.\.\)"),
         (_Config(), r"save dict\(\.\.\.\)"),

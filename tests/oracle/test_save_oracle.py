@@ -19,7 +19,7 @@ def read(tree: Any, **options: Any) -> Any:
     file = io.BytesIO()
     genesis.save(tree, file)
     file.seek(0)
-    return torch.load(file, weights_only=True, **options)
+    return torch.load(file, **{"weights_only": True, **options})
 
 
 @pytest.mark.parametrize("name", DTYPES)
@@ -44,6 +44,28 @@ def test_containers_and_values_of_other_kinds() -> None:
     assert all(type(found[key]) is type(tree[key]) for key in tree)
     assert (found["dtype"], found["device"], found["size"]) == (torch.bfloat16, torch.device("cpu"), torch.Size([2]))
     assert found["numpy"] == [0.5, 3, True] and type(found["numpy"][0]) is float
+
+
+ARRAYS = [
+    np.arange(6.0).reshape(2, 3).T,
+    np.zeros((0, 3), np.int16),
+    np.array(True),
+    np.arange(3, dtype=">u4"),
+    *np.random.RandomState(0).get_state()[1:2],
+]
+
+
+def test_arrays_go_both_ways() -> None:
+    theirs = io.BytesIO()
+    torch.save([a.astype(a.dtype.newbyteorder("=")) for a in ARRAYS], theirs)
+    theirs.seek(0)
+    ours = io.BytesIO()
+    genesis.save(ARRAYS, ours)
+    ours.seek(0)
+    for found in (read(ARRAYS, weights_only=False), genesis.load(theirs), genesis.load(ours)):
+        for array, want in zip(found, ARRAYS, strict=True):
+            assert array.dtype.newbyteorder("=") == want.dtype.newbyteorder("=") and array.shape == want.shape
+            np.testing.assert_array_equal(array, want)
 
 
 def test_objects_that_are_one_stay_one() -> None:
