@@ -229,13 +229,11 @@ def _of_each(name: str, count: int) -> Callable[..., Tensor]:
     """The method that calls a function of Python for each element."""
 
     def method(input: Tensor, *others: Any) -> Tensor:
-        tensors, function = (input, *others[:-1]), others[-1]
-        if len(others) != count or not callable(function):
+        if len(others) != count or not callable(others[-1]):
             raise ArgumentError(f"{name}() takes {count - 1} tensors and a function, not {others}")
         if input.requires_grad:
-            raise AutogradError(
-                f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
-            )
+            raise AutogradError(f"{name}() of a tensor that requires grad: use x.detach().{name}()")
+        tensors, function = (input, *others[:-1]), others[-1]
         rows = np.broadcast_arrays(*(t._array(f"{name}()", "use functions of genesis") for t in tensors))
         found = [function(*numbers) for numbers in zip(*(row.ravel().tolist() for row in rows), strict=True)]
         return copy_(input, from_array(np.array(found, input.dtype.numpy).reshape(rows[0].shape)))

@@ -151,7 +151,10 @@ def permuted_lu(A: Tensor, *, pivot: bool = True) -> Lu:
 @api(method=False, eager_only=DECOMPOSED)
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Lu:
     """``P``, ``L`` and ``U`` of what :func:`linalg.lu_factor` gives; empty where not wanted. Eager only."""
+    matrices("lu_unpack", LU_data)
     rows, columns = LU_data.shape[-2:]
+    if tuple(LU_pivots.shape) != (*LU_data.shape[:-2], min(rows, columns)) or LU_pivots.dtype.kind != "int":
+        raise OpError(f"lu_unpack: {LU_pivots._type} are no pivots of {LU_data._type}")
     count, nothing = min(rows, columns), LU_data.detach().flatten()[:0]
     p = _permutation(LU_pivots, rows, LU_data.dtype) if unpack_pivots else nothing
     if not unpack_data:
@@ -269,6 +272,8 @@ def householder_product(A: Tensor, tau: Tensor) -> Tensor:
 
 def _reflections(a: Tensor, tau: Tensor) -> Tensor:
     """The whole product of the reflections: a square matrix."""
+    if a.ndim < 2:
+        raise OpError(f"householder_product: A must have at least 2 dimensions, not {a._type}")
     rows, columns = a.shape[-2:]
     if rows < columns or tau.shape[-1] > columns:
         raise OpError(f"householder_product: A must have at least as many rows as columns, and as tau, not {a._type}")
@@ -400,6 +405,7 @@ def svd_lowrank(
     A: Tensor, q: int | None = 6, niter: int | None = 2, M: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """``U``, ``S``, ``V`` of the ``q`` largest singular values of ``A - M``, nearly: of a random part. Eager only."""
+    matrices("svd_lowrank", A)
     a = A if M is None else A - M
     rank, rounds = 6 if q is None else q, 2 if niter is None else niter
     basis = reduced_qr(matmul(a, randn(a.shape[-1], rank, dtype=a.dtype))).Q
@@ -412,6 +418,7 @@ def svd_lowrank(
 @api(method=False, eager_only=DECOMPOSED)
 def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int = 2) -> tuple[Tensor, Tensor, Tensor]:
     """:func:`svd_lowrank` of rows, less their mean if ``center``: the principal components are in ``V``. Eager only."""
+    matrices("pca_lowrank", A)
     rank = min(6, *A.shape[-2:]) if q is None else q
     if not 0 <= rank <= min(A.shape[-2:]):
         raise OpError(f"q(={rank}) must be non-negative integer and not greater than min(m, n)={min(A.shape[-2:])}")

@@ -120,6 +120,8 @@ def linear_cross_entropy(
 
     ``options`` of PyTorch cut the logits in parts to save memory; nothing here depends on them.
     """
+    if linear_weight.ndim < 2:
+        raise OpError(f"linear_cross_entropy takes a weight [C, ..., I], not {linear_weight._type}")
     bias = None if linear_bias is None else linear_bias.reshape(-1)
     logits = linear(input, linear_weight.reshape(-1, linear_weight.shape[-1]), bias)
     return cross_entropy(

@@ -282,14 +282,19 @@ def corrcoef(input: Tensor) -> Tensor:
 # Views by strides, and small things
 
 
+def _reach(size: Sequence[int], stride: Sequence[int]) -> int:
+    """How far the last element is from the first; raises OpError for lengths that differ."""
+    if len(size) != len(stride):
+        raise OpError("mismatch in length of strides and shape")
+    return builtins.sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+
+
 @api()
 def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int = 0) -> Tensor:
     """A view of a contiguous tensor: element ``i`` is its element ``storage_offset + sum(i * stride)``."""
-    if len(size) != len(stride):
-        raise OpError("mismatch in length of strides and shape")
+    last = storage_offset + _reach(size, stride)
     if not input.is_contiguous():
         raise OpError(f"as_strided of a {input._type} tensor with strides {input.stride()}; make it contiguous() first")
-    last = storage_offset + builtins.sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if 0 not in size and (storage_offset < 0 or min(stride, default=0) < 0 or last >= input.numel()):
         raise OpError(
             f"setStorage: sizes {list(size)}, strides {list(stride)} and storage offset {storage_offset} are out of "
@@ -321,8 +326,8 @@ def empty_strided(
     pin_memory: bool = False,
 ) -> Tensor:
     """Zeros of ``size`` with these strides."""
-    last = builtins.sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if 0 not in size else -1
-    made = as_strided(zeros(last + 1, dtype=dtype, device=device), size, stride)
+    count = _reach(size, stride) + 1 if 0 not in size else 0
+    made = as_strided(zeros(count, dtype=dtype, device=device), size, stride)
     return made.requires_grad_() if requires_grad else made
 
 

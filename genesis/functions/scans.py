@@ -10,7 +10,7 @@ from compiler.ir.types import boolean
 from compiler.ir.types import dtype as to_dtype
 from compiler.ops.reduce import normalize_axis
 from genesis.functions.gathering import gather
-from genesis.functions.pointwise import add, div, logical_xor, mul, sub
+from genesis.functions.pointwise import Dim, add, div, logical_xor, mul, sub
 from genesis.functions.reductions import ValuesIndices
 from genesis.functions.shapes import cat, narrow, reshape
 from genesis.functions.table import api, function_only
@@ -91,7 +91,7 @@ def diff(
 
 
 @api(method=False)
-def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
+def gradient(input: Tensor, *, spacing: Any = 1, dim: Dim = None, edge_order: int = 1) -> tuple[Tensor, ...]:
     """The slopes along each dimension in ``dim`` or all, by differences of second order.
 
     ``spacing`` is a number or the places along the dimension, a tensor; or a list of such, one a dimension. At the ends

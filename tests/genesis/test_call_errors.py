@@ -50,7 +50,7 @@ def test_an_error_of_a_users_function_stays_what_it_is() -> None:
         (nn.functional, "cross_entropi", "did you mean cross_entropy"),
         (genesis.optim, "Adamw", "did you mean AdamW?"),
         (genesis.optim, "Adma", "did you mean Adam"),
-        (genesis.ones(1), "untyped_storage", "there are no storages"),
+        (genesis.ones(1), "untyped_storage", "tensors share memory by views"),
         (genesis.ones(1), "reshap", "did you mean reshape"),
     ],
 )
