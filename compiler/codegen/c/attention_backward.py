@@ -6,13 +6,14 @@ from compiler.codegen.c.attention_layout import (
     LOG2_E,
     AttentionGradSpec,
     Layout,
-    float_text,
     indented,
     keep_scale,
     title,
 )
 from compiler.codegen.c.isa import Isa
+from compiler.codegen.c.spelling import literal
 from compiler.codegen.c.tiles import C_TYPE, address, times
+from compiler.ir.types import f32
 
 
 def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> tuple[str, int]:
@@ -70,7 +71,7 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> tuple[str, int]:
         size = 4 * (f.keys - f.queries) * width
         unseen = [f"memset({rows} + {f.queries * width}, 0, {size});" for rows in ("dk_rows", "dv_rows")]
     skip = "s > t0 ? s - t0 : 0" if f.causal else "0"
-    scale = f" * {float_text(f.scale)}"
+    scale = f" * {literal(f.scale, f32)}"
     text = f"""\
 {title(f, "attention gradient")}
 KERNEL void NAME(gen_pool *pool, int tid, int nt, char *scratch, {layout.params()},
@@ -134,7 +135,7 @@ def _score_gradient(layout: Layout, spec: AttentionGradSpec) -> list[str]:
         f"float *restrict p_row = probs + {row} * {lds}, *restrict ds_row = ds + {row} * {lds};",
         *layout.fetches(("q", f.q), ("k", f.k), ("v", f.v), ("do", spec.do)),
     ]
-    shift, score = f"lse[bh * {f.queries} + t]", f"p_row[j] * {float_text(f.scale)}"
+    shift, score = f"lse[bh * {f.queries} + t]", f"p_row[j] * {literal(f.scale, f32)}"
     if f.mask:
         lines += layout.scale_and_mask("p_row", "t", "k0")
         lines += [f"const float sum = lse[bh * {f.queries} + t];"]
@@ -143,12 +144,12 @@ def _score_gradient(layout: Layout, spec: AttentionGradSpec) -> list[str]:
     # A score is at most the logarithm of the sum; the choice also has it rounded before the difference is taken.
     body = [
         f"const float score = {score};",
-        f"const float e = exp2_flushed(((score > shift ? shift : score) - shift) * {float_text(LOG2_E)});",
+        f"const float e = exp2_flushed(((score > shift ? shift : score) - shift) * {literal(LOG2_E, f32)});",
     ]
     if f.dropout:
         first = f"(uint64_t)((bh * {f.queries} + t) * {f.keys}L + k0)"
         lines += [f"const float *const uniform = philox_fill(*seed, *offset + {f.draw}, {first}, seen, draws);"]
-        body += [f"const float keep = uniform[j] >= {float_text(f.dropout)} ? {float_text(keep_scale(f))} : 0.0f;"]
+        body += [f"const float keep = uniform[j] >= {literal(f.dropout, f32)} ? {literal(keep_scale(f), f32)} : 0.0f;"]
         body += ["p_row[j] = e * keep;", "ds_row[j] = e * (ds_row[j] * keep - d);"]
     else:
         body += ["p_row[j] = e;", "ds_row[j] = e * (ds_row[j] - d);"]

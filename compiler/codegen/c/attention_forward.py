@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from compiler.codegen.c.attention_layout import LOG2_E, AttentionSpec, Layout, float_text, indented, keep_scale, title
+from compiler.codegen.c.attention_layout import LOG2_E, AttentionSpec, Layout, indented, keep_scale, title
 from compiler.codegen.c.isa import Isa
+from compiler.codegen.c.spelling import literal
 from compiler.codegen.c.tiles import C_TYPE, address
 from compiler.codegen.sizes import ceil_div
+from compiler.ir.types import f32
 
 
 def forward_kernel(isa: Isa, spec: AttentionSpec) -> tuple[str, int]:
@@ -35,7 +37,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> tuple[str, int]:
         *layout.fetches(("q", spec.q), ("k", spec.k), ("v", spec.v)),
     ]
     # The largest is subtracted first: of two large products the difference would be their rounding errors.
-    shift, factor, unit = "peaks[r]", spec.scale * LOG2_E, f" * {float_text(spec.scale)}"
+    shift, factor, unit = "peaks[r]", spec.scale * LOG2_E, f" * {literal(spec.scale, f32)}"
     if scaled:  # before the largest is subtracted, not after: a mask may hold the lowest finite number
         largest += layout.scale_and_mask("row", "t", "0")
         shift = "peaks[r] == -INFINITY ? 0.0f : peaks[r]" if spec.mask else "peaks[r]"
@@ -53,7 +55,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> tuple[str, int]:
         f"float *row = scores + r * {lds};",
         f"const float shift = {shift};",
         "#pragma omp simd",
-        f"for (long j = 0; j < wide; ++j) row[j] = exp2_flushed((row[j] - shift) * {float_text(factor)});",
+        f"for (long j = 0; j < wide; ++j) row[j] = exp2_flushed((row[j] - shift) * {literal(factor, f32)});",
         "vf sum = {0};",
         "for (long j = 0; j < wide; j += LANES) sum += vload(row + j);",
         "shifts[r] = shift;",
@@ -64,7 +66,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> tuple[str, int]:
             query,
             f"const float *const uniform = philox_fill(*seed, *offset + {spec.draw}, {first}, seen, draws);",
             "#pragma omp simd",
-            f"for (long j = 0; j < seen; ++j) row[j] = uniform[j] >= {float_text(spec.dropout)} ? row[j] : 0.0f;",
+            f"for (long j = 0; j < seen; ++j) row[j] = uniform[j] >= {literal(spec.dropout, f32)} ? row[j] : 0.0f;",
         ]
     if layout.pairs:
         softmax += [
@@ -110,7 +112,7 @@ KERNEL void NAME(gen_pool *pool, int tid, int nt, char *scratch, {layout.params(
 {indented(products, 4)}
         for (long r = 0; r < rows; ++r) {{
           lse[bh * {spec.queries} + t0 + r] = {_guarded(spec, "-INFINITY", logarithm)};
-          totals[r] = {_guarded(spec, "0.0f", f"{float_text(keep_scale(spec))} / totals[r]")};
+          totals[r] = {_guarded(spec, "0.0f", f"{literal(keep_scale(spec), f32)} / totals[r]")};
         }}
         {ctype} *const o_rows = {layout.head(spec.o, "o")} + t0 * {spec.o[2]};
 {indented([layout.store("o_rows", "out", "rows", spec.o, " * totals[t]")], 4)}

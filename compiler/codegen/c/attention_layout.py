@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from math import lcm
 
 from compiler.codegen.c.isa import Isa
+from compiler.codegen.c.spelling import literal
 from compiler.codegen.c.tiles import (
     C_TYPE,
     FROM_F32,
@@ -27,6 +28,7 @@ from compiler.codegen.c.tiles import (
     times,
 )
 from compiler.codegen.sizes import ceil_div, round_up
+from compiler.ir.types import f32
 
 Strides = tuple[int, int, int, int]
 
@@ -256,7 +258,7 @@ class Layout(Factors):
     def scale_and_mask(self, row: str, query: str, first: str) -> list[str]:
         """Statements that make raw products `row` of a query, from key `first` on, scores."""
         spec = self.spec
-        value, lines = f"{row}[j] * {float_text(spec.scale)}", []
+        value, lines = f"{row}[j] * {literal(spec.scale, f32)}", []
         if spec.mask:
             ctype = "uint8_t" if spec.mask.dtype == "bool" else C_TYPE[spec.mask.dtype]
             place = address("mask", *zip(("b", "h", f"({query})", first), spec.mask.strides))
@@ -298,11 +300,6 @@ class Layout(Factors):
 
 def _column(row: str, c: int) -> str:
     return f"{row} + {c}" if c else row
-
-
-def float_text(value: float) -> str:
-    text = f"{value:.9g}"
-    return (text if any(c in text for c in ".en") else text + ".0") + "f"
 
 
 def indented(lines: list[str], depth: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 
 from compiler.codegen.c.gemm_plan import Plan
-from compiler.codegen.c.tiles import C_TYPE, TO_F32, Tile, address, by_rows, own_scratch
+from compiler.codegen.c.tiles import C_TYPE, Tile, address, by_rows, converted, own_scratch
 from compiler.codegen.c.writer import Writer
 
 _ALIGN = 64
@@ -455,10 +455,8 @@ class _Kernel:
                     if r and length % count:
                         row = f"({first} + {r} < {length} ? {first} + {r} : {length - 1})"
                     out(f"const {C_TYPE[dtype]} *const {name}_row{r} = {address(source, (row, stride))};")
-                    value = TO_F32[dtype].format(f"{name}_row{r}[k]")
-                    if self.spec.compute == "bf16" and dtype != "bf16":
-                        value = f"round_bf16({value})"
-                    loads.append(f"{name}{r} = {value}")
+                    form = "rounded" if self.spec.compute == "bf16" else "f32"
+                    loads.append(f"{name}{r} = {converted(f'{name}_row{r}[k]', dtype, form)}")
             sums = [(r, c) for r in range(pair) for c in range(4)]
             out(f"float {', '.join(f's{r}{c} = 0.0f' for r, c in sums)};")
             out(f"#pragma omp simd reduction(+ : {', '.join(f's{r}{c}' for r, c in sums)})")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from compiler.codegen.c import windows
-from compiler.codegen.c.library import read
+from compiler.codegen.c.library import filled, read
 
 _TO_INTEGER = """\
 /* The whole part; the least integer for what has none that fits. */
 static inline intBITS_t gen_iBITS_from_SHORT(REAL x) {
-  return x >= -LIMIT && x < LIMIT ? (intBITS_t)x : INTBITS_MIN;
+  return x >= -0x1pHALFEND && x < 0x1pHALFEND ? (intBITS_t)x : INTBITS_MIN;
 }
 """
 
@@ -30,24 +30,11 @@ static inline REAL gen_floor_divide_SHORT(REAL a, REAL b) {
 """
 
 
-def _real(text: str, kind: str, short: str) -> str:
-    return text.replace("REAL", kind).replace("SHORT", short)
-
-
+_REALS = ({"REAL": "float", "SHORT": "f32", "END": "f"}, {"REAL": "double", "SHORT": "f64", "END": ""})
 PIECES = [
-    windows.RUN,
-    *windows.COPIES.values(),
+    *windows.PIECES,
     *read("integers.c"),
-    *(
-        _real(_TO_INTEGER, kind, short)
-        .replace("LIMIT", f"0x1p{bits - 1}{'f' * (short == 'f32')}")
-        .replace("BITS", str(bits))
-        for kind, short in (("float", "f32"), ("double", "f64"))
-        for bits in (32, 64)
-    ),
-    _real(_REMAINDER, "float", "f32"),
-    _real(_REMAINDER, "double", "f64"),
-    _real(_FLOOR_DIVIDE_REAL, "float", "f32"),
-    _real(_FLOOR_DIVIDE_REAL, "double", "f64"),
+    *(filled(_TO_INTEGER, BITS=bits, HALF=half, **r) for r in _REALS for bits, half in (("32", "31"), ("64", "63"))),
+    *(filled(text, **real) for text in (_REMAINDER, _FLOOR_DIVIDE_REAL) for real in _REALS),
 ]
 """Functions that kernels may call, and a type of theirs, each written where one does."""

@@ -21,6 +21,11 @@ def read(name: str) -> tuple[str, ...]:
     return tuple(piece.strip("\n") + "\n" for piece in kept.split("\n\n"))
 
 
+def filled(text: str, **words: str) -> str:
+    """``text`` with other words for some."""
+    return re.sub("|".join(words), lambda word: words[word[0]], text)
+
+
 _DEFINES = re.compile(
     r"^#define (\w+)"  # a macro
     r"|^(?:typedef [^;{]*?|\} )(\w+)(?: __attribute__.*)?;"  # a type

@@ -71,7 +71,7 @@ BOOLEAN = {
 JOINS = {
     "add": ("{0} += {1};", "+"), "mul": ("{0} *= {1};", "*"),
     "maximum": ("{0} = {1} > {0} ? {1} : {0};", "max"), "minimum": ("{0} = {1} < {0} ? {1} : {0};", "min"),
-    "logical_or": ("{0} |= {1} != 0;", "|"), "logical_and": ("{0} &= {1} != 0;", "&"),
+    "logical_or": ("{0} |= {1};", "|"), "logical_and": ("{0} &= {1};", "&"),
     "bitwise_or": ("{0} |= {1};", "|"), "bitwise_and": ("{0} &= {1};", "&"), "bitwise_xor": ("{0} ^= {1};", "^"),
 }  # fmt: skip
 """How a vector loop joins a term to a total, and OpenMP's name for that, by the op that joins."""
@@ -99,4 +99,4 @@ def literal(value: float | int | bool, dtype: DType) -> str:
         return "NAN"
     if math.isinf(number):
         return "INFINITY" if number > 0 else "-INFINITY"
-    return repr(number) if dtype is f64 else f"{float(np.float32(number))!r}f"
+    return repr(number) if dtype is f64 else f"{np.float32(number)!s}f"

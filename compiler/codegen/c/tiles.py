@@ -22,6 +22,14 @@ _PACK = re.compile(r"\bpack_([a-z]+)_(\w+?)_(f32|rounded|pairs)(?:_(\d+))?\(")
 """Calls of functions that are named after their kind; see :class:`Tile` and :class:`Pack`."""
 
 
+def converted(element: str, dtype: str, form: str) -> str:
+    """An element of ``dtype`` as "f32", "rounded" (f32 rounded to bf16) or "bf16"."""
+    value = TO_F32[dtype].format(element)
+    if form == "f32" or dtype == "bf16":
+        return element if form == "bf16" else value
+    return f"round_bf16({value})" if form == "rounded" else f"f32_to_bf16({value})"
+
+
 class Factors:
     """The operands of a product: f32, f32 rounded to bf16, or pairs of bf16 where the machine multiplies these.
 
@@ -195,21 +203,12 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
         column = {"rows": p, "columns": f"{p} * ks", "strided": f"{p} * ks"}[self.order]
         return f"s[{row} + {column}]"
 
-    def _value(self, element: str) -> str:
-        """A panel's f32 from an element of the matrix."""
-        value = TO_F32[self.dtype].format(element)
-        return f"round_bf16({value})" if self.form == "rounded" and self.dtype != "bf16" else value
-
-    def _half(self, element: str) -> str:
-        """Half a pair from an element of the matrix."""
-        return element if self.dtype == "bf16" else FROM_F32["bf16"].format(TO_F32[self.dtype].format(element))
-
     def _element(self) -> str:
         """An element of a panel, of row `row` and from k = `p` on."""
         if self.form == "pairs":
-            here, following = self._half(self._at("row", "p")), self._half(self._at("row", "(p + 1)"))
+            here, following = (converted(self._at("row", p), self.dtype, "bf16") for p in ("p", "(p + 1)"))
             return f"{here} | (uint32_t)(p + 1 < k ? {following} : 0) << 16"
-        return self._value(self._at("row", "p"))
+        return converted(self._at("row", "p"), self.dtype, self.form)
 
     def _elements(self) -> str:
         """One element at a time."""
@@ -237,7 +236,7 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
         }}
 """
         else:
-            value = self._value("s[p * ks + i0 + i]")
+            value = converted("s[p * ks + i0 + i]", self.dtype, self.form)
             inner = f"""\
       if (i0 + {width} <= w)
         for (long p = p0; p < end; ++p)
@@ -266,7 +265,7 @@ NOINLINE void {self.name}({"uint32_t" if pairs else "float"} *restrict d, long p
             load = f"""\
 {{
           float t[LANES];
-          for (int q = 0; q < LANES; ++q) t[q] = {self._value("rows[l][p + q]")};
+          for (int q = 0; q < LANES; ++q) t[q] = {converted("rows[l][p + q]", self.dtype, self.form)};
           r[l] = vload(t);
         }}"""
         step, here, following = ("(2 * LANES)", "p / 2", "p += 2") if pairs else ("LANES", "p", "++p")

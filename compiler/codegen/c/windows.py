@@ -15,7 +15,8 @@ from functools import cached_property
 from itertools import product
 from math import prod
 
-from compiler.codegen.c.tiles import C_TYPE, FROM_F32, TO_F32, times
+from compiler.codegen.c.library import filled
+from compiler.codegen.c.tiles import C_TYPE, converted, times
 from compiler.codegen.c.writer import Writer
 from compiler.index import strides_of
 from compiler.ir.types import Shape
@@ -111,13 +112,7 @@ class Windows:
         steps = [(n, s * t) for n, s, t in zip(names, self.stride, of, strict=True)]
         shift = sum((f - p) * t for f, p, t in zip(phase, self.padding, of, strict=True))
         value = f"image[{_sum([('c', prod(self.image)), *steps], shift)}]"
-        out(f"{'  ' * (rank + 1)}stage[{target}] = {self._converted(value)};")
-
-    def _converted(self, value: str) -> str:
-        if self.staged == "bf16":
-            return value if self.dtype == "bf16" else FROM_F32["bf16"].format(TO_F32[self.dtype].format(value))
-        value = TO_F32[self.dtype].format(value)
-        return f"round_bf16({value})" if self.staged == "rounded" and self.dtype != "bf16" else value
+        out(f"{'  ' * (rank + 1)}stage[{target}] = {converted(value, self.dtype, self.staged)};")
 
     def at_lines(self) -> Iterator[str]:
         """Statements that fill ``at``."""
@@ -197,14 +192,6 @@ NOINLINE void window_rows_SHORT(TYPE *restrict d, long width, long k, const TYPE
 }
 """
 
-_F32 = {"SHORT": "f32", "TYPE": "float", "STEP": "LANES", "COPY": "vstore(to, vload(from + at[p]))"}
-_BF16 = {
-    "SHORT": "bf16",
-    "TYPE": "bf16",
-    "STEP": "2 * LANES",
-    "COPY": "vstore((float *)to, vload((const float *)(from + at[p])))",
-}
-
 _PAIRS = """\
 /* Pairs d[p / 2][j] of what places p and p + 1 of the windows see from place j, as in window_rows. */
 NOINLINE void window_pairs(uint32_t *restrict d, long width, long k, const bf16 *restrict stage,
@@ -221,15 +208,11 @@ NOINLINE void window_pairs(uint32_t *restrict d, long width, long k, const bf16 
 """
 
 
-def _filled(text: str, words: dict[str, str]) -> str:
-    for word, by in words.items():
-        text = text.replace(word, by)
-    return text
-
-
-COPIES = {
-    "window_rows_f32": _filled(_ROWS, _F32),
-    "window_rows_bf16": _filled(_ROWS, _BF16),
-    "window_pairs": _PAIRS,
-}
-"""Functions that fill panels, each written where a kernel calls it."""
+_BF16 = "vstore((float *)to, vload((const float *)(from + at[p])))"
+PIECES = [
+    RUN,
+    filled(_ROWS, SHORT="f32", TYPE="float", STEP="LANES", COPY="vstore(to, vload(from + at[p]))"),
+    filled(_ROWS, SHORT="bf16", TYPE="bf16", STEP="2 * LANES", COPY=_BF16),
+    _PAIRS,
+]
+"""Functions that fill panels, and the type of a run, each written where a kernel needs it."""
