@@ -19,7 +19,7 @@ from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
 from compiler.codegen.triton.matmul import GPUS, numbers, programs
-from compiler.codegen.triton.spelling import TYPES, index_text, is_large
+from compiler.codegen.triton.spelling import TYPES, index_text, variable, widened
 from compiler.codegen.triton.task import Argument, Part, Task, extra_arguments, memory, task_of
 from compiler.domain import reduction_of
 from compiler.index import Index, Var, broadcast, matrix_strides, split, view_chain
@@ -156,25 +156,25 @@ class _Kernel:
         ragged = (("i", "rows", self.T % self.block.queries), ("j", "cols", self.S % self.block.keys))
         masks = {v: mask for v, mask, rest in ragged if rest}
         self.body = Body(self.graph, masks)
-        b, i, j = Var("b", prod(self.lead)), Var("i", max(self.T, 2)), Var("j", max(self.S, 2))
-        self.place = Index.of(b) * (self.T * self.S) + Index.of(i) * self.S + Index.of(j)
+        b = Index.of(Var("b", prod(self.lead)))
+        self.place = b * (self.T * self.S) + variable("i", self.T) * self.S + variable("j", self.S)
         heads = prod(self.lead)
         self.grid, (own, head) = programs(total, heads), numbers(total, heads)
         self.top(*[f"block = {own}{f' - {first}' * (first > 0)}"] * (self.blocks > 1))
         start = f"block * {self.size[self.held]} + " if self.blocks > 1 else ""
         rows = [(v.shape[-2], w[2][-2]) for v in self.op.inputs[:3] if (w := matrix_strides(v)) is not None]
-        self.wide = is_large(max(count * abs(stride) for count, stride in rows))
+        self.wide = widened(max(count * abs(stride) for count, stride in rows))
         self.top(f"{self.held} = {self._wide(f'{start}{self._arange(self.held)}')}")
         self.top(*[f"{v} = tl.arange(0, {self._padded(v)})" for v in ("d", "e")])
         largest = max(prod(self.lead) * self.T * self.S, *(v.type.size for v in (*self.op.inputs, *self.op.outputs)))
-        wide = ".to(tl.int64)" if is_large(largest) else ""
+        wide = widened(largest)
         self.top(*[f"b = {bracketed(head) if ' ' in head else head}{wide}"] * (heads > 1))
         self._along(self.top, self.held)
         self.q, self.k, self.v = (self._operand(name, value) for name, value in zip("qkv", self.op.inputs))
 
     def _wide(self, place: str) -> str:
         """A vector of queries or keys, in 64 bits where places in a head need them."""
-        return f"({place}).to(tl.int64)" if self.wide else place
+        return f"({place}){self.wide}" if self.wide else place
 
     def _arange(self, variable: str) -> str:
         return f"tl.arange(0, {self.size[variable]})"
@@ -372,7 +372,8 @@ class _Kernel:
         weight = "tl.where(total == 0.0, 1.0, total)" if self.attrs["mask"] else "total"
         self._put(out, "m", "e", f"acc / {weight}")
         for pointer, _ in sums:
-            self.top(f"tl.store({pointer} + i, ({self._finite('top')} + tl.log2(total)) * {1 / LOG2E!r}{self._mask()})")
+            value = f"({self._finite('top')} + tl.log2(total)) * {1 / LOG2E!r}"
+            self.top(f"tl.store({pointer} + i, {value}{self.body.mask('i')})")
         return task_of(
             self.node, self.body, "attention", self.summary(), self.top.lines, self.grid, self.block.warps,
             self.inputs, self.outputs, stages=self.block.stages,
@@ -437,9 +438,6 @@ class _Kernel:
         self._walk(step)
         self._put_gradient(1, results[0], "d", "dk")
         self._put_gradient(2, results[1], "e", "dv")
-
-    def _mask(self) -> str:
-        return ", mask=rows" if "i" in self.body.masks else ""
 
     def read(self) -> list[Argument]:
         """The arguments that the kernel reads."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.factors import Operand
 from compiler.codegen.triton.matmul import MatmulSpec, Tile, grid, matmul_lines, parts
-from compiler.codegen.triton.spelling import SIGNATURE, TYPES, names_in
+from compiler.codegen.triton.spelling import TYPES, names_in, variable
 from compiler.codegen.triton.sums import TileSums, head_of
 from compiler.codegen.triton.task import Argument, Counts, Task, kernel_name, output_argument, task_of
 from compiler.index import Index, Var, matrix_strides
@@ -25,13 +25,18 @@ Choice = Callable[[MatmulSpec], Tile]
 
 
 @dataclass(frozen=True)
-class Contraction:
-    """The product ``dot`` of the kernel ``node``, and its factors as :func:`product_tasks` takes them."""
+class Product:
+    """The product ``op`` of the kernel ``node``, from which it computes all the rest.
+
+    ``factors`` are the inputs of the node's body that hold the factors, and from which element on. The sum of row `i`
+    and column `j` of product `b` is element ``place`` of the result.
+    """
 
     node: Node
-    dot: Node
+    op: Node
     spec: MatmulSpec
     factors: list[tuple[Value, int]]
+    place: Index
 
     @property
     def operands(self) -> list[Value]:
@@ -40,56 +45,39 @@ class Contraction:
         return [self.node.inputs[params.index(root)] for root, _ in self.factors]
 
 
-def contraction(node: Node) -> Contraction:
+def contraction(node: Node) -> Product:
     """The product of a kernel of kind "contract"."""
     graph = node.inner
     dot = next(n for n in graph.nodes if n.op.kind == "contract")
     *batch, m, k = dot.inputs[0].shape
     n = dot.output.shape[-1]
-    compute = SIGNATURE[dot.inputs[0].dtype]
-    factors = [_factor(value, tile) for value, tile in zip(dot.inputs, ("x", "y"))]
-    spec = MatmulSpec(tuple(batch), m, n, k, factors[0][2], factors[1][2], compute, head=head_of(graph))
-    return Contraction(node, dot, spec, [(root, offset) for root, offset, _ in factors])
+    (lhs, start, a), (rhs, other, b) = (_factor(value, tile) for value, tile in zip(dot.inputs, ("x", "y")))
+    spec = MatmulSpec(tuple(batch), m, n, k, a, b, dot.inputs[0].dtype, head=head_of(graph))
+    place = (Index.of(Var("b", prod(batch))) * m + variable("i", m)) * n + variable("j", n)
+    return Product(node, dot, spec, [(lhs, start), (rhs, other)], place)
 
 
-def contract_tasks(node: Node, choose: Choice, windows: Windows) -> list[Task | Shareable]:
-    """The launch of a contraction, and those that join its sums; ``windows``: which results are stored in others."""
-    one = contraction(node)
-    return product_tasks("dot", node, one.dot, one.spec, one.factors, _place(one.dot), choose, windows)
+def product_tasks(name: str, product: Product, choose: Choice, windows: Windows) -> list[Task | Shareable]:
+    """The launch of a kernel with a product, and those that join its sums.
 
-
-def product_tasks(
-    name: str,
-    node: Node,
-    product: Node,
-    spec: MatmulSpec,
-    factors: Sequence[tuple[Value, int]],
-    place: Index,
-    choose: Choice,
-    windows: Windows,
-) -> list[Task | Shareable]:
-    """The launch of ``product``, with all that ``node`` computes from it, and those that join its sums.
-
-    ``factors`` are the inputs of the node's body that hold the factors, and from which element on. The sum of row `i`
-    and column `j` of product `b` is element ``place`` of the result.
+    ``windows``: which results are stored in others.
     """
-    graph = node.inner
-    params = graph.inputs()
+    node, spec, place = product.node, product.spec, product.place
     sums = TileSums(node, spec, choose(spec))
-    spec = replace(spec, epilogue=tuple(epilogue(node, product, place, {}, windows, sums)[1]))
+    spec = replace(spec, epilogue=tuple(_epilogue(product, {}, windows, sums)[1]))
     tile = choose(spec)
     masks = {v: mask for v, mask, ragged in (("i", "rows", spec.m % tile.m), ("j", "cols", spec.n % tile.n)) if ragged}
     sums = TileSums(node, spec, tile)
-    body, lines = epilogue(node, product, place, masks, windows, sums)
+    body, lines = _epilogue(product, masks, windows, sums)
     spec = replace(spec, epilogue=tuple(lines))
-    pairs = zip(("lhs", "rhs"), factors, strict=True)
-    sides = [Argument(side, node.inputs[params.index(root)], offset) for side, (root, offset) in pairs]
+    pairs = zip(("lhs", "rhs"), product.operands, product.factors, strict=True)
+    sides = [Argument(side, value, offset) for side, value, (_, offset) in pairs]
     outputs = [sums.arguments.get(p) or output_argument(p, v, windows) for p, v in enumerate(node.outputs)]
     written = prod(spec.batch) * spec.m * spec.n
-    if written < product.output.type.size:  # other launches write the rest
+    if written < product.op.output.type.size:  # other launches write the rest
         for argument in outputs:
             argument.part = TensorType(argument.place.type.dtype, (written,))
-    shared = _shared(spec, tile, accumulator(product.inputs[0].dtype))
+    shared = _shared(spec, tile, accumulator(product.op.inputs[0].dtype))
     summary, lines = matmul_lines(spec, tile)
     task = task_of(
         node, body, kernel_name(name, list(body.ops)), summary, lines, grid(spec, tile), tile.warps, sides, outputs,
@@ -107,39 +95,26 @@ def _shared(spec: MatmulSpec, tile: Tile, dtype: DType) -> list[Argument]:
     return [Argument("parts", partial), Argument("ended", Counts(count))]
 
 
-def epilogue(
-    node: Node,
-    product: Node,
-    place: Index,
-    masks: dict[str, str],
-    windows: Windows,
-    sums: TileSums | None = None,
-) -> tuple[Body, list[str]]:
-    """The statements that follow a product, on a block ``acc`` of its elements ``place``."""
+def _epilogue(product: Product, masks: dict[str, str], windows: Windows, sums: TileSums) -> tuple[Body, list[str]]:
+    """The statements that follow a product, on a block ``acc`` of its elements."""
+    node, op, place = product.node, product.op, product.place
     graph = node.inner
     body = Body(graph, masks)
     varying = names_in(place)
     body.depends["acc"] = varying - {"b"}
     scope = Scope(varying | {"b"})
     result = "acc"
-    if product.output.dtype.is_half:
-        result = body.assign(scope, product.op.name, body.narrowed(result, product.output.dtype))
-    scope.known[product.output, place] = result
+    if op.output.dtype.is_half:
+        result = body.assign(scope, op.op.name, body.narrowed(result, op.output.dtype))
+    scope.known[op.output, place] = result
     for position, value in enumerate(graph.outputs):
-        if sums is not None and position in sums.reductions:
+        if position in sums.reductions:
             sums.store(position, body, place, scope)
             continue
         window = windows.get(node.outputs[position])
         where = place if window is None else window.index(value, place)
         body.store(scope, f"o{position}", value, place, where)
     return body, scope.lines
-
-
-def _place(dot: Node) -> Index:
-    """An element of the product. A dimension of one still has a tile's width of places, all but the first masked."""
-    *batch, m, n = dot.output.shape
-    b, i, j = Var("b", prod(batch)), Var("i", max(m, 2)), Var("j", max(n, 2))
-    return Index.of(b) * (m * n) + Index.of(i) * n + Index.of(j)
 
 
 def _streamed(node: Node, body: Body, place: Index) -> frozenset[Value]:
@@ -163,4 +138,4 @@ def _factor(value: Value, tile: str) -> tuple[Value, int, Operand]:
             casts.append(f"{tile} = {tile}.to({TYPES[value.dtype]})")
         value = producer.inputs[0]
     # The last cast is the product's own rounding to its type.
-    return root, offset, Operand(SIGNATURE[root.dtype], strides, tuple(reversed(casts[1:])))
+    return root, offset, Operand(root.dtype, strides, tuple(reversed(casts[1:])))

@@ -15,10 +15,10 @@ from math import gcd, prod
 from typing import Any
 
 from compiler.codegen.sizes import ceil_div
-from compiler.codegen.triton.contract import product_tasks
+from compiler.codegen.triton.contract import Product, product_tasks
 from compiler.codegen.triton.factors import Factor, Gathered, Operand
 from compiler.codegen.triton.matmul import MatmulSpec, config
-from compiler.codegen.triton.spelling import SIGNATURE
+from compiler.codegen.triton.spelling import variable
 from compiler.codegen.triton.task import Task
 from compiler.index import Bound, Index, Var, join, split, through_view, view_chain
 from compiler.ir.graph import Node, Value
@@ -106,11 +106,6 @@ def _geometry(op: Node) -> list[tuple[int, ...]]:
     return found
 
 
-def _variable(name: str, size: int) -> Index:
-    """An index of a tile. A dimension of one still has a tile's width of places, all but the first masked."""
-    return Index.of(Var(name, max(size, 2)))
-
-
 def _seen(places: list[Index], image: Shape) -> tuple[Bound, ...]:
     """The conditions that places lie in the image."""
     bounds = [Bound(place, size, 1) for place, size in zip(places, image, strict=True)]
@@ -128,15 +123,15 @@ def _convolution(
         image, window, whole = (prod(image),), (1,), (prod(whole),)
     size, taps = tuple(p.size for p in phase), tuple(p.taps for p in phase)
     m, n, k = weight.shape[0] // groups, images * prod(size), depth * prod(taps)
-    b, i, j = Index.of(Var("b", groups)), _variable("i", m), _variable("j", n)
+    b, i, j = Index.of(Var("b", groups)), variable("i", m), variable("j", n)
 
     number, *at = split(j, (images, *size))
-    c, *w = split(_variable("q", k), (depth, *taps))
+    c, *w = split(variable("q", k), (depth, *taps))
     places = [(o * p.stride + t * p.dilation).shifted(p.shift) for o, t, p in zip(at, w, phase, strict=True)]
     element = join([number, b * depth + c, *places], (images, groups * depth, *image))
     seen, image_root = _gathered(x, element, _seen(places, image))
 
-    c, *w = split(_variable("p", k), (depth, *taps))
+    c, *w = split(variable("p", k), (depth, *taps))
     read = [(t * p.tap_step).shifted(p.tap) for t, p in zip(w, phase, strict=True)]
     filters, weight_root = _gathered(weight, join([b * m + i, c, *read], (groups * m, depth, *window)))
 
@@ -145,9 +140,9 @@ def _convolution(
     else:
         result = [(o * p.step).shifted(p.first) for o, p in zip(at, phase, strict=True)]
     place = join([number, b * m + i, *result], (images, groups * m, *whole))
-    spec = MatmulSpec((groups,), m, n, k, _strided(filters), seen, SIGNATURE[x.dtype])
-    roots = [(weight_root, 0), (image_root, 0)]
-    return product_tasks("convolution", node, op, spec, roots, place, partial(config, target=target), windows)
+    spec = MatmulSpec((groups,), m, n, k, _strided(filters), seen, x.dtype)
+    one = Product(node, op, spec, [(weight_root, 0), (image_root, 0)], place)
+    return product_tasks("convolution", one, partial(config, target=target), windows)
 
 
 def _gathered(value: Value, element: Index, bounds: tuple[Bound, ...] = ()) -> tuple[Gathered, Value]:
@@ -155,7 +150,7 @@ def _gathered(value: Value, element: Index, bounds: tuple[Bound, ...] = ()) -> t
     root, chain = view_chain(value)
     for view in reversed(chain):
         element = through_view(view, element)
-    return Gathered(SIGNATURE[root.dtype], element, bounds), root
+    return Gathered(root.dtype, element, bounds), root
 
 
 def _strided(factor: Gathered) -> Factor:
@@ -176,19 +171,17 @@ def _gradient(node: Node, op: Node, target: str, windows: Windows) -> list[Task 
     groups, window, size = op.attrs["groups"], op.attrs["window"], g.shape[2:]
     m, depth = g.shape[1] // groups, x.shape[1] // groups
     n, k = depth * prod(window), x.shape[0] * prod(size)
-    b, i, j = Index.of(Var("b", groups)), _variable("i", m), _variable("j", n)
+    b, i, j = Index.of(Var("b", groups)), variable("i", m), variable("j", n)
 
-    number, at = split(_variable("p", k), (x.shape[0], prod(size)))
+    number, at = split(variable("p", k), (x.shape[0], prod(size)))
     left, left_root = _gathered(g, join([number, b * m + i, at], (*g.shape[:2], prod(size))))
 
-    number, *seen = split(_variable("q", k), (x.shape[0], *size))
+    number, *seen = split(variable("q", k), (x.shape[0], *size))
     c, *w = split(j, (depth, *window))
     steps = zip(seen, w, *(op.attrs[name] for name in ("stride", "dilation", "padding")), strict=True)
     places = [(o * s + t * d).shifted(-p) for o, t, s, d, p in steps]
     right, right_root = _gathered(x, join([number, b * depth + c, *places], x.shape), _seen(places, x.shape[2:]))
 
-    spec = MatmulSpec((groups,), m, n, k, left, right, SIGNATURE[x.dtype])
-    roots = [(left_root, 0), (right_root, 0)]
-    return product_tasks(
-        "weight_gradient", node, op, spec, roots, (b * m + i) * n + j, partial(config, target=target), windows
-    )
+    spec = MatmulSpec((groups,), m, n, k, left, right, x.dtype)
+    one = Product(node, op, spec, [(left_root, 0), (right_root, 0)], (b * m + i) * n + j)
+    return product_tasks("weight_gradient", one, partial(config, target=target), windows)

@@ -9,14 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
-from compiler.codegen.triton.spelling import index_text, names_in
+from compiler.codegen.triton.spelling import TYPES, index_text, names_in
 from compiler.index import Bound, Index, Var
-
-TYPES = {
-    "bf16": "tl.bfloat16", "fp16": "tl.float16", "fp32": "tl.float32", "fp64": "tl.float64",
-    "u8": "tl.uint8", "i8": "tl.int8", "i16": "tl.int16", "i32": "tl.int32", "i64": "tl.int64",
-}  # fmt: skip
-ITEM_BYTES = {"u8": 1, "i8": 1, "bf16": 2, "fp16": 2, "i16": 2, "fp32": 4, "i32": 4, "fp64": 8, "i64": 8, "i1": 1}
+from compiler.ir.types import DType
 
 
 @dataclass(frozen=True)
@@ -81,7 +76,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Operand:
-    """A strided factor: element type ("bf16", "fp16", "fp32") and strides in elements.
+    """A strided factor: element type and strides in elements.
 
     `strides` are one for each batch dimension, then (i, k) for the left factor, of (k, j) for the right one.
     `prologue` are statements on each loaded tile, `x` (BM, BK) of the left factor or `y` (BK, BN) of the right one,
@@ -89,7 +84,7 @@ class Operand:
     compute type.
     """
 
-    dtype: str
+    dtype: DType
     strides: tuple[int, ...]
     prologue: tuple[str, ...] = ()
 
@@ -97,7 +92,7 @@ class Operand:
     def is_aligned(self) -> bool:
         """Whether every row, along its contiguous dimension, starts at a multiple of 16 bytes."""
         return 1 in self.strides[-2:] and all(
-            stride == 1 or stride * ITEM_BYTES[self.dtype] % 16 == 0 for stride in self.strides
+            stride == 1 or stride * self.dtype.itemsize % 16 == 0 for stride in self.strides
         )
 
     def extent(self, sizes: tuple[int, ...]) -> int:
@@ -127,7 +122,7 @@ class Operand:
         offset = _sum(*terms) if prod(batch) > 1 else "0"
         return [f"{pointer} += {offset}"] * (offset != "0")
 
-    def step(self, side: Side, compute: str) -> list[str]:
+    def step(self, side: Side, compute: DType) -> list[str]:
         """Statements of a step: the tile, in the compute type."""
         return [side.load(side.pointer, [*side.mask, *side.limit]), *rounded(side.tile, self, compute)]
 
@@ -144,7 +139,7 @@ class Gathered:
     or ``q`` (right factor).
     """
 
-    dtype: str
+    dtype: DType
     place: Index
     bounds: tuple[Bound, ...] = ()
     prologue: tuple[str, ...] = ()
@@ -158,7 +153,7 @@ class Gathered:
         """Statements before the loop: what of the places is the same in all steps."""
         return self._lines(side).top
 
-    def step(self, side: Side, compute: str) -> list[str]:
+    def step(self, side: Side, compute: DType) -> list[str]:
         return [*self._lines(side).step, *rounded(side.tile, self, compute)]
 
     def advance(self, side: Side) -> list[str]:
@@ -240,9 +235,9 @@ class _Lines:
 Factor = Operand | Gathered
 
 
-def rounded(tile: str, factor: Factor, compute: str) -> list[str]:
+def rounded(tile: str, factor: Factor, compute: DType) -> list[str]:
     """The rest of the work on a loaded tile: the factor's prologue, and rounding to the compute type."""
-    rounding = [f"{tile} = {tile}.to({TYPES[compute]})"] if factor.prologue or factor.dtype != compute else []
+    rounding = [f"{tile} = {tile}.to({TYPES[compute]})"] if factor.prologue or factor.dtype is not compute else []
     return [*factor.prologue, *rounding]
 
 

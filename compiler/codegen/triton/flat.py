@@ -12,7 +12,7 @@ from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
-from compiler.codegen.triton.spelling import COMPUTE, TYPES, is_large
+from compiler.codegen.triton.spelling import COMPUTE, TYPES, widened
 from compiler.codegen.triton.task import Argument, Entry, Table, Task, extra_arguments, kernel_name, warps_for
 from compiler.domain import evaluated, reduction_of
 from compiler.index import Index, Var
@@ -157,9 +157,7 @@ class Flat(Shareable):
         body, inside = self._evaluate("mask" if ragged else "", " + tl.program_id(0)" if several else "", self.block)
         lines = []
         if self.size > 1:
-            first = (
-                f"{'tl.program_id(0).to(tl.int64)' if is_large(self.size) else 'tl.program_id(0)'} * {self.block} + "
-            )
+            first = f"tl.program_id(0){widened(self.size)} * {self.block} + "
             lines = [f"i = {first if several else ''}tl.arange(0, {self.block})", *[f"mask = i < {self.size}"] * ragged]
         arguments = [Argument(f"a{i}", self.node.inputs[i]) for i in body.used]
         arguments += [Argument(f"o{i}", place) for i, place in enumerate(self.targets)]

@@ -13,7 +13,7 @@ from functools import partial
 from math import prod
 
 from compiler.codegen.triton.beside import ORDINALS, clash, side_by_side
-from compiler.codegen.triton.contract import Contraction, contract_tasks, contraction
+from compiler.codegen.triton.contract import Product, contraction, product_tasks
 from compiler.codegen.triton.matmul import GPUS, config, work
 from compiler.codegen.triton.task import Task
 from compiler.ir.graph import Graph, Node, Value
@@ -59,23 +59,25 @@ def together(graph: Graph, target: str, windows: Windows) -> dict[Node, list[Nod
 
 def joint_tasks(nodes: Sequence[Node], target: str, windows: Windows) -> list[Task | Shareable]:
     """The launch of products that share one, and those that join their sums."""
-    specs = [contraction(node).spec for node in nodes]
-    loads = [work(spec, config(spec, target)) for spec in specs]
+    products = list(map(contraction, nodes))
+    loads = [work(one.spec, config(one.spec, target)) for one in products]
     made: list[list[Task | Shareable]] = []
     for warps in (8, 4):  # fewer only where not all tiles are so large that they take eight
         made = [
-            contract_tasks(node, partial(config, target=target, beside=sum(loads) - own, most_warps=warps), windows)
-            for node, own in zip(nodes, loads, strict=True)
+            product_tasks(
+                "dot", one, partial(config, target=target, beside=sum(loads) - own, most_warps=warps), windows
+            )
+            for one, own in zip(products, loads, strict=True)
         ]
         members = [task for task, *_ in made if isinstance(task, Task)]
         if len({task.warps for task in members}) == 1:
             break
-    longest = sorted(range(len(nodes)), key=lambda i: specs[i].k // members[i].grid[2], reverse=True)
+    longest = sorted(range(len(nodes)), key=lambda i: products[i].spec.k // members[i].grid[2], reverse=True)
     joint = side_by_side([members[i] for i in longest], "Products that share a factor.", members[0].warps, turns=True)
     return [joint, *(task for _, *more in made for task in more)]
 
 
-def _contraction(node: Node) -> Contraction | None:
+def _contraction(node: Node) -> Product | None:
     """The product of a kernel that is one, without a batch and without checks, behind which states are written."""
     if node.attrs.get("kind") != "contract" or node.body is None or any(n.op.checks for n in node.body.nodes):
         return None
@@ -83,5 +85,5 @@ def _contraction(node: Node) -> Contraction | None:
     return found if found is not None and prod(found.spec.batch) == 1 else None
 
 
-def _share(one: Contraction, other: Contraction, cache: int) -> bool:
+def _share(one: Product, other: Product, cache: int) -> bool:
     return any(value.type.nbytes <= cache for value in set(one.operands).intersection(other.operands))

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from math import prod
 
 from compiler.codegen.sizes import ceil_div
-from compiler.codegen.triton.factors import ITEM_BYTES, TYPES, Factor, Side
-from compiler.codegen.triton.spelling import is_large
+from compiler.codegen.triton.factors import Factor, Side
+from compiler.codegen.triton.spelling import SIGNATURE, TYPES, widened
+from compiler.ir.types import DType, bf16, f16, f32
 
 GROUP = 8
 MAX_BATCH = 65535
 
-DOTS = ("bf16", "fp16", "fp32")
+DOTS = (bf16, f16, f32)
 """Types with a dot product of their own. Others multiply and add, in small tiles, in their own arithmetic."""
 
 
@@ -43,7 +44,7 @@ class MatmulSpec:
     k: int
     a: Factor
     b: Factor
-    compute: str
+    compute: DType
     epilogue: tuple[str, ...] = ()
     head: int = 1
 
@@ -127,8 +128,8 @@ def config(spec: MatmulSpec, target: str, beside: int = 0, most_warps: int = 8) 
     if spec.compute not in DOTS:
         shape = min(((PLAIN, PLAIN, count) for count in splits(PLAIN, PLAIN)), key=cost)
         return Tile(PLAIN, PLAIN, PLAIN, warps=4, stages=2, splits=_splits(spec.k, PLAIN, shape[2]))
-    item = max(ITEM_BYTES[spec.a.dtype], ITEM_BYTES[spec.b.dtype])
-    ieee = spec.compute == "fp32"
+    item = max(spec.a.dtype.itemsize, spec.b.dtype.itemsize)
+    ieee = spec.compute is f32
     heavy = len(spec.epilogue) > HEAVY or any("uniform(" in line for line in spec.epilogue)
     if not (spec.a.is_aligned and spec.b.is_aligned):
         largest = 64 * 64  # loads of single elements pass through registers
@@ -191,14 +192,13 @@ def numbers(tiles: int, batch: int) -> tuple[str, str]:
 def matmul_lines(spec: MatmulSpec, tile: Tile) -> tuple[str, list[str]]:
     """The kernel's work in a sentence, and its statements."""
     rows, cols = bool(spec.m % tile.m), bool(spec.n % tile.n)
-    large = _is_large(spec)
+    wide = _widened(spec)
     first = "first" if tile.splits > 1 else ""
     sides = (
-        (spec.a, Side(True, tile.m, tile.k, spec.k, rows, large, first)),
-        (spec.b, Side(False, tile.n, tile.k, spec.k, cols, large, first)),
+        (spec.a, Side(True, tile.m, tile.k, spec.k, rows, bool(wide), first)),
+        (spec.b, Side(False, tile.n, tile.k, spec.k, cols, bool(wide), first)),
     )
-    precision = ', input_precision="ieee"' if spec.compute == "fp32" else ""
-    wide = ".to(tl.int64)" if large else ""
+    precision = ', input_precision="ieee"' if spec.compute is f32 else ""
     plain = spec.compute not in DOTS
     zeros = TYPES[spec.compute] if plain else "tl.float32"
     product = f"acc = tl.dot(x, y, acc{precision})"
@@ -239,7 +239,7 @@ def _joined(spec: MatmulSpec, tile: Tile, own: str) -> list[str]:
     number = (
         own if batch == 1 else f"b * {count // batch} + {own}" if " " not in own else f"b * {count // batch} + ({own})"
     )
-    wide = ".to(tl.int64)" if is_large(elements * tile.splits) else ""
+    wide = widened(elements * tile.splits)
     inside = f"tl.arange(0, {tile.m})[:, None] * {tile.n} + tl.arange(0, {tile.n})[None, :]"
     return [
         f"number = {number}",
@@ -274,9 +274,10 @@ def _end(spec: MatmulSpec, tile: Tile) -> str:
 
 def _describe(spec: MatmulSpec, tile: Tile) -> str:
     times = f"{' x '.join(map(str, spec.batch))} times " if spec.batch else ""
-    sizes = f"[{spec.m}, {spec.k}] {spec.a.dtype} @ [{spec.k}, {spec.n}] {spec.b.dtype}"
+    a, b, compute = (SIGNATURE[dtype] for dtype in (spec.a.dtype, spec.b.dtype, spec.compute))
     split = f", k in {tile.splits} parts" if tile.splits > 1 else ""
-    return f"{times}{sizes} in {spec.compute}, tiles of {tile.m} x {tile.n} x {tile.k}{split}."
+    sizes = f"[{spec.m}, {spec.k}] {a} @ [{spec.k}, {spec.n}] {b}"
+    return f"{times}{sizes} in {compute}, tiles of {tile.m} x {tile.n} x {tile.k}{split}."
 
 
 def _tile_order(rows: int, cols: int, own: str) -> list[str]:
@@ -307,11 +308,11 @@ def _indices(tile: str, step: int, size: int, wide: str) -> str:
     return f"({tile}{wide} * {step} + tl.arange(0, {step}))" if size > step else f"tl.arange(0, {step})"
 
 
-def _is_large(spec: MatmulSpec) -> bool:
-    """Whether an index into a factor or into C may pass 32 bits."""
+def _widened(spec: MatmulSpec) -> str:
+    """What makes an index 64 bits wide, if one into a factor or into C may pass 32 bits."""
     left = spec.a.extent((*spec.batch, spec.m, spec.k))
     right = spec.b.extent((*spec.batch, spec.k, spec.n))
-    return is_large(max(left, right, prod(spec.batch) * spec.m * spec.n))
+    return widened(max(left, right, prod(spec.batch) * spec.m * spec.n))
 
 
 def _indented(*lines: str) -> list[str]:

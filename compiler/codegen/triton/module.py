@@ -12,7 +12,7 @@ from compiler.codegen.comments import comment, made, origins
 from compiler.codegen.slots import slots
 from compiler.codegen.triton.attention import attention_tasks
 from compiler.codegen.triton.beside import launches_of
-from compiler.codegen.triton.contract import contract_tasks
+from compiler.codegen.triton.contract import contraction, product_tasks
 from compiler.codegen.triton.convolution import convolution_tasks
 from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.flat import flat_tasks
@@ -107,7 +107,7 @@ def tasks_of(node: Node, target: str, windows: Windows, loose: Collection[Value]
         return []
     kind = node.attrs["kind"]
     if kind == "contract":
-        return contract_tasks(node, partial(config, target=target), windows)
+        return product_tasks("dot", contraction(node), partial(config, target=target), windows)
     if kind == "convolution":
         return convolution_tasks(node, target, windows)
     if kind == "attention":

@@ -7,9 +7,8 @@ from math import prod
 from compiler.codegen.kernel import only_op
 from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
-from compiler.codegen.triton.spelling import COMPUTE, HELPERS, SCANS, index_text, literal, spell
+from compiler.codegen.triton.spelling import COMPUTE, HELPERS, SCANS, index_text, literal, spell, variable
 from compiler.codegen.triton.task import Task, task_of, warps_for
-from compiler.index import Index, Var
 from compiler.ir.graph import Node
 
 BLOCK = 1024
@@ -37,8 +36,8 @@ def scan_tasks(node: Node) -> list[Task]:
     step = Scope(frozenset({"n"}), top)
     first = "start + " * blocks
     step(f"n = {first}tl.arange(0, {along})[None, :]", *[f"inside = n < {length}"] * ("n" in masks))
-    lane, column = Index.of(Var("r", max(lanes, 2))).divmod(inner)
-    place = (lane * length + Index.of(Var("n", max(length, 2)))) * inner + column
+    lane, column = variable("r", lanes).divmod(inner)
+    place = (lane * length + variable("n", length)) * inner + column
     *factors, term = [body.block(v, place, step, "rn", (beside, along)) for v in scan.inputs]
     if factors:
         step(f"shrunk, y = tl.associative_scan(({factors[0]}, {term}), 1, chained)")

@@ -8,9 +8,9 @@ from compiler.codegen.kernel import only_op
 from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.reduction import start
-from compiler.codegen.triton.spelling import COMPUTE, TYPES, index_text, is_large, spell
-from compiler.codegen.triton.task import Argument, Task, full, task_of, warps_for
-from compiler.index import Index, Var, join, split
+from compiler.codegen.triton.spelling import COMPUTE, TYPES, index_text, spell, variable, widened
+from compiler.codegen.triton.task import Argument, Task, task_of, warps_for
+from compiler.index import join, split
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType
 from compiler.sparse import NOWHERE, is_sparse
@@ -47,8 +47,8 @@ def _filled(node: Node, result: Value, number: int) -> Task:
     block = min(BLOCK, power_of_two(size))
     masked = size % block != 0
     lines = [
-        f"i = tl.program_id(0){_wide(size)} * {block} + tl.arange(0, {block})",
-        f"tl.store(o0 + i, {full(f'({block},)', str(number), TYPES[result.dtype])}{f', mask=i < {size}' * masked})",
+        f"i = tl.program_id(0){widened(size)} * {block} + tl.arange(0, {block})",
+        f"tl.store(o0 + i, tl.full(({block},), {number}, {TYPES[result.dtype]}){f', mask=i < {size}' * masked})",
     ]
     grid = ceil_div(size, block), 1, 1
     return Task("fill", f"{size} times {number}.", lines, [place], grid, warps_for(block), [node], [], [result])
@@ -70,7 +70,7 @@ class _Scatter:
         """
         rows = self.scatter.attrs["rows"]
         self._start(rows, f"into {rows}; each row of the result is a program's own.")
-        self.top(f"row = tl.program_id(0){_wide(self.scatter.output.type.size)}")
+        self.top(f"row = tl.program_id(0){widened(self.scatter.output.type.size)}")
         self._add_up("0", self.top, "row")
 
     def first_rows(self, compact: bool) -> None:
@@ -82,19 +82,19 @@ class _Scatter:
         index, count = self.scatter.inputs[0], self.scatter.inputs[0].type.size
         self._start(count, f"into some of {self.scatter.attrs['rows']} rows of zeros, by the program of the first.")
         self.top("t = tl.program_id(0)")
-        row = self.body.value(index, Index.of(Var("t", max(count, 2))), self.top)
-        self.top(f"row = {row}{_wide(self.scatter.output.type.size)}")
+        row = self.body.value(index, variable("t", count), self.top)
+        self.top(f"row = {row}{widened(self.scatter.output.type.size)}")
         self.top("before = tl.zeros((), tl.int32)")
         look = Scope(frozenset({"m"}), self.top)
         look(f"m = start + tl.arange(0, {self.glance})", *[f"far = m < {count}"] * ("m" in self.body.masks))
-        seen = self.body.value(index, Index.of(Var("m", max(count, 2))), look)
+        seen = self.body.value(index, variable("m", count), look)
         look(f"before += tl.sum(((m < t) & ({seen} == row)).to(tl.int32), 0)")
         self.top.block(f"for start in range(0, t, {self.glance}):", look.lines)
         first = Scope(frozenset(), self.top)
         self._add_up(
             f"t // {self.glance} * {self.glance}",
             first,
-            f"t{_wide(self.scatter.inputs[1].type.size)}" if compact else "row",
+            f"t{widened(self.scatter.inputs[1].type.size)}" if compact else "row",
         )
         first(*["tl.store(o1 + row, t)"] * compact)
         self.top.block("if before == 0:", first.lines)
@@ -118,19 +118,18 @@ class _Scatter:
         """Add up the source rows that go to ``row``, from the one at ``begin`` on, and store them in row ``target``."""
         (index, source), body = self.scatter.inputs, self.body
         count, width = index.type.size, prod(source.shape[index.type.rank :])
-        # A dimension of one still is a block, so that the shapes of addresses and values agree.
-        c, m, n = Var("c", max(width, 2)), Var("m", max(count, 2)), Var("n", max(count, 2))
+        c, m, n = variable("c", width), variable("m", count), variable("n", count)
 
         far = Scope(frozenset({"m"}), top)
         far(f"m = start + tl.arange(0, {self.glance})", *[f"far = m < {count}"] * ("m" in body.masks))
-        seen = body.value(index, Index.of(m), far)
+        seen = body.value(index, m, far)
         here = body.assign(far, "here", f"{'far & ' * ('m' in body.masks)}({seen} == row)")
 
         near = Scope(frozenset({"n"}), top)
         near(f"n = begin + tl.arange(0, {self.pick})[:, None]", *[f"near = n < {count}"] * ("n" in body.masks))
-        mine = body.value(index, Index.of(n), near)
+        mine = body.value(index, n, near)
         hit = body.assign(near, "hit", f"{'near & ' * ('n' in body.masks)}({mine} == row)")
-        value = body.value(source, Index.of(n) * width + Index.of(c), near, hit)
+        value = body.value(source, n * width + c, near, hit)
         chosen = f"tl.where({hit}, {value}, {start('sum', source.dtype)})"
         near(f"total += tl.sum({chosen}, 0, keep_dims=True).to(total.dtype)")
 
@@ -149,10 +148,10 @@ class _Scatter:
         body.masks = {"i": "mask"} if size % block else {}
         self.grid, self.warps = (ceil_div(size, block), 1, 1), warps_for(block)
         self.summary = f"{self.scatter.op.name} along axis {axis} of {base.type}."
-        i, n = Index.of(Var("i", max(size, 2))), Index.of(Var("n", max(index.shape[axis], 2)))
+        i, n = variable("i", size), variable("n", index.shape[axis])
 
         here = Scope(frozenset({"i"}))
-        first = f"tl.program_id(0){_wide(size)} * {block} + " if size > block else ""
+        first = f"tl.program_id(0){widened(size)} * {block} + " if size > block else ""
         here(f"i = {first}tl.arange(0, {block})", *[f"mask = i < {size}"] * bool(body.masks))
         here(f"total = tl.zeros(({block},), {COMPUTE[base.dtype]}) + {body.value(base, i, here)}")
         coordinates = split(i, base.shape)
@@ -172,8 +171,3 @@ class _Scatter:
         here.block(f"for step in range(0, {index.shape[axis]}):", along.lines)
         here(f"tl.store(o0 + i, total{body.mask(['i'])})")
         self.top = here
-
-
-def _wide(elements: int) -> str:
-    """The text that makes a program's number one of 64 bits, where places among so many elements need them."""
-    return ".to(tl.int64)" if is_large(elements) else ""

@@ -9,9 +9,8 @@ from __future__ import annotations
 from compiler.codegen.kernel import only_op
 from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
-from compiler.codegen.triton.spelling import spell
+from compiler.codegen.triton.spelling import spell, variable
 from compiler.codegen.triton.task import Task, task_of, warps_for
-from compiler.index import Index, Var
 from compiler.ir.graph import Node
 
 ELEMENTS = 128
@@ -31,16 +30,16 @@ def sort_tasks(node: Node) -> list[Task]:
     masks = {"c": "cols"} if length % own else {}
     masks |= {"n": "near"} if length % glance else {}
     body = Body(node.inner, masks)
-    row = Index.of(Var("r", max(rows, 2))) * length
+    row = variable("r", rows) * length
 
     top = Scope()
     top("r = tl.program_id(0)")
     top(f"c = tl.program_id(1) * {own} + tl.arange(0, {own})[:, None]", *[f"cols = c < {length}"] * ("c" in masks))
-    mine = body.block(x, row + Index.of(Var("c", max(length, 2))), top, "c", (own, 1))
+    mine = body.block(x, row + variable("c", length), top, "c", (own, 1))
     top(f"place = tl.zeros(({own}, 1), tl.int32)")
     look = Scope(frozenset({"n"}), top)
     look(f"n = start + tl.arange(0, {glance})[None, :]", *[f"near = n < {length}"] * ("n" in masks))
-    other = body.block(x, row + Index.of(Var("n", max(length, 2))), look, "n", (1, glance))
+    other = body.block(x, row + variable("n", length), look, "n", (1, glance))
     less, more = (f"({spell('lt', dtype, pair)})" for pair in ([other, mine], [mine, other]))
     if dtype.kind == "float":
         less = f"({less} | (({mine} != {mine}) & ({other} == {other})))"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from compiler.codegen import indices
-from compiler.index import Index
+from compiler.index import Index, Var
 from compiler.ir.types import DType, bf16, boolean, f16, f32, f64, i8, i16, i32, i64, u8
 
 TYPES: dict[DType, str] = {
@@ -110,21 +110,26 @@ LARGE = 2**31
 """From so many elements on, places need 64 bits."""
 
 
-def is_large(elements: int) -> bool:
-    """Whether places among so many elements need 64 bits."""
-    return elements >= LARGE
+def widened(elements: int) -> str:
+    """The text behind a number of 32 bits that makes it one of 64, where places among so many elements need them."""
+    return ".to(tl.int64)" if elements >= LARGE else ""
+
+
+def variable(name: str, size: int) -> Index:
+    """An index of a block. A dimension of one still has a block's width of places, all but the first masked."""
+    return Index.of(Var(name, max(size, 2)))
 
 
 def index_text(index: Index) -> str:
     """An index as an expression, in 64 bits where it needs them."""
-    return indices.index_text(index, "//", ".to(tl.int64)" if is_large(max(index.top, -index.bottom)) else "")
+    return indices.index_text(index, "//", widened(max(index.top, -index.bottom)))
 
 
 def whole(index: Index) -> str:
     """An index as a number of type int64."""
     if not index.terms:
         return f"tl.full((), {index.constant}, tl.int64)"
-    if is_large(max(index.top, -index.bottom)):
+    if widened(max(index.top, -index.bottom)):
         return index_text(index)
     return f"{indices.bracketed(index_text(index))}.to(tl.int64)"
 

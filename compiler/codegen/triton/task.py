@@ -226,10 +226,6 @@ def warps_for(elements: int, tensors: int = 0) -> int:
     return max(1, min(16, threads // 32))
 
 
-def full(shape: str, value: str, dtype: str) -> str:
-    return f"tl.full({shape}, {value}, {dtype})"
-
-
 def kernel_name(kind: str, ops: Sequence[str]) -> str:
     """A name that says what a kernel does: its kind and up to three telling ops."""
     dull = {"where", *(op.name for op in map(OPS.__getitem__, ops) if op.is_free or op.checks or op.converts)}

@@ -16,7 +16,7 @@ from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
-from compiler.codegen.triton.spelling import COMPUTE, is_large
+from compiler.codegen.triton.spelling import COMPUTE, widened
 from compiler.codegen.triton.task import Argument, Task, kernel_name, task_of, warps_for
 from compiler.domain import evaluated
 from compiler.ir.graph import Node, Value
@@ -168,8 +168,7 @@ class Tiles:
         return f"tl.range({steps}, num_stages=2)" if ahead else f"range({steps})"
 
     def _program(self, axis: int) -> str:
-        large = any(is_large(v.type.size) for v in (*self.node.inputs, *self.node.outputs))
-        return f"tl.program_id({axis})" + ".to(tl.int64)" * large
+        return f"tl.program_id({axis}){widened(max(v.type.size for v in (*self.node.inputs, *self.node.outputs)))}"
 
     def _arange(self, size: int, axis: str) -> str:
         if size == 1:

@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 
-import ml_dtypes
 import numpy as np
 import pytest
 
@@ -11,22 +10,21 @@ from compiler.codegen.sizes import ceil_div
 from compiler.codegen.triton.factors import Operand
 from compiler.codegen.triton.matmul import GPUS, MatmulSpec, Tile, config, grid, matmul_lines, parts
 from compiler.codegen.triton.prelude import prelude
+from compiler.codegen.triton.spelling import SIGNATURE, TYPES
+from compiler.ir.types import bf16, f16, f32
 from runtime.triton.aot import compile_kernel, load_module
 from runtime.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
 from tests.compiler.codegen.triton.targets import TARGETS
 
-NUMPY = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "fp32": np.float32}
-TRITON = {"bf16": "tl.bfloat16", "fp16": "tl.float16", "fp32": "tl.float32"}
 
-
-def product(m, n, k, *, dtypes=("bf16", "bf16"), compute="bf16", layout="NN", batch=()) -> MatmulSpec:
+def product(m, n, k, *, dtypes=(bf16, bf16), compute=bf16, layout="NN", batch=()) -> MatmulSpec:
     """C = A @ B with contiguous factors; layout "T" stores a factor transposed. C has the compute type."""
     strides = [(k, 1) if layout[0] == "N" else (1, m), (n, 1) if layout[1] == "N" else (1, k)]
     sizes = [m * k, k * n]
     lead = [tuple(int(np.prod(batch[axis + 1 :])) * size for axis in range(len(batch))) for size in sizes]
     a, b = (Operand(dtype, (*outer, *inner)) for dtype, outer, inner in zip(dtypes, lead, strides))
     at = f"b * {m * n} + i * {n} + j" if np.prod(batch) > 1 else f"i * {n} + j"
-    store = f"tl.store(out + {at}, acc.to({TRITON[compute]}), mask=mask)"
+    store = f"tl.store(out + {at}, acc.to({TYPES[compute]}), mask=mask)"
     return MatmulSpec(batch, m, n, k, a, b, compute, (store,))
 
 
@@ -36,7 +34,7 @@ def factors(spec: MatmulSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
     result = []
     for operand, shape in ((spec.a, (*spec.batch, spec.m, spec.k)), (spec.b, (*spec.batch, spec.k, spec.n))):
         length = 1 + sum((size - 1) * stride for size, stride in zip(shape, operand.strides))
-        memory = rng.standard_normal(length).astype(NUMPY[operand.dtype])
+        memory = rng.standard_normal(length).astype(operand.dtype.numpy)
         strides = [stride * memory.itemsize for stride in operand.strides]
         result += [memory, np.lib.stride_tricks.as_strided(memory, shape, strides)]
     return result[0], result[2], result[1], result[3]
@@ -74,22 +72,22 @@ SHARED = {"parts": "*fp32", "ended": "*i64"}
 def signature(spec: MatmulSpec, tile: Tile, **params: str) -> dict[str, str]:
     """The types of the kernel's parameters."""
     shared = SHARED if tile.splits > 1 else {}
-    return {"lhs": f"*{spec.a.dtype}", "rhs": f"*{spec.b.dtype}", **params, **shared}
+    return {"lhs": f"*{SIGNATURE[spec.a.dtype]}", "rhs": f"*{SIGNATURE[spec.b.dtype]}", **params, **shared}
 
 
 def check(interpret, spec: MatmulSpec, tile: Tile) -> None:
     lhs, rhs, a, b = factors(spec)
-    out = np.zeros((*spec.batch, spec.m, spec.n), NUMPY[spec.compute])
+    out = np.zeros((*spec.batch, spec.m, spec.n), spec.compute.numpy)
     shared = []
     if tile.splits > 1:
         count, elements = parts(spec, tile)
         shared = [np.full((tile.splits, elements), np.nan, np.float32), np.zeros(count, np.int64)]
     _, _, out, *shared = interpret(module(spec, tile), "product", grid(spec, tile), [lhs, rhs, out, *shared])
     assert not shared or not shared[1].any(), "the next launch counts from zero again"
-    rounded = [x.astype(NUMPY[spec.compute]).astype(np.float32) for x in (a, b)]
+    rounded = [x.astype(spec.compute.numpy).astype(np.float32) for x in (a, b)]
     expected = np.matmul(*rounded)
     # One rounding of the result, and sums in another order.
-    tolerance = {"bf16": 2**-8, "fp16": 2**-11, "fp32": 2**-22}[spec.compute]
+    tolerance = {bf16: 2**-8, f16: 2**-11, f32: 2**-22}[spec.compute]
     np.testing.assert_allclose(out.astype(np.float32), expected, rtol=tolerance, atol=1e-5)
 
 
@@ -102,10 +100,10 @@ def test_every_layout_and_every_ragged_edge(interpret, layout, sizes):
     check(interpret, product(*sizes, layout=layout), SMALL)
 
 
-@pytest.mark.parametrize("compute", ["bf16", "fp16", "fp32"])
-@pytest.mark.parametrize("left", ["bf16", "fp32"])
+@pytest.mark.parametrize("compute", [bf16, f16, f32])
+@pytest.mark.parametrize("left", [bf16, f32])
 def test_factors_are_rounded_to_the_compute_type(interpret, compute, left):
-    check(interpret, product(33, 40, 50, dtypes=(left, "fp32"), compute=compute), SMALL)
+    check(interpret, product(33, 40, 50, dtypes=(left, f32), compute=compute), SMALL)
 
 
 @pytest.mark.parametrize("rows, cols", [(1, 1), (1, 3), (3, 1), (8, 2), (11, 3), (16, 3)])
@@ -122,14 +120,14 @@ def test_heads_of_packed_projections_and_a_broadcast_factor(interpret):
     """Queries in [batch, time, 3, heads, size], one key matrix for all heads."""
     batch, time, heads, size = 2, 20, 3, 16
     row = 3 * heads * size
-    a = Operand("bf16", (time * row, size, row, 1))
-    b = Operand("bf16", (time * size, 0, 1, size))
+    a = Operand(bf16, (time * row, size, row, 1))
+    b = Operand(bf16, (time * size, 0, 1, size))
     check(interpret, replace(product(time, time, size, batch=(batch, heads)), a=a, b=b), SMALL)
 
 
 def test_prologue_and_epilogue(interpret):
     """out = relu((s * A) @ B + bias), and the sums of its columns within each tile."""
-    spec = product(40, 50, 48, compute="fp32", dtypes=("fp32", "fp32"))
+    spec = product(40, 50, 48, compute=f32, dtypes=(f32, f32))
     scale = ("x *= tl.load(scale + start + k, mask=start + k < 48, other=0.0)[None, :]",)
     epilogue = (
         "acc += tl.load(bias + j, mask=cols, other=0.0)",
@@ -172,7 +170,7 @@ def test_masks_stand_only_at_ragged_edges():
 
 def test_the_text_reads_well(golden):
     spec = replace(
-        product(1024, 3072, 768, layout="NT", dtypes=("fp32", "bf16")),
+        product(1024, 3072, 768, layout="NT", dtypes=(f32, bf16)),
         epilogue=(
             "acc += tl.load(bias + j)",
             "tl.store(out + i * 3072 + j, tl.maximum(acc, 0.0).to(tl.bfloat16), mask=mask)",
@@ -188,12 +186,12 @@ GELU = (
 
 MACHINE_CODE = {
     "large": product(2048, 3072, 768, layout="NT"),
-    "weight gradient": product(768, 768, 4096, layout="TN", compute="fp16", dtypes=("fp16", "fp16")),
-    "casting": product(2048, 768, 768, dtypes=("fp32", "fp32")),
+    "weight gradient": product(768, 768, 4096, layout="TN", compute=f16, dtypes=(f16, f16)),
+    "casting": product(2048, 768, 768, dtypes=(f32, f32)),
     "small": product(64, 10, 512, layout="NT"),
     "odd strides": product(1001, 65, 99),
     "batch": product(256, 256, 64, batch=(8, 12), layout="NT"),
-    "ieee": product(1024, 1024, 1024, dtypes=("fp32", "fp32"), compute="fp32"),
+    "ieee": product(1024, 1024, 1024, dtypes=(f32, f32), compute=f32),
 }
 
 
@@ -205,7 +203,7 @@ def test_machine_code(case, target):
     tile = config(spec, target)
     kernel = compile_kernel(
         load_module(module(spec, tile, ("bias", "out"))).product,
-        signature(spec, tile, bias="*fp32", out=f"*{spec.compute}"),
+        signature(spec, tile, bias="*fp32", out=f"*{SIGNATURE[spec.compute]}"),
         target=target,
         num_warps=tile.warps,
         num_stages=tile.stages,
