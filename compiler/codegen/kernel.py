@@ -104,7 +104,7 @@ class Kernel:
     def _find_sinks(self) -> Iterator[tuple[Value, Sink]]:
         for i, value in enumerate(self.outputs):
             node = reduction_of(value)
-            if node is not None and not node.op.finds and (self.kind != "row" or self._over_rows(node)):
+            if node is not None and not node.op.finds and (self.flat or self.kind != "row" or self._over_rows(node)):
                 yield node.output, Sink(i, node.op.name, node.output.dtype, node.output.type.size)
 
     def _over_rows(self, reduction: Node) -> bool:
@@ -220,7 +220,7 @@ class Kernel:
     def in_place(self) -> bool:
         """Whether the kernel reads and writes all tensors at the running element, so that one index does for all."""
         stores = all(v.type.size == self.size for v in self.outputs if not self.is_sink(v))
-        lookups = any(n.op.is_lookup or n.op.kind == "random" for n in self.body.nodes)
+        lookups = any(n.op.is_lookup for n in self.body.nodes)
         here = self.element()
         return stores and not lookups and all(index == here or v.type.size == 1 for v, index in self.reads)
 

@@ -43,25 +43,27 @@ def backward_kernel(isa: Isa, spec: AttentionGradSpec) -> tuple[str, int]:
         for rows, keys, target in zip(sides, ("keys", "values"), ("probs", "ds"))
     ]
     scores = layout.score_tiles(raw, f"k0 / {nr}", "end")
-    dq = layout.row_tiles(
+    dq = layout.product_tiles(
         layout.halved("end - k0"),
         "ds_rows" if pairs else f"ds + i * {lds}",
         lds // 2 if pairs else lds,
         f"key_rows + k0 / 2 * {width}" if pairs else f"key_rows + k0 * {width}",
         f"dq_rows + i * {width}",
         "k0 > 0",
+        False,
     )
     skipped = "skip / 2" if pairs else "skip"
     dkv = [
         line
         for columns, right, target in (("ds", "queries", "dk_rows"), ("probs", "grads", "dv_rows"))
-        for line in layout.column_tiles(
+        for line in layout.product_tiles(
             layout.halved("block - skip"),
             f"{columns}{'_pairs' * pairs} + {skipped} * {lds} + s - k0",
             lds,
             f"{right} + {skipped} * {width}",
             f"{target} + s * {width}",
             "s < t0" if f.causal else "t0 > 0",
+            True,
         )
     ]
     end = "t0 + i + rows < k_end ? t0 + i + rows : k_end" if f.causal else "k_end"

@@ -24,7 +24,7 @@ def forward_kernel(isa: Isa, spec: AttentionSpec) -> tuple[str, int]:
     limit = f"(t0 + rows < {spec.keys} ? t0 + rows : {spec.keys})" if spec.causal else str(spec.keys)
     scores = layout.score_tiles([("queries", "keys", "scores + {}")], "0", "limit")
     probs, stride = ("probs", lds // 2) if layout.pairs else ("scores", lds)
-    products = layout.row_tiles(layout.halved("limit"), probs, stride, "values", "out", "0")
+    products = layout.product_tiles(layout.halved("limit"), probs, stride, "values", "out", "0", False)
     first = f"(uint64_t)((bh * {spec.queries} + t) * {spec.keys}L)"
     seen = f"t < {spec.keys} ? t + 1 : {spec.keys}" if spec.causal else str(spec.keys)
     query = f"const long t = t0 + r, seen = {seen};"

@@ -6,7 +6,8 @@ from math import prod
 
 from compiler.codegen.c.attention_backward import backward_kernel
 from compiler.codegen.c.attention_forward import forward_kernel
-from compiler.codegen.c.attention_layout import AttentionGradSpec, AttentionSpec, Mask, Strides
+from compiler.codegen.c.attention_layout import AttentionGradSpec, AttentionSpec, Strides
+from compiler.codegen.c.gemm_plan import Operand
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import TeamKernel, window_of
 from compiler.ir.graph import Node, Value
@@ -30,7 +31,7 @@ def attention_kernel(isa: Isa, node: Node) -> TeamKernel:
     mask = None
     if attrs["mask"]:
         given = op.inputs[extra]
-        mask = Mask("bool" if given.dtype.kind == "bool" else given.dtype.short, windows[extra][1])
+        mask = Operand("bool" if given.dtype.kind == "bool" else given.dtype.short, windows[extra][1])
     *lead, queries, dim = op.inputs[0].shape
     q, k, v, *gradients = [strides for _, strides in windows[:extra]]
     spec = AttentionSpec(

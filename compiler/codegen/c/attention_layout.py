@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import lcm
 
+from compiler.codegen.c.gemm_plan import Operand
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.spelling import literal
 from compiler.codegen.c.tiles import (
@@ -39,18 +40,11 @@ _FETCHED = 1 << 17  # bytes of an operand's head up to which the next one is fet
 
 
 @dataclass(frozen=True)
-class Mask:
-    """The numbers added to the scores ("f32", "bf16", "f16"), or whether each counts ("bool"); strides (b, h, t, s)."""
-
-    dtype: str
-    strides: Strides
-
-
-@dataclass(frozen=True)
 class AttentionSpec:
     """q [B,H,T,D], k and v [B,H,S,D], o [B,H,T,D] of one storage dtype, any strides in elements.
 
     Element (b, h, t, s) of the dropout mask has the uniform of its row-major index and is kept when that is >= dropout.
+    `mask` holds numbers added to the scores, or ("bool") whether each counts; it has strides (b, h, t, s).
     A row without any key that takes part is 0, its log-sum-exp -inf. With `causal`, query t sees keys s <= t.
     """
 
@@ -66,7 +60,7 @@ class AttentionSpec:
     o: Strides
     scale: float
     causal: bool = False
-    mask: Mask | None = None
+    mask: Operand | None = None
     dropout: float = 0.0
     draw: int = 0
 
@@ -186,23 +180,17 @@ class Layout(Factors):
             "}",
         ]
 
-    def _across(self, k: str, left: str, stride: int, right: str, target: str, add: str) -> list[tuple[int, str]]:
-        """Vectors and arguments of the tiles that make rows of D `target` (+)= `left` times a right side."""
-        rest = f"{self.width}, {add}"
-        return [
-            (v, f"{k}, {left}, {stride}, {_column(right, c)}, {self.width}, {_column(target, c)}, {rest}")
+    def product_tiles(
+        self, k: str, left: str, stride: int, right: str, target: str, add: str, turned: bool
+    ) -> list[str]:
+        """Rows of D `target` (+)= rows of the scratch, or if `turned` its columns, one a key, times a right side."""
+        calls = [
+            (v, f"{k}, {left}, {stride}, {_column(right, c)}, {self.width}, {_column(target, c)}, {self.width}, {add}")
             for c, v in self.tiles_across()
         ]
-
-    def row_tiles(self, k: str, rows: str, stride: int, right: str, target: str, add: str) -> list[str]:
-        """Rows of D `target` (+)= rows of the scratch times a right side."""
-        calls = self._across(k, rows, stride, right, target, add)
+        if turned:
+            return self._calls(self.spec.keys, "keys_here", self.columns_kind, calls)
         return self._calls(self.spec.queries, "rows", self.rows_kind, calls)
-
-    def column_tiles(self, k: str, columns: str, stride: int, right: str, target: str, add: str) -> list[str]:
-        """Rows of D `target` (+)= columns of the scratch, one a key, times a right side."""
-        calls = self._across(k, columns, stride, right, target, add)
-        return self._calls(self.spec.keys, "keys_here", self.columns_kind, calls)
 
     # Buffers
 
@@ -260,9 +248,8 @@ class Layout(Factors):
         spec = self.spec
         value, lines = f"{row}[j] * {literal(spec.scale, f32)}", []
         if spec.mask:
-            ctype = "uint8_t" if spec.mask.dtype == "bool" else C_TYPE[spec.mask.dtype]
             place = address("mask", *zip(("b", "h", f"({query})", first), spec.mask.strides))
-            lines = [f"const {ctype} *mask_row = {place};"]
+            lines = [f"const {C_TYPE[spec.mask.dtype]} *mask_row = {place};"]
             element = f"mask_row[{times('j', spec.mask.strides[3])}]"
             if spec.mask.dtype == "bool":
                 value = f"{element} ? {value} : -INFINITY"
@@ -281,7 +268,7 @@ class Layout(Factors):
         spec = self.spec
         text = ", ".join(f"const {C_TYPE[spec.dtype]} *{name}" for name in "qkv")
         if spec.mask:
-            text += f", const {'uint8_t' if spec.mask.dtype == 'bool' else C_TYPE[spec.mask.dtype]} *mask"
+            text += f", const {C_TYPE[spec.mask.dtype]} *mask"
         if spec.dropout:
             text += ", const int64_t *seed, const int64_t *offset"
         return text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
-from compiler.codegen.c import gemm
 from compiler.codegen.c.body import Body, Run, Scope
+from compiler.codegen.c.gemm import gemm_kernel
 from compiler.codegen.c.gemm_plan import GemmSpec, Operand, Plan
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.c.kernels import LoopKernel, TeamKernel, parameters_of, range_kernel, window_of
@@ -65,10 +65,9 @@ def contract_kernel(isa: Isa, node: Node, aliases: dict[int, int], fixed: frozen
         touched = own_rows(graph, Var("i", m), body.loaded, [(i, place) for i in texts]) - {right[:2]}
         if not _row_by_row(root, left[2], strides, m, k):
             touched -= {left[:2]}
-    text = (gemm.pack_kernel(plan) + "\n" if plan.packed_bytes else "") + gemm.gemm_kernel(plan)
     sinks = [Sink(i, "sum", f32, n, plan.row_parts) if i in by_column else Sink(i, "sum", f32, 1) for i in sums]
     return TeamKernel(
-        text, [left, right, *operands], plan.shared_bytes, plan.private_bytes, body.checks, touched,
+        gemm_kernel(plan), [left, right, *operands], plan.shared_bytes, plan.private_bytes, body.checks, touched,
         plan.even, sinks, plan.parts, plan.packed_bytes,
     )  # fmt: skip
 

@@ -88,7 +88,10 @@ class _Plan(Factors):
     # Text that both kernels share
 
     def open(self, out: Writer, what: str, other: str) -> None:
+        """The functions that the kernel calls, and its head."""
         windows = self.windows
+        windows.write_stage(out)
+        windows.write_runs(out)
         sizes = " x ".join(map(str, windows.image))
         out(
             f"/* {what}: {self.images} images, {self.groups * windows.channels} x {sizes} {windows.dtype}, windows of "
@@ -151,7 +154,6 @@ class _Forward(_Plan):
 
     def text(self) -> str:
         windows = self.windows
-        helpers = windows.stage_text("NAME_stage") + windows.runs_text("NAME_runs")
         out = Writer()
         self.open(out, "convolution", "w")
         out(f"{self.element} *const packed = ({self.element} *)scratch;")
@@ -204,7 +206,7 @@ class _Forward(_Plan):
         self._panel(out)
         for _ in range(4):
             out.close()
-        return helpers + out.text()
+        return out.text()
 
     def _panel(self, out: Writer) -> None:
         """The tile of row panel ``p`` and column panel ``q``, and its epilogue."""
@@ -267,7 +269,6 @@ class _Gradient(_Plan):
 
     def text(self) -> str:
         windows = self.windows
-        helpers = windows.stage_text("NAME_stage") + windows.runs_text("NAME_runs")
         out = Writer()
         self.open(out, "gradient of a convolution's weights", "g")
         out("float *const partial = (float *)scratch;")
@@ -327,7 +328,7 @@ class _Gradient(_Plan):
         out("if (nt > 1) pool->barrier(pool, nt);")
         self._join(out)
         out.close()
-        return helpers + out.text()
+        return out.text()
 
     def _join(self, out: Writer) -> None:
         """The sums of the chunks, in their order, and the epilogue."""

@@ -137,7 +137,7 @@ def _loop_kernel(node: Node, aliases: dict[int, int]) -> LoopKernel:
     """The kernel of a node of kind pointwise, row, column or full."""
     if node.attrs["kind"] in ("pointwise", "full"):
         flat = analysis.Kernel(node, flat=True)
-        if flat.in_place():
+        if flat.in_place() and not any(n.op.kind == "random" for n in node.inner.nodes):
             return Loops(flat, aliases).write()
     kernel = analysis.Kernel(node)
     if column.claims(kernel):

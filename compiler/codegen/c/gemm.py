@@ -19,14 +19,10 @@ def gemm_kernel(plan: Plan) -> str:
     """The function `void NAME(pool, tid, nt, scratch, a, b, PARAMS)`, which all nt threads call.
 
     It takes the inputs as visible and ends without a barrier. Between two kernels that use the same scratch, and before
-    anyone reads the outputs, the caller puts `pool->barrier(pool, nt)`.
+    anyone reads the outputs, the caller puts `pool->barrier(pool, nt)`. If :attr:`Plan.packed_bytes` is not 0,
+    `void NAME_pack(tid, nt, b, packed)` stands in front of it, which all nt threads call before.
     """
-    return _Kernel(plan).text()
-
-
-def pack_kernel(plan: Plan) -> str:
-    """The function `void NAME_pack(tid, nt, b, packed)`, which all nt threads call before kernels with `packed`."""
-    return _Kernel(plan).pack_text()
+    return (_Kernel(plan).pack_text() + "\n" if plan.packed_bytes else "") + _Kernel(plan).text()
 
 
 class _Kernel:

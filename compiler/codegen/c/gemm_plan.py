@@ -68,7 +68,7 @@ class GemmSpec:
     element: name, bytes of one.
 
     `repeated`: the product runs often with the same B. Where :attr:`Plan.packed_bytes` is not 0, the kernel then takes
-    B as the function of ``gemm.pack_kernel`` has laid it out.
+    B as ``NAME_pack`` has laid it out.
     """
 
     batch: tuple[int, ...]

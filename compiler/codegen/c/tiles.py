@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from compiler.codegen.c.isa import Isa
 from compiler.codegen.sizes import ceil_div
 
-C_TYPE = {"f32": "float", "bf16": "bf16", "f16": "f16"}
+C_TYPE = {"f32": "float", "bf16": "bf16", "f16": "f16", "bool": "uint8_t"}
 TO_F32 = {"f32": "{}", "bf16": "bf16_to_f32({})", "f16": "f16_to_f32({})"}
 FROM_F32 = {"f32": "{}", "bf16": "f32_to_bf16({})", "f16": "f32_to_f16({})"}
 BYTES = {"f32": 4, "bf16": 2, "f16": 2}

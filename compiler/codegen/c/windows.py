@@ -82,15 +82,15 @@ class Windows:
         """Runs that ``width`` neighbouring places of the result may consist of."""
         return min(width, width // max(self.size[-1], 1) + 2)
 
-    def stage_text(self, name: str) -> str:
-        """``NAME(stage, image, channels)``: the part inside the image; the part outside is zero from the beginning."""
-        out = Writer()
+    def write_stage(self, out: Writer) -> None:
+        """``NAME_stage(stage, image, channels)``: the part inside the image; what is outside is zero from the start."""
         out("/* Copies channels of an image to where its windows look for them. */")
         kind, source = self.element, C_TYPE[self.dtype]
-        with out.block(f"static void {name}({kind} *restrict stage, const {source} *restrict image, long channels)"):
+        with out.block(
+            f"static void NAME_stage({kind} *restrict stage, const {source} *restrict image, long channels)"
+        ):
             for number, phase in enumerate(product(*self.phases)):
                 self._copy_phase(out, number, phase)
-        return out.text()
 
     def _copy_phase(self, out: Writer, number: int, phase: Shape) -> None:
         rank = len(self.image)
@@ -135,19 +135,17 @@ class Windows:
                 terms.append(times(number, count * prod(self.extent)))
         yield f"{'  ' * (rank + 1)}*next++ = {' + '.join(terms)};"
 
-    def runs_text(self, name: str) -> str:
-        """``NAME(runs, start, end)``: the places [start, end) of the result as runs, and how many those are."""
-        out = Writer()
+    def write_runs(self, out: Writer) -> None:
+        """``NAME_runs(runs, start, end)``: the places [start, end) of the result as runs, and how many those are."""
         width = self.size[-1]
         out("/* Places [start, end) of the result as runs of neighbours in the stage. */")
-        with out.block(f"static long {name}(Run *runs, long start, long end)"):
+        with out.block("static long NAME_runs(Run *runs, long start, long end)"):
             out("long count = 0;")
             with out.block("for (long j = start; j < end; j += runs[count++].length)"):
                 out(f"const long column = j % {width};")
                 out(f"runs[count].to = (int)(j - start), runs[count].from = (int)({self._row_start()}column);")
                 out(f"runs[count].length = (int)LEAST({width} - column, end - j);")
             out("return count;")
-        return out.text()
 
     def _row_start(self) -> str:
         """The beginning of the row of place ``j`` in the stage, as the beginning of a sum."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from compiler.codegen.kernel import Kernel
 from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton import reduction
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
 from compiler.codegen.triton.spelling import COMPUTE, TYPES, widened
 from compiler.codegen.triton.task import Argument, Entry, Table, Task, extra_arguments, kernel_name, warps_for
-from compiler.domain import evaluated, reduction_of
-from compiler.index import Index, Var
+from compiler.domain import reduction_of
 from compiler.ir.graph import Node, Value
 from compiler.ir.types import TensorType, f32
 from compiler.placement import Memory, Scratch
@@ -28,7 +28,7 @@ ALIGNED = 16  # sizes that are multiples of it keep 128-bit accesses in a shared
 
 def flat_tasks(node: Node, loose: Collection[Value] = ()) -> list[Task | Shareable] | None:
     """The launches of a node that is flat, else None; see :class:`Flat`."""
-    if node.attrs["kind"] not in ("pointwise", "full", "row", "concat"):
+    if node.attrs["kind"] not in ("pointwise", "full", "row"):
         return None
     flat = Flat(node, loose)
     if not flat.fits():
@@ -43,11 +43,9 @@ class Flat(Shareable):
     """
 
     def __init__(self, node: Node, loose: Collection[Value] = ()) -> None:
-        self.node, self.graph = node, node.inner
-        self.params, self.outputs = self.graph.inputs(), self.graph.outputs
-        values = [v for n in self.graph.nodes for v in (*n.inputs, *n.outputs)]
-        self.size = max(v.type.size for v in (*values, *self.outputs))
-        self.place = Index.of(Var("i", self.size))
+        kernel = self.kernel = Kernel(node, flat=True)
+        self.node, self.graph, self.params, self.outputs = node, node.inner, kernel.inputs, kernel.outputs
+        self.size, self.place = kernel.size, kernel.element()
         self.sums = {i: n for i, n in enumerate(map(reduction_of, self.outputs)) if n is not None}
         self.block = min(SUM_BLOCK if self.sums else BLOCK, power_of_two(self.size))
         self.programs = ceil_div(self.size, self.block)
@@ -70,39 +68,24 @@ class Flat(Shareable):
     # Its nature
 
     def fits(self) -> bool:
-        """Whether everything is read and written at the running index, or is one number for all."""
-        for node in self.graph.nodes:
-            if node.op.kind == "reduce":
-                used = any(node.output in n.inputs for n in self.graph.nodes if n.op.kind != "view")
-                whole = node.inputs[0].type.size == self.size and node.output.type.size == 1
-                if node not in self.sums.values() or used or not whole or node.op.finds:
-                    return False
-            elif node.op.is_lookup or node.op.anchor == "concat":
+        """Whether everything is read and written at the running index, or is one number for all; sums are results."""
+        used = {v for n in self.graph.nodes if n.op.kind != "view" for v in n.inputs}
+        for node in self.kernel.reductions:
+            whole = node.inputs[0].type.size == self.size and node.output.type.size == 1
+            if node not in self.sums.values() or node.output in used or not whole or node.op.finds:
                 return False
-        if any(v.type.size != self.size for i, v in enumerate(self.outputs) if i not in self.sums):
-            return False
-        starts = [(v if i not in self.sums else self.sums[i].inputs[0], self.place) for i, v in enumerate(self.outputs)]
-        reads = evaluated(starts, lambda _: self.place)
-        return all(i == self.place or v.type.size == 1 for v, i in reads if v.producer is None)
+        whole = all(v.type.size in (1, self.size) for v in self.params)
+        return whole and self.kernel.in_place() and not any(n.op.anchor == "concat" for n in self.graph.nodes)
 
     @property
     def shareable(self) -> bool:
-        ops = [n.op for n in self.graph.nodes]
-        return not any(op.numbered or op.checks or op.is_lookup or op.anchor == "concat" for op in ops)
+        return not any(n.op.numbered or n.op.checks for n in self.graph.nodes)
 
     def settle(self) -> Flat:
         """Find the key under which launches are shared."""
         _, lines = self._evaluate("mask" if self.size > 1 else "", "", 0)
         types = tuple(v.type.dtype for v in (*self.params, *self.targets))
-        self.key = (
-            "flat",
-            tuple(lines),
-            types,
-            tuple(self.elements),
-            self.size == 1,
-            self.size % ALIGNED == 0,
-            self.aligned,
-        )
+        self.key = ("flat", tuple(lines), types, tuple(self.elements), self.size % ALIGNED == 0, self.aligned)
         return self
 
     # Its statements
@@ -180,9 +163,7 @@ class Flat(Shareable):
         body, inside = self._evaluate("mask" if self.size > 1 else "", "", block)
         common = {i for i in body.used if not self.elements[i] and all(m.reads[i] is self.reads[i] for m in members)}
         columns = [(f"a{i}", i, self.params[i].dtype, self.elements[i]) for i in body.used if i not in common]
-        pointers = []
-        for name, _, dtype, element in columns:
-            pointers.append((name, TYPES[dtype], " + start" * element))
+        pointers = [(name, TYPES[dtype], " + start" * element) for name, _, dtype, element in columns]
         for i, place in enumerate(self.targets):
             shift = (f" + start // {block}" if i in self.sums else " + start") if self.size > 1 else ""
             pointers.append((f"o{i}", TYPES[place.type.dtype], shift))

@@ -7,7 +7,8 @@ import pytest
 
 from compiler.codegen.c.attention_backward import backward_kernel
 from compiler.codegen.c.attention_forward import forward_kernel
-from compiler.codegen.c.attention_layout import AttentionGradSpec, AttentionSpec, Mask
+from compiler.codegen.c.attention_layout import AttentionGradSpec, AttentionSpec
+from compiler.codegen.c.gemm_plan import Operand
 from compiler.codegen.c.isa import ISAS, Isa
 from compiler.codegen.c.prelude import prelude
 from compiler.codegen.c.tiles import shared_functions
@@ -56,7 +57,7 @@ class Case:
         spec_mask = None
         if mask is not None:
             names = {np.dtype(bool): "bool", **{v: k for k, v in NUMPY.items()}}
-            spec_mask = Mask(names[mask.dtype], element_strides(mask))
+            spec_mask = Operand(names[mask.dtype], element_strides(mask))
         self.spec = AttentionSpec(
             batch, heads, queries, keys, dim, dtype,
             *(element_strides(x) for x in (self.q, self.k, self.v, self.o)),
