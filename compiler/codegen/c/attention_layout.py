@@ -180,12 +180,10 @@ class Layout(Factors):
             "}",
         ]
 
-    def product_tiles(
-        self, k: str, left: str, stride: int, right: str, target: str, add: str, turned: bool
-    ) -> list[str]:
-        """Rows of D `target` (+)= rows of the scratch, or if `turned` its columns, one a key, times a right side."""
+    def product_tiles(self, k: str, left: str, stride: int, right: str, to: str, add: str, turned: bool) -> list[str]:
+        """Rows of D `to` (+)= rows of the scratch, or if `turned` its columns, one a key, times a right side."""
         calls = [
-            (v, f"{k}, {left}, {stride}, {_column(right, c)}, {self.width}, {_column(target, c)}, {self.width}, {add}")
+            (v, f"{k}, {left}, {stride}, {_column(right, c)}, {self.width}, {_column(to, c)}, {self.width}, {add}")
             for c, v in self.tiles_across()
         ]
         if turned:

@@ -17,7 +17,6 @@ from compiler.ir.types import TensorType, f32
 from compiler.memory import Lifetime
 from compiler.placement import BodyPlacement, Move, Placement
 from compiler.places import Place, buffers_of
-from compiler.plan import Launch
 
 
 class Frame(schedule.Frame):
@@ -51,19 +50,7 @@ class Frame(schedule.Frame):
             source, target = (self.pointers.pointer(p, move.value.type) for p in (move.source, move.target))
             access = Access(buffers_of([move.source]), buffers_of([move.target]))
             line = f"memcpy({target}, {source}, {move.value.type.nbytes});"
-            self._add([], access, work.copy(move.value), [line], alone=True)
-
-    def _add(
-        self,
-        nodes: Sequence[Node],
-        access: Access,
-        launch: Launch,
-        lines: list[str],
-        alone: bool = False,
-        checked: bool = False,
-        table: Table | None = None,
-    ) -> None:
-        self.items.append(Statements(access, alone, checked, launch=launch, lines=lines, table=table, nodes=nodes))
+            self.items.append(Statements(access, alone=True, launch=work.copy(move.value), lines=[line]))
 
     def _table_call(self, i: int, run: list[Node], kernels: list[LoopKernel], name: str) -> None:
         """One kernel over several tensors."""
@@ -82,7 +69,8 @@ class Frame(schedule.Frame):
         if first.single:
             lines = [f"for (long m = FROM({len(run)}, 1); m < TO({len(run)}, 1); m++)", f"  {name}({arguments});"]
         lines = lines if first.single else [*cut.arrays(), *lines]
-        self._add(run, self._access(run, partials), work.launch(name, run, kinds), lines, table=table)
+        access, launch = self._access(run, partials), work.launch(name, run, kinds)
+        self.items.append(Statements(access, launch=launch, lines=lines, table=table, nodes=run))
         if pieces:
             for sink in first.sinks:
                 self._table_combine(sink, partials[sink.output], kinds[sink.output], run, pieces)
@@ -98,7 +86,8 @@ class Frame(schedule.Frame):
             f"  {combine}(0, 1, {partial} + {begin}, {end} - {begin}, 1, {table.pointer(0)});",
         ]
         launch = work.combine(combine, sink.op, kind, results, run[-1])
-        self._add(run, Access({part}, self.buffers(results)), launch, lines, table=table)
+        access = Access({part}, self.buffers(results))
+        self.items.append(Statements(access, launch=launch, lines=lines, table=table, nodes=run))
 
     def _table(self, name: str, rows: Sequence[Sequence[Value]]) -> Table:
         """``rows``: the values of each tensor."""
@@ -145,7 +134,8 @@ class Frame(schedule.Frame):
             share = [] if kernel.single else [_share(kernel.total, kernel.grain, alone)]
             lines = [f"{name}({', '.join([*share, *arguments])});"]
         self._own_rows(node, kernel, access)
-        self._add([node], access, work.launch(name, [node], kinds), lines, alone, bool(kernel.checks))
+        launch = work.launch(name, [node], kinds)
+        self.items.append(Statements(access, alone, bool(kernel.checks), launch=launch, lines=lines, nodes=[node]))
         self._combine(node, kernel, kinds, partials)
 
     def _pack(self, i: int, node: Node, kernel: TeamKernel, name: str, operand: str) -> int:
@@ -198,7 +188,7 @@ class Frame(schedule.Frame):
             line = f"{name}({_share(sink.width, 16, alone)}, {rest});"
             launch = work.combine(name, sink.op, kinds[sink.output], [result], node)
             access = Access({part}, self.buffers([result]))
-            self._add([node], access, launch, [line], alone)
+            self.items.append(Statements(access, alone, launch=launch, lines=[line], nodes=[node]))
 
 
 def _share(total: int, grain: int, alone: bool) -> str:

@@ -22,8 +22,8 @@ Operand = tuple[str, int, int]
 class LoopKernel:
     """A function over a range of its domain, with NAME for its name, and how to call it.
 
-    ``operands`` are the parameters after ``begin, end``, which a function of a single element does not have. ``total``
-    is the length of the domain, ``grain`` what a range is a multiple of, ``chunk`` the length of a chunk when there are
+    ``operands`` are the parameters after ``begin, end``, which the function of a ``single`` element lacks. ``total`` is
+    the length of the domain, ``grain`` what a range is a multiple of, ``chunk`` the length of a chunk when there are
     sinks. ``own_rows`` are the inputs and outputs that have as many rows as the domain and of which a call touches the
     rows of its range only.
     """
@@ -35,13 +35,9 @@ class LoopKernel:
     chunk: int = 0
     sinks: list[Sink] = field(default_factory=list)
     flat: bool = False
+    single: bool = False
     checks: list[Node] = field(default_factory=list)
     own_rows: Touched = frozenset()
-
-    @property
-    def single(self) -> bool:
-        """Whether the domain is one element, so that the function takes no range."""
-        return self.flat and self.total == 1 and not self.sinks
 
     @property
     def chunks(self) -> int:

@@ -280,6 +280,7 @@ class Loops:
             chunk=chunk,
             sinks=list(sinks.values()),
             flat=kernel.flat,
+            single=kernel.single,
             checks=self.body.checks,
             own_rows=kernel.own_rows(),
         )

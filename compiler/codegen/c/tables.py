@@ -28,14 +28,11 @@ class Table:
     def __post_init__(self) -> None:
         assert {len(row) for row in self.places} == {len(self.pointers)}
 
-    def _varies(self, column: int) -> bool:
-        """Whether two tensors have different places in ``column``. It looks at each place of it once."""
-        return any(row[column] != self.places[0][column] for row in self.places)
-
     @cached_property
     def columns(self) -> list[int]:
         """The columns that differ between tensors; never none, so that the table exists."""
-        return [k for k in range(len(self.places[0])) if self._varies(k)] or [0]
+        first = self.places[0]
+        return [k for k in range(len(first)) if any(row[k] != first[k] for row in self.places)] or [0]
 
     def pointer(self, column: int) -> str:
         """C text of the pointer in ``column`` for tensor m."""

@@ -85,10 +85,8 @@ class Windows:
     def write_stage(self, out: Writer) -> None:
         """``NAME_stage(stage, image, channels)``: the part inside the image; what is outside is zero from the start."""
         out("/* Copies channels of an image to where its windows look for them. */")
-        kind, source = self.element, C_TYPE[self.dtype]
-        with out.block(
-            f"static void NAME_stage({kind} *restrict stage, const {source} *restrict image, long channels)"
-        ):
+        parameters = f"{self.element} *restrict stage, const {C_TYPE[self.dtype]} *restrict image, long channels"
+        with out.block(f"static void NAME_stage({parameters})"):
             for number, phase in enumerate(product(*self.phases)):
                 self._copy_phase(out, number, phase)
 
