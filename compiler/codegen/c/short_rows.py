@@ -81,10 +81,11 @@ class ShortRows(Loops):
     """The kernel of a node that :func:`claims` accepts."""
 
     grain = LANES
+    lanes: Lanes
 
     def write(self) -> LoopKernel:
         function, block = Scope(), Writer()
-        rows = Lanes(block, function)
+        rows = self.lanes = Lanes(block, function)
         self.row_work(rows)
         rows.flush()
         rows.settle()
@@ -96,15 +97,14 @@ class ShortRows(Loops):
 
     def declare(self, kept: Kept, rows: Scope) -> None:
         """Declare the row buffers, and fill the buffers of values in memory."""
-        assert isinstance(rows, Lanes)
         columns = self.kernel.columns
-        rows.arrays += [f"{COMPUTE[v.dtype]} {buffer}[{columns}][{LANES}];" for v, buffer in kept.names.items()]
+        self.lanes.arrays += [f"{COMPUTE[v.dtype]} {buffer}[{columns}][{LANES}];" for v, buffer in kept.names.items()]
         turned = [v for v in kept.names if v.producer is None]
         if turned:
             inner = Scope("c", rows)
             for v in turned:
                 inner(f"{self.kept_place(kept.names[v])} = {self.body.value(v, self.element, inner)};")
-            self._walk(rows, inner, VectorLoop(rows.out))
+            self._walk(inner, VectorLoop(self.lanes.out))
         kept.filled.update(turned)
 
     def kept_place(self, buffer: str) -> str:
@@ -115,15 +115,13 @@ class ShortRows(Loops):
         return value.producer is None or super().is_expensive(value)
 
     def add_row(self, sink: Sink, term: str, rows: Scope) -> None:
-        assert isinstance(rows, Lanes)
-        rows.loop.join(sink.op, sink.dtype, f"s{sink.output}", term)
+        self.lanes.loop.join(sink.op, sink.dtype, f"s{sink.output}", term)
 
     def columns_work(self, rows: Scope, each: Pass, kept: Kept) -> None:
         """One pass over the columns, for all rows of the block at each."""
-        assert isinstance(rows, Lanes)
         kernel, inner = self.kernel, Scope("c", rows)
         start = Writer()
-        lanes, block = VectorLoop(start), VectorLoop(rows.out)
+        lanes, block = VectorLoop(start), VectorLoop(self.lanes.out)
         for value in kept.filled:
             inner.known[value, self.element] = self.kept_place(kept.names[value])
         totals: dict[Node, str] = {}
@@ -144,17 +142,17 @@ class ShortRows(Loops):
             block.join(op, dtype, total, term)
         lanes.clauses += block.clauses
         lanes.joins += [*block.joins, *self.stores(each.stored, inner), *self.keep(kept, set(kept.filled), inner)]
-        self._walk(rows, inner, lanes, start)
-        rows.out(*block.after)
+        self._walk(inner, lanes, start)
+        self.lanes.out(*block.after)
         for node, name in totals.items():
             if node.output.dtype.is_half:
                 rows(f"{name} = round_{node.output.dtype.short}({name});")
             rows.known[node.output, kernel.row_place(node.output)] = name
 
-    def _walk(self, rows: Lanes, inner: Scope, loop: VectorLoop, start: Writer | None = None) -> None:
+    def _walk(self, inner: Scope, loop: VectorLoop, start: Writer | None = None) -> None:
         """A loop over the columns, and in it ``loop`` over the rows, behind the statements of ``start``."""
-        block = rows.out
-        rows.flush()
+        block = self.lanes.out
+        self.lanes.flush()
         block.open(f"for (long c = 0; c < {self.kernel.columns}; c++)")
         if start is not None:
             block(*start.lines)

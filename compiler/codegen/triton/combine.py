@@ -30,14 +30,10 @@ class Combine(Shareable):
         work: list[Entry] = []
         for member in members:
             chunks, width = member.partial.type.shape
-            row = len(table)
-            if self.by_column:
-                table += [(member.partial, 0), (member.target, 0), chunks, width]
-                for start in range(0, width, COLUMNS):
-                    work += [row, start]
-            else:
-                table += [(member.partial, 0), (member.target, 0), chunks * width, 1]
-                work += [row, 0]
+            sizes = (chunks, width) if self.by_column else (chunks * width, 1)
+            for start in range(0, sizes[1], COLUMNS):
+                work += [len(table), start]
+            table += [(member.partial, 0), (member.target, 0), *sizes]
         name = f"combine_{self.op}_{self.target.dtype.short}{'_columns' if self.by_column else ''}"
         return Task(
             name,

@@ -140,8 +140,9 @@ class Tiles:
             )
         elif self.rows > 1:
             rows(*self._range("r", self._program(0), self.chunks, self.R, self.rows, "rows", "[:, None]"))
-        if self.long:
-            self._long_rows(rows)
+        if self.long:  # a program walks along its row once per level of reductions that build on each other
+            for each in self.kernel.passes():
+                self._walk(rows, each.reductions, each.stored)
         after = Scope(frozenset(), columns)
         for sink, node in self.sinks.items():
             self._accumulate(sink, node, rows, columns, after)
@@ -269,11 +270,6 @@ class Tiles:
         return " + ".join([f"p{sink.output}", *chunk, *column, *block])
 
     # Rows too long to be held
-
-    def _long_rows(self, rows: Scope) -> None:
-        """A program walks along its row once per level of reductions that build on each other."""
-        for each in self.kernel.passes():
-            self._walk(rows, each.reductions, each.stored)
 
     def _walk(self, rows: Scope, reductions: Iterable[Node], stores: Iterable[int]) -> None:
         columns = Scope(frozenset({"c"}), rows)
