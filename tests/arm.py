@@ -23,18 +23,19 @@ from tests.programs import Executable, PlanDevice
 EMULATOR = "qemu-aarch64"
 
 
+needs_emulator = pytest.mark.skipif(
+    importlib.util.find_spec("ziglang") is None or shutil.which(EMULATOR) is None, reason=f"no ziglang or no {EMULATOR}"
+)
+
+
 def cross_compiler() -> list[str]:
-    """A C compiler for 64-bit ARM with the flags that Genesis uses there, or a skip."""
-    if importlib.util.find_spec("ziglang") is None:
-        pytest.skip("no ziglang")
+    """A C compiler for 64-bit ARM with the flags that Genesis uses there."""
     flags = [flag for flag in FLAGS if flag != "-fPIC"]
     return [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl", *flags, *FAMILY_FLAGS["zig"]]
 
 
 def build(source: str, *flags: str) -> Path:
     """The executable of a translation unit with a ``step``."""
-    if shutil.which(EMULATOR) is None:
-        pytest.skip(f"no {EMULATOR}")
     return programs.build(source, [*cross_compiler(), *flags, "-static"])
 
 

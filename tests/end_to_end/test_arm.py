@@ -10,7 +10,7 @@ from compiler.codegen.c.prelude import prelude
 from genesis import compiled
 from runtime.executor import Executor
 from runtime.toolchain import Compiler
-from tests.arm import arm_device, arm_program, build, emulate
+from tests.arm import arm_device, arm_program, build, emulate, needs_emulator
 from tests.compiler.codegen.c import test_prelude
 from tests.compiler.codegen.c.plans import GUARD
 from tests.compiler.codegen.c.test_unit import Table, check
@@ -18,6 +18,8 @@ from tests.end_to_end.test_processors import TOLERANCE
 from tests.end_to_end.train import train
 
 NEON = ISAS["neon"]
+
+pytestmark = needs_emulator
 
 
 @pytest.fixture
