@@ -37,6 +37,7 @@ from genesis import hub as hub
 from genesis import jit as jit
 from genesis import legacy as _legacy  # makes the old paths
 from genesis import linalg as linalg
+from genesis import masked as masked
 from genesis import mps as mps
 from genesis import multiprocessing as multiprocessing
 from genesis import nn as nn
@@ -167,6 +168,7 @@ _SPACES = (
     hub,
     jit,
     linalg,
+    masked,
     mps,
     multiprocessing,
     distributions,

@@ -230,8 +230,8 @@ _PARTS: dict[str, tuple[str, dict[str, str]]] = {
         {"torch.nn.utils": "prune"},
     ),
     "tensors with a mask of their own are": (
-        "give the mask to genesis.where, masked_fill or scaled_dot_product_attention",
-        {"torch": "masked"},
+        "give the mask to a function of genesis.masked",
+        {"torch.masked": "MaskedTensor as_masked_tensor is_masked_tensor masked_tensor maskedtensor"},
     ),
     "settings of autocast that outlast a block are": (
         "use autocast(device_type, dtype=..., enabled=...) around the code",

@@ -311,7 +311,7 @@ def rows() -> dict[str, list[Row]]:
 
 
 SECTIONS = (
-    "", "linalg", "special", "fft", "nn", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize",
+    "", "linalg", "special", "fft", "masked", "nn", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize",
     "nn.utils.parametrizations", "nn.attention.bias", "optim", "optim.lr_scheduler", "optim.swa_utils", "autograd",
     "autograd.functional", "func", "amp", "distributions", "utils.data", "utils.checkpoint", "cuda", "backends", "jit",
     "distributed", "random", "serialization", "testing",

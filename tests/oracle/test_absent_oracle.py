@@ -18,6 +18,7 @@ torch.optim torch.optim.lr_scheduler torch.optim.swa_utils torch.linalg torch.sp
 torch.autograd.functional torch.autograd.graph torch.autograd.profiler torch.func torch.distributions
 torch.distributions.constraints torch.distributions.transforms torch.distributions.kl torch.distributions.utils
 torch.utils torch.utils.data torch.utils.checkpoint torch.amp torch.random torch.testing torch.compiler
+torch.masked
 """.split()
 NO_NAMES = {
     "torch": "TYPE_CHECKING builtins torch",

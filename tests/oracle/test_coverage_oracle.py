@@ -21,6 +21,7 @@ OTHER_SIGNS = {"linalg.eigh", "linalg.svd", "svd"}
 
 OTHER_IN_TORCH = {
     "scan": "no function of torch",
+    **dict.fromkeys(["masked.argmax", "masked.argmin"], "torch gives indices as floats"),
     "linalg.lstsq": "torch gives residuals and singular values for some drivers only",
     "Tensor.cuda": "needs a GPU",
     "Tensor.pin_memory": "needs a GPU",
