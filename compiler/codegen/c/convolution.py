@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -35,9 +34,14 @@ class _Plan(Factors):
     Attributes:
         windows: what each group of each image is seen through.
         channels: channels of the result in each group.
+        tile_kind: how the left factor of a tile lies.
         other: the second operand: weights ``[groups * channels, depth]``, or the gradient of the result
             ``[images, groups * channels, places]``, whose product with the windows gives the gradient of the weights.
     """
+
+    tile_kind: str
+    shared_bytes: int
+    private_bytes: int
 
     def __init__(self, isa: Isa, op: Node, params: str, epilogue: str) -> None:
         x, other = op.inputs[:2]
@@ -58,6 +62,8 @@ class _Plan(Factors):
             x.dtype.short,
             {"pairs": "bf16"}.get(self.form, self.form),
         )
+        self.at_bytes = round_up(4 * self.windows.depth, 64)
+        self.stage_bytes = round_up(self.windows.stage_elements * (2 if self.pairs else 4), 64)
 
     def cut(self, rows: int, columns: int) -> None:
         """Choose the tiles."""
@@ -70,20 +76,7 @@ class _Plan(Factors):
         self.nv = min(max((isa.registers - 1) // (self.mr + 1), 1), needed, 8)
         self.nr = self.nv * isa.lanes
         self.column_panels = ceil_div(columns, self.nr)
-
-    @cached_property
-    def last_vectors(self) -> int:
-        return ceil_div(self.columns % self.nr or self.nr, self.isa.lanes)
-
-    tile_kind: str
-
-    @property
-    def stage_bytes(self) -> int:
-        return round_up(self.windows.stage_elements * (2 if self.pairs else 4), 64)
-
-    @property
-    def at_bytes(self) -> int:
-        return round_up(4 * self.windows.depth, 64)
+        self.last_vectors = ceil_div(columns % self.nr or self.nr, isa.lanes)
 
     # Text that both kernels share
 
@@ -102,10 +95,10 @@ class _Plan(Factors):
         params = f", {self.params}" if self.params else ""
         out.open(f"    const {C_TYPE[windows.dtype]} *x, const {C_TYPE[self.other]} *{other}{params})")
 
-    def own(self, out: Writer, shared: int, private: int) -> None:
+    def own(self, out: Writer) -> None:
         """The thread's own memory: where the windows look, and the stage, zero where no image will be."""
         windows = self.windows
-        out(f"char *const own = {own_scratch('char', shared, private)};")
+        out(f"char *const own = {own_scratch('char', self.shared_bytes, self.private_bytes)};")
         out("int *const at = (int *)own;")
         out(f"{windows.element} *const stage = ({windows.element} *)(own + {self.at_bytes});")
         out(*windows.at_lines())
@@ -143,21 +136,15 @@ class _Forward(_Plan):
         blocks = max(ceil_div(self.column_panels, fitting), min(shares, self.column_panels))
         self.block = ceil_div(self.column_panels, blocks)
         self.blocks = ceil_div(self.column_panels, self.block)
-
-    @property
-    def shared_bytes(self) -> int:
-        return 4 * self.groups * self.row_panels * self.weight_panel
-
-    @property
-    def private_bytes(self) -> int:
-        return self.at_bytes + self.stage_bytes + 4 * self.block * self.panel
+        self.shared_bytes = 4 * self.groups * self.row_panels * self.weight_panel
+        self.private_bytes = self.at_bytes + self.stage_bytes + 4 * self.block * self.panel
 
     def text(self) -> str:
         windows = self.windows
         out = Writer()
         self.open(out, "convolution", "w")
         out(f"{self.element} *const packed = ({self.element} *)scratch;")
-        self.own(out, self.shared_bytes, self.private_bytes)
+        self.own(out)
         out(f"{self.element} *const panels = ({self.element} *)(own + {self.at_bytes + self.stage_bytes});")
         out(f"float tile[{self.mr * self.nr}] __attribute__((aligned(64)));")
         out(f"Run runs[{windows.max_runs(self.nr)}];")
@@ -248,31 +235,18 @@ class _Gradient(_Plan):
         self.b_panel = round_up(self.depth(self.strip) * self.nr, 16) + 16
         self.width = self.column_panels * self.nr
         self.lda = round_up(self.strip, 2 * isa.lanes) + 2 * isa.lanes
-
-    @property
-    def partial(self) -> int:
-        """Floats of one chunk's sums."""
-        return self.rows * self.width
-
-    @property
-    def shared_bytes(self) -> int:
-        return 4 * self.groups * self.chunks * self.partial
-
-    @property
-    def b_bytes(self) -> int:
-        return 4 * self.column_panels * self.b_panel
-
-    @property
-    def private_bytes(self) -> int:
-        a = round_up(self.mr * self.lda * (2 if self.pairs else 4) + 128, 64)
-        return self.at_bytes + self.stage_bytes + self.b_bytes + a
+        self.partial = self.rows * self.width  # floats of one chunk's sums
+        self.b_bytes = 4 * self.column_panels * self.b_panel
+        a_bytes = round_up(self.mr * self.lda * (2 if self.pairs else 4) + 128, 64)
+        self.shared_bytes = 4 * self.groups * self.chunks * self.partial
+        self.private_bytes = self.at_bytes + self.stage_bytes + self.b_bytes + a_bytes
 
     def text(self) -> str:
         windows = self.windows
         out = Writer()
         self.open(out, "gradient of a convolution's weights", "g")
         out("float *const partial = (float *)scratch;")
-        self.own(out, self.shared_bytes, self.private_bytes)
+        self.own(out)
         place = self.at_bytes + self.stage_bytes
         out(f"{self.element} *const packed = ({self.element} *)(own + {place});")
         out(f"{windows.element} *const rows_a = ({windows.element} *)(own + {place + self.b_bytes});")
@@ -383,5 +357,4 @@ def convolution_kernel(isa: Isa, node: Node, aliases: dict[int, int]) -> TeamKer
     parameters, operands = parameters_of(body)
     plan = (_Gradient if gradient else _Forward)(isa, op, ", ".join(parameters), inner.text())
     first = [window_of(graph, v)[0] for v in op.inputs[:2]]
-    shared, private = plan.shared_bytes, plan.private_bytes
-    return TeamKernel(plan.text(), [*first, *operands], shared, private, body.checks)
+    return TeamKernel(plan.text(), [*first, *operands], plan.shared_bytes, plan.private_bytes, body.checks)

@@ -14,64 +14,32 @@ from compiler.index import Bound, Index, Var
 from compiler.ir.types import DType
 
 
-@dataclass(frozen=True)
 class Side:
     """The left factor, with tiles ``x`` of ``edge`` rows i by ``step`` places k, or the right one, with tiles ``y``.
 
     ``length`` is the size of k; the program begins at ``first``. The tile's mask "rows" or "cols" exists if that edge
     is ``ragged``. With ``wide``, places need 64 bits.
+
+    Attributes:
+        across, along: the index across k, and the one along it, from the beginning of a step.
+        mask, limit: the conditions across k and along it.
     """
 
-    left: bool
-    edge: int
-    step: int
-    length: int
-    ragged: bool
-    wide: bool
-    first: str = ""
-
-    @property
-    def tile(self) -> str:
-        return "x" if self.left else "y"
-
-    @property
-    def pointer(self) -> str:
-        return "lhs" if self.left else "rhs"
-
-    @property
-    def across(self) -> str:
-        """The index across k."""
-        return "i" if self.left else "j"
-
-    @property
-    def along(self) -> str:
-        """The index along k, from the beginning of a step."""
-        return "k[None, :]" if self.left else "k[:, None]"
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return (self.edge, self.step) if self.left else (self.step, self.edge)
-
-    @property
-    def mask(self) -> list[str]:
-        """The condition across k."""
-        return ["rows" if self.left else "cols"] * self.ragged
-
-    @property
-    def limit(self) -> list[str]:
-        """The condition along k."""
-        return [f"{self.along} < {self.length} - start"] * bool(self.length % self.step)
+    def __init__(self, left: bool, edge: int, step: int, length: int, ragged: bool, wide: bool, first: str) -> None:
+        self.left, self.step, self.wide, self.first = left, step, wide, first
+        names = ("x", "lhs", "i", "k[None, :]") if left else ("y", "rhs", "j", "k[:, None]")
+        self.tile, self.pointer, self.across, self.along = names
+        self.shape = (edge, step) if left else (step, edge)
+        self.mask = ["rows" if left else "cols"] * ragged
+        self.limit = [f"{self.along} < {length} - start"] * bool(length % step)
 
     def load(self, place: str, conditions: list[str]) -> str:
         """The statement that loads the tile."""
-        return f"{self.tile} = tl.load({place}{_mask(self._ordered(conditions))})"
-
-    def _ordered(self, conditions: list[str]) -> list[str]:
-        return conditions if self.left else conditions[::-1]
+        return f"{self.tile} = tl.load({place}{_mask(conditions if self.left else conditions[::-1])})"
 
     def broadcast(self) -> str:
         """The statement that gives pointers the shape of the tile."""
-        return f"{self.pointer} = tl.broadcast_to({self.pointer}, ({self.shape[0]}, {self.shape[1]}))"
+        return f"{self.pointer} = tl.broadcast_to({self.pointer}, {self.shape})"
 
 
 @dataclass(frozen=True)
@@ -169,7 +137,7 @@ class Gathered:
         conditions = [*side.mask, *(lines.inside(bound) for bound in self.bounds), *side.limit]
         spread = {side.across, lines.along} <= names_in(self.place)
         where = f"{side.pointer} + {index_text(moving)}" if moving.terms else side.pointer
-        where = where if spread else f"tl.broadcast_to({where}, ({side.shape[0]}, {side.shape[1]}))"
+        where = where if spread else f"tl.broadcast_to({where}, {side.shape})"
         lines.step.append(side.load(where, conditions))
         return lines
 
