@@ -14,6 +14,7 @@ from compiler.ir.types import dtype as to_dtype
 from genesis.functions.conversion import copy_
 from genesis.functions.creation import arange, draw, randint
 from genesis.functions.pointwise import cast, clamp, log1p, lt, maximum, mul, where, xlogy
+from genesis.functions.reductions import argmax
 from genesis.functions.scans import cumsum
 from genesis.functions.searching import searchsorted
 from genesis.functions.shapes import as_sizes, expand
@@ -21,7 +22,7 @@ from genesis.functions.sorting import topk
 from genesis.functions.table import api, function_only, method_only
 from genesis.random import Generator
 from genesis.scope import DATA_SHAPE
-from genesis.tensor import Tensor, tensor
+from genesis.tensor import Tensor
 
 
 def _uniform(like: Tensor, generator: Generator | None, shape: tuple[int, ...] | None = None) -> Tensor:
@@ -233,8 +234,9 @@ def multinomial(
         _check_probabilities(np.asarray(known, np.float64), 1 if replacement else num_samples)
     weights = input.detach() if input.dtype is f64 else cast(input.detach(), f32)
     if not replacement:
-        tiny = tensor(float(np.finfo(weights.dtype.numpy).tiny), dtype=weights.dtype)
-        return topk(weights / maximum(_exponential(weights, generator), tiny), num_samples).indices
+        tiny = float(np.finfo(weights.dtype.numpy).tiny)
+        scores = weights / maximum(_exponential(weights, generator), tiny)
+        return argmax(scores, -1, keepdim=True) if num_samples == 1 else topk(scores, num_samples).indices
     running = cumsum(weights, -1)
     drawn = _uniform(weights, generator, (*input.shape[:-1], num_samples))
     return searchsorted(running, mul(drawn, running[..., -1:]), right=True)
