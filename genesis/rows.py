@@ -37,8 +37,8 @@ def rows_between(shapes: Sequence[Shape], others: Sequence[Shape]) -> Axes | Non
 
 
 def rounded(rows: int) -> int:
-    """The number of rows of the program for ``rows``: at most an eighth more, or a multiple of 8."""
-    step = max(8, 1 << max(0, (rows - 1).bit_length() - 4))
+    """The number of rows of the program for ``rows``: at most an eighth more, or a multiple of 16."""
+    step = max(16, 1 << max(0, (rows - 1).bit_length() - 4))
     return -(-rows // step) * step
 
 

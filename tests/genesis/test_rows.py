@@ -42,8 +42,8 @@ def test_the_dimension_that_differs() -> None:
 
 
 def test_numbers_of_rows_that_are_close_are_one() -> None:
-    assert [rounded(n) for n in (1, 8, 9, 60, 65, 1000)] == [8, 8, 16, 64, 72, 1024]
-    assert all(n <= rounded(n) <= max(n + 7, n * 9 / 8) and rounded(rounded(n)) == rounded(n) for n in range(1, 3000))
+    assert [rounded(n) for n in (1, 8, 9, 60, 65, 1000)] == [16, 16, 16, 64, 80, 1024]
+    assert all(n <= rounded(n) <= max(n + 15, n * 9 / 8) and rounded(rounded(n)) == rounded(n) for n in range(1, 3000))
 
 
 @pytest.mark.parametrize(
