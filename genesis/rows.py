@@ -10,7 +10,7 @@ from compiler.batch import SAME, Part, derive
 from compiler.errors import GenesisError
 from compiler.ir.ambient import using
 from compiler.ir.builder import GraphBuilder
-from compiler.ir.graph import Graph, Param, Value
+from compiler.ir.graph import Graph, Node, Param, Value
 from compiler.ir.op import as_tuple
 from compiler.ir.types import Shape, TensorType
 
@@ -42,6 +42,11 @@ def rounded(rows: int) -> int:
     return -(-rows // step) * step
 
 
+def _is_causal(node: Node, parts: Sequence[Part]) -> bool:
+    """Whether ``node`` is attention to no later row, which more rows behind do not change."""
+    return bool(node.attrs.get("causal")) and list(parts) == [Part("rows", node.inputs[0].type.rank - 2)] * 3
+
+
 class Rows:
     """The rows of ``graph``, a function of arrays, along ``axes`` of its operands.
 
@@ -57,10 +62,12 @@ class Rows:
         self._all = rounded(self._rows)
         self.graph: Graph | None = None
         parts = {v: SAME if a is None else Part("rows", a) for v, a in zip(inputs, axes, strict=True)}
-        if any(n.op.kind == "random" or n.op.numbered for n in primitives.nodes):
+        causal = len(graph.nodes) == 1 and _is_causal(graph.nodes[0], [parts[v] for v in inputs])
+        if not causal and any(n.op.kind == "random" or n.op.numbered for n in primitives.nodes):
             return
         for node in graph.nodes:
-            found = derive(node, [parts[v] for v in node.inputs])
+            given = [parts[v] for v in node.inputs]
+            found = tuple(given[:2]) if _is_causal(node, given) else derive(node, given)
             if found is None or any(p.way not in ("rows", "same") for p in found):
                 return
             parts.update(zip(node.outputs, found, strict=True))

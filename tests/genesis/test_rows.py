@@ -16,6 +16,7 @@ from genesis.rows import Rows, rounded, rows_between
 
 X = TensorType(f32, (3, 13, 8))
 AXES = (1, None, None)
+Q = TensorType(f32, (2, 3, 13, 4))
 
 
 def recorded(function: Callable[..., Any], *types: TensorType) -> Graph:
@@ -29,7 +30,7 @@ def recorded(function: Callable[..., Any], *types: TensorType) -> Graph:
 
 def rows_of(function: Callable[..., Any], *types: TensorType) -> Rows:
     graph = recorded(function, *types)
-    return Rows(graph, Tape(graph).graph, AXES[: len(types)])
+    return Rows(graph, Tape(graph).graph, (2, 2, 2) if types[0] == Q else AXES[: len(types)])
 
 
 def test_the_dimension_that_differs() -> None:
@@ -51,12 +52,13 @@ def test_numbers_of_rows_that_are_close_are_one() -> None:
     [
         (lambda x, w, b: (o.linear(x, w, b),), (X, TensorType(f32, (4, 8)), TensorType(f32, (4,)))),
         (lambda x: (o.layer_norm(x, ndim=1, eps=1e-5)[0], o.gelu(x)), (X,)),
+        (lambda q, k, v: o.scaled_dot_product_attention(q, k, v, causal=True), (Q, Q, Q)),
         (lambda i, w: (o.take(w, i),), (TensorType(i64, (3, 13)), TensorType(f32, (9, 4)))),
     ],
 )
 def test_rows_compute_what_the_whole_does(function: Callable[..., Any], types: tuple[TensorType, ...]) -> None:
     rows, graph = rows_of(function, *types), recorded(function, *types)
-    assert rows.graph is not None and rows.graph.inputs()[0].shape[1] == 16
+    assert rows.graph is not None and 16 in rows.graph.inputs()[0].shape
     random = np.random.default_rng(0)
     arrays = [random.uniform(0, 9, t.shape).astype(t.dtype.numpy) for t in types]
     for result, expected in zip(rows.run(Tape(rows.graph), arrays), Tape(graph)(arrays), strict=True):
@@ -78,6 +80,10 @@ def test_rows_compute_what_the_whole_does(function: Callable[..., Any], types: t
 )
 def test_what_reads_other_rows_has_none(function: Callable[..., Any]) -> None:
     assert rows_of(function, X).graph is None
+
+
+def test_attention_to_later_rows_has_none() -> None:
+    assert rows_of(lambda q, k, v: o.scaled_dot_product_attention(q, k, v), Q, Q, Q).graph is None
 
 
 def test_copies_that_are_large_beside_the_results_are_not_made() -> None:
