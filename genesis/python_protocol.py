@@ -12,7 +12,7 @@ from compiler.ir.types import TensorType, defaults, dtype
 from genesis.cells import Cell
 from genesis.context import current_recording
 from genesis.differentiable import Differentiable
-from genesis.printing import options
+from genesis.printing import text_of
 from genesis.scope import ANSWERED, OF_MEMORY, eager_only
 from genesis.strides import Strides, kept
 from genesis.values import concrete
@@ -158,10 +158,12 @@ class PythonProtocol(Differentiable):
     def __repr__(self) -> str:
         array = self._array("printing a tensor", SHOW_LATER)
         shown = array.astype(np.float32) if self.dtype.is_half else array
-        body = np.array2string(shown, separator=", ", prefix="tensor(", **options())
-        notes = "" if self.dtype in (defaults.float, dtype("i64"), dtype("bool")) else f", dtype={self.dtype!r}"
-        notes += ", requires_grad=True" if self.requires_grad else ""
-        return f"tensor({body}{notes})"
+        notes = [] if array.size or self.ndim == 1 else [f"size={tuple(self.shape)}"]
+        if self.dtype is not defaults.float and (not array.size or self.dtype not in (dtype("i64"), dtype("bool"))):
+            notes.append(f"dtype={self.dtype!r}")
+        if self.requires_grad:
+            notes.append("requires_grad=True")
+        return text_of(shown, "tensor(", notes)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         if not self.is_leaf:

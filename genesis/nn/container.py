@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, overload
 
 from compiler.errors import ArgumentError, IndexingError, KeyedError
@@ -50,10 +52,28 @@ class Sequential(Module):
     def __delitem__(self, index: int | slice) -> None:
         _delete(self, index)
 
+    def __add__(self, other: Sequential) -> Sequential:
+        return Sequential(*self, *other)
+
+    def __iadd__(self, other: Sequential) -> Sequential:
+        return self.extend(other)
+
+    def __mul__(self, times: int) -> Sequential:
+        return Sequential(*list(self) * times)
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Sequential:
+        return self.extend(list(self) * (times - 1))
+
     def append(self, module: Module) -> Sequential:
         """Add ``module`` at the end."""
         self.add_module(str(len(self)), module)
         return self
+
+    def pop(self, index: int) -> Module:
+        """Remove and return the module at ``index``."""
+        return _pop(self, index)
 
     def insert(self, index: int, module: Module) -> Sequential:
         """Add ``module`` before ``index``."""
@@ -117,9 +137,22 @@ class ModuleList(Module):
 
     def pop(self, index: int) -> Module:
         """Remove and return the module at ``index``."""
-        module = self[index]
-        del self[index]
-        return module
+        return _pop(self, index)
+
+    def __repr__(self) -> str:
+        runs = [(shown, [i for i, _ in same]) for shown, same in groupby(enumerate(map(repr, self)), itemgetter(1))]
+        if not runs:
+            return f"{type(self).__name__}()"
+        lines = [
+            f"({at[0]}): {shown}" if len(at) == 1 else f"({at[0]}-{at[-1]}): {len(at)} x {shown}" for shown, at in runs
+        ]
+        return f"{type(self).__name__}(\n  " + "\n".join(lines).replace("\n", "\n  ") + "\n)"
+
+
+def _pop(container: Sequential | ModuleList, index: int) -> Module:
+    module: Module = container[index]
+    del container[index]
+    return module
 
 
 def _delete(container: Sequential | ModuleList, index: int | slice) -> None:

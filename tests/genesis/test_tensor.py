@@ -73,7 +73,7 @@ def test_scalars() -> None:
 
 
 def test_repr() -> None:
-    assert repr(genesis.tensor([1.5, 2.0])) == "tensor([1.5, 2. ])"
+    assert repr(genesis.tensor([1.5, 2.0])) == "tensor([1.5000, 2.0000])"
     assert repr(genesis.tensor([1, 2])) == "tensor([1, 2])"
     assert repr(genesis.tensor(1.0).half()) == "tensor(1., dtype=genesis.float16)"
     assert repr(genesis.ones(1, requires_grad=True)) == "tensor([1.], requires_grad=True)"

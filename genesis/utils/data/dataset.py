@@ -49,7 +49,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         self.tensors = tuple(t if isinstance(t, Tensor) else tensor(t) for t in tensors)
         lengths = [t.shape[0] for t in self.tensors]
         if len(set(lengths)) != 1:
-            raise ChoiceError(f"TensorDataset: the tensors need the same first dimension, and have {lengths}")
+            raise InvariantError(f"TensorDataset: the tensors need the same first dimension, and have {lengths}")
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         return tuple(getitem(t, index) for t in self.tensors)

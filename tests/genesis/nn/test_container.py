@@ -100,3 +100,19 @@ def test_parameter_dict() -> None:
         weights["training"] = genesis.ones(1)
     weights.clear()
     assert len(weights) == 0 and not list(weights.parameters())
+
+
+def test_sequentials_are_added_and_repeated() -> None:
+    a, b = nn.Sequential(nn.Linear(2, 2), nn.ReLU()), nn.Sequential(nn.Tanh())
+    assert [type(m) for m in a + b] == [nn.Linear, nn.ReLU, nn.Tanh] and len(a) == 2
+    assert [type(m) for m in 2 * b] == [nn.Tanh] * 2
+    a += b
+    b *= 3
+    assert list(a.state_dict()) == ["0.weight", "0.bias"] and len(a) == 3 and len(b) == 3
+    assert isinstance(a.pop(1), nn.ReLU) and list(a._modules) == ["0", "1"]
+
+
+def test_a_list_shows_equal_modules_once() -> None:
+    several = nn.ModuleList([nn.Tanh(), nn.Sequential(nn.ReLU()), nn.Sequential(nn.ReLU())])
+    assert repr(several) == ("ModuleList(\n  (0): Tanh()\n  (1-2): 2 x Sequential(\n    (0): ReLU()\n  )\n)")
+    assert repr(nn.ModuleList()) == "ModuleList()"
