@@ -56,6 +56,8 @@ lib.sort({0}, dim=0, stable=True).values | lib.sort({0}, dim=-1, descending=True
 {0} * {0}.detach().topk(1, 0).values | {0} + {0}.detach().median() | {0}.masked_scatter({0} > 0, {0}.flip(0))
 {0} + lib.bucketize({0}.detach(), lib.linspace(-1, 1, 5, dtype=lib.float64).to({0}.dtype)).to({0}.dtype) * 0.1
 {0} - lib.nansum({0}, 0)
+lib.masked.sum({0}, -1, keepdim=True, mask={0} > 0) * 0.1 + {0} | lib.masked.cumsum({0}, 0, mask={0} > 0) * 0.3
+lib.special.zeta(2.5, {0}.abs() + 0.5) | lib.narrow_copy({0}, 0, 0, {0}.shape[0])
 lib.frac({0}) + {0} | {0} * 2 - lib.fmod({0}, 0.7) | lib.aminmax({0}, dim=0, keepdim=True).max * {0}
 {0}.diag_embed().sum(-1)
 lib.heaviside({0}.detach(), lib.tensor(0.5).to({0}.dtype)) * {0} | lib.float_power({0}.abs() + 0.1, 1.5).to({0}.dtype)
