@@ -87,7 +87,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="a few epochs, to see that everything works")
     args = parser.parse_args(arguments)
     if args.short:
-        args.epochs = 10
+        args.epochs = 5
     return args
 
 

@@ -66,7 +66,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="a few epochs, to see that everything works")
     args = parser.parse_args(arguments)
     if args.short:
-        args.epochs, args.layers = 10, 2
+        args.epochs, args.layers = 6, 2
     return args
 
 

@@ -25,7 +25,7 @@ ACCURACY = {
     "train_vit": (0.5, 0.1),
 }
 DISTANCE = {
-    "train_dcgan": (1.6, 9.0),
+    "train_dcgan": (3.0, 9.0),
     "train_diffusion": (0.15, 0.32),
     "train_lstm": (3.8, 4.7),
     "train_vae": (25.5, 27.2),
@@ -52,6 +52,7 @@ def run(*command: str, **variables: str) -> str:
     return done.stdout
 
 
+@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_it_learns_and_is_the_same_script_with_torch_written(
     example: Example, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
