@@ -277,6 +277,7 @@ OUT_OF_SCOPE: Mapping[str, str] = {
 """Names that will not be there, and the way out: ``spmm``, or with the one namespace, ``torch.Tensor.values``."""
 
 INSTEAD: Mapping[str, str] = {
+    "torch.addmv_": "use x.addmv_",
     "torch.dropout_": "use nn.functional.dropout(x, p, inplace=True)",
     "torch.alpha_dropout_": "use nn.functional.alpha_dropout(x, p, inplace=True)",
     "torch.feature_alpha_dropout_": "use nn.functional.feature_alpha_dropout(x, p, inplace=True)",

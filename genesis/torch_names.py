@@ -111,6 +111,8 @@ def _module_for(name: str) -> ModuleType | None:
         if error.name is None or not error.name.startswith("genesis."):
             raise
         reason = out_of_scope(path_of(error.name)) or ""
+        if reason and error.name != f"genesis.{rest}":
+            raise  # a name of a module that is out of scope: ``from torch.sparse import mm`` asks for a module, too
         return Absent(name, reason) if reason or rest in _OTHER_MODULES else None
     vars(found).setdefault("__path__", [])  # Python imports a part of a package only
     return found

@@ -394,7 +394,6 @@ abs_ = _Methods.abs_
 absolute = abs
 acos_ = _Methods.acos_
 acosh_ = _Methods.acosh_
-addmv_ = _Methods.addmv_
 arccos = acos
 arccos_ = _Methods.arccos_
 arccosh = acosh

@@ -138,7 +138,7 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[Sequence[int]] | Tensor
     return reshape(matmul(left, right), [*(a.shape[d] for d in free[0]), *(b.shape[d] for d in free[1])])
 
 
-@api(overwrites=True)
+@api(inplace=True)
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * (mat @ vec)``."""
     return _plus(input, matmul(mat, vec), beta, alpha)
