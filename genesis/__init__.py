@@ -93,7 +93,6 @@ from genesis.memory_format import memory_format as memory_format
 from genesis.memory_format import preserve_format as preserve_format
 from genesis.memory_format import strided as strided
 from genesis.monitoring import monitor as monitor
-from genesis.names import module_getattr
 from genesis.names import refuse_imports as _refuse_imports
 from genesis.printing import set_printoptions as set_printoptions
 from genesis.program import compile as compile
@@ -189,12 +188,9 @@ __all__ = [
     name
     for name, thing in list(globals().items())
     if not name.startswith("_")
-    and name not in ("module_getattr", "num_threads")
+    and name != "num_threads"
     and (not isinstance(thing, types.ModuleType) or thing in _SPACES)
 ]
-
-if not typing.TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis", globals())
 
 _refuse_imports()
 _watch()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from genesis.device import Device
-from genesis.names import module_getattr
 from genesis.scope import AROUND
 
 __eager_only__ = AROUND
@@ -24,7 +21,3 @@ def device_count() -> int:
 def current_accelerator(check_available: bool = False) -> Device | None:
     """None: there is no accelerator that can hold eager tensors."""
     return None
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.accelerator", globals())

@@ -8,7 +8,7 @@ from contextlib import ContextDecorator
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
@@ -25,7 +25,6 @@ from genesis.eager import EagerBuilder
 from genesis.functions.conversion import copy_, fill_, to
 from genesis.functions.shapes import reshape
 from genesis.live import LiveDict, as_f64, changes
-from genesis.names import module_getattr
 from genesis.optim.optimizer import Optimizer
 from genesis.pytree import map_leaves
 from genesis.recording import Trace
@@ -435,7 +434,3 @@ def _one_number(new_scale: Any) -> Any:
     reason = "new_scale should be a float or a 1-element FloatTensor with requires_grad=False."
     _require(isinstance(new_scale, Tensor) and new_scale.numel() == 1 and not new_scale.requires_grad, reason)
     return reshape(new_scale, ())
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.amp", globals())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
 from functools import reduce, wraps
 from inspect import isgeneratorfunction
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from genesis.functions.shapes import stack
 from genesis.gradients import accumulate
 from genesis.history import gradients, need_history, seed_for
 from genesis.misuse import explained
-from genesis.names import module_getattr
 from genesis.saved_hooks import disable_saved_tensors_hooks as disable_saved_tensors_hooks
 from genesis.saved_hooks import save_on_cpu as save_on_cpu
 from genesis.saved_hooks import saved_tensors_hooks as saved_tensors_hooks
@@ -412,7 +411,3 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
             return fn(ctx, *args)
 
     return backward
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.autograd", globals())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from genesis.context import current_recording
-from genesis.names import module_getattr
 from genesis.once import say_once
 from genesis.program import compile as compile
 
@@ -41,7 +40,3 @@ def reset() -> None:
 
 def cudagraph_mark_step_begin() -> None:
     """Do nothing: results own their memory."""
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.compiler", globals())

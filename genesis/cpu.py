@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from genesis.names import module_getattr
 from genesis.scope import AROUND
 
 __eager_only__ = AROUND
@@ -37,7 +36,3 @@ def synchronize(device: Any = None) -> None:
 def stream(stream: Any) -> AbstractContextManager[None]:
     """A context in which nothing changes: there are no queues."""
     return nullcontext()
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.cpu", globals())

@@ -9,12 +9,11 @@ import os
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from compiler.errors import ChoiceError, UnsupportedError
 from compiler.ir.location import here
 from genesis.context import grad_mode
-from genesis.names import module_getattr
 from genesis.scope import AROUND
 from genesis.tensor import Tensor
 
@@ -290,7 +289,3 @@ def broadcast_object_list(
 ) -> None:
     """Leave ``object_list`` as it is."""
     _here()
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.distributed", globals())

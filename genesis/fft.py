@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isqrt, prod, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from compiler.ir.location import here
 from compiler.ir.types import DType, defaults
 from compiler.ops.reduce import normalize_axis
 from genesis.misuse import explained
-from genesis.names import module_getattr
 from genesis.spectrum import ComplexTensor
 from genesis.tensor import Tensor, tensor
 
@@ -396,7 +395,3 @@ def istft(
     found = signal.narrow(1, start, kept) / weight.narrow(1, start, kept)
     found = found if length is None or length == kept else _padded(found, length, 1)
     return found.reshape(*input.shape[:-2], found.shape[-1])
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.fft", globals())

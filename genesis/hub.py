@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from compiler.errors import UnsupportedError
 from compiler.ir.location import here
-from genesis.names import module_getattr
 from genesis.scope import AROUND
 
 __eager_only__ = AROUND
@@ -39,7 +38,3 @@ def list(*args: Any, **kwargs: Any) -> NoReturn:
 def help(*args: Any, **kwargs: Any) -> NoReturn:
     """Raise UnsupportedError: nothing is downloaded."""
     _refuse("help", "look at the repository")
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.hub", globals())

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from compiler.errors import UnsupportedError
 from compiler.ir.location import here
-from genesis.names import module_getattr
 from genesis.once import say_once
 from genesis.scope import AROUND
 
@@ -91,7 +90,3 @@ def save(m: Any, f: Any, _extra_files: Any = None) -> None:
 def load(f: Any, map_location: Any = None, _extra_files: Any = None) -> Any:
     """Raise UnsupportedError: there is no TorchScript to read."""
     raise UnsupportedError(here("jit.load(): there is no TorchScript", "model.load_state_dict(genesis.load(path))"))
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.jit", globals())

@@ -1,7 +1,5 @@
 """Linear algebra under PyTorch's names. Decompositions run outside compiled steps only, and have gradients."""
 
-from typing import TYPE_CHECKING
-
 from compiler.errors import OpError as LinAlgError
 from genesis.functions.calls import checked
 from genesis.functions.decompositions import (
@@ -44,7 +42,6 @@ from genesis.functions.factors import factored_solve as lu_solve
 from genesis.functions.factors import permuted_lu as lu
 from genesis.functions.factors import vandermonde as vander
 from genesis.functions.products import matmul
-from genesis.names import module_getattr
 
 __all__ = [
     "LinAlgError",
@@ -89,6 +86,3 @@ __all__ = [
 for _name in __all__:
     if not isinstance(globals()[_name], type):
         globals()[_name] = checked(globals()[_name], f"linalg.{_name}")
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr(__name__, globals())

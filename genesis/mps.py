@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from genesis.device import no_device
-from genesis.names import module_getattr
 from genesis.no_gpu import device_count as device_count
 from genesis.no_gpu import empty_cache as empty_cache
 from genesis.no_gpu import is_available as is_available
@@ -32,7 +31,3 @@ def driver_allocated_memory() -> int:
 def synchronize() -> NoReturn:
     """Raise DeviceError: there is no GPU to wait for."""
     no_device("mps", "synchronize")
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.mps", globals())

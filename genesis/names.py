@@ -33,20 +33,6 @@ def _near(name: str, known: Sequence[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
-def module_getattr(module: str, space: Mapping[str, Any]) -> Callable[[str], Any]:
-    """A module's ``__getattr__``, which Python calls for names that the module does not have.
-
-    For ``from module import name`` the error is an ImportError with the same message: Python would replace another one.
-    """
-
-    def __getattr__(name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise missing_in_module(module, name, names_in(space), sys._getframe(1))
-
-    return __getattr__
-
-
 def names_in(space: Mapping[str, Any]) -> list[str]:
     """The names of a module that are no modules."""
     return [name for name, thing in space.items() if not isinstance(thing, ModuleType)]

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from compiler.errors import UnsupportedError
 from compiler.ir.location import here
-from genesis.names import module_getattr
 from genesis.once import say_once
 from genesis.scope import AROUND
 
@@ -104,7 +103,3 @@ def tensorboard_trace_handler(
 ) -> Callable[[Any], None]:
     """A handler that is not called: nothing is recorded."""
     return lambda recorded: None
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.profiler", globals())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ContextDecorator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import genesis.trust as trust
 from genesis.io import load as load
 from genesis.io import save as save
-from genesis.names import module_getattr
 from genesis.scope import AROUND
 
 __eager_only__ = AROUND
@@ -48,7 +47,3 @@ class safe_globals(ContextDecorator):
 
     def __exit__(self, *exc: Any) -> None:
         trust.replace(self._before)
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.serialization", globals())

@@ -1,7 +1,5 @@
 """Special functions under PyTorch's names; most are functions of ``genesis``, too."""
 
-from typing import TYPE_CHECKING
-
 from genesis.functions.calls import checked
 from genesis.functions.elementary import logit
 from genesis.functions.incomplete_gamma import igamma as gammainc
@@ -26,7 +24,6 @@ from genesis.functions.special import (
     zeta,
 )
 from genesis.functions.special import mvlgamma as multigammaln
-from genesis.names import module_getattr
 
 psi = digamma
 modified_bessel_i0, modified_bessel_i1 = i0, i1
@@ -72,6 +69,3 @@ __all__ = [
 for _name in __all__:
     if not isinstance(globals()[_name], type):
         globals()[_name] = checked(globals()[_name], f"special.{_name}")
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.special", globals())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from compiler.ir.types import DType, bf16, f16, f32, f64, u8
 from compiler.ir.types import dtype as to_dtype
 from genesis.functions.creation import rand
 from genesis.functions.queries import finfo
-from genesis.names import module_getattr
 from genesis.scope import AROUND
 from genesis.tensor import Tensor, tensor
 
@@ -184,7 +183,3 @@ def _unlike(
 
 def _tolerances(kind: DType) -> tuple[float, float]:
     return _TOLERANCES.get(kind, (0.0, 0.0))
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.testing", globals())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from genesis.device import no_device
-from genesis.names import module_getattr
 from genesis.no_gpu import device_count as device_count
 from genesis.no_gpu import empty_cache as empty_cache
 from genesis.no_gpu import is_available as is_available
@@ -24,7 +23,3 @@ def synchronize(device: Any = None) -> NoReturn:
 def set_device(device: Any) -> NoReturn:
     """Raise DeviceError: there is no GPU to choose."""
     no_device("xpu", "set_device")
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.xpu", globals())

@@ -1,9 +1,6 @@
 """``genesis.backends.cpu``: the instructions that compiled steps are written for."""
 
-from typing import TYPE_CHECKING
-
 from compiler.codegen.c.isa import isa_for
-from genesis.names import module_getattr
 from runtime.toolchain import find_compiler
 
 
@@ -12,7 +9,3 @@ def get_cpu_capability() -> str:
     compiler = find_compiler()
     name = "portable" if compiler is None else isa_for(compiler.features).name
     return {"avx512": "AVX512", "avx512bf16": "AVX512", "avx2": "AVX2"}.get(name, "DEFAULT")
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.backends.cpu", globals())

@@ -2,9 +2,6 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
-
-from genesis.names import module_getattr
 
 matmul = SimpleNamespace(
     allow_tf32=False,
@@ -65,7 +62,3 @@ def sdp_kernel(
 ) -> AbstractContextManager[None]:
     """A context that changes nothing: the compiler chooses the kernel of attention."""
     return nullcontext()
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.backends.cuda", globals())

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-from genesis.names import module_getattr
+from typing import Any
 
 enabled = True
 benchmark = False
@@ -46,7 +44,3 @@ def flags(
         yield
     finally:
         globals().update(before)
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.backends.cudnn", globals())

@@ -1,14 +1,6 @@
 """``genesis.backends.mkl``: Intel's MKL is not used."""
 
-from typing import TYPE_CHECKING
-
-from genesis.names import module_getattr
-
 
 def is_available() -> bool:
     """False: Genesis does not use Intel's MKL."""
     return False
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.backends.mkl", globals())

@@ -7,12 +7,11 @@ So ``"cuda" if genesis.cuda.is_available() else "cpu"`` is ``"cpu"``, and the re
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from compiler.errors import OutOfMemoryError as OutOfMemoryError
 from genesis.cuda import amp as amp
 from genesis.device import no_device
-from genesis.names import module_getattr
 from genesis.no_gpu import device_count as device_count
 from genesis.no_gpu import empty_cache as empty_cache
 from genesis.no_gpu import is_available as is_available
@@ -138,7 +137,3 @@ class Stream:
 def stream(stream: Any) -> AbstractContextManager[None]:
     """A context in which nothing changes: there is no GPU with queues."""
     return nullcontext()
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.cuda", globals())

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from compiler.ir.types import DType
 from genesis.amp import GradScaler as _GradScaler
 from genesis.amp import autocast as _autocast
 from genesis.amp import custom_bwd as _custom_bwd
 from genesis.amp import custom_fwd as _custom_fwd
-from genesis.names import module_getattr
 
 __eager_only__ = ""
 
@@ -38,6 +36,3 @@ class GradScaler(_GradScaler):
 
 custom_fwd = partial(_custom_fwd, device_type="cuda")
 custom_bwd = partial(_custom_bwd, device_type="cuda")
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.cuda.amp", globals())

@@ -1,7 +1,5 @@
 """Probability distributions, with the names and results of ``torch.distributions``; all are ops that compile."""
 
-from typing import TYPE_CHECKING
-
 import genesis.distributions.constraints as constraints
 import genesis.distributions.kl as kl
 import genesis.distributions.transforms as transforms
@@ -43,7 +41,6 @@ from genesis.distributions.transforms import (
     identity_transform,
     transform_to,
 )
-from genesis.names import module_getattr
 
 __all__ = [
     "AbsTransform",
@@ -117,6 +114,3 @@ __all__ = [
     "transforms",
     "utils",
 ]
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.distributions", globals())

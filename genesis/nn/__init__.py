@@ -1,9 +1,6 @@
 """Layers, losses and containers, with PyTorch's names."""
 
-from typing import TYPE_CHECKING
-
 from genesis.members import Buffer, Parameter
-from genesis.names import module_getattr
 from genesis.nn import attention, functional, init, parallel, utils
 from genesis.nn.activation import (
     CELU,
@@ -333,6 +330,3 @@ __all__ = [
     "parallel",
     "utils",
 ]
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.nn", globals())

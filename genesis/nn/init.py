@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from math import prod, sqrt
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from genesis.functions.conversion import copy_, fill_
 from genesis.functions.conversion import normal_ as fill_normal
 from genesis.functions.conversion import uniform_ as fill_uniform
 from genesis.functions.creation import rand, randn
-from genesis.names import module_getattr
 from genesis.random import Generator, fork_rng
 from genesis.scope import AROUND
 from genesis.tensor import Tensor
@@ -209,6 +208,3 @@ for _name in (
     "constant dirac eye kaiming_normal kaiming_uniform normal orthogonal sparse uniform xavier_normal xavier_uniform"
 ).split():
     globals()[_name] = globals()[f"{_name}_"]  # the old names
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.nn.init", globals())

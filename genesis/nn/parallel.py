@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import genesis.distributed as distributed
 from compiler.errors import ChoiceError, UnsupportedError
 from compiler.ir.location import here
-from genesis.names import module_getattr
 from genesis.nn.module import Module
 
 __all__ = ["DataParallel", "DistributedDataParallel", "data_parallel"]
@@ -94,7 +93,3 @@ def _one_device(name: str, device_ids: Sequence[Any] | None) -> None:
         raise UnsupportedError(
             here(f"{name}(device_ids={list(device_ids)}): Genesis trains on one device", "leave device_ids away")
         )
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.nn.parallel", globals())

@@ -1,8 +1,5 @@
 """Optimizers and learning-rate schedules."""
 
-from typing import TYPE_CHECKING
-
-from genesis.names import module_getattr
 from genesis.optim import lr_scheduler, swa_utils
 from genesis.optim.adadelta import Adadelta
 from genesis.optim.adafactor import Adafactor
@@ -40,6 +37,3 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.optim", globals())

@@ -58,8 +58,9 @@ class ASGD(RuleOptimizer):
     def _advance(self, index: int, group: ParamGroup, dtype: DType, *numbers: Tensor) -> tuple[Value, ...]:
         """Rate and share of this step, the first at the rate of its time; the next step's are remembered."""
         step, eta, mu = numbers
-        rate = o.where(o.eq(step.value, 1.0), self._scalar(index, "lr"), o.cast(eta.value, to=f64))
-        now = (rate, o.cast(mu.value, to=f64))
+        first = o.cast(self._scalar(index, "lr"), to=eta.dtype)
+        rate = o.where(o.eq(step.value, 1.0), first, eta.value)
+        now = (o.cast(rate, to=f64), o.cast(mu.value, to=f64))
         eta.write(o.asgd_rate(step.value, *(self._scalar(index, name) for name in ("lr", "lambd", "alpha"))))
         mu.write(o.asgd_share(step.value, self._scalar(index, "t0")))
         return now

@@ -6,9 +6,7 @@ import statistics
 import timeit
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from genesis.names import module_getattr
+from typing import Any
 
 __all__ = ["Measurement", "Timer"]
 
@@ -88,7 +86,3 @@ class Timer:
     ) -> Measurement:
         """The same as :meth:`blocked_autorange`."""
         return self.blocked_autorange(callback, min_run_time)
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.utils.benchmark", globals())

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from compiler.errors import ChoiceError
 from genesis.misuse import explained
-from genesis.names import module_getattr
 from genesis.once import say_once
 
 __eager_only__ = ""
@@ -71,7 +70,3 @@ def _in_turn(functions: Sequence[Callable[..., Any]], input: Any) -> Any:
     for function in functions:
         input = function(input)
     return input
-
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.utils.checkpoint", globals())

@@ -1,8 +1,5 @@
 """Helpers for gradients and parameters."""
 
-from typing import TYPE_CHECKING
-
-from genesis.names import module_getattr
 from genesis.nn.utils import parametrizations as parametrizations
 from genesis.nn.utils import parametrize as parametrize
 from genesis.nn.utils import rnn as rnn
@@ -21,6 +18,3 @@ from genesis.nn.utils.legacy_norms import remove_spectral_norm as remove_spectra
 from genesis.nn.utils.legacy_norms import remove_weight_norm as remove_weight_norm
 from genesis.nn.utils.legacy_norms import spectral_norm as spectral_norm
 from genesis.nn.utils.legacy_norms import weight_norm as weight_norm
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.nn.utils", globals())

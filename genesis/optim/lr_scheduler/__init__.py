@@ -7,9 +7,6 @@ changed by hand is kept; ``step(epoch)`` jumps by the closed form instead.
 In a compiled step ``scheduler.step()`` is no op of the graph: every call repeats it on the host, in program order.
 """
 
-from typing import TYPE_CHECKING
-
-from genesis.names import module_getattr
 from genesis.optim.lr_scheduler.base import LRScheduler
 from genesis.optim.lr_scheduler.compose import ChainedScheduler, SequentialLR
 from genesis.optim.lr_scheduler.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
@@ -49,6 +46,3 @@ __all__ = [
 ]
 
 _LRScheduler = LRScheduler  # its old name, from which programs derive their schedules
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.optim.lr_scheduler", globals())

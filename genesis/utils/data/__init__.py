@@ -4,9 +4,6 @@ Orders are drawn from ``genesis.random.default_generator``, which ``genesis.manu
 that is given.
 """
 
-from typing import TYPE_CHECKING
-
-from genesis.names import module_getattr
 from genesis.utils.data import dataloader, dataset, distributed, sampler
 from genesis.utils.data.collate import default_collate, default_convert
 from genesis.utils.data.dataloader import DataLoader
@@ -58,6 +55,3 @@ __all__ = [
     "random_split",
     "sampler",
 ]
-
-if not TYPE_CHECKING:
-    __getattr__ = module_getattr("genesis.utils.data", globals())
