@@ -24,7 +24,7 @@ NO_NAMES = {
     "torch": "TYPE_CHECKING builtins torch",
     "torch.nn.functional": "BroadcastingList1 BroadcastingList2 BroadcastingList3 DType "
     "GRID_SAMPLE_INTERPOLATION_MODES GRID_SAMPLE_PADDING_MODES Tensor assert_int_or_pair boolean_dispatch "
-    "reproducibility_notes sparse_support_notes tf32_notes",
+    "TYPE_CHECKING reproducibility_notes sparse_support_notes tf32_notes",
     "torch.nn.utils": "memory_format",
     "torch.nn.utils.rnn": "PackedSequence_ bind",
     "torch.nn.utils.parametrizations": "parametrize",
