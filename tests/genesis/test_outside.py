@@ -50,6 +50,7 @@ def test_an_act_is_refused(act: Act, said: str, caught: bool, tmp_path: Path) ->
 
 def test_a_step_may_read_files_and_import_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", None)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "module_of_a_step.py").write_text("factor = 3.0\n")
 

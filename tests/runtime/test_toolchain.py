@@ -108,9 +108,9 @@ def test_a_compiler_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_compiler_that_was_stopped_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     works = "echo '#define __VERSION__ \"1.0\"'"
-    path = program(tmp_path / "cc", f"[ -e {tmp_path}/once ] || {{ touch {tmp_path}/once; kill -INT $$; }}; {works}")
+    path = program(tmp_path / "cc", f"[ -e {tmp_path}/once ] || {{ touch {tmp_path}/once; kill -TERM $$; }}; {works}")
     monkeypatch.setenv("GENESIS_CC", str(path))
-    with pytest.raises(CompilerStopped, match="stopped by SIGINT"):
+    with pytest.raises(CompilerStopped, match="stopped by SIGTERM"):
         find_compiler()
     assert find_compiler().version == "1.0"
 

@@ -93,7 +93,7 @@ def test_tensor_dataset():
     assert len(dataset) == 7
     x, y = dataset[3]
     assert plain([x, y]) == [[6.0, 7.0], 3]
-    with pytest.raises(ValueError, match=r"the same first dimension, and have \[7, 6\]"):
+    with pytest.raises(AssertionError, match=r"the same first dimension, and have \[7, 6\]"):
         TensorDataset(np.zeros(7), np.zeros(6))
 
 
