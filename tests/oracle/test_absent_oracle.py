@@ -36,6 +36,7 @@ NO_NAMES = {
     "torch.autograd.functional": "fwAD",
     "torch.distributions.kl": "inf",
     "torch.distributions.utils": "F",
+    "torch.utils": "file_baton",
     "torch.utils.checkpoint": "Text",
     "torch.random": "TYPE_CHECKING",
 }
