@@ -157,7 +157,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "set_num_interop_threads": lambda t: t.set_num_interop_threads(1),
     "settings": lambda t: (
         t.set_flush_denormal(False) in (True, False),
-        t.set_default_device("cpu"),
+        [t.set_default_device(device) for device in ("cpu", None)],  # PyTorch's would stay on its way
         t.is_deterministic_algorithms_warn_only_enabled(),
         isinstance(t.channels_last_3d, t.memory_format),
         str(t.get_autocast_gpu_dtype()).rpartition(".")[2],
