@@ -19,6 +19,7 @@ from compiler.errors import TraceError
 from genesis.guards.attributes import of_library
 
 _ACTS = {
+    "open": "writes the file",
     "os.chmod": "changes a file",
     "os.link": "makes a file",
     "os.mkdir": "makes a folder",
@@ -54,14 +55,15 @@ _hooked = False
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _recorded.name:
+    if event not in _ACTS or not _recorded.name:  # most events by far are none of these
         return
-    act = _ACTS.get(event)
+    act = _ACTS[event]
     if event == "open":
         path, _, flags = arguments
-        if flags & (os.O_WRONLY | os.O_RDWR) and path != os.devnull:
-            act = f"writes the file {path!r}"
-    if act is None or _is_own():
+        if not flags & (os.O_WRONLY | os.O_RDWR) or path == os.devnull:
+            return
+        act = f"{act} {path!r}"
+    if _is_own():
         return
     _recorded.refused = _recorded.refused or TraceError(
         f"{_recorded.name} {act}; a compiled step runs its Python only when it is compiled, so that would happen once, "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABCMeta
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -49,12 +50,7 @@ def _found(cls: type, name: str) -> Any:
 
 
 class WatchedModule(ModuleType):
-    """A module that notices when an attribute of its is replaced, and says what to use for one that is missing."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise missing_in_module(self.__name__, name, names_in(vars(self)), sys._getframe(1))
+    """A module that notices when an attribute of its is replaced."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         before = vars(self).get(name, _MISSING)
@@ -81,10 +77,25 @@ def _note(holder: Any, module: str, name: str, before: Any, value: Any) -> None:
     changes.tick()
 
 
+def _adviser(module: ModuleType) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a module, which Python calls for a missing name: the error says what to use.
+
+    It stands in the module, since one of its class would slow down every look at a name that is there.
+    """
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise missing_in_module(module.__name__, name, names_in(vars(module)), sys._getframe(1))
+
+    return __getattr__
+
+
 def watch() -> None:
     """From now on replacements count; modules of Genesis that are imported later do not notice theirs."""
     for name, module in list(sys.modules.items()):
         if type(module) is ModuleType and (name == _PACKAGE or name.startswith(f"{_PACKAGE}.")):
+            vars(module)["__getattr__"] = _adviser(module)
             module.__class__ = WatchedModule
     _watching.add(_PACKAGE)
 
