@@ -31,7 +31,7 @@ from genesis.history import Ended, at_border, history
 from genesis.options import Options
 from genesis.recording import Recording
 from genesis.results import Origin
-from genesis.saved import Ages, check_ages, check_saved
+from genesis.saved import Ages, check_ages, check_saved, reached_from
 from genesis.tensor import Tensor
 from genesis.values import TensorValue, concrete, held
 
@@ -91,7 +91,8 @@ def record_border(
         if not value.requires_grad or value.leaf in made:
             continue
         try:
-            check_saved(*history([value]))
+            nodes, ends = history([value])
+            check_saved(nodes, reached_from(ends, nodes))
         except AutogradError as error:
             ended[i] = Ended(str(error))
             continue

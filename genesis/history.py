@@ -214,12 +214,14 @@ def gradients(
                 f"grad can be implicitly created only for scalar outputs; the output has shape {list(root.shape)}"
             )
     nodes, _ = history(roots)
-    check_saved(nodes, wrt)
-    back = _pulled if current_recording() is None else _recorded
+    needed = reached_from(wrt, nodes)
+    check_saved(nodes, needed)
     with grad_mode(create_graph):
-        found = back(roots, seeds, wrt, nodes)
+        if current_recording() is None:
+            found = _pulled(roots, seeds, wrt, nodes, needed)
+        else:
+            found = _recorded(roots, seeds, wrt, nodes)
     if not (retain or create_graph):
-        needed = reached_from(wrt, nodes)
         _free([n for n in nodes if n.op.kind != "view" and not needed.isdisjoint(n.inputs)])
     return [found.get(v) for v in wrt]
 
@@ -245,10 +247,13 @@ def _add(adjoints: Grads, value: Value, g: Value) -> None:
 
 
 def _pulled(
-    roots: Sequence[Value], seeds: Sequence[Value | None], wrt: Sequence[Value], nodes: Sequence[Node]
+    roots: Sequence[Value],
+    seeds: Sequence[Value | None],
+    wrt: Sequence[Value],
+    nodes: Sequence[Node],
+    needed: set[Value],
 ) -> Grads:
-    """The gradients of ``wrt``, computed at once."""
-    needed = reached_from(wrt, nodes)
+    """The gradients of ``wrt``, computed at once. ``needed``: ``wrt`` and all that ``nodes`` computed from them."""
     adjoints: Grads = {}
     for root, seed in zip(roots, seeds, strict=True):
         _add(adjoints, root, _ones(root) if seed is None else seed)
@@ -282,7 +287,7 @@ def _pull(node: Node, adjoints: Grads, needed: set[Value]) -> None:
 def at_border(roots: Sequence[Value], seeds: Sequence[Value], leaves: Sequence[Value]) -> list[Value | None]:
     """The gradients of ``leaves``, as they leave a step that is being recorded: to be hooked and added up outside."""
     nodes, _ = history(roots)
-    check_saved(nodes, leaves)
+    check_saved(nodes, reached_from(leaves, nodes))
     with grad_mode(False):
         found = _recorded(roots, seeds, leaves, nodes, border=True)
     return [found.get(v) for v in leaves]

@@ -40,14 +40,17 @@ def set_printoptions(
     _state["sci_mode"] = sci_mode
 
 
-def text_of(array: np.ndarray, prefix: str, notes: Sequence[str]) -> str:
-    """``array`` as PyTorch prints a tensor: ``prefix``, the elements, ``notes`` behind commas, ``)``."""
-    lines = _body(array, len(prefix)) if array.size else "[]"
-    text, length = prefix + lines, len((prefix + lines).rpartition("\n")[2]) + 2
+_START = "tensor("
+
+
+def text_of(array: np.ndarray, notes: Sequence[str]) -> str:
+    """``array`` as PyTorch prints a tensor: the elements, and behind commas the ``notes``."""
+    text = _START + (_body(array, len(_START)) if array.size else "[]")
+    length = len(text.rpartition("\n")[2]) + 2
     for note in notes:
         length += len(note) + 2
         if length > _state["linewidth"]:
-            text, length = f"{text},\n{' ' * len(prefix)}{note}", len(prefix) + len(note)
+            text, length = f"{text},\n{' ' * len(_START)}{note}", len(_START) + len(note)
         else:
             text += f", {note}"
     return f"{text})"

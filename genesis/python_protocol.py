@@ -163,7 +163,7 @@ class PythonProtocol(Differentiable):
             notes.append(f"dtype={self.dtype!r}")
         if self.requires_grad:
             notes.append("requires_grad=True")
-        return text_of(shown, "tensor(", notes)
+        return text_of(shown, notes)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         if not self.is_leaf:

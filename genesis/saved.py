@@ -30,12 +30,12 @@ def reached_from(sources: Sequence[Value], nodes: Sequence[Node]) -> set[Value]:
     return found
 
 
-def check_saved(nodes: Sequence[Node], wrt: Sequence[Value]) -> None:
-    """Raise PyTorch's error if a gradient of ``wrt`` through ``nodes`` needs what was written in place since.
+def check_saved(nodes: Sequence[Node], needed: set[Value]) -> None:
+    """Raise PyTorch's error if a gradient through ``nodes`` reads what was written in place since.
 
+    ``needed``: the values whose gradients are on the way.
     A write whose value was computed by the node itself, as by an in-place activation, does not count.
     """
-    needed = reached_from(wrt, nodes)
     for node in nodes:
         if needed.isdisjoint(node.inputs):
             continue

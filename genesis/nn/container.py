@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, overload
 
-from compiler.errors import ArgumentError, IndexingError, KeyedError
+from compiler.errors import ArgumentError, ChoiceError, IndexingError, KeyedError
 from genesis.members import Parameter
 from genesis.nn.module import Module
 from genesis.tensor import Tensor
@@ -59,12 +59,17 @@ class Sequential(Module):
         return self.extend(other)
 
     def __mul__(self, times: int) -> Sequential:
-        return Sequential(*list(self) * times)
+        return Sequential(*self._repeated(times))
 
     __rmul__ = __mul__
 
     def __imul__(self, times: int) -> Sequential:
-        return self.extend(list(self) * (times - 1))
+        return self.extend(self._repeated(times)[len(self) :])
+
+    def _repeated(self, times: int) -> list[Module]:
+        if times < 1:
+            raise ChoiceError(f"a Sequential is repeated once or more often, not {times} times")
+        return list(self) * times
 
     def append(self, module: Module) -> Sequential:
         """Add ``module`` at the end."""
@@ -139,14 +144,12 @@ class ModuleList(Module):
         """Remove and return the module at ``index``."""
         return _pop(self, index)
 
-    def __repr__(self) -> str:
+    def _shown_children(self) -> list[str]:
+        """A row for each run of modules that look the same."""
         runs = [(shown, [i for i, _ in same]) for shown, same in groupby(enumerate(map(repr, self)), itemgetter(1))]
-        if not runs:
-            return f"{type(self).__name__}()"
-        lines = [
+        return [
             f"({at[0]}): {shown}" if len(at) == 1 else f"({at[0]}-{at[-1]}): {len(at)} x {shown}" for shown, at in runs
         ]
-        return f"{type(self).__name__}(\n  " + "\n".join(lines).replace("\n", "\n  ") + "\n)"
 
 
 def _pop(container: Sequential | ModuleList, index: int) -> Module:

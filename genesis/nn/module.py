@@ -485,11 +485,14 @@ class Module(Hooked, Stateful, metaclass=Watched):
     def __repr__(self) -> str:
         extra = self.extra_repr()
         lines = extra.split("\n") if extra else []
-        children = [f"({name}): {_indented(repr(module))}" for name, module in self._modules.items()]
+        children = [_indented(row) for row in self._shown_children()]
         if len(lines) == 1 and not children:
             return f"{type(self).__name__}({lines[0]})"
         body = "".join(f"\n  {line}" for line in lines + children)
         return f"{type(self).__name__}({body}\n)" if body else f"{type(self).__name__}()"
+
+    def _shown_children(self) -> list[str]:
+        return [f"({name}): {module!r}" for name, module in self._modules.items()]
 
 
 def _indented(text: str) -> str:

@@ -110,6 +110,11 @@ def test_sequentials_are_added_and_repeated() -> None:
     b *= 3
     assert list(a.state_dict()) == ["0.weight", "0.bias"] and len(a) == 3 and len(b) == 3
     assert isinstance(a.pop(1), nn.ReLU) and list(a._modules) == ["0", "1"]
+    for times in (0, -1):
+        with pytest.raises(ValueError, match=f"not {times} times"):
+            a * times
+        with pytest.raises(ValueError, match=f"not {times} times"):
+            a *= times
 
 
 def test_a_list_shows_equal_modules_once() -> None:
