@@ -1,10 +1,13 @@
 """Options and fixtures that every test shares."""
 
 import os
-from collections.abc import Callable
+import random
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -29,6 +32,7 @@ settings.load_profile("genesis")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what the tests produce into tests/golden")
+    parser.addoption("--seed", type=int, default=0, help="every test starts from this seed (default 0)")
 
 
 ORACLE = Path(__file__).parent / "oracle"
@@ -61,6 +65,24 @@ def shares_a_fixture(item: pytest.Item) -> bool:
     """Whether it reads what its module makes once, a compiled library as a rule: one process then makes it."""
     fixtures: dict[str, Any] = item._fixtureinfo.name2fixturedefs
     return any(made[-1].scope == "module" for made in fixtures.values())
+
+
+def libraries() -> list[Any]:
+    return [sys.modules[name] for name in ("genesis", "torch") if name in sys.modules]
+
+
+@pytest.fixture(autouse=True)
+def independent(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test draws the same numbers, whatever ran before it, and takes back the defaults that it sets."""
+    seed = request.config.getoption("--seed")
+    random.seed(seed)
+    np.random.seed(seed)
+    for lib in libraries():
+        lib.manual_seed(seed)
+    yield
+    for lib in libraries():
+        defaults = (lib.get_default_dtype(), lib.get_default_device(), lib.is_grad_enabled())
+        assert defaults == (lib.float32, lib.device("cpu"), True), f"the test changed defaults of {lib.__name__}"
 
 
 @pytest.fixture
