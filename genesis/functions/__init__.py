@@ -33,6 +33,7 @@ from genesis.functions import (  # noqa: F401  # each family enters its function
     margins,
     matrices,
     multi_head,
+    nonzeros,
     normalization,
     padding,
     pointwise,

@@ -173,6 +173,8 @@ from genesis.functions.matrices import trace as trace
 from genesis.functions.matrices import tril_indices as tril_indices
 from genesis.functions.matrices import triu_indices as triu_indices
 from genesis.functions.matrices import vdot as vdot
+from genesis.functions.nonzeros import argwhere as argwhere
+from genesis.functions.nonzeros import nonzero as nonzero
 from genesis.functions.normalization import group_norm as group_norm
 from genesis.functions.normalization import layer_norm as layer_norm
 from genesis.functions.normalization import rms_norm as rms_norm
@@ -337,12 +339,10 @@ from genesis.functions.scattering import slice_scatter as slice_scatter
 from genesis.functions.searching import bucketize as bucketize
 from genesis.functions.searching import isin as isin
 from genesis.functions.searching import searchsorted as searchsorted
-from genesis.functions.selections import argwhere as argwhere
 from genesis.functions.selections import bincount as bincount
 from genesis.functions.selections import histc as histc
 from genesis.functions.selections import histogram as histogram
 from genesis.functions.selections import masked_select as masked_select
-from genesis.functions.selections import nonzero as nonzero
 from genesis.functions.selections import unique as unique
 from genesis.functions.selections import unique_consecutive as unique_consecutive
 from genesis.functions.shapes import broadcast_to as broadcast_to

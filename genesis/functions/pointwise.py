@@ -13,6 +13,7 @@ from compiler.ir.graph import Value
 from compiler.ir.location import here
 from compiler.ir.op import Op, o
 from compiler.ir.types import DType, boolean, defaults, f64, i64, u8
+from genesis.functions.nonzeros import nonzero
 from genesis.functions.table import api, function_only
 from genesis.tensor import Tensor, row_major, tensor, wrap
 
@@ -250,14 +251,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 @function_only
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
-    """``input`` where ``condition`` holds, else ``other``."""
-    if input is None:
-        raise UnsupportedError(
-            here(
-                "where(condition) without values; its shape depends on the data",
-                "where(condition, a, b) chooses between two values",
-            )
-        )
+    """``input`` where ``condition`` holds, else ``other``; of a condition alone, ``nonzero(as_tuple=True)``."""
+    if input is None and other is None:
+        return nonzero(condition, as_tuple=True)
     if isinstance(condition, Tensor) and condition.dtype not in (boolean, u8):
         raise OpError(f"where expected condition to be a boolean tensor, but got {condition._type}")
     chosen = value_of(input), value_of(other)

@@ -14,32 +14,12 @@ from compiler.ir.types import boolean, f32, f64, i64
 from compiler.ops.elementwise import broadcast_shapes
 from compiler.ops.reduce import normalize_axis
 from genesis.functions.indexing import getitem
+from genesis.functions.nonzeros import FIXED
 from genesis.functions.pointwise import cast
 from genesis.functions.shapes import expand, reshape
 from genesis.functions.table import api
 from genesis.scope import DATA_SHAPE
 from genesis.tensor import Tensor, from_array, tensor, wrap
-
-_FIXED = "the result's shape depends on the data, and shapes in a step are fixed; {}, or call it outside the step"
-
-
-@api(eager_only=DATA_SHAPE)
-def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The indices of all elements that are not zero, one in a row; or one tensor for each dimension. Eager only."""
-    found = np.nonzero(
-        input._array("nonzero()", _FIXED.format("masks with genesis.where keep the shape")).reshape(input.shape or (1,))
-    )
-    if as_tuple:
-        return tuple(from_array(np.ascontiguousarray(places, np.int64)) for places in found)
-    rows = np.stack(found, 1) if input.ndim else np.zeros((len(found[0]), 0))
-    return from_array(np.ascontiguousarray(rows, np.int64))
-
-
-@api(eager_only=DATA_SHAPE)
-def argwhere(input: Tensor) -> Tensor:
-    """The indices of all elements that are not zero, one in a row. Eager only."""
-    found: Tensor = nonzero(input)
-    return found
 
 
 @api(eager_only=DATA_SHAPE)
@@ -47,7 +27,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where ``mask`` is true, as a vector. Eager only."""
     if mask.dtype is not boolean:
         raise OpError(f"masked_select: expected BoolTensor for mask, not {mask._type}")
-    mask._array("masked_select()", _FIXED.format("genesis.where and masked_fill keep the shape"))
+    mask._array("masked_select()", FIXED.format("genesis.where and masked_fill keep the shape"))
     shape = broadcast_shapes(input.shape, mask.shape)
     picked: Tensor = (
         getitem(expand(input, *shape), expand(mask, *shape)) if shape else getitem(reshape(input, 1), reshape(mask, 1))
@@ -64,7 +44,7 @@ def unique(
     dim: int | None = None,
 ) -> Any:
     """The different elements, or slices along ``dim``, in order; where each came to, and how often. Eager only."""
-    array = input._array("unique()", _FIXED.format("count with genesis.bincount of a fixed minlength"))
+    array = input._array("unique()", FIXED.format("count with genesis.bincount of a fixed minlength"))
     axis = None if dim is None else normalize_axis(dim, input.ndim)
     values, inverse, counts = np.unique(array, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
     inverse = inverse.reshape(array.shape if axis is None else -1)
@@ -76,7 +56,7 @@ def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
     """The elements, or slices along ``dim``, without those that equal the one before them. Eager only."""
-    array = input._array("unique_consecutive()", _FIXED.format("compare neighbours with genesis.ne"))
+    array = input._array("unique_consecutive()", FIXED.format("compare neighbours with genesis.ne"))
     axis = 0 if dim is None else normalize_axis(dim, input.ndim)
     line = np.moveaxis(array.reshape(-1) if dim is None else array, axis, 0)
     new = np.ones(len(line), bool)
@@ -110,7 +90,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if minlength < 0:
         raise OpError("minlength should be >= 0")
     advice = "genesis.zeros(n).index_add(0, x, genesis.ones(len(x))) has a fixed size"
-    array = input._array("bincount()", _FIXED.format(advice))
+    array = input._array("bincount()", FIXED.format(advice))
     if array.size and array.min() < 0:
         raise OpError("bincount only supports 1-d non-negative integral inputs.")
     if weights is not None and weights.shape != input.shape:
@@ -159,7 +139,7 @@ def histogram(
     density: bool = False
 ) -> Histogram:  # fmt: skip
     """How many elements (or the sum of their weights) are between the edges ``bins``, or in so many equal intervals."""
-    array = input._array("histogram()", _FIXED.format("genesis.histc has a fixed number of intervals"))
+    array = input._array("histogram()", FIXED.format("genesis.histc has a fixed number of intervals"))
     edges = bins._array("histogram()") if isinstance(bins, Tensor) else as_index(bins)
     weights = None if weight is None else weight._array("histogram()").reshape(-1)
     ends = None if range is None else np.array(range, float)

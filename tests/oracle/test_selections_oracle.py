@@ -22,6 +22,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "nonzero": (lambda t, x: (t.nonzero(x), x.nonzero(), t.argwhere(x)), WHOLE),
     "nonzero as a tuple": (lambda t, x: (*x.nonzero(as_tuple=True), *t.nonzero(x[0], as_tuple=True)), WHOLE),
     "nonzero 0-d": (lambda t: (t.tensor(3).nonzero(), t.tensor(0).nonzero()),),
+    "where of a condition alone": (lambda t, m: (*t.where(m), *t.where(m[0]), *t.where(t.tensor(True))), FLAGS),
     "masked_select": (lambda t, x, m: (t.masked_select(x, m), x.masked_select(m[0])), M, FLAGS),
     "masked_select 0-d": (lambda t, x: x.masked_select(t.tensor(True)), ()),
     "unique": (lambda t, x: (t.unique(x), *x.unique(return_inverse=True, return_counts=True)), WHOLE),
@@ -69,8 +70,10 @@ def test_it_raises_as_torch_does(name: str) -> None:
     both_raise(call, *shapes)
 
 
-@pytest.mark.parametrize("name", ["nonzero", "argwhere", "unique", "unique_consecutive", "bincount", "histogram"])
+@pytest.mark.parametrize(
+    "name", ["nonzero", "argwhere", "where", "unique", "unique_consecutive", "bincount", "histogram"]
+)
 def test_a_step_says_why_it_cannot(name: str) -> None:
-    step = genesis.compile(lambda x: getattr(x, name)(*[3] * (name == "histogram")))
+    step = genesis.compile(lambda x: getattr(genesis, name)(x, *[3] * (name == "histogram")))
     with pytest.raises(TraceError, match="shapes in a step are fixed"):
         step(genesis.tensor(COUNTS))
