@@ -18,12 +18,17 @@ from genesis.values import held
 
 
 class GradientStaysInside:
-    """Stands for a ``.grad`` that a compiled step consumed; reading it is an error that names the way out."""
+    """Stands for a ``.grad`` that a compiled step consumed; reading it is an error that names the way out.
+
+    What is added to it is lost with it: one network's step may go back through another network, whose gradients its own
+    step clears.
+    """
 
     def __str__(self) -> str:
         return (
             "this gradient was used up inside a compiled step and never left it; "
-            "decorate the step with @genesis.compile(keep_grads=True) to read .grad after a call"
+            "decorate the step with @genesis.compile(keep_grads=True) to read .grad after a call, "
+            "or call zero_grad() before backward()"
         )
 
 
@@ -95,13 +100,11 @@ def _leaves_of(inputs: Sequence[Tensor]) -> list[Cell]:
 def accumulate_grad(cell: Cell, g: Value) -> None:
     """``cell.grad += g``, as ``backward`` does it."""
     present = grad_of(cell)
-    if isinstance(present, GradientStaysInside):
-        raise AutogradError(f"backward() adds to a gradient that is not there: {present}, or clear it with zero_grad()")
     if present is None:
         made = wrap(g)
         made._cell.strides = kept(g.shape, cell.strides)
         set_grad(cell, made)
-    else:
+    elif not isinstance(present, GradientStaysInside):
         with grad_mode(False):
             present.write(o.add(present.value, g))
     for hook in list((cell.filled or {}).values()):

@@ -368,6 +368,37 @@ def test_reading_a_gradient_that_stayed_inside_is_an_error(learner: Any) -> None
     assert step.compiles == 1
 
 
+def test_a_step_goes_back_through_weights_whose_gradients_another_step_clears(learner: Any) -> None:
+    """The generator's step of a GAN, which adds to the gradients that the discriminator's step has used up."""
+    judge, optimizer = learner
+    code = nn.Parameter(genesis.tensor([3.0, -1.0]))
+    other = optim.SGD([code], lr=0.5)
+
+    def judge_step(x: Any) -> None:
+        optimizer.zero_grad()
+        (judge * x).square().sum().backward()
+        optimizer.step()
+
+    def code_step(x: Any) -> None:
+        other.zero_grad()
+        (judge * code * x).sum().backward()
+        other.step()
+
+    def trained(compile: Any) -> list[list[float]]:
+        judge.data, code.data = genesis.tensor([1.0, 2.0]), genesis.tensor([3.0, -1.0])
+        steps = compile(judge_step), compile(code_step)
+        for scale in (0.25, 0.5, 0.75):
+            for each in steps:
+                each(ONES * scale)
+        return [judge.tolist(), code.tolist()]
+
+    assert trained(interpreted) == trained(lambda step: step)
+    interpreted(judge_step)(ONES)
+    (judge * code).sum().backward()
+    with pytest.raises(AutogradError, match=r"call zero_grad\(\) before backward\(\)"):
+        optimizer.step()
+
+
 def test_kept_gradients_are_those_the_optimizer_saw(learner: Any) -> None:
     weight, optimizer = learner
 
