@@ -83,7 +83,7 @@ class Op:
     work: ``node -> int``, its floating-point operations, where these are not one for each element.
     reads: where it reads its operands.
     anchor: the kind of its own kernel, None for ops that share one in loops over elements.
-    rounds: False where the result is an operand or the negative of one, which needs no rounding.
+    rounds: False where the result is an operand, the negative of one or rounded already: it needs no rounding.
     checks: it gives its first operand back, and reports an element that is not as it must be.
     converts: the result is the operand in another type.
     keeps: of a view, whether it shows each element once (``"elements"``), and in the same order (``"order"``).

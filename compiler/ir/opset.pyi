@@ -268,6 +268,9 @@ class _hardtanh(Op):
 class _heaviside(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
 
+class _high_half(Op):
+    def __call__(self, x: Value, /) -> Value: ...
+
 class _huber_loss(Op):
     def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., delta: float = ...) -> Value: ...
 
@@ -297,6 +300,9 @@ class _isinf(Op):
 
 class _isnan(Op):
     def __call__(self, x: Operand, /) -> Value: ...
+
+class _join_halves(Op):
+    def __call__(self, high: Value, low: Value, /) -> Value: ...
 
 class _kl_div(Op):
     def __call__(self, x: Operand, y: Operand, /, *rest: Operand, reduction: str = ..., log_target: bool = ...) -> Value: ...
@@ -372,6 +378,9 @@ class _logsumexp(Op):
 
 class _loop(Op):
     def __call__(self, *types: Value, length: Any, carries: Any, sequences: Any, reverse: bool = ..., micro: bool = ...) -> Any: ...
+
+class _low_half(Op):
+    def __call__(self, x: Value, /) -> Value: ...
 
 class _lt(Op):
     def __call__(self, x: Operand, y: Operand, /) -> Value: ...
@@ -712,6 +721,7 @@ class OpSet:
     hardswish: _hardswish
     hardtanh: _hardtanh
     heaviside: _heaviside
+    high_half: _high_half
     huber_loss: _huber_loss
     hypot: _hypot
     i0: _i0
@@ -722,6 +732,7 @@ class OpSet:
     isfinite: _isfinite
     isinf: _isinf
     isnan: _isnan
+    join_halves: _join_halves
     kl_div: _kl_div
     l1_loss: _l1_loss
     layer_norm: _layer_norm
@@ -747,6 +758,7 @@ class OpSet:
     logit: _logit
     logsumexp: _logsumexp
     loop: _loop
+    low_half: _low_half
     lt: _lt
     matmul: _matmul
     max_pool: _max_pool

@@ -8,6 +8,7 @@ from compiler.ops import (  # noqa: F401
     conv,
     elementary,
     elementwise,
+    halves,
     index,
     inverse,
     layout,

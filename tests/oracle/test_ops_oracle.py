@@ -373,6 +373,7 @@ ELSEWHERE = {
     "attention_backward": "the gradient of scaled_dot_product_attention",
     "bounded": "an index check",
     "divisor": "a check that no integer divisor is zero",
+    **dict.fromkeys(("high_half", "low_half", "join_halves"), "PyTorch keeps numbers whole"),
     "unbiased": "compared through the running variance of batch norm",
     "slide": "compared through convolution and pooling",
     "convolve": "compared through conv",

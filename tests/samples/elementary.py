@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compiler.ir.types import f16, i8, i32, u8
+from compiler.ir.types import bf16, f16, i8, i16, i32, u8
 from tests.samples.pointwise import unary_rows
 from tests.samples.table import Draw, Rows, entry, special
 
@@ -80,6 +80,20 @@ def _(op: str, d: Draw) -> Rows:
 @entry("signbit")
 def _(op: str, d: Draw) -> Rows:
     yield from unary_rows(d, d.floats)
+
+
+@entry("high_half", "low_half", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    yield "matrix", [d.floats(3, 5)], {}
+    yield "special", [special()], {}
+    yield "halfway", [np.array([1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8, 2**-134], np.float32)], {}
+
+
+@entry("join_halves", halves=False)
+def _(op: str, d: Draw) -> Rows:
+    yield "matrix", [d.floats(3, 5, to=bf16), d.ints(3, 5, low=-(2**15), high=2**15, to=i16)], {}
+    low = np.array([0, 0, 1, -1, 0, 0, 0, 5, -7, -1, -2, 3, -(2**15)], np.int16)  # large numbers, not more infinities
+    yield "special", [special(bf16), low], {}
 
 
 @entry("shift_left", "shift_right")

@@ -6,18 +6,26 @@
 
 typedef uint16_t bf16;
 
-static inline float from_bf16(bf16 x) {
-  const uint32_t bits = (uint32_t)x << 16;
-  float wide;
-  memcpy(&wide, &bits, 4);
-  return wide;
+static inline uint32_t bits(float x) {
+  uint32_t u;
+  memcpy(&u, &x, 4);
+  return u;
 }
 
-static inline bf16 to_bf16(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, 4);
-  return x != x ? bits >> 16 | 64 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+static inline float from_bits(uint32_t u) {
+  float x;
+  memcpy(&x, &u, 4);
+  return x;
 }
+
+static inline float from_bf16(bf16 x) { return from_bits((uint32_t)x << 16); }
+
+static inline bf16 to_bf16(float x) {
+  const uint32_t u = bits(x);
+  return x != x ? u >> 16 | 64 : (u + 0x7fff + (u >> 16 & 1)) >> 16;
+}
+
+static inline float high_half(float x) { return x != x ? x : from_bits(bits(x) - (int16_t)bits(x)); }
 
 static inline int64_t whole(double x, int bits) {
   const double limit = ldexp(1.0, bits - 1);

@@ -29,7 +29,7 @@ FLOAT = {
     "cos": "cos({0})", "tanh": "tanh({0})", "erf": "erf({0})", "pow": "pow({0}, {1})",
     "floor_divide": "floor_divide({0}, {1})", "remainder": "remainder_({0}, {1})",
     "isinf": "fabs({0}) == INFINITY", "isfinite": "fabs({0}) < INFINITY",
-    "signbit": "signbit({0}) != 0",
+    "signbit": "signbit({0}) != 0", "high_half": "high_half({0})", "low_half": "bits({0})",
 }  # fmt: skip
 
 INTEGER = {
@@ -38,6 +38,7 @@ INTEGER = {
     "remainder": "whole_remainder({0}, {1})", "isinf": "0", "isfinite": "1",
     "bitwise_and": "{0} & {1}", "bitwise_or": "{0} | {1}", "bitwise_xor": "{0} ^ {1}",
     "shift_left": "shift_left({0}, {1})", "shift_right": "shift_right({0}, {1})",
+    "join_halves": "from_bits(bits({0}) + {1})",
 }  # fmt: skip
 
 ANY = {

@@ -24,6 +24,12 @@ INLINE bf16 f32_to_bf16(float x) { return (bf16)(nearest_bf16(x) >> 16); }
 
 INLINE float round_bf16(float x) { return bits_float(nearest_bf16(x) & 0xffff0000u); }
 
+/* The nearest bf16, ties away from zero: x less its last 16 bits, read as a signed number; a NaN as it is. */
+INLINE float gen_high_half(float x) {
+  const uint32_t u = float_bits(x);
+  return x == x ? bits_float(u - (uint32_t)(int16_t)u) : x;
+}
+
 /* Scaling by 2^112 rebiases the exponent and normalises subnormals. */
 INLINE float f16_to_f32(f16 h) {
   const float magnitude = bits_float((h & 0x7fffu) << 13) * 0x1p112f;

@@ -32,7 +32,7 @@ FLOAT = {
     "maximum": "{0} > {1} || {0} != {0} ? {0} : {1}", "minimum": "{0} < {1} || {0} != {0} ? {0} : {1}",
     "floor_divide": "gen_floor_divide_f32({0}, {1})", "remainder": "gen_remainder_f32({0}, {1})",
     "isnan": "{0} != {0}", "isinf": "fabsf({0}) == INFINITY", "isfinite": "fabsf({0}) < INFINITY",
-    "signbit": "signbit({0}) != 0",
+    "signbit": "signbit({0}) != 0", "high_half": "gen_high_half({0})", "low_half": "float_bits({0})",
 }  # fmt: skip
 
 DOUBLE = FLOAT | {
@@ -52,7 +52,7 @@ INTEGER = {
     "floor_divide": "gen_floor_divide({0}, {1})", "remainder": "gen_remainder({0}, {1})",
     "bitwise_and": "{0} & {1}", "bitwise_or": "{0} | {1}", "bitwise_xor": "{0} ^ {1}",
     "shift_left": "gen_shift_left({0}, {1})", "shift_right": "gen_shift_right({0}, {1})",
-    "isnan": "0", "isinf": "0", "isfinite": "1",
+    "isnan": "0", "isinf": "0", "isfinite": "1", "join_halves": "bits_float(float_bits({0}) + {1})",
 }  # fmt: skip
 
 ANY = {

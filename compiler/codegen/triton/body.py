@@ -126,7 +126,7 @@ class Body(body.Body):
         return operand if to.is_half or COMPUTE[source] == COMPUTE[to] else f"{operand}.to({COMPUTE[to]})"
 
     def rounded(self, text: str, node: Node) -> str:
-        return self.narrowed(text, node.output.dtype)
+        return self.narrowed(text, node.output.dtype) if node.op.rounds else text
 
     @staticmethod
     def narrowed(text: str, dtype: DType) -> str:

@@ -137,6 +137,25 @@ def sign_bit(x):
 
 
 @triton.jit
+def high_half(x):
+    """The nearest bfloat16 number, ties away from zero, in float32: x less its last 16 bits, a signed number."""
+    bits = x.to(tl.int32, bitcast=True)
+    return tl.where(x == x, (bits - bits.to(tl.int16)).to(tl.float32, bitcast=True), x)
+
+
+@triton.jit
+def low_half(x):
+    """The last 16 bits of a float32 number."""
+    return x.to(tl.int32, bitcast=True).to(tl.int16)
+
+
+@triton.jit
+def join_halves(high, low):
+    """The float32 number of which these are the halves."""
+    return (high.to(tl.int32, bitcast=True) + low).to(tl.float32, bitcast=True)
+
+
+@triton.jit
 def trunc(x):
     """Rounds towards zero."""
     return tl.where(x < 0.0, tl.ceil(x), tl.floor(x))

@@ -38,7 +38,7 @@ FLOAT = {
     "maximum": "larger({0}, {1})", "minimum": "smaller({0}, {1})",
     "floor_divide": "floor_divide({0}, {1})", "remainder": "remainder({0}, {1})",
     "isnan": "{0} != {0}", "isinf": 'tl.abs({0}) == float("inf")', "isfinite": 'tl.abs({0}) < float("inf")',
-    "signbit": "sign_bit({0})",
+    "signbit": "sign_bit({0})", "high_half": "high_half({0})", "low_half": "low_half({0})",
 }  # fmt: skip
 
 DOUBLE = FLOAT | {
@@ -53,7 +53,7 @@ INTEGER = {
     "floor_divide": "floor_divide({0}, {1})", "remainder": "remainder({0}, {1})",
     "bitwise_and": "{0} & {1}", "bitwise_or": "{0} | {1}", "bitwise_xor": "{0} ^ {1}",
     "shift_left": "shift_left({0}, {1})", "shift_right": "shift_right({0}, {1})",
-    "isnan": "{0} != {0}", "isinf": "{0} != {0}", "isfinite": "{0} == {0}",
+    "isnan": "{0} != {0}", "isinf": "{0} != {0}", "isfinite": "{0} == {0}", "join_halves": "join_halves({0}, {1})",
 }  # fmt: skip
 
 BOOL = {
@@ -72,7 +72,10 @@ ANY = {
     "logical_xor": "({0} != 0) ^ ({1} != 0)", "logical_not": "{0} == 0", "where": "tl.where({0}, {1}, {2})",
 }  # fmt: skip
 
-HELPED = frozenset(["sign", "signbit", "trunc", "round", "expm1", "log1p", "tanh", "pow", "floor_divide", "remainder"])
+HELPED = frozenset([
+    "sign", "signbit", "trunc", "round", "expm1", "log1p", "tanh", "pow", "floor_divide", "remainder", "high_half",
+    "low_half", "join_halves",
+])  # fmt: skip
 """Ops whose spelling calls a function of the prelude that asks for the type of its operands."""
 
 BLOCKS = {"add": "sum", "maximum": "max", "minimum": "min", "bitwise_xor": "xor_sum"}

@@ -23,8 +23,8 @@ def test_names_of_samples_are_unique() -> None:
     assert sorted(set(ids)) == sorted(ids)
 
 
-NUMBERS = ("update_scale", "count_step", "nadam_product", "asgd_rate", "asgd_share")
-"""Ops on numbers that are f32 whatever the tensors are."""
+NUMBERS = ("update_scale", "count_step", "nadam_product", "asgd_rate", "asgd_share", "high_half", "low_half")
+"""Ops on numbers that are f32 whatever the tensors are, or on f32 alone."""
 
 
 @pytest.mark.parametrize("op", sorted(OPS.keys() - set(STRUCTURE)))

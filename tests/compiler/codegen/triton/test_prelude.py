@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from compiler.codegen.triton.prelude import HELPERS, IMPORTS, prelude
-from compiler.ir.types import i32
+from compiler.halves import HALVES, joined, split
+from compiler.ir.types import dtype, i32
 from compiler.ops.elementwise import cast_array
 from runtime.triton.aot import compile_kernel, load_module
 from runtime.triton.machine_code import opcodes
@@ -203,6 +204,31 @@ def test_functions_of_float64(interpret, name, reference):
         np.testing.assert_allclose(out, reference(x), rtol=1e-14)
 
 
+SPLIT = """
+
+@triton.jit
+def apply(x, high, low, out, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    y = tl.load(x + i)
+    tl.store(high + i, high_half(y))
+    tl.store(low + i, low_half(y))
+    tl.store(out + i, join_halves(tl.load(high + i).to(tl.float32), tl.load(low + i)))
+"""
+
+
+def test_halves_are_those_of_numpy(interpret):
+    """Of every first half, with last bits on both sides of all that rounds."""
+    ends = np.array([0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF], np.uint32)
+    x = (np.arange(2**16, dtype=np.uint32) << 16 | ends[:, None]).reshape(-1).view(np.float32)
+    halves = [np.zeros(x.size, dtype(name).numpy) for name in HALVES]
+    _, high, low, out = interpret(module(SPLIT), "apply", (6,), [x, *halves, np.zeros_like(x)], BLOCK=2**16)
+    expected = split(x)
+    np.testing.assert_array_equal(low, expected["i16"])
+    np.testing.assert_array_equal(high.astype(np.float32), expected["bf16"].astype(np.float32))
+    np.testing.assert_array_equal(out, joined(expected))
+    np.testing.assert_array_equal(out[~np.isnan(x)].view(np.int32), x[~np.isnan(x)].view(np.int32))
+
+
 REDUCE = """
 
 @triton.jit
@@ -247,6 +273,8 @@ def test_every_helper_compiles(name):
         body, signature = REDUCE.format(name=name), {"x": "*fp32", "out": "*fp32"}
     elif name == "chained":
         body, signature = CHAINED, {"x": "*fp32", "out": "*fp32"}
+    elif name == "join_halves":
+        body, signature = BINARY.format(name=name), {"x": "*fp32", "y": "*i16", "out": "*fp32"}
     else:
         whole = name in ("whole_power", "shift_left", "shift_right")
         pair = whole or name in ("power", "remainder", "floor_divide", "larger", "smaller")
