@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 from compiler.ir.graph import Graph, Value
 from compiler.ir.location import Loc
-from compiler.ir.types import TensorType, dtype
 from compiler.peak import peak
-from compiler.plan import Launch, Plan, Slot
+from compiler.plan import Launch, Plan
 
 
 @dataclass(frozen=True)
@@ -154,9 +153,9 @@ def cost(plan: Plan, graph: Graph, processor: Processor, kinds: Sequence[str] = 
     """
     kernels = tuple([KernelCost(launch, *processor.seconds(launch)) for launch in plan.launches])
     states = dict.fromkeys(("parameters", "optimizer", "states"), 0)
-    slots = [s for s in plan.slots if s.kind == "state"]
-    for slot, kind in zip(slots, kinds or ["states"] * len(slots), strict=True):
-        states[kind] += _nbytes(slot)
+    taken = plan.resident().values()
+    for nbytes, kind in zip(taken, kinds or ["states"] * len(taken), strict=True):
+        states[kind] += nbytes
     most = peak(graph)
     roles = dict.fromkeys(("gradients", "saved", "temporaries"), 0)
     read_by = readers(graph)
@@ -164,18 +163,14 @@ def cost(plan: Plan, graph: Graph, processor: Processor, kinds: Sequence[str] = 
         roles[role(value, read_by.get(value, set()))] += value.type.nbytes
     memory = MemoryCost(
         **states,
-        arguments=sum(_nbytes(s) for s in plan.slots if s.kind in ("input", "scalar")),
-        results=sum(_nbytes(s) for s in plan.slots if s.kind == "output"),
+        arguments=sum(s.nbytes for s in plan.slots if s.kind in ("input", "scalar")),
+        results=sum(s.nbytes for s in plan.slots if s.kind == "output"),
         arena=plan.arena_bytes,
         **roles,
         scratch=plan.scratch_bytes(threads),
         peak=most.node.loc if most.node is not None else None,
     )
     return Cost(plan.name, processor, kernels, memory)
-
-
-def _nbytes(slot: Slot) -> int:
-    return TensorType(dtype(slot.dtype), slot.shape).nbytes
 
 
 def readers(graph: Graph) -> dict[Value, set[str]]:

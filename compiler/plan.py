@@ -9,6 +9,7 @@ from typing import Any
 
 from compiler.errors import DivisionError, GenesisError, OutOfRangeError
 from compiler.ir.location import Loc, Phase
+from compiler.ir.types import TensorType, dtype
 from compiler.places import Anywhere, Place, place_of
 
 
@@ -16,13 +17,18 @@ from compiler.places import Anywhere, Place, place_of
 class Slot:
     """One argument of the entry point. ``kind``: "state", "scalar", "input" or "output"; ``dtype`` in IR spelling.
 
-    On a GPU also "shadow": a state in fewer bits, which the device keeps and no caller gives.
+    On a GPU also "half" and "shadow", which the device keeps and no caller gives: what stands in place of a state, and
+    what stands beside it; see :mod:`compiler.narrow_states`.
     """
 
     kind: str
     label: str
     dtype: str
     shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return TensorType(dtype(self.dtype), self.shape).nbytes
 
 
 @dataclass(frozen=True)
@@ -112,9 +118,9 @@ Step = Launch | Repeat
 class Buffer:
     """Memory of a step on a GPU.
 
-    ``kind``: "state", "shadow", "scalar", "input" or "output" for slot number ``index``; "temporary" for one that
-    starts at byte ``index`` of the arena; "status" for the word of check number ``index``; "table" for table number
-    ``index``.
+    ``kind``: "state", "half", "shadow", "scalar", "input" or "output" for slot number ``index``; "temporary" for one
+    that starts at byte ``index`` of the arena; "status" for the word of check number ``index``; "table" for table
+    number ``index``.
     """
 
     kind: str
@@ -155,8 +161,8 @@ class Plan:
         tables: on a GPU, constants to be written once, each entry a number or an address.
         kernels: on a GPU, the functions of ``source``.
         refresh: on a GPU, the launches that make the shadows of states again.
-        shadows: on a GPU, the slot of each shadow and of its state.
-        written: on a GPU, the slots of states and shadows that a run may change.
+        parts: on a GPU, the slot of each half or shadow, and of its state.
+        written: on a GPU, the slots of states, halves and shadows that a run may change.
 
     The C file has an entry ``step(pool, threads, args, status)``, which takes the addresses of ``slots`` in order, then
     of the arena and of the scratch memory. A timed one also takes the address of f64[threads, launches, 2]: the seconds
@@ -165,8 +171,9 @@ class Plan:
 
     A GPU needs the states, scalars and inputs in ``slots`` order, and every status word set to ``UNTOUCHED``; one that
     has changed says what check failed (:func:`read_word`). States are updated in place; their addresses are multiples
-    of 16 bytes. After a failed check they are as before. A run that changes a state changes its shadow too; where
-    others have changed the state since, ``refresh`` runs first.
+    of 16 bytes. After a failed check they are as before. A state with halves needs no memory of its own: the halves are
+    what a run reads and changes. A run that changes a state changes its shadow too; where others have changed the state
+    since, ``refresh`` runs first.
     """
 
     name: str
@@ -183,7 +190,7 @@ class Plan:
     tables: tuple[tuple[int | Place, ...], ...] = ()
     kernels: tuple[Kernel, ...] = ()
     refresh: tuple[Launch, ...] = ()
-    shadows: tuple[tuple[int, int], ...] = ()
+    parts: tuple[tuple[int, int], ...] = ()
     written: tuple[int, ...] = ()
 
     @property
@@ -194,6 +201,19 @@ class Plan:
     def unrolled(self) -> Iterator[tuple[Launch, dict[int, int]]]:
         """The launches, in order, and their iterations of the loops around, by number of the loop."""
         yield from _unrolled(self.steps, {})
+
+    @property
+    def halved(self) -> frozenset[int]:
+        """The slots of states that have halves."""
+        return frozenset(state for part, state in self.parts if self.slots[part].kind == "half")
+
+    def resident(self) -> dict[int, int]:
+        """The bytes of memory that each state takes, by its slot."""
+        halved = self.halved
+        found = {i: 0 if i in halved else s.nbytes for i, s in enumerate(self.slots) if s.kind == "state"}
+        for part, state in self.parts:
+            found[state] += self.slots[part].nbytes
+        return found
 
     def scratch_bytes(self, threads: int) -> int:
         """The size of the scratch memory."""

@@ -11,7 +11,7 @@ from compiler.hazards import Access, Hazards
 from compiler.placement import BodyPlacement, Buffer, Memory, Move, Placement, loop_of
 from compiler.places import buffers_of
 
-KEPT = ("state", "shadow")
+KEPT = ("state", "half", "shadow")
 """Kinds of parameters that a failed check leaves as they were."""
 
 

@@ -10,7 +10,6 @@ from compiler.codegen.c.isa import ISAS, isa_for
 from compiler.cost import PROCESSORS, Cost, KernelCost, Processor, cost
 from compiler.errors import ChoiceError, MemoryBudgetError, OutOfMemoryError
 from compiler.ir.graph import Graph
-from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import Stages
 from compiler.plan import Plan
 from compiler.target import Target
@@ -164,8 +163,8 @@ def does_not_fit(traced: Traced, options: Options, plan: Plan, cause: MemoryErro
 
 def _needed(plan: Plan) -> int:
     """Bytes of everything that a run of ``plan`` touches."""
-    slots = sum(TensorType(dtype(s.dtype), s.shape).nbytes for s in plan.slots)
-    return slots + _temporaries(plan)
+    given = sum(s.nbytes for s in plan.slots if s.kind in ("scalar", "input", "output"))
+    return sum(plan.resident().values()) + given + _temporaries(plan)
 
 
 def _temporaries(plan: Plan) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from compiler.errors import AutogradError, DeviceError, TraceError, UnsupportedError
 from compiler.ir.graph import Graph, Value
-from compiler.ir.types import TensorType, dtype
+from compiler.ir.types import TensorType
 from compiler.pipeline import DIFFERENTIATION, Stages
 from compiler.target import Target
 from genesis.arguments import Sharing, array_of, check_arrays, put_entries, write_back
@@ -472,11 +472,9 @@ class Program:
         if plan is None:
             raise UnsupportedError("memory() of a step that runs in the interpreter, which plans none")
 
-        def slots(kind: str) -> int:
-            return sum(TensorType(dtype(s.dtype), s.shape).nbytes for s in plan.slots if s.kind == kind)
-
         scratch = plan.scratch_bytes(plan.threads or num_threads())
-        return Memory(plan.arena_bytes, plan.kept_bytes, scratch, slots("state"), slots("output"))
+        results = sum(s.nbytes for s in plan.slots if s.kind == "output")
+        return Memory(plan.arena_bytes, plan.kept_bytes, scratch, sum(plan.resident().values()), results)
 
     def stages(self, target: Target | None = None) -> Stages:
         """Every stage, from the recorded graph on; with ``target`` as the step would be compiled for it."""

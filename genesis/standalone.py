@@ -12,9 +12,8 @@ import numpy as np
 
 from compiler import pipeline
 from compiler.errors import ChoiceError, UnsupportedError
-from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import Stages, compile_for
-from compiler.plan import Plan, Slot
+from compiler.plan import Plan
 from genesis.arguments import array_of
 from genesis.cost_report import processor_named, target_of
 from genesis.execution import Program
@@ -85,7 +84,7 @@ def _c(plan: Plan) -> dict[str, str]:
 
 def _header(plan: Plan) -> str:
     """The step's arguments, as C."""
-    slots = [f"  {{{_KINDS[s.kind]}, {_text(s.label)}, {_text(s.dtype)}, {_nbytes(s)}}}," for s in plan.slots]
+    slots = [f"  {{{_KINDS[s.kind]}, {_text(s.label)}, {_text(s.dtype)}, {s.nbytes}}}," for s in plan.slots]
     checks = [f"  {_text(f'{check.what} is wrong at {check.place}')}," for check in plan.checks]
     sizes = [f"({shared} + (threads) * {private})" for shared, private in plan.scratch] or ["0"]
     scratch = sizes[0]
@@ -136,10 +135,6 @@ def _triton(plan: Plan) -> dict[str, str]:
     """The kernels as a module, and what launches them in which order, on what memory."""
     record = {key: value for key, value in asdict(plan).items() if key != "source"}
     return {"step_triton.py": plan.source, "launches.json": json.dumps(record, indent=1) + "\n"}
-
-
-def _nbytes(slot: Slot) -> int:
-    return TensorType(dtype(slot.dtype), slot.shape).nbytes
 
 
 def _text(text: str) -> str:

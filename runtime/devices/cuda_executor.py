@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from compiler.errors import DeviceError
+from compiler.halves import HALVES, joined, split
 from compiler.ir.types import dtype
 from compiler.places import Place
 from compiler.plan import UNTOUCHED, Buffer, Launch, Plan, read_word
@@ -20,86 +24,147 @@ ALIGNMENT = 256  # bytes
 Array = npt.NDArray[Any]
 
 
-class ShadowCopy:
-    """Device memory that holds a state in fewer bits, and the `version` of the state that it was made of."""
+RESIDENT = ("state", "half", "shadow")
+"""Kinds of buffers that the store keeps, for all programs."""
 
-    __slots__ = ("memory", "version")
 
-    def __init__(self, memory: DeviceMemory) -> None:
-        self.memory = memory
+class Part:
+    """Device memory for a state or a part of it, and the `version` of the state that it holds."""
+
+    __slots__ = ("dtype", "memory", "version")
+
+    def __init__(self, dtype: str, memory: DeviceMemory) -> None:
+        self.dtype, self.memory = dtype, memory
         self.version = -1
 
 
 class StateCopy:
-    """The device memory that stands for an array, and which of the two is the newest: `on_device` or the array.
+    """The contents of an array on the device: whole, in halves (:mod:`compiler.halves`), or in fewer bits.
 
-    While it is the device's, the array is read-only, so that a write that would be lost is an error. `version` counts
-    the changes of the memory, and `shadows` are what it is in fewer bits, by dtype.
+    These are its `parts`, by dtype; the whole has the dtype of the array. `version` counts changes of the contents: a
+    part of this version is up to date, and so is the array where it has version `home`. While the contents are
+    `on_device`, the array is read-only, so that a write that would be lost is an error; while they are not, the host
+    may write at any time, and no part is up to date.
     """
 
-    __slots__ = ("_writable", "memory", "on_device", "shadows", "version")
+    __slots__ = ("_writable", "home", "on_device", "parts", "version")
 
-    def __init__(self, memory: DeviceMemory) -> None:
-        self.memory = memory
+    def __init__(self) -> None:
+        self.parts: dict[str, Part] = {}
+        self.version = self.home = 0
         self.on_device = False
-        self.version = 0
-        self.shadows: dict[str, ShadowCopy] = {}
         self._writable = False
 
     def take(self, array: Array) -> None:
-        """From now on the device has the newest contents."""
+        """From now on the contents are the device's."""
         if not self.on_device:
             self.on_device = True
-            self.version += 1
             self._writable = array.flags.writeable
             array.flags.writeable = False
 
     def bring_home(self, array: Array) -> None:
-        """From now on the array has the newest contents."""
+        """From now on the contents are the array's."""
         if self.on_device:
-            self.memory.read(array)
+            self.read(array)
             self.on_device = False
+            self.version = self.home = self.version + 1
             array.flags.writeable = self._writable
+
+    def read(self, array: Array) -> None:
+        """Brings the array up to date."""
+        if self.home == self.version:
+            return
+        whole = self.parts.get(dtype(array.dtype).short)
+        if whole is not None and whole.version == self.version:
+            whole.memory.read(array)
+        else:
+            halves = {name: np.empty(array.shape, dtype(name).numpy) for name in HALVES}
+            for name, half in halves.items():
+                self.parts[name].memory.read(half)
+            contents = joined(halves)
+            ctypes.memmove(array.ctypes.data, contents.ctypes.data, array.nbytes)
+        self.home = self.version
+
+    def uploads(self, array: Array, parts: Iterable[Part]) -> list[tuple[DeviceMemory, Array]]:
+        """The memory of those `parts`, halves or the whole, that are out of date, each with what it is to hold."""
+        stale = [part for part in parts if part.version != self.version]
+        if not stale:
+            return []
+        self.read(array)
+        if stale[0].dtype == dtype(array.dtype).short:
+            return [(part.memory, array) for part in stale]
+        halves = split(array)
+        return [(part.memory, halves[part.dtype]) for part in stale]
 
     def free(self) -> None:
         """Give all the memory back."""
-        for memory in (self.memory, *(shadow.memory for shadow in self.shadows.values())):
-            memory.free()
+        for part in self.parts.values():
+            part.memory.free()
 
 
 class StateStore:
-    """Arrays of the host and the device memory that stands for each, shared by all programs of a device.
+    """Arrays of the host and what stands for each on the device, shared by all programs of a device.
 
-    Each has one owner. A run gives the arrays that are the host's to the device, and uploads them. Whoever reads or
-    writes one on the host calls `fetch` first, which gives it back: then the next run uploads it again.
+    The contents have one owner. A run makes them the device's, and uploads what is out of date there. Whoever reads or
+    writes an array on the host calls `fetch` first, which gives them back: then the next run uploads them again. So it
+    does with contents that another program left in another form, in halves or whole: they go by way of the array.
+    `time` counts such changes: a run finds all as the program's last one left it where it has not moved on.
     """
 
     def __init__(self, device: CudaDevice) -> None:
         self._device = device
+        self.time = 0
         self._copies: dict[int, StateCopy] = {}
 
     def resident(self, array: Array) -> StateCopy:
-        """The device memory for `array`, of any contents when it is new; freed with the array."""
+        """What stands for `array` on the device, freed with the array."""
         copy = self._copies.get(id(array))
         if copy is None:
-            copy = self._copies[id(array)] = StateCopy(self._device.allocate(array.nbytes))
+            copy = self._copies[id(array)] = StateCopy()
             weakref.finalize(array, self._forget, id(array)).atexit = False
         return copy
 
-    def shadow(self, copy: StateCopy, dtype: str, nbytes: int) -> ShadowCopy:
-        """A state in fewer bits, which all programs share too; it has no version when it is new."""
-        if dtype not in copy.shadows:
-            copy.shadows[dtype] = ShadowCopy(self._device.allocate(nbytes))
-        return copy.shadows[dtype]
+    def part(self, copy: StateCopy, dtype: str, nbytes: int) -> Part:
+        """A part of a state, for all programs; its memory is allocated when the first one asks for it."""
+        if dtype not in copy.parts:
+            copy.parts[dtype] = Part(dtype, self._device.allocate(nbytes))
+        return copy.parts[dtype]
 
     def fetch(self, array: Array) -> None:
         """Makes `array` the host's: up to date, and its to write."""
         copy = self._copies.get(id(array))
         if copy is not None:
+            self.time += copy.on_device
             copy.bring_home(array)
 
     def _forget(self, key: int) -> None:
         self._device.give_back(self._copies.pop(key).free)
+
+
+@dataclass(frozen=True)
+class BoundState:
+    """A state as a step has it: the `parts` that it uses, by slot, and which of them are `shadows`, that it makes."""
+
+    array: Array
+    copy: StateCopy
+    parts: Mapping[int, Part]
+    shadows: Set[int]
+    is_written: bool
+
+    def uploads(self) -> list[tuple[DeviceMemory, Array]]:
+        """What a run has to send to the device."""
+        return self.copy.uploads(self.array, [part for slot, part in self.parts.items() if slot not in self.shadows])
+
+    def has_stale_shadow(self) -> bool:
+        """Whether a run has to make a shadow again."""
+        return any(self.parts[slot].version != self.copy.version for slot in self.shadows)
+
+    def note_run(self) -> None:
+        """After a run the contents are the device's, and all parts that the step uses are up to date."""
+        self.copy.take(self.array)
+        self.copy.version += self.is_written
+        for part in self.parts.values():
+            part.version = self.copy.version
 
 
 class CudaExecutor:
@@ -113,8 +178,8 @@ class CudaExecutor:
 
     def __init__(self, step: Plan, images: Sequence[KernelImage], store: StateStore, device: CudaDevice) -> None:
         self._step, self._images, self.store, self._device = step, images, store, device
-        self._states: list[tuple[StateCopy, Array]] = []
-        self._shadows: list[tuple[StateCopy, ShadowCopy]] = []
+        self._states: list[BoundState] = []
+        self._time = -1  # the store's, after the last run
         self._program: CudaProgram | None = None
         self._offsets = self._lay_out()
 
@@ -149,17 +214,15 @@ class CudaExecutor:
 
     def bind(self, states: Sequence[Array]) -> None:
         """Use ``states`` from now on; they are kept alive."""
-        slots = [b.index for b in self._step.buffers if b.kind == "state"]
-        shadows = [slot for slot, _ in self._step.shadows]
-        regions = {slot: 1 + i for i, slot in enumerate([*slots, *shadows])}
-        addresses = [
-            Address(regions[b.index], 0) if b.kind in ("state", "shadow") else Address(0, offset)
-            for b, offset in zip(self._step.buffers, self._offsets, strict=True)
-        ]
+        resident = self._resident(states)
+        memory = {slot: part.memory for state in resident for slot, part in state.parts.items()}
+        regions = {slot: 1 + i for i, slot in enumerate(memory)}
 
         def address(place: Place) -> Address:
-            base = addresses[place.buffer]
-            return Address(base.region, base.offset + place.offset)
+            buffer = self._step.buffers[place.buffer]
+            if buffer.kind in RESIDENT:
+                return Address(regions[buffer.index], place.offset)
+            return Address(0, self._offsets[place.buffer] + place.offset)
 
         tables = [
             Table(offset, tuple(e if isinstance(e, int) else address(e) for e in self._step.tables[b.index]))
@@ -172,9 +235,6 @@ class CudaExecutor:
             places = tuple(address(a.at(iterations)) for a in launch.arguments)
             return KernelLaunch(numbers[launch.kernel], launch.grid, places)
 
-        copies = [self.store.resident(array) for array in states]
-        owners = dict(zip(slots, copies, strict=True))
-        kept = [(owners[state], self._shadow(slot, owners[state])) for slot, state in self._step.shadows]
         program = CudaProgram(
             self._device,
             self._images,
@@ -182,16 +242,14 @@ class CudaExecutor:
             arena_bytes=self._size,
             inputs=self._inputs,
             outputs=self._outputs,
-            states=[*(copy.memory for copy in copies), *(shadow.memory for _, shadow in kept)],
+            states=list(memory.values()),
             tables=tables,
             refresh=[bound(launch, {}) for launch in self._step.refresh],
         )
         if self._program is not None:
             self._program.close()
         self._program = program
-        self._states = list(zip(copies, states, strict=True))
-        self._shadows = kept
-        self._written = [owners[slot] for slot in self._step.written if slot in owners]
+        self._states, self._time = resident, -1
         self._given = {b.index: self._view(n, program.inputs, 0) for n, b in self._of("input", "scalar")}
         results = {b.index: self._view(n, program.outputs, self._outputs.offset) for n, b in self._of("output")}
         self._results = [results[i] for i in sorted(results)]
@@ -199,9 +257,17 @@ class CudaExecutor:
         for number, _ in self._of("status"):
             self._view(number, program.inputs, 0)[...] = UNTOUCHED
 
-    def _shadow(self, slot: int, copy: StateCopy) -> ShadowCopy:
-        (buffer,) = (b for b in self._step.buffers if b.kind == "shadow" and b.index == slot)
-        return self.store.shadow(copy, buffer.dtype, _nbytes(buffer))
+    def _resident(self, states: Sequence[Array]) -> list[BoundState]:
+        """The states with memory for all that the step has of each: halves or the whole, and shadows."""
+        slots, halved, written = self._step.slots, self._step.halved, set(self._step.written)
+        found = []
+        for slot, array in zip([i for i, s in enumerate(slots) if s.kind == "state"], states, strict=True):
+            copy = self.store.resident(array)
+            numbers = [slot] * (slot not in halved) + [part for part, state in self._step.parts if state == slot]
+            parts = {i: self.store.part(copy, slots[i].dtype, slots[i].nbytes) for i in numbers}
+            shadows = {i for i in numbers if slots[i].kind == "shadow"}
+            found.append(BoundState(array, copy, parts, shadows, not written.isdisjoint(numbers)))
+        return found
 
     def _of(self, *kinds: str) -> list[tuple[int, Buffer]]:
         return [(n, b) for n, b in enumerate(self._step.buffers) if b.kind in kinds]
@@ -220,23 +286,22 @@ class CudaExecutor:
                 self._given[index][...] = next(arrays)
             elif slot.kind == "scalar":
                 self._given[index][...] = next(numbers)
-        stale = any(shadow.version != copy.version or not copy.on_device for copy, shadow in self._shadows)
-        self._program.run([(copy.memory, array) for copy, array in self._states if not copy.on_device], stale)
+        moved = self._states if self._time != self.store.time else []
+        stale = any(state.has_stale_shadow() for state in moved)
+        self._program.run([upload for state in moved for upload in state.uploads()], stale)
         for (_, buffer), word in zip(self._of("status"), self._found, strict=True):
             if word != UNTOUCHED:
                 raise self._step.checks[buffer.index].error(*read_word(int(word)))
-        for copy, array in self._states:
-            copy.take(array)
-        for copy in self._written:
-            copy.version += 1
-        for copy, shadow in self._shadows:
-            shadow.version = copy.version
+        for state in moved:
+            state.note_run()
+        if moved:
+            self._time = self.store.time = self.store.time + 1
         return [result.copy() for result in self._results]
 
     def fetch(self) -> None:
         """Brings all states back into the bound arrays."""
-        for copy, array in self._states:
-            copy.bring_home(array)
+        for state in self._states:
+            self.store.fetch(state.array)
 
     def close(self) -> None:
         """Gives back what the step owns; the states' memory is the store's."""

@@ -17,6 +17,7 @@ import triton
 import triton.language as tl
 from triton.runtime import interpreter
 
+from compiler.halves import joined, split
 from compiler.ir.types import dtype
 from compiler.plan import UNTOUCHED, Plan, read_word
 from runtime.triton.aot import load_module
@@ -197,8 +198,9 @@ def _check_accesses() -> None:
 def run_program(program: Plan, arrays: Sequence[Array], shadows: list[Array] | None = None) -> list[Array]:
     """Runs a step on arrays for its states, scalars and inputs, in slot order; states are written in place.
 
-    Returns the outputs. Raises IndexError where a check failed. ``shadows`` of the states, in slot order, are used and
-    written where there are any, and made and added where the list is empty.
+    Returns the outputs. Raises IndexError where a check failed. A state in halves is split before and joined behind the
+    step. ``shadows`` of the states, in slot order, are used and written where there are any, and made and added where
+    the list is empty.
     """
     module = load_module(program.source)
     arena = np.zeros(program.arena_bytes, np.uint8)
@@ -209,12 +211,16 @@ def run_program(program: Plan, arrays: Sequence[Array], shadows: list[Array] | N
     if fresh:
         shadows += [np.zeros(s.shape, dtype(s.dtype).numpy) for s in program.slots if s.kind == "shadow"]
     kept = iter(shadows)
+    halves = {state: split(arrays[state]) for state in program.halved}
+    owners = dict(program.parts)
     for slot_buffer in program.buffers:
         kind, shape, numpy = slot_buffer.kind, slot_buffer.shape, dtype(slot_buffer.dtype).numpy
         if kind in ("state", "scalar", "input"):
             memory.append(next(given))
         elif kind == "shadow":
             memory.append(next(kept))
+        elif kind == "half":
+            memory.append(halves[owners[slot_buffer.index]][slot_buffer.dtype])
         elif kind == "temporary":
             nbytes = math.prod(shape) * numpy.itemsize
             memory.append(arena[slot_buffer.index : slot_buffer.index + nbytes].view(numpy).reshape(shape))
@@ -237,5 +243,7 @@ def run_program(program: Plan, arrays: Sequence[Array], shadows: list[Array] | N
     for number, buffer in enumerate(program.buffers):
         if buffer.kind == "status" and memory[number][0] != UNTOUCHED:
             raise program.checks[buffer.index].error(*read_word(int(memory[number][0])))
+    for state in program.halved:
+        arrays[state][...] = joined(halves[state])
     outputs = {b.index: memory[n] for n, b in enumerate(program.buffers) if b.kind == "output"}
     return [outputs[i] for i in sorted(outputs)]

@@ -14,12 +14,12 @@ from compiler.hazards import Access
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.location import Loc
 from compiler.ir.op import OPS
+from compiler.narrow_states import Narrow
 from compiler.placement import BodyPlacement, Memory, Move, Placement, Scratch, Step
 from compiler.places import Anywhere, Moving, Place
 from compiler.plan import UNTOUCHED, Check
 from compiler.plan import Buffer as Record
 from compiler.schedule import Call, Item, Schedule, calls
-from compiler.shadows import Shadow
 from compiler.sharing import shared
 
 ALIGNED = 16  # bytes that Triton wants an address to be a multiple of
@@ -54,7 +54,7 @@ class Launches:
         arena_bytes: the size of the arena.
     """
 
-    def __init__(self, placement: Placement, shadows: Sequence[Shadow] = ()) -> None:
+    def __init__(self, placement: Placement, narrow: Sequence[Narrow] = ()) -> None:
         self.tables: list[tuple[int | Place, ...]] = []
         self.checks: list[Check] = []
         self._known: dict[object, Anywhere] = {}
@@ -62,7 +62,7 @@ class Launches:
         self.records = [Record(b.kind, b.index, b.type.dtype.short, b.type.shape) for b in laid_out]
         self.items = Frame(placement, self).fill()
         refresh = Frame(placement, self)
-        refresh.share([_writing(shadow.refresh(), shadow.value) for shadow in shadows])
+        refresh.share([_writing(form.refresh(), form.rounded) for form in narrow if form.low is None])
         self.refresh = list(bound(refresh.items))
         words = list(dict.fromkeys(word for launch in bound(self.items) for word in launch.task.checks()))
         looking = Schedule(self.items, laid_out, FEATURES.ordered).looking

@@ -28,10 +28,10 @@ from compiler.codegen.triton.task import Status, Table, Task
 from compiler.codegen.triton.tiles import tile_tasks
 from compiler.ir.graph import Graph, Node, Value
 from compiler.layout import Windows, arrange
+from compiler.narrow_states import narrowed, slots_of
 from compiler.placement import Memory, Placement
 from compiler.plan import Kernel, Launch, Plan, Repeat, Step
 from compiler.schedule import Item
-from compiler.shadows import kept, shadowed
 from compiler.sharing import Shareable, steps
 from compiler.sparse import compacted
 from compiler.whole_loops import gathered
@@ -42,7 +42,7 @@ _PLAIN = {"scatter": scatter_tasks, "sort": sort_tasks, "scan": scan_tasks}
 
 def emit(graph: Graph, target: str = "sm_80") -> Plan:
     """Triton text and launches for a graph of fused nodes, compiled for ``target`` later."""
-    graph, shadows = shadowed(compacted(graph))
+    graph, narrow = narrowed(compacted(graph))
     graph, loops, unfit = gathered(graph, partial(LoopKernel, target=target))
     arranged, windows = _arranged(graph)
     loose = set(_loose(arranged))
@@ -58,7 +58,7 @@ def emit(graph: Graph, target: str = "sm_80") -> Plan:
     states: dict[Memory, Memory] = {u.value: u.state for u in graph.updates}
     kernels = steps(arranged, kernels_of, FEATURES.few_launches, partial(launches_of, states=states))
     placement = Placement(arranged, kernels, FEATURES.ordered)
-    launches = Launches(placement, shadows)
+    launches = Launches(placement, narrow)
     module = _Module([*launches.items, *launches.refresh])
     return Plan(
         graph.name,
@@ -75,7 +75,7 @@ def emit(graph: Graph, target: str = "sm_80") -> Plan:
         tuple(launches.tables),
         tuple(module.kernels),
         tuple(map(module.launch, launches.refresh)),
-        tuple(kept(shadows, graph)),
+        tuple(slots_of(narrow, graph)),
         tuple(i for i, p in enumerate(graph.params) if any(u.state is p.value for u in graph.updates)),
     )
 

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from compiler.errors import DeviceError
+from compiler.halves import HALVES, split
 from compiler.ir.location import Loc
+from compiler.ir.types import dtype
 from compiler.places import Anywhere, Place, sliced
 from compiler.plan import Buffer, Check, Launch, Plan, Repeat, Slot
 from runtime.devices.cuda import CudaDevice, KernelImage
-from runtime.devices.cuda_executor import CudaExecutor, StateStore
+from runtime.devices.cuda_executor import CudaExecutor, Part, StateStore
 
 
 def launch(kernel: str, *arguments: Anywhere) -> Launch:
@@ -53,6 +55,7 @@ STEP = Plan(
         launch("accumulate", Place(0, 4), Place(3, 4)),
     ),
     checks=(Check("class index", 10, "train.py:3"),),
+    written=(0,),
 )
 """The state grows by the input; the state's second element is added to the output's second."""
 
@@ -119,7 +122,7 @@ def test_programs_share_states(device) -> None:
 def test_memory_of_a_state_goes_with_its_array(device, driver) -> None:
     store = StateStore(device)
     state = array(1, 2, 3)
-    store.resident(state)
+    store.part(store.resident(state), "f32", 12)
     driver.calls()
     del state
     gc.collect()
@@ -231,7 +234,7 @@ SHADOWED = replace(
     slots=(*STEP.slots, Slot("shadow", "w in bf16", "bf16", (3,))),
     buffers=(*STEP.buffers, Buffer("shadow", 4, "bf16", (3,))),
     refresh=(launch("accumulate", Place(0), Place(7)),),
-    shadows=((4, 0),),
+    parts=((4, 0),),
     written=(0, 4),
 )
 
@@ -246,7 +249,7 @@ def launched(driver, step: CudaExecutor) -> int:
 def test_shadows_are_made_anew_where_others_have_changed_the_state(device, driver) -> None:
     state, store = array(1, 2, 3), StateStore(device)
     step, other, reader = (
-        CudaExecutor(plan, IMAGES, store, device) for plan in (SHADOWED, replace(STEP, written=(0,)), STEP)
+        CudaExecutor(plan, IMAGES, store, device) for plan in (SHADOWED, STEP, replace(STEP, written=()))
     )
     for program in (step, other, reader):
         program.bind([state])
@@ -282,8 +285,107 @@ def test_a_failed_run_leaves_shadows_to_be_made_anew(device, driver) -> None:
 
 def test_memory_of_shadows_goes_with_the_array_of_the_state(device, driver) -> None:
     store, state = StateStore(device), array(1, 2, 3)
-    store.shadow(store.resident(state), "bf16", 6)
+    for name, nbytes in ("f32", 12), ("bf16", 6):
+        store.part(store.resident(state), name, nbytes)
     driver.calls()
     del state
     gc.collect()
     assert sum(call.startswith("cuMemFree") for call in driver.calls()) == 2
+
+
+HALVED = replace(
+    STEP,
+    slots=(*STEP.slots, Slot("half", "w in bf16", "bf16", (3,)), Slot("half", "w in i16", "i16", (3,))),
+    buffers=(*STEP.buffers, Buffer("half", 4, "bf16", (3,)), Buffer("half", 5, "i16", (3,))),
+    steps=(launch("check", Place(1), Place(5)), launch("accumulate", Place(1), Place(4))),
+    tables=((0,) * 3,),
+    parts=((4, 0), (5, 0)),
+    written=(4, 5),
+)
+"""A step that has the state in halves; its kernels know nothing of them."""
+
+READING = replace(HALVED, slots=HALVED.slots[:5], buffers=HALVED.buffers[:8], parts=((4, 0),), written=())
+"""A step that reads the first half."""
+
+
+def uploaded(driver, step: CudaExecutor) -> list[int]:
+    """The sizes of what a run sends to the device, but for its arguments."""
+    driver.calls()
+    step.run([array(1, 1, 1)], [0.0])
+    calls = [call for call in driver.calls() if call.startswith("cuMemcpyHtoDAsync_v2")]
+    return [int(call.split()[-2]) for call in calls[:-1]]
+
+
+def bound(plan: Plan, store: StateStore, device: CudaDevice, state: np.ndarray) -> CudaExecutor:
+    step = CudaExecutor(plan, IMAGES, store, device)
+    step.bind([state])
+    return step
+
+
+def test_a_state_in_halves_takes_no_other_memory(device, driver) -> None:
+    state, store = array(1, 2, 3), StateStore(device)
+    step = bound(HALVED, store, device, state)
+    assert [call for call in driver.calls() if call.startswith("cuMemAlloc")][:2] == ["cuMemAlloc_v2 6"] * 2
+    assert [uploaded(driver, step) for _ in range(2)] == [[6, 6], []]
+    del step, state
+    gc.collect()
+    assert sum(call == "cuMemFree_v2 block 0 + 0" or call == "cuMemFree_v2 block 1 + 0" for call in driver.calls()) == 2
+
+
+def test_halves_are_joined_for_the_host(device, driver) -> None:
+    """The device's numbers, not those that the array had; all bits of them."""
+    state, store = array(np.pi, -0.0, 1e-42), StateStore(device)
+    before = state.copy()
+    step = bound(HALVED, store, device, state)
+    step.run([array(1, 1, 1)], [0.0])
+    parts = store.resident(state).parts
+    assert [half.tobytes() for half in split(before).values()] == [read(parts[name]).tobytes() for name in HALVES]
+    parts["i16"].memory.write(split(before)["i16"] + np.int16(1))
+    with pytest.raises(ValueError, match="read-only"):
+        state[0] = 1
+    step.fetch()
+    np.testing.assert_array_equal(state.view(np.int32), before.view(np.int32) + 1)
+    state[0] = 1
+    assert uploaded(driver, step) == [6, 6], "the host may have written the state"
+
+
+def read(part: Part) -> np.ndarray:
+    found = np.empty(3, dtype(part.dtype).numpy)
+    part.memory.read(found)
+    return found
+
+
+def test_programs_hand_a_state_over_in_the_form_that_each_has(device, driver) -> None:
+    state, store = array(np.pi, 2, 3), StateStore(device)
+    halves, whole, reading = (bound(plan, store, device, state) for plan in (HALVED, STEP, READING))
+    assert uploaded(driver, reading) == [6], "it needs one half"
+    assert uploaded(driver, halves) == [6], "and this one the other"
+    assert uploaded(driver, reading) == []
+    assert uploaded(driver, whole) == [12], "joined by way of the array"
+    assert uploaded(driver, whole) == []
+    assert uploaded(driver, reading) == [6], "the whole has changed"
+    assert uploaded(driver, halves) == [6]
+    halves.fetch()
+    np.testing.assert_array_equal(state, np.float32([np.pi, 2, 3]) + np.float32(2))
+
+
+def test_a_step_that_only_reads_leaves_the_array_up_to_date(device, driver) -> None:
+    state, store = array(np.pi, 2, 3), StateStore(device)
+    step = bound(READING, store, device, state)
+    step.run([array(1, 1, 1)], [0.0])
+    driver.calls()
+    store.fetch(state)
+    state[0] = 4
+    assert driver.calls() == [], "nothing came back"
+    assert uploaded(driver, step) == [6]
+
+
+def test_a_failed_check_leaves_halves_to_be_sent_again(device, driver) -> None:
+    state = array(np.pi, 2, 3)
+    step = bound(HALVED, StateStore(device), device, state)
+    with pytest.raises(IndexError):
+        step.run([array(-1, 0, 0)], [0.0])
+    state[0] = 4  # still the host's
+    assert uploaded(driver, step) == [6, 6]
+    step.fetch()
+    assert state.tolist() == [4, 2, 3]
