@@ -31,7 +31,18 @@ class Alias(Methods):
     Writing through any view puts a new value into the cell, and every alias reads it.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_base", "_cell", "_kept", "_retains", "_shown", "_tracks", "_views")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_base",
+        "_cell",
+        "_kept",
+        "_retains",
+        "_shown",
+        "_starts",
+        "_tracks",
+        "_views",
+    )
     _base: TensorValue | None
     _shown: TensorValue | None
 

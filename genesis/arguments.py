@@ -3,6 +3,9 @@
 A tensor argument becomes an input of the graph. If the step writes it, or its gradient, the graph returns the new
 contents, and every call writes them back. A tensor that the step also reaches in another way (as a parameter, say) is
 no input: the recorded code gets the tensor itself, which is a state.
+
+The tensors in the places where a step keeps some (:mod:`genesis.keeping`) are arguments, too, behind the others; but
+they only become inputs when the step looks at them.
 """
 
 from __future__ import annotations
@@ -22,13 +25,14 @@ from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.types import TensorType, f64
 from genesis.cells import Cell
-from genesis.context import grad_mode
+from genesis.context import grad_mode, session
 from genesis.gradients import grad_type
 from genesis.guards.keys import IdentityKey
+from genesis.keeping import GONE, Held, Keep
 from genesis.pytree import Container, Hole, entries_of, is_tensor_like, leaves, map_leaves, set_entries
 from genesis.recording import Recording
 from genesis.results import Leaving, Origin, filled
-from genesis.tensor import Tensor, tensor, view_of, wrap
+from genesis.tensor import Tensor, later, tensor, view_of, wrap
 from genesis.values import TensorValue, concrete
 
 Read = Callable[[Any], np.ndarray]
@@ -109,13 +113,22 @@ class _Given:
 
 
 class Arguments:
-    """Inputs of ``recording`` for the arguments of ``function``.
+    """Inputs of ``recording`` for the arguments of ``function``, and for the tensors ``held`` in places of it.
 
     ``count``: into how many micro-batches the first dimension is cut.
+    ``read``: the places whose tensors the step looked at.
     """
 
-    def __init__(self, recording: Recording, function: Callable[..., Any], sharing: Sharing, count: int) -> None:
+    def __init__(
+        self, recording: Recording, function: Callable[..., Any], sharing: Sharing, count: int, held: Held
+    ) -> None:
         self._recording, self._function, self._sharing, self._count = recording, function, sharing, count
+        self._held, self._names = held, [keep.name for keep in held.spots]
+        self._found: dict[Keep, Any] = {}
+        self._put: dict[Keep, Any] = {}
+        self._made: dict[int, Tensor] = {}
+        self._origins: dict[Cell, Origin] = {}
+        self.read: set[Keep] = set()
         self._given: list[_Given] = []
         self._cells: dict[Cell, _Given] = {}
         self._common: set[Cell] = set()
@@ -127,20 +140,44 @@ class Arguments:
         self.micro_batches: list[Value] = []
 
     def enter(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
-        """The arguments that the recorded code sees."""
-        cells = Counter(leaf._cell for _, leaf in leaves((args, kwargs)) if isinstance(leaf, Tensor))
+        """The arguments that the recorded code sees; what stands for tensors in places is put there."""
+        tree = args, kwargs, self._held.values
+        cells = Counter(leaf._cell for _, leaf in leaves(tree) if isinstance(leaf, Tensor))
         self._common = {
             cell for cell, times in cells.items() if times > 1 and (self._sharing.matters or cell.requires_grad)
         }
-        return map_leaves(self._stand_in, (args, kwargs), containers=self._containers)
+        args, kwargs, values = map_leaves(self._stand_in, tree, containers=self._containers)
+        for (keep, spot), value in zip(self._held.spots.items(), values, strict=True):
+            self._found[keep] = before = spot.get()
+            self._put[keep] = before if value is None else value
+            if value is not None:
+                spot.put(value)
+        return args, kwargs
+
+    def leave(self) -> dict[Keep, Any]:
+        """Put in place again what :meth:`enter` found; returns what the step put there instead."""
+        left = {}
+        for keep, before in self._found.items():
+            spot = self._held.spots[keep]
+            now = spot.get()
+            if now is not self._put[keep]:
+                left[keep] = now
+            if now is not before:
+                spot.put(before)
+        return left
 
     def _stand_in(self, path: str, leaf: Any) -> Any:
         """A traced tensor for a tensor or a float; a state, and any other value, as it is."""
         position = self._places
         self._places += 1
-        name = argument_name(path, self._function, position)
+        name = argument_name(path, self._function, position, self._names)
         if is_tensor_like(leaf):
-            return self._tensor(position, name, leaf)
+            keep = self._held.keep_at(path)
+            if keep is None or id(leaf) not in self._made:
+                made = self._tensor(position, name, leaf) if keep is None else self._in_place(keep, position, leaf)
+                self._made.setdefault(id(leaf), made)
+                return made
+            return self._made[id(leaf)]
         if isinstance(leaf, float | np.floating):
             value = self._recording.graph.add_input(TensorValue(TensorType(f64, ()), name), "scalar", name)
             self.floats.append(position)
@@ -148,7 +185,23 @@ class Arguments:
             return self._traced(value)
         return leaf
 
-    def _tensor(self, position: int, name: str, leaf: Any) -> Tensor:
+    def _in_place(self, keep: Keep, position: int, leaf: Tensor) -> Tensor:
+        """The stand-in of a tensor that a call finds in a place: an input of the graph if the step looks at it."""
+
+        def start(made: Tensor) -> None:
+            self.read.add(keep)
+            with using(outside):
+                given = self._tensor(position, keep.name, leaf, split=False)
+                made._start(given._cell, given._views)
+
+        if leaf._cell in self._sharing.states:
+            return leaf
+        outside = session()
+        made = later(start)
+        self._stand_ins.append((keep.name, made, {}))
+        return made
+
+    def _tensor(self, position: int, name: str, leaf: Any, split: bool = True) -> Tensor:
         given = leaf if isinstance(leaf, Tensor) else tensor(leaf)
         if given._type.size == 0:
             raise OpError(
@@ -163,10 +216,12 @@ class Arguments:
             return self._looking_like(name, leaf, view_of(self._cells[cell].traced._cell, given._views))
         whole = view_of(cell, ()) if cell in self._common else given
         param = self._input(position, name, whole._type, _base if whole is not given else array_of)
-        self.micro_batches += [param] if self._is_split(whole._type, name) else []
+        self.micro_batches += [param] if split and self._is_split(whole._type, name) else []
         entry = _Given(position, name, leaf, self._traced(param), param)
         self._given.append(entry)
         self._cells[cell] = entry
+        if isinstance(leaf, Tensor):
+            self._origins[entry.traced._cell] = _whole_at(position) if whole is not given else _at(position)
         if not whole.is_contiguous():
             entry.traced._cell.strides = whole.stride()
         entry.required = whole.requires_grad
@@ -216,6 +271,7 @@ class Arguments:
         if kind is not None:
             entry.grad_param = self._input(entry.position, f"{entry.name}.grad", kind, _grad)
             entry.grad = self._traced(entry.grad_param)
+            self._origins[entry.grad._cell] = _grad_at(entry.position)
         cell.grad = entry.grad if kind is not None else given._grad_cell.grad
 
     def _is_split(self, kind: TensorType, name: str) -> bool:
@@ -262,25 +318,18 @@ class Arguments:
         return [container.copied for container in self._containers]
 
     def origins(self) -> dict[Cell, Origin]:
-        """The traced cells of arguments, and how a call finds what they stand for."""
-        found: dict[Cell, Origin] = {}
-        for entry in self._given:
-            if isinstance(entry.leaf, Tensor):
-                whole = entry.leaf._cell in self._common
-                found[entry.traced._cell] = _whole_at(entry.position) if whole else _at(entry.position)
-            if entry.grad is not None:
-                found[entry.grad._cell] = _grad_at(entry.position)
+        """The traced cells of arguments, and how a call finds what they stand for.
+
+        Whoever looks at a tensor in a place adds to them.
+        """
         for cell, grad in self._recording.traced_grads.items():
-            found[grad._cell] = _grad_of_cell(cell)
-        return found
+            self._origins[grad._cell] = _grad_of_cell(cell)
+        return self._origins
 
     def sources(self) -> dict[Cell, Origin]:
         """The traced cells of arguments that collect a gradient, and how a call finds what they stand for."""
-        return {
-            entry.traced._cell: _whole_at(entry.position) if entry.leaf._cell in self._common else _at(entry.position)
-            for entry in self._given
-            if entry.traced._cell.requires_grad
-        }
+        cells = [entry.traced._cell for entry in self._given if entry.traced._cell.requires_grad]
+        return {cell: self._origins[cell] for cell in cells}
 
     def effects(self, leaving: Leaving) -> Effects:
         """The writes of the step to arguments, and to gradients that it found."""
@@ -305,7 +354,7 @@ class Arguments:
     def _changed_entries(self, container: Container, now: dict[Any, Any], leaving: Leaving) -> dict[Any, Any]:
         """The entries that the step changed, which must be tensors; raises TraceError for others."""
         before = container.entries
-        name = argument_name(container.path, self._function, self._places)
+        name = argument_name(container.path, self._function, self._places, self._names)
         where = f"\n  in {self._function.__qualname__}, {_line(self._function)}"
         if isinstance(container.copied, list) and len(now) != len(before):
             raise TraceError(
@@ -362,10 +411,6 @@ class Arguments:
             effects.grads.append((_cell_at(entry.position), leaving.add(now)))
         elif now is None and entry.leaf._grad_cell.grad is not None:
             effects.grads.append((_cell_at(entry.position), None))
-
-
-GONE = object()
-"""Stands for an entry that the step takes out of a container."""
 
 
 def _same(now: dict[Any, Any], before: dict[Any, Any]) -> bool:
@@ -455,14 +500,19 @@ def check_arrays(targets: Sequence[Any], inputs: Sequence[np.ndarray]) -> None:
                 )
 
 
-def argument_name(path: str, function: Callable[..., Any], position: int) -> str:
-    """How the user calls the leaf at ``path`` of ``(args, kwargs)``: ``x``, ``batch[0]``, ``options['flag']``."""
+def argument_name(path: str, function: Callable[..., Any], position: int, places: Sequence[str] = ()) -> str:
+    """How the user calls the leaf at ``path`` of ``(args, kwargs)``: ``x``, ``batch[0]``, ``options['flag']``.
+
+    ``places``: the names of what stands behind these two.
+    """
     code = getattr(function, "__code__", getattr(getattr(function, "__func__", None), "__code__", None))
     names = code.co_varnames[hasattr(function, "__self__") : code.co_argcount] if code is not None else ()
     match = re.fullmatch(r"\[(\d)\]\[(?:(\d+)|'(\w+)')\](.*)", path)
     if match is None:
         return f"argument{position}"
-    _, index, keyword, rest = match.groups()
+    part, index, keyword, rest = match.groups()
     if keyword is not None:
         return keyword + rest
+    if part == "2":
+        return places[int(index)] + rest
     return names[int(index)] + rest if int(index) < len(names) else f"argument{position}"

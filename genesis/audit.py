@@ -16,9 +16,10 @@ import numpy as np
 from compiler.errors import TraceError
 from compiler.text.printer import print_graph
 from genesis.cells import Cell
-from genesis.guards.backup import Backup, Kept, line_that_changes
+from genesis.guards.backup import Backup, Kept, line_that_changes, refusal, shown_at
 from genesis.guards.keys import guard_key
 from genesis.guards.reachable import PLAIN, STREAMS, Reachable
+from genesis.keeping import Keep
 from genesis.output import muted
 from genesis.pytree import leaves
 from genesis.tracing import Traced
@@ -30,12 +31,13 @@ Trace = Callable[[Reachable], Traced]
 """Records one call of the step."""
 
 
-def record_audited(name: str, reach: Reach, trace: Trace) -> Traced:
+def record_audited(name: str, reach: Reach, trace: Trace, learn: Callable[[list[Keep]], bool]) -> Traced | None:
     """The recording of one call; Python state may only change as it does when the step runs for the first time.
 
     State that the first run of a step makes, such as a table computed when it is first needed, stays; a second
-    recording then changes nothing more, and is the one that counts. Raises TraceError for any other change; the
-    state is as before then, and after any other error.
+    recording then changes nothing more, and is the one that counts. Tensors that the step keeps are given to ``learn``:
+    None if it says that the call is to be recorded again with what it has learned. Raises TraceError for any other
+    change; the state is as before then, and after any other error.
     """
     reachable = reach()
     _refuse_iterators(name, reachable)
@@ -47,6 +49,9 @@ def record_audited(name: str, reach: Reach, trace: Trace) -> Traced:
         changed = backup.changed()
         if not changed:
             return traced
+        if learn([keep for kept in changed for keep in kept.keeps()]):
+            backup.restore()
+            return None
         settled = _recorded_without_change(reach, trace)
         if settled is not None:
             return settled
@@ -100,11 +105,11 @@ def _refuse_iterators(name: str, reachable: Reachable) -> None:
         if isinstance(thing, STREAMS):
             raise TraceError(
                 f"{name} uses {path}, an open file ({kind}); a compiled step would read and write it only when it is "
-                f"compiled\n{_at(place)}  use it outside, and return from the step what is to be written"
+                f"compiled\n{shown_at(place)}  use it outside, and return from the step what is to be written"
             )
         raise TraceError(
             f"{name} reads {path}, a {kind}, which is used up by reading it; a compiled step would read it only when "
-            f"it is compiled\n{_at(place)}  call next() outside and pass the result as an argument"
+            f"it is compiled\n{shown_at(place)}  call next() outside and pass the result as an argument"
         )
 
 
@@ -113,7 +118,8 @@ def _refuse_type_tests(name: str, reachable: Reachable) -> None:
     if reachable.type_test is not None:
         raise TraceError(
             f"{name} compares type(...) and names float, and has a float argument, which is read at every call: its "
-            f"type is another one while the step is compiled\n{_at(reachable.type_test)}  write isinstance(x, float)"
+            f"type is another one while the step is compiled\n{shown_at(reachable.type_test)}"
+            "  write isinstance(x, float)"
         )
 
 
@@ -132,19 +138,10 @@ def _refusal(name: str, kept: Kept, subject: str, place: Any) -> str:
     if kept.draws:
         return (
             f"{name} draws random numbers from {kept.name}; a compiled step would draw them only when it is compiled\n"
-            f"{_at(place)}  use genesis.rand and its like, which draw at every call, or draw outside and pass the "
+            f"{shown_at(place)}  use genesis.rand and its like, which draw at every call, or draw outside and pass the "
             "numbers as an argument"
         )
-    return (
-        f"{name} changes {subject}; a compiled step runs its Python only when it is compiled, "
-        f"so that would happen once, not at every call\n{_at(place)}"
-        "  return the value from the step and store it outside, or put back what was there when it has been read; keep "
-        "what lives from call to call in a tensor (register_buffer) that ops update"
-    )
-
-
-def _at(place: Any) -> str:
-    return f"  at {place}\n" if place is not None else ""
+    return refusal(name, subject, place)
 
 
 def _place(reachable: Reachable, name: str) -> Any:
@@ -175,6 +172,9 @@ def _difference(before: Traced, after: Traced) -> Difference | None:
         a, b = old_read.array, new_read.array
         if a is not None and old_read.owner is None and guard_key(a) != guard_key(b):
             return Difference(f"it reads the constant {_short(a)}", f"it reads the constant {_short(b)}")
+    places = [[keep.name for keep in traced.keeps] for traced in (before, after)]
+    if places[0] != places[1]:
+        return Difference(*[f"it puts tensors into {', '.join(names) or 'nothing'}" for names in places])
     shown = [[entry for entry in traced.output if entry.is_enabled()] for traced in (before, after)]
     for entry, other in zip_longest(*shown):
         if entry != other:

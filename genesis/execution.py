@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from bisect import bisect_left
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from genesis.gradients import GradientStaysInside, accumulate, grad_type
 from genesis.guards.keys import digest
 from genesis.history import Ended
 from genesis.host import take_back
+from genesis.keeping import NOWHERE, Keep, Spot
 from genesis.live import changes as host_changes
 from genesis.numerics import Execute, Numerics
 from genesis.options import Options
@@ -206,10 +207,17 @@ class Program:
         self.calls = calls = self.calls + 1
         return not calls & (calls - 1) and calls > 1
 
-    def run(self, arguments: Sequence[Any], inputs: list[np.ndarray] | None = None, call: Any = ()) -> Any:
+    def run(
+        self,
+        arguments: Sequence[Any],
+        inputs: list[np.ndarray] | None = None,
+        call: Any = (),
+        spots: Mapping[Keep, Spot] = NOWHERE,
+    ) -> Any:
         """One call on the leaves of the arguments; ``inputs``: their arrays, where all are tensors.
 
-        ``call``: the arguments themselves, for steps that change containers among them.
+        ``call``: the arguments themselves, for steps that change containers among them. ``spots``: where this call
+        finds the places in which the step keeps tensors.
         """
         traced = self.traced
         undo, numbers = traced.host.enter(self._floats(arguments) if traced.float_arguments else ())
@@ -235,7 +243,12 @@ class Program:
             cell.grad = None
         if traced.host.acts_late:
             traced.host.leave(undo, results[traced.host_results :])
-        return traced.result(tensors, given)
+        result = traced.result(tensors, given)
+        if traced.keeps:
+            result, kept = result
+            for keep, thing in zip(traced.keeps, kept, strict=True):
+                spots[keep].put(thing)
+        return result
 
     def _does_not_fit(self, error: MemoryError) -> MemoryError:
         """The error to raise if the memory for the program was not given."""

@@ -35,9 +35,11 @@ from genesis.guards.repeated import LastCall, can_repeat
 from genesis.guards.snapshot import Snapshot
 from genesis.host import OtherDecision
 from genesis.inspection import Inspected
+from genesis.keeping import Held, Keep, Keeps, same_objects
 from genesis.live import changes as optimizer_changes
 from genesis.nn.module import Module
 from genesis.options import Options, without_torch
+from genesis.output import muted
 from genesis.pytree import is_tensor_like, leaves, structure
 from genesis.replaced import replacements
 from genesis.tensor import Tensor, from_array
@@ -58,6 +60,38 @@ class _Reached(NamedTuple):
     key: HashedKey
     reachable: Reachable
     modules: Snapshot
+
+
+class _Call:
+    """One call: its arguments, and the tensors that it finds where the step keeps some.
+
+    Attributes:
+        roots: the objects among the arguments that guards look into, and methods that were replaced.
+        keeps: the places that recordings for such roots showed; ``held``: what stands there.
+        tree: all arguments; ``given``: their leaves; ``at``: for each of these the place that it stands in, if any.
+    """
+
+    def __init__(self, args: Any, kwargs: Any, roots: list[Named], keeps: Keeps) -> None:
+        self.args, self.kwargs, self.roots, self.keeps = args, kwargs, roots, keeps
+        self.look()
+
+    def look(self) -> None:
+        """Look at the places, and find what stands there."""
+        self.held = Held(self.keeps.places)
+        own = (self.args, self.kwargs)
+        self.tree: tuple[Any, ...] = (*own, self.held.values) if self.held.spots else own
+        found = leaves(self.tree)
+        self.given = [leaf for _, leaf in found]
+        self.at = [self.held.keep_at(path) for path, _ in found] if self.held.spots else [None] * len(found)
+
+    def signatures(self) -> tuple[Any, ...]:
+        """The facts about each leaf, and which objects stand in several places."""
+        read = self.keeps.read
+        found = [
+            _signature(leaf) if keep is None or keep in read else type(leaf)
+            for leaf, keep in zip(self.given, self.at, strict=True)
+        ]
+        return *found, *same_objects(self.given, self.at.count(None))
 
 
 P = ParamSpec("P")
@@ -142,6 +176,7 @@ class CompiledFunction(Inspected, Generic[P, R]):
         self.programs: OrderedDict[Any, Program] = OrderedDict()
         self.compiles = 0
         self._reached: dict[tuple[int, ...], _Reached] = {}
+        self._keeps: dict[tuple[int, ...], Keeps] = {}
         self._current: _Reached | None = None
         self._recompiles = Recompiles(getattr(function, "__qualname__", type(function).__name__))
         self._program: Program | None = None
@@ -209,50 +244,56 @@ class CompiledFunction(Inspected, Generic[P, R]):
                 if inputs is not None and program.takes(args, self._sharing):
                     try:
                         if program.is_due():
-                            self._check_call(program, args, kwargs, args)
+                            self._check_call(program, self._call(args, kwargs))
                         return program.run(args, inputs, (args, kwargs))
                     except OtherDecision:
                         pass
-            given = [leaf for _, leaf in leaves((args, kwargs))]
-            roots = self._roots(args, kwargs)
+            call = self._call(args, kwargs)
             refused: list[Program] = []
             while True:
-                program = self._find(self._kinds(args, kwargs, given), roots, refused)
-                if program is None or not self._proves_arrays(program, args, kwargs, given):
-                    program = self._compile(args, kwargs, given, roots)
-                if not program.serves(given, self._sharing):
+                program = self._find(call, refused)
+                if program is None or not self._proves_arrays(program, call):
+                    program = self._compile(call)
+                if not program.serves(call.given, self._sharing):
                     refused.append(program)
                     continue
                 self._program = program
-                self._last_call = self._remember(args, kwargs, program)
+                self._last_call = self._remember(call, program)
                 try:
                     if program.is_due():
-                        self._check_call(program, args, kwargs, given)
-                    return program.run(given, None, (args, kwargs))
+                        self._check_call(program, call)
+                    return program.run(call.given, None, call.tree, call.held.spots)
                 except OtherDecision:
                     refused.append(program)
 
-    def _check_call(self, program: Program, args: Any, kwargs: Any, given: Sequence[Any]) -> None:
+    def _check_call(self, program: Program, call: _Call) -> None:
         """Check this call of ``program``; where it does not pass, the next call is checked as well."""
         try:
-            self._check(program, args, kwargs, given)
+            self._check(program, call)
         except BaseException:
             program.calls -= 1
             raise
 
     # Choosing a program
 
-    def _kinds(self, args: Any, kwargs: Any, given: list[Any]) -> tuple[Any, ...]:
+    def _call(self, args: Any, kwargs: Any) -> _Call:
+        """This call of the function."""
+        roots = self._roots(args, kwargs)
+        keeps = self._keeps.setdefault(tuple([id(root) for _, root in roots]), Keeps())
+        return _Call(args, kwargs, roots, keeps)
+
+    def _kinds(self, call: _Call) -> tuple[Any, ...]:
         """The facts about its arguments, and about the modes it is called in, that a program depends on."""
         here = session()
-        signatures = tuple([_signature(leaf) for leaf in given])
         modes = here.grad_enabled, here.autocast, defaults.float
-        return structure((args, kwargs)), signatures, self._sharing.key(given), *modes
+        places = tuple(call.held.spots)
+        return structure(call.tree), call.signatures(), (places, self._sharing.key(call.given)), *modes
 
-    def _remember(self, args: tuple[Any, ...], kwargs: dict[str, Any], program: Program) -> LastCall | None:
+    def _remember(self, call: _Call, program: Program) -> LastCall | None:
         """The record that the next call is compared with, if one can be like this one at all."""
-        current, effects = self._current, program.traced.effects
-        if current is None or kwargs or effects.writes or effects.entries or not can_repeat(args):
+        current, effects, args = self._current, program.traced.effects, call.args
+        changes = effects.writes or effects.entries or call.held.spots
+        if current is None or call.kwargs or changes or not can_repeat(args):
             return None
         return LastCall(
             args, session(), current[:2], current.reachable, self._array_inputs if program.arrays.proved else ()
@@ -263,33 +304,36 @@ class CompiledFunction(Inspected, Generic[P, R]):
         arguments = enumerate(leaves((args, kwargs)))
         return [(self._name(i, path), leaf) for i, (path, leaf) in arguments if _is_root(leaf)] + replacements()
 
-    def _name(self, position: int, path: str) -> str:
-        return argument_name(path, self.function, position)
+    def _name(self, position: int, path: str, places: Sequence[str] = ()) -> str:
+        return argument_name(path, self.function, position, places)
 
-    def _guards(self, roots: list[Named]) -> tuple[HashedKey, tuple[Any, ...]]:
-        """The key of what the function and the arguments ``roots`` reach now."""
+    def _guards(self, call: _Call) -> tuple[HashedKey, tuple[Any, ...]]:
+        """The key of what the function and the arguments reach now."""
         times = module_changes.time, optimizer_changes.time
-        identities = tuple([id(root) for _, root in roots])
+        identities = tuple([id(root) for _, root in call.roots])
         found = self._reached.pop(identities, None)
-        if found is None or found[:2] != times or not found.modules.holds():
-            with without_collector():
-                reachable = Reachable(self.function, roots)
-                key = HashedKey((tuple(reachable.structure().items()), tuple(reachable.guards)))
-                found = _Reached(*times, key, reachable, reachable.structure_snapshot())
-        self._reached[identities] = self._current = found
-        while len(self._reached) > MAX_PROGRAMS:
-            del self._reached[next(iter(self._reached))]
-        return found.key, found.reachable.values(self._array_inputs)
+        with call.held.aside():
+            if found is None or found[:2] != times or not found.modules.holds():
+                with without_collector():
+                    reachable = Reachable(self.function, call.roots)
+                    key = HashedKey((tuple(reachable.structure().items()), tuple(reachable.guards)))
+                    found = _Reached(*times, key, reachable, reachable.structure_snapshot())
+            self._reached[identities] = self._current = found
+            while len(self._reached) > MAX_PROGRAMS:
+                del self._reached[next(iter(self._reached))]
+            owners = call.held.owners
+            return found.key, found.reachable.values(self._array_inputs | owners if owners else self._array_inputs)
 
     def _grad_types(self) -> tuple[TensorType | None, ...]:
         """The types of the gradients that some program looks at."""
         return tuple([grad_type(cell) for cell in self._watched])
 
-    def _find(self, kinds: tuple[Any, ...], roots: list[Named], refused: list[Program]) -> Program | None:
+    def _find(self, call: _Call, refused: list[Program]) -> Program | None:
         """A program for these arguments and surroundings, other than ``refused``."""
-        if (kinds, self._guards(roots), self._grad_types(), 0) not in self.programs:
+        kinds = self._kinds(call)
+        if (kinds, self._guards(call), self._grad_types(), 0) not in self.programs:
             self._reached.clear()  # something may have been exchanged for an object that reaches others
-        key = (kinds, self._guards(roots), self._grad_types())
+        key = (kinds, self._guards(call), self._grad_types())
         for variant in itertools.count():
             program = self.programs.get((*key, variant))
             if program is None:
@@ -299,22 +343,23 @@ class CompiledFunction(Inspected, Generic[P, R]):
                 return program
         return None
 
-    def _compile(self, args: Any, kwargs: Any, given: list[Any], roots: list[Named]) -> Program:
-        kinds = self._kinds(args, kwargs, given)
-        guards = self._guards(roots)
-        self._recompiles.check(self._by_name(args, kwargs, kinds, guards) | _variant(self._free_key(kinds, guards)))
+    def _compile(self, call: _Call) -> Program:
+        kinds = self._kinds(call)
+        guards = self._guards(call)
+        self._recompiles.check(self._by_name(call, kinds, guards) | _variant(self._free_key(kinds, guards)))
 
         start = perf_counter()
         with without_collector():
-            traced = self._record(args, kwargs, roots)
+            traced = self._record(call)
             program = Program(traced, self.options)
         program.seconds = perf_counter() - start
         self._watched.update(dict.fromkeys(cell for cell, _ in traced.entry_grads))
         self._array_inputs |= {key: a for key, a in program.arrays.owners.items() if key not in self._computed_on}
         self._reached.clear()  # the recording may have made state that the step reaches
-        guards, kinds = self._guards(roots), self._kinds(args, kwargs, given)
+        call.keeps.read |= traced.read
+        guards, kinds = self._guards(call), self._kinds(call)
         key = self._free_key(kinds, guards)
-        program.signature = self._by_name(args, kwargs, kinds, guards) | _variant(key)
+        program.signature = self._by_name(call, kinds, guards) | _variant(key)
         program.cause = self._recompiles.add(program.signature)
         if key in self.programs:  # a state has another type
             self.programs.pop(key).release()
@@ -327,18 +372,39 @@ class CompiledFunction(Inspected, Generic[P, R]):
             tell(self, program)
         return program
 
-    def _record(self, args: Any, kwargs: Any, roots: list[Named]) -> Traced:
+    def _record(self, call: _Call) -> Traced:
+        """Record a call; once more where that shows new places in which the step keeps tensors."""
+        places, name = call.keeps.places, self._recompiles.function
+        before = len(places)
+
         def reach() -> Reachable:
-            return Reachable(self.function, roots)
+            return Reachable(self.function, call.roots)
 
-        return record_audited(self._recompiles.function, reach, self._tracing(args, kwargs))
+        def learn(found: list[Keep]) -> bool:
+            if len(places) > before:  # others at every recording
+                return False
+            places.extend(found)
+            return bool(found)
 
-    def _proves_arrays(self, program: Program, args: Any, kwargs: Any, given: Sequence[Any]) -> bool:
+        try:
+            with call.held.aside():
+                traced = record_audited(name, reach, self._tracing(call), learn)
+            if traced is None:
+                call.look()
+                with muted(), call.held.aside():
+                    traced = record_audited(name, reach, self._tracing(call), learn)
+            assert traced is not None
+            return traced
+        except BaseException:
+            del places[before:]
+            raise
+
+    def _proves_arrays(self, program: Program, call: _Call) -> bool:
         """Whether ``program`` serves arrays whose contents have changed; if not, these guard its successors."""
         if not program.arrays.have_changed():
             return True
         try:
-            self._check(program, args, kwargs, given)
+            self._check(program, call)
         except OtherDecision:
             return True  # the call itself finds that out again
         except TraceError:
@@ -349,9 +415,10 @@ class CompiledFunction(Inspected, Generic[P, R]):
         program.arrays.proved = True
         return True
 
-    def _tracing(self, args: Any, kwargs: Any) -> Callable[[Reachable], Traced]:
+    def _tracing(self, call: _Call) -> Callable[[Reachable], Traced]:
         def trace(reachable: Reachable) -> Traced:
-            return record(self.function, self.options, reachable, self.scale_cells, self._sharing, args, kwargs)
+            given = call.args, call.kwargs, call.held
+            return record(self.function, self.options, reachable, self.scale_cells, self._sharing, *given)
 
         return trace
 
@@ -364,22 +431,24 @@ class CompiledFunction(Inspected, Generic[P, R]):
                 break
         return key
 
-    def _check(self, program: Program, args: Any, kwargs: Any, given: Sequence[Any]) -> None:
+    def _check(self, program: Program, call: _Call) -> None:
         """Record the call again, and raise TraceError unless its graph equals the graph of ``program``."""
         current = self._current
         assert current is not None
-        program.rehearse(given)
-        with without_collector():
-            trace = self._tracing(args, kwargs)
+        program.rehearse(call.given)
+        with without_collector(), call.held.aside():
+            trace = self._tracing(call)
             check_again(self._recompiles.function, lambda: current.reachable, trace, program.traced)
 
     def _by_name(
-        self, args: Any, kwargs: Any, kinds: tuple[Any, ...], guards: tuple[HashedKey, tuple[Any, ...]]
+        self, call: _Call, kinds: tuple[Any, ...], guards: tuple[HashedKey, tuple[Any, ...]]
     ) -> dict[str, Any]:
         """Everything that a program depends on, by name."""
         shape, signatures, sharing, grad_enabled, region, default = kinds
-        names = [f"argument {self._name(i, path)}" for i, (path, _) in enumerate(leaves((args, kwargs)))]
-        found = {"structure of the arguments": shape, **dict(zip(names, signatures, strict=True))}
+        places = [keep.name for keep in call.held.spots]
+        names = [self._name(i, path, places) for i, (path, _) in enumerate(leaves(call.tree))]
+        names = [name if keep else f"argument {name}" for name, keep in zip(names, call.at, strict=True)]
+        found = {"structure of the arguments": shape, **dict(zip(names, signatures, strict=False))}
         found |= {"shared storage of arguments": sharing, "grad mode": grad_enabled, "autocast": region}
         found["default dtype"] = default
         attributes, guarded = guards[0].items
@@ -400,11 +469,11 @@ class CompiledFunction(Inspected, Generic[P, R]):
         """
         with self._lock:
             if args or kwargs:
-                roots = self._roots(args, kwargs)
+                call = self._call(args, kwargs)
                 with without_collector():
-                    traced = self._record(args, kwargs, roots)
+                    traced = self._record(call)
                 self._reached.clear()  # the recording may have made state that the step reaches
-                reachable = Reachable(self.function, roots)
+                reachable = Reachable(self.function, call.roots)
             else:
                 traced, reachable = self._latest().traced, self._reachable()
             return cost_of(traced, self.options, device, [name for name, _ in reachable.optimizers])

@@ -47,6 +47,7 @@ class Tensor(PythonProtocol, metaclass=_TensorMeta):
     __slots__ = ()
     __array_priority__ = 1000
     _kept: Tensor | None
+    _starts: Callable[[Tensor], None]
 
     def __init__(self, *data: Any, device: Any = None) -> None:
         """``Tensor(2, 3)``: sizes, of contents that are not defined. ``Tensor([2, 3])``: contents.
@@ -93,9 +94,16 @@ class Tensor(PythonProtocol, metaclass=_TensorMeta):
 
         def __getattr__(self, name: str) -> Any:
             """Python asks here for names that are not there."""
+            if name in _STARTED:
+                self._starts(self)
+                return object.__getattribute__(self, name)
             if name.startswith("_"):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             raise missing("a Tensor", f"torch.Tensor.{name}", dir(Tensor))
+
+
+_STARTED = frozenset(("_cell", "_views", "_retains"))
+"""The attributes that every tensor has once it is started."""
 
 
 def copied(input: Tensor) -> TensorValue:
@@ -160,6 +168,13 @@ def view_of(cell: Cell, views: tuple[View, ...]) -> Tensor:
     """A tensor that shows ``cell`` through ``views``."""
     result = Tensor.__new__(Tensor)
     result._start(cell, views)
+    return result
+
+
+def later(start: Callable[[Tensor], None]) -> Tensor:
+    """A tensor that ``start`` is to start when somebody looks at it."""
+    result = Tensor.__new__(Tensor)
+    result._starts = start
     return result
 
 

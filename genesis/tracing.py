@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.errors import GenesisError, UnsupportedError
+from compiler.errors import GenesisError, TraceError, UnsupportedError
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Value
 from compiler.ir.types import TensorType, f32, f64, i32
@@ -23,8 +23,10 @@ from genesis.border import Border, record_border
 from genesis.cells import Cell
 from genesis.context import grad_mode, session
 from genesis.gradients import grad_type
+from genesis.guards.backup import refusal
 from genesis.guards.reachable import Reachable
 from genesis.host import HostProgram
+from genesis.keeping import Held, Keep, keepable
 from genesis.options import PRECISIONS, Options
 from genesis.output import Output, taken_down
 from genesis.outside import staying_inside
@@ -52,6 +54,8 @@ class Traced:
     late_inputs: list[LateInput]
     result: Callable[..., Any]
     returns_arguments: bool
+    keeps: list[Keep]
+    read: set[Keep]
     outputs: int
     exits: list[Exit]
     effects: Effects
@@ -72,10 +76,11 @@ def record(
     sharing: Sharing,
     args: Any,
     kwargs: Any,
+    held: Held,
 ) -> Traced:
     """Record one call; once more where the first recording shows that an argument is also a state of the step."""
     while True:
-        tracer = Tracer(function, options, reachable, scale, sharing)
+        tracer = Tracer(function, options, reachable, scale, sharing, held)
         try:
             traced = tracer.run(args, kwargs)
         except GenesisError:
@@ -96,11 +101,12 @@ class Tracer:
         reachable: Reachable,
         scale: Callable[[], tuple[Cell, Cell]],
         sharing: Sharing,
+        held: Held,
     ) -> None:
         self.function, self.options, self.reachable, self.scale = function, options, reachable, scale
         self.recording = Recording(function.__name__, session().grad_enabled)
         self.recording.shared = sharing.states
-        self.arguments = Arguments(self.recording, function, sharing, options.accumulate)
+        self.arguments = Arguments(self.recording, function, sharing, options.accumulate, held)
 
     def run(self, args: Any, kwargs: Any) -> Traced:
         recording, options, arguments = self.recording, self.options, self.arguments
@@ -122,10 +128,12 @@ class Tracer:
                 with grad_mode(False):
                     recording.host.finish()
             finally:
+                left = arguments.leave()
                 recording.host.take_back()
+            self._check_left(left)
             advance_recorded(recording, options.accumulate)
             leaving = Leaving(arguments.origins(), self.reachable.knows, arguments.copies())
-            pattern = leaving.result(result)
+            pattern = leaving.result((result, list(left.values())) if left else result)
             effects = arguments.effects(leaving)
             exports = self._exports()
             effects.grads += [(_holder(cell), leaving.add(recording.grads[cell])) for cell in exports]
@@ -165,6 +173,8 @@ class Tracer:
             late_inputs=recording.late_inputs,
             result=filled(pattern),
             returns_arguments=returns_arguments(pattern),
+            keeps=list(left),
+            read=arguments.read,
             outputs=count,
             exits=exits,
             effects=effects,
@@ -176,6 +186,13 @@ class Tracer:
             last=last,
             border=border,
         )
+
+    def _check_left(self, left: dict[Keep, Any]) -> None:
+        """Raise TraceError for what the step left in a place of tensors that no call could leave there."""
+        for keep, thing in left.items():
+            if not keepable(thing):
+                place = self.reachable.names.place(str(keep.key))
+                raise TraceError(refusal(self.function.__name__, keep.name, place))
 
     def _border(self, results: list[Value]) -> tuple[Border | None, list[Value]]:
         """The record of the gradients of ``results``, and these gradients."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from types import CellType, FrameType, MappingProxyType, ModuleType
 from typing import Any
@@ -17,8 +17,10 @@ from genesis.cells import Cell, changes
 from genesis.guards.attributes import of_library
 from genesis.guards.code import Place
 from genesis.guards.keys import guard_key
-from genesis.guards.reachable import Reachable
+from genesis.guards.reachable import Reachable, itself
+from genesis.keeping import GONE, Keep, has_tensors, keepable
 from genesis.optim.optimizer import Optimizer
+from genesis.watched import WatchedDict
 
 Items = tuple[Any, ...]
 
@@ -27,32 +29,62 @@ Items = tuple[Any, ...]
 class Kept:
     """``before``: what ``read`` found at first; ``write`` puts such items back.
 
-    ``draws``: this is the state of a source of random numbers. ``entry``: how an entry is called where the items are
-    keys and then values: "{name}.{key}" or "{name}[{key!r}]".
+    ``entry``: how an entry is called, "{name}.{key}" or "{name}[{key!r}]"; empty where it has the name itself.
+    ``owner`` finds the object that the items are in, if tensors may be kept there; ``attribute``: in its ``__dict__``.
+    ``keys``: those of the items; None where the items are keys and then values.
+    ``draws``: this is the state of a source of random numbers.
     """
 
     name: str
     read: Callable[[], Items]
     write: Callable[[Items], Any]
-    before: Items
-    draws: bool = False
     entry: str = ""
+    owner: Callable[[], Any] | None = None
+    attribute: bool = False
+    keys: Sequence[Any] | None = None
+    draws: bool = False
+    before: Items = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.before = self.read()
 
     def subject(self) -> str:
         """The name of the thing that has changed."""
-        if not self.entry:
+        if self.keys is not None and len(self.read()) != len(self.before):
             return self.name
-        old, new = _paired(self.before), _paired(self.read())
-        for key in {**old, **new}:
-            if key not in old or key not in new or _differ(old[key], new[key]):
-                return self.entry.format(name=self.name, key=key)
-        return self.name
+        return next((self._spelled(key) for key, _, _ in self._changes()), self.name) if self.entry else self.name
 
     def has_changed(self) -> bool:
         now = self.read()
         if len(now) != len(self.before):
             return True
         return any(map(_differ, now, self.before))
+
+    def keeps(self) -> list[Keep]:
+        """The places that got tensors, or lost some; none where anything else has changed."""
+        if self.owner is None or (isinstance(self.owner(), list) and len(self.read()) != len(self.before)):
+            return []
+        changes = list(self._changes())
+        for _, old, new in changes:
+            if not (keepable(new) and (has_tensors(new, traced=True) or has_tensors(old))):
+                return []
+        kind = type(self.owner())
+        return [Keep(self._spelled(key), self.owner, kind, key, self.attribute) for key, _, _ in changes]
+
+    def _changes(self) -> Iterator[tuple[Any, Any, Any]]:
+        """The keys whose items have changed, with the old and the new item."""
+        old, new = self._by_key(self.before), self._by_key(self.read())
+        for key in {**old, **new}:
+            before, now = old.get(key, GONE), new.get(key, GONE)
+            if before is GONE or now is GONE or _differ(before, now):
+                yield key, before, now
+
+    def _by_key(self, items: Items) -> dict[Any, Any]:
+        found = _paired(items) if self.keys is None else dict(zip(self.keys, items, strict=False))
+        return {key: x for key, x in found.items() if x is not GONE}
+
+    def _spelled(self, key: Any) -> str:
+        return self.entry.format(name=self.name, key=key) if self.entry else self.name
 
 
 def _differ(a: Any, b: Any) -> bool:
@@ -72,13 +104,8 @@ class Backup:
     """
 
     def __init__(self, reachable: Reachable) -> None:
-        self._kept = []
-        for part in _PARTS:
-            entry = "{name}.{key}" if part in (_namespaces, _slots) else "{name}[{key!r}]"
-            for name, read, write in part(reachable):
-                named = isinstance(read, partial) and read.func in (_entries, _in_slots)
-                self._kept.append(Kept(name, read, write, read(), part is _random, entry if named else ""))
-        self._silent = [Kept(name, read, write, read()) for name, read, write in _optimizers(reachable)]
+        self._kept = [kept for part in _PARTS for kept in part(reachable)]
+        self._silent = [*_optimizers(reachable)]
 
     def changed(self) -> list[Kept]:
         """The things that are no longer as they were."""
@@ -90,6 +117,21 @@ class Backup:
             if kept.has_changed():
                 kept.write(kept.before)
                 changes.tick()
+
+
+def refusal(name: str, subject: str, place: Place | None) -> str:
+    """The message for the step ``name``, which changes ``subject``."""
+    return (
+        f"{name} changes {subject}; a compiled step runs its Python only when it is compiled, "
+        f"so that would happen once, not at every call\n{shown_at(place)}"
+        "  return the value from the step and store it outside, or put back what was there when it has been read; or "
+        "keep a tensor there, which every call puts in place"
+    )
+
+
+def shown_at(place: Place | None) -> str:
+    """The line of a message that says where."""
+    return f"  at {place}\n" if place is not None else ""
 
 
 def line_that_changes(kept: Kept, run: Callable[[], Any]) -> Place | None:
@@ -119,85 +161,92 @@ def line_that_changes(kept: Kept, run: Callable[[], Any]) -> Place | None:
     return found
 
 
-_Part = Iterator[tuple[str, Callable[[], Items], Callable[[Items], Any]]]
+_ITEM, _ATTRIBUTE = "{name}[{key!r}]", "{name}.{key}"
 
 
-def _containers(reachable: Reachable) -> _Part:
+def _containers(reachable: Reachable) -> Iterator[Kept]:
     for name, thing in reachable.containers:
+        owner = None if isinstance(thing, WatchedDict) else reachable.finder(name, thing)
         if isinstance(thing, list):
-            yield name, partial(tuple, thing), partial(thing.__setitem__, slice(None))
+            put = partial(thing.__setitem__, slice(None))
+            yield Kept(name, partial(tuple, thing), put, _ITEM, owner, keys=range(sys.maxsize))
         elif isinstance(thing, deque):
-            yield name, partial(tuple, thing), partial(_refill, thing)
+            yield Kept(name, partial(tuple, thing), partial(_refill, thing))
         elif isinstance(thing, set):
-            yield name, partial(_ordered, thing), partial(_refill, thing)
+            yield Kept(name, partial(_ordered, thing), partial(_refill, thing))
         elif isinstance(thing, dict):
-            yield name, partial(_entries, thing), partial(_set_entries, thing)
+            yield Kept(name, partial(_entries, thing), partial(_set_entries, thing), _ITEM, owner)
 
 
-def _namespaces(reachable: Reachable) -> _Part:
-    mentioned = reachable.names.loaded.keys() | reachable.names.stored.keys()
+def _namespaces(reachable: Reachable) -> Iterator[Kept]:
+    mentioned = tuple(reachable.names.loaded.keys() | reachable.names.stored.keys())
     for name, holder in reachable.namespaces:
-        space = vars(holder)
+        space, owner = vars(holder), partial(itself, holder)
         if isinstance(space, MappingProxyType):  # a class
-            keys = mentioned & space.keys()
-            yield name, partial(_some, space, tuple(keys)), partial(_set_attributes, holder, tuple(keys))
+            read = partial(_class_entries, holder, mentioned)
+            yield Kept(name, read, partial(_set_attributes, holder, mentioned), _ATTRIBUTE, owner)
         elif isinstance(holder, ModuleType):
-            yield name, partial(_some, space, tuple(mentioned)), partial(_set_some, space, tuple(mentioned))
+            read, write = partial(_some, space, mentioned), partial(_set_some, space, mentioned)
+            yield Kept(name, read, write, _ATTRIBUTE, owner, True, mentioned)
         else:
-            yield name, partial(_entries, space), partial(_set_entries, space)
+            yield Kept(name, partial(_entries, space), partial(_set_entries, space), _ATTRIBUTE, owner, True)
     for space, keys in reachable.global_names():
         for key in sorted(keys):
-            yield key, partial(_some, space, (key,)), partial(_set_some, space, (key,))
+            read, write = partial(_some, space, (key,)), partial(_set_some, space, (key,))
+            yield Kept(key, read, write, "", partial(itself, space), keys=(key,))
     for name, cell in reachable.cells:
-        yield name, partial(_contents, cell), partial(_set_contents, cell)
+        read, write = partial(_contents, cell), partial(_set_contents, cell)
+        yield Kept(name, read, write, "", partial(itself, cell), keys=(name,))
 
 
-def _slots(reachable: Reachable) -> _Part:
+def _slots(reachable: Reachable) -> Iterator[Kept]:
     for name, holder, keys in reachable.slotted:
-        yield name, partial(_in_slots, holder, keys), partial(_set_slots, holder, keys)
+        read, write = partial(_in_slots, holder, keys), partial(_set_slots, holder, keys)
+        yield Kept(name, read, write, _ATTRIBUTE, partial(itself, holder), keys=keys)
 
 
-def _arrays(reachable: Reachable) -> _Part:
+def _arrays(reachable: Reachable) -> Iterator[Kept]:
     for name, buffer in reachable.arrays.values():
         if isinstance(buffer, np.ndarray):
-            yield name, partial(_copied, buffer), partial(_set_array, buffer)
+            yield Kept(name, partial(_copied, buffer), partial(_set_array, buffer))
         else:
-            yield name, partial(_as_bytes, buffer), partial(_set_buffer, buffer)
+            yield Kept(name, partial(_as_bytes, buffer), partial(_set_buffer, buffer))
 
 
-def _random(reachable: Reachable) -> _Part:
-    yield "random", lambda: (random.getstate(),), lambda state: random.setstate(*state)
-    yield "numpy.random", lambda: (np.random.get_state(),), lambda state: np.random.set_state(*state)
+def _random(reachable: Reachable) -> Iterator[Kept]:
+    yield Kept("random", _global_state, _set_global_state, draws=True)
+    yield Kept("numpy.random", _numpy_global_state, _set_numpy_global_state, draws=True)
     for name, generator, _ in reachable.generators:
         if isinstance(generator, random.Random):
-            yield name, partial(_random_state, generator), partial(_set_random_state, generator)
+            read, write = partial(_random_state, generator), partial(_set_random_state, generator)
         elif isinstance(generator, np.random.RandomState):
-            yield name, partial(_numpy_state, generator), partial(_set_numpy_state, generator)
+            read, write = partial(_numpy_state, generator), partial(_set_numpy_state, generator)
         else:
             bits = getattr(generator, "bit_generator", generator)
-            yield name, partial(_bits_state, bits), partial(_set_bits_state, bits)
+            read, write = partial(_bits_state, bits), partial(_set_bits_state, bits)
+        yield Kept(name, read, write, draws=True)
 
 
-def _tensors(reachable: Reachable) -> _Part:
+def _tensors(reachable: Reachable) -> Iterator[Kept]:
     cells: dict[Cell, str] = {tensor._cell: name for name, tensor in reachable.tensors}
     for name, module in reachable.named_modules():
         cells |= {p._cell: f"{name}.{key}" for key, p in module._parameters.items() if p is not None}
     for cell, name in cells.items():
         if cell.home is None:
-            yield f"{name}.requires_grad", partial(_gradient_flag, cell), partial(_set_gradient_flag, cell)
+            yield Kept(f"{name}.requires_grad", partial(_gradient_flag, cell), partial(_set_gradient_flag, cell))
 
 
 _PARTS = (_containers, _namespaces, _slots, _arrays, _random, _tensors)
 
 
-def _optimizers(reachable: Reachable) -> _Part:
+def _optimizers(reachable: Reachable) -> Iterator[Kept]:
     for name, holder in [*reachable.optimizers, *reachable.scalers]:
         space: dict[Any, Any] = vars(holder)
-        yield name, partial(_entries, space), partial(_set_entries, space)
+        yield Kept(name, partial(_entries, space), partial(_set_entries, space))
         if isinstance(holder, Optimizer):
             states: list[dict[Any, Any]] = [holder.state, *holder.state.values()]
             for state in states:
-                yield f"{name}.state", partial(_entries, state), partial(_set_entries, state)
+                yield Kept(f"{name}.state", partial(_entries, state), partial(_set_entries, state))
 
 
 # Reading and writing
@@ -229,39 +278,43 @@ def _set_entries(space: dict[Any, Any], items: Items) -> None:
     dict.update(space, kept)
 
 
-class _Missing:
-    """Stands for a variable that is not there."""
-
-
 def _some(space: Any, keys: tuple[str, ...]) -> Items:
-    return tuple([space.get(key, _Missing) for key in keys])
+    return tuple([space.get(key, GONE) for key in keys])
 
 
 def _set_some(space: dict[str, Any], keys: tuple[str, ...], items: Items) -> None:
     for key, value in zip(keys, items, strict=True):
-        if value is _Missing:
+        if value is GONE:
             space.pop(key, None)
         else:
             space[key] = value
 
 
 def _in_slots(holder: Any, keys: tuple[str, ...]) -> Items:
-    """The names, then the values."""
-    return *keys, *[getattr(holder, key, _Missing) for key in keys]
+    return tuple([getattr(holder, key, GONE) for key in keys])
 
 
 def _set_slots(holder: Any, keys: tuple[str, ...], items: Items) -> None:
-    for key, value in zip(keys, items[len(keys) :], strict=True):
-        if value is not _Missing:
+    for key, value in zip(keys, items, strict=True):
+        if value is not GONE:
             object.__setattr__(holder, key, value)
         elif hasattr(holder, key):
             object.__delattr__(holder, key)
 
 
-def _set_attributes(holder: type, keys: tuple[str, ...], items: Items) -> None:
-    for key, value in zip(keys, items, strict=True):
-        if vars(holder).get(key) is not value:
-            setattr(holder, key, value)
+def _class_entries(kind: type, mentioned: tuple[str, ...]) -> Items:
+    """The keys, then the values; without special methods that no code mentions, which Python makes as it needs them."""
+    found = {key: x for key, x in vars(kind).items() if not key.startswith("__") or key in mentioned}
+    return *found, *found.values()
+
+
+def _set_attributes(kind: type, mentioned: tuple[str, ...], items: Items) -> None:
+    before, now = _paired(items), _paired(_class_entries(kind, mentioned))
+    for key in now.keys() - before.keys():
+        delattr(kind, key)
+    for key, value in before.items():
+        if now.get(key, GONE) is not value:
+            setattr(kind, key, value)
 
 
 def _contents(cell: CellType) -> Items:
@@ -292,6 +345,22 @@ def _as_bytes(buffer: Any) -> Items:
 
 def _set_buffer(buffer: Any, items: Items) -> None:
     memoryview(buffer).cast("B")[:] = items[0]
+
+
+def _global_state() -> Items:
+    return (random.getstate(),)
+
+
+def _set_global_state(items: Items) -> None:
+    random.setstate(*items)
+
+
+def _numpy_global_state() -> Items:
+    return (np.random.get_state(),)
+
+
+def _set_numpy_global_state(items: Items) -> None:
+    np.random.set_state(*items)
 
 
 def _random_state(generator: random.Random) -> Items:

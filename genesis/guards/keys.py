@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
 from hashlib import blake2b
@@ -40,12 +40,16 @@ class HashedKey:
         return self.hash
 
 
-def guard_key(thing: Any, above: tuple[int, ...] = (), inputs: Collection[int] = ()) -> Hashable:
+NOTHING: Mapping[int, Any] = MappingProxyType({})
+
+
+def guard_key(thing: Any, above: tuple[int, ...] = (), known: Mapping[int, Any] = NOTHING) -> Hashable:
     """The key of an object that a guard compares, at any size and depth.
 
     A plain value with its type, a digest of an array, the keys of a container's items; of any other object its
     identity. ``above`` holds the identities of the containers round ``thing``: a container that contains itself is
-    compared by identity there. The contents of arrays whose identity is in ``inputs`` do not count.
+    compared by identity there. ``known``: by identity, arrays whose contents do not count, and containers that steps
+    keep tensors in, whose key has what stands there as well.
     """
     kind: Any = type(thing)
     if kind is int or kind is str or thing is None:
@@ -61,7 +65,7 @@ def guard_key(thing: Any, above: tuple[int, ...] = (), inputs: Collection[int] =
     if isinstance(thing, Tensor):
         return tensor_key(thing)
     if isinstance(thing, BUFFERS):
-        return (kind, *array_form(thing), None if id(thing) in inputs else digest(thing))
+        return (kind, *array_form(thing), None if id(thing) in known else digest(thing))
     if isinstance(thing, MethodType):
         return IdentityKey(thing.__self__), function_key(thing.__func__)
     if isinstance(thing, FunctionType):
@@ -70,7 +74,9 @@ def guard_key(thing: Any, above: tuple[int, ...] = (), inputs: Collection[int] =
     if items is None or id(thing) in above:
         return IdentityKey(thing)
     inside = (*above, id(thing))
-    keys = [guard_key(item, inside, inputs) for item in items]
+    keys = [guard_key(item, inside, known) for item in items]
+    if id(thing) in known:
+        keys.append(known[id(thing)])
     return kind, frozenset(keys) if isinstance(thing, set | frozenset) else tuple(keys)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import random
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +32,7 @@ from genesis.guards.attributes import (
     undecorated,
 )
 from genesis.guards.code import Names, Place, global_names, names, type_test
-from genesis.guards.keys import BUFFERS, IdentityKey, cell_key, guard_key, items_of
+from genesis.guards.keys import BUFFERS, NOTHING, IdentityKey, cell_key, guard_key, items_of
 from genesis.guards.snapshot import Read, Snapshot, cell_contents
 from genesis.host_object import HostObject
 from genesis.nn.hooks import OF_ALL
@@ -100,17 +100,14 @@ class Reachable:
         self._visit_function("", function)
         for name, root in roots:
             self._visit(name, root)
-            self._guard(name, partial(_itself, root), None)
+            self._guard(name, partial(itself, root), None)
         self._visit_attributes()
         self._visit_environment()
         self._reads = [guard.read for guard in self.guards.values()]
 
-    def values(self, inputs: Collection[int] = ()) -> tuple[Hashable, ...]:
-        """The guard keys of all guarded objects, in the order of ``guards``.
-
-        The contents of arrays whose identity is in ``inputs`` do not count.
-        """
-        return tuple([guard_key(read(), (), inputs) for read in self._reads])
+    def values(self, known: Mapping[int, Any] = NOTHING) -> tuple[Hashable, ...]:
+        """The guard keys of all guarded objects, in the order of ``guards``; ``known`` as for :func:`guard_key`."""
+        return tuple([guard_key(read(), (), known) for read in self._reads])
 
     def snapshot(self, inputs: Collection[int] = ()) -> Snapshot:
         """The guarded objects of now, to be compared by identity, without the contents of the arrays ``inputs``."""
@@ -130,6 +127,11 @@ class Reachable:
     def knows(self, thing: Any) -> bool:
         """Whether ``thing`` is one of the objects that were found."""
         return id(thing) in self._seen
+
+    def finder(self, name: str, thing: Any) -> Read:
+        """Finds ``thing``, or what stands under its ``name`` then, at every call."""
+        guard = self.guards.get(name)
+        return guard.read if guard is not None and guard.read() is thing else partial(itself, thing)
 
     def with_state(self) -> list[Named]:
         """Everything that has a state to save: modules, optimizers, scalers, schedules, and objects of the user's."""
@@ -433,7 +435,7 @@ def _has_state(thing: Any) -> bool:
     return not isinstance(thing, type) and all(map(callable, methods))
 
 
-def _itself(thing: Any) -> Any:
+def itself(thing: Any) -> Any:
     return thing
 
 

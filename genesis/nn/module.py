@@ -131,8 +131,8 @@ class Module(Hooked, Stateful, metaclass=Watched):
             self._set_buffer(name, value)
         else:
             old = self.__dict__.get(name, self)
-            # A tensor may come and go: the audit of the recording looks at what is there at its end.
-            if not isinstance(value, Tensor) and not isinstance(old, Tensor):
+            # Tensors, and what holds some, may come and go: the recording is audited for what is there at its end.
+            if isinstance(value, SIMPLE) and value is not None and not isinstance(old, Tensor):
                 self._refuse_while_recording(name, old, value)
             object.__setattr__(self, name, value)
         changes.tick()
@@ -187,7 +187,8 @@ class Module(Hooked, Stateful, metaclass=Watched):
         self._non_persistent_buffers_set.discard(name)
 
     def __delattr__(self, name: str) -> None:
-        self._refuse_while_recording(name, getattr(self, name, self), self)
+        if name not in self.__dict__:
+            self._refuse_while_recording(name, getattr(self, name, self), self)
         for table in (self._parameters, self._buffers, self._modules):
             if name in table:
                 del table[name]
