@@ -25,7 +25,7 @@ from genesis.clock import Clock
 from genesis.compiled import DUMP, Compiled, Interpreted
 from genesis.cost_report import does_not_fit, refuse_what_does_not_fit
 from genesis.edit import UNCHANGED, Edit, check_fits, edit
-from genesis.gradients import GradientStaysInside, accumulate, grad_type
+from genesis.gradients import GradientStaysInside, accumulate, check_backward, grad_type
 from genesis.guards.keys import digest
 from genesis.history import Ended
 from genesis.host import take_back
@@ -154,6 +154,7 @@ class Program:
         self._has_effects = any((leaves, self.remote, self.crossing, self._exits, traced.effects))
         self._looks_at_grads = bool(traced.entry_grads or traced.same_grads or traced.given_grads)
         self._reads_more = bool(traced.late_inputs or traced.effects.writes)
+        self._updated = traced.stages.latest.name, {*traced.written, *traced.consumed, *traced.dropped}
         self._needs_containers = bool(traced.effects.entries) or traced.returns_arguments
         for cell in traced.written:
             if cell.clock is None:
@@ -324,6 +325,8 @@ class Program:
             inputs += [_late_input(late) for late in traced.late_inputs]
             targets = [target(arguments) for target in traced.effects.writes]
             check_arrays(targets, [*inputs, *(value.data for value in self.bound)])
+        if traced.effects.inner:
+            check_backward([argument(arguments) for argument, _ in traced.effects.inner], *self._updated)
         self._inputs = inputs
         if self.shown:
             self._check_shown(inputs)

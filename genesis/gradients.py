@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from compiler.errors import AutogradError
@@ -12,6 +12,7 @@ from compiler.ir.types import TensorType, f32
 from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode
 from genesis.history import gradients, need_history, seed_for
+from genesis.saved import check_saved, reached_from
 from genesis.strides import kept
 from genesis.tensor import Tensor, wrap
 from genesis.values import held
@@ -60,6 +61,25 @@ def set_grad(cell: Cell, grad: Tensor | None) -> None:
         cell.grad = grad
     else:
         recording.training().set_grad(cell, grad)
+
+
+def check_backward(roots: Sequence[Tensor], step: str, states: Collection[Cell]) -> None:
+    """Raise AutogradError where a backward pass of ``step`` cannot go on behind ``roots``, which are its arguments.
+
+    Their history must be there, and apart from ``states``, which the step updates before the pass goes on.
+    """
+    for root in roots:
+        nodes, ends = need_history([root.value])
+        check_saved(nodes, reached_from(ends, nodes))
+        for value in {v for node in nodes for v in node.inputs}.union(ends):
+            place = held(value).place
+            cell = held(value).leaf or (place() if place is not None else None)
+            if cell is not None and cell in states:
+                raise AutogradError(
+                    f"the backward pass in {step} goes on behind an argument {root._type}, which was computed outside "
+                    f"from {cell.label or 'a state'}, and {step} updates that, too: it would use a part of the gradient"
+                    "\n  compute the argument inside the step, or detach() it"
+                )
 
 
 def accumulate(

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from threading import RLock
 from types import CellType, MappingProxyType
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
+from genesis.nn.tables import Table
 from genesis.pytree import leaves
 from genesis.tensor import Tensor
 
@@ -89,6 +91,22 @@ class Keeps:
     def __init__(self) -> None:
         self.places: list[Keep] = []
         self.read: set[Keep] = set()
+        _ALL.add(self)
+
+    def adopt(self, reaches: Callable[[Any, Any], bool]) -> bool:
+        """Add the places of other steps that this one reaches, as ``reaches(owner, key)`` says; False if it has all."""
+        known = {(id(keep.owner()), keep.key) for keep in self.places}
+        before = len(self.places)
+        for keep in [keep for keeps in _ALL if keeps is not self for keep in keeps.places]:
+            place = id(keep.owner()), keep.key
+            if place not in known and reaches(keep.owner(), keep.key):
+                known.add(place)
+                self.places.append(keep)
+        return len(self.places) > before
+
+
+_ALL: WeakSet[Keeps] = WeakSet()
+"""Those of all functions: what one step keeps is another tensor at every call of another step, too."""
 
 
 class Held:
@@ -127,7 +145,7 @@ class Held:
             return
         with _ASIDE_AT_ONCE:
             for spot, _ in self._full:
-                spot.put(_STAND_IN)
+                spot.put(None if isinstance(spot.holder, Table) else _STAND_IN)
             try:
                 yield
             finally:
@@ -139,7 +157,7 @@ NOWHERE: Mapping[Keep, Spot] = MappingProxyType({})
 
 
 class _StandIn:
-    """Stands in a place of tensors while guards look at it."""
+    """Stands in a place of tensors while guards look at it; in the place of a buffer stands None."""
 
 
 _STAND_IN = _StandIn()

@@ -344,6 +344,8 @@ class CompiledFunction(Inspected, Generic[P, R]):
         return None
 
     def _compile(self, call: _Call) -> Program:
+        if self._current is not None and call.keeps.adopt(self._current.reachable.reaches):
+            call.look()
         kinds = self._kinds(call)
         guards = self._guards(call)
         self._recompiles.check(self._by_name(call, kinds, guards) | _variant(self._free_key(kinds, guards)))

@@ -35,6 +35,12 @@ def export(program: Program, folder: Path, language: str, batches: Iterable[Sequ
             "export() of a function whose results carry gradients; call backward() inside of it, or call it under "
             "no_grad()"
         )
+    if program.traced.read:
+        names = ", ".join(sorted(keep.name for keep in program.traced.read))
+        raise UnsupportedError(
+            f"export() of a step that reads what it kept at the call before: {names}; keep it in a tensor that the "
+            "step updates in place (register_buffer, copy_)"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     plan = _plan(program, language)
     texts = _c(plan) if language == "c" else _triton(plan)

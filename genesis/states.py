@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from genesis.guards.backup import Backup
 from genesis.guards.reachable import Reachable
 from genesis.io import load_checkpoint, save_checkpoint
 from genesis.nn.module import Module
@@ -28,9 +29,9 @@ class TrainingState:
     ) -> None:
         function = step.function if isinstance(step, CompiledFunction) else step
         given = [(f"objects[{i}]", thing) for i, thing in enumerate(objects)]
-        reached = Reachable(function, given if also is None else [*given, ("after", also)]).with_state()
+        self._reachable = Reachable(function, given if also is None else [*given, ("after", also)])
         names: dict[int, tuple[str, Any]] = {}
-        for name, thing in (*reached, *given):
+        for name, thing in (*self._reachable.with_state(), *given):
             name = type(thing).__name__ if name.startswith("objects[") else name
             names.setdefault(id(thing), (name, thing))
         found = [*names.values()]
@@ -64,9 +65,11 @@ class TrainingState:
         """Inside, calling the result puts everything back to what it is now; that also happens at the end."""
         states = {name: deepcopy(thing.state_dict()) for name, thing in self.objects.items()}
         held = [p._cell.grad for p in self.parameters]  # of a compiled step no tensor, where the step used it up
+        backup = Backup(self._reachable)
         grads, generator = [g.clone() if isinstance(g, Tensor) else None for g in held], get_rng_state()
 
         def restart() -> None:
+            backup.take_tensors_back()
             for name, thing in self.objects.items():
                 thing.load_state_dict(deepcopy(states[name]))
             for p, grad in zip(self.parameters, grads, strict=True):

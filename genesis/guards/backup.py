@@ -18,7 +18,8 @@ from genesis.guards.attributes import of_library
 from genesis.guards.code import Place
 from genesis.guards.keys import guard_key
 from genesis.guards.reachable import Reachable, itself
-from genesis.keeping import GONE, Keep, has_tensors, keepable
+from genesis.keeping import GONE, Held, Keep, has_tensors, keepable
+from genesis.nn.module import Module
 from genesis.optim.optimizer import Optimizer
 from genesis.watched import WatchedDict
 
@@ -50,9 +51,9 @@ class Kept:
 
     def subject(self) -> str:
         """The name of the thing that has changed."""
-        if self.keys is not None and len(self.read()) != len(self.before):
+        if not self.entry or (self.keys is not None and len(self.read()) != len(self.before)):
             return self.name
-        return next((self._spelled(key) for key, _, _ in self._changes()), self.name) if self.entry else self.name
+        return next((self._spelled(key) for key, _, _ in self._changes()), self.name)
 
     def has_changed(self) -> bool:
         now = self.read()
@@ -60,16 +61,19 @@ class Kept:
             return True
         return any(map(_differ, now, self.before))
 
-    def keeps(self) -> list[Keep]:
-        """The places that got tensors, or lost some; none where anything else has changed."""
+    def keeps(self, traced: bool = True) -> dict[Keep, Any]:
+        """The places that got tensors, or lost some, so that every call can do the same; with what stood there before.
+
+        ``traced``: where they lost none they must have got some that were made while a step was recorded.
+        """
         if self.owner is None or (isinstance(self.owner(), list) and len(self.read()) != len(self.before)):
-            return []
-        changes = list(self._changes())
-        for _, old, new in changes:
-            if not (keepable(new) and (has_tensors(new, traced=True) or has_tensors(old))):
-                return []
+            return {}
         kind = type(self.owner())
-        return [Keep(self._spelled(key), self.owner, kind, key, self.attribute) for key, _, _ in changes]
+        return {
+            Keep(self._spelled(key), self.owner, kind, key, self.attribute): old
+            for key, old, new in self._changes()
+            if keepable(new) and (has_tensors(new, traced) or has_tensors(old))
+        }
 
     def _changes(self) -> Iterator[tuple[Any, Any, Any]]:
         """The keys whose items have changed, with the old and the new item."""
@@ -110,6 +114,14 @@ class Backup:
     def changed(self) -> list[Kept]:
         """The things that are no longer as they were."""
         return [kept for kept in self._kept if kept.has_changed()]
+
+    def take_tensors_back(self) -> None:
+        """Put back what stood where tensors have come or gone."""
+        for kept in self._kept:
+            before = kept.keeps(traced=False)
+            for keep, spot in Held([*before]).spots.items():
+                spot.put(before[keep])
+                changes.tick()
 
     def restore(self) -> None:
         """Put everything back in place."""
@@ -190,6 +202,10 @@ def _namespaces(reachable: Reachable) -> Iterator[Kept]:
             yield Kept(name, read, write, _ATTRIBUTE, owner, True, mentioned)
         else:
             yield Kept(name, partial(_entries, space), partial(_set_entries, space), _ATTRIBUTE, owner, True)
+        if isinstance(holder, Module):
+            buffers = holder._buffers
+            read, write = partial(_entries, buffers), partial(_set_entries, buffers)
+            yield Kept(name, read, write, _ATTRIBUTE, partial(getattr, holder, "_buffers"))
     for space, keys in reachable.global_names():
         for key in sorted(keys):
             read, write = partial(_some, space, (key,)), partial(_set_some, space, (key,))

@@ -133,6 +133,10 @@ class Reachable:
         guard = self.guards.get(name)
         return guard.read if guard is not None and guard.read() is thing else partial(itself, thing)
 
+    def reaches(self, owner: Any, key: Any) -> bool:
+        """Whether the code may look at ``key`` of ``owner``."""
+        return id(owner) in self._seen or (id(owner), key) in self._places
+
     def with_state(self) -> list[Named]:
         """Everything that has a state to save: modules, optimizers, scalers, schedules, and objects of the user's."""
         own = [(name, thing) for name, thing in self._holders if _has_state(thing) and not isinstance(thing, Module)]
@@ -282,7 +286,9 @@ class Reachable:
         self._holders.append((name, module))
         self.namespaces.append((name, module))
         for table in (*HOOKS, *TABLES):
-            self.containers.append((f"{name}.{table}", getattr(module, table)))
+            if table != "_buffers":
+                self.containers.append((f"{name}.{table}", getattr(module, table)))
+        self._first(module._buffers)
         for table in HOOKS:
             for hook in getattr(module, table).values():
                 self._visit_items(f"{name}.{table}", hook if isinstance(hook, tuple) else (hook,))

@@ -149,19 +149,17 @@ class Module(Hooked, Stateful, metaclass=Watched):
         table[name] = None
 
     def _set_buffer(self, name: str, value: Any) -> None:
-        """Another tensor for a buffer; while recording its contents, which then live on in the buffer's storage."""
+        """Another tensor for a buffer. While recording, a detached one of the same type gives it its contents only."""
         if value is not None and not isinstance(value, Tensor):
             raise ArgumentError(
                 f"cannot assign '{type(value).__name__}' object to buffer '{name}' (genesis.Tensor or None required)"
             )
         old = self._buffers[name]
-        if current_recording() is None:
-            self._buffers[name] = value
-        elif value is not None and old is not None and (value.dtype, value.shape) == (old.dtype, old.shape):
+        if current_recording() is not None and value is not None and old is not None and _alike(value, old):
             with grad_mode(False):
                 copy_(old, value)
         else:
-            self._refuse_while_recording(name, old, value)
+            self._buffers[name] = value
 
     def _refuse_while_recording(self, name: str, old: Any, new: Any) -> None:
         """A changed attribute would be written once, when the step is traced, and never again.
@@ -187,7 +185,7 @@ class Module(Hooked, Stateful, metaclass=Watched):
         self._non_persistent_buffers_set.discard(name)
 
     def __delattr__(self, name: str) -> None:
-        if name not in self.__dict__:
+        if not isinstance(self.__dict__.get(name), Tensor):
             self._refuse_while_recording(name, getattr(self, name, self), self)
         for table in (self._parameters, self._buffers, self._modules):
             if name in table:
@@ -494,6 +492,11 @@ class Module(Hooked, Stateful, metaclass=Watched):
 
     def _shown_children(self) -> list[str]:
         return [f"({name}): {module!r}" for name, module in self._modules.items()]
+
+
+def _alike(value: Tensor, old: Tensor) -> bool:
+    """Whether the storage of ``old`` can hold ``value``, as far as anybody sees."""
+    return (value.dtype, value.shape) == (old.dtype, old.shape) and not value.requires_grad and not old.requires_grad
 
 
 def _indented(text: str) -> str:
