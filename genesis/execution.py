@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from bisect import bisect_left
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from genesis.gradients import GradientStaysInside, accumulate, check_backward, g
 from genesis.guards.keys import digest
 from genesis.history import Ended
 from genesis.host import take_back
-from genesis.keeping import NOWHERE, Keep, Spot
+from genesis.keeping import Held
 from genesis.live import changes as host_changes
 from genesis.numerics import Execute, Numerics
 from genesis.options import Options
@@ -213,12 +213,12 @@ class Program:
         arguments: Sequence[Any],
         inputs: list[np.ndarray] | None = None,
         call: Any = (),
-        spots: Mapping[Keep, Spot] = NOWHERE,
+        held: Held | None = None,
     ) -> Any:
         """One call on the leaves of the arguments; ``inputs``: their arrays, where all are tensors.
 
-        ``call``: the arguments themselves, for steps that change containers among them. ``spots``: where this call
-        finds the places in which the step keeps tensors.
+        ``call``: the arguments themselves, for steps that change containers among them. ``held``: the
+        places in which the step keeps tensors, as this call found them.
         """
         traced = self.traced
         undo, numbers = traced.host.enter(self._floats(arguments) if traced.float_arguments else ())
@@ -247,8 +247,8 @@ class Program:
         result = traced.result(tensors, given)
         if traced.keeps:
             result, kept = result
-            for keep, thing in zip(traced.keeps, kept, strict=True):
-                spots[keep].put(thing)
+            assert held is not None
+            held.put(zip(traced.keeps, kept, strict=True))
         return result
 
     def _does_not_fit(self, error: MemoryError) -> MemoryError:

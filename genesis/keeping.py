@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
-from types import CellType, MappingProxyType
+from types import CellType
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
+from genesis.cells import changes
 from genesis.nn.tables import Table
 from genesis.pytree import leaves
 from genesis.tensor import Tensor
@@ -128,9 +129,10 @@ class Held:
             if type(owner) is keep.kind:
                 self.spots[keep] = Spot(vars(owner) if keep.attribute else owner, keep.key)
                 self.owners.setdefault(id(owner), ("keeps", number))
-        found = [spot.get() for spot in self.spots.values()]
+        with _ONE_AT_A_TIME:
+            found = [spot.get() for spot in self.spots.values()]
         self.values = tuple([x if has_tensors(x) and keepable(x) else None for x in found])
-        self._full = [(spot, x) for spot, x in zip(self.spots.values(), self.values, strict=True) if x is not None]
+        self._full = [spot for spot, x in zip(self.spots.values(), self.values, strict=True) if x is not None]
 
     def keep_at(self, path: str) -> Keep | None:
         """The place that is meant by a path into arguments, keyword arguments and ``values``; None for an argument."""
@@ -143,17 +145,24 @@ class Held:
         if not self._full:
             yield
             return
-        with _ASIDE_AT_ONCE:
-            for spot, _ in self._full:
+        with _ONE_AT_A_TIME:
+            before = [(spot, spot.get()) for spot in self._full]
+            for spot in self._full:
                 spot.put(None if isinstance(spot.holder, Table) else _STAND_IN)
             try:
                 yield
             finally:
-                for spot, value in self._full:
-                    spot.put(value)
+                for spot, thing in before:
+                    spot.put(thing)
 
-
-NOWHERE: Mapping[Keep, Spot] = MappingProxyType({})
+    def put(self, things: Iterable[tuple[Keep, Any]]) -> None:
+        """Leave ``things`` in their places."""
+        with _ONE_AT_A_TIME:
+            for keep, thing in things:
+                spot = self.spots[keep]
+                spot.put(thing)
+                if isinstance(spot.holder, Table):
+                    changes.tick()
 
 
 class _StandIn:
@@ -161,8 +170,8 @@ class _StandIn:
 
 
 _STAND_IN = _StandIn()
-_ASIDE_AT_ONCE = RLock()
-"""Two threads would take each other's stand-ins for what stands in a place."""
+_ONE_AT_A_TIME = RLock()
+"""Held by the thread that looks at places or puts something there; others would see the stand-ins."""
 
 
 def keepable(thing: Any) -> bool:

@@ -88,7 +88,7 @@ class _Call:
         """The facts about each leaf, and which objects stand in several places."""
         read = self.keeps.read
         found = [
-            _signature(leaf) if keep is None or keep in read else type(leaf)
+            type(leaf) if isinstance(leaf, Tensor) and keep is not None and keep not in read else _signature(leaf)
             for leaf, keep in zip(self.given, self.at, strict=True)
         ]
         return *found, *same_objects(self.given, self.at.count(None))
@@ -239,7 +239,7 @@ class CompiledFunction(Inspected, Generic[P, R]):
             return self.function(*args, **kwargs)
         with self._lock:
             program, last = self._program, self._last_call
-            if program is not None and last is not None and not kwargs:
+            if program is not None and last is not None and last.kinds is None and not kwargs:
                 inputs = last.inputs(args, here)
                 if inputs is not None and program.takes(args, self._sharing):
                     try:
@@ -251,18 +251,11 @@ class CompiledFunction(Inspected, Generic[P, R]):
             call = self._call(args, kwargs)
             refused: list[Program] = []
             while True:
-                program = self._find(call, refused)
-                if program is None or not self._proves_arrays(program, call):
-                    program = self._compile(call)
-                if not program.serves(call.given, self._sharing):
-                    refused.append(program)
-                    continue
-                self._program = program
-                self._last_call = self._remember(call, program)
+                program = self._again(call, refused) or self._chosen(call, refused)
                 try:
                     if program.is_due():
                         self._check_call(program, call)
-                    return program.run(call.given, None, call.tree, call.held.spots)
+                    return program.run(call.given, None, call.tree, call.held)
                 except OtherDecision:
                     refused.append(program)
 
@@ -276,10 +269,34 @@ class CompiledFunction(Inspected, Generic[P, R]):
 
     # Choosing a program
 
+    def _again(self, call: _Call, refused: list[Program]) -> Program | None:
+        """The program of the last call, if this one is like it and finds the same kinds of tensors in its places."""
+        program, last = self._program, self._last_call
+        if program is None or last is None or last.kinds is None or call.kwargs or program in refused:
+            return None
+        with call.held.aside():
+            like = last.kinds == self._kinds(call) and last.inputs(call.args, session()) is not None
+        return program if like and program.takes(call.given, self._sharing) else None
+
+    def _chosen(self, call: _Call, refused: list[Program]) -> Program:
+        """A program for this call, other than ``refused``; compiled if need be."""
+        while True:
+            program = self._find(call, refused)
+            if program is None or not self._proves_arrays(program, call):
+                program = self._compile(call)
+            if program.serves(call.given, self._sharing):
+                self._program, self._last_call = program, self._remember(call, program)
+                return program
+            refused.append(program)
+
     def _call(self, args: Any, kwargs: Any) -> _Call:
         """This call of the function."""
         roots = self._roots(args, kwargs)
-        keeps = self._keeps.setdefault(tuple([id(root) for _, root in roots]), Keeps())
+        identities = tuple([id(root) for _, root in roots])
+        keeps = self._keeps.pop(identities, None) or Keeps()
+        self._keeps[identities] = keeps
+        while len(self._keeps) > MAX_PROGRAMS:
+            del self._keeps[next(iter(self._keeps))]
         return _Call(args, kwargs, roots, keeps)
 
     def _kinds(self, call: _Call) -> tuple[Any, ...]:
@@ -292,12 +309,12 @@ class CompiledFunction(Inspected, Generic[P, R]):
     def _remember(self, call: _Call, program: Program) -> LastCall | None:
         """The record that the next call is compared with, if one can be like this one at all."""
         current, effects, args = self._current, program.traced.effects, call.args
-        changes = effects.writes or effects.entries or call.held.spots
-        if current is None or call.kwargs or changes or not can_repeat(args):
+        if current is None or call.kwargs or effects.writes or effects.entries or not can_repeat(args):
             return None
-        return LastCall(
-            args, session(), current[:2], current.reachable, self._array_inputs if program.arrays.proved else ()
-        )
+        inputs = self._array_inputs if program.arrays.proved else ()
+        kinds = self._kinds(call) if call.held.spots else None
+        with call.held.aside():
+            return LastCall(args, session(), current[:2], current.reachable, inputs, kinds)
 
     def _roots(self, args: Any, kwargs: Any) -> list[Named]:
         """The objects among the arguments that guards look into, and methods that were replaced."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,10 +34,10 @@ class LastCall:
     """The next call is compared with this: arguments, modes, the clocks of modules and optimizers, what is around.
 
     A plain tensor or an array counts by type and shape, a float by being one, any other argument by which
-    object it is.
+    object it is. ``kinds``: for a step that keeps tensors, what its program depends on of these and of the arguments.
     """
 
-    __slots__ = ("_around", "_autocast", "_grad_enabled", "_kinds", "_module_time", "_optimizer_time")
+    __slots__ = ("_around", "_autocast", "_grad_enabled", "_kinds", "_module_time", "_optimizer_time", "kinds")
 
     def __init__(
         self,
@@ -46,12 +46,14 @@ class LastCall:
         times: tuple[int, int],
         reachable: Reachable,
         inputs: Collection[int],
+        kinds: Hashable = None,
     ) -> None:
         """``times``: of both clocks, when ``reachable`` was found. ``inputs``: as :meth:`Reachable.snapshot` takes."""
         self._kinds = list(map(_kind, args))
         self._grad_enabled, self._autocast = here.grad_enabled, here.autocast
         self._module_time, self._optimizer_time = times
         self._around = reachable.snapshot(inputs)
+        self.kinds = kinds
 
     def inputs(self, args: tuple[Any, ...], here: Session) -> list[np.ndarray] | None:
         """The arrays, and those of the tensors, in a call that is like this one; None where something may be other."""
