@@ -75,12 +75,6 @@ def _toggle(weight: Any, _: Any) -> None:
     weight.requires_grad_(not weight.requires_grad)
 
 
-class Storing(nn.Module):
-    def forward(self, x: Any) -> Any:
-        self.last = x * 2
-        return x + 1
-
-
 class Total:
     """Counts in an operator."""
 
@@ -129,8 +123,6 @@ CHANGES: dict[str, tuple[Callable[[], Callable[[Any], Any]], str]] = {
     "namespace": (lambda: _of(SimpleNamespace(n=0), lambda s, x: vars(s).update(n=s.n + 1)), r"thing\.n"),
     "array": (lambda: _of(np.zeros(3), lambda a, x: a.__iadd__(1)), "thing"),
     "bytearray": (lambda: _of(bytearray(2), lambda a, x: a.__setitem__(0, a[0] + 1)), "thing"),
-    "tensor on an object": (lambda: _of(Counter(), lambda c, x: setattr(c, "seen", x)), r"thing\.seen"),
-    "tensor on a module": (lambda: Storing().forward, r"self\.last"),
     "operator": (lambda: _of(Total(), lambda t, x: t[0]), r"thing\.calls"),
     "requires_grad": (
         lambda: _of(genesis.ones(2), lambda w, x: w.requires_grad_(not w.requires_grad)),

@@ -316,7 +316,7 @@ def test_a_place_that_is_read_compiles_for_each_type() -> None:
     box.h = genesis.ones(1)
     fast(X)
     assert fast.compiles == 3
-    assert "box.h" in fast.explain_recompiles().to_text() if hasattr(fast.explain_recompiles(), "to_text") else True
+    assert "box.h" in str(fast.explain_recompiles())
 
 
 def test_what_one_step_keeps_another_reads() -> None:
@@ -435,12 +435,6 @@ def test_a_plain_value_beside_a_tensor_is_refused_by_name() -> None:
 
 def test_other_names_at_every_recording_are_refused() -> None:
     seen: dict[Any, Any] = {}
-    names = iter(range(100))
-
-    def name() -> int:
-        return next(names)
-
-    vars(name)["__wrapped__"] = None
 
     def step(x: Any) -> Any:
         seen[object()] = x * 2
@@ -613,10 +607,9 @@ def test_an_edited_step_keeps_tensors() -> None:
     for _ in range(2):
         fast(X)
     box.h = X
-    text = str(fast.graph("traced"))
     fast.replace(fast.graph("traced"))
     fast(X)
-    assert text and box.h.tolist() == (X * 2.5).tolist()
+    assert box.h.tolist() == (X * 2.5).tolist()
 
 
 def test_export_has_what_is_kept_as_a_result(tmp_path: Path) -> None:
@@ -654,9 +647,11 @@ def test_a_resumed_training_misses_what_is_not_saved(tmp_path: Path) -> None:
     assert box.h is None
 
 
-def test_nothing_is_left_where_two_threads_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_left_where_two_threads_keep() -> None:
     box = Plain()
     steps = [compiled(lambda x, k=k: carried(box, x * k)) for k in (1, 2)]
+    for step in steps:
+        step(X)
     found: list[BaseException] = []
 
     def work(step: Any) -> None:

@@ -390,15 +390,11 @@ def test_a_loss_left_on_a_module_may_be_taken_back_within_the_step() -> None:
 
     compiled = genesis.compile(step)
     assert compiled(genesis.ones(2)).item() == step(genesis.ones(2)).item() == 4
-    kept = genesis.compile(lambda x: net(x))
-    with pytest.raises(TraceError, match=r"changes net.aux; .*\n.*\n.* or put back what was there when"):
-        kept(genesis.ones(2))
     assert net.aux is None
 
 
 REFUSED: dict[str, Any] = {
     "a parameter": lambda self: setattr(self, "weight", nn.Parameter(genesis.ones(1))),
-    "a buffer of another shape": lambda self: setattr(self, "seen", genesis.ones(2)),
     "a deletion": lambda self: delattr(self, "calls"),
 }
 
