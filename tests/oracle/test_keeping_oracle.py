@@ -14,12 +14,11 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.oracle
 
 
-def _set(module: Any, seed: int) -> None:
+def _set(lib: Any, module: Any, seed: int) -> None:
     for i, parameter in enumerate(module.parameters()):
         numbers = np.random.default_rng(seed + i).standard_normal(tuple(parameter.shape)).astype(np.float32)
-        parameter.data = (
-            type(parameter.data)(numbers) if isinstance(parameter, genesis.Tensor) else torch.tensor(numbers)
-        )
+        with lib.no_grad():
+            parameter.copy_(lib.tensor(numbers))
 
 
 def mixture(lib: Any) -> tuple[Callable[[Any], Any], Callable[[], Any]]:
@@ -39,7 +38,7 @@ def mixture(lib: Any) -> tuple[Callable[[Any], Any], Callable[[], Any]]:
             return sum(gates[:, i : i + 1] * expert(x) for i, expert in enumerate(self.experts))
 
     net = nn.Sequential(Experts(), nn.Tanh(), Experts())
-    _set(net, 0)
+    _set(lib, net, 0)
     optimizer = lib.optim.AdamW(net.parameters(), lr=0.05)
 
     def step(x: Any) -> Any:
@@ -68,7 +67,7 @@ def truncated(lib: Any) -> tuple[Callable[[Any], Any], Callable[[], Any]]:
             return self.head(h)
 
     net = Reader()
-    _set(net, 10)
+    _set(lib, net, 10)
     optimizer = lib.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
 
     def step(x: Any) -> Any:
@@ -85,7 +84,7 @@ def observed(lib: Any) -> tuple[Callable[[Any], Any], Callable[[], Any]]:
     """Features that forward hooks collect, and their running mean."""
     nn = lib.nn
     net, features = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)), {}  # type: ignore[var-annotated]
-    _set(net, 20)
+    _set(lib, net, 20)
 
     class Mean:
         value = None
