@@ -154,7 +154,7 @@ class Program:
         self._has_effects = any((leaves, self.remote, self.crossing, self._exits, traced.effects))
         self._looks_at_grads = bool(traced.entry_grads or traced.same_grads or traced.given_grads)
         self._reads_more = bool(traced.late_inputs or traced.effects.writes)
-        self._updated = traced.stages.latest.name, {*traced.written, *traced.consumed, *traced.dropped}
+        self._updated = traced.stages.latest.name, {*traced.written, *traced.dropped}
         self._needs_containers = bool(traced.effects.entries) or traced.returns_arguments
         for cell in traced.written:
             if cell.clock is None:

@@ -66,7 +66,8 @@ def set_grad(cell: Cell, grad: Tensor | None) -> None:
 def check_backward(roots: Sequence[Tensor], step: str, states: Collection[Cell]) -> None:
     """Raise AutogradError where a backward pass of ``step`` cannot go on behind ``roots``, which are its arguments.
 
-    Their history must be there, and apart from ``states``, which the step updates before the pass goes on.
+    Their history must be there, and apart from ``states``, which the step updates, or whose gradient it drops, before
+    the pass goes on.
     """
     for root in roots:
         nodes, ends = need_history([root.value])
