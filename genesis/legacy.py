@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from genesis import amp, autograd, cuda, derivatives, distributions, func, nn, profiler, utils
+from genesis import amp, autograd, cuda, derivatives, distributions, func, nn, optim, profiler, utils
 from genesis.cuda import amp as cuda_amp
 from genesis.kinds import ON_GPU
 from genesis.names import missing_in_module
-from genesis.nn import attention_bias
+from genesis.nn import attention_bias, tuples
 from genesis.nn.utils import clip_grad, convert_parameters, legacy_norms
 
 
@@ -32,17 +32,18 @@ class OldPath(ModuleType):
         for source in self._sources:
             if name in vars(source):
                 return vars(source)[name]
-        known = [key for source in self._sources for key in vars(source)]
+        known = dict.fromkeys(key for source in self._sources for key in vars(source))
         raise missing_in_module(self.__name__, name, known, sys._getframe(1))
 
     def __dir__(self) -> list[str]:
         return sorted({name for source in self._sources for name in vars(source)})
 
 
-_LAYERS = (nn, *(part for part in vars(nn).values() if isinstance(part, ModuleType)))
+_LAYERS = (nn, *(part for part in vars(nn).values() if isinstance(part, ModuleType)), tuples)
 _FILES = (
-    "activation batchnorm container conv distance dropout flatten fold instancenorm lazy linear loss module "
-    "normalization padding pixelshuffle pooling rnn sparse transformer upsampling utils"
+    "activation adaptive batchnorm channelshuffle container conv distance dropout flatten fold instancenorm lazy "
+    "linear linear_cross_entropy loss module normalization padding pixelshuffle pooling rnn sparse transformer "
+    "upsampling utils"
 ).split()
 _DISTRIBUTIONS = (
     "bernoulli beta binomial categorical cauchy chi2 continuous_bernoulli dirichlet exp_family exponential "
@@ -81,6 +82,7 @@ _PATHS: dict[str, tuple[ModuleType, ...]] = {
     "cuda.amp.grad_scaler": (cuda_amp,),
     "cuda.memory": (cuda,),
     "cuda.random": (cuda,),
+    "optim.adamw": (optim,),
     "optim.optimizer": (sys.modules["genesis.optim.optimizer"],),
     "utils.data.dataloader": (utils.data,),
     "utils.data.dataset": (utils.data,),

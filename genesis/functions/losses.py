@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import wraps
+from inspect import signature
 from typing import Any
 
 from compiler.errors import ChoiceError, GenesisWarning, OpError
@@ -28,7 +29,10 @@ def old_reduction(f: F) -> F:
     """``f``, a loss or the constructor of one, that also takes PyTorch's older ``size_average`` and ``reduce``.
 
     ``reduce=False`` is ``reduction="none"``, ``size_average=False`` is ``"sum"``; a given ``reduction`` gives way.
+    A function of a user that has one of them as a parameter stays as it is.
     """
+    if {"size_average", "reduce"} & signature(f).parameters.keys():
+        return f
 
     @wraps(f)
     def call(*args: Any, size_average: bool | None = None, reduce: bool | None = None, **kwargs: Any) -> Any:

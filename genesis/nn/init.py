@@ -123,7 +123,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     return _fill(copy_, tensor, weights)
 
 
-def _fans(tensor: Tensor) -> tuple[int, int]:
+def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
     """(fan in, fan out) of a weight ``[out, in, *kernel]``."""
     if tensor.ndim < 2:
         raise ChoiceError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
@@ -133,20 +133,25 @@ def _fans(tensor: Tensor) -> tuple[int, int]:
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Uniform with variance ``2 gain² / (fan in + fan out)`` (Glorot & Bengio, 2010)."""
-    bound = gain * sqrt(6 / sum(_fans(tensor)))
+    bound = gain * sqrt(6 / sum(_calculate_fan_in_and_fan_out(tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal with variance ``2 gain² / (fan in + fan out)`` (Glorot & Bengio, 2010)."""
-    return normal_(tensor, 0.0, gain * sqrt(2 / sum(_fans(tensor))), generator)
+    return normal_(tensor, 0.0, gain * sqrt(2 / sum(_calculate_fan_in_and_fan_out(tensor))), generator)
+
+
+def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
+    mode = mode.lower()
+    if mode not in ("fan_in", "fan_out"):
+        raise ChoiceError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
+    fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
+    return fan_in if mode == "fan_in" else fan_out
 
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
-    if mode.lower() not in ("fan_in", "fan_out"):
-        raise ChoiceError(f"Mode {mode} not supported, please use one of ['fan_in', 'fan_out']")
-    fan_in, fan_out = _fans(tensor)
-    return calculate_gain(nonlinearity, a) / sqrt(fan_in if mode.lower() == "fan_in" else fan_out)
+    return calculate_gain(nonlinearity, a) / sqrt(_calculate_correct_fan(tensor, mode))
 
 
 def kaiming_uniform_(

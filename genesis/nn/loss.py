@@ -31,6 +31,9 @@ class WeightedLoss(Loss):
         self.register_buffer("weight", weight)
 
 
+_Loss, _WeightedLoss = Loss, WeightedLoss  # PyTorch's names, for classes of users
+
+
 class CrossEntropyLoss(WeightedLoss):
     """Softmax cross-entropy of logits ``[N, C, ...]`` with class indices or class probabilities."""
 

@@ -42,6 +42,17 @@ from genesis.replaced import Watched
 from genesis.tensor import Tensor, from_array
 
 Closure = Callable[[], Any]
+ParamsT = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+StateDict = dict[str, Any]
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _Required()
+"""The default of a hyper-parameter that every parameter group has to name."""
 
 
 class _Watched(list[Any]):
@@ -271,6 +282,9 @@ class Optimizer(metaclass=Watched):
         if not set(params).isdisjoint(self._parameters()):
             raise ChoiceError("some parameters appear in more than one parameter group")
         items = {**self.defaults, **given, "params": params}
+        unset = next((name for name, value in items.items() if value is required), None)
+        if unset is not None:
+            raise ChoiceError(f"parameter group didn't specify a value of required optimization parameter {unset}")
         self.param_groups.append(ParamGroup(items, self, recording_of_step()))
 
     def _parameters(self) -> Iterator[Tensor]:

@@ -1,6 +1,7 @@
 """Groups that are added behind a schedule, and rates that are tensors, against PyTorch."""
 
 import warnings
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -68,3 +69,17 @@ def test_rates(name: str, case: str) -> None:
     assert len(mine) == len(other)
     for a, b in zip(mine, other, strict=True):
         assert a == pytest.approx(b, rel=1e-5)
+
+
+@pytest.mark.parametrize("library", [genesis, torch], ids=["genesis", "torch"])
+def test_every_group_names_a_required_hyper_parameter(library: Any) -> None:
+    base = import_module(f"{library.__name__}.optim.optimizer")
+
+    class Plain(base.Optimizer):  # type: ignore[misc]
+        def __init__(self, params: Any, lr: Any = base.required) -> None:
+            super().__init__(params, {"lr": lr, "decay": 0.5})
+
+    p, q = (library.ones(1, requires_grad=True) for _ in range(2))
+    assert [group["decay"] for group in Plain([{"params": [p], "lr": 0.25}]).param_groups] == [0.5]
+    with pytest.raises(ValueError, match="didn't specify a value of required optimization parameter lr"):
+        Plain([{"params": [p], "lr": 0.25}, {"params": [q]}])

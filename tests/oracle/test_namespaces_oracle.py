@@ -481,6 +481,8 @@ utils.data.dataloader.DataLoader utils.data.dataloader.default_collate utils.dat
 utils.data.sampler.RandomSampler utils.data._utils.collate.default_collate cuda.amp.grad_scaler.GradScaler
 cuda.amp.autocast_mode.autocast functional.einsum functional.meshgrid serialization.load
 torch_version.TorchVersion nn.attention.sdpa_kernel random.manual_seed
+nn.modules.adaptive.AdaptiveLogSoftmaxWithLoss nn.modules.channelshuffle.ChannelShuffle nn.modules.loss._Loss
+nn.modules.loss._WeightedLoss nn.modules.utils._pair nn.init._calculate_fan_in_and_fan_out
 """.split()
 
 
@@ -492,3 +494,51 @@ def test_old_paths_can_be_imported(path: str) -> None:
         found: Any = importlib.import_module(lib)
         for part in path.split("."):
             found = getattr(found, part)
+
+
+PRIVATE: dict[str, Callable[[Any], Any]] = {
+    "tuples": lambda u: [u._single(3), u._pair(3), u._triple([1, 2, 3]), u._quadruple("ab"), u._ntuple(5)(0)],
+    "paddings": lambda u: u._reverse_repeat_tuple((1, 2), 2),
+}
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_private_names_mean_what_they_do_in_torch(name: str) -> None:
+    got, want = (PRIVATE[name](importlib.import_module(f"{lib}.nn.modules.utils")) for lib in ("genesis", "torch"))
+    assert got == want
+
+
+def test_private_names_of_optimizers() -> None:
+    for lib in ("genesis", "torch"):
+        optimizer = importlib.import_module(f"{lib}.optim.optimizer")
+        assert optimizer.ParamsT and optimizer.StateDict == dict[str, Any]
+        assert repr(optimizer.required) == "<required parameter>"
+        assert importlib.import_module(f"{lib}.optim.adamw").AdamW is importlib.import_module(lib).optim.AdamW
+
+
+def test_the_fans_of_a_weight() -> None:
+    for shape in ((4, 3), (8, 2, 3, 3)):
+        got, want = (
+            [lib.nn.init._calculate_fan_in_and_fan_out(lib.empty(shape))]
+            + [lib.nn.init._calculate_correct_fan(lib.empty(shape), mode) for mode in ("fan_in", "FAN_OUT")]
+            for lib in (genesis, torch)
+        )
+        assert got == want
+
+
+def test_a_loss_of_a_user_takes_what_it_says() -> None:
+    for lib in (genesis, torch):
+        base: Any = importlib.import_module(f"{lib.__name__}.nn.modules.loss")._WeightedLoss
+
+        class Focal(base):  # type: ignore[misc]
+            def __init__(self, weight: Any = None, gamma: float = 2.0, reduce: bool = True) -> None:
+                super().__init__(weight, reduction="sum")
+                self.gamma, self.reduce = gamma, reduce
+
+            def forward(self, x: Any) -> Any:
+                loss = (self.weight * x**self.gamma).abs()
+                return loss.sum() if self.reduce else loss
+
+        loss = Focal(lib.ones(2), reduce=False)
+        assert isinstance(lib.nn.MSELoss(), importlib.import_module(f"{lib.__name__}.nn.modules.loss")._Loss)
+        assert loss.reduction == "sum" and loss(lib.ones(2)).tolist() == [1.0, 1.0] and "weight" in loss.state_dict()
