@@ -17,7 +17,7 @@ from compiler.index import (
     through_view,
 )
 from compiler.ir.graph import Graph, Node, Value
-from compiler.ir.types import Shape
+from compiler.ir.types import Shape, f32
 
 SHORT = 4
 """An inner loop of so few elements takes in the dimension around it."""
@@ -36,6 +36,15 @@ def reduction_class(shape: tuple[int, ...], axes: Iterable[int]) -> str:
     if not gone or max(kept) < min(gone):
         return "row"
     return "column" if max(gone) < min(kept) else "mixed"
+
+
+def joined_by_product(reduction: Node, kind: str) -> bool:
+    """Whether a product's kernel can have the results of a reduction of class ``kind``, joining those of its tiles.
+
+    That is a sum in f32, or whether any of all elements is true.
+    """
+    adds = reduction.op.join == "add" and reduction.output.dtype is f32
+    return adds or (reduction.op.join == "logical_or" and kind == "full")
 
 
 def concat_of(value: Value) -> Node | None:

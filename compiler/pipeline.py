@@ -25,6 +25,7 @@ from compiler.passes.hoist import hoist
 from compiler.passes.horizontal import horizontal
 from compiler.passes.last_steps import last_steps
 from compiler.passes.narrow import narrow
+from compiler.passes.repeat_products import repeat_products
 from compiler.passes.simplify import simplify
 from compiler.passes.split_reductions import split_reductions
 from compiler.plan import Plan
@@ -58,6 +59,7 @@ PASSES: dict[str, Pass] = {
     "split_reductions": in_loops(split_reductions),
     "cse": in_loops(cse),
     "remat": remat,
+    "repeat_products": in_loops(repeat_products),
     "fuse": in_loops(fuse),
     "horizontal": horizontal,
 }
@@ -82,10 +84,12 @@ def lowering(features: Features = PLAIN, budget: float | None = None, emit: Emit
     """
     settings: dict[str, Pass] = {
         "expand": in_loops(partial(expand, claims=features.claims)),
+        "repeat_products": in_loops(partial(repeat_products, rates=features.product_rates)),
         "fuse": in_loops(
             partial(
                 fuse,
                 product_sums=features.product_sums,
+                product_tests=features.product_tests,
                 joins=features.joins,
                 row_sums=features.row_sums,
                 packed_sums=features.packed_sums,
@@ -96,7 +100,7 @@ def lowering(features: Features = PLAIN, budget: float | None = None, emit: Emit
 
     def arena(graph: Graph) -> int:
         assert emit is not None
-        return emit(horizontal(settings["fuse"](graph))).arena_bytes
+        return emit(horizontal(settings["fuse"](settings["repeat_products"](graph)))).arena_bytes
 
     settings["remat"] = partial(remat, budget=budget, arena=arena, keeps_operands=features.keeps_operands)
     return [(name, settings.get(name, run)) for name, run in PASSES.items()]

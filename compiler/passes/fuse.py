@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from compiler.domain import concat_of, reduction_class
+from compiler.domain import concat_of, joined_by_product, reduction_class
 from compiler.errors import VerifyError
 from compiler.fusion.kernels import kernel
 from compiler.fusion.order import ordered
@@ -46,6 +46,7 @@ FEWEST_COLUMNS = 16
 def fuse(
     graph: Graph,
     product_sums: bool = False,
+    product_tests: bool = False,
     joins: bool = False,
     row_sums: bool = False,
     packed_sums: bool = False,
@@ -71,16 +72,16 @@ def fuse(
     in it have one element per place, per row, or one in all. ``row`` reductions run along a row and may be used in the
     same kernel; reductions over the rows (``column``) or over everything (``full``) are results only. Views and
     constants belong to every kernel that reads them. With ``product_sums``, f32 sums over all elements of a product, or
-    over its rows, are results of its kernel; with ``joins``, a concatenation of values of one kernel is, too. With
-    ``row_sums``, sums over the rows of a product are left to a ``row`` kernel that reads it, which reads the rest of
-    what is added up anyway. With ``packed_sums``, f32 sums over the rows of the gradients that attention packs are
-    results of its kernel, and so are those of equal parts of the rows of a product, a head each. With ``few_launches``,
-    numbers that do not wait for each other are one kernel's.
+    over its rows, are results of its kernel, with ``product_tests`` whether any element is true; with ``joins``, a
+    concatenation of values of one kernel is, too. With ``row_sums``, sums over the rows of a product are left to a
+    ``row`` kernel that reads it, which reads the rest of what is added up anyway. With ``packed_sums``, f32 sums over
+    the rows of the gradients that attention packs are results of its kernel, and so are those of equal parts of the
+    rows of a product, a head each. With ``few_launches``, numbers that do not wait for each other are one kernel's.
     """
     for node in graph.nodes:
         if node.op.kind == "fused":
             raise VerifyError(f"fuse takes a graph that is not fused yet, and this node is\n  at {node.loc}")
-    return _Fusion(graph, product_sums, joins, row_sums, packed_sums, few_launches).run()
+    return _Fusion(graph, product_sums, product_tests, joins, row_sums, packed_sums, few_launches).run()
 
 
 def _element_map(value: Value, shape: tuple[int, ...], linear: Index) -> tuple[Value, Index]:
@@ -94,10 +95,17 @@ def _element_map(value: Value, shape: tuple[int, ...], linear: Index) -> tuple[V
 
 class _Fusion(Placed):
     def __init__(
-        self, graph: Graph, product_sums: bool, joins: bool, row_sums: bool, packed_sums: bool, few_launches: bool
+        self,
+        graph: Graph,
+        product_sums: bool,
+        product_tests: bool,
+        joins: bool,
+        row_sums: bool,
+        packed_sums: bool,
+        few_launches: bool,
     ) -> None:
         super().__init__(graph)
-        self.product_sums, self.joins = product_sums, joins
+        self.product_sums, self.product_tests, self.joins = product_sums, product_tests, joins
         self.row_sums, self.packed_sums, self.few_launches = row_sums, packed_sums, few_launches
 
     def run(self) -> Graph:
@@ -336,7 +344,7 @@ class _Fusion(Placed):
             adds = self.product_sums and group.anchor.op.kind == "contract"
             wide = kind == "full" or (kind == "column" and _tall(group.anchor.output.shape, columns))
             wide = wide or (kind == "row" and self.packed_sums and _is_head(group.anchor.output.type, columns))
-            return adds and wide and node.op.join == "add" and node.output.dtype is f32
+            return adds and wide and joined_by_product(node, kind) and (self.product_tests or node.op.join == "add")
         if root_size(node.inputs[0]) == group.size:
             return kind == "full" or group.columns in (None, columns)
         everything = reduction_class(node.inputs[0].shape, node.attrs["axes"]) == "full"

@@ -35,6 +35,12 @@ def test_products_are_a_part_of_the_whole() -> None:
     assert (2 + 4) * weights <= products.nbytes < count(step.launches).nbytes
 
 
+def test_large_gradients_of_few_rows_are_not_stored() -> None:
+    """Parameters and moments of the MLP, read and written, take 16 MB."""
+    found = count(program(ROWS["mlp"]).launches)
+    assert found.launches <= 13 and found.nbytes < 20_900_000
+
+
 def test_a_line_of_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_static, "MODELS", {"small": (SMALL, Count(7, 1_500_000)), "alone": (SMALL, None)})
     head, first, second = report(["small", "alone"]).splitlines()

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from compiler import schedule
+from compiler.features import PLAIN, Features
 from compiler.hazards import Access
 from compiler.ir.graph import Graph, Node
 from compiler.pipeline import Stages, lowering
@@ -35,9 +36,9 @@ class Unit:
     names: dict[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
 
-    def add(self, graph: Graph) -> Step:
+    def add(self, graph: Graph, features: Features = PLAIN) -> Step:
         """Lower a recorded graph; nothing is claimed, so that attention and convolutions become loops and products."""
-        step = Step(self, len(self.steps), Stages(graph).run(lowering()))
+        step = Step(self, len(self.steps), Stages(graph).run(lowering(features)))
         self.steps.append(step)
         return step
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import genesis
+from compiler.features import Features
 from compiler.ir.graph import Graph
 from tests.compiler.codegen.c.drawn import Draw, arrays_for
 from tests.compiler.codegen.triton.steps import gpt, mlp, perceptron, record
@@ -108,6 +109,14 @@ def test_loops(case: str) -> None:
 def test_steps(name: str) -> None:
     """A gradient that is zero but for rounding has any sign, which Adam's first update takes for its own."""
     check(f"step:{name}", TOLERANCE | {"float32": 2e-2 if "16" in name else 2e-3})
+
+
+def test_products_that_are_computed_twice() -> None:
+    graph, arrays = record(*mlp())
+    unit = Unit()
+    step = unit.add(graph, Features(product_rates={"f16": 100.0}))
+    unit.build()
+    compare(graph, arrays, step, TOLERANCE | {"float32": 2e-2}, "products twice")
 
 
 def test_a_bad_index_is_reported_and_updates_nothing() -> None:

@@ -10,8 +10,11 @@ from compiler.placement import Memory, Step
 
 Touched = tuple[Sequence[Memory], Sequence[Memory]]
 
-ORDINALS = ("first", "second", "third", "fourth")
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 """Names of the parts of a launch, which has no more."""
+
+MOST_NAMES = 3
+"""How many parts the name of a launch tells."""
 
 
 def clash(one: Touched, other: Touched, states: Mapping[Memory, Memory]) -> bool:
@@ -66,8 +69,9 @@ def side_by_side(members: Sequence[Task], summary: str, warps: int, turns: bool 
         )
         for number, member in enumerate(members)
     ]
+    names = list(dict.fromkeys(member.name for member in members))
     return Task(
-        "_and_".join(dict.fromkeys(member.name for member in members)),
+        "_and_".join([*names[:MOST_NAMES], *["others"] * (len(names) > MOST_NAMES)]),
         summary,
         [],
         arguments,

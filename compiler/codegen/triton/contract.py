@@ -107,21 +107,24 @@ def _epilogue(product: Product, masks: dict[str, str], windows: Windows, sums: T
     if op.output.dtype.is_half:
         result = body.assign(scope, op.op.name, body.narrowed(result, op.output.dtype))
     scope.known[op.output, place] = result
+    # Every load stands before the first store, which may overwrite what was loaded.
+    written = Scope(frozenset(), scope)
     for position, value in enumerate(graph.outputs):
         if position in sums.reductions:
             sums.store(position, body, place, scope)
             continue
         window = windows.get(node.outputs[position])
         where = place if window is None else window.index(value, place)
-        body.store(scope, f"o{position}", value, place, where)
-    return body, scope.lines
+        body.value(value, place, scope)
+        body.store(written, f"o{position}", value, place, where)
+    return body, [*scope.lines, *written.lines]
 
 
 def _streamed(node: Node, body: Body, place: Index) -> frozenset[Value]:
-    """Inputs of the epilogue that are read only where the one result is written."""
+    """Inputs of the epilogue that are read only where its results are written."""
     read = {root: all(index == place for r, index in body.loaded if r is root) for root, _ in body.loaded}
     pairs = zip(node.inner.inputs(), node.inputs, strict=True)
-    return frozenset(value for param, value in pairs if read.get(param) and len(node.outputs) == 1)
+    return frozenset(value for param, value in pairs if read.get(param))
 
 
 def _factor(value: Value, tile: str) -> tuple[Value, int, Operand]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from compiler.codegen.triton import attention, convolution
+from compiler.cost import PROCESSORS
 from compiler.features import Features
 from compiler.ir.graph import Value
 from compiler.ir.op import Op
@@ -18,6 +19,19 @@ def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     return attention.claims(op, inputs, attrs)
 
 
+PRODUCT_RATES = {
+    kind: min(gpu.products[kind] / gpu.bandwidth for gpu in PROCESSORS.values()) for kind in ("bf16", "f16", "f32")
+}
+"""See :class:`Features`: those of the GPU whose products are slowest beside its memory."""
+
 FEATURES = Features(
-    claims, product_sums=True, keeps_operands=True, row_sums=True, packed_sums=True, few_launches=True, ordered=True
+    claims,
+    product_sums=True,
+    product_tests=True,
+    product_rates=PRODUCT_RATES,
+    keeps_operands=True,
+    row_sums=True,
+    packed_sums=True,
+    few_launches=True,
+    ordered=True,
 )

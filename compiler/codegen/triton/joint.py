@@ -14,6 +14,7 @@ from math import prod
 
 from compiler.codegen.triton.beside import ORDINALS, clash, side_by_side
 from compiler.codegen.triton.contract import Product, contraction, product_tasks
+from compiler.codegen.triton.last import is_last
 from compiler.codegen.triton.matmul import GPUS, config, work
 from compiler.codegen.triton.task import Task
 from compiler.ir.graph import Graph, Node, Value
@@ -28,12 +29,13 @@ NEAR = 8
 def together(graph: Graph, target: str, windows: Windows) -> dict[Node, list[Node]]:
     """Products that share a launch: all of them by the first, and for each other one none.
 
-    They read the same factor, which fits the cache of the GPU, and do not wait for each other.
+    They read the same factor, which fits the cache of the GPU, and do not wait for each other. Products that run at the
+    end find others there.
     """
     groups: dict[Node, list[Node]] = {}
     nodes = graph.nodes
     states: dict[Memory, Memory] = {u.value: u.state for u in graph.updates}
-    products = {node: one for node in nodes if (one := _contraction(node)) is not None}
+    products = {n: one for n in nodes if not is_last(n, states) and (one := _contraction(n)) is not None}
     taken: set[Node] = set()
     for position, node in enumerate(nodes):
         if node in taken:

@@ -17,6 +17,7 @@ from compiler.codegen.triton.convolution import convolution_tasks
 from compiler.codegen.triton.features import FEATURES
 from compiler.codegen.triton.flat import flat_tasks
 from compiler.codegen.triton.joint import joint_tasks, together
+from compiler.codegen.triton.last import Last, is_last
 from compiler.codegen.triton.launches import ALIGNED, Bound, Launches, bound
 from compiler.codegen.triton.loop import LoopKernel
 from compiler.codegen.triton.matmul import config
@@ -47,15 +48,16 @@ def emit(graph: Graph, target: str = "sm_80") -> Plan:
     arranged, windows = _arranged(graph)
     loose = set(_loose(arranged))
     products = together(arranged, target, windows)
+    states: dict[Memory, Memory] = {u.value: u.state for u in arranged.updates}
 
     def kernels_of(node: Node) -> Sequence[Task | Shareable]:
         if node.body in loops:
             return [loops[node.inner].task(node)]
         if node not in products:
-            return tasks_of(node, target, windows, loose)
+            tasks = tasks_of(node, target, windows, loose)
+            return [Last.of(task, loose) for task in tasks] if is_last(node, states) else tasks
         return joint_tasks(products[node], target, windows) if products[node] else []
 
-    states: dict[Memory, Memory] = {u.value: u.state for u in graph.updates}
     kernels = steps(arranged, kernels_of, FEATURES.few_launches, partial(launches_of, states=states))
     placement = Placement(arranged, kernels, FEATURES.ordered)
     launches = Launches(placement, narrow)

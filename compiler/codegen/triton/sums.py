@@ -1,7 +1,8 @@
 """Sums of what a product makes, in the product's own kernel: of its rows, of everything, or of heads, parts of a row.
 
-A program adds up its tile while it holds it and leaves one partial result; ``combine`` joins these in the order of the
-tiles. So the sums have one order, and nothing is read again. A tile holds whole heads.
+Whether any element is true is found in the same way. A program joins the elements of its tile while it holds it and
+leaves one partial result; ``combine`` joins these in the order of the tiles. So the sums have one order, and nothing is
+read again. A tile holds whole heads.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from compiler.codegen.sizes import ceil_div
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
 from compiler.codegen.triton.matmul import MatmulSpec, Tile, numbers
+from compiler.codegen.triton.reduction import collapse, start
 from compiler.codegen.triton.task import Argument
 from compiler.domain import reduction_class, reduction_of
 from compiler.index import Index
 from compiler.ir.graph import Graph, Node
-from compiler.ir.types import TensorType, f32
+from compiler.ir.types import TensorType
 from compiler.placement import Scratch
 
 
@@ -45,24 +47,23 @@ class TileSums:
         chunks = self.batch * self.rows * (1 if by_column else self.columns)
         if chunks == 1 or _head(reduction) > 1:
             return Argument(f"o{number}", target)
-        partial = Scratch(TensorType(f32, (chunks, self.n if by_column else 1)))
-        self.combines.append(Combine("sum", partial, target, by_column, self.node))
+        partial = Scratch(TensorType(target.dtype, (chunks, self.n if by_column else 1)))
+        self.combines.append(Combine(reduction.op.name, partial, target, by_column, self.node))
         return Argument(f"p{number}", partial)
 
     def store(self, number: int, body: Body, place: Index, scope: Scope) -> None:
         """Add up a tile of the operand of sum ``number``, whose element is at ``place``, and store what it comes to."""
         reduction = self.reductions[number]
-        by_column = self._by_column(reduction)
-        name = body.value(reduction.inputs[0], place, scope)
-        if not {"i", "j"} <= body.roots([name]):
-            name = body.assign(scope, "block", f"tl.zeros(({self.tile.m}, {self.tile.n}), tl.float32) + {name}", f32)
+        operand, by_column, op = reduction.inputs[0], self._by_column(reduction), reduction.op.name
+        name = body.block(operand, place, scope, ("i", "j"), (self.tile.m, self.tile.n))
         if _head(reduction) > 1:
             return self._store_heads(number, name, _head(reduction), body, scope)
         outside = [mask for v, mask in body.masks.items() if v == "i" or not by_column]
         if outside:
-            name = body.assign(scope, "valid", f"tl.where({' & '.join(outside)}, {name}, 0.0)", f32)
+            text = f"tl.where({' & '.join(outside)}, {name}, {start(op, operand.dtype)})"
+            name = body.assign(scope, "valid", text, operand.dtype)
         where = " + ".join([self.arguments[number].name, *self._chunk(by_column), *["j"] * by_column])
-        text = f"tl.sum({name}, 0, keep_dims=True)" if by_column else f"tl.sum({name}, None)"
+        text = collapse(op, operand.dtype, name, "0, keep_dims=True" if by_column else "None")
         scope(f"tl.store({where}, {text}{body.mask(['j']) if by_column else ''})")
 
     def _store_heads(self, number: int, name: str, size: int, body: Body, scope: Scope) -> None:
