@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -107,6 +108,17 @@ def test_gradients_are_not_stored() -> None:
     updates = [x for x in plan.launches if {"dot", "sqrt"} <= set(x.ops)]
     assert len(updates) == 1 and updates[0] is plan.launches[-1], "and nothing is copied to the states behind it"
     assert '"""2 products: [34, 5] bf16 @ [5, 34] bf16' in plan.source
+
+
+def test_both_products_go_along_k_in_the_same_steps() -> None:
+    """So they add in one order, and what is clipped is what the norm is of."""
+    source = emit(lowered(trained(*WAYS["bf16"], rows=24, width=130)[0])).source
+    found = re.findall(r'"""(?:2 products: )?(\[.*\] bf16 @ .*), tiles of (\d+) x (\d+) x (\d+)\."""', source)
+    steps: dict[str, list[str]] = {}
+    for product, _, _, step in found:
+        steps.setdefault(product, []).append(step)
+    twice = [both for both in steps.values() if len(both) > 1]
+    assert len(twice) >= 2 and all(len(set(both)) == 1 for both in twice)
 
 
 def test_what_is_read_and_written_at_the_end() -> None:

@@ -110,7 +110,7 @@ def test_a_kernel_that_may_find_a_bad_index_does_not_write_a_state(worker) -> No
 def test_one_launch_updates_all_parameters() -> None:
     fused = lowered(record(*gpt())[0])
     program = emit(fused)
-    adam = [x for x in program.launches if {"sqrt", "div"} <= set(x.ops) and len(x.places) == 1 and x.grid[0] > 1]
+    adam = [x for x in program.launches if {"sqrt", "div"} <= set(x.ops) and x.grid[0] > 1]
     assert len(adam) == 1, "gradients stored in 16 bits, those rounded to 16 bits when read, those in float32"
     assert "flat" in adam[0].kernel and program.source.count(f"def {adam[0].kernel}_") >= 2
     tables = [n for n in fused.nodes if n.attrs["table"]]
