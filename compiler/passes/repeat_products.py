@@ -94,7 +94,7 @@ class _Split:
         for node in graph.nodes:
             self._visit(node, rates)
         for value in graph.results():
-            if value in self.source and value not in self._late:
+            if value in self.source:
                 self._uses[self.source[value]].otherwise = True
         self.products = {p for p, uses in self._uses.items() if uses.summed and uses.waiting and not uses.otherwise}
         self.waiting = {node for p in self.products for node in self._uses[p].waiting}

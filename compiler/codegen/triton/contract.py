@@ -111,7 +111,7 @@ def _epilogue(product: Product, masks: dict[str, str], windows: Windows, sums: T
     written = Scope(frozenset(), scope)
     for position, value in enumerate(graph.outputs):
         if position in sums.reductions:
-            sums.store(position, body, place, scope)
+            sums.store(position, body, place, scope, written)
             continue
         window = windows.get(node.outputs[position])
         where = place if window is None else window.index(value, place)

@@ -51,20 +51,20 @@ class TileSums:
         self.combines.append(Combine(reduction.op.name, partial, target, by_column, self.node))
         return Argument(f"p{number}", partial)
 
-    def store(self, number: int, body: Body, place: Index, scope: Scope) -> None:
-        """Add up a tile of the operand of sum ``number``, whose element is at ``place``, and store what it comes to."""
+    def store(self, number: int, body: Body, place: Index, scope: Scope, written: Scope) -> None:
+        """Add up a tile of the operand of sum ``number``, whose element is at ``place``; ``written`` stores it."""
         reduction = self.reductions[number]
         operand, by_column, op = reduction.inputs[0], self._by_column(reduction), reduction.op.name
         name = body.block(operand, place, scope, ("i", "j"), (self.tile.m, self.tile.n))
         if _head(reduction) > 1:
-            return self._store_heads(number, name, _head(reduction), body, scope)
+            return self._store_heads(number, name, _head(reduction), body, written)
         outside = [mask for v, mask in body.masks.items() if v == "i" or not by_column]
         if outside:
             text = f"tl.where({' & '.join(outside)}, {name}, {start(op, operand.dtype)})"
             name = body.assign(scope, "valid", text, operand.dtype)
         where = " + ".join([self.arguments[number].name, *self._chunk(by_column), *["j"] * by_column])
         text = collapse(op, operand.dtype, name, "0, keep_dims=True" if by_column else "None")
-        scope(f"tl.store({where}, {text}{body.mask(['j']) if by_column else ''})")
+        written(f"tl.store({where}, {text}{body.mask(['j']) if by_column else ''})")
 
     def _store_heads(self, number: int, name: str, size: int, body: Body, scope: Scope) -> None:
         """Add up heads of ``size`` columns of a tile, and store what each comes to."""

@@ -38,6 +38,20 @@ def test_columns_and_everything(worker, name: str) -> None:
     assert names.count("dot") == 1 and set(names) <= {"dot", "combine"}, "nothing is read again"
 
 
+@pytest.mark.parametrize("found", [False, True])
+def test_whether_any_element_is_true(worker, found: bool) -> None:
+    """Beyond the edge a tile has elements that are."""
+
+    def positive(x, w):
+        y = o.add(o.dot(x, w), 1.0)
+        return y, o.any(o.gt(y, 0.5), axes=(0, 1))
+
+    x = -np.ones((70, 9), np.float32)
+    x[-1] *= -1 if found else 1
+    program = check(worker, positive, x, np.ones((9, 19), np.float32))
+    assert {x.kernel.partition("_")[0] for x in program.launches} == {"dot", "combine"}
+
+
 def test_sums_of_a_product_whose_tiles_are_shared(worker) -> None:
     program = check(worker, biased, normal(70, 1500) / 40, normal(1500, 19), normal(19))
     (first, *_) = program.launches
