@@ -95,6 +95,7 @@ EDGE_COST = 64
 
 
 HEAVY = 16  # statements of an epilogue from which, as with random numbers, a large tile leaves it too few registers
+MOST_STORED = 2  # results of an epilogue beyond which it holds as many tensors as an optimizer
 PART_COST = 256  # the same for one element of a tile's partial sums to be stored, or loaded again
 WAIT_COST = 2**20  # the same for a program to tell the others that its sums are stored: an estimate of 0.5 us
 LEAST = 256  # places along k that are worth a program of their own
@@ -131,19 +132,22 @@ def config(spec: MatmulSpec, target: str, beside: int = 0, most_warps: int = 8) 
     item = max(spec.a.dtype.itemsize, spec.b.dtype.itemsize)
     ieee = spec.compute is f32
     heavy = len(spec.epilogue) > HEAVY or any("uniform(" in line for line in spec.epilogue)
-    if not (spec.a.is_aligned and spec.b.is_aligned):
+    aligned = spec.a.is_aligned and spec.b.is_aligned
+    eight = 128 * 64 if ieee or heavy else 128 * 128  # elements of a tile from which on it takes eight warps
+    if spec.k < LEAST and sum(line.startswith("tl.store(o") for line in spec.epilogue) > MOST_STORED:
+        largest = eight = 64 * 32  # most of the work is an optimizer's: threads hold eight elements of each tensor
+    elif not aligned:
         largest = 64 * 64  # loads of single elements pass through registers
     elif ieee or heavy:
         largest = 128 * 64
     else:
         largest = 128 * 128
-    eight = 128 * 64 if ieee or heavy else 128 * 128  # elements of a tile from which on it takes eight warps
     shapes = [
         (m, n) for m, n in SHAPES if m * n <= largest and (most_warps == 8 or m * n < eight) and not n % spec.head
     ]
     shapes = shapes or [(16, spec.head)]
     m, n, count = min(((m, n, count) for m, n in shapes for count in splits(m, n)), key=cost)
-    step = 32 if item == 4 or largest == 64 * 64 else 64
+    step = 32 if item == 4 or not aligned else 64
     step = min(step, max(16, 1 << (spec.k - 1).bit_length()))
     return Tile(
         m,

@@ -147,8 +147,8 @@ def test_products_of_many_rows_are_not_repeated() -> None:
 
 @pytest.mark.parametrize("target", [DEFAULT, on_request("sm_80")])
 def test_machine_code(target: str) -> None:
-    """Of tiles that are whole, as wide as a layer would have."""
-    plan = emit(lowered(trained(*WAYS["bf16"], rows=64, width=512)[0]), target)
+    """Of tiles that are whole, and a table of two products; the scaler's check selects among more values."""
+    plan = emit(lowered(trained(*WAYS["fp16, scaler"], rows=64, width=1024)[0]), target)
     number = next(i for i, kernel in enumerate(plan.kernels) if kernel.name == plan.launches[-1].kernel)
     assert plan.kernels[number].name.startswith("dot")
     assert resources(compile_numbered(plan, number)).spill_bytes == 0
