@@ -36,9 +36,9 @@ def test_products_are_a_part_of_the_whole() -> None:
 
 
 def test_large_gradients_of_few_rows_are_not_stored() -> None:
-    """Parameters and moments of the MLP, read and written, take 16 MB."""
+    """Parameters and moments of the MLP, read and written, take 16.1 MB of less than 20."""
     found = count(program(ROWS["mlp"]).launches)
-    assert found.launches <= 13 and found.nbytes < 20_900_000
+    assert found.launches <= 13 and found.nbytes < 19_600_000
 
 
 def test_a_line_of_the_report(monkeypatch: pytest.MonkeyPatch) -> None:

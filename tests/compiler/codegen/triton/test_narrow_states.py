@@ -117,11 +117,12 @@ def graph(updates: str) -> Graph:
         ("update %w = %4", "wv", ""),
         ("update %w = %4\nupdate %v = %4", "wv", ""),
         ("update %w = %v", "wv", ""),
-        ("update %v = %6", "", "w"),
+        ("update %v = %6", "v", "w"),
+        ("update %w = %6", "v", "w"),
     ],
 )
 def test_which_states_have_which_form(worker, updates: str, halved: str, shadowed: str) -> None:
-    """All but one that a product makes, whose kernel writes no more than that; whole where a product reads it whole."""
+    """Whole where a product reads it whole, as a factor."""
     plan = emit(lowered(graph(updates)))
     assert "".join("wv"[i] for i in sorted(plan.halved)) == halved
     assert "".join("wv"[i] for i in states_of_shadows(plan)) == shadowed
