@@ -136,6 +136,24 @@ def test_which_states_have_which_form(worker, updates: str, halved: str, shadowe
         np.testing.assert_array_equal(after["wv".index(update.state.name)], state)
 
 
+def test_a_view_of_a_state_is_one_of_its_shadow(worker) -> None:
+    graph = parse("""
+      state %w: f32[4,8]
+      input %x: f16[3,8]
+      %0: f32[8,4] = permute(%w) {dims=[1,0]}
+      %1: f16[8,4] = cast(%0) {to=f16}
+      %2: f16[3,4] = dot(%x, %1)
+      return %2
+    """)
+    plan = emit(lowered(graph))
+    assert states_of_shadows(plan) == [0]
+    turned, _ = plan.launches
+    assert turned.nbytes == 2 * (4 * 8 + 8 * 4)
+    arrays = [np.arange(32).reshape(4, 8).astype(np.float32) / 7, np.ones((3, 8), np.float16)]
+    (result,) = worker.submit(run_program, plan, arrays).result()
+    np.testing.assert_array_equal(result, interpret(graph, arrays)[0][0])
+
+
 @pytest.mark.parametrize(
     "body, halves, read",
     [
