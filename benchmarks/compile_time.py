@@ -28,6 +28,7 @@ from compiler.naming import Names
 from compiler.pipeline import lowering
 from genesis.arguments import Sharing
 from genesis.guards.reachable import Reachable
+from genesis.keeping import Held
 from genesis.options import Options
 from genesis.tracing import Traced, record
 from runtime.toolchain import find_compiler, march
@@ -46,7 +47,7 @@ class Recorded(Program):
     def trace(self) -> Traced:
         """Record one call."""
         reachable = Reachable(self._step)
-        return record(self._step, Options(), reachable, self._no_scale, Sharing(), next(self._batches), {})
+        return record(self._step, Options(), reachable, self._no_scale, Sharing(), next(self._batches), {}, Held())
 
     @staticmethod
     def _no_scale() -> Any:
