@@ -19,8 +19,8 @@ from compiler.ir.op import OPS, o
 from compiler.ir.replay import Rewrite, live_nodes, replay, rewrite
 from compiler.ir.types import DType, TensorType, bf16, f32, i16
 
-JOINING = ("pointwise", "row", "column", "full", "contract")
-"""Kinds of kernels that may join halves: they compute with elements of their operands, products aside."""
+JOINING = ("pointwise", "row", "column", "full", "contract", "convolution")
+"""Kinds of kernels that may join halves, and write them: they compute element by element, behind a product or not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,9 +148,7 @@ def _only_casts(node: Node) -> bool:
 
 def _can_follow(value: Value | None) -> bool:
     """Whether the kernel that makes the new state can write its parts; None: the state stays as it is."""
-    if value is None:
-        return True
-    return value.producer is not None and value.producer.attrs.get("kind") in ("pointwise", "contract")
+    return value is None or (value.producer is not None and value.producer.attrs.get("kind") in JOINING)
 
 
 def _can_join(node: Node, state: Value) -> bool:
@@ -163,7 +161,7 @@ def _can_join(node: Node, state: Value) -> bool:
 def _is_factor(node: Node, state: Value) -> bool:
     """Whether a product in the kernel ``node`` reads the memory of ``state``, and more of it than the bf16 numbers."""
     shown = node.inner.inputs()[node.inputs.index(state)]
-    for value in (v for n in node.inner.nodes if n.op.kind == "contract" for v in n.inputs):
+    for value in (v for n in node.inner.nodes if n.op.is_product for v in n.inputs):
         while value.producer is not None and _cast_to(value.producer) is not bf16:
             value = value.producer.inputs[0]
         if value is shown:

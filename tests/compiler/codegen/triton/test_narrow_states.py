@@ -12,8 +12,10 @@ from compiler.halves import split
 from compiler.interpret import interpret
 from compiler.ir.graph import Graph
 from compiler.plan import Plan
+from genesis import nn, optim
+from genesis.amp import autocast
 from runtime.triton.interpreter import run_program
-from tests.compiler.codegen.triton.steps import gpt, lowered, mlp, perceptron, record
+from tests.compiler.codegen.triton.steps import Step, gpt, lowered, mlp, perceptron, record
 from tests.compiler.passes.graphs import read as parse
 
 
@@ -45,12 +47,31 @@ def test_a_shadow_is_its_state_after_every_call(worker) -> None:
         np.testing.assert_array_equal(shadow, after[number].astype(shadow.dtype))
 
 
-@pytest.mark.parametrize("step", [gpt(layers=1), mlp(amp=genesis.bfloat16)])
+def convolutions() -> Step:
+    """Without clipping: what makes the gradients of weights updates them."""
+    genesis.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 5, 3), nn.ReLU(), nn.ConvTranspose2d(5, 4, 3, 2), nn.Flatten(), nn.Linear(324, 3)
+    )
+    optimizer = optim.AdamW(model.parameters(), lr=1e-2)
+
+    def step(x: genesis.Tensor, y: genesis.Tensor) -> genesis.Tensor:
+        optimizer.zero_grad()
+        with autocast(device_type="cuda", dtype=genesis.bfloat16):
+            loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step, [np.random.default_rng(0).standard_normal((2, 3, 6, 6)).astype(np.float32), np.array([0, 2])]
+
+
+@pytest.mark.parametrize("step", [gpt(layers=1), mlp(amp=genesis.bfloat16), convolutions()])
 def test_a_step_in_halves_is_the_one_with_shadows(worker, monkeypatch: pytest.MonkeyPatch, step) -> None:
     """Bit by bit; both read the same rounded numbers."""
     graph, arrays = record(*step)
     plan = emit(lowered(graph))
-    monkeypatch.setattr(narrow_states, "JOINING", ())
+    monkeypatch.setattr(narrow_states, "_can_join", lambda node, state: False)
     whole = emit(lowered(graph))
     assert len(plan.halved) == len(states_of_shadows(whole)) > 1
     assert not whole.halved and not plan.refresh
@@ -64,7 +85,7 @@ def test_halves_take_fewer_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each number the optimizer reads and writes four instead of four and six, and memory holds four of six."""
     graph = lowered(record(*mlp(amp=genesis.bfloat16))[0])
     plan = emit(graph)
-    monkeypatch.setattr(narrow_states, "JOINING", ())
+    monkeypatch.setattr(narrow_states, "_can_join", lambda node, state: False)
     whole = emit(graph)
     numbers = 20 * 33 + 33 * 5
     moved, more = (sum(x.nbytes for x in p.launches) for p in (plan, whole))
@@ -105,6 +126,8 @@ def graph(updates: str) -> Graph:
       %4: f32[4,8] = mul(%w, %w)
       %5: f32[4,4] = dot(%w, %t)
       %6: f32[4,8] = dot(%5, %w)
+      %7: f32[4,1] = sum(%w) {{axes=[1], keepdim=true}}
+      %8: f32[4,8] = div(%w, %7)
       {updates}
       return %1, %3
     """)
@@ -119,6 +142,7 @@ def graph(updates: str) -> Graph:
         ("update %w = %v", "wv", ""),
         ("update %v = %6", "v", "w"),
         ("update %w = %6", "v", "w"),
+        ("update %w = %8", "wv", ""),
     ],
 )
 def test_which_states_have_which_form(worker, updates: str, halved: str, shadowed: str) -> None:
