@@ -7,58 +7,14 @@ for multicore architectures", 2009). No step is faster; real kernels reach 60 to
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compiler.ir.graph import Graph, Value
 from compiler.ir.location import Loc
 from compiler.peak import peak
 from compiler.plan import Launch, Plan
-
-
-@dataclass(frozen=True)
-class Processor:
-    """The peaks of a processor.
-
-    Attributes:
-        name: what it is called.
-        target: what code is generated for: "c", "sm_80", ...
-        products: operations a second in matrix products, by the type of their operands: "f32", "bf16", ...
-        plain: operations a second outside of products, in f32.
-        bandwidth: bytes a second to and from memory.
-        memory: bytes of memory.
-        launch: seconds that a kernel takes at least.
-    """
-
-    name: str
-    target: str
-    products: Mapping[str, float]
-    plain: float
-    bandwidth: float
-    memory: float
-    launch: float = 1.5e-6
-
-    def seconds(self, launch: Launch) -> tuple[float, str]:
-        """How long ``launch`` takes at least, and what it waits for: "compute", "memory" or "launch"."""
-        rate = self.products.get(launch.compute, self.plain) if launch.compute else self.plain
-        limits = (launch.flops / rate, "compute"), (launch.nbytes / self.bandwidth, "memory"), (self.launch, "launch")
-        return max(limits)
-
-
-def _gpu(name: str, target: str, half: float, plain: float, bandwidth: float, memory: float) -> Processor:
-    """A GPU of ``half`` TFLOP/s in 16-bit products and ``plain`` elsewhere, GB/s and GB."""
-    products = {"bf16": half * 1e12, "f16": half * 1e12, "f32": plain * 1e12}
-    return Processor(name, target, products, plain * 1e12, bandwidth * 1e9, memory * 1e9)
-
-
-PROCESSORS = {
-    "a100": _gpu("NVIDIA A100 SXM 80 GB", "sm_80", 312, 19.5, 2039, 80),
-    "h100": _gpu("NVIDIA H100 SXM", "sm_90", 989, 67, 3350, 80),
-    "h200": _gpu("NVIDIA H200", "sm_90", 989, 67, 4800, 141),
-    "b200": _gpu("NVIDIA B200", "sm_100", 2250, 75, 7700, 180),
-    "mi300x": _gpu("AMD MI300X", "gfx942", 1307, 163, 5300, 192),
-}
-"""Dense peaks, from the makers' data sheets. Products in f32 run without TF32."""
+from compiler.processors import Processor
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ of a packed ``[batch, time, 3, heads, size]``: only the strides of its stores ch
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from compiler.index import Index, matrix_strides, split, view_chain
@@ -39,6 +40,19 @@ Part = tuple[Value, Window]
 
 
 def arrange(graph: Graph) -> tuple[Graph, Windows]:
+    """:func:`_arranged` for a graph and for the bodies of its loops."""
+    graph, windows = _arranged(graph)
+    nodes = []
+    for node in graph.nodes:
+        if node.op.kind == "loop" and node.body is not None:
+            body, inside = arrange(node.body)
+            node, windows = copy(node), windows | inside
+            node.body = body
+        nodes.append(node)
+    return Graph(graph.name, graph.params, nodes, graph.updates, graph.outputs), windows
+
+
+def _arranged(graph: Graph) -> tuple[Graph, Windows]:
     """The graph without copies whose parts can be stored in place, and where those parts go.
 
     before::
@@ -100,9 +114,9 @@ def _rebuilt(
         if node in dropped:
             continue
         inputs, body = list(node.inputs), node.body
-        for value, (copy, chain) in moved.items():
+        for value, (place, chain) in moved.items():
             if value in node.inputs:
-                reread = _reread(Node(node.op, tuple(inputs), (), node.attrs, body), value, copy, chain)
+                reread = _reread(Node(node.op, tuple(inputs), (), node.attrs, body), value, place, chain)
                 assert reread is not None
                 inputs, body = reread
         inputs = [new.get(v, v) for v in inputs]

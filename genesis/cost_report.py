@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from compiler import pipeline
 from compiler.codegen.c.isa import ISAS, isa_for
-from compiler.cost import PROCESSORS, Cost, KernelCost, Processor, cost
+from compiler.cost import Cost, KernelCost, cost
 from compiler.errors import ChoiceError, MemoryBudgetError, OutOfMemoryError
 from compiler.ir.graph import Graph
 from compiler.pipeline import Stages
 from compiler.plan import Plan
+from compiler.processors import PROCESSORS, Processor
 from compiler.target import Target
 from genesis.border import Crossing
 from genesis.cells import Cell

@@ -15,9 +15,9 @@ import numpy as np
 
 import genesis.ledger as ledger
 from compiler.collector import without_collector
-from compiler.cost import Processor
 from compiler.errors import TraceError
 from compiler.ir.types import TensorType, defaults
+from compiler.processors import Processor
 from genesis.arguments import Sharing, argument_name
 from genesis.audit import check_again, record_audited
 from genesis.callables import CompiledModule, compiled_module, named

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import genesis.captured as captured
-from compiler.cost import PROCESSORS
+from compiler.processors import PROCESSORS
 from genesis.explore.model import model
 from genesis.explore.page import page
 

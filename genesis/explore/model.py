@@ -8,9 +8,9 @@ from typing import Any
 
 from compiler import pipeline
 from compiler.casts import RULES, Decision, decisions
-from compiler.cost import PROCESSORS, Processor
 from compiler.errors import UnsupportedError
 from compiler.plan import Plan
+from compiler.processors import PROCESSORS, Processor
 from genesis.captured import Captured
 from genesis.cost_report import cost_of_plan, processor_named, target_of
 from genesis.execution import Program

@@ -3,9 +3,10 @@
 import pytest
 
 from compiler.codegen.c.isa import ISAS
-from compiler.cost import PROCESSORS, Cost, Processor, cost
+from compiler.cost import Cost, cost
 from compiler.pipeline import Stages, c_target, passes_for, triton_target
 from compiler.plan import Launch
+from compiler.processors import PROCESSORS, Processor
 from compiler.text.parser import parse_graph
 
 SLOW = Processor("a slow one", "c", {"f32": 1e6, "bf16": 2e6}, plain=1e5, bandwidth=1e4, memory=5000, launch=1e-3)

@@ -18,7 +18,7 @@ from compiler.codegen.indices import bracketed
 from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
 from compiler.codegen.triton.combine import Combine
-from compiler.codegen.triton.matmul import GPUS, numbers, programs
+from compiler.codegen.triton.matmul import numbers, programs
 from compiler.codegen.triton.spelling import TYPES, index_text, variable, widened
 from compiler.codegen.triton.task import Argument, Part, Task, extra_arguments, memory, task_of
 from compiler.domain import reduction_of
@@ -29,6 +29,7 @@ from compiler.ir.types import TensorType, boolean, f32
 from compiler.layout import Window, Windows, pieces
 from compiler.ops.contract import attention_scale
 from compiler.placement import Scratch
+from compiler.processors import GPUS
 from compiler.sharing import Shareable
 
 Operand = tuple[str, tuple[int, ...]]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from compiler.codegen.triton import attention, convolution
-from compiler.cost import PROCESSORS
 from compiler.features import Features
 from compiler.ir.graph import Value
 from compiler.ir.op import Op
+from compiler.processors import product_rates
 
 
 def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
@@ -19,16 +19,11 @@ def claims(op: Op, inputs: Sequence[Value], attrs: dict[str, Any]) -> bool:
     return attention.claims(op, inputs, attrs)
 
 
-PRODUCT_RATES = {
-    kind: min(gpu.products[kind] / gpu.bandwidth for gpu in PROCESSORS.values()) for kind in ("bf16", "f16", "f32")
-}
-"""See :class:`Features`: those of the GPU whose products are slowest beside its memory."""
-
 FEATURES = Features(
     claims,
     product_sums=True,
     product_tests=True,
-    product_rates=PRODUCT_RATES,
+    product_rates=product_rates(),
     keeps_operands=True,
     row_sums=True,
     packed_sums=True,

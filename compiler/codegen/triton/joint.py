@@ -15,11 +15,12 @@ from math import prod
 from compiler.codegen.triton.beside import ORDINALS, clash, side_by_side
 from compiler.codegen.triton.contract import Product, contraction, product_tasks
 from compiler.codegen.triton.last import is_last
-from compiler.codegen.triton.matmul import GPUS, config, work
+from compiler.codegen.triton.matmul import config, work
 from compiler.codegen.triton.task import Task
 from compiler.ir.graph import Graph, Node, Value
 from compiler.layout import Windows
 from compiler.placement import Memory
+from compiler.processors import GPUS
 from compiler.sharing import Shareable
 
 NEAR = 8

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from compiler.codegen import body
 from compiler.codegen.sizes import ceil_div, power_of_two
 from compiler.codegen.triton.body import Body, Scope
-from compiler.codegen.triton.matmul import GPUS
 from compiler.codegen.triton.spelling import COMPUTE, TYPES, names_in
 from compiler.codegen.triton.task import Task, kernel_name, task_of, warps_for
 from compiler.index import Index, Var, concat_starts, split
 from compiler.ir.graph import Graph, Node, Value
 from compiler.ir.types import DType
 from compiler.ops.loop import Parts
+from compiler.processors import GPUS
 from compiler.whole_loops import Unfit
 
 ROWS = 16  # of a program, where there are products: the least that tensor cores multiply

@@ -18,6 +18,7 @@ from compiler.codegen.sizes import ceil_div
 from compiler.codegen.triton.factors import Factor, Side
 from compiler.codegen.triton.spelling import SIGNATURE, TYPES, widened
 from compiler.ir.types import DType, bf16, f16, f32
+from compiler.processors import GPUS
 
 GROUP = 8
 MAX_BATCH = 65535
@@ -64,36 +65,11 @@ class Tile:
     splits: int = 1
 
 
-@dataclass(frozen=True)
-class Gpu:
-    """Multiprocessors of the GPU a target is tuned for, and the shared memory in bytes that one program may take.
-
-    ``cache`` is the size in bytes of the cache that all of them share. A warp has ``lanes`` threads.
-
-    sm_80 code also runs on compute capability 8.6 and 8.9, so its limit is theirs.
-    """
-
-    processors: int
-    shared: int
-    cache: int
-    lanes: int = 32
-
-
-GPUS = {
-    "sm_80": Gpu(108, 99 * 1024, 40 * 1024**2),
-    "sm_90": Gpu(132, 227 * 1024, 50 * 1024**2),
-    "sm_100": Gpu(148, 227 * 1024, 126 * 1024**2),
-    "gfx942": Gpu(304, 64 * 1024, 256 * 1024**2, lanes=64),
-}
-
 # Twice as large again would do for a bare product, but leaves no registers for an epilogue.
 SHAPES = [(128, 128), (128, 64), (64, 128), (64, 64), (64, 32), (32, 64), (32, 32), (64, 16), (16, 64), (32, 16)]
 SHAPES += [(16, 32), (16, 16)]
 
-# Elements of a tile's edge that take as long to load as one element of its area takes to multiply.
-EDGE_COST = 64
-
-
+EDGE_COST = 64  # elements of a tile's edge that take as long to load as one element of its area takes to multiply
 HEAVY = 16  # statements of an epilogue from which, as with random numbers, a large tile leaves it too few registers
 MOST_STORED = 2  # results of an epilogue beyond which it holds as many tensors as an optimizer
 PART_COST = 256  # the same for one element of a tile's partial sums to be stored, or loaded again

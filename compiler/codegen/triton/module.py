@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
-from copy import copy
 from functools import partial
 
 from compiler import schedule, work
@@ -45,7 +44,7 @@ def emit(graph: Graph, target: str = "sm_80") -> Plan:
     """Triton text and launches for a graph of fused nodes, compiled for ``target`` later."""
     graph, narrow = narrowed(compacted(graph))
     graph, loops, unfit = gathered(graph, partial(LoopKernel, target=target))
-    arranged, windows = _arranged(graph)
+    arranged, windows = arrange(graph)
     loose = set(_loose(arranged))
     products = together(arranged, target, windows)
     states: dict[Memory, Memory] = {u.value: u.state for u in arranged.updates}
@@ -80,19 +79,6 @@ def emit(graph: Graph, target: str = "sm_80") -> Plan:
         tuple(slots_of(narrow, graph)),
         tuple(i for i, p in enumerate(graph.params) if any(u.state is p.value for u in graph.updates)),
     )
-
-
-def _arranged(graph: Graph) -> tuple[Graph, Windows]:
-    """:func:`arrange` for a graph and the bodies of its loops."""
-    graph, windows = arrange(graph)
-    nodes = []
-    for node in graph.nodes:
-        if node.op.kind == "loop" and node.body is not None:
-            body, inside = _arranged(node.body)
-            node, windows = copy(node), windows | inside
-            node.body = body
-        nodes.append(node)
-    return Graph(graph.name, graph.params, nodes, graph.updates, graph.outputs), windows
 
 
 def _loose(graph: Graph) -> Iterator[Value]:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from compiler.codegen.triton.features import FEATURES
-from compiler.codegen.triton.matmul import GPUS
 from compiler.codegen.triton.module import emit
 from compiler.interpret import interpret
 from compiler.ir.ambient import using
@@ -17,6 +16,7 @@ from compiler.ir.graph import Graph, Value
 from compiler.ir.op import o
 from compiler.ir.types import DType, TensorType, bf16, f32, i32, i64
 from compiler.pipeline import Stages, lowering
+from compiler.processors import GPUS
 from runtime.triton.interpreter import run_program
 from runtime.triton.machine_code import opcodes, resources, uses_matrix_units
 from runtime.triton.parallel import compile_program

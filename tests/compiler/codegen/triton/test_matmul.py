@@ -8,10 +8,11 @@ import pytest
 
 from compiler.codegen.sizes import ceil_div
 from compiler.codegen.triton.factors import Operand
-from compiler.codegen.triton.matmul import GPUS, MatmulSpec, Tile, config, grid, matmul_lines, parts
+from compiler.codegen.triton.matmul import MatmulSpec, Tile, config, grid, matmul_lines, parts
 from compiler.codegen.triton.prelude import prelude
 from compiler.codegen.triton.spelling import SIGNATURE, TYPES
 from compiler.ir.types import bf16, f16, f32
+from compiler.processors import GPUS
 from runtime.triton.aot import compile_kernel, load_module
 from runtime.triton.machine_code import global_accesses, is_wide, opcodes, resources, uses_matrix_units
 from tests.compiler.codegen.triton.targets import TARGETS

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from compiler.codegen.triton.features import FEATURES
-from compiler.codegen.triton.matmul import GPUS
 from compiler.codegen.triton.module import emit
 from compiler.pipeline import Stages, lowering
 from compiler.plan import Plan
+from compiler.processors import GPUS
 from runtime.triton.aot import CompiledKernel, compile_numbered
 from runtime.triton.machine_code import opcodes, resources
 from tests.compiler.codegen.triton.targets import DEFAULT, OTHERS, TARGETS
