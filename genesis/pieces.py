@@ -25,7 +25,7 @@ import numpy as np
 from compiler.errors import ChoiceError, DivisionError, GenesisWarning
 from compiler.ir.graph import Graph
 from compiler.ir.op import Op
-from compiler.ir.types import Shape, TensorType
+from compiler.ir.types import Shape, TensorType, f64
 from compiler.ops.elementwise import POWER
 from compiler.tape import Tape
 from compiler.text.printer import print_graph
@@ -53,7 +53,10 @@ COSTLY = 1 << 12
 """From how many elements on a function such as erf takes NumPy long."""
 
 FACTOR = 1 << 10
-"""From how many elements of each factor on a program multiplies faster than BLAS, which is slow to transpose one."""
+"""From how many elements of each factor on a program multiplies faster than BLAS, which is slow to transpose one.
+
+It multiplies matrices of f64 in plain loops: there BLAS is the faster one, by far.
+"""
 
 CALLS, LARGE = 3, 1 << 14
 """From how many NumPy calls on a program is worth building; one less for tensors of so many elements."""
@@ -81,11 +84,16 @@ def is_slow(op: Op, types: Sequence[TensorType]) -> bool:
     product = op.anchor == "contract" or op.kind == "composite"
     if product and any(t.dtype.is_half for t in types):
         return True
-    factors = [t.size for t in types if t.rank > 1] if op.autocast.get("cpu") == "lower" else []  # of a matrix product
-    if factors and min(factors) > FACTOR:
-        return True
+    if _multiplies_many(op, types):
+        return types[0].dtype is not f64
     costly = op.cost >= POWER and max((t.size for t in types), default=0) >= COSTLY
     return costly or op.anchor not in (None, "contract", "concat") or op.reads == "window" or op.kind == "random"
+
+
+def _multiplies_many(op: Op, types: Sequence[TensorType]) -> bool:
+    """Whether the op is a product of large matrices."""
+    factors = [t.size for t in types if t.rank > 1] if op.autocast.get("cpu") == "lower" else []
+    return bool(factors) and min(factors) > FACTOR
 
 
 Program = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]
@@ -115,11 +123,14 @@ class Piece:
         _PIECES.add(self)
 
     def _computes_enough(self) -> bool:
-        """Whether a program would gain anything. One without elements would not."""
+        """Whether a program would gain anything. One without elements would not, one that BLAS outruns would lose."""
         sizes = [v.type.size for v in (*self.graph.inputs(), *self.graph.outputs)]
         if not self._computed or not all(sizes):
             return False
-        calls = sum(CALLS if is_slow(node.op, [v.type for v in node.inputs]) else 1 for node in self.tape.computes())
+        nodes = [(node.op, [v.type for v in node.inputs]) for node in self.tape.computes()]
+        if any(_multiplies_many(op, types) and types[0].dtype is f64 for op, types in nodes):
+            return False
+        calls = sum(CALLS if is_slow(op, types) else 1 for op, types in nodes)
         return calls + (max(sizes) >= LARGE) >= CALLS
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:

@@ -266,6 +266,17 @@ def test_tensors_without_elements_stay_in_numpy(made: list[Piece]) -> None:
 
 
 @needs_compiler
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_products_of_doubles_stay_with_blas(dtype: str, made: list[Piece]) -> None:
+    x, w, b = (drawn(*shape).detach().to(getattr(genesis, dtype)) for shape in ((40, 48), (32, 48), (32,)))
+    w.requires_grad_()
+    for _ in range(2):
+        (F.linear(x, w, b) + x @ w.T).sum().backward()
+    products = [p for p in made if any(node.op.anchor == "contract" for node in p.tape.computes())]
+    assert {piece.is_native for piece in products} == ({True} if dtype == "float32" else {False})
+
+
+@needs_compiler
 def test_programs_are_for_some_shapes_only(made: list[Piece], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "SHAPES", 2)
     for n in (3, 4, 5, 6):
