@@ -51,7 +51,7 @@ class Effects:
     they belong to, as places among the tensors that leave; None clears a gradient. ``inner``: gradients of arguments
     that were computed outside, where the backward pass goes on. ``flags``: arguments that collect a gradient from now
     on, or no longer. ``entries``: what the step puts into containers, by their number among the containers of the
-    arguments: the new entries with holes for tensors.
+    arguments: the new entries with holes for tensors. ``own``: as :class:`Leaving` has ``gradients``.
     """
 
     writes: list[Target] = field(default_factory=list)
@@ -60,9 +60,10 @@ class Effects:
     entries: list[tuple[int, dict[Any, Any]]] = field(default_factory=list)
     inner: list[tuple[Origin, Hole]] = field(default_factory=list)
     flags: list[tuple[Origin, bool]] = field(default_factory=list)
+    own: list[tuple[int, int | None]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return any((self.writes, self.grads, self.entries, self.inner, self.flags))
+        return any((self.writes, self.grads, self.entries, self.inner, self.flags, self.own))
 
 
 class Sharing:
@@ -197,6 +198,9 @@ class Arguments:
         if leaf._cell in self._sharing.states:
             return leaf
         outside = session()
+        if type(leaf) is not Tensor:
+            self.read.add(keep)
+            return self._tensor(position, keep.name, leaf, split=False)
         made = later(start)
         self._stand_ins.append((keep.name, made, {}))
         return made

@@ -55,6 +55,9 @@ def record_audited(name: str, reach: Reach, trace: Trace, learn: Callable[[list[
         settled = _recorded_without_change(reach, trace)
         if settled is not None:
             return settled
+        if learn([keep for kept in changed for keep in kept.keeps(traced=False)]):  # views of tensors from outside
+            backup.restore()
+            return None
     except BaseException:
         backup.restore()
         raise
@@ -204,6 +207,7 @@ def _short(array: Any) -> str:
 def _plain_results(traced: Traced) -> Iterator[tuple[str, Any]]:
     """The results that are numbers, strings and the like, with their paths."""
     result = traced.result([_TENSOR] * len(traced.exits))
+    result = result[0] if traced.keeps else result
     return ((path, leaf) for path, leaf in leaves(result) if isinstance(leaf, PLAIN))
 
 

@@ -281,6 +281,8 @@ class Program:
             self.crossing.attach(results, tensors, traced.states, kept, self.scalars, arguments)
         if self._exits:
             tensors = [exit.tensor(tensors, arguments) for exit in self._exits]
+        for made, own in traced.effects.own:
+            _leave_gradient(tensors[made], None if own is None else tensors[own])
         for holder, hole in traced.effects.grads:
             holder(arguments).grad = None if hole is None else tensors[hole.index]
         if traced.effects.inner:
@@ -568,6 +570,14 @@ def _result(array: np.ndarray, kind: TensorType, ended: Ended | None) -> Tensor:
     if ended is not None:
         value.requires_grad, value.producer = True, ended
     return view_of(Cell(value), ())
+
+
+def _leave_gradient(tensor: Tensor, grad: Tensor | None) -> None:
+    """Give a result the ``.grad`` that the step left in it."""
+    if tensor.is_leaf:
+        tensor._grad_cell.grad = grad
+    else:
+        tensor._retains, tensor._kept = True, grad
 
 
 def _bring_home(cell: Cell, store: StateStore) -> None:

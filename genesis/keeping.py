@@ -129,6 +129,7 @@ class Held:
             if type(owner) is keep.kind:
                 self.spots[keep] = Spot(vars(owner) if keep.attribute else owner, keep.key)
                 self.owners.setdefault(id(owner), ("keeps", number))
+        self._keeps = list(self.spots)
         with _ONE_AT_A_TIME:
             found = [spot.get() for spot in self.spots.values()]
         self.values = tuple([x if has_tensors(x) and keepable(x) else None for x in found])
@@ -137,7 +138,7 @@ class Held:
     def keep_at(self, path: str) -> Keep | None:
         """The place that is meant by a path into arguments, keyword arguments and ``values``; None for an argument."""
         match = re.match(r"\[2\]\[(\d+)\]", path)
-        return None if match is None else list(self.spots)[int(match[1])]
+        return None if match is None else self._keeps[int(match[1])]
 
     @contextmanager
     def aside(self) -> Iterator[None]:

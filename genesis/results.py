@@ -20,7 +20,7 @@ from genesis.guards.keys import BUFFERS
 from genesis.pytree import Hole, map_leaves
 from genesis.strides import Strides
 from genesis.tensor import Number, Tensor, view_of
-from genesis.views import Operand, View
+from genesis.views import Operand, View, as_leaf
 
 Origin = Callable[[Sequence[Any]], Tensor]
 """Finds a tensor of the caller among the leaves of the arguments of a call."""
@@ -79,7 +79,8 @@ class Leaving:
     """Collects the tensors that leave. ``origins``: the recorded cells that stand for tensors of the caller.
 
     ``outside`` says whether an object was there before the step ran; ``arguments``: the containers among the arguments,
-    as the step sees them.
+    as the step sees them. ``gradients``: the places of tensors that the step made and that have a ``.grad`` or are to keep
+    one, and of their gradients, which leave, too.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Leaving:
         self._outside_object = outside
         self._tensors: list[Tensor] = []
         self._holes: dict[int, Hole] = {}
+        self.gradients: list[tuple[int, int | None]] = []
 
     def add(self, tensor: Tensor) -> Hole:
         """The place of ``tensor``; the same one every time."""
@@ -132,11 +134,21 @@ class Leaving:
 
     def exits(self) -> tuple[list[Value], list[Exit]]:
         """The outputs of the graph, and how a call makes each tensor."""
+        for tensor in self._tensors:  # those of gradients are added to them
+            self._add_gradient(tensor)
         self._inside = Counter(t._cell for t in self._tensors if not self._outside(t))
         self._values: list[Value] = []
         self._outputs: dict[Cell, int] = {}
         exits = [self._exit(tensor) for tensor in self._tensors]
         return self._values, exits
+
+    def _add_gradient(self, tensor: Tensor) -> None:
+        if self._outside(tensor) or not (tensor._retains or (tensor.requires_grad and tensor.is_leaf)):
+            return
+        grad = tensor._kept if tensor._retains else tensor._grad_cell.grad
+        if isinstance(grad, Tensor) or tensor._retains:
+            place = self.add(tensor).index
+            self.gradients.append((place, None if grad is None else self.add(grad).index))
 
     def _exit(self, tensor: Tensor) -> Exit:
         cell, output, origin = tensor._cell, -1, None
@@ -152,6 +164,11 @@ class Leaving:
                 return Exit(output, None, (), (), number=True)
             if not whole:
                 return Exit(output, None, (), (), None if tensor.is_contiguous() else tensor.stride())
+        if origin is None and any(op is as_leaf for op, _, _ in tensor._views):
+            raise TraceError(
+                f"a tensor {tensor._type} that was made a leaf leaves the step together with the one it is a view of; "
+                "use x.detach().clone().requires_grad_()"
+            )
         operands = [tuple([self._operand(x) for x in view[1]]) for view in tensor._views]
         return Exit(output, origin, tensor._views, tuple(operands), cell.strides if origin is None else None)
 

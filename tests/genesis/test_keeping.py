@@ -69,6 +69,7 @@ class Layer(nn.Module):
 
 HOLDERS = (Plain, Slotted, Setter, Data, Layer, SimpleNamespace)
 SHARED: Any = None
+WEIGHT = genesis.tensor([[1.0, -2.0], [0.5, 3.0]], requires_grad=True)
 
 
 def carried(box: Any, x: Any) -> Any:
@@ -212,6 +213,26 @@ def _written_in_place(box: Any, x: Any) -> None:
     box.h = box.seen.detach() + 1
 
 
+def _weight_shown(box: Any, x: Any) -> None:
+    box.shown = WEIGHT.detach()
+    box.row = WEIGHT[0]
+
+
+def _retained(box: Any, x: Any) -> None:
+    box.h = (WEIGHT * x.detach()).tanh()
+    box.h.retain_grad()
+    box.h.register_hook(lambda g: setattr(box, "seen", g))
+    box.h.square().sum().backward()
+    box.grad = box.h.grad * 1
+    WEIGHT.grad = None
+
+
+def _trained_by_hand(box: Any, x: Any) -> None:
+    box.w = genesis.ones(2, requires_grad=True) if box.h is None else box.w
+    (box.w * x.detach()).square().sum().backward()
+    box.h = box.w = (box.w - 0.01 * box.w.grad).detach().requires_grad_()
+
+
 def _reset(box: Any, x: Any) -> None:
     box.h = x.detach() if box.h is None else None
 
@@ -237,6 +258,9 @@ CASES: dict[str, Callable[[], Case]] = {
     "containers made anew": _of(Layer, _filled_anew),
     "from one place to another": _of(Plain, _shifted),
     "views": _of(Plain, _views),
+    "views of a weight": _of(Plain, _weight_shown),
+    "gradients": _of(Plain, _retained),
+    "a weight trained by hand": _of(lambda: SimpleNamespace(h=None, w=None), _trained_by_hand),
     "the argument itself": _of(Plain, lambda box, x: setattr(box, "h", x)),
     "a number at first": _of(Plain, _accumulated),
     "written in place before": _of(Plain, _written_in_place),
@@ -252,7 +276,8 @@ def _form(thing: Any, objects: list[int]) -> Any:
     assert thing._cell.home is None, "a traced tensor is left"
     objects += [id(thing), id(thing._cell)]
     same = objects.index(id(thing)), objects.index(id(thing._cell))
-    return thing.tolist(), thing.dtype, thing.requires_grad, thing.is_leaf, same
+    grad = None if thing.grad is None else thing.grad.tolist()
+    return thing.tolist(), thing.dtype, thing.requires_grad, thing.is_leaf, grad, same
 
 
 def _run(case: Case, step: Any, gradient: bool) -> list[Any]:

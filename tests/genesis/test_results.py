@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import genesis
-from compiler.errors import TraceError
+from compiler.errors import TraceError, UnsupportedError
 from genesis import Tensor, tensor
 
 
@@ -86,3 +86,38 @@ def test_a_set_of_tensors_is_refused() -> None:
     step = genesis.compile(lambda x: deque([x * 2]))
     with pytest.raises(TraceError, match="returns a deque of tensors; return them in a list"):
         step(tensor(1.0))
+
+
+def test_a_result_has_the_gradient_that_the_step_left_in_it() -> None:
+    weight = tensor([1.0, 2.0], requires_grad=True)
+
+    def step(x: Tensor) -> Any:
+        leaf = (x * 2).detach().requires_grad_()
+        inner = leaf * weight
+        inner.retain_grad()
+        inner.square().sum().backward()
+        weight.grad = None
+        return {"leaf": leaf, "inner": inner, "gradient": leaf.grad}
+
+    x = tensor([3.0, -1.0])
+    expected, found = step(x), genesis.compile(step, backend="interpret")(x)
+    for name in ("leaf", "inner"):
+        assert found[name].grad.tolist() == expected[name].grad.tolist(), name
+    assert found["gradient"] is found["leaf"].grad
+
+    def later(x: Tensor) -> Any:
+        inner = x * weight
+        inner.retain_grad()
+        return inner, inner.square().sum()
+
+    with pytest.raises(UnsupportedError, match="a backward pass outside does not come by there"):
+        genesis.compile(later, backend="interpret")(x)
+
+
+def test_a_leaf_that_shows_another_result_is_refused() -> None:
+    def step(x: Tensor) -> Any:
+        whole = x * 2
+        return whole, whole.detach().requires_grad_()
+
+    with pytest.raises(TraceError, match="made a leaf leaves the step together with the one it is a view of"):
+        genesis.compile(step, backend="interpret")(tensor([1.0]))
