@@ -79,8 +79,8 @@ class Leaving:
     """Collects the tensors that leave. ``origins``: the recorded cells that stand for tensors of the caller.
 
     ``outside`` says whether an object was there before the step ran; ``arguments``: the containers among the arguments,
-    as the step sees them. ``gradients``: the places of tensors that the step made and that have a ``.grad`` or are to keep
-    one, and of their gradients, which leave, too.
+    as the step sees them. ``gradients``: the places of tensors that the step made and that have a ``.grad``, or are to
+    keep one, and of their gradients, which leave, too.
     """
 
     def __init__(
@@ -164,9 +164,9 @@ class Leaving:
                 return Exit(output, None, (), (), number=True)
             if not whole:
                 return Exit(output, None, (), (), None if tensor.is_contiguous() else tensor.stride())
-        if origin is None and any(op is as_leaf for op, _, _ in tensor._views):
+        if tensor.requires_grad and any(op is as_leaf for op, _, _ in tensor._views):
             raise TraceError(
-                f"a tensor {tensor._type} that was made a leaf leaves the step together with the one it is a view of; "
+                f"a tensor {tensor._type} that was made a leaf leaves the step as a view of another one that does; "
                 "use x.detach().clone().requires_grad_()"
             )
         operands = [tuple([self._operand(x) for x in view[1]]) for view in tensor._views]

@@ -144,8 +144,8 @@ class Tracer:
             border, gradients = self._border(outputs[:count])
         if border is not None and any(exits[place].output in border.roots for place, _ in effects.own):
             raise UnsupportedError(
-                f"retain_grad() in {self.function.__qualname__}, of a tensor that leaves it: a backward pass outside does "
-                "not come by there; call backward() inside of it, or retain_grad() outside on a step that ends there"
+                f"retain_grad() in {self.function.__qualname__}, of a tensor that leaves it: a backward pass outside "
+                "does not come by there; call backward() inside of it"
             )
         host_results = len(outputs)
         outputs += recording.host.results

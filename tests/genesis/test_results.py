@@ -119,5 +119,5 @@ def test_a_leaf_that_shows_another_result_is_refused() -> None:
         whole = x * 2
         return whole, whole.detach().requires_grad_()
 
-    with pytest.raises(TraceError, match="made a leaf leaves the step together with the one it is a view of"):
+    with pytest.raises(TraceError, match="made a leaf leaves the step as a view of another one"):
         genesis.compile(step, backend="interpret")(tensor([1.0]))
