@@ -35,7 +35,8 @@ def record_audited(name: str, reach: Reach, trace: Trace, learn: Callable[[list[
     """The recording of one call; Python state may only change as it does when the step runs for the first time.
 
     State that the first run of a step makes, such as a table computed when it is first needed, stays; a second
-    recording then changes nothing more, and is the one that counts. Tensors that the step keeps are given to ``learn``:
+    recording then changes nothing more, computes the same, and is the one that counts. A first run that computes
+    something else (``if not self.ready: ...``) is refused. Tensors that the step keeps are given to ``learn``:
     None if it says that the call is to be recorded again with what it has learned. Raises TraceError for any other
     change; the state is as before then, and after any other error.
     """
@@ -53,7 +54,7 @@ def record_audited(name: str, reach: Reach, trace: Trace, learn: Callable[[list[
             backup.restore()
             return None
         settled = _recorded_without_change(reach, trace)
-        if settled is not None:
+        if settled is not None and _difference(traced, settled) is None:
             return settled
         if learn([keep for kept in changed for keep in kept.keeps(traced=False)]):  # views of tensors from outside
             backup.restore()

@@ -222,6 +222,28 @@ def test_state_that_the_first_run_makes_stays() -> None:
     assert step(X).tolist() == [5.0, 5.0] and lazy.scale == 3.0
 
 
+def test_a_first_run_that_computes_something_else_is_refused() -> None:
+    state: dict[str, Any] = {"ready": False, "scale": 5.0}
+
+    def first(x: Any) -> Any:
+        if not state["ready"]:
+            state["ready"] = True
+            return x * 100
+        return x
+
+    def leaves_another(x: Any) -> Any:
+        scaled = x * state["scale"]
+        state["scale"] = 1.0
+        return scaled
+
+    for step, name in ((first, "ready"), (leaves_another, "scale")):
+        with pytest.raises(TraceError, match=rf"changes state\['{name}'\]"):
+            compiled(step)(X)
+    assert state == {"ready": False, "scale": 5.0}
+    state.update(ready=True, scale=1.0)
+    assert compiled(first)(X).tolist() == compiled(leaves_another)(X).tolist() == X.tolist()
+
+
 @pytest.mark.parametrize(
     "make",
     [
