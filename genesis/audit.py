@@ -54,7 +54,8 @@ def record_audited(name: str, reach: Reach, trace: Trace, learn: Callable[[list[
             backup.restore()
             return None
         settled = _recorded_without_change(reach, trace)
-        if settled is not None and _difference(traced, settled) is None:
+        frozen = all(kept.is_flag for kept in changed)  # tensors, which a second recording detaches
+        if settled is not None and (frozen or _difference(traced, settled) is None):
             return settled
         if learn([keep for kept in changed for keep in kept.keeps(traced=False)]):  # views of tensors from outside
             backup.restore()

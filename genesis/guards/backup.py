@@ -33,7 +33,7 @@ class Kept:
     ``entry``: how an entry is called, "{name}.{key}" or "{name}[{key!r}]"; empty where it has the name itself.
     ``owner`` finds the object that the items are in, if tensors may be kept there; ``attribute``: in its ``__dict__``.
     ``keys``: those of the items; None where the items are keys and then values.
-    ``draws``: this is the state of a source of random numbers.
+    ``draws``: this is the state of a source of random numbers. ``is_flag``: whether a tensor collects a gradient.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Kept:
     attribute: bool = False
     keys: Sequence[Any] | None = None
     draws: bool = False
+    is_flag: bool = False
     before: Items = field(init=False)
 
     def __post_init__(self) -> None:
@@ -249,7 +250,8 @@ def _tensors(reachable: Reachable) -> Iterator[Kept]:
         cells |= {p._cell: f"{name}.{key}" for key, p in module._parameters.items() if p is not None}
     for cell, name in cells.items():
         if cell.home is None:
-            yield Kept(f"{name}.requires_grad", partial(_gradient_flag, cell), partial(_set_gradient_flag, cell))
+            read, write = partial(_gradient_flag, cell), partial(_set_gradient_flag, cell)
+            yield Kept(f"{name}.requires_grad", read, write, is_flag=True)
 
 
 _PARTS = (_containers, _namespaces, _slots, _arrays, _random, _tensors)
