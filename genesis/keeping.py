@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from genesis.cells import changes
+from genesis.forks import give_lock
 from genesis.nn.tables import Table
 from genesis.pytree import leaves
 from genesis.tensor import Tensor
@@ -92,13 +93,16 @@ class Keeps:
     def __init__(self) -> None:
         self.places: list[Keep] = []
         self.read: set[Keep] = set()
-        _ALL.add(self)
+        with _ALL._lock:
+            _ALL.keeps.add(self)
 
     def adopt(self, reaches: Callable[[Any, Any], bool]) -> bool:
-        """Add the places of other steps that this one reaches, as ``reaches(owner, key)`` says; False if it has all."""
+        """Add the places of other steps that this one reaches, as ``reaches(owner, key)`` says; False without any."""
         known = {(id(keep.owner()), keep.key) for keep in self.places}
         before = len(self.places)
-        for keep in [keep for keeps in _ALL if keeps is not self for keep in keeps.places]:
+        with _ALL._lock:
+            others = [keep for keeps in _ALL.keeps if keeps is not self for keep in keeps.places]
+        for keep in others:
             place = id(keep.owner()), keep.key
             if place not in known and reaches(keep.owner(), keep.key):
                 known.add(place)
@@ -106,8 +110,20 @@ class Keeps:
         return len(self.places) > before
 
 
-_ALL: WeakSet[Keeps] = WeakSet()
-"""Those of all functions: what one step keeps is another tensor at every call of another step, too."""
+class _All:
+    """The places of all functions: what one step keeps is another tensor at every call of another step, too.
+
+    ``_lock`` is held by the thread that looks at places or puts something there; others would see the stand-ins.
+    """
+
+    _lock: RLock
+
+    def __init__(self) -> None:
+        self.keeps: WeakSet[Keeps] = WeakSet()
+        give_lock(self)
+
+
+_ALL = _All()
 
 
 class Held:
@@ -130,7 +146,7 @@ class Held:
                 self.spots[keep] = Spot(vars(owner) if keep.attribute else owner, keep.key)
                 self.owners.setdefault(id(owner), ("keeps", number))
         self._keeps = list(self.spots)
-        with _ONE_AT_A_TIME:
+        with _ALL._lock:
             found = [spot.get() for spot in self.spots.values()]
         self.values = tuple([x if has_tensors(x) and keepable(x) else None for x in found])
         self._full = [spot for spot, x in zip(self.spots.values(), self.values, strict=True) if x is not None]
@@ -146,7 +162,7 @@ class Held:
         if not self._full:
             yield
             return
-        with _ONE_AT_A_TIME:
+        with _ALL._lock:
             before = [(spot, spot.get()) for spot in self._full]
             for spot in self._full:
                 spot.put(None if isinstance(spot.holder, Table) else _STAND_IN)
@@ -158,7 +174,7 @@ class Held:
 
     def put(self, things: Iterable[tuple[Keep, Any]]) -> None:
         """Leave ``things`` in their places."""
-        with _ONE_AT_A_TIME:
+        with _ALL._lock:
             for keep, thing in things:
                 spot = self.spots[keep]
                 spot.put(thing)
@@ -171,8 +187,6 @@ class _StandIn:
 
 
 _STAND_IN = _StandIn()
-_ONE_AT_A_TIME = RLock()
-"""Held by the thread that looks at places or puts something there; others would see the stand-ins."""
 
 
 def keepable(thing: Any) -> bool:

@@ -85,13 +85,13 @@ class _Call:
         self.at = [self.held.keep_at(path) for path, _ in found] if self.held.spots else [None] * len(found)
 
     def signatures(self) -> tuple[Any, ...]:
-        """The facts about each leaf, and which objects stand in several places."""
+        """The facts about each leaf, which objects stand in several places, and which places there are."""
         read = self.keeps.read
         found = [
             type(leaf) if isinstance(leaf, Tensor) and keep is not None and keep not in read else _signature(leaf)
             for leaf, keep in zip(self.given, self.at, strict=True)
         ]
-        return *found, *same_objects(self.given, self.at.count(None))
+        return *found, *same_objects(self.given, self.at.count(None)), *self.held.spots
 
 
 P = ParamSpec("P")
@@ -303,8 +303,7 @@ class CompiledFunction(Inspected, Generic[P, R]):
         """The facts about its arguments, and about the modes it is called in, that a program depends on."""
         here = session()
         modes = here.grad_enabled, here.autocast, defaults.float
-        places = tuple(call.held.spots)
-        return structure(call.tree), call.signatures(), (places, self._sharing.key(call.given)), *modes
+        return structure(call.tree), call.signatures(), self._sharing.key(call.given), *modes
 
     def _remember(self, call: _Call, program: Program) -> LastCall | None:
         """The record that the next call is compared with, if one can be like this one at all."""
@@ -466,13 +465,14 @@ class CompiledFunction(Inspected, Generic[P, R]):
         shape, signatures, sharing, grad_enabled, region, default = kinds
         places = [keep.name for keep in call.held.spots]
         names = [self._name(i, path, places) for i, (path, _) in enumerate(leaves(call.tree))]
-        names = [name if keep else f"argument {name}" for name, keep in zip(names, call.at, strict=True)]
-        found = {"structure of the arguments": shape, **dict(zip(names, signatures, strict=False))}
+        kept = {name: s for name, s, keep in zip(names, signatures, call.at, strict=False) if keep is not None}
+        own = {f"argument {name}": s for name, s, keep in zip(names, signatures, call.at, strict=False) if keep is None}
+        found = {"structure of the arguments": shape, **own}
         found |= {"shared storage of arguments": sharing, "grad mode": grad_enabled, "autocast": region}
         found["default dtype"] = default
         attributes, guarded = guards[0].items
         found |= {**dict(attributes), **dict(zip(guarded, guards[1], strict=True))}
-        return found | {f"{cell.label or 'a tensor'}.grad": grad_type(cell) for cell in self._watched}
+        return found | kept | {f"{cell.label or 'a tensor'}.grad": grad_type(cell) for cell in self._watched}
 
     # Inspecting
 

@@ -118,7 +118,7 @@ class Backup:
 
     def take_tensors_back(self) -> None:
         """Put back what stood where tensors have come or gone."""
-        for kept in self._kept:
+        for kept in reversed(self._kept):  # a container before its items
             before = kept.keeps(traced=False)
             for keep, spot in Held([*before]).spots.items():
                 spot.put(before[keep])

@@ -106,11 +106,13 @@ def _change(name: str, before: Hashable, after: Hashable) -> str:
 def _advice(name: str, before: Hashable, after: Hashable) -> str:
     if name == EVICTED:
         return "Use fewer shapes and values, or a compiled function for each group of them."
-    if not name.startswith("argument "):
-        return "Pass a value that changes as a float or tensor argument of the step; keep it out of the closure."
     match before, after:
         case (str(), tuple(), _, _, *_), (str(), tuple(), _, _, *_):
             return next((text for old, new, text in zip(before, after, _ARRAYS, strict=False) if old != new), _KEEP)
+        case (None, type() | (str(), tuple(), _, _, *_)) if not name.startswith("argument "):
+            return "A call that finds there what the one before kept compiles once."
+    if not name.startswith("argument "):
+        return "Pass a value that changes as a float or tensor argument of the step; keep it out of the closure."
     return "Pass it as a float or a tensor, which may change at no cost."
 
 

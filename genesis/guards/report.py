@@ -16,8 +16,8 @@ def shown(key: Any) -> str:
         case (str() as dtype, tuple() as shape, strides, gradient, *_):
             notes = (f" with strides {list(strides)}" if strides else "") + (" with gradient" if gradient else "")
             return f"{dtype}[{','.join(map(str, shape))}]{notes}"
-        case type() if key is float:
-            return "any float"
+        case type():
+            return f"any {key.__name__}"
         case _:
             return described(key)
 
