@@ -31,7 +31,7 @@ class Window:
         """The element of ``place``, counted from ``offset``, that holds element ``linear`` of ``value``."""
         total = Index()
         for coordinate, stride in zip(split(linear, value.shape), self.strides, strict=True):
-            total = total + coordinate * stride
+            total = total + coordinate * (stride or 1)  # of a dimension of one: a block still goes along it
         return total
 
 

@@ -65,6 +65,15 @@ def test_parts_of_a_concatenation_are_stored_in_place(worker) -> None:
     assert sorted(products.arguments[i].offset for i in (2, 5)) == [0, 12]
 
 
+def test_a_row_and_a_column_are_stored_in_place(worker) -> None:
+    def packed(x, y, z):
+        row, column = o.dot(y, x), o.dot(x, z)
+        return o.exp(o.concat(row, o.permute(column, dims=(1, 0)), axis=0))
+
+    program = check(worker, packed, normal(4, 4), normal(1, 4), normal(4, 1))
+    assert not any("concat" in x.ops for x in program.launches)
+
+
 def test_results_of_the_step_keep_a_copy_of_their_own(worker) -> None:
     def result(x, y):
         product = o.dot(x, y)
