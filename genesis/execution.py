@@ -387,7 +387,8 @@ class Program:
             if cell.shared is not None and cell.shared.is_alone(cell):
                 cell.shared = None
             if cell.shared is not None:
-                if not (array.flags.c_contiguous and array.flags.aligned and array.flags.writeable):
+                writeable = array.flags.writeable or cell.remote is not None  # a GPU that has the contents forbids it
+                if not (array.flags.c_contiguous and array.flags.aligned and writeable):
                     value = self._mirrored(cell, cell in written)
             elif cell in written and value not in _OWNED:
                 _own(cell)

@@ -99,3 +99,35 @@ def test_training_in_halves(worker, tmp_path: Path) -> None:
     assert halves.losses[6] == halves.losses[7] < halves.losses[0], "what was saved was loaded"
     assert whole.allocated - halves.allocated == 2 * (9 * 16 + 16 * 16)
     assert halves.uploads == [], "a program that reads the whole leaves the halves as they are"
+
+
+def share(folder: str) -> list[float]:
+    """Two programs take turns on a weight that a NumPy array shows."""
+    layer = nn.Linear(4, 3)
+    shown = layer.weight.detach().numpy()
+
+    @genesis.compile(backend="cuda")
+    def double() -> None:
+        with genesis.no_grad():
+            layer.weight.mul_(2.0)
+
+    @genesis.compile(backend="cuda")
+    def norm() -> genesis.Tensor:
+        return (layer.weight**2).sum()
+
+    @genesis.compile(backend="interpret")
+    def on_the_host() -> genesis.Tensor:
+        return (layer.weight**2).sum()
+
+    with plugged_in(folder):
+        first = (shown**2).sum()
+        double()
+        norms = [norm().item()]
+        double()
+        norms += [norm().item(), on_the_host().item(), (shown**2).sum()]
+        return [n / first for n in norms]
+
+
+def test_programs_take_turns_on_a_parameter_that_numpy_shows(worker, tmp_path: Path) -> None:
+    found = worker.submit(share, f"{tmp_path}/share").result()
+    np.testing.assert_allclose(found, [4, 16, 16, 16], rtol=1e-6)
