@@ -148,7 +148,13 @@ def _only_casts(node: Node) -> bool:
 
 def _can_follow(value: Value | None) -> bool:
     """Whether the kernel that makes the new state can write its parts; None: the state stays as it is."""
-    return value is None or (value.producer is not None and value.producer.attrs.get("kind") in JOINING)
+    if value is None or value.producer is None:
+        return value is None
+    node = value.producer
+    made = node.inner.outputs[node.outputs.index(value)].producer if node.op.kind == "fused" else None
+    adds = made is not None and made.op.kind == "reduce"
+    kinds = ("row", "full") if adds else JOINING  # the others compute nothing behind a sum
+    return node.attrs.get("kind") in kinds
 
 
 def _can_join(node: Node, state: Value) -> bool:

@@ -160,6 +160,26 @@ def test_which_states_have_which_form(worker, updates: str, halved: str, shadowe
         np.testing.assert_array_equal(after["wv".index(update.state.name)], state)
 
 
+def test_a_state_that_is_a_sum_of_columns_is_whole(worker) -> None:
+    """Its kernel computes nothing behind the sum."""
+    graph = parse("""
+      state %w: f32[1,8]
+      input %x: bf16[3,1]
+      input %g: f32[5,8]
+      %0: bf16[1,8] = cast(%w) {to=bf16}
+      %1: bf16[3,8] = dot(%x, %0)
+      %2: f32[1,8] = sum(%g) {axes=[0], keepdim=true}
+      update %w = %2
+      return %1
+    """)
+    plan = emit(lowered(graph))
+    assert plan.parts == ()
+    g = np.arange(40, dtype=np.float32).reshape(5, 8)
+    arrays = [np.zeros((1, 8), np.float32), np.ones((3, 1), genesis.bfloat16.numpy), g]
+    (state, *_), _ = worker.submit(run, plan, arrays, 1).result()
+    np.testing.assert_array_equal(state, g.sum(0, keepdims=True))
+
+
 def test_a_view_of_a_state_is_one_of_its_shadow(worker) -> None:
     graph = parse("""
       state %w: f32[4,8]
