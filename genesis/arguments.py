@@ -28,7 +28,8 @@ from genesis.cells import Cell
 from genesis.context import grad_mode, session
 from genesis.gradients import grad_type
 from genesis.guards.keys import IdentityKey
-from genesis.keeping import GONE, Held, Keep
+from genesis.identity import GONE
+from genesis.keeping import Held, Keep
 from genesis.pytree import Container, Hole, entries_of, is_tensor_like, leaves, map_leaves, set_entries
 from genesis.recording import Recording
 from genesis.results import Leaving, Origin, filled

@@ -27,8 +27,8 @@ from genesis.tracing import Traced
 Reach = Callable[[], Reachable]
 """Finds what the step reaches now."""
 
-Trace = Callable[[Reachable], Traced]
-"""Records one call of the step."""
+Trace = Callable[[Reachable, Callable[[], None]], Traced]
+"""Records one call of the step; the second argument puts Python state back, before a call is recorded once more."""
 
 
 def record_audited(name: str, reach: Reach, trace: Trace, learn: Callable[[list[Keep]], bool]) -> Traced | None:
@@ -44,7 +44,7 @@ def record_audited(name: str, reach: Reach, trace: Trace, learn: Callable[[list[
     _refuse_iterators(name, reachable)
     backup = Backup(reachable)
     try:
-        traced = trace(reachable)
+        traced = trace(reachable, backup.restore)
         if traced.float_arguments:
             _refuse_type_tests(name, reachable)
         changed = backup.changed()
@@ -63,7 +63,7 @@ def record_audited(name: str, reach: Reach, trace: Trace, learn: Callable[[list[
     except BaseException:
         backup.restore()
         raise
-    raise _refused(name, changed[0], backup, reachable, lambda: trace(reach()))
+    raise _refused(name, changed[0], backup, reachable, lambda: trace(reach(), backup.restore))
 
 
 def check_again(name: str, reach: Reach, trace: Trace, before: Traced) -> None:
@@ -75,10 +75,10 @@ def check_again(name: str, reach: Reach, trace: Trace, before: Traced) -> None:
     backup = Backup(reachable)
     try:
         with muted():
-            traced = trace(reachable)
+            traced = trace(reachable, backup.restore)
         changed = backup.changed()
         if changed:
-            raise _refused(name, changed[0], backup, reachable, lambda: trace(reach()))
+            raise _refused(name, changed[0], backup, reachable, lambda: trace(reach(), backup.restore))
     finally:
         backup.restore()
     difference = _difference(before, traced)
@@ -98,7 +98,7 @@ def _recorded_without_change(reach: Reach, trace: Trace) -> Traced | None:
     backup = Backup(reachable)
     try:
         with muted():
-            traced = trace(reachable)
+            traced = trace(reachable, backup.restore)
     except Exception:  # the state that the first recording left does not serve a second one
         return None
     return None if backup.changed() else traced

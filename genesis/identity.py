@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
+
+
+class Absent(Enum):
+    """Stands for what is not there: a variable or an attribute before it is set, an entry that was taken out."""
+
+    GONE = "nothing"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+GONE = Absent.GONE
 
 
 class IdentityKey:

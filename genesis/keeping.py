@@ -19,12 +19,10 @@ from weakref import WeakSet
 
 from genesis.cells import changes
 from genesis.forks import give_lock
+from genesis.identity import GONE
 from genesis.nn.tables import Table
 from genesis.pytree import leaves
 from genesis.tensor import Tensor
-
-GONE = object()
-"""Stands for what is not there: an entry that a step takes out of a container, an attribute before it is set."""
 
 
 class Spot(NamedTuple):
@@ -131,8 +129,8 @@ class Held:
 
     Attributes:
         spots: the places that are there at all, as this call finds them.
-        values: what stands there, in their order: tensors, or lists, tuples, dicts and objects of tensors. None for
-            anything else, which guards look at.
+        values: what stands there, in their order: tensors, or lists, tuples, dicts and objects of tensors; GONE where
+            nothing stands. None for anything else, which guards look at.
         owners: for the identities of the objects that have the places what guards see of this: nobody may exchange one
             for an equal one, unless it is exchanged wherever the step finds it.
     """
@@ -148,8 +146,9 @@ class Held:
         self._keeps = list(self.spots)
         with _ALL._lock:
             found = [spot.get() for spot in self.spots.values()]
-        self.values = tuple([x if has_tensors(x) and keepable(x) else None for x in found])
-        self._full = [spot for spot, x in zip(self.spots.values(), self.values, strict=True) if x is not None]
+        self.values = tuple([x if x is GONE or (has_tensors(x) and keepable(x)) else None for x in found])
+        values = zip(self.spots.values(), self.values, strict=True)
+        self._full = [spot for spot, x in values if x is not None and x is not GONE]
 
     def keep_at(self, path: str) -> Keep | None:
         """The place that is meant by a path into arguments, keyword arguments and ``values``; None for an argument."""

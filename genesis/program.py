@@ -19,7 +19,7 @@ from compiler.errors import TraceError
 from compiler.ir.types import TensorType, defaults
 from compiler.processors import Processor
 from genesis.arguments import Sharing, argument_name
-from genesis.audit import check_again, record_audited
+from genesis.audit import Trace, check_again, record_audited
 from genesis.callables import CompiledModule, compiled_module, named
 from genesis.cells import Cell
 from genesis.cells import changes as module_changes
@@ -433,10 +433,10 @@ class CompiledFunction(Inspected, Generic[P, R]):
         program.arrays.proved = True
         return True
 
-    def _tracing(self, call: _Call) -> Callable[[Reachable], Traced]:
-        def trace(reachable: Reachable) -> Traced:
+    def _tracing(self, call: _Call) -> Trace:
+        def trace(reachable: Reachable, undo: Callable[[], None]) -> Traced:
             given = call.args, call.kwargs, call.held
-            return record(self.function, self.options, reachable, self.scale_cells, self._sharing, *given)
+            return record(self.function, self.options, reachable, self.scale_cells, self._sharing, undo, *given)
 
         return trace
 

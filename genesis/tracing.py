@@ -74,11 +74,15 @@ def record(
     reachable: Reachable,
     scale: Callable[[], tuple[Cell, Cell]],
     sharing: Sharing,
+    undo: Callable[[], None],
     args: Any,
     kwargs: Any,
     held: Held,
 ) -> Traced:
-    """Record one call; once more where the first recording shows that an argument is also a state of the step."""
+    """Record one call; once more where the first recording shows that an argument is also a state of the step.
+
+    ``undo`` takes back what the first one changed.
+    """
     while True:
         tracer = Tracer(function, options, reachable, scale, sharing, held)
         try:
@@ -89,6 +93,7 @@ def record(
         else:
             if not tracer.arguments.learn():
                 return traced
+        undo()
 
 
 class Tracer:

@@ -18,7 +18,8 @@ from genesis.guards.attributes import of_library
 from genesis.guards.code import Place
 from genesis.guards.keys import guard_key
 from genesis.guards.reachable import Reachable, itself
-from genesis.keeping import GONE, Held, Keep, has_tensors, keepable
+from genesis.identity import GONE
+from genesis.keeping import Held, Keep, has_tensors, keepable
 from genesis.nn.module import Module
 from genesis.optim.optimizer import Optimizer
 from genesis.watched import WatchedDict

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from compiler.ir.types import TensorType
+from genesis.identity import GONE
 from genesis.identity import IdentityKey as IdentityKey
 from genesis.live import LiveDict
 from genesis.nn.module import Module
@@ -52,7 +53,7 @@ def guard_key(thing: Any, above: tuple[int, ...] = (), known: Mapping[int, Any] 
     keep tensors in, whose key has what stands there as well.
     """
     kind: Any = type(thing)
-    if kind is int or kind is str or thing is None:
+    if kind is int or kind is str or thing is None or thing is GONE:
         return thing
     if kind is float:
         return kind, thing.hex()
@@ -123,7 +124,7 @@ def items_of(thing: Any) -> Collection[Any] | None:
     if isinstance(thing, partial):
         return [thing.func, *thing.args, *thing.keywords.keys(), *thing.keywords.values()]
     if is_dataclass(thing) and not isinstance(thing, type | Module):
-        return [getattr(thing, field.name, None) for field in fields(thing)]
+        return [getattr(thing, field.name, GONE) for field in fields(thing)]
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import csv
 import os
 import random
@@ -35,6 +36,7 @@ from genesis.guards.code import Names, Place, global_names, names, type_test
 from genesis.guards.keys import BUFFERS, NOTHING, IdentityKey, cell_key, guard_key, items_of
 from genesis.guards.snapshot import Read, Snapshot, cell_contents
 from genesis.host_object import HostObject
+from genesis.identity import GONE
 from genesis.nn.hooks import OF_ALL
 from genesis.nn.module import Module
 from genesis.nn.tables import Table
@@ -209,9 +211,9 @@ class Reachable:
         mentioned = global_names(code)
         known = self._globals.setdefault(id(space), (space, set()))[1]
         known |= mentioned
-        for key in sorted(mentioned & space.keys()):
+        for key in sorted(key for key in mentioned if key in space or not hasattr(builtins, key)):
             if self._unvisited(space, key):
-                self._visit(key, space[key], partial(space.get, key), here.place(key))
+                self._visit(key, space.get(key, GONE), partial(space.get, key, GONE), here.place(key))
 
     def _visit(self, name: str, thing: Any, read: Read | None = None, place: Place | None = None) -> None:
         """``read`` finds the object that stands under ``name`` now; None for an item of a container."""
@@ -221,7 +223,7 @@ class Reachable:
             return
         if read is not None:
             name = self._guard(name, read, place)
-        if isinstance(thing, PLAIN):
+        if isinstance(thing, PLAIN) or thing is GONE:
             return
         if isinstance(thing, FunctionType | MethodType | partial) or undecorated(thing) is not None:
             if isinstance(thing, partial) and self._first(thing.keywords):
@@ -342,7 +344,7 @@ class Reachable:
         elif isinstance(thing, FunctionType) and (inherited or isinstance(holder, type)):
             self._visit_function(name, thing)
         elif not (isinstance(holder, Module) and not inherited and isinstance(thing, PLAIN)):
-            read = partial(getattr, holder, key, None)
+            read = partial(getattr, holder, key, GONE)
             self._visit(name, read(), read, place)
             return
         else:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from genesis.identity import GONE
+
 Read = Callable[[], Any]
 
 _END = (object(),)
@@ -21,11 +23,11 @@ _END = (object(),)
 
 
 def cell_contents(cell: CellType) -> Any:
-    """The value of a closure's variable; None before its first assignment."""
+    """The value of a closure's variable; GONE before its first assignment."""
     try:
         return cell.cell_contents
     except ValueError:
-        return None
+        return GONE
 
 
 class Snapshot:
@@ -52,7 +54,7 @@ class Snapshot:
             self._watch(view)
         for read in reads:
             thing = read()
-            if isinstance(read, partial) and read.func is cell_contents and thing is not None:
+            if isinstance(read, partial) and read.func is cell_contents and thing is not GONE:
                 self._cells.append((read.args[0], thing))
             else:
                 self._others.append((read, thing))
@@ -113,9 +115,9 @@ class Snapshot:
             self._buffers.append((thing, _form(thing), bytes(thing)))
         elif is_dataclass(thing) and not isinstance(thing, type):
             for field in fields(thing):
-                read = partial(getattr, thing, field.name, None)
+                read = partial(getattr, thing, field.name, GONE)
                 self._others.append((read, read()))
-            items = [getattr(thing, field.name, None) for field in fields(thing)]
+            items = [getattr(thing, field.name, GONE) for field in fields(thing)]
         for item in items:
             self._look_into(item)
 

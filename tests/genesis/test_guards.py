@@ -237,6 +237,68 @@ def test_a_deleted_variable() -> None:
     assert run(step) == 6
 
 
+class Plain:
+    factor: float | None
+
+
+class Slotted:
+    __slots__ = ("factor",)
+
+
+@pytest.mark.parametrize("kind", [Plain, Slotted])
+def test_an_attribute_that_is_gone_is_not_one_that_is_none(kind: Callable[[], Any]) -> None:
+    thing = kind()
+
+    def function(x: Any) -> Any:
+        if not hasattr(thing, "factor"):
+            return x * 5
+        return x if thing.factor is None else x * thing.factor
+
+    step = compiled(function)
+    thing.factor = None
+    assert [run(step) for _ in range(4)] == [2] * 4
+    del thing.factor
+    assert run(step) == 10
+
+
+last: float | None = None
+
+
+def test_a_variable_that_is_gone_is_not_one_that_is_none() -> None:
+    global last
+    mine: float | None = None
+
+    def function(x: Any) -> Any:
+        try:
+            return x if mine is None and last is None else x * 2
+        except NameError:
+            return x * 5
+
+    step = compiled(function)
+    assert [run(step) for _ in range(4)] == [2] * 4
+    del mine
+    assert run(step) == 10
+    mine = None
+    assert run(step) == 2
+    del last
+    assert run(step) == 10
+    last = None
+    assert run(step) == 2 and step.compiles == 3
+
+
+def test_a_variable_that_comes_later() -> None:
+    def function(x: Any) -> Any:
+        return x * 5 if "comes_later" not in globals() else x
+
+    step = compiled(function)
+    assert [run(step) for _ in range(4)] == [10] * 4
+    globals()["comes_later"] = None
+    try:
+        assert run(step) == 2
+    finally:
+        del globals()["comes_later"]
+
+
 def test_a_rebound_module_brings_its_own_guards() -> None:
     net, other = Net(), Net()
     step = compiled(lambda x: net(x))

@@ -354,6 +354,42 @@ def test_what_one_step_keeps_another_reads() -> None:
     assert (write.compiles, read.compiles) == (2, 1)
 
 
+@pytest.mark.parametrize("kind", [Plain, Slotted])
+def test_an_empty_place_is_not_one_of_none(kind: Callable[[], Any]) -> None:
+    box = kind()
+
+    def step(x: Any) -> Any:
+        if not hasattr(box, "h"):
+            return x * 5
+        box.h = x if box.h is None else box.h + x
+        return box.h
+
+    fast = compiled(step)
+    box.h = None
+    assert [fast(X).tolist() for _ in range(4)] == [(X * i).tolist() for i in range(1, 5)]
+    for _ in range(3):
+        del box.h
+        assert fast(X).tolist() == (X * 5).tolist() and not hasattr(box, "h")
+        box.h = None
+        assert fast(X).tolist() == X.tolist() == box.h.tolist()
+
+
+def test_an_argument_may_stand_in_a_place() -> None:
+    box = Plain()
+    box.h = mine = genesis.zeros_like(X)
+
+    def step(h: Any, x: Any) -> Any:
+        h.add_(x)
+        box.h = box.h * 2
+        return box.h.sum()
+
+    fast, total = compiled(step), 0.0
+    for _ in range(5):
+        before, total = box.h, 2 * (total + X.sum().item())
+        assert fast(box.h, X).item() == box.h.sum().item() == 2 * before.sum().item() == total
+    assert mine.tolist() == X.tolist()
+
+
 def test_a_container_may_be_exchanged() -> None:
     box = SimpleNamespace(seen={})
 
