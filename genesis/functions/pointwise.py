@@ -253,6 +253,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """``input`` where ``condition`` holds, else ``other``; of a condition alone, ``nonzero(as_tuple=True)``."""
     if input is None and other is None:
+        if not isinstance(condition, Tensor):
+            raise ArgumentError(here(f"where: argument 'condition' must be Tensor, not {type(condition).__name__}"))
         return nonzero(condition, as_tuple=True)
     if isinstance(condition, Tensor) and condition.dtype not in (boolean, u8):
         raise OpError(f"where expected condition to be a boolean tensor, but got {condition._type}")
