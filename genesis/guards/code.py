@@ -9,7 +9,7 @@ from types import CodeType
 from typing import NamedTuple
 
 _NAMES = frozenset((*hasname, *hasfree))
-_LOOK_UPS = frozenset(("attrgetter", "methodcaller"))
+_LOOK_UPS = frozenset(("attrgetter", "methodcaller", "hasattr", "getattr"))
 """Functions that take names of attributes as strings."""
 
 

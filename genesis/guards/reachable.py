@@ -322,6 +322,7 @@ class Reachable:
                 self._visit_attribute(f"{name}.{key}", holder, key)
                 if "super" in self.names.loaded:
                     self._visit_overridden(f"{name}.{key}", holder, key)
+        self._visit_absent()
         classes = {kind: None for _, holder in self._holders for kind in mro(holder) if not of_library(kind.__module__)}
         self.classes = list(classes)
         known = {id(thing) for _, thing in self.namespaces}
@@ -330,6 +331,14 @@ class Reachable:
                 known.add(id(holder))
                 self.namespaces.append((name, holder))
         self.slotted = [(n, h, slots) for n, h in self._holders if (slots := slot_names(h))]
+
+    def _visit_absent(self) -> None:
+        """Names that the code mentions and that no holder has as yet; the clocks of modules tell for these."""
+        mentioned = frozenset(self.names.loaded)
+        for name, holder in self._holders:
+            if hasattr(holder, "__dict__") and not isinstance(holder, Module | FunctionType):
+                read = partial(_lacks, holder, mentioned.difference(vars(holder)))
+                self._guard(f"new attributes of {name}", read, None)
 
     def _visit_attribute(self, name: str, holder: Any, key: str) -> None:
         own = getattr(holder, "__dict__", {})
@@ -441,6 +450,10 @@ def _unique(name: str, taken: Collection[str]) -> str:
 def _has_state(thing: Any) -> bool:
     methods = (getattr(thing, name, None) for name in ("state_dict", "load_state_dict"))
     return not isinstance(thing, type) and all(map(callable, methods))
+
+
+def _lacks(holder: Any, names: frozenset[str]) -> bool:
+    return names.isdisjoint(vars(holder))
 
 
 def itself(thing: Any) -> Any:

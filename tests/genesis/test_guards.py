@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -259,6 +259,29 @@ def test_an_attribute_that_is_gone_is_not_one_that_is_none(kind: Callable[[], An
     assert [run(step) for _ in range(4)] == [2] * 4
     del thing.factor
     assert run(step) == 10
+
+
+def _tries(thing: Any) -> bool:
+    try:
+        return thing.factor is None
+    except AttributeError:
+        return True
+
+
+@pytest.mark.parametrize(
+    "is_absent", [lambda t: not hasattr(t, "factor"), lambda t: getattr(t, "factor", None) is None, _tries]
+)
+@pytest.mark.parametrize(
+    "kind", [Plain, Slotted, SimpleNamespace, lambda: ModuleType("config"), lambda: type("Own", (), {})]
+)
+def test_an_attribute_that_comes_later(kind: Callable[[], Any], is_absent: Callable[[Any], bool]) -> None:
+    thing = kind()
+    step = compiled(lambda x: x * 5 if is_absent(thing) else x * thing.factor)
+    assert [run(step) for _ in range(5)] == [10] * 5
+    thing.factor = 3.0
+    assert run(step) == 6
+    del thing.factor
+    assert run(step) == 10 and step.compiles == 2
 
 
 last: float | None = None
