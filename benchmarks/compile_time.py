@@ -26,11 +26,11 @@ from compiler.collector import without_collector
 from compiler.ir.verify import Typed, verify
 from compiler.naming import Names
 from compiler.pipeline import lowering
-from genesis.arguments import Sharing
-from genesis.guards.reachable import Reachable
-from genesis.keeping import Held
+from genesis.capture.arguments import Sharing
+from genesis.capture.guards.reachable import Reachable
+from genesis.capture.keeping import Held
+from genesis.capture.tracing import Traced, record
 from genesis.options import Options
-from genesis.tracing import Traced, record
 from runtime.toolchain import find_compiler, march
 
 T = TypeVar("T")

@@ -92,10 +92,7 @@ from genesis.memory_format import layout as layout
 from genesis.memory_format import memory_format as memory_format
 from genesis.memory_format import preserve_format as preserve_format
 from genesis.memory_format import strided as strided
-from genesis.monitoring import monitor as monitor
 from genesis.names import refuse_imports as _refuse_imports
-from genesis.printing import set_printoptions as set_printoptions
-from genesis.program import compile as compile
 from genesis.random import Generator as Generator
 from genesis.random import default_generator as default_generator
 from genesis.random import fork_rng as fork_rng
@@ -104,9 +101,7 @@ from genesis.random import initial_seed as initial_seed
 from genesis.random import manual_seed as manual_seed
 from genesis.random import seed as seed
 from genesis.random import set_rng_state as set_rng_state
-from genesis.rate_test import lr_finder as lr_finder
 from genesis.replaced import watch as _watch
-from genesis.resume import verify_resume as verify_resume
 from genesis.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from genesis.settings import get_default_device as get_default_device
 from genesis.settings import get_default_dtype as get_default_dtype
@@ -127,8 +122,13 @@ from genesis.settings import set_num_interop_threads as set_num_interop_threads
 from genesis.settings import set_warn_always as set_warn_always
 from genesis.settings import use_deterministic_algorithms as use_deterministic_algorithms
 from genesis.size import Size as Size
+from genesis.step.monitoring import monitor as monitor
+from genesis.step.program import compile as compile
+from genesis.step.rate_test import lr_finder as lr_finder
+from genesis.step.resume import verify_resume as verify_resume
 from genesis.tensor import Tensor as Tensor
 from genesis.tensor import tensor as tensor
+from genesis.tensor.printing import set_printoptions as set_printoptions
 from runtime.devices.pool import num_threads
 from runtime.devices.pool import set_num_threads as set_num_threads
 

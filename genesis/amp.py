@@ -21,7 +21,7 @@ from compiler.ir.types import DType, bf16, f16
 from compiler.ir.types import dtype as to_dtype
 from genesis.context import current_recording, grad_mode, session
 from genesis.device import device
-from genesis.eager import EagerBuilder
+from genesis.eager.calls import EagerBuilder
 from genesis.functions.conversion import copy_, fill_, to
 from genesis.functions.shapes import reshape
 from genesis.live import LiveDict, as_f64, changes

@@ -8,7 +8,7 @@ import numpy as np
 
 from compiler.errors import AutogradError
 from compiler.ir.graph import Node, Value
-from genesis.values import held
+from genesis.memory.values import held
 
 
 class Anomalies:

@@ -21,13 +21,13 @@ from genesis.functions.creation import randn_like, zeros_like
 from genesis.functions.shapes import stack
 from genesis.gradients import accumulate
 from genesis.history import gradients, need_history, seed_for
+from genesis.memory.values import held
 from genesis.misuse import explained
 from genesis.saved_hooks import disable_saved_tensors_hooks as disable_saved_tensors_hooks
 from genesis.saved_hooks import save_on_cpu as save_on_cpu
 from genesis.saved_hooks import saved_tensors_hooks as saved_tensors_hooks
 from genesis.scope import ANSWERED, eager_only
 from genesis.tensor import Tensor, from_array, wrap
-from genesis.values import held
 
 __all__ = [
     "Function",

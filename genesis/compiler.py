@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from genesis.context import current_recording
 from genesis.once import say_once
-from genesis.program import compile as compile
+from genesis.step.program import compile as compile
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from compiler.ir import ambient
-from genesis.eager import EagerBuilder
+from genesis.eager.calls import EagerBuilder
 from genesis.recording import RecordingBuilder, Trace
 
 

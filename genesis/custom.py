@@ -10,9 +10,9 @@ from compiler.ir.graph import Value
 from compiler.ir.op import o
 from genesis.context import grad_mode, session
 from genesis.history import custom
+from genesis.memory.values import held
 from genesis.saved_hooks import innermost
 from genesis.tensor import Tensor, wrap
-from genesis.values import held
 
 
 class Context:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from genesis.values import TensorValue, held
+from genesis.memory.values import TensorValue, held
 
 
 class GradFn:

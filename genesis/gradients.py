@@ -9,13 +9,13 @@ from compiler.errors import AutogradError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from compiler.ir.types import TensorType, f32
-from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode
 from genesis.history import gradients, need_history, seed_for
+from genesis.memory.cells import Cell
+from genesis.memory.strides import kept
+from genesis.memory.values import held
 from genesis.saved import check_saved, reached_from
-from genesis.strides import kept
 from genesis.tensor import Tensor, wrap
-from genesis.values import held
 
 
 class GradientStaysInside:

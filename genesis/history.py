@@ -21,11 +21,11 @@ from compiler.ops.structure import made_by
 from compiler.ops.vjp import pull_back
 from compiler.pipeline import differentiated
 from genesis.anomaly import Anomalies, check
-from genesis.cells import Hook, changes
 from genesis.context import current_recording, grad_mode, session
-from genesis.eager import Taped
+from genesis.eager.calls import Taped
+from genesis.memory.cells import Hook, changes
+from genesis.memory.values import held
 from genesis.saved import check_saved, reached_from
-from genesis.values import held
 
 Grads = dict[Value, Value]
 PullBack = Callable[[Sequence[Value | None]], Sequence[Value | None]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from genesis.cells import changes
-from genesis.clock import Clock
+from genesis.memory.cells import changes
+from genesis.memory.clock import Clock
 
 
 class RemovableHandle:

@@ -21,8 +21,8 @@ from compiler.ir.ambient import using
 from compiler.ir.graph import Graph, Node, Param, Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.types import TensorType, f64
-from genesis.clock import Clock
-from genesis.values import TensorValue, concrete
+from genesis.memory.clock import Clock
+from genesis.memory.values import TensorValue, concrete
 
 Read = Callable[[], Any]
 """Finds a number: int, float, or whatever ``float`` takes."""

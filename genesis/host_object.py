@@ -13,8 +13,8 @@ from compiler.ir.location import user_location
 from genesis.awaited import as_held, awaited
 from genesis.context import current_recording
 from genesis.host import Holder, Numbers, Undo
-from genesis.identity import IdentityKey
 from genesis.live import LiveDict, is_number, on_host, recording_of_step, shown
+from genesis.memory.identity import IdentityKey
 from genesis.pytree import leaves, map_leaves
 from genesis.recording import Recording
 from genesis.tensor import Tensor

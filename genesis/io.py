@@ -16,8 +16,8 @@ from compiler.errors import CheckpointError, ChoiceError, UnsupportedError
 from compiler.ir.types import DType, dtype
 from genesis.device import Device, device, on_cpu
 from genesis.members import Parameter
+from genesis.memory.shared import Holders
 from genesis.scope import AROUND
-from genesis.shared import Holders
 from genesis.size import Size
 from genesis.storages import located, storage_of
 from genesis.tensor import Tensor, from_array, on_memory

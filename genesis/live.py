@@ -23,11 +23,11 @@ from compiler.ir.location import user_location
 from compiler.ir.op import o
 from compiler.ir.types import f64
 from genesis.awaited import as_held, awaited
-from genesis.clock import Clock
 from genesis.context import current_recording
-from genesis.eager import EagerBuilder
+from genesis.eager.calls import EagerBuilder
 from genesis.host import Holder, Numbers, Undo, writes
-from genesis.identity import IdentityKey
+from genesis.memory.clock import Clock
+from genesis.memory.identity import IdentityKey
 from genesis.pytree import map_leaves
 from genesis.recording import Recording
 from genesis.tensor import Tensor, wrap

@@ -9,10 +9,10 @@ from compiler.ir import ambient
 from compiler.ir.graph import Value
 from compiler.ir.location import user_location
 from compiler.ir.types import TensorType
-from genesis.cells import Cell
 from genesis.context import session
+from genesis.memory.cells import Cell
+from genesis.memory.values import TensorValue, concrete
 from genesis.recording import Recording, Trace
-from genesis.values import TensorValue, concrete
 
 
 class BodyTrace(Trace):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from genesis.cells import Cell
+from genesis.memory.cells import Cell
+from genesis.memory.values import concrete
 from genesis.tensor import Tensor, memory_of, tensor
-from genesis.values import concrete
 
 
 class _Member(Tensor):

@@ -15,11 +15,11 @@ from compiler.ir.location import here, user_location
 from compiler.ir.op import o
 from compiler.ir.types import TensorType, i64, u8
 from compiler.ops.random import philox
-from genesis.cells import Cell
 from genesis.context import current_recording, grad_mode
+from genesis.memory.cells import Cell
+from genesis.memory.values import TensorValue, concrete
 from genesis.scope import AROUND
 from genesis.tensor import Tensor, from_array
-from genesis.values import TensorValue, concrete
 
 __eager_only__ = AROUND
 

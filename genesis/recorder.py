@@ -9,8 +9,8 @@ from compiler.ir.graph import Node, Value
 from compiler.ir.location import Loc, user_location
 from compiler.ir.op import OPS
 from compiler.ops.structure import is_constant
-from genesis.strides import lay_out, show
-from genesis.values import TensorValue
+from genesis.memory.strides import lay_out, show
+from genesis.memory.values import TensorValue
 
 
 class Recorded(Node):

@@ -13,10 +13,10 @@ from compiler.ir.graph import Graph, Node, Update, Value
 from compiler.ir.location import Loc
 from compiler.ir.op import o
 from compiler.ir.types import TensorType
-from genesis.cells import Cell, Hook, Place, Viewers
 from genesis.host import HostRecord
+from genesis.memory.cells import Cell, Hook, Place, Viewers
+from genesis.memory.values import TensorValue, held
 from genesis.recorder import Recorder
-from genesis.values import TensorValue, held
 
 
 class RecordingBuilder(Recorder):

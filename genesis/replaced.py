@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from genesis.cells import changes
+from genesis.memory.cells import changes
 from genesis.names import missing_in_module, names_in
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from compiler.ir.op import OPS, Op, o
 from compiler.ir.replay import live_nodes
 from compiler.ir.types import TensorType
 from compiler.pipeline import differentiated
-from genesis.cells import Cell
-from genesis.eager import Taped
-from genesis.values import held
+from genesis.eager.calls import Taped
+from genesis.memory.cells import Cell
+from genesis.memory.values import held
 
 Ages = Sequence[tuple[Cell, tuple[int, int]]]
 

@@ -13,12 +13,12 @@ from compiler.ir.graph import Node, Value
 from compiler.ir.location import here, user_location
 from compiler.ir.op import OpSet, o
 from genesis.context import current_recording, grad_mode, session
-from genesis.eager import EagerBuilder, Taped
+from genesis.eager.calls import EagerBuilder, Taped
+from genesis.eager.known import Known
 from genesis.history import custom
-from genesis.known import Known
+from genesis.memory.values import TensorValue
 from genesis.saved import saved_by
 from genesis.tensor import Tensor, wrap
-from genesis.values import TensorValue
 
 _refusals: list[str] = []
 

@@ -7,10 +7,10 @@ from typing import Any
 from compiler.errors import ArgumentError, ChoiceError, MisuseError
 from compiler.ir.location import here
 from compiler.ir.types import DType, defaults, dtype
-from genesis.cells import changes
 from genesis.device import Device, on_cpu
+from genesis.eager.pieces import Repeatable
 from genesis.kinds import dtype_named
-from genesis.pieces import Repeatable
+from genesis.memory.cells import changes
 from genesis.scope import AROUND
 
 __eager_only__ = AROUND

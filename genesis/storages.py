@@ -10,11 +10,11 @@ from numpy.lib.stride_tricks import as_strided
 
 from compiler.errors import ArgumentError, UnsupportedError
 from compiler.ir.location import here
-from genesis.bits import BITS
-from genesis.cells import Cell
 from genesis.device import device
-from genesis.shared import strides_of
-from genesis.strides import Strides, contiguous_strides
+from genesis.memory.bits import BITS
+from genesis.memory.cells import Cell
+from genesis.memory.shared import strides_of
+from genesis.memory.strides import Strides, contiguous_strides
 from genesis.tensor import Tensor
 from runtime.torch_writer import Shown
 

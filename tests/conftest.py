@@ -13,7 +13,7 @@ from hypothesis import settings
 
 from runtime.cache import writable_folder
 
-# Many tests want eager results that equal interpreted ones bit for bit; tests/genesis/test_pieces.py is about others.
+# Many tests want eager results that equal interpreted ones bit for bit; tests/genesis/eager/ is about others, too.
 os.environ.setdefault("GENESIS_EAGER", "numpy")
 
 # The C compiler takes a third of its time. Tests about what it makes of a program by default ask for `optimized`.

@@ -12,7 +12,7 @@ from genesis import amp, autograd, distributions, nn, optim
 from genesis.functions.table import FUNCTIONS
 from genesis.nn import init, utils
 from genesis.optim import lr_scheduler, swa_utils
-from genesis.program import CompiledFunction
+from genesis.step.program import CompiledFunction
 from genesis.utils import data
 from tests.declarations import call, cell, first_paragraph
 

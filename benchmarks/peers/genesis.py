@@ -5,7 +5,7 @@ from __future__ import annotations
 import genesis
 from benchmarks.peers.program import Step, TorchStyleProgram
 from benchmarks.products import products
-from genesis.program import CompiledFunction
+from genesis.step.program import CompiledFunction
 
 VERSIONS = {"genesis": genesis.__version__}
 

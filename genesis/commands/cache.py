@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
-from genesis.cost_report import amount
+from genesis.step.cost_report import amount
 from runtime.cache import cache_folder, cache_limit, entries
 
 KINDS = {".so": "built programs", ".bin": "plans and machine code", ".c": "code that did not compile"}

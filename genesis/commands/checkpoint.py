@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.errors import CheckpointError, GenesisError
-from genesis.cost_report import amount
 from genesis.io import load, load_checkpoint
+from genesis.step.cost_report import amount
 from genesis.tensor import Tensor
 
 

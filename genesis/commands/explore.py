@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import genesis.captured as captured
+import genesis.step.captured as captured
 from compiler.processors import PROCESSORS
 from genesis.explore.model import model
 from genesis.explore.page import page

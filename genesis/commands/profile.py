@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-import genesis.captured as captured
+import genesis.step.captured as captured
 from compiler.errors import GenesisError
 
 

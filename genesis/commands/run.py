@@ -13,9 +13,9 @@ from __future__ import annotations
 import argparse
 from typing import NoReturn
 
-import genesis.alone as alone
 import genesis.names as names
 import genesis.script as script
+import genesis.step.alone as alone
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

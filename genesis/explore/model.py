@@ -11,16 +11,16 @@ from compiler.casts import RULES, Decision, decisions
 from compiler.errors import UnsupportedError
 from compiler.plan import Plan
 from compiler.processors import PROCESSORS, Processor
-from genesis.captured import Captured
-from genesis.cost_report import cost_of_plan, processor_named, target_of
-from genesis.execution import Program
+from genesis.capture.guards.reachable import Reachable
+from genesis.capture.guards.report import shown
 from genesis.explore.code import spans
 from genesis.explore.memory import memory
 from genesis.explore.places import Places
 from genesis.explore.stages import Lines, row_numbers, stage_records
 from genesis.explore.timing import launches, measured, nodes_run, roof, work
-from genesis.guards.reachable import Reachable
-from genesis.guards.report import shown
+from genesis.step.captured import Captured
+from genesis.step.cost_report import cost_of_plan, processor_named, target_of
+from genesis.step.execution import Program
 from genesis.version import __version__
 from runtime.profile import Profile
 

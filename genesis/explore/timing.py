@@ -10,9 +10,9 @@ from compiler.errors import GenesisError
 from compiler.ir.graph import Graph, Node, numbered
 from compiler.ir.location import Loc
 from compiler.plan import Launch, Plan
-from genesis.execution import Program
 from genesis.explore.places import Places
 from genesis.explore.stages import located
+from genesis.step.execution import Program
 from runtime.profile import Profile
 
 

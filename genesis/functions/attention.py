@@ -13,8 +13,8 @@ from genesis.functions.products import matmul
 from genesis.functions.reductions import softmax
 from genesis.functions.shapes import expand, reshape, transpose, tril, unsqueeze
 from genesis.functions.table import functional_only
+from genesis.memory.strides import kept
 from genesis.random import default_generator
-from genesis.strides import kept
 from genesis.tensor import Tensor, wrap
 
 

@@ -16,10 +16,10 @@ from compiler.pipeline import differentiated
 from genesis.context import current_recording
 from genesis.functions.table import function_only
 from genesis.loop_body import BodyTrace
+from genesis.memory.values import TensorValue, held
 from genesis.pytree import map_leaves, structure
 from genesis.random import advance_by
 from genesis.tensor import Tensor, tensor, wrap
-from genesis.values import TensorValue, held
 
 __all__ = ["scan"]
 

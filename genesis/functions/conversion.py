@@ -13,7 +13,6 @@ from compiler.ir.op import o
 from compiler.ir.types import DType, f32, f64
 from compiler.ir.types import dtype as to_dtype
 from compiler.ops.elementwise import broadcast_shapes
-from genesis.bits import BITS, bits_attrs
 from genesis.context import current_recording
 from genesis.device import Device, on_cpu
 from genesis.functions.creation import draw, zeros
@@ -21,11 +20,12 @@ from genesis.functions.indexing import as_operand
 from genesis.functions.pointwise import add, cast, mul
 from genesis.functions.shapes import narrow, view
 from genesis.functions.table import api, function_only, method_only
+from genesis.memory.bits import BITS, bits_attrs
+from genesis.memory.values import held
 from genesis.random import Generator
 from genesis.scope import ANSWERED, BY_NUMPY, OF_MEMORY
 from genesis.size import Size
 from genesis.tensor import Tensor, copied, from_array, on_memory, row_major, tensor, wrap
-from genesis.values import held
 
 DLPack = Any
 """An object with ``__dlpack__``."""

@@ -22,8 +22,8 @@ from genesis.context import current_recording
 from genesis.device import on_cpu
 from genesis.functions.shapes import as_sizes
 from genesis.functions.table import api, function_only, method_only
+from genesis.memory.strides import kept
 from genesis.random import Generator, default_generator
-from genesis.strides import kept
 from genesis.tensor import Tensor, copied, from_array, tensor, wrap
 
 

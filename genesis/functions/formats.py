@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from genesis.strides import Layout, Strides, channels_last, is_channels_last
+from genesis.memory.strides import Layout, Strides, channels_last, is_channels_last
 from genesis.tensor import Tensor
 
 R = TypeVar("R", Tensor, tuple[Tensor, ...])

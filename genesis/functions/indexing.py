@@ -27,10 +27,10 @@ from genesis.functions.gathering import from_the_front
 from genesis.functions.pointwise import value_of
 from genesis.functions.shapes import permute
 from genesis.functions.table import method_only
-from genesis.strides import Strides, contiguous_strides, dense
+from genesis.memory.strides import Strides, contiguous_strides, dense
+from genesis.memory.values import held
+from genesis.memory.views import View
 from genesis.tensor import Tensor, from_array, tensor, wrap
-from genesis.values import held
-from genesis.views import View
 
 Mask = Tensor | np.ndarray
 """A bool tensor; an array where its contents are known while a step is recorded."""

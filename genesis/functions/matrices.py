@@ -24,7 +24,7 @@ from genesis.functions.rearranging import diagonal, movedim
 from genesis.functions.reductions import mean, norm, sum
 from genesis.functions.shapes import cat, expand, permute, reshape, transpose, unsqueeze
 from genesis.functions.table import api, function_only, method_only
-from genesis.strided import strided_of
+from genesis.memory.strided import strided_of
 from genesis.tensor import Tensor, from_array, tensor, wrap
 
 # Diagonals and triangles

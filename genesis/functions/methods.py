@@ -12,8 +12,6 @@ import numpy as np
 from compiler.errors import ArgumentError, AutogradError, DivisionError, OpError, TraceError
 from compiler.ir.location import here, user_location
 from compiler.ir.op import o
-from genesis.alias import continued
-from genesis.cells import Cell
 from genesis.context import current_recording
 from genesis.functions.calls import check_holds, checked, with_call
 from genesis.functions.differentiation import gradient, set_gradient
@@ -43,10 +41,12 @@ from genesis.functions.pointwise import (
 from genesis.functions.products import matmul
 from genesis.functions.shapes import t, transpose
 from genesis.functions.table import FUNCTIONS, IN_PLACE, METHODS, OVERWRITING
+from genesis.memory.cells import Cell
+from genesis.memory.values import concrete, held
+from genesis.memory.views import contents
 from genesis.methods import Methods
 from genesis.tensor import Tensor, memory_of
-from genesis.values import concrete, held
-from genesis.views import contents
+from genesis.tensor.alias import continued
 
 
 def _in_place(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:

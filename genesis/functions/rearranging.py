@@ -10,10 +10,10 @@ import numpy as np
 from compiler.errors import ArgumentError, ChoiceError, OpError
 from compiler.ir.op import o
 from compiler.ops.reduce import normalize_axis
-from genesis.diagonals import diagonal_of
 from genesis.functions.gathering import index_select
 from genesis.functions.shapes import as_sizes, cat, expand, narrow, permute, repeat, reshape, transpose
 from genesis.functions.table import api, function_only
+from genesis.memory.diagonals import diagonal_of
 from genesis.tensor import Tensor, copied, from_array, wrap
 
 Dims = int | Sequence[int]

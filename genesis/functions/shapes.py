@@ -18,7 +18,7 @@ from compiler.ops.reduce import normalize_axes, normalize_axis
 from genesis.functions.formats import formatted, is_image
 from genesis.functions.pointwise import Dim
 from genesis.functions.table import api, function_only, method_only
-from genesis.strides import Strides, channels_last, kept
+from genesis.memory.strides import Strides, channels_last, kept
 from genesis.tensor import Tensor, copied, row_major, wrap
 
 

@@ -6,8 +6,8 @@ from compiler.errors import OpError
 from compiler.ops.reduce import normalize_axis
 from genesis.functions.shapes import reshape
 from genesis.functions.table import method_only
+from genesis.memory.windows import windows_of
 from genesis.tensor import Tensor
-from genesis.windows import windows_of
 
 
 @method_only

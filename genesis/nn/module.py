@@ -17,11 +17,11 @@ from compiler.errors import (
 from compiler.ir.location import user_location
 from compiler.ir.types import DType, bf16, f16, f32, f64
 from compiler.ir.types import dtype as as_dtype
-from genesis.cells import changes
 from genesis.context import current_recording, grad_mode
 from genesis.device import Device
 from genesis.functions.conversion import copy_, detach, to, zero_
 from genesis.members import Buffer, Parameter
+from genesis.memory.cells import changes
 from genesis.misuse import UNNAMED, refuse
 from genesis.nn import hooks
 from genesis.nn.hooks import Hooked

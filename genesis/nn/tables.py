@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from genesis.cells import changes
+from genesis.memory.cells import changes
 from genesis.watched import WatchedDict
 
 

@@ -33,8 +33,8 @@ from compiler.ir.op import o
 from genesis.context import current_recording, grad_mode
 from genesis.hooks import RemovableHandle, add
 from genesis.host import Numbers, Undo
-from genesis.identity import IdentityKey
 from genesis.live import LiveDict, changes, on_host, recording_of_step
+from genesis.memory.identity import IdentityKey
 from genesis.misuse import UNNAMED, refuse
 from genesis.optim.saving import alike, number, restored
 from genesis.recording import Recording

@@ -10,7 +10,7 @@ import numpy as np
 from compiler.ir.graph import Value
 from compiler.ir.op import Op
 from compiler.ir.types import DType
-from genesis.eager import call_all
+from genesis.eager.calls import call_all
 from genesis.optim.optimizer import Optimizer, ParamGroup, check
 from genesis.tensor import Tensor, from_array
 

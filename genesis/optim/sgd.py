@@ -11,7 +11,7 @@ from compiler.errors import ChoiceError
 from compiler.ir.graph import Value
 from compiler.ir.op import o
 from compiler.ir.types import f64
-from genesis.eager import call_all
+from genesis.eager.calls import call_all
 from genesis.optim.optimizer import Optimizer, ParamGroup, check
 from genesis.optim.saving import number
 from genesis.tensor import Tensor, from_array

@@ -9,8 +9,8 @@ from compiler.interpret import interpret
 from compiler.ir.ambient import using
 from compiler.ir.graph import Graph
 from genesis.host import HostProgram
+from genesis.memory.values import concrete
 from genesis.recording import Recording
-from genesis.values import concrete
 
 
 class Recorded:

@@ -24,7 +24,7 @@ from compiler.ir.graph import Graph, Node, Value
 from compiler.pipeline import PASSES, Named, Stages, lowering
 from compiler.text.printer import print_graph
 from genesis import nn, optim
-from genesis.program import CompiledFunction
+from genesis.step.program import CompiledFunction
 from runtime.toolchain import find_compiler
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 from threading import Thread
 
-from genesis.clock import Clock
+from genesis.memory.clock import Clock
 
 
 def test_every_tick_shows_another_time_whatever_threads_tick() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 import genesis
 from genesis import nn, optim
-from genesis.captured import Captured
+from genesis.step.captured import Captured
 
 
 def trained(**options: Any) -> Captured:

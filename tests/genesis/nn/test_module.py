@@ -12,7 +12,7 @@ import genesis
 from compiler.errors import TraceError
 from compiler.ir.ambient import using
 from genesis import nn
-from genesis.cells import changes
+from genesis.memory.cells import changes
 from genesis.recording import Recording
 from tests.genesis.recorded import Recorded
 

@@ -13,10 +13,10 @@ from compiler.ir.types import TensorType, dtype
 from compiler.pipeline import Stages, lowering
 from genesis import nn, optim
 from genesis.amp import GradScaler, autocast
+from genesis.memory.values import TensorValue
 from genesis.nn import functional as F
 from genesis.recording import Recording
 from genesis.tensor import Tensor, wrap
-from genesis.values import TensorValue
 
 Step = tuple[Callable[..., Any], list[np.ndarray]]
 

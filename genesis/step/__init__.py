@@ -1,0 +1,1 @@
+"""A compiled step: what finds, compiles, runs, shows, changes and watches its programs."""
