@@ -47,7 +47,8 @@ class Recorded(Program):
     def trace(self) -> Traced:
         """Record one call."""
         reachable = Reachable(self._step)
-        return record(self._step, Options(), reachable, self._no_scale, Sharing(), next(self._batches), {}, Held())
+        settings = Options(), reachable, self._no_scale, Sharing()
+        return record(self._step, *settings, lambda: None, next(self._batches), {}, Held())
 
     @staticmethod
     def _no_scale() -> Any:

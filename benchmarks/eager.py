@@ -21,7 +21,9 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.driver import THREADS, TUNING
-from benchmarks.models import GPT, MLP, ROWS
+from benchmarks.models import ROWS
+from benchmarks.models.gpt import GPT
+from benchmarks.models.mlp import MLP
 from benchmarks.models.model import Model
 from benchmarks.peers.program import TorchStyleProgram
 from benchmarks.table import aligned, digits, header
@@ -138,7 +140,8 @@ def serve(name: str, processor: int, pipe: Connection) -> None:
 
 def compare(cases: Sequence[str], rounds: int, seconds: float, processor: int) -> dict[str, dict[str, list[float]]]:
     """The seconds of a run of each case, by side, one for every round."""
-    context, found = get_context("spawn"), {case: {side: [] for side in SIDES} for case in cases}
+    context = get_context("spawn")
+    found: dict[str, dict[str, list[float]]] = {case: {side: [] for side in SIDES} for case in cases}
     for variable in TUNING:
         os.environ.pop(variable, None)
     os.environ.update(dict.fromkeys(THREADS, "1"))  # which NumPy reads when the processes import it
