@@ -16,7 +16,8 @@ import pytest
 
 from compiler.ir.types import DTYPES
 from compiler.plan import Plan
-from genesis import compiled, cost_report
+from genesis import compiled
+from genesis.step import cost_report
 from runtime.devices import cuda_executor
 from runtime.devices.cuda import NOTHING, Address, KernelImage, KernelLaunch, Span, Table
 from runtime.devices.cuda_executor import CudaExecutor, StateStore
