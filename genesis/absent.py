@@ -303,7 +303,7 @@ INSTEAD: Mapping[str, str] = {
     "torch.utils.deterministic": "fresh memory is zero always",
     "torch.optim.swap_in_optimizer_params_and_state": "use optimizer.load_state_dict",
     "torch.quasirandom": "use scipy.stats.qmc.Sobol, and from_numpy",
-    "torch.signal": "use hann_window and its siblings",
+    **dict.fromkeys(("torch.signal", "torch.windows"), "use hann_window and its siblings"),
     "torch.func.rearrange": "use reshape and permute",
     "from_pretrained": "load the arrays, then module.load_state_dict",
     "clip_grad_norm": "use clip_grad_norm_",
