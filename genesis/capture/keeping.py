@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
 from types import CellType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from weakref import WeakSet
 
 from genesis.forks import give_lock
@@ -24,18 +24,22 @@ from genesis.nn.tables import Table
 from genesis.pytree import leaves
 from genesis.tensor import Tensor
 
+Where = Literal["item", "attribute", "slot"]
+"""Where something stands: in a dict or list, a class or the variable of a closure; in a ``__dict__``; in a slot."""
+
 
 class Spot(NamedTuple):
     """A key of a dict or list, of a class or an object with slots; or the variable of a closure."""
 
     holder: Any
     key: Any
+    in_slot: bool = False
 
     def get(self) -> Any:
-        holder, key = self
-        if isinstance(holder, dict):
+        holder, key, in_slot = self
+        if isinstance(holder, dict) and not in_slot:
             return dict.get(holder, key, GONE)
-        if isinstance(holder, list):
+        if isinstance(holder, list) and not in_slot:
             return holder[key] if key < len(holder) else GONE
         if isinstance(holder, type):
             return vars(holder).get(key, GONE)
@@ -45,15 +49,15 @@ class Spot(NamedTuple):
             return GONE
 
     def put(self, value: Any) -> None:
-        holder, key = self
-        if isinstance(holder, dict):
+        holder, key, in_slot = self
+        if isinstance(holder, dict) and not in_slot:
             # A subclass of dict may look at what is set; an ordered one keeps its order so.
             kind = OrderedDict if isinstance(holder, OrderedDict) else dict
             if value is not GONE:
                 kind.__setitem__(holder, key, value)
             elif key in holder:
                 kind.__delitem__(holder, key)
-        elif isinstance(holder, list):
+        elif isinstance(holder, list) and not in_slot:
             holder[key] = value
         elif isinstance(holder, CellType):
             if value is not GONE:
@@ -70,16 +74,17 @@ class Spot(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Keep:
-    """A place where a step keeps tensors: ``key`` of the object of a ``kind`` that ``owner`` finds at every call.
-
-    ``attribute``: the place is in the object's ``__dict__``.
-    """
+    """A place where a step keeps tensors: ``key`` of the object of a ``kind`` that ``owner`` finds at every call."""
 
     name: str
     owner: Callable[[], Any]
     kind: type
     key: Any
-    attribute: bool = False
+    where: Where
+
+    def spot(self, owner: Any) -> Spot:
+        """The place in the object ``owner``."""
+        return Spot(vars(owner) if self.where == "attribute" else owner, self.key, self.where == "slot")
 
 
 class Keeps:
@@ -141,7 +146,7 @@ class Held:
         for number, keep in enumerate(places):
             owner = keep.owner()
             if type(owner) is keep.kind:
-                self.spots[keep] = Spot(vars(owner) if keep.attribute else owner, keep.key)
+                self.spots[keep] = keep.spot(owner)
                 self.owners.setdefault(id(owner), ("keeps", number))
         self._keeps = list(self.spots)
         with _ALL._lock:

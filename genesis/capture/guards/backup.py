@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from types import CellType, FrameType, MappingProxyType, ModuleType
+from types import FrameType, MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from genesis.capture.guards.attributes import of_library
 from genesis.capture.guards.code import Place
 from genesis.capture.guards.keys import guard_key
 from genesis.capture.guards.reachable import Reachable, itself
-from genesis.capture.keeping import Held, Keep, has_tensors, keepable
+from genesis.capture.keeping import Held, Keep, Spot, Where, has_tensors, keepable
 from genesis.memory.cells import Cell, changes
 from genesis.memory.identity import GONE
 from genesis.nn.module import Module
@@ -32,7 +32,7 @@ class Kept:
     """``before``: what ``read`` found at first; ``write`` puts such items back.
 
     ``entry``: how an entry is called, "{name}.{key}" or "{name}[{key!r}]"; empty where it has the name itself.
-    ``owner`` finds the object that the items are in, if tensors may be kept there; ``attribute``: in its ``__dict__``.
+    ``owner`` finds the object that the items are in, if tensors may be kept there; ``where``: in what part of it.
     ``keys``: those of the items; None where the items are keys and then values.
     ``draws``: this is the state of a source of random numbers. ``is_flag``: whether a tensor collects a gradient.
     """
@@ -42,7 +42,7 @@ class Kept:
     write: Callable[[Items], Any]
     entry: str = ""
     owner: Callable[[], Any] | None = None
-    attribute: bool = False
+    where: Where = "item"
     keys: Sequence[Any] | None = None
     draws: bool = False
     is_flag: bool = False
@@ -68,11 +68,13 @@ class Kept:
 
         ``traced``: where they lost none they must have got some that were made while a step was recorded.
         """
-        if self.owner is None or (isinstance(self.owner(), list) and len(self.read()) != len(self.before)):
+        if self.owner is None:
+            return {}
+        if self.where == "item" and isinstance(self.owner(), list) and len(self.read()) != len(self.before):
             return {}
         kind = type(self.owner())
         return {
-            Keep(self._spelled(key), self.owner, kind, key, self.attribute): old
+            Keep(self._spelled(key), self.owner, kind, key, self.where): old
             for key, old, new in self._changes()
             if keepable(new) and (has_tensors(new, traced) or has_tensors(old))
         }
@@ -200,27 +202,25 @@ def _namespaces(reachable: Reachable) -> Iterator[Kept]:
             read = partial(_class_entries, holder, mentioned)
             yield Kept(name, read, partial(_set_attributes, holder, mentioned), _ATTRIBUTE, owner)
         elif isinstance(holder, ModuleType):
-            read, write = partial(_some, space, mentioned), partial(_set_some, space, mentioned)
-            yield Kept(name, read, write, _ATTRIBUTE, owner, True, mentioned)
+            spots = [Spot(space, key) for key in mentioned]
+            yield Kept(name, *_spots(spots), _ATTRIBUTE, owner, "attribute", mentioned)
         else:
-            yield Kept(name, partial(_entries, space), partial(_set_entries, space), _ATTRIBUTE, owner, True)
+            yield Kept(name, partial(_entries, space), partial(_set_entries, space), _ATTRIBUTE, owner, "attribute")
         if isinstance(holder, Module):
             buffers = holder._buffers
             read, write = partial(_entries, buffers), partial(_set_entries, buffers)
             yield Kept(name, read, write, _ATTRIBUTE, partial(getattr, holder, "_buffers"))
     for space, keys in reachable.global_names():
         for key in sorted(keys):
-            read, write = partial(_some, space, (key,)), partial(_set_some, space, (key,))
-            yield Kept(key, read, write, "", partial(itself, space), keys=(key,))
+            yield Kept(key, *_spots([Spot(space, key)]), "", partial(itself, space), keys=(key,))
     for name, cell in reachable.cells:
-        read, write = partial(_contents, cell), partial(_set_contents, cell)
-        yield Kept(name, read, write, "", partial(itself, cell), keys=(name,))
+        yield Kept(name, *_spots([Spot(cell, name)]), "", partial(itself, cell), keys=(name,))
 
 
 def _slots(reachable: Reachable) -> Iterator[Kept]:
     for name, holder, keys in reachable.slotted:
-        read, write = partial(_in_slots, holder, keys), partial(_set_slots, holder, keys)
-        yield Kept(name, read, write, _ATTRIBUTE, partial(itself, holder), keys=keys)
+        spots = [Spot(holder, key, in_slot=True) for key in keys]
+        yield Kept(name, *_spots(spots), _ATTRIBUTE, partial(itself, holder), "slot", keys)
 
 
 def _arrays(reachable: Reachable) -> Iterator[Kept]:
@@ -297,28 +297,17 @@ def _set_entries(space: dict[Any, Any], items: Items) -> None:
     dict.update(space, kept)
 
 
-def _some(space: Any, keys: tuple[str, ...]) -> Items:
-    return tuple([space.get(key, GONE) for key in keys])
+def _spots(spots: Sequence[Spot]) -> tuple[Callable[[], Items], Callable[[Items], Any]]:
+    """The functions that read what stands at ``spots``, and that put items there."""
 
+    def read() -> Items:
+        return tuple([spot.get() for spot in spots])
 
-def _set_some(space: dict[str, Any], keys: tuple[str, ...], items: Items) -> None:
-    for key, value in zip(keys, items, strict=True):
-        if value is GONE:
-            space.pop(key, None)
-        else:
-            space[key] = value
+    def write(items: Items) -> None:
+        for spot, item in zip(spots, items, strict=True):
+            spot.put(item)
 
-
-def _in_slots(holder: Any, keys: tuple[str, ...]) -> Items:
-    return tuple([getattr(holder, key, GONE) for key in keys])
-
-
-def _set_slots(holder: Any, keys: tuple[str, ...], items: Items) -> None:
-    for key, value in zip(keys, items, strict=True):
-        if value is not GONE:
-            object.__setattr__(holder, key, value)
-        elif hasattr(holder, key):
-            object.__delattr__(holder, key)
+    return read, write
 
 
 def _class_entries(kind: type, mentioned: tuple[str, ...]) -> Items:
@@ -334,20 +323,6 @@ def _set_attributes(kind: type, mentioned: tuple[str, ...], items: Items) -> Non
     for key, value in before.items():
         if now.get(key, GONE) is not value:
             setattr(kind, key, value)
-
-
-def _contents(cell: CellType) -> Items:
-    try:
-        return (cell.cell_contents,)
-    except ValueError:
-        return ()
-
-
-def _set_contents(cell: CellType, items: Items) -> None:
-    if items:
-        cell.cell_contents = items[0]
-    else:
-        del cell.cell_contents
 
 
 def _copied(array: np.ndarray) -> Items:

@@ -44,6 +44,14 @@ class Slotted:
         self.h: Any = None
 
 
+class SlottedDict(dict[str, Any]):
+    __slots__ = ("h",)
+
+
+class SlottedList(list[Any]):
+    __slots__ = ("h",)
+
+
 class Setter:
     def __init__(self) -> None:
         self._h: Any = None
@@ -750,3 +758,17 @@ def test_a_step_on_the_gpu_keeps_tensors(driver: Any) -> None:
         assert box.h.shape == (16, 16) and box.h.numpy().dtype == np.float32
     assert fast.compiles == 2
     gpu.gpu.cache_clear()
+
+
+@pytest.mark.parametrize("kind", [SlottedDict, SlottedList])
+def test_a_slot_of_a_container_is_none_of_its_items(kind: Callable[[], Any]) -> None:
+    box = kind()
+
+    @genesis.compile(backend="interpret")
+    def step(x: Any) -> Any:
+        box.h = x * 2
+        return x
+
+    for i in range(5):
+        step(genesis.tensor([float(i)]))
+        assert box.h.tolist() == [2.0 * i] and not box
